@@ -26,6 +26,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from socket import create_connection
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,10 @@ _NOT_STARTED = (
     "Spark can't be started: {}. See that Java 17 or later is installed, and that the cluster is one that there is; "
     "what Spark printed may say more."
 )
+_UNREACHED = (
+    "{} can't be reached ({}). See that the cluster runs and that this machine reaches it, or name another one by "
+    "--master."
+)
 _OLD = (
     "This session is of Spark {}, and TokenTrail needs 4.0 or later. Choose a runtime that has it, or read the "
     "evidence without Spark."
@@ -70,6 +75,10 @@ _LOCAL = {
 }
 """For a session of our own on this machine; a cluster's own settings stand."""
 _SAFE_PATH = "spark.executorEnv.PYTHONSAFEPATH"
+_REMOTE = "SPARK_REMOTE"
+_MASTER = re.compile(r"[^/@]*:\d{1,5}")
+_PATIENCE = 10.0
+"""Seconds within which one of a cluster's masters must answer."""
 _HERE = re.compile(r"local(\[.*\])?")
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
 _NO_NAME = (
@@ -100,8 +109,14 @@ class Cluster:
             UsageError: the session was stopped, is of an older Spark, or one of Spark Connect.
         """
         _see(session)
-        self._session = session
+        self._given = session
         self.spread_from = spread_from
+
+    @property
+    def _session(self) -> SparkSession:
+        """The session, which may have been stopped since it was given: notebooks end those that idle."""
+        _see(self._given)
+        return self._given
 
     @classmethod
     def start(cls, master: str | None = None) -> Cluster:
@@ -112,7 +127,7 @@ class Cluster:
             master: Such as `local[4]`, `yarn` or `spark://host:7077`; else what Spark is configured with.
 
         Raises:
-            UsageError: Spark is not installed, or can't be started.
+            UsageError: Spark is not installed, can't be started or reached, or is asked for by Spark Connect.
         """
         try:
             from pyspark import SparkConf, SparkContext
@@ -123,10 +138,13 @@ class Cluster:
             raise UsageError(_MISSING) from error
         if (found := SparkSession.getActiveSession()) is not None:
             return cls(found)
+        if _REMOTE in os.environ or (master or "").startswith("sc://"):
+            raise UsageError(_CONNECTED)
         try:
             if master is None:  # which Spark itself knows, from its files or from `spark-submit`
                 SparkContext._ensure_initialized()
                 master = SparkConf().get("spark.master")
+            _reach(master or "")
             # Executors start where there may be evidence, and would look for modules there (`store.workers.started`).
             builder = SparkSession.builder.appName("tokentrail").config(_SAFE_PATH, "1")
             if master is not None:
@@ -141,7 +159,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End the session."""
-        self._session.stop()
+        self._given.stop()
 
     def elsewhere(
         self, folder: CaseFolder, work: Callable[[Any], Any], things: Sequence[Any]
@@ -235,6 +253,7 @@ class Cluster:
 
 def _see(session: SparkSession) -> None:
     """Refuse a session that can't do what is asked of it, before anything is made for it."""
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import DataFrame, GroupedData
 
@@ -242,10 +261,33 @@ def _see(session: SparkSession) -> None:
         session.sparkContext.defaultParallelism  # noqa: B018 - asks the driver
     except PySparkException as error:
         raise UsageError(_CONNECTED) from error
-    except AttributeError as error:
+    except (AttributeError, Py4JError, OSError) as error:  # the last two where its Java ended
         raise UsageError(_STOPPED) from error
     if not (hasattr(DataFrame, "toArrow") and hasattr(GroupedData, "applyInArrow")):
         raise UsageError(_OLD.format(session.version))
+
+
+def _reach(master: str) -> None:
+    """
+    Refuse a cluster of Spark's own kind none of whose masters can be reached.
+
+    Spark itself tries for a minute and says that the session was stopped (Spark Standalone Mode, 'Connecting an
+    Application to the Cluster': `spark://HOST:PORT`, and with 'High Availability' more of them after commas).
+
+    Raises:
+        UsageError: none of them can.
+    """
+    hosts = master.removeprefix("spark://").split(",")
+    if not master.startswith("spark://") or not all(map(_MASTER.fullmatch, hosts)):
+        return  # which Spark says by itself
+    for host, _, port in (one.rpartition(":") for one in hosts):
+        try:
+            create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except (OSError, OverflowError) as error:
+            failed = error
+        else:
+            return
+    raise UsageError(_UNREACHED.format(master, failed)) from failed
 
 
 def _named(case: CaseFolder) -> None:

@@ -36,6 +36,8 @@ from work import some
         (("status", "--format", "xml"), "'jsonl'"),
         (("ingest", "x", "--workers", "0"), "--workers"),
         (("ingest", "x", "--max-expansion", "0"), "--max-expansion"),
+        (("ingest", ".", "--workers", "4", "--engine", "spark"), "Leave it out"),
+        (("ingest", ".", "--master", "local[2]"), "Add --engine spark"),
     ],
 )
 def test_wrong_use_is_2_and_says_what_is_right(arguments: tuple[str, ...], said: str, run: Run) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,34 @@ def test_a_link_to_a_file_outside_of_the_folder_is_not_followed(tmp_path: Path, 
     assert ["a.json", "c.json"] == [Path(one.name).name for one in found if isinstance(one, FileObject)]
     assert [LEADS_OUT] == [one.reason for one in found if isinstance(one, Skipped)]
     assert [str(logs / "b.json")] == names(logs / "b.json")
+
+
+@pytest.mark.parametrize("source", [".", "logs", "logs/", "logs/../logs", "logs/AWSLogs/README", "..", "/"])
+def test_a_name_leads_from_where_it_was_given_whoever_lists_and_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Executors of Spark start elsewhere: no file that a relative name led to was read, and all of them skipped."""
+    here, there = tmp_path / "above" / "here", tmp_path / "there"
+    region = here / "logs" / "AWSLogs" / "111122223333" / "CloudTrail" / "us-east-1"
+    region.mkdir(parents=True)
+    there.mkdir()
+    (region / "a.json").write_text("{}")
+    (region / "gone").symlink_to("nowhere")
+    (here / "logs" / "AWSLogs" / "README").write_text("of logs")
+    source = str(here) if source == "/" else source
+    monkeypatch.chdir(here)
+
+    def elsewhere(work: Any, things: Any) -> Any:
+        with chdir(there):
+            yield from [work(one) for one in things]
+
+    near, far = list(objects([source])), list(objects([source], elsewhere))
+    read = [(one.read(), one.place) for one in near if isinstance(one, FileObject)]
+    monkeypatch.chdir(there)
+
+    assert [(one.name, type(one)) for one in near] == [(one.name, type(one)) for one in far]
+    assert read == [(one.read(), one.place) for one in far if isinstance(one, FileObject)]
+    assert read
 
 
 def test_links_that_lead_in_circles_are_skipped(tmp_path: Path) -> None:
@@ -272,7 +301,7 @@ def test_a_file_that_memory_cannot_hold_costs_itself_alone() -> None:
     class Large:
         """An object that there is no memory for."""
 
-        name, size, identity, distant = "large", 1, None, False
+        name, size, identity, distant, place = "large", 1, None, False, None
 
         def read(self) -> bytes:
             """Fail as Python does."""

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,6 +162,19 @@ def test_reference_keeps_no_copy_and_says_when_the_original_is_gone(log: Path, t
         assert 3 == len(list(case.credentials()))
         with pytest.raises(CaseError, match="can't be read"):
             case.record(event.object, event.ordinal)
+
+
+def test_reference_keeps_what_stays_nowhere(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came through a pipe was gone once it was read, and counted as held when it was given again."""
+    data = log.read_bytes()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=BytesIO(data)))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest(["-"], reference=True)
+        (event, *_) = case.timeline(["AKIA"])
+
+        assert case.record(event.object, event.ordinal)
 
 
 def test_a_referenced_object_that_changed_is_not_taken_for_the_one_that_was_read(
@@ -477,6 +492,7 @@ import sys
 from tokentrail.store.sparing import hide_pandas
 hide_pandas()  # as our own processes do: it takes most of their start
 from pathlib import Path
+from types import SimpleNamespace
 from tokentrail import Case
 from tokentrail.errors import CaseError
 for name in sys.argv[2:]:

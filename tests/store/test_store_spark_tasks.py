@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import pickle
 from pathlib import Path
+from socket import create_server
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -14,7 +18,7 @@ from fake_bucket import FakeBucket, Killed
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.errors import UsageError
+from tokentrail.errors import CaseError, UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
 from tokentrail.store.errands import WORDS, InFolder, Told, sealed
@@ -51,6 +55,31 @@ def test_executors_without_tokentrail_are_told_from_lost_ones(failed: str, told:
     assert told in _why(failed, "/shared/leak")
 
 
+@pytest.mark.parametrize("full", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_as_on_one_machine(tmp_path: Path, full: int) -> None:
+    """It was told that an executor had run out of memory: no words of it could be left on the disk."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from pyspark.errors import PySparkException
+
+    from tokentrail.store.shelf import FolderShelf
+    from tokentrail.store.spark import spread
+
+    failed = PySparkException(
+        f"Job aborted.\nOSError: [Errno {full}] {os.strerror(full)}\n\nDuring handling of"
+    )
+    lost: Any = SimpleNamespace(
+        sparkContext=SimpleNamespace(cancelJobsWithTag=lambda _: None, defaultParallelism=1)
+    )
+    with pytest.raises(OSError, match=os.strerror(full)) as found, FolderShelf(lost, tmp_path).told():
+        raise failed
+    assert full == found.value.errno
+    with (
+        mock.patch("tokentrail.store.spark._job", side_effect=failed),
+        pytest.raises(OSError, match=os.strerror(full)),
+    ):
+        list(spread(lost, [b"a"], InFolder(tmp_path / "job"), bytes))
+
+
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
@@ -84,6 +113,24 @@ def test_a_session_that_cannot_do_it_is_refused_in_words(
         Cluster(Session())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("ended", [AttributeError, ConnectionRefusedError, "Py4JNetworkError"])
+def test_a_session_that_ended_since_it_was_given_is_said_so(tmp_path: Path, ended: Any) -> None:
+    """Notebooks end those that idle: it was a fault of ours, or a connection refused to nobody knows what."""
+    protocol = pytest.importorskip("py4j.protocol", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster
+
+    raised = getattr(protocol, ended) if isinstance(ended, str) else ended
+    session: Any = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2))
+    cluster = Cluster(session)
+    session.sparkContext = type(
+        "Ended", (), {"defaultParallelism": property(mock.Mock(side_effect=raised))}
+    )()
+    (tmp_path / "log.json").write_bytes(native(World(START).records()))
+    with Case.open(tmp_path / "case") as case, pytest.raises(UsageError, match="was stopped"):
+        case.ingest([str(tmp_path / "log.json")], engine=cluster)
+    assert ["case.json"] == [one.name for one in (tmp_path / "case").rglob("*") if one.is_file()]
+
+
 @pytest.mark.parametrize(("master", "ours"), [("spark://host:7077", False), ("local[*]", True)])
 def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     master: str, ours: bool, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +140,7 @@ def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     from tokentrail.spark import Cluster
 
     monkeypatch.setenv("PYSPARK_PYTHON", "python3")
+    monkeypatch.setattr("tokentrail.spark._reach", lambda _: None)
     given: dict[str, str] = {}
     builder = SimpleNamespace(
         master=lambda _: builder,
@@ -105,6 +153,80 @@ def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     monkeypatch.setattr("pyspark.SparkConf", lambda: {"spark.master": master})
     Cluster.start()
     assert ours == ("spark.sql.shuffle.partitions" in given)
+
+
+@pytest.mark.parametrize("master", ["spark://{}", "spark://{},{}", "spark://{},127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_said_before_spark_looks_for_it(
+    master: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spark took a minute, printed its stack and said that one can't call methods of what was stopped."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster, _reach
+
+    monkeypatch.delenv("SPARK_REMOTE", raising=False)
+    with create_server(("127.0.0.1", 0)) as there:
+        here = f"127.0.0.1:{there.getsockname()[1]}"
+        _reach(master.format(here, here))
+    with pytest.raises(UsageError, match=rf"^{master.format(here, here)} can't be reached .*--master"):
+        Cluster.start(master.format(here, here))
+
+
+@pytest.mark.parametrize("master", ["local[2]", "yarn", "spark://host", "spark://"])
+def test_of_other_clusters_spark_itself_says_what_is_wrong(master: str) -> None:
+    """Where they lie does not stand in their names."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import _reach
+
+    with mock.patch("tokentrail.spark.create_connection") as asked:
+        _reach(master)
+
+    asked.assert_not_called()
+
+
+@pytest.mark.parametrize(("remote", "master"), [("sc://host:15002", None), (None, "sc://host:15002")])
+def test_spark_connect_is_refused_before_it_is_looked_for(
+    remote: str | None, master: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was said that Java or grpcio is missing: whoever installed that was refused all the same."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from tokentrail.spark import Cluster
+
+    monkeypatch.delenv("SPARK_REMOTE", raising=False)
+    if remote is not None:
+        monkeypatch.setenv("SPARK_REMOTE", remote)
+    with pytest.raises(UsageError, match="one of Spark Connect"):
+        Cluster.start(master)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_where_spark_ends_while_it_links_it_is_said_so(tmp_path: Path, refused: bool) -> None:
+    """A connection had been refused, as if the network were to look after; the case is linked by whoever asks next."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from py4j.protocol import Py4JNetworkError
+
+    from tokentrail.store.shelf import FolderShelf
+
+    session: Any = None
+    error = (
+        ConnectionRefusedError(111, "Connection refused") if refused else Py4JNetworkError("Answer is empty")
+    )
+    with (
+        pytest.raises(CaseError, match=r"Spark itself ended\. What was read is kept"),
+        FolderShelf(session, tmp_path).told(),
+    ):
+        raise error
+
+
+def test_what_java_says_is_told_without_its_stack() -> None:
+    """Its first line; what py4j says of where it was called from says nothing to anybody."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from py4j.protocol import Py4JError
+
+    from tokentrail.store.shelf import in_short
+
+    said = "An error occurred while calling None.x.Y.\n: org.apache.X: Could not parse Master URL: 'local[2'\n\tat a.B"
+
+    assert "org.apache.X: Could not parse Master URL: 'local[2'" == in_short(Py4JError(said))
 
 
 def test_executors_with_another_tokentrail_are_refused(

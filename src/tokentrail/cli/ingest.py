@@ -69,7 +69,7 @@ def command(
     if subjects and not any(one.startswith(LOOKUP) for one in sources):
         raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
     see(sources)
-    cluster = _cluster(engine, master)
+    cluster = _cluster(engine, master, intake.workers)
     with Case.open(told.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
         summary = intake.of(since, until, subjects).into(case, sources, progress, cluster)
     shown = document(summary)
@@ -79,11 +79,16 @@ def command(
     output.insist_on_all(told, summary)
 
 
-def _cluster(engine: str, master: str | None) -> Cluster | None:
+def _cluster(engine: str, master: str | None, workers: int | None) -> Cluster | None:
     if engine == "local":
         if master is not None:
             raise UsageError("--master names a Spark cluster. Add --engine spark, or leave --master out.")
         return None
+    if workers is not None:
+        raise UsageError(
+            "--workers counts processes of this machine. Leave it out: how many of Spark's read, --master says "
+            "(local[8]), or its settings."
+        )
     from tokentrail.spark import Cluster
 
     return Cluster.start(master)

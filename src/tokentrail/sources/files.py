@@ -8,7 +8,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -30,13 +30,21 @@ class FileObject:
 
     name: str
     size: int
+    folder: str = ""
+    """Where the name leads from, if whoever reads it may be in another folder than who named it."""
 
     identity = None
     distant = False
 
+    @property
+    def place(self) -> str:
+        """Where it stays."""
+        return str(Path(self.folder, self.name).resolve())
+
     def read(self) -> bytes:
         """The file's bytes as they are; a small file takes three calls of the system."""
-        file = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a pipe by now
+        path = os.path.join(self.folder, self.name)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a pipe by now
         try:
             data = os.read(file, self.size + 1)
             if len(data) == self.size:
@@ -58,6 +66,7 @@ class BytesObject:
     identity: str | None = None
 
     distant = False
+    place = None
 
     @property
     def size(self) -> int:
@@ -90,8 +99,10 @@ def objects(
         path = Path(source)
         if path.is_fifo():  # that is named itself, as the shell's <(…) is; in a folder it might never end
             yield BytesObject(source, path.read_bytes())
+        elif spread is not None:
+            yield from _for_others(str(path), spread)
         elif path.is_dir():
-            yield from _folder(str(path), str(path)) if spread is None else _spread(str(path), spread)
+            yield from _folder(str(path), str(path))
         else:
             yield _file(str(path))
 
@@ -177,6 +188,15 @@ def without_case(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
     except OSError:
         return found
     return [one for one in found if one.name not in cases.PARTS]
+
+
+def _for_others(path: str, spread: Spread) -> Iterator[FileObject | Skipped]:
+    """The same for processes that are in another folder than this one: a name leads there from here."""
+    here = "" if os.path.isabs(path) else os.getcwd()
+    whole = os.path.join(here, path)
+    for one in _spread(whole, spread) if os.path.isdir(whole) else (_file(whole),):
+        name = path + one.name[len(whole) :]
+        yield FileObject(name, one.size, here) if isinstance(one, FileObject) else replace(one, name=name)
 
 
 def _spread(folder: str, spread: Spread) -> Iterator[FileObject | Skipped]:

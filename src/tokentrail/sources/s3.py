@@ -49,6 +49,7 @@ class S3Object:
 
     distant = True
     """Reading it waits for a network."""
+    place = None
 
     @property
     def name(self) -> str:

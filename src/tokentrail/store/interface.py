@@ -33,6 +33,10 @@ class EvidenceObject(Protocol):
     def distant(self) -> bool:
         """Whether reading it waits for a network, so that several should be read at once."""
 
+    @property
+    def place(self) -> str | None:
+        """Where its bytes stay on this file system; `None` if they don't, as of what came through a pipe."""
+
     def read(self) -> bytes:
         """All of its bytes."""
 

@@ -7,6 +7,8 @@ itself need not know of S3. A table's files are those that its writing told of, 
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import secrets
 import shutil
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -33,8 +35,12 @@ from tokentrail.store.giving import each
 from tokentrail.store.interface import Bucket, Snapshot
 from tokentrail.store.keys import part_key
 
-FAILED = (PySparkException, Py4JError)
-"""What a session raises; the second is of errors that Spark has no name for, such as a job that was given up."""
+_ENDED = (Py4JNetworkError, ConnectionError)
+FAILED = (PySparkException, Py4JError, ConnectionError)
+"""What a session raises: the second is of errors that Spark has no name for, such as a job that was given up; the last
+where its Java ended, as where memory ran out."""
+_KEPT = "What was read is kept, and is linked when the case is asked."
+_CALLING = re.compile(r"An error occurred while calling [^\n]+\n: ([^\n]+)")
 _NAMED = re.compile(r"\[[A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*\] [^\n]+")
 """A condition of Spark's, and what it says of it."""
 _BLOCK = 1 << 20
@@ -76,6 +82,7 @@ class Shelf(Protocol):
 
         Raises:
             CaseError: a query failed.
+            OSError: a disk is full.
         """
 
     def close(self) -> None:
@@ -128,7 +135,8 @@ class FolderShelf:
         try:
             yield
         except FAILED as error:
-            raise CaseError(f"a query on the case failed: {in_short(error)}.") from error
+            see_room(error)
+            raise CaseError(f"a query on the case failed: {in_short(error)}. {_KEPT}") from error
 
     def close(self) -> None:
         """Remove all."""
@@ -214,9 +222,10 @@ class BucketShelf:
             with heard(self._place, FAILED):
                 yield
         except FAILED as error:
+            see_room(error)
             raise CaseError(
                 f"a query on the case failed, or the cluster's executors do not reach {self._place.where}: "
-                f"{in_short(error)}."
+                f"{in_short(error)}. {_KEPT}"
             ) from error
 
     def close(self) -> None:
@@ -270,11 +279,27 @@ def fetched(bucket: Bucket, files: Sequence[str], paths: Sequence[Path]) -> Iter
         yield
 
 
+def see_room(failed: Exception) -> None:
+    """
+    Look whether a disk is full: Spark has no name for that, and says it somewhere below another one.
+
+    Raises:
+        OSError: it is; as on one machine.
+    """
+    for full in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(full) in str(failed):
+            raise OSError(full, os.strerror(full)) from failed
+
+
 def in_short(error: Exception) -> str:
     """What an error says, without a hundred lines of stack: what Spark has a name for, else how Java begins."""
+    if isinstance(error, _ENDED):
+        return "Spark itself ended"
     text = str(error).strip()
-    named = _NAMED.search(text)
-    return (named[0] if named else " ".join(text.split("\n", 2)[:2])).rstrip(". ")
+    if named := _NAMED.search(text):
+        return named[0].rstrip(". ")
+    begin = _CALLING.match(text)
+    return (begin[1] if begin else " ".join(text.split("\n", 2)[:2])).rstrip(". ")
 
 
 def _put(place: InBucket, prefix: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

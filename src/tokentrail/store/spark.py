@@ -29,7 +29,7 @@ from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
 from tokentrail.store.giving import each
 from tokentrail.store.interface import Snapshot, Step
 from tokentrail.store.schedule import run_in_turn
-from tokentrail.store.shelf import FAILED, Shelf
+from tokentrail.store.shelf import FAILED, Shelf, see_room
 
 _LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 """What Python says on an executor that lacks TokenTrail, or something that it needs."""
@@ -240,6 +240,7 @@ def spread(
                 for row in running.popleft().result():
                     yield row["done"] if row["left"] is None else unsealed(place, row["left"])
     except FAILED as failed:
+        see_room(failed)
         raise SourceError(
             f"{_why(str(failed), place.where)} What was read is kept; run the same ingest again to go on."
         ) from failed

@@ -51,7 +51,7 @@ class Options:
     """How to ingest."""
 
     reference: bool = False
-    """Leave the evidence where it is instead of keeping a copy."""
+    """Leave the evidence where it is, if it stays there, instead of keeping a copy."""
     bound: int = DEFAULT_BOUND
     """Bytes that one object may expand to."""
 
@@ -153,7 +153,8 @@ def read_task(
         if before is not None:
             outcomes.append(Outcome(one.name, digest, len(data), before.records, before.rejected, True))
             continue
-        if not options.reference:
+        place = one.place if options.reference else None
+        if place is None:
             if folder.packs and pack.fits(data):
                 places[digest] = pack.add(digest, data)
             else:
@@ -165,7 +166,7 @@ def read_task(
             size=len(data),
             records=summary.records,
             rejected=summary.rejected,
-            reference=str(Path(one.name).resolve()) if options.reference else None,
+            reference=place,
             source=one.identity,
             carriers=tuple(sorted(summary.carriers)),
             bound=options.bound if options.bound != DEFAULT_BOUND else None,
