@@ -19,7 +19,7 @@ from tokentrail.store.workers import environment
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
-settings.register_profile("default", max_examples=3, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("default", max_examples=2, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=600, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
