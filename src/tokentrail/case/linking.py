@@ -122,7 +122,7 @@ def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
 def _is_worth(derived: Path) -> bool:
     """Whether adding to a forest takes less than linking all: of a small one, its hundred questions take longer."""
     try:
-        grown = _grown_to(derived)
+        grown = grown_to(derived)
         first, since = sizes(derived)
     except (CaseError, OSError, ValueError, RecursionError):
         return False
@@ -130,7 +130,15 @@ def _is_worth(derived: Path) -> bool:
     return whole and first >= _WORTH and since <= adding.SHARE * first
 
 
-def _grown_to(derived: Path) -> Grown:
+def grown_to(derived: Path) -> Grown:
+    """
+    How large a forest came out, as is noted beside it.
+
+    Raises:
+        OSError: nothing is noted.
+        ValueError: it can't be read, ...
+        RecursionError: ... however deep it goes.
+    """
     return msgspec.json.decode((derived / "grown.json").read_bytes(), type=Grown)
 
 
@@ -150,7 +158,7 @@ def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Gro
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
         _know_removed(engine, base, again)
         index = Index(into, snapshot.folders.keys(), engine.way_of_hashing())
-        before = _grown_to(base.folder)
+        before = grown_to(base.folder)
         grown = adding.add(engine, base.folder, into, first, records, before, partial(_naming, index))
     for name in LATER:
         kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")

@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-import msgspec
-
 from tokentrail.case import linking
 from tokentrail.case.asked import utc
 from tokentrail.case.bookkeeping import lacking
@@ -207,7 +205,7 @@ class Views:
             failed.callback(engine.close)
             reopen(engine, folder)
             engine.indexed(folder)
-            grown = msgspec.json.decode((folder / "grown.json").read_bytes(), type=Grown)
+            grown = linking.grown_to(folder)
             if grown.added != is_grown(folder):
                 raise CaseError(f"{folder}: it lacks what was added to it.")
             failed.pop_all()

@@ -145,18 +145,15 @@ def written(engine: Engine, into: Path, records: int, before: Grown) -> Grown:
     engine.write(OUTPUT["losers"], into / "losers.parquet")
     engine.write(_GONE, into / later.GONE)
     engine.write(_GONE_WHO, into / later.GONE_WHO)
-    shrunk = engine.rows("SELECT 1 AS one FROM removed_people LIMIT 1")
-    people = "all_people" if shrunk else "new_people"  # of ten million it takes a while
-    [found] = engine.rows(f"""
+    spans, known = "SELECT first, last FROM new_people UNION ALL SELECT ?, ?", [before.first, before.last]
+    if engine.rows("SELECT 1 AS one FROM removed_people LIMIT 1"):
+        spans, known = "SELECT first, last FROM all_people", []  # of ten million, which takes a while
+    [found] = engine.rows(
+        f"""
         SELECT (SELECT count(*) FROM base_forest) - (SELECT count(*) FROM ({_GONE})) + (SELECT count(*) FROM carried)
                + (SELECT count(*) FROM parents) AS credentials, (SELECT count(*) FROM lost) AS lost,
-               (SELECT min(first) FROM {people}) AS first, (SELECT max(last) FROM {people}) AS last""")
-    spans = [(found["first"], found["last"])] + ([] if shrunk else [(before.first, before.last)])
-    firsts, lasts = ([one for one in ends if one is not None] for ends in zip(*spans, strict=True))
-    return Grown(
-        records - found["lost"],
-        found["credentials"],
-        min(firsts, default=None),
-        max(lasts, default=None),
-        added=True,
+               min(first) AS first, max(last) AS last
+        FROM ({spans})""",
+        known,
     )
+    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"], added=True)
