@@ -393,7 +393,7 @@ def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
     if not folders:
         return f"SELECT * FROM {name}"
     later = "" if until is None else f" WHERE time <= {int(until)}"
-    return f"SELECT * FROM {reading(folder / f'{name}.parquet' for folder in folders)}{later}"
+    return f"SELECT * FROM {reading(f'{folder}/{name}.parquet' for folder in folders)}{later}"
 
 
 def _writing(sql: str, path: Path, rows: int) -> str:

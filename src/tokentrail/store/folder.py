@@ -62,7 +62,9 @@ class CaseFolder:
         """What fetches the rest, if this folder stands for a case that lies in a bucket."""
         self._known: dict[str, Manifest] = {}
         self._last: tuple[list[str], Snapshot] | None = None
-        self._objects = str(path / "objects")
+        self._objects, self._segments, self._visible = (
+            str(path / name) for name in ("objects", "segments", "manifests")
+        )
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True) -> CaseFolder:
@@ -119,7 +121,7 @@ class CaseFolder:
 
     def _listed(self) -> list[str]:
         """What lies where segments become visible, in the order in which the disk has it: each time the same."""
-        return os.listdir(self.path / "manifests")
+        return os.listdir(self._visible)
 
     def manifest(self, segment: str) -> Manifest:
         """
@@ -128,24 +130,23 @@ class CaseFolder:
         Raises:
             CaseError: there is no such segment, or its manifest is damaged.
         """
-        return self._manifest(self.path / "manifests" / f"{segment}.json")
+        return self._manifest(f"{segment}.json")
 
     def _manifests(self, names: Set[str]) -> Iterator[Manifest]:
         """Those that count: what a merged segment replaces stays for a while, for those who still read it."""
         known = self._known
-        self._known = {
-            name: known.get(name) or self._manifest(self.path / "manifests" / name) for name in names
-        }
+        self._known = {name: known.get(name) or self._manifest(name) for name in names}
         replaced = {name for one in self._known.values() for name in one.replaces}
         for name, one in self._known.items():
             if one.segment not in replaced:
                 if name not in known:
-                    _see_files(self.segment(one.segment))
+                    _see_files(f"{self._segments}/{one.segment}")
                 yield one
 
-    def _manifest(self, path: Path) -> Manifest:
+    def _manifest(self, name: str) -> Manifest:
+        path = f"{self._visible}/{name}"
         try:
-            return manifest_of(_read(path), path.stem)
+            return manifest_of(_read(path), name.removesuffix(".json"))
         except (OSError, ValueError) as error:
             raise CaseError(
                 f"{path}: damaged manifest ({error}). Remove it and ingest its logs again."
@@ -153,7 +154,7 @@ class CaseFolder:
 
     def segment(self, name: str) -> Path:
         """Where a segment's parts lie."""
-        return self.path / "segments" / name
+        return Path(self._segments, name)
 
     def lying(self, stored: StoredObject) -> Lying:
         """Where the bytes of an object lie; of a case in a bucket, they are fetched first."""
@@ -214,7 +215,7 @@ class CaseFolder:
         folder = self.path / "derived" / fingerprint
         if self.mirror is not None and not folder.exists():
             self.mirror.fetch_derived(fingerprint)
-        _see_files(folder)
+        _see_files(str(folder))
         return folder if folder.exists() else None
 
     def all_derived(self, ending: str) -> list[Path]:
@@ -281,14 +282,14 @@ def manifest_of(text: bytes, segment: str) -> Manifest:
     return found
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path | str) -> bytes:
     """The bytes of a file, if it is one: somebody may have handed over the case with a pipe in its place."""
     return Lying(str(path)).read()
 
 
-def _see_files(folder: Path) -> None:
+def _see_files(folder: str) -> None:
     """See that a folder holds files alone, as to open a pipe, which Parquet's readers do, would wait for ever."""
-    left = [str(folder)]
+    left = [folder]
     while left:
         with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
             for one in entries:

@@ -23,7 +23,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def reading(files: Iterable[Path]) -> str:
+def reading(files: Iterable[Path | str]) -> str:
     """
     What reads some Parquet files, in place of a table.
 

@@ -44,7 +44,7 @@ class Ranges:
         """Groups of which it is not known what they hold."""
         self._kept: OrderedDict[int, pa.Table] = OrderedDict()
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        opened = [pq.ParquetFile(one, memory_map=True, read_dictionary=_labels(one)) for one in files]
+        opened = [_opened(one) for one in files]
         self._nothing = opened[0].schema_arrow.empty_table() if opened else pa.table({})
         for number, (file, group, low, high) in enumerate(_ordered(opened, by)):
             self._groups.append((file, group))
@@ -151,9 +151,14 @@ def _ordered(files: Iterable[pq.ParquetFile], by: str) -> list[tuple[pq.ParquetF
     return found
 
 
-def _labels(path: Path) -> list[str]:
+def _opened(path: Path) -> pq.ParquetFile:
+    """A file, whose footer is read once: that of ten million rows has megabytes."""
+    footer = pq.read_metadata(path)
+    return pq.ParquetFile(path, metadata=footer, memory_map=True, read_dictionary=_labels(footer))
+
+
+def _labels(metadata: pq.FileMetaData) -> list[str]:
     """Columns of text that a file holds as dictionaries throughout: they are quicker read so, and only they can be."""
-    metadata = pq.read_metadata(path)
     labels = []
     for place in range(metadata.num_columns):
         told = metadata.schema.column(place)
