@@ -807,11 +807,34 @@ def test_a_permission_set_s_role_is_named_with_the_path_that_an_export_leaves_ou
         plan = checked(case.contain([session.id], management_account=MANAGEMENT))
     (said,) = statements(step(plan, "scp-deny"))
 
-    bare, whole = said["Condition"]["ArnLike"]["aws:PrincipalArn"]
-    name = bare.partition(":role/")[2]
-    assert bare == f"arn:aws:iam::{HOME}:role/{name}" and name.startswith("AWSReservedSSO_Admin_")
-    assert whole == f"arn:aws:iam::{HOME}:{path}*{name}"
+    (whom,) = said["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    assert whom.startswith(f"arn:aws:iam::{HOME}:role*/AWSReservedSSO_Admin_")
     assert plan.proof.complete
+
+
+def test_a_role_of_which_only_sessions_are_told_is_denied_under_any_path() -> None:
+    """
+    A session's ARN leaves out the path of its role, which `aws:PrincipalArn` has.
+
+    Source: IAM User Guide, 'AWS global condition context keys'.
+    """
+    world = World(START)
+    session = world.user("support").assumes("Deploy", "x")
+    session.calls("s3:ListBuckets", count=3)
+    records = world.records()
+    whom = {}
+    for told in (True, False):
+        if not told:
+            for record in records:
+                record["userIdentity"].get("sessionContext", {}).pop("sessionIssuer", None)
+            records = [one for one in records if one["eventName"] == "ListBuckets"]
+        with held(records) as case:
+            plan = case.contain([session.id], without_access=[HOME], management_account=MANAGEMENT)
+        (said,) = statements(step(plan, "scp-deny"))
+        whom[told] = said["Condition"]["ArnLike"]["aws:PrincipalArn"]
+
+    role = f"arn:aws:iam::{HOME}:role"
+    assert whom == {True: [f"{role}/Deploy"], False: [f"{role}*/Deploy"]}
 
 
 def test_whoever_runs_the_organisation_is_told_of_all_accounts_at_once() -> None:

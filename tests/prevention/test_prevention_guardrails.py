@@ -128,6 +128,33 @@ def test_a_role_lets_in_its_ordinary_callers(answer: Guard) -> None:
     )
 
 
+def test_a_role_that_sessions_alone_tell_of_is_spared_under_any_path() -> None:
+    """
+    Without `sessionIssuer`, as exports have it, a session's ARN is no caller to `aws:PrincipalArn`, which is its role's.
+
+    Source: IAM User Guide, 'AWS global condition context keys'.
+    """
+    world = World(START)
+    admin, key = world.user("ria").assumes("Admin", "ria"), world.user("support")
+    for name in ("first", "second"):
+        admin.creates_access_key(world.user(name))
+    world.wait(60)
+    key.creates_access_key(world.user("victim"))
+    records = world.records()
+    for record in records:
+        record["userIdentity"].get("sessionContext", {}).pop("sessionIssuer", None)
+    with held(records) as case:
+        found = one(case.guard([key.id]), "no-new-keys")
+
+    spared = statement(found)["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+    assert [f"arn:aws:iam::{HOME}:role*/Admin"] == spared
+    assert (1, 0, 0) == (
+        found.backtest.attacker_refused,
+        found.backtest.ordinary_blocked,
+        found.backtest.ordinary_undecided,
+    )
+
+
 def test_services_are_let_in_whatever_a_trust_policy_denies(answer: Guard) -> None:
     """Each denial for a trust policy spares AWS's services."""
     for found in answer.guardrails:

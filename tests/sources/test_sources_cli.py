@@ -73,6 +73,20 @@ def test_altered_logs_are_findings(cloud: Cloud, run: Callable[..., Ran]) -> Non
     assert notary.logs[0] in ran.out
 
 
+def test_a_log_that_no_digest_knows_is_a_finding(
+    cloud: Cloud, notary: Notary, run: Callable[..., Ran]
+) -> None:
+    """Exit code 1 though all that the digests know is whole: somebody may have put it there."""
+    forged = notary.logs[2].replace("0000000000000000", "FORGEDFORGEDFORG")
+    cloud.put(forged, notary.objects[notary.logs[0]][:-8] + b"\0" * 8)
+    at = ("--endpoint-url", cloud.wire.url)
+    run("ingest", f"s3://{BUCKET}/", *at, "--since", START.isoformat())
+    ran = run("verify-logs", f"s3://{BUCKET}/", *at)
+
+    assert (1, 1) == (ran.code, ran.out.count("complete  signature"))
+    assert "no digest of its hour knows it" in " ".join(ran.out.split())
+
+
 def test_expired_credentials_are_a_plain_error(cloud: Cloud, notary: Notary, run: Callable[..., Ran]) -> None:
     """Exit code 2, one sentence for a person, no traceback, and the next run goes on."""
     cloud.wire.fault = lambda one: (

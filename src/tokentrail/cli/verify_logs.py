@@ -46,11 +46,11 @@ def command(
     Of log files, those that the case holds are verified as it holds them; the others, where they lie.
     Signatures are checked where the digests lie in S3, which keeps them; elsewhere the chain of hashes is.
     The case remembers what was proven, and status and trace say so.
-    The exit code is 1 if anything was altered or is missing.
+    The exit code is 1 if anything was altered or is missing, or if no digest knows a log file of the case.
     """
     with Case.open(told.case) as case, output.progress_bar("Verifying digests") as progress:
         asked = replace(wanted, since=since, until=until)
         found = case.verify_logs(sources, access=access[0], wanted=asked, public_keys=keys, progress=progress)
     output.show_parts(told, found, write_verification, "periods", LogPeriod)
-    if any(one.verdict != "complete" for one in found.periods):
+    if found.unlisted or any(one.verdict != "complete" for one in found.periods):
         raise click.exceptions.Exit(NOT_WHOLE)

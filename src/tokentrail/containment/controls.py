@@ -16,7 +16,7 @@ from itertools import groupby
 from tokentrail.containment import documents, moves
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, in_any_account, permission_set, with_path
+from tokentrail.containment.principal import Principal, in_any_account, permission_set
 from tokentrail.containment.scene import Held, Scene
 
 _MANY = 10
@@ -82,10 +82,8 @@ def statements(
     guests: dict[str, None] = {}
     for one in on:
         account = "*" if anywhere else one.account
-        arn = in_any_account(scene.arn(one)) if anywhere else scene.arn(one)
-        found.setdefault((scene.persons.get(one, ()), one in standing), {}).update(
-            dict.fromkeys(with_path(arn))
-        )
+        pattern = in_any_account(scene.pattern(one)) if anywhere else scene.pattern(one)
+        found.setdefault((scene.persons.get(one, ()), one in standing), {})[pattern] = None
         if scene.federates(one):
             for service in ("sts", "iam"):
                 guests[f"arn:{_partition(scene, one)}:{service}::{account}:federated-user/*"] = None

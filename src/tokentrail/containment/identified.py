@@ -24,11 +24,16 @@ def _known(
     """The fullest ARN and the unique id by which each principal is known."""
     arns: dict[Principal, set[str]] = {one: set() for one in reached}
     ids: dict[Principal, tuple[int, str]] = {}
+    told_paths = set[Principal]()
     for row, one in some:
         caller, principal = one.caller, one.principal
         own = caller.role if principal.kind == "role" else caller.principal
         if of_arn(own) == principal and own is not None:
             arns.setdefault(principal, set()).add(own)
+            if (
+                principal.kind != "role" or row["issuer_type"] or row["role_arn"]
+            ):  # else made of a session's ARN
+                told_paths.add(principal)
         unique = (caller.principal_id or "").partition(":")[0]
         if unique.startswith(("AROA", "AIDA")):
             seen = (
@@ -42,9 +47,10 @@ def _known(
         partition = partitions[principal.account]
         told = {arn_of(principal, partition), *(f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known)}
         arn = max(told, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
+        unique_id = ids[principal][1] if principal in ids else None
         yield (
             principal,
-            Known(principal=principal, arn=arn, unique_id=ids[principal][1] if principal in ids else None),
+            Known(principal=principal, arn=arn, unique_id=unique_id, path_told=principal in told_paths),
         )
 
 

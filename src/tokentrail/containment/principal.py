@@ -8,10 +8,11 @@ A name is unique in its account whatever its path, and not every ARN in a trail 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tokentrail.policy.arn import under_any_path
 from tokentrail.policy.context import Caller, principal_of
 from tokentrail.spelling import short
 
@@ -57,6 +58,13 @@ class Known:
     arn: str
     unique_id: str | None = None
     """`AROA…` or `AIDA…`, where a credential of it was seen."""
+    path_told: bool = True
+    """Whether the evidence tells the path that its ARN has, or that it has none."""
+
+    @property
+    def pattern(self) -> str:
+        """What `aws:PrincipalArn` of its credentials is like; one of Identity Center's roles always has a path."""
+        return self.arn if self.path_told and not self.reserved else under_any_path(self.arn)
 
     @property
     def service_linked(self) -> bool:
@@ -151,14 +159,6 @@ def arn_of(principal: Principal, partition: str = "aws") -> str:
 def permission_set(role: Principal) -> str:
     """The permission set that a role of Identity Center is named after, between a beginning and a mark."""
     return role.name.removeprefix(_RESERVED_NAME).rpartition("_")[0] or role.name
-
-
-def with_path(arn: str) -> Iterator[str]:
-    """An ARN as the evidence has it; of a permission set's role whose path that leaves out, as AWS has it too."""
-    yield arn
-    before, role, name = arn.partition(f":role/{_RESERVED_NAME}")
-    if role:
-        yield f"{before}:role{_RESERVED}sso.amazonaws.com/*{_RESERVED_NAME}{name}"
 
 
 def in_any_account(arn: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
 from tokentrail.containment.principal import Known, Principal, arn_of, partition_in
+from tokentrail.policy.arn import under_any_path
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
 from tokentrail.policy.holders import Holder
@@ -302,6 +303,11 @@ class Scene:
         """The ARN by which the evidence knows a principal."""
         known = self.known.get(principal)
         return known.arn if known else arn_of(principal, self.partition(principal.account))
+
+    def pattern(self, principal: Principal) -> str:
+        """What `aws:PrincipalArn` of its credentials is like, as far as the evidence knows."""
+        known = self.known.get(principal)
+        return known.pattern if known else under_any_path(self.arn(principal))
 
     def partition(self, account: str) -> str:
         """The partition that an account is in: that of whatever is known there, else of all else that is known."""

@@ -17,6 +17,9 @@ from tokentrail.policy.document import quoted
 Kind = Literal["user", "role", "root"]
 
 _ARN = re.compile(r"arn:([a-z0-9-]+):(iam|sts)::([0-9]{12}):(.+)", re.DOTALL)
+_OF_SESSIONS = re.compile(r"(arn:[^:]+):sts:(:\d*):assumed-role/([^/]+)(?:/.*)?", re.DOTALL)
+_RESERVED = re.compile(r":role/aws-reserved/|role/AWSReservedSSO_")
+_NO_PATH = re.compile(r"(arn:[^:]+:iam::\d*:(?:user|role))(/[^/]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,26 @@ def identity_of(arn: str) -> Identity | None:
     return None
 
 
+def role_arn(arn: str) -> str:
+    """The ARN of the role that a session's ARN names, without path, as that leaves it out; any other ARN as it is."""
+    return _OF_SESSIONS.sub(r"\1:iam:\2:role/\3", arn)
+
+
+def under_any_path(arn: str) -> str:
+    """
+    The pattern for a user's or role's ARN whose path is not known: that of its name alone, wherever it lies.
+
+    `aws:PrincipalArn` has the path, so that a condition without it would be about nobody, and a name is unique in its
+    account whatever the path. Sources: IAM User Guide, 'AWS global condition context keys' and 'IAM identifiers'.
+    """
+    return _NO_PATH.sub(r"\1*\2", arn)
+
+
+def in_conditions(arn: str) -> str:
+    """The pattern for `aws:PrincipalArn` of whom an ARN names: of a session's, its role, whose path that leaves out."""
+    return under_any_path(role_arn(arn)) if _OF_SESSIONS.fullmatch(arn) else arn
+
+
 def account_of(arn: str) -> str | None:
     """The account of an ARN of IAM or STS; none for what AWS itself owns."""
     found = _ARN.fullmatch(arn)
@@ -66,7 +89,7 @@ def partition_of(arn: str) -> str:
 
 def reserved(arn: str) -> bool:
     """Whether a role is kept by Identity Center, and so can be edited in its permission set alone (IAM refuses it)."""
-    return ":role/aws-reserved/" in arn
+    return _RESERVED.search(arn) is not None
 
 
 def titled(arn: str) -> str:

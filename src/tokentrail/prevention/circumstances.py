@@ -19,7 +19,7 @@ from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.inner import is_public, parsed
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.arn import identity_of
+from tokentrail.policy.arn import identity_of, role_arn
 from tokentrail.policy.calls import Call
 from tokentrail.policy.context import ABSENT, PRESENT, Caller, CallerKind, context_of
 from tokentrail.policy.trust import Who
@@ -132,7 +132,7 @@ def _context_of_caller(row: Row) -> Context:
     if not is_principal(row):
         return _of_no_principal(row)
     kind = "forwarded" if row["forwarded"] else (row["kind"] or _kind(row))
-    role = row["principal"] if row["type"] in ("AssumedRole", "Role") else None
+    role = role_arn(row["principal"] or "") if row["type"] in ("AssumedRole", "Role") else None
     created = row.get("created")
     caller = Caller(
         kind=cast(CallerKind, kind),

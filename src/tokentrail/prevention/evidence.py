@@ -22,7 +22,7 @@ from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import Identity, identity_of, partition_of
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.prevention.circumstances import is_principal, private, service_linked
-from tokentrail.prevention.history import LINKED, REFUSED, THEIRS, WHOSE, History
+from tokentrail.prevention.history import LINKED, PRINCIPAL, REFUSED, THEIRS, WHOSE, History
 
 _WAYS = frozenset({"ec2_delivery"})
 _REGIONS = f"""
@@ -36,7 +36,7 @@ _REGIONS = f"""
       AND (e.error IS NULL OR NOT regexp_matches(e.error, '{REFUSED}'))"""
 _MINTS = f"""
     SELECT s.api, s.role_arn, i.type, {SERVICE} AS invoked_by,
-           CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END AS caller,
+           {PRINCIPAL} AS caller,
            i.account AS caller_account, w.kind AS caller_kind,
            coalesce(i.mfa, FALSE) OR s.mfa_serial IS NOT NULL AS mfa,
            s.source_identity IS NOT NULL AS attributed, s.ip, s.subject,

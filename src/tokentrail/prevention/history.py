@@ -46,9 +46,15 @@ _BASE = (*ALWAYS, "principal", "home", "source", "name", "event", "account")
 """Columns by which calls are told of, or left out."""
 LINKED = "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)"
 """Whether a service-linked role called."""
+PRINCIPAL = """
+    CASE WHEN i.type IN ('AssumedRole', 'Role') AND i.issuer_arn IS NOT NULL THEN i.issuer_arn
+         WHEN i.arn LIKE 'arn:%:sts::%:assumed-role/%/%'
+           THEN split_part(i.arn, '/', 1) || '/' || split_part(i.arn, '/', 2)
+         ELSE i.arn END"""
+"""Who called: of a session its role, by the ARN of sessions where a record leaves out the role's own."""
 _SQL = {
     "kind": "w.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
-    "principal": "CASE WHEN i.type IN ('AssumedRole', 'Role') THEN coalesce(i.issuer_arn, i.arn) ELSE i.arn END",
+    "principal": PRINCIPAL,
     "forwarded": f"{SERVICE} IS NOT NULL", "name": "e.name", "account": "coalesce(e.account, i.account)", "ip": "e.ip",
     "region": "e.region", "agent": "e.agent", "endpoint": "e.endpoint", "time": "e.time", "resource": "e.resource",
     "created": "i.created", "mfa": "i.mfa", "linked": LINKED,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.arn import account_of, identity_of, reserved
+from tokentrail.policy.arn import account_of, identity_of, reserved, role_arn
 from tokentrail.policy.calls import Call, denied, denied_by_trust, refused_by
 from tokentrail.policy.deny import all_actions
 from tokentrail.policy.document import EVERYTHING, Document, Malformed, Statement, parse
@@ -148,7 +148,7 @@ def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Pro
     if reserved(target):
         attach = "Add it to the inline policy of the role's permission set: Identity Center alone can edit the role."
     return _proposal(
-        words, "identity-policy", policy, judge, read=document, account=account_of(target), target=target,
+        words, "identity-policy", policy, judge, read=document, account=account_of(target), target=role_arn(target),
         attach=attach, needs=needs_of(document) | {"issuer", "principal"}, whom=_PRINCIPALS, name=target,
     )  # fmt: skip
 

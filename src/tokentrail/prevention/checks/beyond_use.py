@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.detection.model import Severity
+from tokentrail.policy.arn import Identity, identity_of
 from tokentrail.policy.document import Malformed
 from tokentrail.policy.holders import Role
 from tokentrail.policy.wildcard import may_overlap
@@ -21,13 +22,13 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     """Compare each role that the case shows in use with what it may do and whom it trusts."""
     days = estate.span / DAY
     severity: Severity = "low" if estate.span >= _LONG_ENOUGH else "info"
-    services: dict[str, set[str]] = {}
-    for way in estate.evidence.ordinary(lambda way: way.principal is not None):
-        services.setdefault(str(way.principal), set()).update(
+    services: dict[Identity | None, set[str]] = {}
+    for way in estate.evidence.ordinary():
+        services.setdefault(identity_of(way.principal or ""), set()).update(
             action.partition(":")[0] for action in way.actions
         )
     for role in estate.roles:
-        used = services.get(role.arn)
+        used = services.get(identity_of(role.arn))
         if used:
             spare = sorted(_allowed(role) - used)
             if spare:

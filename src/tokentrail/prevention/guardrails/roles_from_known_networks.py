@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tokentrail.policy.arn import in_conditions
 from tokentrail.prevention.alike import from_networks
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
@@ -15,7 +16,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     if not evidence.roles:
         return Nothing("no role's session is among the attacker's credentials")
     wanted = set(evidence.roles)
-    roles = {"ArnEquals": {"aws:PrincipalArn": list(evidence.roles)}}
+    roles = {"ArnEquals": {"aws:PrincipalArn": sorted({*map(in_conditions, evidence.roles)})}}
     return from_networks(
         evidence, WORDS, "RolesFromKnownNetworks", lambda way: way.principal in wanted, roles,
         used="these roles are used",
