@@ -225,20 +225,27 @@ def _bystanders(
     speakers = sorted({name for one in tainted if (name := one.role or one.principal)})
     turns = [moment for one in tainted for moment in (one.issued_at, one.ended_at) if moment and one.parent]
     begin = min(turns, default=trace.as_of)
-    traced = {one.id for one in trace.credentials}
-    found: dict[str, Credential] = {}
+    traced = [one.id for one in trace.credentials]
     notes = []
     if len(speakers) > _PRINCIPALS:
         notes.append(
             f"Colleagues were looked for in {_PRINCIPALS} of {len(speakers):,} roles and users only."
         )
-    for one in case.speaking_for(speakers[:_PRINCIPALS], as_of=as_of):
-        end = one.ended_at or one.expires_at or one.expires_bound
-        if one.id not in traced and (end is None or end >= begin):
-            found[one.id] = one
-    kept = sorted(found.values(), key=lambda one: (one.issued_at or one.first_used or begin, one.id))
-    if len(kept) > _BYSTANDERS:
-        notes.append(f"{len(kept) - _BYSTANDERS:,} credentials of colleagues are left out for want of room.")
-    if len(kept) > _DRAWN:
-        notes.append(f"The picture shows the calls of {_DRAWN} of {len(kept):,} credentials of colleagues.")
-    return tuple(kept[:_BYSTANDERS]), tuple(notes)
+    seen, more = case.speaking_for(
+        speakers[:_PRINCIPALS], since=begin, but=traced, most=_BYSTANDERS, as_of=as_of
+    )
+    kept = sorted(
+        (
+            one
+            for one in seen
+            if (end := one.ended_at or one.expires_at or one.expires_bound) is None or end >= begin
+        ),
+        key=lambda one: (one.issued_at or one.first_used or begin, one.id),
+    )
+    if more:
+        notes.append(f"{more:,} later credentials of colleagues are left out for want of room.")
+    if len(kept) + more > _DRAWN:
+        notes.append(
+            f"The picture shows the calls of {_DRAWN} of {len(kept) + more:,} credentials of colleagues."
+        )
+    return tuple(kept), tuple(notes)

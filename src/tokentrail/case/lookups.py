@@ -75,9 +75,26 @@ class Lookups:
         return tuple(forest.credentials(forest.named(ids)))
 
     def speaking_for(
-        self, principals: Sequence[str], *, as_of: datetime | None = None
-    ) -> tuple[Credential, ...]:
-        """Every credential that speaks for one of some roles, users or sessions, named by their ARNs."""
-        forest = self._views.forest(as_of)
-        found = forest.chosen_rows(forest.speaking_for_any(principals))
-        return tuple(forest.credentials(found))
+        self,
+        principals: Sequence[str],
+        *,
+        since: datetime,
+        but: Sequence[str] = (),
+        most: int,
+        as_of: datetime | None = None,
+    ) -> tuple[tuple[Credential, ...], int]:
+        """
+        Credentials that speak for some principals and may have worked after a moment, and how many more there are.
+
+        Args:
+            principals: Roles, users or sessions, by their ARNs.
+            since: The moment.
+            but: Ids of those that don't count.
+            most: Of how many all is told: of those that began first.
+            as_of: The moment of the answer.
+        """
+        forest, start = self._views.forest(as_of), int(since.timestamp())
+        alive = f"coalesce(f.expires_at, f.expires_bound, {start}) >= {start}"
+        found = forest.speaking_for_any(principals, alive) - forest.called_so(but)
+        first = forest.earliest(found, most)
+        return tuple(forest.credentials(forest.chosen_rows(first))), len(found) - len(first)

@@ -7,7 +7,7 @@ candidates is, and tells which of them it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ SELECT DISTINCT f.n FROM forest f JOIN (
   {others}
 ) s ON s.n = f.n WHERE ({among}) ORDER BY f.n"""
 _NAMED = "split_part({}, '/', -1) IN (SELECT name FROM asked_names)"
+_WITHIN = "split_part({}, ':', 5) IN (SELECT account FROM asked_accounts)"
 _HOLDS = "contains(lower({}), lower(?))"
 _IN_IDENTITY = ("i.arn", "i.issuer_arn", "i.principal_id")
 _IN_ISSUANCE = ("c.child_arn", "c.role_arn", "c.session_name", "c.ip")
@@ -53,7 +54,9 @@ but for long-term ones, which are in most segments."""
 _IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
 
 
-def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[int]:
+def by_names(
+    engine: Engine, names: Sequence[str], among: str = "TRUE", accounts: Collection[str] = ()
+) -> list[int]:
     """
     Those of whom an ARN ends in one of some names: their own, their role's, or that of whoever had them issued; and
     those whose session was named so when it was asked for.
@@ -62,14 +65,23 @@ def by_names(engine: Engine, names: Sequence[str], among: str = "TRUE") -> list[
         engine: Knows the derived tables and the evidence.
         names: What stands behind an ARN's last slash, or the whole of one without any.
         among: What the forest says of those that count, which is known as `f`.
+        accounts: Those of the ARNs; all where none is given, since roles are often called alike in many.
     """
     engine.register("asked_names", pa.table({"name": pa.array(names, pa.string())}))
+    engine.register("asked_accounts", pa.table({"account": pa.array(sorted(accounts), pa.string())}))
     seen, issued = (
-        " OR ".join(map(_NAMED.format, listed)) for listed in (_IN_IDENTITY[:2], _IN_ISSUANCE[:3])
+        " OR ".join(_called(column, within=bool(accounts)) for column in columns)
+        for columns in (_IN_IDENTITY[:2], _IN_ISSUANCE[:3])
     )
     others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
     know_recorded(engine, seen, issued, some=engine.holding(names=names))
     return _places(engine, _FOUND.format(others=others, among=among))
+
+
+def _called(column: str, *, within: bool) -> str:
+    """Whether a column ends in one of the names asked for, and is of one of the accounts if it is an ARN."""
+    named = _NAMED.format(column)
+    return f"({named} AND {_WITHIN.format(column)})" if within and column.endswith("arn") else named
 
 
 def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence[str] = ()) -> list[int]:
@@ -85,6 +97,15 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
     know_recorded(engine, seen, issued, (text,) * len(_IN_IDENTITY), (text,) * len(_IN_ISSUANCE))
     asked = (text,) * (len(_IN_FOREST) + 1)
     return _places(engine, _FOUND.format(others=others, among=among), (*asked, *parameters))
+
+
+def earliest(engine: Engine, places: Collection[int], most: int) -> list[int]:
+    """Of some credentials those that began first, as far as the evidence tells."""
+    if len(places) <= most:
+        return sorted(places)
+    engine.register("begun", pa.table({"n": pa.array(sorted(places), pa.int64())}))
+    sql = "SELECT f.n FROM forest f JOIN begun b ON b.n = f.n ORDER BY coalesce(f.issued_at, f.first) NULLS FIRST, f.n"
+    return _places(engine, f"{sql} LIMIT {most}")
 
 
 def hashes(engine: Engine) -> Iterator[pa.RecordBatch]:

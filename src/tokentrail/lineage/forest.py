@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.candidates import batches, by_text
+from tokentrail.lineage.candidates import batches, by_text, earliest
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.judges import FEW as FEW_TO_JUDGE
@@ -282,15 +282,16 @@ class Forest(Naming):
 
     def named(self, ids: Sequence[str]) -> Sequence[Row]:
         """The rows of credentials of some ids, in their order."""
-        if not ids:
-            return []
-        return self.chosen_rows(
-            places_in(
-                self._engine.table(
-                    "SELECT n FROM names WHERE own AND name IN (SELECT unnest(?))", (list(ids),)
-                )
-            )
-        )
+        return self.chosen_rows(self.called_so(ids)) if ids else []
+
+    def called_so(self, ids: Sequence[str]) -> set[int]:
+        """The credentials of some ids."""
+        sql = "SELECT n FROM names WHERE own AND name IN (SELECT unnest(?))"
+        return places_in(self._engine.table(sql, (list(ids),))) if ids else set()
+
+    def earliest(self, places: Collection[int], most: int) -> list[int]:
+        """Of some credentials those that began first, as far as the evidence tells."""
+        return earliest(self._engine, places, most)
 
     def credentials(self, found: Sequence[Row]) -> list[Credential]:
         """What rows of this forest say, judged; some are remembered, since one question leads to the next."""

@@ -78,6 +78,7 @@ _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _AT_ONCE = 20_000
 _SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/([^/]+)")
+_OF_ACCOUNT = re.compile(r"arn:[^:]+:(?:iam|sts)::(\d{12}):")
 _DELIVERED = """
 arn IS NULL AND child_arn IS NULL AND session_name = ? AND regexp_matches(coalesce(issuer_arn, role_arn), ?)"""
 """A session whose ARN no record tells: where a service took it up, the answer may not name it, and none has used it."""
@@ -128,14 +129,22 @@ class Naming:
         meaning = meant(self._engine, subject) or _FORMS
         return f"nothing in the case answers to that as of {instant(self.as_of)}. {meaning}"
 
-    def speaking_for_any(self, principals: Sequence[str]) -> set[int]:
-        """The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go."""
+    def speaking_for_any(self, principals: Sequence[str], among: str = "TRUE") -> set[int]:
+        """
+        The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go.
+
+        Args:
+            principals: Their ARNs.
+            among: What the forest says of those that count, which is known as `f`.
+        """
         asked = [(one, name) for one in principals for name in _aliases(one)]
         self._engine.register("asked_for", pa.table({
             "principal": pa.array([one for one, _ in asked], pa.string()),
             "name": pa.array([name for _, name in asked], pa.string()),
         }))  # fmt: skip
-        candidates = by_names(self._engine, sorted({one.rpartition("/")[2] for one in principals}))
+        names = sorted({one.rpartition("/")[2] for one in principals})
+        accounts = {told[1] if (told := _OF_ACCOUNT.match(one)) else "" for one in principals}
+        candidates = by_names(self._engine, names, among, () if "" in accounts else accounts)
         best: dict[str, tuple[int, set[int]]] = {}
         for row in self._part.asked(_SPEAKERS, candidates):
             rank, found = best.get(row["principal"], (row["rank"], set()))
