@@ -7,7 +7,7 @@ It may import the case and what the page is made of. It decides nothing about ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tokentrail import __version__
@@ -95,7 +95,6 @@ def gather(
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
-    here = {id(one) for one in theirs or ()}
     rests = _rests_on(trace, theirs or ()) if records else ()
     return Dossier(
         case_id=case.case_id,
@@ -106,13 +105,26 @@ def gather(
         plan=plan,
         bystanders=bystanders,
         findings=theirs,
-        elsewhere=tuple(one for one in findings or () if id(one) not in here),
+        elsewhere=_elsewhere(findings, theirs),
         records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
         since=asked.since,
         source_ips=asked.source_ips,
         trusted_ips=asked.trusted_ips,
     )  # fmt: skip
+
+
+def with_findings(dossier: Dossier, findings: Sequence[Document] | None) -> Dossier:
+    """The same, with what detection found since."""
+    theirs = None if findings is None else about(dossier.trace, findings)
+    return replace(dossier, findings=theirs, elsewhere=_elsewhere(findings, theirs))
+
+
+def _elsewhere(
+    findings: Sequence[Document] | None, theirs: Sequence[Document] | None
+) -> tuple[Document, ...]:
+    here = {id(one) for one in theirs or ()}
+    return tuple(one for one in findings or () if id(one) not in here)
 
 
 def wide(trace: Trace, subjects: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -21,17 +23,20 @@ from starlette.datastructures import QueryParams
 
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
-from tokentrail.dossier import Question, about, gather, leads, turns, wide
+from tokentrail.dossier import Question, about, gather, leads, turns, wide, with_findings
 from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.present.document import Document
 from tokentrail.present.html.branch import members
+from tokentrail.present.html.case_page import Leads
 from tokentrail.present.html.chronicle import LIVE_ROOM
 from tokentrail.present.html.console import Live, Turn
+from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.html.page import Sheet, laid_out
-from tokentrail.results import RawRecord
+from tokentrail.results import RawRecord, Status
 from tokentrail.web import asked
+from tokentrail.web.beside import LARGE, Beside, Found, detected
 from tokentrail.web.pages import (
     CredentialsPage,
     EvidencePage,
@@ -41,12 +46,11 @@ from tokentrail.web.pages import (
     StartPage,
     TimelinePage,
     TracePage,
-    findings_told,
 )
 
 _LOOKED_AFTER = 30.0
 """Seconds after which a case in a bucket is looked at again."""
-_KEPT = 12
+_KEPT = 16
 """Costly answers that are kept."""
 _BRANCH = 100
 """Credentials of a part of a lineage on one page."""
@@ -67,9 +71,12 @@ class Answers:
     def _open(self) -> None:
         self._newest = Case.open(self._folder, create=False)
         self._earlier = Case.open(self._folder, create=False)
+        self.beside = Beside(self._folder)
+        """Where detection looks at a large case."""
 
     def close(self) -> None:
         """Let go of the case."""
+        self.beside.end()
         self._newest.close()
         self._earlier.close()
 
@@ -94,7 +101,9 @@ class Answers:
         return StartPage(
             case_id=case.case_id,
             overview=self._keep(("overview", when), lambda: case.overview(as_of=when)),
-            leads=self._keep(("leads", when), lambda: leads(case, findings, when)),
+            leads=Leads()
+            if findings is None
+            else self._keep(("leads", when), lambda: leads(case, findings, when)),
             findings=findings,
             status=case.status(as_of=when),
             live=self.live("/", query),
@@ -108,7 +117,9 @@ class Answers:
         when = asked.as_of(query)
         return TracePage(
             sheet=shown,
-            found=lambda: about(sheet.dossier.trace, self._findings(when)),
+            found=lambda: (
+                None if (found := self._findings(when)) is None else about(sheet.dossier.trace, found)
+            ),
             page=asked.page(query),
             live=live,
         )
@@ -130,15 +141,19 @@ class Answers:
         What detection finds is asked for the newest evidence alone: it would double the time that a move of the
         slider takes, and is a click away.
         """
-        question = replace(asked.question(query), snapshots=self._snapshots)
-        case = self._case(question.as_of)
+        question, findings = asked.question(query), None
+        if question.as_of is None:
+            with suppress(CaseError):  # told where the page leads for findings
+                findings = self._findings(None)
         return self._keep(
-            ("sheet", replace(question, snapshots=())),
-            lambda: laid_out(
-                gather(case, question, None if question.as_of else self._findings(None), records=False),
-                room=LIVE_ROOM,
-            ),
+            ("sheet", question, findings is None),
+            lambda: laid_out(with_findings(self._gathered(question), findings), room=LIVE_ROOM),
         )
+
+    def _gathered(self, question: Question) -> Dossier:
+        case = self._case(question.as_of)
+        whole = replace(question, snapshots=self._snapshots)
+        return self._keep(("gathered", question), lambda: gather(case, whole, records=False))
 
     def plan(self, query: QueryParams) -> Plan:
         """The plan of a subject's page, as `tokentrail contain -o` writes it."""
@@ -201,9 +216,11 @@ class Answers:
 
     def live(self, path: str, query: QueryParams) -> Live:
         """Where a page stands: it can be asked for any moment of the evidence."""
-        status = self._keep(("status",), self._newest.status)
-        kept = asked.kept(query, story=False)
-        return Live(path=path, query=kept, as_of=asked.as_of(query), first=status.first, last=status.last)
+        status, when = self._status(), asked.as_of(query)
+        return Live(
+            path=path, query=asked.kept(query, story=False), as_of=when, first=status.first, last=status.last,
+            looking=when is None and self.looking() is not None,
+        )  # fmt: skip
 
     def story(self, path: str, query: QueryParams) -> Live:
         """Where a page about a subject stands: its slider goes from the story's first turn to the newest evidence."""
@@ -214,9 +231,9 @@ class Answers:
 
     def _traced(self, question: Question) -> Trace:
         """The trace of a page of the newest evidence, which may be at hand."""
-        sheet = self._kept.get((self._newest.fingerprint, ("sheet", question)))
-        if sheet is not None:
-            return cast(Sheet, sheet).dossier.trace
+        gathered = self._kept.get((self._newest.fingerprint, ("gathered", question)))
+        if gathered is not None:
+            return cast(Dossier, gathered).trace
         return self._newest.family(
             question.subjects,
             since=question.since,
@@ -228,8 +245,22 @@ class Answers:
     def _case(self, when: datetime | None) -> Case:
         return self._newest if when is None else self._earlier
 
-    def _findings(self, when: datetime | None) -> tuple[Document, ...]:
-        return self._keep(("findings", when), lambda: findings_told(self._case(when).detect(as_of=when)))
+    def looking(self) -> Future[Found] | None:
+        """Detection's answer for the newest evidence while it is still looking; in a small case nobody waits for it."""
+        if self._status().records < LARGE:
+            return None
+        found = self.beside.ask(self._newest.fingerprint)
+        return None if found.done() else found
+
+    def _findings(self, when: datetime | None) -> tuple[Document, ...] | None:
+        """What detection finds; `None` while it is still looking at the newest evidence."""
+        if when is None and self._status().records >= LARGE:
+            found = self.beside.ask(self._newest.fingerprint)
+            return found.result().findings if found.done() else None
+        return self._keep(("findings", when), lambda: detected(self._case(when), when))
+
+    def _status(self) -> Status:
+        return self._keep(("status",), self._newest.status)
 
     def _keep(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
         """Answer from memory if this was asked of the same evidence before."""

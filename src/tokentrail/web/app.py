@@ -7,6 +7,8 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -24,10 +26,13 @@ from tokentrail.present.machine import indented
 from tokentrail.present.safe import safe
 from tokentrail.web import asked
 from tokentrail.web.answers import Answers
+from tokentrail.web.beside import Found
 from tokentrail.web.guard import Guard
 from tokentrail.web.pages import Page
 
 Ask = Callable[[Request], Page]
+_WITH_FINDINGS = ("/start", "/trace", "/findings")
+"""Pages that tell what detection found."""
 
 
 class Console:
@@ -56,7 +61,7 @@ class Console:
         }
         found = [Route("/plan.json", self._plan), Route("/favicon.ico", _no_icon)]
         for path, ask in pages.items():
-            found.append(Route(f"{path}.json", self._told(ask)))
+            found.append(Route(f"{path}.json", self._told(ask, patient=path in _WITH_FINDINGS)))
             found.append(Route("/" if path == "/start" else path, self._shown(ask)))
         return found
 
@@ -68,8 +73,10 @@ class Console:
 
         return shown
 
-    def _told(self, ask: Ask) -> Callable[[Request], Response]:
+    def _told(self, ask: Ask, *, patient: bool) -> Callable[[Request], Response]:
         def told(request: Request) -> Response:
+            if patient:
+                self._await_findings(request)
             return self._guarded(request, lambda: _json(ask(request).twin()), html=False)
 
         return told
@@ -83,6 +90,17 @@ class Console:
             return answer
 
         return self._guarded(request, found, html=False)
+
+    def _await_findings(self, request: Request) -> None:
+        """Wait until detection has looked, since a program can't look again; meanwhile others may ask."""
+        with suppress(TokenTrailError):  # told when the page is asked for
+            while asked.as_of(request.query_params) is None and (looking := self._looking()) is not None:
+                wait([looking])
+
+    def _looking(self) -> Future[Found] | None:
+        with self._answers.turn:
+            self._answers.refresh()
+            return self._answers.looking()
 
     def _guarded(self, request: Request, answer: Callable[[], Response], *, html: bool) -> Response:
         """Answer, or say why there is no answer."""

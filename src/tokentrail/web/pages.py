@@ -41,7 +41,8 @@ class StartPage:
     case_id: str
     overview: Overview
     leads: Leads
-    findings: tuple[Document, ...]
+    findings: tuple[Document, ...] | None
+    """None while detection is still looking."""
     status: Status
     live: Live
 
@@ -62,7 +63,7 @@ class StartPage:
         return {
             "case_id": self.case_id, "first": [document(one) for one in self.leads.shown],
             "others": {"subjects": self.leads.others, "working": self.leads.working},
-            "overview": document(self.overview), "findings": list(self.findings), "status": document(self.status),
+            "overview": document(self.overview), "findings": _listed(self.findings), "status": document(self.status),
         }  # fmt: skip
 
 
@@ -71,8 +72,8 @@ class TracePage:
     """A subject: its lifelines, plan, lineage, timeline, what was taken, findings, evidence."""
 
     sheet: Sheet
-    found: Callable[[], tuple[Document, ...]]
-    """Asks what detection finds about it."""
+    found: Callable[[], tuple[Document, ...] | None]
+    """Asks what detection finds about it; `None` while that is still looking."""
     page: int
     live: Live
 
@@ -97,7 +98,7 @@ class TracePage:
             "calls": {"count": chronicle.events, "left_out": chronicle.left_events,
                       "lines": [_line(one) for one in chronicle.lines]},
             "turns": [document(one) for one in self.live.turns],
-            "findings": list(self.found()),
+            "findings": _listed(self.found()),
             "status": document(dossier.status),
             "notes": list(dossier.notes),
         }  # fmt: skip
@@ -187,7 +188,7 @@ class CredentialsPage:
 class FindingsPage:
     """All that detection found."""
 
-    findings: tuple[Document, ...]
+    findings: tuple[Document, ...] | None
     live: Live
 
     def html(self) -> str:
@@ -196,7 +197,7 @@ class FindingsPage:
 
     def twin(self) -> Document:
         """Tell a program the same."""
-        return {"findings": list(self.findings)}
+        return {"findings": _listed(self.findings)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +236,5 @@ def _line(one: CallLine) -> Document:
     return document(one.first) | {"until": timestamp(one.until), "count": one.count, "marked": one.telling}
 
 
-def findings_told(findings: Sequence[object]) -> tuple[Document, ...]:
-    """Turn findings into documents."""
-    return tuple(document(one) for one in findings)
+def _listed(findings: Sequence[Document] | None) -> list[Document] | None:
+    return None if findings is None else list(findings)

@@ -110,6 +110,11 @@ def _advice(leads: Leads, live: Live | None) -> str:
             "No subject was named, so that nothing here counts as an attacker's. Name one: "
             "`tokentrail report SUBJECT -o FILE.html`."
         )
+    if live.looking:
+        return (
+            "Detection is still looking for where to start, which takes minutes in a case of this size. Trace what you "
+            "know meanwhile: a key, an ARN, an address, an event."
+        )
     if leads.shown:
         first = brief(leads.shown[0].subject, 80)
         return f"Look first at {first}. Nothing counts as an attacker's until a subject is traced."
@@ -124,7 +129,9 @@ def _figures(found: Overview, findings: Sequence[Document] | None, status: Statu
         "dl",
         figure(f"{found.credentials:,}", "credentials"),
         figure(f"{working:,}", "of these work, or may"),
-        figure(f"{len(findings or ()):,}", words.verb(len(findings or ()), "finding", "findings")),
+        figure("…", "findings are looked for")
+        if findings is None
+        else figure(f"{len(findings):,}", words.verb(len(findings), "finding", "findings")),
         figure(f"{status.records:,}", "events"),
         figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
         figure(f"{lost:,}", "records that could not be read"),

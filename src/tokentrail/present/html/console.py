@@ -51,6 +51,8 @@ class Live:
     last: datetime | None = None
     """The span that the slider goes over."""
     turns: tuple[Turn, ...] = ()
+    looking: bool = False
+    """Whether detection is still looking at the newest evidence."""
 
 
 def address(path: str, query: Iterable[tuple[str, str]] = (), as_of: datetime | None = None) -> str:

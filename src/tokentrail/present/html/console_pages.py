@@ -85,9 +85,10 @@ def timeline_page(
     )
 
 
-def findings_page(findings: Sequence[Document], live: Live, version: str) -> str:
+def findings_page(findings: Sequence[Document] | None, live: Live, version: str) -> str:
     """List all findings."""
-    return _page("What detection found", live, version, findings_section(findings, Names({}, {}, live=live)))
+    part = findings_section(findings, Names({}, {}, live=live))
+    return _page("What detection finds" if live.looking else "What detection found", live, version, part)
 
 
 def evidence_page(status: Status, live: Live, version: str) -> str:

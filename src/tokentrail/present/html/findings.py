@@ -31,6 +31,12 @@ def findings_section(
         names: What these are called.
         elsewhere: Those about others: a page about one key is not all that the case holds.
     """
+    if findings is None and names.live is not None and names.live.looking:
+        told = (
+            "Detection is still looking, which takes minutes in a case of this size. All else here is whole. "
+        )
+        again = tag("a", "Look again", href=address(names.live.path, names.live.query))
+        return section("findings", "Findings", tag("p", told, again, ".", class_="empty"))
     if findings is None and names.live is not None:
         there = tag("a", "What detection finds in the evidence up to this moment",
                     href=address("/findings", (), names.live.as_of))  # fmt: skip

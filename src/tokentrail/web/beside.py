@@ -1,0 +1,104 @@
+"""
+What detection finds in a large case, looked for in a process of its own: it takes minutes, and pages don't wait.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tokentrail.case import Case
+from tokentrail.errors import CaseError
+from tokentrail.present.document import Document, document
+from tokentrail.store.workers import Worker, WorkerLost
+
+_SOON = 0.5
+"""Seconds."""
+LARGE = 1_000_000
+"""Records from which on detection takes more than some seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What detection finds, and in which evidence."""
+
+    fingerprint: str
+    findings: tuple[Document, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Looks at the newest evidence of a case; it pickles."""
+
+    folder: Path | str
+
+    def __call__(self, _: None) -> Found:
+        """Detect, with the catalogue."""
+        with Case.open(self.folder, create=False) as case:
+            return Found(case.fingerprint, detected(case))
+
+
+class Beside:
+    """One look after another, each in a process that ends with it."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self._look = Look(folder)
+        self._pool = ThreadPoolExecutor(1, "detection")
+        self._worker: Worker[None, Found] | None = None
+        self._asked: tuple[str, Future[Found]] | None = None
+
+    def ask(self, fingerprint: str) -> Future[Found]:
+        """
+        What is found in some evidence, looked for once; that of a look under way, if it is at older evidence still.
+
+        Raises:
+            CaseError: from the answer: the process was ended, or the case can't be read.
+        """
+        if self._asked is None or (self._asked[1].done() and _evidence(*self._asked) != fingerprint):
+            self._asked = fingerprint, self._pool.submit(self._looked)
+        return self._asked[1]
+
+    def _looked(self) -> Found:
+        self._worker = Worker(self._look, _end_with_parent)
+        try:
+            return self._worker.run(None)
+        except WorkerLost as lost:
+            raise CaseError(
+                "the process that looks for findings was ended, perhaps for want of memory. Start the console again; "
+                "`tokentrail detect` finds the same."
+            ) from lost
+        finally:
+            self._worker.end()
+
+    def end(self) -> None:
+        """End a look that is under way."""
+        if self._worker is not None:
+            self._worker.end()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def detected(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
+    """What the catalogue finds in a case as of a moment, as documents."""
+    return tuple(document(one) for one in case.detect(as_of=as_of))
+
+
+def _evidence(asked: str, answer: Future[Found]) -> str:
+    """The evidence that an answer is about: it may have grown before the look began."""
+    return asked if answer.exception() else answer.result().fingerprint
+
+
+def _end_with_parent() -> None:
+    """Have a process end soon after the one that started it, whatever ended that: nobody is left to be answered."""
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(_SOON)
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
