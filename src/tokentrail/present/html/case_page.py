@@ -95,7 +95,7 @@ def _headline(found: Overview, leads: Leads) -> str:
     what = words.number(len(leads.shown) + leads.others, "lead")
     works = f"{words.number(alive, 'credential')} still {words.verb(alive, 'works', 'work')}"
     if leads.others:
-        first = f"{what} to follow: behind the first {len(leads.shown)} {works if alive else 'nothing works any more'}"
+        first = f"{what} to follow: behind the first {len(leads.shown)}, {works if alive else 'nothing works any more'}"
         return f"{first}, and {_working(leads)}" if leads.working else first
     return f"{what} to follow, {f'behind which {works}' if alive else 'none of which works any more'}"
 
@@ -112,7 +112,7 @@ def _advice(leads: Leads, live: Live | None) -> str:
         )
     if live.looking:
         return (
-            "Detection is still looking for where to start, which takes minutes in a case of this size. Trace what you "
+            "Detection is still looking for where to start, which may take minutes in a case of this size. Trace what you "
             "know meanwhile: a key, an ARN, an address, an event."
         )
     if leads.shown:

@@ -32,9 +32,7 @@ def findings_section(
         elsewhere: Those about others: a page about one key is not all that the case holds.
     """
     if findings is None and names.live is not None and names.live.looking:
-        told = (
-            "Detection is still looking, which takes minutes in a case of this size. All else here is whole. "
-        )
+        told = "Detection is still looking, which may take minutes in a case of this size. All else here is whole. "
         again = tag("a", "Look again", href=address(names.live.path, names.live.query))
         return section("findings", "Findings", tag("p", told, again, ".", class_="empty"))
     if findings is None and names.live is not None:
