@@ -26,7 +26,7 @@ from rich.progress import (
 
 from tokentrail.case import Case
 from tokentrail.cli.intake import Intake
-from tokentrail.cli.options import Common
+from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import EvidenceIncomplete
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document
@@ -44,11 +44,14 @@ _A_WHILE = 1.0
 
 
 def show_rows(
-    told: Common, kind: type[Row], rows: Iterable[Row], text: Callable[[Iterable[Row], Paper], object]
+    options: CommonOptions,
+    kind: type[Row],
+    rows: Iterable[Row],
+    text: Callable[[Iterable[Row], Paper], object],
 ) -> None:
     """Print results of one kind: a table, a list, or a line for each."""
     shown = (document(one) for one in rows)
-    match told.format:
+    match options.format:
         case "text":
             text(rows, Paper(sys.stdout))
         case "json":
@@ -60,7 +63,7 @@ def show_rows(
 
 
 def show_one(
-    told: Common,
+    options: CommonOptions,
     whole: Document,
     text: Callable[[Paper], object],
     *,
@@ -71,32 +74,32 @@ def show_one(
     Print one result.
 
     Args:
-        told: The format.
+        options: Name the format.
         whole: The result as one document.
         text: What writes it as text.
         lines: Its parts as lines; the whole is one line if there are none.
         table: The columns and rows that stand for it in CSV.
     """
-    if told.format == "text":
+    if options.format == "text":
         text(Paper(sys.stdout))
     else:
-        show_documents(told, whole, lines=lines, table=table)
+        show_documents(options, whole, lines=lines, table=table)
 
 
 def show_parts(
-    told: Common, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
+    options: CommonOptions, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
 ) -> None:
     """
     Print one result, of which no document is made as a whole: that of a large one takes longer than the rest.
 
     Args:
-        told: The format.
+        options: Name the format.
         found: The result.
         text: What writes it as text.
         parts: Its field whose items are its lines, and its rows in CSV.
         kind: What each of them is.
     """
-    match told.format:
+    match options.format:
         case "text":
             text(found, Paper(sys.stdout))
         case "json":
@@ -108,14 +111,14 @@ def show_parts(
 
 
 def show_documents(
-    told: Common,
+    options: CommonOptions,
     whole: Document,
     *,
     lines: Sequence[Document] | None = None,
     table: tuple[Sequence[str], Sequence[Document]],
 ) -> None:
     """Print one result in a format for programs, with arguments as `show_one` has them."""
-    match told.format:
+    match options.format:
         case "json":
             write_json(whole, sys.stdout)
         case "jsonl":
@@ -219,14 +222,14 @@ def begun(what: str, rows: Iterable[Row]) -> Iterator[Row]:
     return chain(first, some)
 
 
-def insist(told: Common, case: Case) -> None:
+def insist(options: CommonOptions, case: Case) -> None:
     """
     Under `--strict`, refuse to call an answer whole that rests on evidence which could not all be read.
 
     Raises:
         EvidenceIncomplete: records or objects of the case were rejected.
     """
-    if not told.strict:
+    if not options.strict:
         return
     lost = sum(one.count for one in case.status().rejected if one.field is None)
     if lost:
@@ -236,7 +239,7 @@ def insist(told: Common, case: Case) -> None:
         )
 
 
-def insist_on_all(told: Common, summary: IngestSummary) -> None:
+def insist_on_all(options: CommonOptions, summary: IngestSummary) -> None:
     """
     Under `--strict`, refuse to call an ingest whole that could not read all of it.
 
@@ -244,7 +247,7 @@ def insist_on_all(told: Common, summary: IngestSummary) -> None:
         EvidenceIncomplete: records were rejected, or objects could not be read.
     """
     failed = [one for one in summary.skipped if one.lost]
-    if told.strict and (failed or summary.records.rejected):
+    if options.strict and (failed or summary.records.rejected):
         raise EvidenceIncomplete(
             f"--strict: {words.number(summary.records.rejected, 'record')} rejected, "
             f"{words.number(len(failed), 'object')} not read."
