@@ -69,10 +69,10 @@ def command(
     with reach.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
         retrace = (lambda: case.retrace(plan, as_of=options.as_of)) if case else None
         applied = apply(plan, cloud, journal, _means(done), retrace=retrace, own_session_may_be_cut=cut)
-    _tell(options, applied)
+    _show(options, applied)
 
 
-def _tell(options: CommonOptions, applied: Applied) -> None:
+def _show(options: CommonOptions, applied: Applied) -> None:
     output.show_parts(options, applied, write_applied, "steps", StepDone)
     if applied.stopped:
         raise ActionRefused(f"{applied.stopped}. The journal {applied.journal} tells what was done.")

@@ -97,7 +97,7 @@ def command(
             write_script(plan, sys.stdout)
         else:
             show_plan(options, plan)
-        output.insist(options, case)
+        output.enforce_strict(options, case)
     if not plan.proof.complete:
         raise click.exceptions.Exit(UNPROVEN)
 

@@ -48,6 +48,6 @@ def command(
             as_of=options.as_of, state=state, kind=kind, principal=principal, account=account
         )
         output.show_rows(
-            options, Credential, output.begun("Looking through the case", found), write_inventory
+            options, Credential, output.announced("Looking through the case", found), write_inventory
         )
-        output.insist(options, case)
+        output.enforce_strict(options, case)

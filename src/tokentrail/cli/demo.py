@@ -50,4 +50,4 @@ def command(options: CommonOptions) -> None:
             lambda paper: write_tale(tale, Path(options.case), paper),
             lines=chapters, table=(columns(TracedCredential), last["credentials"]),
         )  # fmt: skip
-        output.insist(options, case)
+        output.enforce_strict(options, case)

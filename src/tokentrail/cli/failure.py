@@ -62,7 +62,7 @@ def guarded(command: Callable[..., None], options: CommonOptions, **others: Any)
 
 
 def _of_system(error: OSError) -> str:
-    """What the operating system refused; of a full disk also what to do, since it comes up anywhere."""
+    """What the operating system refused. For a full disk also what to do, since any verb may meet one."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return str(error)
     where = f" for {error.filename}" if error.filename else ""

@@ -98,7 +98,7 @@ def command(
         if folder is not None:
             _write(found, folder)
         _show(options, found, form, whole=history)
-        output.insist(options, case)
+        output.enforce_strict(options, case)
     if found.findings:
         raise click.exceptions.Exit(FOUND)
 

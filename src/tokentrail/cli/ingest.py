@@ -71,12 +71,12 @@ def command(
     see(sources)
     cluster = _cluster(engine, master, intake.workers)
     with Case.open(options.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
-        summary = intake.of(since, until, subjects).into(case, sources, progress, cluster)
+        summary = intake.narrowed(since, until, subjects).into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(
         options, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
     )
-    output.insist_on_all(options, summary)
+    output.enforce_strict_ingest(options, summary)
 
 
 def _cluster(engine: str, master: str | None, workers: int | None) -> Cluster | None:

@@ -1,5 +1,5 @@
 """
-How the parts of an investigation are put together for each format.
+Print an investigation in each format: its findings, trace, timeline and plan, or what there is to start from.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from tokentrail.results import IngestSummary
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The parts of an investigation."""
+class Investigation:
+    """What an investigation found."""
 
     summary: IngestSummary
     findings: Sequence[Finding]
     trace: Trace
     events: Iterable[TimelineEvent]
-    """In order; gone through once, as millions may be."""
+    """In order of time; can be read once, since there may be millions."""
     plan: Plan
 
 
-def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
+def choose_subject(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Choose the subject that most of the worst findings lead to, and say so."""
     leading = to_start_from(findings)
     if not leading or (subject := leading[0].subject) is None:
@@ -56,7 +56,7 @@ def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
     return (subject,)
 
 
-def look_into(options: CommonOptions, found: Told) -> None:
+def show_investigation(options: CommonOptions, found: Investigation) -> None:
     """Print findings, the trace and the timeline of the subjects, and the plan that ends them."""
     if options.format == "text":
         return _write(options, found, Paper(sys.stdout))
@@ -75,7 +75,7 @@ def look_into(options: CommonOptions, found: Told) -> None:
     )
 
 
-def _write(options: CommonOptions, found: Told, paper: Paper) -> None:
+def _write(options: CommonOptions, found: Investigation, paper: Paper) -> None:
     plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
     ends = f"{'COMPLETE' if plan.proof.complete else 'NOT COMPLETE'}: {number(len(plan.steps), 'step')}"
     subject = listed(found.trace.subject, 3)
@@ -97,7 +97,7 @@ def _write(options: CommonOptions, found: Told, paper: Paper) -> None:
     )
 
 
-def look_around(
+def show_overview(
     options: CommonOptions, summary: IngestSummary, findings: Sequence[Finding], case: Case
 ) -> None:
     """Print what credentials there are, and which might be the subject."""
@@ -125,7 +125,7 @@ def look_around(
 
 
 def _whole(summary: IngestSummary, **parts: object) -> Document:
-    """Give each part its name; a part that this answer does not have is null."""
+    """Put the parts into one document; a part that this answer does not have is null."""
     names = ("findings", "overview", "trace", "timeline", "plan")
     return {"ingest": document(summary), **{name: parts.get(name) for name in names}}
 

@@ -17,7 +17,7 @@ from tokentrail import __version__
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.investigation import start_from
+from tokentrail.cli.investigation import choose_subject
 from tokentrail.cli.judging import JUDGING
 from tokentrail.cli.options import CommonOptions, about, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
@@ -88,11 +88,11 @@ def command(
     with Case.open(options.case, create=False) as case:
         with output.waiting(JUDGING):
             findings = case.detect(as_of=options.as_of)
-        question = replace(question, subjects=subjects or start_from(findings))
+        question = replace(question, subjects=subjects or choose_subject(findings))
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
-        _tell(options, written)
-        output.insist(options, case)
+        _show(options, written)
+        output.enforce_strict(options, case)
 
 
 def write_report(
@@ -132,7 +132,7 @@ def _put(path: Path, content: bytes, credentials: int) -> Written:
     return Written(file=str(path), bytes=len(content), credentials=credentials)
 
 
-def _tell(options: CommonOptions, written: list[Written]) -> None:
+def _show(options: CommonOptions, written: list[Written]) -> None:
     """Print what was written, but not behind a page that went to standard output."""
     if any(one.file == "-" for one in written):
         return

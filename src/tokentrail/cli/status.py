@@ -38,4 +38,4 @@ def command(options: CommonOptions, rejected: bool) -> None:
             options, whole, lambda paper: write_status(found, paper, rejected=rejected),
             table=(columns(kind), whole[rows]),
         )  # fmt: skip
-        output.insist(options, case)
+        output.enforce_strict(options, case)

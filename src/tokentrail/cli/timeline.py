@@ -35,9 +35,9 @@ def command(options: CommonOptions, subjects: tuple[str, ...]) -> None:
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
     with Case.open(options.case, create=False) as case:
-        events = output.begun("Tracing", case.timeline(subjects, as_of=options.as_of))
+        events = output.announced("Tracing", case.timeline(subjects, as_of=options.as_of))
         if options.format == "csv":
             write_timesketch(events, sys.stdout)
         else:
             output.show_rows(options, TimelineEvent, events, write_timeline)
-        output.insist(options, case)
+        output.enforce_strict(options, case)

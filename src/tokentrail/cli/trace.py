@@ -56,7 +56,7 @@ def command(
                 source_ips=source_ips, trusted_ips=trusted_ips,
             )  # fmt: skip
         _show(options, found, down=down or not up)
-        output.insist(options, case)
+        output.enforce_strict(options, case)
 
 
 def _show(options: CommonOptions, found: Trace, *, down: bool) -> None:

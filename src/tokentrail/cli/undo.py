@@ -69,10 +69,10 @@ def command(
         changing = sorted({call.account for one in takings for call in one.calls})
         reach.insist_on_consent(changing, consent=consent)
         undone = undo.go(takings)
-    _tell(options, undone)
+    _show(options, undone)
 
 
-def _tell(options: CommonOptions, undone: Undone) -> None:
+def _show(options: CommonOptions, undone: Undone) -> None:
     output.show_parts(options, undone, write_undone, "things", Restored)
     stayed = [one for one in undone.things if one.outcome in ("refused", "failed")]
     if stayed:

@@ -53,7 +53,7 @@ def command(options: CommonOptions, path: Path, route: reach.Route, offline: boo
         found = verify(plan, history(lines), cloud, evidence, now=reach.clock())
         output.show_parts(options, found, write_verification, "credentials", CredentialVerdict)
         if case is not None:
-            output.insist(options, case)
+            output.enforce_strict(options, case)
     if found.verdict != "proven":
         raise click.exceptions.Exit(UNPROVEN)
 
