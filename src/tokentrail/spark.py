@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokentrail.case.marking import TABLES, Marked, keep, marked
 from tokentrail.errors import UsageError
-from tokentrail.lineage.grow import Grown, grow
+from tokentrail.lineage.grow import ForestSize, grow
 from tokentrail.lineage.spread import in_rounds
 from tokentrail.store.errands import InBucket, errands
 from tokentrail.store.folder import CaseFolder
@@ -206,7 +206,7 @@ class Cluster:
                 progress(done, total)
             yield from outcomes
 
-    def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> Grown:
+    def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> ForestSize:
         """
         Derive the forest of all evidence.
 

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_laws_adding import adding_always, cut, is_grown
+from test_laws_adding import adding_always, cut, was_added_to
 from test_laws_increments import SEEDS, days, fed
 
 from evidence import copied, held, text
@@ -94,7 +94,7 @@ def test_no_call_that_was_rolled_up_is_read() -> None:
             case.trace([key])
         assert not segments
         add(case, last)
-        assert is_grown(case)
+        assert was_added_to(case)
         with noted() as segments:
             found = text([case.trace([key])])
         assert segments and segments.isdisjoint(old)
@@ -117,7 +117,7 @@ def test_a_record_that_turns_up_again_is_counted_once() -> None:
     with kept(), adding_always(), held(poorer, *rest) as case:
         add(case, first)
 
-        assert is_grown(case)
+        assert was_added_to(case)
         assert traced(case) == read(case)
 
 

@@ -457,13 +457,13 @@ def test_who_reads_a_case_in_a_bucket_asks_no_evidence_again_that_the_giver_aske
 def linked_from(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Of how many segments each linking from now on takes over what they were reduced to."""
     bases: list[int] = []
-    grow = linking._grown
+    grow = linking._link_all
 
     def seen(*given: Any) -> Any:
         bases.append(len(given[3].segments()))
         return grow(*given)
 
-    monkeypatch.setattr(linking, "_grown", seen)
+    monkeypatch.setattr(linking, "_link_all", seen)
     return bases
 
 

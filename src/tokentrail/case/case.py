@@ -30,7 +30,7 @@ from tokentrail.case.bookkeeping import digest_of, holds_nothing, lacking, rejec
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
-from tokentrail.case.opening import looked_after, opened
+from tokentrail.case.opening import check_and_update, opened
 from tokentrail.case.proofs import noted, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
@@ -121,8 +121,8 @@ class Case(Lookups, Tracing, Guarding):
             self._folder.mirror.bucket.close()
 
     def refresh(self, older_than: float = 0.0) -> None:
-        """Look whether it is there still, and for what others put into one in a bucket; a folder shows it by itself."""
-        looked_after(self._folder, older_than)
+        """Check that the case still exists; download what others added to one in a bucket."""
+        check_and_update(self._folder, older_than)
 
     def ingest(
         self,
@@ -169,10 +169,10 @@ class Case(Lookups, Tracing, Guarding):
         found = given.batches(listed(sources), ways, part, self._folder, reference=reference, spread=spread)
         with sharing.around(reference=reference), closing(found):
             before = self._records()
-            sharing.begun()
+            sharing.before_reading()
             for batch in found:
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
-                sharing.read()
+                sharing.after_batch()
                 batch.kept()
                 skipped += (
                     SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
@@ -180,7 +180,7 @@ class Case(Lookups, Tracing, Guarding):
                 asked += batch.said
         self._folder.tidy()
         after = self._records()
-        sharing.done()
+        sharing.after_reading()
         done = summary(self._folder, outcomes, skipped, after - before, time.monotonic() - started)
         return replace(done, asked=tuple(asked))
 
@@ -212,7 +212,7 @@ class Case(Lookups, Tracing, Guarding):
 
     def newest(self) -> datetime | None:
         """The time of the newest event: the default moment of every answer."""
-        return rows.moment(self._views.open(None).grown.last)
+        return rows.moment(self._views.open(None).size.last)
 
     def credentials(
         self,
@@ -339,7 +339,7 @@ class Case(Lookups, Tracing, Guarding):
         lost: list[int] = []
         view = self._views.open(as_of)
         engine = view.engine
-        alone = sigma is None and view.grown.records >= _MANY
+        alone = sigma is None and view.size.records >= _MANY
         threads = (os.cpu_count() or 1) if alone else 1  # else what Sigma rules ask for keeps the others busy
         sweep = sweeper(self._folder, lost.append)
         read = reader(self._folder)
@@ -366,10 +366,10 @@ class Case(Lookups, Tracing, Guarding):
         return Status(
             case_id=self.case_id,
             objects=len(objects),
-            records=view.grown.records,
-            credentials=view.grown.credentials,
-            first=rows.moment(view.grown.first),
-            last=rows.moment(view.grown.last),
+            records=view.size.records,
+            credentials=view.size.credentials,
+            first=rows.moment(view.size.first),
+            last=rows.moment(view.size.last),
             coverage=covered,
             rejected=tuple(one for one in rejected if not holds_nothing(one)),
             warnings=(
@@ -394,4 +394,4 @@ class Case(Lookups, Tracing, Guarding):
         return record(self._folder, stored, ordinal, as_carried=as_carried)
 
     def _records(self) -> int:
-        return self._views.open(None).grown.records if self._folder.snapshot().manifests else 0
+        return self._views.open(None).size.records if self._folder.snapshot().manifests else 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokentrail.lineage import later, placing
-from tokentrail.lineage.grow import KEPT, LINKING_FILES, Grown, in_order, listed_in, made_by, statements
+from tokentrail.lineage.grow import KEPT, LINKING_FILES, ForestSize, in_order, listed_in, made_by, statements
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.store.interface import Engine
 
@@ -135,8 +135,14 @@ _ODD = {
 
 
 def add(
-    engine: Engine, base: Path, into: Path, first: Sequence[str], records: int, before: Grown, naming: Naming
-) -> Grown:
+    engine: Engine,
+    base: Path,
+    into: Path,
+    first: Sequence[str],
+    records: int,
+    before: ForestSize,
+    naming: Naming,
+) -> ForestSize:
     """
     Derive the forest of all evidence from an earlier one.
 

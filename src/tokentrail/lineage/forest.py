@@ -140,12 +140,12 @@ class Forest(Naming):
         self._know_edits()
         return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *concerned})])
 
-    def know(self) -> None:
-        """Have at hand what is kept of each segment for traces."""
+    def prepare(self) -> None:
+        """Work out now what a trace asks of every segment, and keep it in the layers of these (`Engine.keep_apart`)."""
         self._know_edits()
-        self.unkeyed.callers.know()
-        self.portal.opened.know()
-        self.unanswered.calls.know()
+        self.unkeyed.callers.prepare()
+        self.portal.opened.prepare()
+        self.unanswered.calls.prepare()
 
     def _know_edits(self) -> None:
         if not self._edited:

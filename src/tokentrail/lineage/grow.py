@@ -119,17 +119,17 @@ WHERE NOT EXISTS (SELECT 1 FROM {losers} l
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
-    """How large the forest came out."""
+class ForestSize:
+    """How large a derived forest is, and the span of its evidence in seconds since 1970; stored as `grown.json`."""
 
     records: int
     credentials: int
     first: int | None
     last: int | None
     rings: bool = False
-    """Whether parents went round in a ring, which false evidence can hold, and which was cut somewhere."""
+    """Whether the links from child to parent formed a ring, as forged evidence can make them; it was cut somewhere."""
     added: bool = False
-    """Whether it was added to an earlier one."""
+    """Whether it consists of an earlier forest and later tables beside it (`lineage.later`)."""
 
 
 @cache
@@ -145,7 +145,7 @@ def in_memory(engine: Linker) -> None:
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
 
 
-def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> Grown:
+def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> ForestSize:
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into Parquet in `folder`.
 
@@ -179,7 +179,7 @@ def link(
     first: Sequence[str],
     records: int,
     place: Callable[[], None] | None = None,
-) -> Grown:
+) -> ForestSize:
     """
     Derive the forest, as `grow` does.
 
@@ -201,7 +201,7 @@ def link(
     engine.write_all({folder / f"{name}.parquet": query for name, query in OUTPUT.items()})
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
-    return Grown(
+    return ForestSize(
         records - lost["records"], found["credentials"], found["first"], found["last"], found["rings"]
     )
 

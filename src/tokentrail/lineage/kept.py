@@ -43,7 +43,7 @@ class Kept:
         self._by = by
         self._any: bool | None = None
 
-    def know(self) -> bool:
+    def prepare(self) -> bool:
         """Have them at hand; whether there are any."""
         if self._any is None:
             asked = f"SELECT 1 AS one FROM {self._name} LIMIT 1"
@@ -56,7 +56,7 @@ class Kept:
 
         Whether there are any rows is in the end of a file, what is damaged further ahead shows only now.
         """
-        if not wanted or not self.know():
+        if not wanted or not self.prepare():
             return []
         asked = [(one, one) for one in sorted(wanted)]
         column = self._by.partition(",")[0]

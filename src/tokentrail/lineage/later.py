@@ -27,8 +27,8 @@ def later_file(folder: Path, name: str) -> Path:
     return folder / f"later_{name}.parquet"
 
 
-def is_grown(folder: Path) -> bool:
-    """Whether a forest was added to: if anything says so, all of it must be there."""
+def was_added_to(folder: Path) -> bool:
+    """Whether a forest was added to since it was linked: any of the later files tells, and then all must be there."""
     return any(
         path.exists()
         for path in (*(later_file(folder, name) for name in LATER), folder / GONE, folder / GONE_WHO)
@@ -44,7 +44,7 @@ def sizes(folder: Path) -> tuple[int, int]:
     """
     try:
         first = pq.read_metadata(folder / "forest.parquet").num_rows
-        return first, pq.read_metadata(later_file(folder, "forest")).num_rows if is_grown(folder) else 0
+        return first, pq.read_metadata(later_file(folder, "forest")).num_rows if was_added_to(folder) else 0
     except (OSError, pa.ArrowException) as error:
         raise CaseError(f"{folder}: its forest can't be read ({error}).") from error
 
@@ -56,7 +56,7 @@ def gone_in(folder: Path) -> tuple[pa.Table, pa.Table]:
     Raises:
         CaseError: what says so is missing or damaged.
     """
-    if not is_grown(folder):
+    if not was_added_to(folder):
         return NO_PLACES, NO_WHO
     try:
         return (
@@ -74,7 +74,7 @@ def know(engine: Engine, folder: Path, called: str = "") -> None:
     Raises:
         CaseError: a table is missing or damaged.
     """
-    if not is_grown(folder):
+    if not was_added_to(folder):
         for name in LATER:
             engine.view(f"{called}{name}", folder / f"{name}.parquet")
         return
@@ -92,7 +92,7 @@ def know(engine: Engine, folder: Path, called: str = "") -> None:
 
 def know_apart(engine: Engine, folder: Path) -> None:
     """Make the rows that the first linking wrote known as `base_`, and those of the later files alone as `later_`."""
-    added = is_grown(folder)
+    added = was_added_to(folder)
     for name in LATER:
         engine.view(f"base_{name}", folder / f"{name}.parquet")
         if added:

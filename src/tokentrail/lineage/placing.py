@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tokentrail.lineage import later
 from tokentrail.lineage.graft import Above, Kin, NoPlace, grafted
-from tokentrail.lineage.grow import OUTPUT, Grown, statements
+from tokentrail.lineage.grow import OUTPUT, ForestSize, statements
 from tokentrail.lineage.number import GAP
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store.interface import Engine
@@ -138,7 +138,7 @@ def _kin(engine: Engine, called: Mapping[int, int]) -> dict[int | None, Kin]:
     }
 
 
-def written(engine: Engine, into: Path, records: int, before: Grown) -> Grown:
+def written(engine: Engine, into: Path, records: int, before: ForestSize) -> ForestSize:
     """Write the later files; answers how large the whole forest is, which was so large before."""
     for name, query in _WRITTEN.items():
         engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
@@ -156,4 +156,6 @@ def written(engine: Engine, into: Path, records: int, before: Grown) -> Grown:
         FROM ({spans})""",
         known,
     )
-    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"], added=True)
+    return ForestSize(
+        records - found["lost"], found["credentials"], found["first"], found["last"], added=True
+    )

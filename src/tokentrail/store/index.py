@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
-from tokentrail.store.layers import IDS, NAMES, Layer, listed, marks
+from tokentrail.store.layers import IDS, NAMES, Layer, marks, read_layers
 from tokentrail.store.repeats import BEGINNING, Beginnings, Marks, common, distinct
 
 KNOWN = (
@@ -44,7 +44,7 @@ class Index:
             hashed: By what this engine is told from others that hash otherwise.
         """
         self._derived, self._segments, self._hashed = derived, frozenset(segments), hashed
-        self._layers = listed(derived)
+        self._layers = read_layers(derived)
         self._unmarked = self._segments.difference(*(layer.ids for layer in self._layers))
 
     def of_events(self, ids: Collection[bytes]) -> set[str]:

@@ -21,7 +21,15 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store import giving, keys
 from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
-from tokentrail.store.layers import FOR_LINKING, LAYERS, LIST, can_be_linked, layers_of, linked, listed
+from tokentrail.store.layers import (
+    FOR_LINKING,
+    LAYERS,
+    LIST,
+    can_be_linked,
+    hard_link,
+    parse_layers,
+    read_layers,
+)
 from tokentrail.store.place import on_s3
 from tokentrail.store.received import Lying
 from tokentrail.store.segment import is_part
@@ -250,7 +258,7 @@ class Mirror:
 
     def fetch_layers(self, derived: Path) -> None:
         """Fetch the rest of what was derived: an ingest goes on from that."""
-        if (layers := listed(derived)) and can_be_linked(derived, layers):
+        if (layers := read_layers(derived)) and can_be_linked(derived, layers):
             return
         for prefix, _ in giving.complete(self.bucket, derived.name):
             if self._fetch_layers(prefix, derived):
@@ -260,7 +268,7 @@ class Mirror:
         """Fetch files of layers, but for some kinds; whether all of them are there, and the list of layers."""
         files = giving.layer_files(self.bucket, prefix)
         listing = self.bucket.read(f"{prefix}/{LIST}")
-        if not files or listing is None or not layers_of(listing):
+        if not files or listing is None or not parse_layers(listing):
             return False
         (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
         wanted = {name: one for name, one in files.items() if name.partition(".")[2] not in without}
@@ -278,7 +286,7 @@ class Mirror:
             with suppress(OSError):
                 if giving.digest_of(one) == sha256:
                     path.unlink(missing_ok=True)
-                    linked(one, path)
+                    hard_link(one, path)
                     return True
         self._fetched(f"layers/{sha256}", path)
         return giving.digest_of(path) == sha256

@@ -115,7 +115,7 @@ def sweep(asked: Sweeping) -> tuple[Swept, Sequence[Finding]]:
             found = judge.findings(scene)
             numbers = [int(one.name, 16) for one in folders]
             kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
-            return Swept(carried=kept, records=sight.grown.records, since=asked.since), found
+            return Swept(carried=kept, records=sight.size.records, since=asked.since), found
 
 
 def newest(segment: Path) -> int:
