@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from tokentrail.case.asked import known, listed, narrowed, utc
+from tokentrail.case.asked import check_word, names, narrowing_of, utc
 from tokentrail.case.bookkeeping import digest_of, holds_nothing, lacking, rejections, summary, unlike
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
@@ -166,7 +166,7 @@ class Case(Lookups, Tracing, Guarding):
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
-        found = given.batches(listed(sources), ways, part, self._folder, reference=reference, spread=spread)
+        found = given.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
         with sharing.around(reference=reference), closing(found):
             before = self._records()
             sharing.before_reading()
@@ -207,7 +207,7 @@ class Case(Lookups, Tracing, Guarding):
             SourceError: a source can't be listed, or has no digests.
         """
         return verify_logs(
-            self._folder, listed(sources), access or Access(), wanted or Wanted(), public_keys, progress
+            self._folder, names(sources), access or Access(), wanted or Wanted(), public_keys, progress
         )
 
     def newest(self) -> datetime | None:
@@ -225,8 +225,8 @@ class Case(Lookups, Tracing, Guarding):
         search: str | None = None,
     ) -> Iterator[Credential]:
         """Every credential that the evidence shows, by time, then id; with `search`, those with that text in a name."""
-        known(state, State, "state")
-        known(kind, Kind, "kind")
+        check_word(state, State, "state")
+        check_word(kind, Kind, "kind")
         forest = self._views.forest(as_of)
         judge = forest.judge()
         for row in forest.inventory(kind, search, running=state not in (None, "expired")):
@@ -295,7 +295,7 @@ class Case(Lookups, Tracing, Guarding):
             as_of=as_of,
             margin=margin,
             lag=lag,
-            narrowing=narrowed(since, source_ips, trusted_ips),
+            narrowing=narrowing_of(since, source_ips, trusted_ips),
             spare=spare,
             snapshots=snapshots,
             without_access=without_access,
@@ -333,8 +333,8 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             UsageError: a rule or severity does not exist.
         """
-        known(min_severity, Severity, "min_severity")
-        chosen = detection.chosen(rules if rules is None else listed(rules))
+        check_word(min_severity, Severity, "min_severity")
+        chosen = detection.chosen(rules if rules is None else names(rules))
         forest = self._views.forest(as_of)
         lost: list[int] = []
         view = self._views.open(as_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tokentrail.case.asked import known, listed
+from tokentrail.case.asked import check_word, names
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
 from tokentrail.containment.model import Plan, Strategy
@@ -51,23 +51,21 @@ def plan(
             f"as of {instant(moment)}, by the newest event, which may be forged, no plan can be made: give "
             "--as-of, as `--as-of now`."
         )
-    known(strategy, Strategy, "strategy")
-    steps = listed(what_if)
+    check_word(strategy, Strategy, "strategy")
+    steps = names(what_if)
     asked = Asked(
         case_id=case_id,
         margin=margin,
         lag=lag,
         narrowing=narrowing,
         reach=Reach(snapshots) if snapshots else None,
-        without_access=frozenset(listed(without_access)),
+        without_access=frozenset(names(without_access)),
         management_account=management_account,
         also=whatif.named(steps),
     )
     scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
     return (
-        prove_steps(scene, steps, found.gaps)
-        if steps
-        else contain(scene, strategy, listed(spare), found.gaps)
+        prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
 
 
