@@ -21,7 +21,7 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import views
-from tokentrail.lineage import busy, few
+from tokentrail.lineage import busy, lookup
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 from work import some
@@ -74,13 +74,13 @@ def test_segments_that_were_merged_are_read_again(world: World, seed: int) -> No
 def noted() -> Iterator[set[int]]:
     """The segments of which calls are read."""
     found = set[int]()
-    asked = few.Few._read
+    asked = lookup.Lookup._read
 
-    def reading(self: few.Few, places: Sequence[int], who: Any) -> Any:
+    def reading(self: lookup.Lookup, places: Sequence[int], who: Any) -> Any:
         found.update(segment for segment, _ in who)
         return asked(self, places, who)
 
-    with mock.patch.object(few.Few, "_read", reading):
+    with mock.patch.object(lookup.Few, "_read", reading):
         yield found
 
 

@@ -23,8 +23,8 @@ from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import Held
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
+from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing

@@ -25,8 +25,8 @@ from tokentrail.containment.removed import issued_where
 from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
+from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family, starts_of
@@ -340,7 +340,7 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
     """The addresses of credentials, and not the names of services that stand in their place."""
     for one in some:
         issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()
-        yield from (text for text in (*one.source_ips, *issued) if text and parsed(text))
+        yield from (text for text in (*one.source_ips, *issued) if text and parse_address(text))
 
 
 def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -36,10 +36,11 @@ from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
-from tokentrail.lineage import inner, rows
+from tokentrail.lineage import rows
+from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
-from tokentrail.lineage.stretches import Stretch, stretches
+from tokentrail.lineage.segment_batches import SegmentBatch, segment_batches
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects, accounts
 from tokentrail.store.interface import Engine
@@ -104,10 +105,10 @@ class Scene:
         self._numbers = count()
         self._making = {name: Lock() for name in ("known", *TABLES)}
         self._parting = Lock()
-        self._stretches: Sequence[Stretch] | None = None
+        self._batches: Sequence[SegmentBatch] | None = None
         self._views: list[str] = []
         self._apart = set[str]()
-        """Tables of which each stretch has a view of its own."""
+        """Tables of which each batch has a view of its own."""
         self._kept_in_files = set[str]()
         """Tables of rules that lie in files."""
         self._is_large: bool | None = None
@@ -149,14 +150,14 @@ class Scene:
         apart = self._apart | {"facts", *OWN_FILES}
         return [one.of(sql, apart, SPELLED) for one in self._parted()] if "some_" in sql else [sql]
 
-    def _parted(self) -> Sequence[Stretch]:
+    def _parted(self) -> Sequence[SegmentBatch]:
         with self._parting:
-            if self._stretches is None:
-                self._stretches = stretches(self._engine, _MOST)
-                if len(self._stretches) > _REMEMBERED:
+            if self._batches is None:
+                self._batches = segment_batches(self._engine, _MOST)
+                if len(self._batches) > _REMEMBERED:
                     self._engine.remember_files(False)
-                self._views = [name for one in self._stretches for name in one.views(self._engine, OWN_FILES)]
-            return self._stretches
+                self._views = [name for one in self._batches for name in one.views(self._engine, OWN_FILES)]
+            return self._batches
 
     def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> int:
         in_parts = whole is not None and len(parts) > 1
@@ -268,10 +269,10 @@ class Scene:
             self._engine.run(f"DROP {form} {name}")
         for name in (*reversed(self._views), *self._kept_in_files):
             self._engine.run(f"DROP VIEW {name}")
-        if self._stretches is not None and len(self._stretches) > _REMEMBERED:
+        if self._batches is not None and len(self._batches) > _REMEMBERED:
             self._engine.remember_files(True)
         self._made.clear()
-        self._stretches, self._views = None, []
+        self._batches, self._views = None, []
         self._apart.clear()
         self._kept_in_files.clear()
 
@@ -318,7 +319,7 @@ class Scene:
         return {
             rows.event_id(event, text) or "": (time, ip, root)
             for event, text, time, ip, root in zip(*(one.to_pylist() for one in found.columns), strict=True)
-            if inner.parsed(ip)
+            if parse_address(ip)
         }
 
     def caller(self, row: Row) -> Caller:

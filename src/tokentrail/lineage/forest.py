@@ -20,12 +20,11 @@ from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import batches, by_text
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.judges import FEW as FEW_TO_JUDGE
-from tokentrail.lineage.judges import Judges
+from tokentrail.lineage.judges import JUDGED_APART, Judges
 from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential, Kind
 from tokentrail.lineage.naming import Naming, places_in
-from tokentrail.lineage.part import FEW, Part, Span
+from tokentrail.lineage.part import LOOKED_UP, Part, Span
 from tokentrail.lineage.portal import Portal
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
@@ -114,7 +113,7 @@ class Forest(Naming):
 
     def _judge_for(self, found: Sequence[Row]) -> Callable[[Row], Judge]:
         """Who judges each of some credentials: of few, those who know only the changes that bear on it."""
-        if self._judge is None and len(found) <= FEW_TO_JUDGE:
+        if self._judge is None and len(found) <= JUDGED_APART:
             return self._near_judge
         judge = self.judge_of(found)
         return lambda _: judge
@@ -223,7 +222,7 @@ class Forest(Naming):
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """Everything above."""
         found = self._part.spans(places)
-        if len(found) > FEW:
+        if len(found) > LOOKED_UP:
             return self._ranges_around(found)
         above, fresh = set[int](), found
         for _ in range(_CLIMBED):

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.inner import parsed
-from tokentrail.lineage.meant import meant
-from tokentrail.lineage.part import FEW, Part
+from tokentrail.lineage.part import LOOKED_UP, Part
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.suggestion import suggestion
 from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.spelling import instant
 from tokentrail.store.interface import Engine
@@ -125,7 +125,7 @@ class Naming:
         some = self._engine.holding(events=(raw,))["some_events"] if raw else ""
         if raw and self._engine.rows(f"SELECT 1 AS one FROM {some} WHERE event_id = ? LIMIT 1", (raw,)):
             return _KEYLESS
-        meaning = meant(self._engine, subject) or _FORMS
+        meaning = suggestion(self._engine, subject) or _FORMS
         return f"nothing in the case answers to that as of {instant(self.as_of)}. {meaning}"
 
     def speaking_for_any(self, principals: Sequence[str]) -> set[int]:
@@ -191,7 +191,7 @@ class Naming:
 
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
-        if parsed(principal):
+        if parse_address(principal):
             some = self._engine.holding(names=(principal,))
             found = self._callers(some, "e.ip = ?", principal)
             if found:
@@ -235,7 +235,7 @@ class Naming:
             return set()
         rows = recorded.select(["key_id", "created"]).to_pylist()
         keyless = any(not row["key_id"] and row["created"] is not None for row in rows)
-        if keyless or len(rows) > FEW:
+        if keyless or len(rows) > LOOKED_UP:
             return places_in(self._engine.table(every))
         keys = sorted({row["key_id"] for row in rows if row["key_id"]})
         return places_in(self._engine.ranges("names", "name", [(one, one) for one in keys]))
@@ -269,7 +269,7 @@ class Naming:
     def _by_prefix(self, subject: str) -> set[int]:
         if len(subject) < 4:
             raise UsageError(
-                f"{subject!r}: too short to name a credential. {meant(self._engine, subject) or _FORMS}"
+                f"{subject!r}: too short to name a credential. {suggestion(self._engine, subject) or _FORMS}"
             )
         found = self._engine.table(
             "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",

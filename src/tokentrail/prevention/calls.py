@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.stretches import stretches
+from tokentrail.lineage.segment_batches import segment_batches
 from tokentrail.store.interface import Engine
 
 _MOST = 600_000
@@ -39,7 +39,7 @@ class Calls:
             scratch: A folder that is made, where there is much to keep; in memory if there is none.
         """
         self._engine = engine
-        self._parts = stretches(engine, _MOST)
+        self._parts = segment_batches(engine, _MOST)
         self._scratch = scratch if len(self._parts) > 1 else None
         self._made: dict[str, str] = {}
         """What is known for a while, by name: a `VIEW` or a `TABLE`."""
