@@ -17,7 +17,7 @@ from tokentrail.lineage import creations, forest, lookup, naming, part, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
-from tokentrail.store import common, duck
+from tokentrail.store import duck, shared_duck
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -112,7 +112,9 @@ def test_a_record_that_names_very_many_resources_is_told(
 ) -> None:
     """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
     monkeypatch.setattr(part, "LOOKED_UP", few_ones)
-    monkeypatch.setattr(duck, "COMMON", common.Common())  # what is set below is set for all that share it
+    monkeypatch.setattr(
+        duck, "SHARED", shared_duck.SharedDuck()
+    )  # what is set below is set for all that share it
     place = World(START)
     listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
     key = place.user("ada").key()

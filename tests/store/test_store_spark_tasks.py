@@ -21,7 +21,7 @@ from tokentrail import Case
 from tokentrail.errors import CaseError, UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
-from tokentrail.store.errands import WORDS, InFolder, Told, sealed
+from tokentrail.store.errands import WORDS, ErrorLeft, InFolder, sealed
 from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
@@ -253,7 +253,7 @@ def test_executors_with_another_tokentrail_are_refused(
     place = InFolder(tmp_path / "errands")
     place.begin()
     place.leave(sealed(b"task"), b"task")
-    with pytest.raises(Told):
+    with pytest.raises(ErrorLeft):
         spark._job(Session(), "tag", [sealed(b"task")], place, bytes)  # type: ignore[arg-type]
     [words] = [one for one in place.names() if one.endswith(WORDS)]
     assert b"(columns of version 1), and this one is" in place.take(words)

@@ -51,8 +51,8 @@ from tokentrail.results import IngestSummary, LogVerification, SkippedObject, St
 from tokentrail.sources import given
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.memory import without_collection
 from tokentrail.store.records import record
-from tokentrail.store.room import without_collection
 
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy

@@ -55,4 +55,4 @@ def check_and_update(folder: CaseFolder, older_than: float) -> None:
         where = folder.mirror.bucket.uri if folder.mirror else folder.path
         raise CaseReplaced(f"{where}: what was opened is not there any more. Open it anew.")
     if folder.mirror is not None:
-        folder.mirror.bring(older_than)
+        folder.mirror.download(older_than)

@@ -32,7 +32,7 @@ class Sharing:
     def _link(self, snapshot: Snapshot, into: Path) -> ForestSize:
         assert self._engine is not None
         if self._mirror is not None:
-            self._mirror.give_new()  # left over where an earlier ingest could not; executors read it from the bucket
+            self._mirror.upload_new()  # left over where an earlier ingest could not; executors read it from the bucket
         return self._engine.link(self._folder, snapshot, into)
 
     @contextmanager
@@ -52,17 +52,17 @@ class Sharing:
                 f"{self._mirror.bucket.uri}: --reference leaves files where they are, and other machines that open "
                 "this case would not find them. Leave --reference out."
             )
-        self._mirror.bring()
+        self._mirror.download()
         try:
             yield
         except (SourceError, UsageError) as error:
-            self._give_after(error)
+            self._upload_after(error)
             raise
 
-    def _give_after(self, error: SourceError | UsageError) -> None:
+    def _upload_after(self, error: SourceError | UsageError) -> None:
         assert self._mirror is not None
         try:
-            self._mirror.give()
+            self._mirror.upload()
         except CaseError as failed:
             raise type(error)(
                 f"{error} What was read until then is on this machine, and could not be put into the bucket either: "
@@ -81,17 +81,17 @@ class Sharing:
         Segments that a cluster wrote to the bucket are downloaded, since this process may link them.
         """
         if self._mirror is not None:
-            self._mirror.give_new()
+            self._mirror.upload_new()
             if self._engine is not None:
-                self._mirror.bring()
+                self._mirror.download()
 
     def after_reading(self) -> None:
         """Upload the derived tables, with what others would else work out as they open the case."""
         if self._mirror is None:
             return
         if not self._folder.snapshot().manifests:
-            self._mirror.give()
+            self._mirror.upload()
             return
         view = self._views.open(None)
         view.prepare()
-        self._mirror.give(view.derived.name)
+        self._mirror.upload(view.derived.name)

@@ -18,7 +18,7 @@ from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.failure import INTERRUPTED, Failure
 from tokentrail.cli.memory import SYSTEM_POOL, environment_defaults, keep_few_arenas, search_seldom_for_cycles
-from tokentrail.store.sparing import look_for_no_pandas
+from tokentrail.store.without_pandas import load_arrow_without_pandas
 
 _VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
@@ -30,7 +30,7 @@ _SPARING = frozenset({"detect", "investigate"})
 _WHILE_LOADED = dict.fromkeys((*_SPARING, "watch"), SYSTEM_POOL)
 """
 By verb, the environment variables to load its libraries with, unless the user has set them: over hours, Arrow's own
-pools keep ever more memory that other threads freed, and can't be made to return it (`watch.room` makes malloc do so).
+pools keep ever more memory that other threads freed, and can't be made to return it (`watch.memory` makes malloc).
 Processes that a verb starts do not inherit them: Arrow's pools are faster, and keep little where one thread does most.
 """
 
@@ -69,7 +69,7 @@ class Verbs(click.Group):
         if cmd_name not in _WHILE_LOADED:
             search_seldom_for_cycles()
         with environment_defaults(_WHILE_LOADED.get(cmd_name, {})):
-            look_for_no_pandas()  # every verb loads Arrow
+            load_arrow_without_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
 

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.store.common import COMMON, TWO_AT_ONCE, explained, opened
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
@@ -27,6 +26,7 @@ from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
+from tokentrail.store.shared_duck import SHARED, TWO_AT_ONCE, explained, opened
 from tokentrail.store.steps import Steps
 from tokentrail.store.tuned import Tuned
 
@@ -85,12 +85,12 @@ class DuckEngine(Tuned, Keeping):
         self._is_aside = False
         many = records is not None and records >= _BUSY
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
-        self._home = COMMON.lend() if self.small and threads == 1 and memory is None else None
-        self._alone = self._home is None
-        self._whole = self._home.connection if self._home else opened(threads, spill)
+        self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
+        self._alone = self._catalog is None
+        self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
-        if self._home is None or self._home.is_first:  # those after it find all told
+        if self._catalog is None or self._catalog.is_first:  # later ones find all settings made
             self.limit()
             if self.small:
                 self.plan_quickly()
@@ -150,7 +150,7 @@ class DuckEngine(Tuned, Keeping):
     @property
     def _path(self) -> str:
         """The statement by which a connection finds tables."""
-        catalog = self._home.catalog if self._home else "memory"
+        catalog = self._catalog.name if self._catalog else "memory"
         schemas = ("aside", "main") if self._is_aside else ("main",)
         return f"SET search_path = '{','.join(f'{catalog}.{one}' for one in schemas)}'"
 
@@ -380,8 +380,8 @@ class DuckEngine(Tuned, Keeping):
 
     def close(self) -> None:
         """Let go of everything."""
-        if self._home:
-            self._home.leave()
+        if self._catalog:
+            self._catalog.leave()
         else:
             self._whole.close()
         if self._filed is not None:

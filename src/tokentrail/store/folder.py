@@ -35,7 +35,7 @@ from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL
 from tokentrail.store.place import folder_of
-from tokentrail.store.received import Lying, document
+from tokentrail.store.received import Location, document
 from tokentrail.store.tidying import tidy
 
 if TYPE_CHECKING:
@@ -156,14 +156,14 @@ class CaseFolder:
         """Where a segment's parts lie."""
         return Path(self._segments, name)
 
-    def lying(self, stored: StoredObject) -> Lying:
+    def locate(self, stored: StoredObject) -> Location:
         """Where the bytes of an object lie; of a case in a bucket, they are fetched first."""
         self.at_hand([stored])
         if stored.reference:
-            return Lying(stored.reference)
+            return Location(stored.reference)
         if stored.pack is not None:
-            return Lying(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
-        return Lying(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
+            return Location(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
+        return Location(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
 
     def at_hand(self, objects: Iterable[StoredObject]) -> None:
         """Have the bytes of some objects here, as those of a case in a bucket are fetched when they are asked for."""
@@ -284,7 +284,7 @@ def manifest_of(text: bytes, segment: str) -> Manifest:
 
 def _read(path: Path | str) -> bytes:
     """The bytes of a file, if it is one: somebody may have handed over the case with a pipe in its place."""
-    return Lying(str(path)).read()
+    return Location(str(path)).read()
 
 
 def _see_files(folder: str) -> None:

@@ -31,9 +31,9 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.errands import InBucket, heard, leaving
-from tokentrail.store.giving import each
 from tokentrail.store.interface import Bucket, Snapshot
 from tokentrail.store.keys import part_key
+from tokentrail.store.uploading import each
 
 _ENDED = (Py4JNetworkError, ConnectionError)
 FAILED = (PySparkException, Py4JError, ConnectionError)

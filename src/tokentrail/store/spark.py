@@ -26,10 +26,10 @@ from tokentrail import __version__
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
-from tokentrail.store.giving import each
 from tokentrail.store.interface import Snapshot, Step
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.shelf import FAILED, Shelf, see_room
+from tokentrail.store.uploading import each
 
 _LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 """What Python says on an executor that lacks TokenTrail, or something that it needs."""

@@ -21,7 +21,7 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import ForestSize, grow, reopen
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.held import HeldEngine
+from tokentrail.store.in_memory import MemoryEngine
 
 _TABLES = 512 << 20
 """Bytes that the tables of a sweep may take; the rest is spilled."""
@@ -97,7 +97,7 @@ class Judge:
 
 
 @contextmanager
-def linked_again(engine: HeldEngine) -> Iterator[Sight]:
+def linked_again(engine: MemoryEngine) -> Iterator[Sight]:
     """Link what an engine holds in memory, for as long as it is looked at; the engine is as before then."""
     with engine.aside():
         size = grow(engine, _NOWHERE)

@@ -24,8 +24,8 @@ from tokentrail.watch.guard import Guard
 from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Tables
 from tokentrail.watch.judging import Judge, Judging, Sight, linked_again
+from tokentrail.watch.memory import MemoryReturner
 from tokentrail.watch.recollection import Recalled
-from tokentrail.watch.room import Room
 
 Document = dict[str, Any]
 
@@ -90,7 +90,7 @@ class Looker:
 
     def __init__(self, case: Path, judging: Judging, guards: Sequence[Guard]) -> None:
         self._case, self._judging, self._guards = case, judging, guards
-        self._ready: tuple[Judge, HotSet, Room] | None = None
+        self._ready: tuple[Judge, HotSet, MemoryReturner] | None = None
         self._after: ExitStack | None = None
 
     def __call__(self, task: Asked | Tidy) -> Told:
@@ -100,10 +100,10 @@ class Looker:
         Raises:
             UsageError: something that it should judge by can't be read.
         """
-        judge, hot, room = self._opened()
+        judge, hot, memory = self._opened()
         if isinstance(task, Asked):
             return self._looked(task, judge, hot)
-        self._tidied(hot, room)
+        self._tidied(hot, memory)
         return Told()
 
     def _looked(self, asked: Asked, judge: Judge, hot: HotSet) -> Told:
@@ -132,16 +132,20 @@ class Looker:
             self._after = after.pop_all()
         return Told(found=found, guarded=guarded, took=time.monotonic() - began)
 
-    def _tidied(self, hot: HotSet, room: Room) -> None:
+    def _tidied(self, hot: HotSet, memory: MemoryReturner) -> None:
         if self._after is not None:
             self._after.close()
             self._after = None
             hot.engine()
-            room.make()
+            memory.return_free()
 
-    def _opened(self) -> tuple[Judge, HotSet, Room]:
+    def _opened(self) -> tuple[Judge, HotSet, MemoryReturner]:
         if self._ready is None:
-            self._ready = Judge(self._judging), HotSet(CaseFolder.open(self._case, create=False)), Room()
+            self._ready = (
+                Judge(self._judging),
+                HotSet(CaseFolder.open(self._case, create=False)),
+                MemoryReturner(),
+            )
         return self._ready
 
     def close(self) -> None:

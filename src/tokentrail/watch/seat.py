@@ -90,6 +90,6 @@ def _prepare() -> None:
 
     It leaves it to the watch when to end: a service manager signals all processes of a service.
     """
-    gc.disable()  # `Room` searches for cycles when a look has been told
+    gc.disable()  # `MemoryReturner` searches for cycles when a look has been told
     gc.freeze()  # what is imported will stay: nobody need look through it
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -50,7 +50,7 @@ _TOGETHER = 100
 _PROGRAM = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()
 from tokentrail.watch.sweep import main
 main()

@@ -21,7 +21,7 @@ from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
 from tokentrail.present.words import number
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.room import without_collection
+from tokentrail.store.memory import without_collection
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import Pinned
@@ -162,7 +162,7 @@ class Watch:
             over.callback(self._seat.end)
             if not gc.get_freeze_count():
                 over.callback(gc.unfreeze)
-                gc.freeze()  # what is imported will stay: `Room` need not look through it
+                gc.freeze()  # what is imported will stay: `MemoryReturner` need not look through it
             outbox = Outbox(self._ledger, self._sinks, self._say)
             self._teller = Teller(self._ledger, outbox, self._counts, known=self._first)
             over.callback(outbox.stop)
