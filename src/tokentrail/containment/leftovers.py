@@ -15,10 +15,10 @@ from urllib.parse import unquote
 
 from tokentrail.containment.gone import gone, to_the_gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
+from tokentrail.containment.residual import ENDING, ENTERED, LEFT, counts_as, unnamed, with_article
 from tokentrail.containment.righted import Others
 from tokentrail.containment.scene import Held, Source
 from tokentrail.containment.undone import Undoings
-from tokentrail.containment.untold import ENDING, ENTERED, LEFT, told_as, unnamed, with_article
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -130,7 +130,7 @@ def left_behind(
     names = {one.caller.session_name for one in held} - {None}
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
-            what = told_as(made, object_of(deed.request))
+            what = counts_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in names
             over = what in ("policy", "boundary", "instance_profile") and (
                 to_the_gone(deed, dead, found.users | found.roles)

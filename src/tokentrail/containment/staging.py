@@ -16,17 +16,17 @@ from tokentrail.containment import persons
 from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.given import beside, given, homes, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
 from tokentrail.containment.handed import Handed, follow, living, ways_in
 from tokentrail.containment.identified import identified
 from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.living import federated_in, living_of
 from tokentrail.containment.logins import logins
-from tokentrail.containment.near import guests, of_principals
 from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.removed import issued_where, removals
+from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
 from tokentrail.containment.scene import LONGEST, Held, Scene, assumes
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
@@ -128,7 +128,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Aske
     concerning = reached | asked.also
     near = [
         row
-        for row in (*of_principals(forest, concerning), *guests(forest, concerning))
+        for row in (*living_of(forest, concerning), *federated_in(forest, concerning))
         if row["id"] not in known
     ]
     judge = forest.judge_of(near)
@@ -222,9 +222,9 @@ def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrow
         deeds = list(_deeds(forest, more.subjects, listed, narrowing))
         held = [held_of(row, one) for row, one in pairs]
         opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
-        near = beside(forest, opened, {*tainted, *more.spent}, unseen)
+        near = sessions_of(forest, opened, {*tainted, *more.spent}, unseen)
         theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
-        found = given(opened, near, theirs, narrowing, homes(forest, pairs), more.owners)
+        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), more.owners)
         if not found.certain and not found.spent:
             doubts = living(forest, found.doubtful, set(tainted))
             more.doubts += [one for one in doubts if one not in more.doubts]
