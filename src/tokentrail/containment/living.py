@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from tokentrail.containment.principal import PARTITIONS, Principal, arn_of, of_caller
 from tokentrail.lineage import rows
@@ -26,7 +26,7 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
 
 
-def federated_in(forest: Forest, reached: set[Principal]) -> list[Row]:
+def federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:
     """Federation tokens of other users, which an SCP against a user or root in their account hits too."""
     accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))

@@ -41,7 +41,7 @@ _LOOKED_BACK = 86_400
 """Seconds before the theft for which a role's sessions are read, to learn where its workloads call from."""
 
 
-class Attackers(NamedTuple):
+class SessionVerdicts(NamedTuple):
     """The sessions that are the attacker's, or may be: the reason by credential id."""
 
     certain: dict[str, str]
@@ -141,7 +141,7 @@ def attackers_of(
     narrowing: Narrowing,
     homes: Set[str] = frozenset(),
     owners: Set[str] = frozenset(),
-) -> Attackers:
+) -> SessionVerdicts:
     """
     Tell which sessions of opened roles are the attacker's.
 
@@ -155,7 +155,7 @@ def attackers_of(
         homes: The workloads' own addresses, by `home_addresses`, which say nothing of the attacker.
         owners: Addresses of the owner of a subject, as `Handed` has them.
     """
-    found = Attackers({}, {}, {})
+    found = SessionVerdicts({}, {}, {})
     theirs = list(theirs)
     seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)} - owners
     own = _own_addresses(opened, near, {one.session_name for one in theirs})
