@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tokentrail.case.asked import check_word, names, narrowing_of, utc
-from tokentrail.case.bookkeeping import digest_of, holds_nothing, lacking, rejections, summary, unlike
+from tokentrail.case.bookkeeping import bucket_gaps, digest_of, holds_nothing, lacking, rejections, summary
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
@@ -374,7 +374,7 @@ class Case(Lookups, Tracing, Guarding):
             rejected=tuple(one for one in rejected if not holds_nothing(one)),
             warnings=(
                 *contradicting(view.engine), *coverage.warnings(covered), *lacking(self._folder),
-                *unlike(self._folder),
+                *bucket_gaps(self._folder),
             ),
             evidence_digest=digest_of(objects),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from tokentrail.containment.attackers import followed
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
-from tokentrail.containment.staging import Asked, stage
+from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
@@ -55,7 +55,7 @@ def plan(
         )
     check_word(strategy, Strategy, "strategy")
     steps = names(what_if)
-    asked = Asked(
+    asked = PlanRequest(
         case_id=case_id,
         margin=margin,
         lag=lag,

@@ -66,10 +66,10 @@ def noted(folder: CaseFolder) -> tuple[tuple[LogPeriod, ...], tuple[UnlistedLog,
 
 
 def _held(folder: CaseFolder) -> Iterator[Any]:
-    from tokentrail.sources.verification import Held
+    from tokentrail.sources.verification import HeldObject
 
     for one in folder.snapshot().objects().values():
-        yield Held(one.name, partial(_read, folder, one))
+        yield HeldObject(one.name, partial(_read, folder, one))
 
 
 def _read(folder: CaseFolder, stored: StoredObject) -> bytes:

@@ -97,7 +97,7 @@ class Leftovers:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What deeds are held against."""
+    """What decides whether the work of a deed still stands."""
 
     removed: Removals
     righted: Others

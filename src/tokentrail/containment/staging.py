@@ -47,7 +47,7 @@ _CONTAINS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PlanRequest:
     """What a plan is asked for, besides its subjects."""
 
     case_id: str
@@ -61,7 +61,7 @@ class Asked:
     """Principals on which steps are to be proved, whoever acts as them."""
 
 
-def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Asked) -> Scene:
+def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest) -> Scene:
     """
     Make the scene of a trace.
 
@@ -181,7 +181,7 @@ class _Sources(NamedTuple):
 
 
 def _sources(
-    forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: Asked
+    forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: PlanRequest
 ) -> _Sources:
     """Find the sources that may still hand out credentials; what is only a risk is added to what was left behind."""
     left, deeds = attack.left, attack.deeds
@@ -226,7 +226,7 @@ class _Reach(NamedTuple):
     """All of these."""
 
 
-def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: Asked) -> _Reach:
+def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reach:
     edges = list(seen_edges(forest))
     assuming = {one.principal for one in attack.held if assumes(one.caller)}
     assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles

@@ -36,8 +36,7 @@ from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
-from tokentrail.lineage import rows
-from tokentrail.lineage.addresses import parse_address
+from tokentrail.lineage import addresses, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.segment_batches import SegmentBatch, segment_batches
@@ -170,8 +169,8 @@ class Scene:
             self._engine.run(f"DROP TABLE {kept}")
         return rows
 
-    def give(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
-        """Make rows of one's own known under a name."""
+    def add_table(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
+        """Make columns a table that queries of the scene can name."""
         self._engine.register(f"given_{name}", pa.table(dict(columns)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
@@ -196,7 +195,7 @@ class Scene:
         for name in dict.fromkeys(_WORD.findall(sql)):
             if name == "sought" and not self._asked.given:
                 self._asked.given = True
-                self.give("sought", {"n": pa.array(self._asked.sought, pa.int64())})
+                self.add_table("sought", {"n": pa.array(self._asked.sought, pa.int64())})
             elif (table := name.removeprefix("some_")) in self._making and table not in self._made:
                 self._make_table(table)
 
@@ -310,7 +309,7 @@ class Scene:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
         if not events:
             return {}
-        self.give("told_events", {"event_id": digests(sorted(events))})
+        self.add_table("told_events", {"event_id": digests(sorted(events))})
         self.table("told_calls", _TOLD)
         found = self.arrow("""
             SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(a.root_n) AS root_n
@@ -319,7 +318,7 @@ class Scene:
         return {
             rows.event_id(event, text) or "": (time, ip, root)
             for event, text, time, ip, root in zip(*(one.to_pylist() for one in found.columns), strict=True)
-            if parse_address(ip)
+            if addresses.parse_address(ip)
         }
 
     def caller(self, row: Row) -> Caller:
@@ -333,7 +332,7 @@ class Scene:
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""
         self._parted()  # before anything reads all files
-        self.give("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
+        self.add_table("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
         return frozenset(row["mark"] for row in self.rows(_MARKS))
 
     def effects(self, callers: Iterable[Caller]) -> Effects:

@@ -135,7 +135,7 @@ class Calls:
         return rows
 
 
-def give(engine: Engine, name: str, columns: Mapping[str, pa.Array[Any]]) -> None:
+def add_table(engine: Engine, name: str, columns: Mapping[str, pa.Array[Any]]) -> None:
     """Make some rows known to queries under a name."""
     engine.register(f"given_{name}", pa.table(dict(columns)))
     engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tokentrail.errors import CaseError
-from tokentrail.store.folder import CaseFolder
-from tokentrail.store.folder import place as put
+from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket
 from tokentrail.store.remote_errors import decode_error, encode_error
 
@@ -70,7 +69,7 @@ class InFolder:
 
     def leave(self, name: str, data: bytes) -> None:
         """Leave something under a name."""
-        put(self.folder / name, data)
+        write_atomically(self.folder / name, data)
 
     def take(self, name: str) -> bytes:
         """Look at what was left."""

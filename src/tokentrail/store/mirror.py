@@ -19,7 +19,7 @@ from pathlib import Path
 from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys, uploading
-from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
+from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, write_atomically
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
 from tokentrail.store.layers import (
     FOR_LINKING,
@@ -59,8 +59,8 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
     try:
         lay_out(path)
         (path / _MARKS).mkdir(mode=0o700, exist_ok=True)
-        place(path / _MARKS / "uri", bucket.uri.encode())
-        place(path / keys.CASE, text)
+        write_atomically(path / _MARKS / "uri", bucket.uri.encode())
+        write_atomically(path / keys.CASE, text)
     except OSError as error:
         raise CaseError(
             f"{path}: the mirror of {bucket.uri} can't be made here ({error.strerror}). Name another folder for "
@@ -95,7 +95,7 @@ def aside(bucket: Bucket, path: Path) -> CaseFolder:
     if text is None:
         raise CaseError(f"{bucket.uri}: no case here any more.")
     lay_out(path)
-    place(path / keys.CASE, text)
+    write_atomically(path / keys.CASE, text)
     return CaseFolder.open(path, create=False)
 
 
@@ -169,7 +169,7 @@ class Mirror:
         older = [one.segment for one in self._folder.snapshot().manifests if one.segment in there]
         self._fetch_parts([*older, *(one.segment for _, one in new)])
         for text, one in new:
-            place(self._folder.path / keys.manifest_key(one.segment), text)
+            write_atomically(self._folder.path / keys.manifest_key(one.segment), text)
         for name in there:
             self._marks.set(name)
         self._download_notes()
@@ -220,7 +220,7 @@ class Mirror:
                 continue
             text = self.bucket.read(f"notes/{name}.json") if name in there else None
             if text is not None:
-                place(path, text)
+                write_atomically(path, text)
                 self._marks.set_note(name, hashlib.sha256(text).hexdigest())
             elif known is not None:
                 path.unlink(missing_ok=True)
@@ -276,7 +276,7 @@ class Mirror:
         whole = all(list(uploading.each(self._fetch_layer, paths, wanted.values())))
         if whole:
             with self._writing(derived / LIST):
-                place(derived / LIST, listing)
+                write_atomically(derived / LIST, listing)
         return whole
 
     def _fetch_layer(self, path: Path, sha256: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys
-from tokentrail.store.folder import CaseFolder, place
+from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket, Manifest, Put
 from tokentrail.store.layers import LAYERS
 from tokentrail.store.received import document
@@ -53,7 +53,7 @@ class Marks:
 
     def set_note(self, name: str, sha256: str) -> None:
         """Note how a note is in the bucket."""
-        place(self._folder / f"note.{name}", sha256.encode())
+        write_atomically(self._folder / f"note.{name}", sha256.encode())
 
 
 def digest_of(path: Path) -> str | None:

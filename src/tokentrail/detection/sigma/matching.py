@@ -182,7 +182,7 @@ class SigmaRun:
             grouped = _grouped([name_of(names, one.rule.id) for names in each.group_by])
             busy = f"sigma_busy_{number}_{place}"
             matched = f"SELECT {grouped} AS grouped, e.time {FROM_ALL} WHERE {one.condition.over.text}"
-            self._scene.give(busy, self._busy(each, matched, one.condition.over))
+            self._scene.add_table(busy, self._busy(each, matched, one.condition.over))
             either.append(Sql(f"({grouped} IN (SELECT grouped FROM {busy}))"))
         return combined([one.condition.over, combined(either, every=False)], every=True)
 
@@ -191,7 +191,7 @@ class SigmaRun:
         often = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING count(*) >= {correlation.least}"
         groups = self._scene.arrow(often, over.parameters)
         if len(groups):  # in any span of time; mostly none, and there is no need to sort what matched
-            self._scene.give("sigma_often", {"grouped": groups["grouped"].combine_chunks()})
+            self._scene.add_table("sigma_often", {"grouped": groups["grouped"].combine_chunks()})
             sql = f"""
                 SELECT DISTINCT grouped FROM (
                   SELECT grouped, count(*) OVER (PARTITION BY grouped ORDER BY time RANGE BETWEEN
@@ -245,7 +245,7 @@ class SigmaRun:
             block = shown[start : start + _BITS]
             mask = masked([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
-            self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
+            self._scene.add_table("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
             told = [one.format(mask=mask.text) + BY_THEM + EACH for one in (MET, CALLING)]
             seen = self._scene.heap(CALLERS)
             for theirs, calls, who in zip(*map(self._scene.parts, (callers(*told), *told)), strict=True):
@@ -311,10 +311,10 @@ class SigmaRun:
         groups = self._groups(correlation, some, parameters)
         if not len(groups):
             return
-        self._scene.give("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
+        self._scene.add_table("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
         sql = f"SELECT * FROM ({some}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
         found = pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
-        self._scene.give("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
+        self._scene.add_table("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
         for row in self._scene.rows(WHOSE):
             yield Match(
                 row["grouped"],
