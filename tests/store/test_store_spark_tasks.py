@@ -70,7 +70,7 @@ def test_a_full_disk_is_told_as_on_one_machine(tmp_path: Path, full: int) -> Non
     lost: Any = SimpleNamespace(
         sparkContext=SimpleNamespace(cancelJobsWithTag=lambda _: None, defaultParallelism=1)
     )
-    with pytest.raises(OSError, match=os.strerror(full)) as found, FolderShelf(lost, tmp_path).told():
+    with pytest.raises(OSError, match=os.strerror(full)) as found, FolderShelf(lost, tmp_path).explained():
         raise failed
     assert full == found.value.errno
     with (
@@ -212,7 +212,7 @@ def test_where_spark_ends_while_it_links_it_is_said_so(tmp_path: Path, refused: 
     )
     with (
         pytest.raises(CaseError, match=r"Spark itself ended\. What was read is kept"),
-        FolderShelf(session, tmp_path).told(),
+        FolderShelf(session, tmp_path).explained(),
     ):
         raise error
 

@@ -164,7 +164,7 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
     with engines(records) as engine:
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
         _register_removed(engine, base, again)
-        index = Index(into, snapshot.folders.keys(), engine.way_of_hashing())
+        index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
         size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
     for name in LATER:
@@ -213,7 +213,7 @@ def _take_over(
     layering.take_over(base.folder, into, layers)
     if layers:
         _Base(into).register(engine, layers, "kept_")
-    return increment.known((*beside, "kept_") if layers else beside, called)
+    return increment.all_segments((*beside, "kept_") if layers else beside, called)
 
 
 def _reduced(
@@ -242,7 +242,7 @@ def _reduced(
     records = {name: _records(_events(snapshot, name)) for name in fresh | again}
     taken = layering.taken_in(rest, sum(records.values()))
     rest = [layer for layer in rest if layer not in taken]
-    new = layer_of(records, taken, fresh, 0 if engine.small else engine.way_of_hashing())
+    new = layer_of(records, taken, fresh, 0 if engine.small else engine.hash_fingerprint())
     beside = ["new_"]
     if taken:
         base.register(engine, taken, "older_")
@@ -266,7 +266,7 @@ def _reduced(
             ends[layering.NAMES] = names()
         listed = _reduce_to_files(engine, listed, wide) if wide else listed
     layering.write_layers(into, [*rest, replace(new, ends=ends)])
-    keep = [engine.writing(increment.rows(name, beside), path) for name, path in files.items()]
+    keep = [engine.writing(increment.union_of(name, beside), path) for name, path in files.items()]
     return [*listed, *keep, *_take_over(engine, base, into, rest, *beside, called=called)], again
 
 

@@ -32,7 +32,7 @@ class Marked(NamedTuple):
 
     segments: Sequence[str]
     hashed: int
-    """Which hash function was used (`way_of_hashing`)."""
+    """Which hash function was used (`hash_fingerprint`)."""
     marks: Marks
     """Sorted; a mark gives the position of its segment in `segments`."""
 
@@ -44,7 +44,9 @@ def marked(folders: Sequence[Path]) -> Marked:
     with closing(DuckEngine(threads=1)) as engine:
         for name in TABLES:
             engine.segments(name, ordered)
-        return Marked(segments, engine.way_of_hashing(), marks_of(hashes(engine), layering.numbers(segments)))
+        return Marked(
+            segments, engine.hash_fingerprint(), marks_of(hashes(engine), layering.numbers(segments))
+        )
 
 
 def keep(into: Path, snapshot: Snapshot, found: Iterable[Marked]) -> None:
@@ -54,7 +56,7 @@ def keep(into: Path, snapshot: Snapshot, found: Iterable[Marked]) -> None:
     Marks by another hash function than this process has are left out: a search then reads their segments.
     """
     with closing(DuckEngine(threads=1)) as engine:
-        hashed = engine.way_of_hashing()
+        hashed = engine.hash_fingerprint()
     records = {one.segment: sum(each.records for each in one.objects) for one in snapshot.manifests}
     layering.prepare(into)
     layers: list[layering.Layer] = []

@@ -204,7 +204,7 @@ class Views:
             engine = self._engine(snapshot, None)
             failed.callback(engine.close)
             reopen(engine, folder)
-            engine.indexed(folder)
+            engine.use_index(folder)
             size = linking.read_size(folder)
             if size.added != was_added_to(folder):
                 raise CaseError(f"{folder}: it lacks what was added to it.")

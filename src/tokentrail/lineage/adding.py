@@ -161,8 +161,8 @@ def add(
         CaseError: the earlier forest can't be read.
     """
     engine.run_all(in_order(first, [_GIVEN]))
-    later.know(engine, base, "stored_")
-    later.know_apart(engine, base)
+    later.register(engine, base, "stored_")
+    later.register_apart(engine, base)
     engine.run(_FOREIGN)
     part = Touched(engine, _most(engine), naming)
     part.by_new()

@@ -169,7 +169,7 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
 
 def reductions(engine: Linker) -> list[str]:
     """The statements that work out what linking needs of an engine's segments, less its `new_losers`."""
-    know_facts(engine, "new_losers")
+    register_facts(engine, "new_losers")
     return listed_in(_REDUCING)
 
 
@@ -227,13 +227,13 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
         )
 
 
-def know_facts(engine: Linker, losers: str = "losers") -> None:
-    """Make `facts` known: the events without the `losers`, which few cases have any of."""
+def register_facts(engine: Linker, losers: str = "losers") -> None:
+    """Register `facts`: the events without repeated records (`losers`), of which most cases have none."""
     engine.run(f"CREATE VIEW facts AS {facts_of(engine, 'events', losers)}")
 
 
 def facts_of(engine: Linker, events: str, losers: str = "losers") -> str:
-    """The query for those of some events that count."""
+    """A query for the events that count, without repeated ones."""
     lost = engine.table(f"SELECT 1 AS one FROM {losers} LIMIT 1").num_rows
     return _FACTS.format(events=events, losers=losers) if lost else f"SELECT * FROM {events}"
 
@@ -294,11 +294,11 @@ def reopen(engine: Engine, folder: Path) -> None:
     Raises:
         CaseError: a table is missing or damaged, or is another one.
     """
-    later.know(engine, folder)
+    later.register(engine, folder)
     engine.view("losers", folder / "losers.parquet")
     for name, columns in _COLUMNS.items():
         engine.run(f"SELECT {columns} FROM {name} LIMIT 0")
-    know_facts(engine)
+    register_facts(engine)
 
 
 def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) -> str:

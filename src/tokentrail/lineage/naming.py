@@ -15,7 +15,7 @@ import pyarrow as pa
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.addresses import parse_address
-from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
+from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, register_recorded
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.part import LOOKED_UP, Part
 from tokentrail.lineage.rows import Row
@@ -205,7 +205,7 @@ class Naming:
     def _candidates(self, meaning: Meaning) -> set[int]:
         """Candidates for a meaning: all that it fits are among them."""
         some = self._engine.holding(names=(meaning.name,))
-        said, calls = know_recorded(
+        said, calls = register_recorded(
             self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued, some
         )
         found = self._bearing(said, _WHO) | self._bearing(calls, _ISSUED)
@@ -290,7 +290,7 @@ class Naming:
         callers = self._callers(some, f"e.{test}", value)
         if callers:
             return callers
-        know_recorded(self._engine, "FALSE", f"c.{test}", (), (value,), some)
+        register_recorded(self._engine, "FALSE", f"c.{test}", (), (value,), some)
         return places_in(self._engine.table(_ISSUED))
 
 

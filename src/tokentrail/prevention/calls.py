@@ -66,7 +66,7 @@ class Calls:
             if len(self._parts) > 1:
                 self._engine.remember_files(True)
 
-    def know_callers(self, sql: str, more: str) -> None:
+    def register_callers(self, sql: str, more: str) -> None:
         """
         Know as `callers` who acted: by `place` the attacker's credentials are told from others'.
 

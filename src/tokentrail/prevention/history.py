@@ -321,7 +321,7 @@ class History:
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
         self._engine.run(ARRIVALS)
-        self._calls.know_callers(_CALLERS, SEGMENTS)
+        self._calls.register_callers(_CALLERS, SEGMENTS)
         self._calls.keep("sides", _SIDES)
         for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
             self._engine.run(sql)

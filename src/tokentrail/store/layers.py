@@ -49,7 +49,7 @@ class Layer:
     ids: tuple[str, ...]
     """The segments whose event ids and names its marks hold; a mark gives the position of its segment in this list."""
     hashed: int
-    """Which hash function its names were hashed with (`way_of_hashing`); 0 where it has no marks of names."""
+    """Which hash function its names were hashed with (`hash_fingerprint`); 0 where it has no marks of names."""
     ends: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """By kind of marks: how many there are, the last of them, and a checksum."""
 
