@@ -14,7 +14,7 @@ from tokentrail.containment.handed import Handed, follow, living
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
-from tokentrail.containment.scene import LONGEST, Held
+from tokentrail.containment.scene import LONGEST, HeldCredential
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -33,7 +33,7 @@ class Attackers:
     """The ids of all of them, but for `spent` ones."""
     pairs: list[tuple[Row, Credential]]
     """Their described rows, each with the credential."""
-    held: list[Held]
+    held: list[HeldCredential]
     """The same credentials, as a proof sees them."""
     deeds: list[Deed]
     """The changes that they made."""
@@ -104,10 +104,10 @@ def beyond_trace(
     return attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing).more
 
 
-def held_of(row: Row, one: Credential) -> Held:
+def held_of(row: Row, one: Credential) -> HeldCredential:
     """A credential of the forest, as a proof sees it."""
     caller = rows.caller(row)
-    return Held(
+    return HeldCredential(
         id=one.id,
         caller=caller,
         key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,

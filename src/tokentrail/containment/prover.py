@@ -25,7 +25,7 @@ from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, arn_of, of_caller
-from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source, assumes
+from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
@@ -152,7 +152,7 @@ class Game:
                 fresh += self._passed_on(principal, pool.life.mints_until, f"pool:{arn_of(principal)}")
         return pools
 
-    def _minted(self, one: Held, life: Life) -> Iterator[tuple[Principal, datetime, str]]:
+    def _minted(self, one: HeldCredential, life: Life) -> Iterator[tuple[Principal, datetime, str]]:
         if one.kind == "forwarded":
             return
         if one.kind == "long_term_key" and one.principal.kind in ("user", "root"):

@@ -20,7 +20,7 @@ from tokentrail.containment.living import OF_NAMES
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
-from tokentrail.containment.scene import Held
+from tokentrail.containment.scene import HeldCredential
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.addresses import is_public
@@ -68,7 +68,9 @@ class Opening(NamedTuple):
     """The service whose sessions alone count: that of the workload that was stolen from."""
 
 
-def openings(deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, Held]]) -> dict[Principal, Opening]:
+def openings(
+    deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, HeldCredential]]
+) -> dict[Principal, Opening]:
     """The roles that were opened: given by the attacker to what names no session, or stolen from such a workload."""
     found: dict[Principal, Opening] = {}
     seen, known = {own.caller.session_name for _, own in theirs}, {one.id for one, _ in theirs}

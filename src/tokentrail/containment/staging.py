@@ -26,7 +26,7 @@ from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.removed import issued_where, removals
-from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source, assumes
+from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, reactivated, writers, writing
@@ -129,7 +129,7 @@ class _Attack:
     """The ids of those at `starts`."""
     seen: list[Seen]
     """All of them."""
-    held: list[Held]
+    held: list[HeldCredential]
     """Those that had not expired when the log stopped telling all."""
     accounts: set[str]
     """The accounts that they are of, or made changes in."""
@@ -239,7 +239,7 @@ def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: Pl
 
 def _others(
     forest: Forest, principals: Set[Principal], tainted: Set[str], people: Mapping[str, str]
-) -> list[tuple[Row, Held, State]]:
+) -> list[tuple[Row, HeldCredential, State]]:
     """The credentials of some principals that have not expired and are not tainted, with their states."""
     found = [
         row
@@ -271,7 +271,7 @@ def _expired(one: Credential, since: datetime) -> bool:
 
 
 def _responders(
-    forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[Held]
+    forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[HeldCredential]
 ) -> frozenset[str]:
     """Who, untainted, has taken steps against the tainted principals and keys already."""
     names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}

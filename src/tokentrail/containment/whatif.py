@@ -18,7 +18,7 @@ from tokentrail.containment.controls import statements
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, of_arn
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
 
@@ -58,7 +58,7 @@ def named(steps: Sequence[str]) -> frozenset[Principal]:
     return frozenset(one for one in found if one is not None)
 
 
-def _key(scene: Scene, target: str, step: str) -> Held:
+def _key(scene: Scene, target: str, step: str) -> HeldCredential:
     found = [one for one in (*scene.held, *scene.innocents) if target in (one.key_id, one.id)]
     if not found:
         raise UsageError(f"--what-if {step!r}: no long-term key {target} among the principals of this trace.")
