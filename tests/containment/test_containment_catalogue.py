@@ -116,7 +116,7 @@ def scene() -> Scene:
 
 
 def changes(move: Move, at: datetime = BITES) -> list[Change]:
-    return list(move.changes(0, at, at, BITES))
+    return list(move.changes(0, at, BITES))
 
 
 def ended(found: list[Change], at: datetime) -> set[str]:

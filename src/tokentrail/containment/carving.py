@@ -105,7 +105,7 @@ def _calls(
     """Inline if it fits, else in managed policies; `None` if even those are too few."""
     text = documents.text(statements)
     if size_of(text) <= moves.room(scene, principal):
-        return moves.put_policy(scene, principal, name, text)
+        return moves.put_policy(principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []
     for statement in statements:

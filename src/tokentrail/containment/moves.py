@@ -75,7 +75,7 @@ def own(scene: Scene, name: str) -> str:
     return f"{name}-{hashlib.sha256(chr(10).join(sorted(scene.subjects)).encode()).hexdigest()[:8]}"
 
 
-def put_policy(scene: Scene, principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
+def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
     """Put an inline policy on a user or role; and take it away again."""
     kind = "User" if principal.kind == "user" else "Role"
     named = {f"{kind}Name": principal.name, "PolicyName": name}
@@ -122,7 +122,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     why = ""
     for principal in listed:
         if size_of(document) <= room(scene, principal):
-            put, taken = put_policy(scene, principal, own(scene, name), document)
+            put, taken = put_policy(principal, own(scene, name), document)
         elif scene.attachable(principal):
             put, taken = attach_policies(scene, principal, own(scene, name), [document])
         else:

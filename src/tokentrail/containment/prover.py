@@ -339,7 +339,7 @@ def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iter
     """The changes that moves make: none to whom an earlier one deleted, whom AWS no longer finds."""
     gone_by_now: set[Principal] = set()
     for number, (move, time) in enumerate(zip(moves, times, strict=True)):
-        for change in move.changes(number, time.sent, time.bites, time.bites):
+        for change in move.changes(number, time.bites, time.bites):
             whom = _whom(change)
             if whom not in gone_by_now and (move.by_portal or _takes_effect(scene, change, whom)):
                 yield change

@@ -48,7 +48,7 @@ def read(scene: Scene, step: str) -> Move:
     if action in _CLOSES:
         return _close(scene, action, target)
     target, cutoff = _cutoff(target)
-    move = _ON_PRINCIPALS[action](scene, _principal(scene, target, step), target)
+    move = _ON_PRINCIPALS[action](scene, _principal(target, step), target)
     return _with_cutoff(scene, move, cutoff) if cutoff else move
 
 
@@ -65,7 +65,7 @@ def _key(scene: Scene, target: str, step: str) -> HeldCredential:
     return found[0]
 
 
-def _principal(scene: Scene, target: str, step: str) -> Principal:
+def _principal(target: str, step: str) -> Principal:
     found = of_arn(target)
     if found is None:
         raise UsageError(f"--what-if {step!r}: {target} is no ARN of a user or role.")
