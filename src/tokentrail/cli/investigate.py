@@ -21,7 +21,7 @@ from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, wide
+from tokentrail.dossier import Question, with_handed_out
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import IngestSummary
 from tokentrail.sources.given import see
@@ -93,6 +93,8 @@ def _trace_and_plan(
             asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
             trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
         )  # fmt: skip
-    events = output.announced("Tracing", case.timeline(wide(trace, asked.subjects), as_of=asked.as_of))
+    events = output.announced(
+        "Tracing", case.timeline(with_handed_out(trace, asked.subjects), as_of=asked.as_of)
+    )
     show_investigation(options, Investigation(summary, findings, trace, events, plan))
     return plan

@@ -14,7 +14,7 @@ from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions, named_case
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import wide
+from tokentrail.dossier import with_handed_out
 from tokentrail.lineage.model import Candidate, TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.findings import pasted, to_start_from, write_findings
@@ -85,7 +85,7 @@ def _write(options: CommonOptions, found: Investigation, paper: Paper) -> None:
     paper.heading("Lineage")
     write_trace(found.trace, paper)
     paper.heading("Timeline")
-    named = " ".join(map(shlex.quote, wide(found.trace, found.trace.subject)))
+    named = " ".join(map(shlex.quote, with_handed_out(found.trace, found.trace.subject)))
     write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", options.case))
     paper.heading("Containment")
     write_plan(found.plan, paper)

@@ -94,7 +94,7 @@ def follow(
     Follow a theft through its sources, and what they handed out through theirs.
 
     Args:
-        forest: Where.
+        forest: The forest of the trace.
         trace: What was minted and made.
         narrowing: What of the subjects counts; it holds for whoever signs in too.
         since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.

@@ -34,7 +34,7 @@ def neighbours(
     Whoever lives, is not the attacker's, and came to an address after the attacker had brought it.
 
     Args:
-        forest: Where.
+        forest: The forest of the trace.
         theirs: The attacker's credentials.
         starts: The places of the subjects, which may have an owner, too.
         narrowing: Which addresses count.

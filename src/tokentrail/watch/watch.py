@@ -104,9 +104,9 @@ class Watch:
         feed: Where evidence comes from.
         sinks: Where findings go.
         guards: Plans to keep guard over.
-        settings: How.
-        say: Told what a person should know, a sentence at a time.
-        clock: Seconds since 1970.
+        settings: How it judges, and how much it holds.
+        say: Called with each sentence that a person should read.
+        clock: Returns the time, in seconds since 1970.
 
     Raises:
         CaseBusy: another watch follows into this case.
