@@ -257,7 +257,7 @@ def told(*parts: Sequence[Record]) -> list[tuple[Any, ...]]:
 def test_sessions_that_follow_each_other_by_the_second_are_not_tied_together() -> None:
     """A function that assumes a role each second under one name: one call more touches its own session alone."""
     every = [issues(n, user(), f"ASIAIOSFODNN7EX{n:05}") for n in range(300)]
-    touch, rows = touched.Touched.by_new, list[int]()
+    touch, rows = touched.Touched.touch_new, list[int]()
 
     def counted(self: touched.Touched) -> None:
         touch(self)
@@ -266,7 +266,7 @@ def test_sessions_that_follow_each_other_by_the_second_are_not_tied_together() -
     with (
         mock.patch.object(linking, "_ADDED_FROM", 0),
         mock.patch.object(adding, "SHARE", 1e9),
-        mock.patch.object(touched.Touched, "by_new", counted),
+        mock.patch.object(touched.Touched, "touch_new", counted),
     ):
         found = told(every, [issues(300, user(), "ASIAIOSFODNN7EX00300")])
 
