@@ -30,7 +30,7 @@ from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
-from tokentrail.detection.heap import Heap, through_files
+from tokentrail.detection.growing_table import GrowingTable, through_files
 from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
@@ -174,9 +174,9 @@ class Scene:
         self._engine.register(f"given_{name}", pa.table(dict(columns)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
-    def heap(self, name: str) -> Heap:
-        """Rows that come some at a time, and are then known under a name; in a large case to all threads."""
-        return Heap(self._engine, name, self._folder(name) if self.large else None)
+    def growing_table(self, name: str) -> GrowingTable:
+        """A table whose rows come some at a time; all threads can read it once it is registered, in a large case."""
+        return GrowingTable(self._engine, name, self._folder(name) if self.large else None)
 
     def held(self, name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """The same tables in their order, asked for at once; of a large case they wait in files."""
