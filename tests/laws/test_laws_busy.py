@@ -80,7 +80,7 @@ def noted() -> Iterator[set[int]]:
         found.update(segment for segment, _ in who)
         return asked(self, places, who)
 
-    with mock.patch.object(lookup.Few, "_read", reading):
+    with mock.patch.object(lookup.Lookup, "_read", reading):
         yield found
 
 
