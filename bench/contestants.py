@@ -160,10 +160,10 @@ def case(folder: Path, cores: int) -> Result:
     from tokentrail.sources.files import FileObject, objects
     from tokentrail.store.folder import CaseFolder
     from tokentrail.store.ingest import ingest
-    from tokentrail.store.sparing import look_for_no_pandas
     from tokentrail.store.tasks import Options
+    from tokentrail.store.without_pandas import load_arrow_without_pandas
 
-    look_for_no_pandas()  # as the program does
+    load_arrow_without_pandas()  # as the program does
     with scratch() as parent:
         path = parent / "case"
         started, before = time.perf_counter(), sum(os.times()[:4])

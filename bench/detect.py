@@ -41,10 +41,10 @@ def ingest(folder: Path, case: Path, rules: Path) -> Result:
 
 
 def judge(folder: Path, case: Path, rules: Path) -> Result:
-    from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, told
+    from tokentrail.cli.memory import SYSTEM_POOL, environment_defaults, keep_few_arenas
 
     keep_few_arenas()  # as the command does
-    with told(SYSTEM_POOL):
+    with environment_defaults(SYSTEM_POOL):
         from tokentrail import Case
 
     started = time.perf_counter()

@@ -28,7 +28,7 @@ from uuid import UUID
 import copies
 
 from tokentrail import Case
-from tokentrail.lineage.later import is_grown
+from tokentrail.lineage.later import was_added_to
 
 Figures = dict[str, Any]
 ASKED = 20
@@ -38,14 +38,14 @@ def link(case: Case) -> Figures:
     """Link all, from the start."""
     shutil.rmtree(case.path / "derived")
     (case.path / "derived").mkdir(mode=0o700)
-    grown = case._views.open(None).grown
+    grown = case._views.open(None).size
     return {"events": grown.records, "credentials": grown.credentials}
 
 
 def more(case: Case) -> Figures:
     """Link again after some records or a day more."""
     view = case._views.open(None)
-    return {"events": view.grown.records, "added": is_grown(view.derived)}
+    return {"events": view.size.records, "added": was_added_to(view.derived)}
 
 
 _LEAVES = """

@@ -99,7 +99,7 @@ def gather(
     return Dossier(
         case_id=case.case_id,
         trace=trace,
-        calls=_Calls(case, wide(trace, asked.subjects), tuple(drawn), asked.as_of),
+        calls=_Calls(case, with_handed_out(trace, asked.subjects), tuple(drawn), asked.as_of),
         status=case.status(as_of=asked.as_of),
         version=__version__,
         plan=plan,
@@ -127,8 +127,8 @@ def _elsewhere(
     return tuple(one for one in findings or () if id(one) not in here)
 
 
-def wide(trace: Trace, subjects: Sequence[str]) -> tuple[str, ...]:
-    """Name the subjects of a followed trace, and what was handed out since: whose calls are told with theirs."""
+def with_handed_out(trace: Trace, subjects: Sequence[str]) -> tuple[str, ...]:
+    """The subjects of a followed trace, and what was handed out since: a page shows the calls of both."""
     return (*subjects, *(one.credential for one in trace.handed or ()))
 
 

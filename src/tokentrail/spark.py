@@ -32,16 +32,16 @@ from typing import TYPE_CHECKING, Any
 
 from tokentrail.case.marking import TABLES, Marked, keep, marked
 from tokentrail.errors import UsageError
-from tokentrail.lineage.grow import Grown, grow
+from tokentrail.lineage.grow import ForestSize, grow
 from tokentrail.lineage.spread import in_rounds
 from tokentrail.store.errands import InBucket, errands
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.giving import give_segment
 from tokentrail.store.interface import Bucket, EvidenceObject, Snapshot, StoredObject
 from tokentrail.store.keys import part_key
+from tokentrail.store.memory import leave_what_is_loaded
 from tokentrail.store.mirror import aside, manifests_in
-from tokentrail.store.room import leave_what_is_loaded
 from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
+from tokentrail.store.uploading import upload_segment
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -206,7 +206,7 @@ class Cluster:
                 progress(done, total)
             yield from outcomes
 
-    def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> Grown:
+    def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> ForestSize:
         """
         Derive the forest of all evidence.
 
@@ -317,7 +317,7 @@ def _done(case: Path | Bucket, job: str, options: Options, payload: bytes) -> by
         folder = aside(case, Path(scratch))
         done = work(folder.path, known, options, task)
         for manifest in folder.snapshot().manifests:
-            give_segment(case, folder, manifest)
+            upload_segment(case, folder, manifest)
         return pickle.dumps(done)
 
 

@@ -130,7 +130,7 @@ def test_of_too_large_a_lineage_it_is_said_that_nobody_looked(
     """To follow sources makes an object of each credential: beyond a number none is, and no answer passes for whole."""
     case, first, *_ = robbed
     for room in (beyond, prevented):
-        monkeypatch.setattr(room, "MOST", 0)
+        monkeypatch.setattr(room, "MOST_FOLLOWED", 0)
     trace = case.trace([first.id])
 
     assert trace.handed is None and "they were not looked for" in written(trace)

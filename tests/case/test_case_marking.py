@@ -20,7 +20,7 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.index import Index
 from tokentrail.store.ingest import ingest
 from tokentrail.store.interface import Snapshot
-from tokentrail.store.layers import NAMES, Layer, can_be_linked, listed, marks
+from tokentrail.store.layers import NAMES, Layer, can_be_linked, marks, read_layers
 from tokentrail.store.tasks import Options
 from tokentrail.testing import native
 from tokentrail.testing.story import story
@@ -55,14 +55,14 @@ def kept(tmp_path: Path, snapshot: Snapshot, most: int) -> list[Layer]:
     marking.keep(
         into, snapshot, (marking.marked(folders[at : at + most]) for at in range(0, len(folders), most))
     )
-    return listed(into)
+    return read_layers(into)
 
 
 @pytest.mark.parametrize("most", [1, 3, 100])
 def test_tasks_mark_what_linking_marks(tmp_path: Path, snapshot: Snapshot, most: int) -> None:
     """However many segments a task marks, the marks are those that linking keeps; nobody links from them."""
     [derived] = (tmp_path / "case" / "derived").iterdir()
-    [linked] = listed(derived)
+    [linked] = read_layers(derived)
     [layer] = kept(tmp_path, snapshot, most)
 
     assert (linked.ids, linked.records, linked.hashed) == (layer.ids, layer.records, layer.hashed)
@@ -81,7 +81,7 @@ def test_many_records_are_marked_in_several_layers(tmp_path: Path, snapshot: Sna
     one, several = (
         Index(folder, snapshot.folders, layers[0].hashed) for folder in (derived, tmp_path / "marked")
     )
-    every = marks(derived, listed(derived)[0], NAMES)
+    every = marks(derived, read_layers(derived)[0], NAMES)
     for hashed in every.tolist():
         assert one.of_names([hashed]) == several.of_names([hashed])
     assert {1} <= {len(one.of_names([hashed])) for hashed in every.tolist()} != {8}
@@ -111,10 +111,10 @@ def test_names_are_marked_beside_what_linking_reduces(tmp_path: Path, snapshot: 
         into.mkdir()
         with (
             mock.patch.object(duck, "_BUSY", busy),
-            mock.patch.object(linking, "_MANY", 0),
-            mock.patch.object(linking, "_apart", wraps=linking._apart) as apart,
+            mock.patch.object(linking, "_FILED_FROM", 0),
+            mock.patch.object(linking, "_in_own_cursor", wraps=linking._in_own_cursor) as apart,
         ):
-            linking.grown(folder, snapshot, into, _engines)
+            linking.derive(folder, snapshot, into, _engines)
         assert bool(busy) == apart.called
         derived.append({str(one.relative_to(into)): one.read_bytes() for one in files_in(into)})
 
@@ -125,11 +125,11 @@ def test_names_are_marked_beside_what_linking_reduces(tmp_path: Path, snapshot: 
 def test_what_fails_in_one_of_two_threads_fails_in_all(tmp_path: Path, snapshot: Snapshot) -> None:
     """An error of the thread that marks names is no lost one: linking ends with it."""
     with (
-        mock.patch.object(linking, "_MANY", 0),
+        mock.patch.object(linking, "_FILED_FROM", 0),
         mock.patch.object(linking, "_keep_names", side_effect=ZeroDivisionError),
         pytest.raises(ZeroDivisionError),
     ):
-        linking.grown(_unlinked(tmp_path), snapshot, tmp_path, _engines)
+        linking.derive(_unlinked(tmp_path), snapshot, tmp_path, _engines)
 
 
 def _unlinked(tmp_path: Path) -> CaseFolder:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from shell import Run
 from tokentrail.cli import failure
-from tokentrail.cli.options import Common
+from tokentrail.cli.options import CommonOptions
 from tokentrail.cli.root import root
 from tokentrail.errors import ActionRefused, CaseError, EvidenceIncomplete
 from tokentrail.testing import carriers
@@ -127,12 +127,12 @@ def test_what_was_rejected_is_listed(run: Run, flawed: Path, tmp_path: Path) -> 
 
 
 def _fails(error: BaseException, *, verbose: bool = False) -> tuple[int, str]:
-    def command(told: Common) -> None:
+    def command(options: CommonOptions) -> None:
         raise error from ValueError("the \x1b[31mcause")
 
-    told = Common(case=Path("c"), as_of=None, format="text", strict=False, verbose=verbose)
+    options = CommonOptions(case=Path("c"), as_of=None, format="text", strict=False, verbose=verbose)
     with pytest.raises(click.ClickException) as failed:
-        failure.guarded(command, told)
+        failure.guarded(command, options)
     return failed.value.exit_code, failed.value.message
 
 

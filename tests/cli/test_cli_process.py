@@ -212,10 +212,10 @@ def test_rows_that_begin_late_are_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     """None is taken out before it is asked for, but for the first."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     asked = []
-    rows = output.begun("Waiting", (asked.append(n) or n for n in range(3)))
+    rows = output.announced("Waiting", (asked.append(n) or n for n in range(3)))
     assert asked == [0]
     assert list(rows) == [0, 1, 2]
-    assert list(output.begun("Waiting", iter(()))) == []
+    assert list(output.announced("Waiting", iter(()))) == []
 
 
 def test_what_fails_while_somebody_waits_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:

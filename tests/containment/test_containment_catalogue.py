@@ -13,7 +13,7 @@ from tokentrail.containment.catalogue import CATALOGUE, OUTLIVES
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Known, Principal, of_caller
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.containment.whatif import read
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
@@ -86,9 +86,9 @@ ENDS: dict[str, set[str]] = {
 """What each action ends, on a key, the user's tokens and a role's sessions; the role was assumed with the tokens."""
 
 
-def held(name: str) -> Held:
+def held(name: str) -> HeldCredential:
     caller = CALLERS[name]
-    return Held(
+    return HeldCredential(
         id=name,
         caller=caller,
         key_id=KEY if name == "key" else None,
@@ -116,7 +116,7 @@ def scene() -> Scene:
 
 
 def changes(move: Move, at: datetime = BITES) -> list[Change]:
-    return list(move.changes(0, at, at, BITES))
+    return list(move.changes(0, at, BITES))
 
 
 def ended(found: list[Change], at: datetime) -> set[str]:

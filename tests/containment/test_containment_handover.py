@@ -12,8 +12,8 @@ from contain_cases import ROLE, actions, as_given, asked, checked, planned, step
 
 from evidence import START
 from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.residual import ENTERED, LEFT
 from tokentrail.containment.services import DOORS, RUNNING
-from tokentrail.containment.untold import ENTERED, LEFT
 from tokentrail.containment.workloads import WORKLOADS
 from tokentrail.events.change import changes
 from tokentrail.events.handover import GONE, HANDOVER

@@ -14,7 +14,7 @@ from evidence import call as record
 from tokentrail.case import Case
 from tokentrail.containment.aws import Accounts
 from tokentrail.containment.history import History, StepRecord, history, plain
-from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge
+from tokentrail.containment.judge import AttackerCredential, Bite, Denier, Observations, ObservedCall, judge
 from tokentrail.containment.model import Plan, Survivor
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.verify import Evidence, verify
@@ -41,7 +41,7 @@ def bite(**fields: Any) -> Bite:
     )
 
 
-def one(**fields: Any) -> Held:
+def one(**fields: Any) -> AttackerCredential:
     whole = {
         "id": "C",
         "planned": True,
@@ -50,21 +50,25 @@ def one(**fields: Any) -> Held:
         "expires": None,
         "parent": None,
     }
-    return Held(**{**whole, **fields})
+    return AttackerCredential(**{**whole, **fields})
 
 
-def seen(after: float, name: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> Seen:
+def seen(after: float, name: str = "s3:GetObject", *, credential: str = "C", error: str = "") -> ObservedCall:
     """A call some seconds after the second in which the step bit."""
-    return Seen(
+    return ObservedCall(
         time=BIT.replace(microsecond=0) + timedelta(seconds=after), event_id=f"e{after}", credential=credential, call=name,
         failed=bool(error), denied=error in ("denied", "explicit", "scp"), denied_by=DENIERS.get(error),
     )  # fmt: skip
 
 
 def verdict(
-    *events: Seen, bites: Any = None, others: Any = (), newest: Any = BIT + timedelta(hours=1), **fields: Any
+    *events: ObservedCall,
+    bites: Any = None,
+    others: Any = (),
+    newest: Any = BIT + timedelta(hours=1),
+    **fields: Any,
 ) -> tuple[str, str | None]:
-    scene = Scene(
+    scene = Observations(
         bites=bites if bites is not None else (bite(),), credentials=(one(**fields), *others), events=events, newest=newest,
         lag=timedelta(minutes=15), now=BIT + timedelta(hours=1),
     )  # fmt: skip
@@ -104,7 +108,9 @@ def looked_at(plan: Plan, world: World) -> Verification:
         ((seen(9, credential="D"),), ("not-yet-proven", None)),
     ],
 )
-def test_what_events_say_of_a_credential(events: tuple[Seen, ...], expected: tuple[str, str | None]) -> None:
+def test_what_events_say_of_a_credential(
+    events: tuple[ObservedCall, ...], expected: tuple[str, str | None]
+) -> None:
     """A success after the bite refutes, an explicit denial that is new proves, and silence does neither."""
     assert verdict(*events) == expected
 
@@ -191,7 +197,7 @@ def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tu
 
 def test_what_no_step_ends_is_not_told_as_a_step_s_own() -> None:
     """A step that is not done says so of whom it ends; of others, that none of their own does."""
-    waiting = Scene(
+    waiting = Observations(
         bites=(bite(at=None),),
         credentials=(one(), one(id="Z")),
         events=(),
@@ -220,7 +226,7 @@ def test_what_no_step_ends_is_not_told_as_a_step_s_own() -> None:
 def test_the_whole_is_as_good_as_its_worst_part(bites: Any, events: Any, expected: str) -> None:
     """One refuted part refutes; one unproven part leaves it open."""
     credentials = [one(id=name) for name in sorted(set().union(*(step.ends for step in bites)))]
-    scene = Scene(
+    scene = Observations(
         bites=bites, credentials=credentials, events=events, newest=BIT + timedelta(hours=1), lag=SECOND, now=BIT
     )  # fmt: skip
 

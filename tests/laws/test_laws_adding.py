@@ -55,7 +55,7 @@ def adding_always(*, marked: bool = False) -> Iterator[None]:
         marked: Names are marked, as in a larger case, by which segments with keys are found.
     """
     few = mock.patch.object(duck, "_FEW", 0) if marked else nullcontext()
-    with mock.patch.object(linking, "_WORTH", 0), shared(1e9), few:
+    with mock.patch.object(linking, "_ADDED_FROM", 0), shared(1e9), few:
         yield
 
 
@@ -65,7 +65,7 @@ def linked(case: Case) -> dict[str, Any]:
     view = case._views.open(None)
     ends = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY n")]
     place = {n: before for before, n in enumerate(ends)}
-    grown = view.grown
+    grown = view.size
     found: dict[str, Any] = {"grown": (grown.records, grown.credentials, grown.first, grown.last)}
     for name, columns in _N.items():
         rows = view.engine.rows(f"SELECT * FROM {name}")
@@ -87,9 +87,9 @@ def linked_at_once(case: Case) -> dict[str, Any]:
     return linked(case)
 
 
-def is_grown(case: Case) -> bool:
+def was_added_to(case: Case) -> bool:
     """Whether the newest forest is an earlier one that was added to."""
-    return later.is_grown(case._views.open(None).derived)
+    return later.was_added_to(case._views.open(None).derived)
 
 
 def cut(records: Sequence[Json], seed: int) -> list[list[Json]]:
@@ -142,7 +142,7 @@ def test_real_evidence_is_added_as_it_is_linked(place: str, tmp_path: Path) -> N
         for start in range(4):
             case.ingest(names[start * len(names) // 4 : (start + 1) * len(names) // 4], workers=1)
 
-        assert is_grown(case)
+        assert was_added_to(case)
         assert linked(case) == linked_at_once(case)
 
 
@@ -153,22 +153,22 @@ def test_a_day_is_added_without_writing_what_was_there() -> None:
         for name in later.LATER:
             assert 1 == len({(one / f"{name}.parquet").stat().st_ino for one in folders})
 
-        assert is_grown(case)
+        assert was_added_to(case)
         assert linked(case) == linked_at_once(case)
-        assert not is_grown(case)
+        assert not was_added_to(case)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.1, False), (10.0, True)])
 def test_all_is_linked_where_much_is_touched(share: float, expected: bool) -> None:
     """A user who acts every day, and two sessions of three days: the third day touches more than a fifth."""
-    with mock.patch.object(linking, "_WORTH", 0), shared(share), fed(*days(3)) as case:
-        assert expected == is_grown(case)
+    with mock.patch.object(linking, "_ADDED_FROM", 0), shared(share), fed(*days(3)) as case:
+        assert expected == was_added_to(case)
 
 
 def test_a_small_case_is_linked_as_a_whole() -> None:
     """That takes less than to find out what is touched."""
     with fed(*days(3)) as case:
-        assert not is_grown(case)
+        assert not was_added_to(case)
 
 
 @pytest.fixture(name="added_to", scope="module")
@@ -177,7 +177,7 @@ def _added_to(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     folder = tmp_path_factory.mktemp("added") / "case"
     with adding_always(), fed(*days(3)[:-1]) as case:
         expected = linked(case)
-        assert is_grown(case)
+        assert was_added_to(case)
         case.close()
         shutil.copytree(case.path, folder)
         _add_last(case)

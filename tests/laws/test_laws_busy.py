@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_laws_adding import adding_always, cut, is_grown
+from test_laws_adding import adding_always, cut, was_added_to
 from test_laws_increments import SEEDS, days, fed
 
 from evidence import copied, held, text
@@ -21,7 +21,7 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import views
-from tokentrail.lineage import busy, few
+from tokentrail.lineage import busy, lookup
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 from work import some
@@ -74,13 +74,13 @@ def test_segments_that_were_merged_are_read_again(world: World, seed: int) -> No
 def noted() -> Iterator[set[int]]:
     """The segments of which calls are read."""
     found = set[int]()
-    asked = few.Few._read
+    asked = lookup.Lookup._read
 
-    def reading(self: few.Few, places: Sequence[int], who: Any) -> Any:
+    def reading(self: lookup.Lookup, places: Sequence[int], who: Any) -> Any:
         found.update(segment for segment, _ in who)
         return asked(self, places, who)
 
-    with mock.patch.object(few.Few, "_read", reading):
+    with mock.patch.object(lookup.Lookup, "_read", reading):
         yield found
 
 
@@ -94,7 +94,7 @@ def test_no_call_that_was_rolled_up_is_read() -> None:
             case.trace([key])
         assert not segments
         add(case, last)
-        assert is_grown(case)
+        assert was_added_to(case)
         with noted() as segments:
             found = text([case.trace([key])])
         assert segments and segments.isdisjoint(old)
@@ -117,7 +117,7 @@ def test_a_record_that_turns_up_again_is_counted_once() -> None:
     with kept(), adding_always(), held(poorer, *rest) as case:
         add(case, first)
 
-        assert is_grown(case)
+        assert was_added_to(case)
         assert traced(case) == read(case)
 
 

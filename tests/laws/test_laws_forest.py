@@ -194,8 +194,8 @@ def test_few_credentials_are_described_as_many_are(world: World) -> None:
         for few in (0, 1):
             case.close()
             with (
-                mock.patch("tokentrail.lineage.part.FEW", few),
-                mock.patch("tokentrail.lineage.forest.FEW", few),
+                mock.patch("tokentrail.lineage.part.LOOKED_UP", few),
+                mock.patch("tokentrail.lineage.forest.LOOKED_UP", few),
             ):
                 assert expected == everything(case)
 

@@ -21,7 +21,7 @@ from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import NoRoom
 from tokentrail.sources import files
-from tokentrail.store import common, duck, layers, repeats
+from tokentrail.store import duck, layers, repeats, shared_duck
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.ingest import ingest
 from tokentrail.store.merge import merge_small
@@ -57,7 +57,7 @@ def from_the_start(case: Case) -> dict[str, bytes]:
     case.close()
     shutil.rmtree(case.path / "derived")
     (case.path / "derived").mkdir()
-    with mock.patch.object(linking, "_MANY", 0), mock.patch.object(duck, "_BUSY", 0):
+    with mock.patch.object(linking, "_FILED_FROM", 0), mock.patch.object(duck, "_BUSY", 0):
         return derived(case)
 
 
@@ -132,7 +132,7 @@ def test_linking_reads_the_new_segments_and_no_others(
         read = segments_read(monkeypatch)
         monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
 
-        grown = linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
+        grown = linking.derive(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
 
         assert len(world_of(5)) == grown.records
         assert set(snapshot.folders) - before == read
@@ -152,7 +152,7 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         read = segments_read(monkeypatch)
 
-        grown = linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
+        grown = linking.derive(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
 
         assert len(large) + len(small) == grown.records
         assert set(snapshot.folders) - {second.segment} == read
@@ -170,12 +170,12 @@ def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
         before = case.folder.snapshot()
         [older] = [one.segment for one in before.manifests if one.objects[0].records == len(first)]
         [folder] = [one for one in case.folder.all_derived("") if one.name.startswith(before.fingerprint)]
-        assert 1 == len(layers.listed(folder))
+        assert 1 == len(layers.read_layers(folder))
         list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         read = segments_read(monkeypatch)
 
-        linking.grown(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
+        linking.derive(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
 
         assert set(snapshot.folders) - ({older} if apart else set()) == read
 
@@ -237,7 +237,9 @@ def test_linking_says_what_to_do_where_no_memory_is_enough(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A query that needs more than may be had is told in words, and leaves the case as it was."""
-    monkeypatch.setattr(duck, "COMMON", common.Common())  # what is set below is set for all that share it
+    monkeypatch.setattr(
+        duck, "SHARED", shared_duck.SharedDuck()
+    )  # what is set below is set for all that share it
     first, last = days(2)
     (tmp_path / "last.json").write_bytes(native(last))
     with fed(first) as case:
@@ -263,7 +265,7 @@ def test_layers_stay_few_however_often_something_is_added() -> None:
     with fed(*days(15)) as case:
         snapshot = case.folder.snapshot()
         [folder] = [one for one in case.folder.all_derived("") if one.name.startswith(snapshot.fingerprint)]
-        listed = layers.listed(folder)
+        listed = layers.read_layers(folder)
 
         assert 4 >= len(listed)
         assert sorted(snapshot.folders) == sorted(name for layer in listed for name in layer.records)

@@ -250,5 +250,5 @@ def test_names_are_known_to_an_engine_as_they_were_to_another() -> None:
         names = ["", "x", "a longer name than twelve bytes", "ärger\x00", *index.KNOWN]
         assert one.hashed(names) == other.hashed(names)
         part = "split_part('y/a longer name than twelve bytes', '/', -1)"
-        assert one.way_of_hashing() == other.way_of_hashing()
+        assert one.hash_fingerprint() == other.hash_fingerprint()
         assert one.hashed(names)[2] == one.rows(f"SELECT hash({part}) AS h")[0]["h"]

@@ -126,7 +126,7 @@ def test_where_no_layers_are_all_is_asked_at_once(lost: str, of_three_days: Path
 
         assert expected == case.status().coverage
         assert (derived / "hours.parquet").exists()
-        assert [] == layers.whole(derived, {1})
+        assert [] == layers.covering(derived, {1})
 
 
 @pytest.fixture(name="asked", scope="module")

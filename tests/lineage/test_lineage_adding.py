@@ -224,7 +224,7 @@ def test_rare_things_are_added_as_they_are_linked(why: str) -> None:
     """Parents, links and ids are those of linking all at once."""
     first, *rest = LATER[why]
     with (
-        mock.patch.object(linking, "_WORTH", 0),
+        mock.patch.object(linking, "_ADDED_FROM", 0),
         mock.patch.object(adding, "SHARE", 1e9),
         mock.patch("tokentrail.store.duck._FEW", 0),  # so that segments are found by the marks of keys
     ):
@@ -257,16 +257,16 @@ def told(*parts: Sequence[Record]) -> list[tuple[Any, ...]]:
 def test_sessions_that_follow_each_other_by_the_second_are_not_tied_together() -> None:
     """A function that assumes a role each second under one name: one call more touches its own session alone."""
     every = [issues(n, user(), f"ASIAIOSFODNN7EX{n:05}") for n in range(300)]
-    touch, rows = touched.Touched.by_new, list[int]()
+    touch, rows = touched.Touched.touch_new, list[int]()
 
     def counted(self: touched.Touched) -> None:
         touch(self)
         rows.append(self._rows)
 
     with (
-        mock.patch.object(linking, "_WORTH", 0),
+        mock.patch.object(linking, "_ADDED_FROM", 0),
         mock.patch.object(adding, "SHARE", 1e9),
-        mock.patch.object(touched.Touched, "by_new", counted),
+        mock.patch.object(touched.Touched, "touch_new", counted),
     ):
         found = told(every, [issues(300, user(), "ASIAIOSFODNN7EX00300")])
 
@@ -284,7 +284,7 @@ def test_what_is_tied_on_and_on_is_linked_at_once() -> None:
             uses(n + 5, session("", n + 1)),
         )
     ]
-    added, why = linking._added, list[str]()
+    added, why = linking._add, list[str]()
 
     def noted(*given: Any) -> Any:
         try:
@@ -294,9 +294,9 @@ def test_what_is_tied_on_and_on_is_linked_at_once() -> None:
             raise
 
     with (
-        mock.patch.object(linking, "_WORTH", 0),
+        mock.patch.object(linking, "_ADDED_FROM", 0),
         mock.patch.object(adding, "SHARE", 1e9),
-        mock.patch.object(linking, "_added", noted),
+        mock.patch.object(linking, "_add", noted),
     ):
         found = told(every, [uses(300, session("", 199))])
 

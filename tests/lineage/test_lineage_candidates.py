@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, held
 from strategies import worlds
-from tokentrail.containment import near
+from tokentrail.containment import living
 from tokentrail.lineage import forest as forest_room
 from tokentrail.lineage.grow import described
 from tokentrail.testing import World
@@ -124,12 +124,13 @@ def test_whom_a_plan_is_about_is_found_by_name(world: World) -> None:
         }
         names = sorted({str(arn).rpartition("/")[2] for arn in arns if arn})
         for some in (names[:1], names[::2], names):
-            expected = engine.rows(f"SELECT n FROM credentials WHERE {near.NAMED}", (some, some))
-            assert forest.called(some, near.NAMED, (some, some)) == {row["n"] for row in expected}
+            expected = engine.rows(f"SELECT n FROM credentials WHERE {living.OF_NAMES}", (some, some))
+            assert forest.called(some, living.OF_NAMES, (some, some)) == {row["n"] for row in expected}
             only = "f.kind = 'assumed_role' OR f.kind = 'session_token'"
             kinds = {row["n"] for row in rows if row["kind"] in ("assumed_role", "session_token")}
             assert (
-                forest.called(some, near.NAMED, (some, some), only) == {row["n"] for row in expected} & kinds
+                forest.called(some, living.OF_NAMES, (some, some), only)
+                == {row["n"] for row in expected} & kinds
             )
 
 

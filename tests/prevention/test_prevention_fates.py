@@ -18,7 +18,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.events.ids import digests
 from tokentrail.lineage.rows import Row, moment
-from tokentrail.lineage.stretches import ALL
+from tokentrail.lineage.segment_batches import ALL
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
 from tokentrail.policy.actions import actions_of

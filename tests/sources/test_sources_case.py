@@ -126,7 +126,7 @@ def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_
     machine: Callable[[str], Machine], logs: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first linking's tables, and what came later, go to the bucket and come from there; a third one reads them."""
-    monkeypatch.setattr(linking, "_WORTH", 0)
+    monkeypatch.setattr(linking, "_ADDED_FROM", 0)
     monkeypatch.setattr(adding, "SHARE", 1e9)
     keys = cloud.put_folder(logs, "logs/")
     accounts = sorted({one.split("/")[2] for one in keys})

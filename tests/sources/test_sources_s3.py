@@ -650,7 +650,7 @@ def test_many_objects_with_all_that_goes_wrong(
 
 _INGEST = """
 import sys
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()  # as our own processes do: it takes most of their start
 from tokentrail import Case
 from tokentrail.sources.interface import Access

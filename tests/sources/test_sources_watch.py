@@ -32,7 +32,7 @@ from tokentrail.cli.root import root
 from tokentrail.present.document import document
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.interface import Access, Failed, Wanted
-from tokentrail.sources.queue import Message, Queue, Told
+from tokentrail.sources.queue import Message, Queue, ResolvedMessage
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.interface import Lost
@@ -337,7 +337,7 @@ def test_poison_goes_where_the_queue_sends_it(line: Line) -> None:
 class Recorded(Queue):
     """A queue that brings one message, again and again, and remembers what became of it."""
 
-    def __init__(self, told: Told, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, told: ResolvedMessage, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.url, self.told, self.meanwhile = "https://q", told, meanwhile
         self.deleted: list[str] = []
         self.away: list[int] = []
@@ -345,7 +345,7 @@ class Recorded(Queue):
     def receive(self, wait: int) -> list[Message]:
         return [self.told.message]
 
-    def tell(self, message: Message) -> Told:
+    def resolve(self, message: Message) -> ResolvedMessage:
         self.meanwhile()
         return self.told
 
@@ -361,7 +361,7 @@ def test_what_is_only_denied_is_kept_for_a_day(refused: bool, hours: int, delete
     """Whoever shuts the bucket or disables its key for some minutes makes a watch delete no message; nor does it spin."""
     message = Message(id="m", receipt="r", body="", sent=0.0, receives=5)
     feed = QueueFeed("sqs:https://q", Access(), clock=lambda: hours * 3600.0)
-    feed._queue = queue = Recorded(Told(message, poison="denied", refused=refused))
+    feed._queue = queue = Recorded(ResolvedMessage(message, poison="denied", refused=refused))
     with ThreadPoolExecutor(1) as pool:
         feed._receive_once(pool)
 
@@ -373,7 +373,7 @@ def test_what_hinders_a_watch_of_a_queue_is_told_with_the_way_on(monkeypatch: py
     """`AccessDenied: no` alone said neither what was denied, nor where, nor what it takes."""
     feed = QueueFeed("sqs:https://q", Access())
     message = Message(id="m", receipt="r", body="{}", sent=0.0, receives=1)
-    feed._queue = queue = Recorded(Told(message))
+    feed._queue = queue = Recorded(ResolvedMessage(message))
     monkeypatch.setattr(queue, "delete", mock.Mock(side_effect=Failed("denied", "AccessDenied", "no")))
     with ThreadPoolExecutor(1) as pool:
         feed._receive_once(pool)
@@ -388,7 +388,7 @@ def test_a_message_that_comes_twice_is_deleted_once_all_of_it_is_kept() -> None:
     """SQS may bring a message again while a part of it is still to be read, whose other part was just kept."""
     message = Message(id="m", receipt="r", body="", sent=0.0, receives=1)
     feed = QueueFeed("sqs:https://q", Access())
-    feed._queue = queue = Recorded(Told(message, [BytesObject("a", b"a"), BytesObject("b", b"b")]))
+    feed._queue = queue = Recorded(ResolvedMessage(message, [BytesObject("a", b"a"), BytesObject("b", b"b")]))
     with ThreadPoolExecutor(1) as pool:
         feed._receive_once(pool)
         first, second = feed.take(2, 0)

@@ -489,7 +489,7 @@ def test_a_manifest_that_holds_what_it_never_would_is_named(log: Path, tmp_path:
 
 _ASKED = """
 import sys
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()  # as our own processes do: it takes most of their start
 from pathlib import Path
 from types import SimpleNamespace

@@ -56,7 +56,7 @@ def test_queries_and_ranges_show_the_same_rows(
         for path, given_rows in ((first, rows), (later, more)):
             engine.register("given", table(given_rows))
             engine.write("SELECT * FROM given ORDER BY n", path)
-        engine.grown("things", first, later, gone)
+        engine.view_amended("things", first, later, gone)
 
         shown = [tuple(row.values()) for row in engine.rows("SELECT * FROM things")]
         near = [tuple(row.values()) for row in engine.ranges("things", "n", [(0, 9), (20, 30)]).to_pylist()]

@@ -28,7 +28,7 @@ from tokentrail.case.views import View
 from tokentrail.errors import CaseError, CaseReplaced, NoRoom, UsageError
 from tokentrail.lineage.grow import KEPT
 from tokentrail.sources.bucket import S3Bucket
-from tokentrail.store import giving, keys, mirror
+from tokentrail.store import keys, mirror, uploading
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.layers import FOR_LINKING
 from tokentrail.store.merge import merge_small
@@ -198,7 +198,7 @@ def test_a_giver_killed_at_any_put_leaves_a_whole_case(
             with opened(bucket) as case:
                 objects = case.folder.snapshot().objects().values()
                 case.folder.at_hand(objects)
-                assert all(case.folder.lying(one).read() for one in objects)
+                assert all(case.folder.locate(one).read() for one in objects)
                 assert sum(one.records for one in objects) == case.status().records
         machine(f"killed-{count}" if count % 2 else f"next-{count}")
         ingest(bucket, logs[:2])
@@ -457,13 +457,13 @@ def test_who_reads_a_case_in_a_bucket_asks_no_evidence_again_that_the_giver_aske
 def linked_from(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Of how many segments each linking from now on takes over what they were reduced to."""
     bases: list[int] = []
-    grow = linking._grown
+    grow = linking._link_all
 
     def seen(*given: Any) -> Any:
         bases.append(len(given[3].segments()))
         return grow(*given)
 
-    monkeypatch.setattr(linking, "_grown", seen)
+    monkeypatch.setattr(linking, "_link_all", seen)
     return bases
 
 
@@ -479,7 +479,7 @@ def test_who_read_what_another_gave_links_from_what_it_has_whole(
     with opened(bucket) as case:
         list(case.credentials())
     machine("two")
-    with mock.patch("tokentrail.store.giving.give_derived", side_effect=Killed), pytest.raises(Killed):
+    with mock.patch("tokentrail.store.uploading.upload_derived", side_effect=Killed), pytest.raises(Killed):
         ingest(bucket, logs)
     machine("one")
     bases = linked_from(monkeypatch)
@@ -579,7 +579,7 @@ def test_a_note_goes_both_ways_and_one_that_was_not_given_yet_stays(machine: Mac
     with opened(bucket, create=True) as case:
         case.folder.place_note("digests", {"from": "one"})
         assert case.folder.mirror is not None
-        case.folder.mirror.give()
+        case.folder.mirror.upload()
     machine("two")
     with opened(bucket) as case:
         assert {"from": "one"} == case.folder.note("digests")
@@ -587,7 +587,7 @@ def test_a_note_goes_both_ways_and_one_that_was_not_given_yet_stays(machine: Mac
         case.refresh()
         assert {"from": "two"} == case.folder.note("digests"), "nobody has given it yet"
         assert case.folder.mirror is not None
-        case.folder.mirror.give()
+        case.folder.mirror.upload()
     machine("one")
     with opened(bucket) as case:
         assert {"from": "two"} == case.folder.note("digests")
@@ -687,12 +687,12 @@ def test_an_open_case_that_is_gone_or_another_by_now_is_said_so(
         for look in (case.refresh, console.refresh):
             with pytest.raises(CaseError, match="no case is there any more"):
                 look()
-        with mock.patch.object(case.folder.mirror, "bring"), pytest.raises(CaseError, match="any more"):
+        with mock.patch.object(case.folder.mirror, "download"), pytest.raises(CaseError, match="any more"):
             case.ingest(logs, workers=1)
         bucket.held.update(other.held)
         with pytest.raises(CaseReplaced, match="another case is there by now"):
             case.refresh()
-        with mock.patch.object(case.folder.mirror, "bring"), pytest.raises(CaseReplaced):
+        with mock.patch.object(case.folder.mirror, "download"), pytest.raises(CaseReplaced):
             case.ingest(logs, workers=1)
         assert other.held == bucket.held
     for _ in range(2):
@@ -921,7 +921,7 @@ def test_a_full_disk_is_said_with_the_way_out(logs: list[str], machine: Machine)
         mirror.opened(Full(held=bucket.held, times=bucket.times), create=False)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with (
-        mock.patch.object(giving.Marks, "set", side_effect=full),
+        mock.patch.object(uploading.Marks, "set", side_effect=full),
         pytest.raises(CaseError, match=r"No space left.*TOKENTRAIL_MIRRORS"),
     ):
         mirror.opened(bucket, create=False)

@@ -87,7 +87,7 @@ def packs(case: Path) -> list[Path]:
 def given_back(case: Path) -> list[bytes]:
     """The bytes of each object, as the case gives them back."""
     folder = CaseFolder.open(case)
-    return sorted(received(folder.lying(one), one.sha256) for one in folder.snapshot().objects().values())
+    return sorted(received(folder.locate(one), one.sha256) for one in folder.snapshot().objects().values())
 
 
 def raw(case: Path, world: World) -> list[str]:
@@ -245,7 +245,7 @@ def test_what_a_killed_writer_left_of_a_pack_goes_after_a_day(packed: Path) -> N
 
 _KILLED = """
 import os, signal, sys
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()  # as our own processes do: it takes most of their start
 from tokentrail import Case
 

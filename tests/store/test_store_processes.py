@@ -19,7 +19,7 @@ from tokentrail.testing import World, native
 FILES = 60
 _INGEST = """
 import sys
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()  # as our own processes do: it takes most of their start
 from tokentrail import Case
 from tokentrail.store import tasks
@@ -133,7 +133,7 @@ def test_reading_during_an_ingest_sees_whole_segments_only(
 
 def test_a_case_started_by_many_at_once_has_one_id(tmp_path: Path) -> None:
     """Whoever starts the case first names it."""
-    script = "import sys; from tokentrail.store.sparing import hide_pandas; hide_pandas();"
+    script = "import sys; from tokentrail.store.without_pandas import hide_pandas; hide_pandas();"
     script += "from tokentrail import Case; print(Case.open(sys.argv[1]).case_id)"
     many = [
         subprocess.Popen(

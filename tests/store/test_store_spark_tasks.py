@@ -21,7 +21,7 @@ from tokentrail import Case
 from tokentrail.errors import CaseError, UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
-from tokentrail.store.errands import WORDS, InFolder, Told, sealed
+from tokentrail.store.errands import WORDS, ErrorLeft, InFolder, sealed
 from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
@@ -70,7 +70,7 @@ def test_a_full_disk_is_told_as_on_one_machine(tmp_path: Path, full: int) -> Non
     lost: Any = SimpleNamespace(
         sparkContext=SimpleNamespace(cancelJobsWithTag=lambda _: None, defaultParallelism=1)
     )
-    with pytest.raises(OSError, match=os.strerror(full)) as found, FolderShelf(lost, tmp_path).told():
+    with pytest.raises(OSError, match=os.strerror(full)) as found, FolderShelf(lost, tmp_path).explained():
         raise failed
     assert full == found.value.errno
     with (
@@ -212,7 +212,7 @@ def test_where_spark_ends_while_it_links_it_is_said_so(tmp_path: Path, refused: 
     )
     with (
         pytest.raises(CaseError, match=r"Spark itself ended\. What was read is kept"),
-        FolderShelf(session, tmp_path).told(),
+        FolderShelf(session, tmp_path).explained(),
     ):
         raise error
 
@@ -253,7 +253,7 @@ def test_executors_with_another_tokentrail_are_refused(
     place = InFolder(tmp_path / "errands")
     place.begin()
     place.leave(sealed(b"task"), b"task")
-    with pytest.raises(Told):
+    with pytest.raises(ErrorLeft):
         spark._job(Session(), "tag", [sealed(b"task")], place, bytes)  # type: ignore[arg-type]
     [words] = [one for one in place.names() if one.endswith(WORDS)]
     assert b"(columns of version 1), and this one is" in place.take(words)

@@ -256,7 +256,7 @@ def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: p
     rest = [one for one in rest if one.id not in seen]
     alive = sum(one.state in ("active", "unknown") for one in rest)
     assert (len(found.shown), found.others, found.working) == (1, len(rest), alive) and 0 < alive
-    assert f"{len(rest) + 1} leads to follow: behind the first 1 " in page
+    assert f"{len(rest) + 1} leads to follow: behind the first 1, " in page
     assert f"and {alive} of the others still work" in page
     assert f"findings point to {len(rest)} more subjects, of which {alive} still work" in page
 

@@ -1,4 +1,4 @@
-"""What a question to a case means: moments, names, and what counts as the attacker's."""
+"""Read the arguments of questions to a case: moments, names, words, and what counts as the attacker's."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ def utc(moment: datetime) -> datetime: ...
 @overload
 def utc(moment: datetime | None) -> datetime | None: ...
 def utc(moment: datetime | None) -> datetime | None:
-    """A time in UTC; one without a zone is UTC, as on the command line: Python takes it for the machine's own."""
+    """A time in UTC. One without a zone is taken as UTC, as on the command line, not as this machine's local time."""
     if moment is None:
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def listed(given: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    """Several names as texts; a lone text is one name, though to Python it is as many as it has letters."""
+def names(given: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """Names as a tuple of texts. A single text is one name, not a sequence of letters."""
     return (str(given),) if isinstance(given, str | Path) else tuple(map(str, given))
 
 
-def known(word: str | None, words: object, what: str) -> None:
+def check_word(word: str | None, words: object, what: str) -> None:
     """
-    Refuse a word that is none of those that a `Literal` lists: with it, an answer would be empty, or another's.
+    Check that a word is one that a `Literal` lists; with another one, an answer would be empty or wrong.
 
     Raises:
-        UsageError: it is none of them.
+        UsageError: it is not.
     """
     if word is not None and word not in get_args(words):
         raise UsageError(f"{what} {word!r}: give one of {', '.join(get_args(words))}.")
 
 
-def narrowed(since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]) -> Narrowing:
+def narrowing_of(since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]) -> Narrowing:
     """
-    What counts as the attacker's.
+    What counts as the attacker's, from the arguments that say so.
 
     Raises:
         UsageError: an address can't be read.
     """
-    return Narrowing(utc(since), networks(listed(source_ips)), networks(listed(trusted_ips)))
+    return Narrowing(utc(since), networks(names(source_ips)), networks(names(trusted_ips)))

@@ -1,23 +1,27 @@
-"""What counts as the attacker's beyond a trace: one answer for every verb, and the one that a plan gives."""
+"""
+What counts as the attacker's beyond what was minted: sessions that hosts, portals and sign-ins handed out since.
+
+Every verb asks here, and a plan counts the same (`containment.handed`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tokentrail.containment.given import may_open
+from tokentrail.containment.attackers import beyond_trace
 from tokentrail.containment.handed import Handed, has_source
 from tokentrail.containment.margin import LAG
-from tokentrail.containment.staging import beyond_trace
+from tokentrail.containment.role_sessions import may_open
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import HandedOut, Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.results import Coverage
 
-MOST = 100_000
-"""Credentials up to which their sources are followed: that makes an object of each once more."""
+MOST_FOLLOWED = 100_000
+"""Credentials of a trace up to which their sources are followed: for each, one more object is made."""
 
 
-def beyond(
+def follow_sources(
     forest: Forest,
     found: Trace,
     covered: Callable[[], Sequence[Coverage]],
@@ -26,16 +30,16 @@ def beyond(
     whole: bool = False,
 ) -> Handed | None:
     """
-    Follow the hosts, portals and sign-ins behind a trace; `None` where it is too large for that.
+    Follow the hosts, portals and sign-ins behind the tainted credentials of a trace; `None` if there are too many.
 
     Args:
-        forest: Where.
+        forest: The forest that the trace is of.
         found: The trace.
-        covered: Answers what the evidence covers.
-        narrowing: What of its subjects counts.
-        whole: Whether the trace tells what its credentials made, too: of most nothing need be looked up then.
+        covered: Returns what the evidence covers.
+        narrowing: What of the subjects counts as the attacker's.
+        whole: Whether the trace also lists what its credentials made; most traces then need no further look-up.
     """
-    if len(found.credentials) > MOST:
+    if len(found.credentials) > MOST_FOLLOWED:
         return None
     theirs = {one.id: one for one in found.credentials if one.tainted}
     made = {one.what for one in found.created if one.by in theirs}
@@ -45,12 +49,12 @@ def beyond(
 
 
 def roots(found: Trace, more: Handed) -> tuple[str, ...]:
-    """What was handed out itself, without what descends from that."""
+    """The credentials that sources handed out, without their descendants."""
     return (*more.subjects[len(found.subject) :], *more.spent)
 
 
-def told(forest: Forest, more: Handed) -> tuple[HandedOut, ...]:
-    """All of it, with its state, by time and id."""
+def handed_out(forest: Forest, more: Handed) -> tuple[HandedOut, ...]:
+    """Everything that sources handed out, with its descendants and states, by time, then id."""
     why = more.why | more.spent
     found = forest.credentials(forest.named(sorted(why))) if why else []
     return tuple(

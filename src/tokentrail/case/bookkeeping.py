@@ -34,50 +34,50 @@ def summary(
         new: Records that the case did not hold before.
         seconds: How long it took.
     """
-    skipped = list(skipped)
-    known = {one.sha256 for one in outcomes if one.sha256 and one.rejected}
-    found = rejections(folder, known)
-    apart = {one.object for one in found if holds_nothing(one)}
-    apart -= {one.object for one in found if not holds_nothing(one)} | {
-        one.name for one in outcomes if one.records
-    }
-    skipped += [
-        SkippedObject(object=one.name, reason=one.failed, lost=True) for one in outcomes if one.failed
-    ]
-    parts = dict.fromkeys(
-        SkippedObject(
-            object=one.object, reason=one.reason if one.object in apart else f"in part: {one.reason}"
-        )
-        for one in found
-        if holds_nothing(one)
+    found = rejections(folder, {one.sha256 for one in outcomes if one.sha256 and one.rejected})
+    rejected = [one for one in found if not holds_nothing(one)]
+    without_records = [one for one in found if holds_nothing(one)]
+    recordless = {one.object for one in without_records}
+    recordless -= {one.object for one in rejected} | {one.name for one in outcomes if one.records}
+    failed = [SkippedObject(object=one.name, reason=one.failed, lost=True) for one in outcomes if one.failed]
+    parts = list(dict.fromkeys(_skipped(one, whole=one.object in recordless) for one in without_records))
+    repeated = _repeated(outcomes)
+    total = sum(one.records for one in outcomes)
+    new = min(max(new, 0), total)  # others may ingest at the same time
+    skipped = (*skipped, *failed, *parts)
+    return IngestSummary(
+        objects=ObjectCounts(
+            read=len(outcomes) - repeated - len(failed) - len(recordless),
+            repeated=repeated,
+            skipped=len(skipped) - sum(one.object not in recordless for one in parts),
+        ),
+        records=RecordCounts(
+            read=total,
+            new=new,
+            repeated=total - new,
+            rejected=sum(one.count for one in rejected if one.field is None),
+        ),
+        rejected=tuple(rejected),
+        skipped=skipped,
+        seconds=round(seconds, 3),
+        lacking=lacking(folder, {one.sha256 for one in outcomes if one.sha256}),
     )
-    skipped += parts
-    kept = [one for one in found if not holds_nothing(one)]
+
+
+def _skipped(one: Rejection, *, whole: bool) -> SkippedObject:
+    """An object, or with `whole` false a part of one, that is known to hold no records."""
+    return SkippedObject(object=one.object, reason=one.reason if whole else f"in part: {one.reason}")
+
+
+def _repeated(outcomes: Sequence[Outcome]) -> int:
+    """How many objects had bytes that the case held already, or that came before in the same ingest."""
     seen: set[str] = set()
     repeated = 0
     for one in outcomes:
         if one.sha256 and (one.repeated or one.sha256 in seen):
             repeated += 1
         seen.add(one.sha256 or "")
-    total = sum(one.records for one in outcomes)
-    new = min(max(new, 0), total)  # others may ingest at the same time
-    return IngestSummary(
-        objects=ObjectCounts(
-            read=len(outcomes) - repeated - sum(1 for one in outcomes if one.failed) - len(apart),
-            repeated=repeated,
-            skipped=len(skipped) - sum(one.object not in apart for one in parts),
-        ),
-        records=RecordCounts(
-            read=total,
-            new=new,
-            repeated=total - new,
-            rejected=sum(one.count for one in kept if one.field is None),
-        ),
-        rejected=tuple(kept),
-        skipped=tuple(skipped),
-        seconds=round(seconds, 3),
-        lacking=lacking(folder, {one.sha256 for one in outcomes if one.sha256}),
-    )
+    return repeated
 
 
 def holds_nothing(one: Rejection) -> bool:
@@ -86,15 +86,15 @@ def holds_nothing(one: Rejection) -> bool:
 
 
 def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, ...]:
-    """What the carriers of some objects, or of all, leave out: a sentence each."""
+    """A sentence for each thing that the carriers of some objects, or of all, leave out."""
     objects = [
         one for one in folder.snapshot().objects().values() if digests is None or one.sha256 in digests
     ]
     return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
 
 
-def unlike(folder: CaseFolder) -> Iterator[str]:
-    """What a case's bucket holds that is none of it, and what of the case it does not hold: sentences."""
+def bucket_gaps(folder: CaseFolder) -> Iterator[str]:
+    """Sentences on how a case's bucket and this machine's mirror differ: foreign names, lost and unshared evidence."""
     if folder.mirror is None:
         return
     uri = folder.mirror.bucket.uri
@@ -117,7 +117,7 @@ def unlike(folder: CaseFolder) -> Iterator[str]:
 
 
 def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection, ...]:
-    """What could not be read, of some objects or of all, each object once however often it was read."""
+    """What could not be read of some objects, or of all; an object that was read several times counts once."""
     snapshot = folder.snapshot()
     manifests = [
         one

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from tokentrail.case.asked import known, listed, narrowed, utc
-from tokentrail.case.bookkeeping import digest_of, holds_nothing, lacking, rejections, summary, unlike
+from tokentrail.case.asked import check_word, names, narrowing_of, utc
+from tokentrail.case.bookkeeping import bucket_gaps, digest_of, holds_nothing, lacking, rejections, summary
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
-from tokentrail.case.opening import looked_after, opened
+from tokentrail.case.opening import check_and_update, opened
 from tokentrail.case.proofs import noted, verify_logs
 from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
@@ -51,8 +51,8 @@ from tokentrail.results import IngestSummary, LogVerification, SkippedObject, St
 from tokentrail.sources import given
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.memory import without_collection
 from tokentrail.store.records import record
-from tokentrail.store.room import without_collection
 
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy
@@ -121,8 +121,8 @@ class Case(Lookups, Tracing, Guarding):
             self._folder.mirror.bucket.close()
 
     def refresh(self, older_than: float = 0.0) -> None:
-        """Look whether it is there still, and for what others put into one in a bucket; a folder shows it by itself."""
-        looked_after(self._folder, older_than)
+        """Check that the case still exists; download what others added to one in a bucket."""
+        check_and_update(self._folder, older_than)
 
     def ingest(
         self,
@@ -166,13 +166,13 @@ class Case(Lookups, Tracing, Guarding):
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
-        found = given.batches(listed(sources), ways, part, self._folder, reference=reference, spread=spread)
+        found = given.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
         with sharing.around(reference=reference), closing(found):
             before = self._records()
-            sharing.begun()
+            sharing.before_reading()
             for batch in found:
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
-                sharing.read()
+                sharing.after_batch()
                 batch.kept()
                 skipped += (
                     SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
@@ -180,7 +180,7 @@ class Case(Lookups, Tracing, Guarding):
                 asked += batch.said
         self._folder.tidy()
         after = self._records()
-        sharing.done()
+        sharing.after_reading()
         done = summary(self._folder, outcomes, skipped, after - before, time.monotonic() - started)
         return replace(done, asked=tuple(asked))
 
@@ -207,12 +207,12 @@ class Case(Lookups, Tracing, Guarding):
             SourceError: a source can't be listed, or has no digests.
         """
         return verify_logs(
-            self._folder, listed(sources), access or Access(), wanted or Wanted(), public_keys, progress
+            self._folder, names(sources), access or Access(), wanted or Wanted(), public_keys, progress
         )
 
     def newest(self) -> datetime | None:
         """The time of the newest event: the default moment of every answer."""
-        return rows.moment(self._views.open(None).grown.last)
+        return rows.moment(self._views.open(None).size.last)
 
     def credentials(
         self,
@@ -225,8 +225,8 @@ class Case(Lookups, Tracing, Guarding):
         search: str | None = None,
     ) -> Iterator[Credential]:
         """Every credential that the evidence shows, by time, then id; with `search`, those with that text in a name."""
-        known(state, State, "state")
-        known(kind, Kind, "kind")
+        check_word(state, State, "state")
+        check_word(kind, Kind, "kind")
         forest = self._views.forest(as_of)
         judge = forest.judge()
         for row in forest.inventory(kind, search, running=state not in (None, "expired")):
@@ -295,7 +295,7 @@ class Case(Lookups, Tracing, Guarding):
             as_of=as_of,
             margin=margin,
             lag=lag,
-            narrowing=narrowed(since, source_ips, trusted_ips),
+            narrowing=narrowing_of(since, source_ips, trusted_ips),
             spare=spare,
             snapshots=snapshots,
             without_access=without_access,
@@ -333,13 +333,13 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             UsageError: a rule or severity does not exist.
         """
-        known(min_severity, Severity, "min_severity")
-        chosen = detection.chosen(rules if rules is None else listed(rules))
+        check_word(min_severity, Severity, "min_severity")
+        chosen = detection.chosen(rules if rules is None else names(rules))
         forest = self._views.forest(as_of)
         lost: list[int] = []
         view = self._views.open(as_of)
         engine = view.engine
-        alone = sigma is None and view.grown.records >= _MANY
+        alone = sigma is None and view.size.records >= _MANY
         threads = (os.cpu_count() or 1) if alone else 1  # else what Sigma rules ask for keeps the others busy
         sweep = sweeper(self._folder, lost.append)
         read = reader(self._folder)
@@ -366,15 +366,15 @@ class Case(Lookups, Tracing, Guarding):
         return Status(
             case_id=self.case_id,
             objects=len(objects),
-            records=view.grown.records,
-            credentials=view.grown.credentials,
-            first=rows.moment(view.grown.first),
-            last=rows.moment(view.grown.last),
+            records=view.size.records,
+            credentials=view.size.credentials,
+            first=rows.moment(view.size.first),
+            last=rows.moment(view.size.last),
             coverage=covered,
             rejected=tuple(one for one in rejected if not holds_nothing(one)),
             warnings=(
                 *contradicting(view.engine), *coverage.warnings(covered), *lacking(self._folder),
-                *unlike(self._folder),
+                *bucket_gaps(self._folder),
             ),
             evidence_digest=digest_of(objects),
         )  # fmt: skip
@@ -394,4 +394,4 @@ class Case(Lookups, Tracing, Guarding):
         return record(self._folder, stored, ordinal, as_carried=as_carried)
 
     def _records(self) -> int:
-        return self._views.open(None).grown.records if self._folder.snapshot().manifests else 0
+        return self._views.open(None).size.records if self._folder.snapshot().manifests else 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tokentrail.case.asked import listed, narrowed
+from tokentrail.case.asked import names, narrowing_of
 from tokentrail.case.views import Views
 from tokentrail.detection.model import Finding
 from tokentrail.store.folder import CaseFolder
@@ -50,10 +50,10 @@ class Guarding:
             guarded,  # takes its time to load, and other verbs need none of it
         )
 
-        narrowing = narrowed(since, source_ips, trusted_ips)
+        narrowing = narrowing_of(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest, engine = view.forest(as_of), view.engine
         found = () if subjects else self.detect(as_of=as_of)
         return guarded(
-            self._folder, engine, forest, listed(subjects), found, narrowing, given, covered=view.covered
+            self._folder, engine, forest, names(subjects), found, narrowing, given, covered=view.covered
         )

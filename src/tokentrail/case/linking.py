@@ -1,9 +1,11 @@
 """
-Link a case by what is new in it: the segments that came since the last time are reduced, and the forest is grown anew
-from what all segments were reduced to.
+Derive the forest of a case, reading only what is new since the last time.
 
-The forest is the same as if all had been worked out at once. Older records are read again only where one of them turns
-up a second time: then its segment may count differently.
+Each segment is reduced once to the rows that linking needs (`lineage.grow.REDUCED`), which are kept in layers
+(`store.layers`). After an ingest only the new segments are reduced. The forest is then either the stored one with the
+new rows added (`_add`), or linked from the layers of all segments (`_link_all`); both give the same forest. An older
+segment is reduced again only if a new record repeats one of its event ids, since another copy may then be the one that
+counts.
 """
 
 from __future__ import annotations
@@ -29,15 +31,15 @@ from tokentrail.lineage.grow import (
     KEYHOLDERS,
     LINKING,
     REDUCED,
-    Grown,
+    ForestSize,
     link,
     made_by,
     reductions,
     set_aside,
 )
-from tokentrail.lineage.later import LATER, is_grown, sizes
+from tokentrail.lineage.later import LATER, sizes, was_added_to
 from tokentrail.lineage.touched import TooMuch
-from tokentrail.store import layers as kept
+from tokentrail.store import layers as layering
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.index import Index, marks_of
@@ -50,23 +52,23 @@ _FRESH = "fresh"
 _REMOVED = """
 CREATE TABLE removed_{name} AS
 SELECT * FROM before_{name} WHERE {any} AND segment IN (SELECT segment FROM removed_segments)"""
-_GIVEN_UP = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
-"""What ends a way to go on from what was derived: that may be tidied away by another process, damaged or another's."""
-_WIDE = ("people", "issuing")
-"""What is kept of records that takes the most room."""
-_MANY = 100_000
-"""Records from which on it takes less time, and less memory, to keep that and read it again than to have it at hand."""
-_WORTH = 50_000
-"""Credentials from which on an increment is added to a forest."""
+_FALL_BACK_ON = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
+"""Errors after which less is built on what was derived before: it may be removed meanwhile, damaged, or foreign."""
+_LARGE = ("people", "issuing")
+"""Reduced tables that take the most room."""
+_FILED_FROM = 100_000
+"""Records from which on it is quicker, and takes less memory, to write these tables to files and read them there."""
+_ADDED_FROM = 50_000
+"""Credentials of a forest from which on new rows are added to it; a smaller one is linked anew, which is quicker."""
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
-"""Lends an engine for so many records."""
+"""Lends an engine that suits a number of records."""
 RoomyEngines = Callable[[int, bool], AbstractContextManager[DuckEngine]]
-"""The same, with the usual memory or with as much as may be had."""
+"""The same; the flag asks for as much memory as the machine allows instead of the usual limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """Where earlier layers lie, and which of their segments still count."""
+    """An earlier derived folder, and those of its layers that still count."""
 
     folder: Path
     layers: tuple[Layer, ...] = ()
@@ -74,187 +76,207 @@ class _Base:
     def segments(self) -> set[str]:
         return {name for layer in self.layers for name in layer.records}
 
-    def known(self, engine: DuckEngine, layers: Sequence[Layer], called: str) -> None:
-        """Make what some layers hold known under names that begin so."""
+    def register(self, engine: DuckEngine, layers: Sequence[Layer], prefix: str) -> None:
+        """Register the tables of some layers with an engine, each under its name with a prefix."""
         for name in KEPT:
-            files = [(kept.table_file(self.folder, one, name), kept.numbers(one.gone)) for one in layers]
-            engine.layered(f"{called}{name}", files)
+            files = [
+                (layering.table_file(self.folder, one, name), layering.numbers(one.gone)) for one in layers
+            ]
+            engine.layered(f"{prefix}{name}", files)
 
 
-def grown(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngines) -> Grown:
+def derive(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngines) -> ForestSize:
     """
-    Derive the forest of all evidence into a new folder, from what earlier ones hold as far as that goes.
+    Derive the forest of all evidence into a new folder, reusing what earlier folders hold.
 
     Raises:
-        NoRoom: as much memory as may be had is not enough.
+        NoRoom: even all the memory that the engine may take is not enough.
     """
     try:
-        return _linked(folder, snapshot, into, lambda records: engines(records, False))
+        return _derive(folder, snapshot, into, lambda records: engines(records, False))
     except NoRoom:
-        kept.clear(into)
-        return _linked(folder, snapshot, into, lambda records: engines(records, True))
+        layering.clear(into)
+        return _derive(folder, snapshot, into, lambda records: engines(records, True))
 
 
-def _linked(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> Grown:
-    base = _newest(folder, snapshot)
-    ways = [_added] if base.layers and _is_worth(base.folder) else []
-    for way in [*ways, *([_grown] if base.layers else [])]:
+def _derive(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> ForestSize:
+    base = _best_base(folder, snapshot)
+    reusing = [_add] if base.layers and _worth_adding_to(base.folder) else []
+    reusing += [_link_all] if base.layers else []
+    for way in reusing:
         try:
             return way(snapshot, into, engines, base)
-        except NoRoom:  # from nothing it would need no less
+        except NoRoom:  # without reuse it would need no less
             raise
-        except _GIVEN_UP:
-            kept.clear(into)
-    return _grown(snapshot, into, engines, _Base(into))
+        except _FALL_BACK_ON:
+            layering.clear(into)
+    return _link_all(snapshot, into, engines, _Base(into))
 
 
-def _newest(folder: CaseFolder, snapshot: Snapshot) -> _Base:
-    """The derived folder whose layers hold the most of a snapshot's segments."""
+def _best_base(folder: CaseFolder, snapshot: Snapshot) -> _Base:
+    """The derived folder whose layers cover the most segments of a snapshot; empty where none can be reused."""
     best = _Base(folder.path)
     for derived in folder.all_derived(f"-{LINKING}"):
-        layers = (layer.narrowed(snapshot.folders.keys()) for layer in kept.listed(derived))
+        layers = (layer.narrowed(snapshot.folders.keys()) for layer in layering.read_layers(derived))
         found = _Base(derived, tuple(layer for layer in layers if layer.needed(snapshot.folders.keys())))
-        if len(found.segments()) > len(best.segments()) and kept.can_be_linked(derived, found.layers):
+        if len(found.segments()) > len(best.segments()) and layering.can_be_linked(derived, found.layers):
             best = found
     return best
 
 
-def _is_worth(derived: Path) -> bool:
-    """Whether adding to a forest takes less than linking all: of a small one, its hundred questions take longer."""
+def _worth_adding_to(derived: Path) -> bool:
+    """Whether adding to a forest is quicker than linking all: it costs some hundred queries whatever the size."""
     try:
-        grown = grown_to(derived)
+        size = read_size(derived)
         first, since = sizes(derived)
     except (CaseError, OSError, ValueError, RecursionError):
         return False
-    whole = grown.added == is_grown(derived) and not grown.rings  # where a ring is cut, all of it must tell
-    return whole and first >= _WORTH and since <= adding.SHARE * first
+    usable = (
+        size.added == was_added_to(derived) and not size.rings
+    )  # where a ring is cut depends on all of it
+    return usable and first >= _ADDED_FROM and since <= adding.SHARE * first
 
 
-def grown_to(derived: Path) -> Grown:
+def read_size(derived: Path) -> ForestSize:
     """
-    How large a forest came out, as is noted beside it.
+    The size of a derived forest, from the file beside its tables.
 
     Raises:
-        OSError: nothing is noted.
-        ValueError: it can't be read, ...
-        RecursionError: ... however deep it goes.
+        OSError: there is no such file.
+        ValueError: it is not what was written there.
+        RecursionError: the same, of JSON that is nested too deeply.
     """
-    return msgspec.json.decode((derived / "grown.json").read_bytes(), type=Grown)
+    return msgspec.json.decode((derived / "grown.json").read_bytes(), type=ForestSize)
 
 
-def _added(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
+def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> ForestSize:
     """
-    Link what new segments touch, beside what was linked before.
+    Add new segments to an earlier forest: only the credentials that they touch are linked again.
 
     Raises:
-        TooMuch: all had better be linked.
+        TooMuch: so much is touched that linking all is quicker, or what is touched can't be told apart.
     """
     fresh = snapshot.folders.keys() - base.segments()
     if not fresh:
         raise TooMuch("nothing is new")
     records = _records_of(snapshot, snapshot.folders.keys())
-    kept.prepare(into)
+    layering.prepare(into)
     with engines(records) as engine:
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
-        _know_removed(engine, base, again)
-        index = Index(into, snapshot.folders.keys(), engine.way_of_hashing())
-        before = grown_to(base.folder)
-        grown = adding.add(engine, base.folder, into, first, records, before, partial(_naming, index))
+        _register_removed(engine, base, again)
+        index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
+        before = read_size(base.folder)
+        size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
     for name in LATER:
-        kept.linked(base.folder / f"{name}.parquet", into / f"{name}.parquet")
+        layering.hard_link(base.folder / f"{name}.parquet", into / f"{name}.parquet")
     for path in (
-        busy.files(base.folder) if not again else ()
-    ):  # else some of what was rolled up counts no more
-        kept.linked(path, into / path.name)
-    return grown
+        () if again else busy.files(base.folder)
+    ):  # roll-ups may count records of segments reduced again
+        layering.hard_link(path, into / path.name)
+    return size
 
 
-def _naming(index: Index, hashed: pa.Table) -> set[int]:
-    """The segments that may hold names of some hashes."""
-    return set(kept.numbers(index.of_names(hashed["hashed"].to_numpy())))
+def _segments_naming(index: Index, hashed: pa.Table) -> set[int]:
+    """The numbers of the segments that may hold names with some hashes."""
+    return set(layering.numbers(index.of_names(hashed["hashed"].to_numpy())))
 
 
-def _know_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
-    """Know what the earlier forest was linked from and that counts no more, or is among what is new."""
-    before = kept.listed(base.folder)
+def _register_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
+    """Register as `removed_...` the reduced rows of the earlier forest that no longer count or were reduced again."""
+    before = layering.read_layers(base.folder)
     stay = base.segments() - again
-    removed = kept.numbers({name for layer in before for name in layer.records} - stay)
+    removed = layering.numbers({name for layer in before for name in layer.records} - stay)
     engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
-    base.known(engine, before, "before_")
+    base.register(engine, before, "before_")
     for name in REDUCED:
         engine.run(_REMOVED.format(name=name, any="TRUE" if removed else "FALSE"))
 
 
-def _grown(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Grown:
+def _link_all(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> ForestSize:
+    """Link all segments: new ones are reduced, older ones come from the layers of `base`."""
     fresh = snapshot.folders.keys() - base.segments()
     records = _records_of(snapshot, snapshot.folders.keys())
-    kept.prepare(into)
+    layering.prepare(into)
     with engines(records) as engine:
         if fresh or not base.layers:
             first, _ = _reduced(engine, snapshot, into, base, fresh)
         else:
-            first = _taken_over(engine, base, into, base.layers)
-            kept.listing(into, base.layers)
+            first = _take_over(engine, base, into, base.layers)
+            layering.write_layers(into, base.layers)
         return link(engine, into, first, records)
 
 
-def _taken_over(
+def _take_over(
     engine: DuckEngine, base: _Base, into: Path, layers: Sequence[Layer], *beside: str, called: str = ""
 ) -> list[str]:
-    """Statements that make known what older layers hold, together with tables whose names begin like those `beside`."""
-    kept.take_over(base.folder, into, layers)
+    """Carry older layers over to a new folder. Returns the statements that join them with the tables named `beside`."""
+    layering.take_over(base.folder, into, layers)
     if layers:
-        _Base(into).known(engine, layers, "kept_")
-    return increment.known((*beside, "kept_") if layers else beside, called)
+        _Base(into).register(engine, layers, "kept_")
+    return increment.all_segments((*beside, "kept_") if layers else beside, called)
 
 
 def _reduced(
     engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str], called: str = ""
 ) -> tuple[list[str], Set[str]]:
     """
-    Statements that reduce new segments, and older ones whose records turn up again, and keep that as a layer.
+    Reduce the new segments, and older ones of which a new record repeats an event id, into a new layer.
 
-    What they make of few is linked as it stands in memory, while the layer is written; of many, what is written is read
-    again. Answers those older segments, too.
+    The layer takes in small older ones (`absorbed`), so that a case that grows by small ingests has few layers.
+    Reductions of few records are linked from memory while the layer is written; those of many are written first and
+    read back.
+
+    Args:
+        engine: An engine that knows nothing yet.
+        snapshot: The case.
+        into: The new derived folder.
+        base: What was derived before.
+        fresh: Names of the segments that are not in `base`.
+        called: What the names of the tables of all segments begin with.
+
+    Returns:
+        The statements that make the reduced tables of all segments, and the older segments that were reduced again.
     """
-    again = _set_aside(engine, snapshot, into, base, fresh)
+    again = _find_repeats(engine, snapshot, into, base, fresh)
     rest = [one.without(again) for one in base.layers]
     records = {name: _records(_events(snapshot, name)) for name in fresh | again}
-    taken = kept.absorbed(rest, sum(records.values()))
+    taken = layering.taken_in(rest, sum(records.values()))
     rest = [layer for layer in rest if layer not in taken]
-    new = together(records, taken, fresh, 0 if engine.small else engine.way_of_hashing())
+    new = layer_of(records, taken, fresh, 0 if engine.small else engine.hash_fingerprint())
     beside = ["new_"]
     if taken:
-        base.known(engine, taken, "older_")
+        base.register(engine, taken, "older_")
         beside.append("older_")
-    ends = {kept.IDS: kept.merge_marks(into, kept.IDS, _FRESH, sorted(fresh), new, base.folder, taken)}
+    ends = {
+        layering.IDS: layering.merge_marks(into, layering.IDS, _FRESH, sorted(fresh), new, base.folder, taken)
+    }
     listed = [*reductions(engine), KEYHOLDERS]
-    files = {name: kept.table_file(into, new, name) for name in KEPT}
+    files = {name: layering.table_file(into, new, name) for name in KEPT}
     wide = {}
-    if new.size >= _MANY and not taken:  # else a file holds what is of older segments, too
-        wide = {f"new_{name}": files.pop(name) for name in _WIDE}
+    if new.size >= _FILED_FROM and not taken:  # else a file holds what is of older segments, too
+        wide = {f"new_{name}": files.pop(name) for name in _LARGE}
     names = partial(_keep_names, engine, snapshot, into, base, fresh, again, new, taken)
     if wide and new.hashed and not again and engine.beside:
         with ThreadPoolExecutor(1) as pool:
-            marked = pool.submit(_apart, engine, names)
-            listed = _filed(engine, listed, wide)
-        ends[kept.NAMES] = marked.result()
+            marked = pool.submit(_in_own_cursor, engine, names)
+            listed = _reduce_to_files(engine, listed, wide)
+        ends[layering.NAMES] = marked.result()
     else:
         if new.hashed:
-            ends[kept.NAMES] = names()
-        listed = _filed(engine, listed, wide) if wide else listed
-    kept.listing(into, [*rest, replace(new, ends=ends)])
-    keep = [engine.writing(increment.rows(name, beside), path) for name, path in files.items()]
-    return [*listed, *keep, *_taken_over(engine, base, into, rest, *beside, called=called)], again
+            ends[layering.NAMES] = names()
+        listed = _reduce_to_files(engine, listed, wide) if wide else listed
+    layering.write_layers(into, [*rest, replace(new, ends=ends)])
+    keep = [engine.writing(increment.union_of(name, beside), path) for name, path in files.items()]
+    return [*listed, *keep, *_take_over(engine, base, into, rest, *beside, called=called)], again
 
 
-def _apart(engine: DuckEngine, work: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
+def _in_own_cursor(engine: DuckEngine, work: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
     with engine.apart():
         return work()
 
 
-def _filed(engine: DuckEngine, listed: Sequence[str], files: Mapping[str, Path]) -> list[str]:
-    """Run the statements that reduce many records: some of the tables go to files, and are read from there."""
+def _reduce_to_files(engine: DuckEngine, listed: Sequence[str], files: Mapping[str, Path]) -> list[str]:
+    """Run the statements that reduce many records; the tables that `files` names are written there and read back."""
     for one in listed:
         made = made_by(one)
         if made and made[1] in files:
@@ -279,42 +301,54 @@ def _keep_names(
     taken: Sequence[Layer],
 ) -> tuple[int, int, int]:
     """
-    Keep which segments of a layer may hold which name, also for those of a small case that nobody marked.
+    Write the marks of a new layer: which of its segments may hold which name (see `store.index`).
 
-    The engine knows the segments that are fresh or reduced again, and knows them afterwards.
+    A small case has layers without marks; their segments are marked here too, once they become part of this layer.
+    On entry and on return the engine knows the segments that are new or reduced again.
     """
     known = [
-        one for one in taken if one.hashed == new.hashed and kept.has_marks(base.folder, one, kept.NAMES)
+        one
+        for one in taken
+        if one.hashed == new.hashed and layering.has_marks(base.folder, one, layering.NAMES)
     ]
     unmarked = {name for layer in taken if layer not in known for name in layer.ids}
     segments = sorted(fresh | (unmarked & snapshot.folders.keys()))
     differ = set(segments) != fresh | again
     if differ:
-        _know(engine, snapshot, segments)
-    names = marks_of(hashes(engine), kept.numbers(segments))
+        _register(engine, snapshot, segments)
+    names = marks_of(hashes(engine), layering.numbers(segments))
     if differ:
-        _know(engine, snapshot, fresh | again)
-    kept.write_marks(into, _FRESH, kept.NAMES, [names])
-    return kept.merge_marks(into, kept.NAMES, _FRESH, segments, new, base.folder, known)
+        _register(engine, snapshot, fresh | again)
+    layering.write_marks(into, _FRESH, layering.NAMES, [names])
+    return layering.merge_marks(into, layering.NAMES, _FRESH, segments, new, base.folder, known)
 
 
-def _set_aside(engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]) -> Set[str]:
-    """Know new segments, and what is set aside in them; answers the older ones that this changes, known too."""
-    _know(engine, snapshot, fresh)
+def _find_repeats(
+    engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]
+) -> Set[str]:
+    """
+    Set aside the repeated records of new segments (`new_losers`), and find the older segments that this changes.
+
+    The engine then knows the tables of the new segments and of these older ones.
+
+    Returns:
+        The names of the older segments whose records may count differently now.
+    """
+    _register(engine, snapshot, fresh)
     ids = sorted_marks([_events(snapshot, name) for name in sorted(fresh)])
-    marks = kept.write_marks(into, _FRESH, kept.IDS, ids)
-    sought, where = _sought(base, marks)
+    marks = layering.write_marks(into, _FRESH, layering.IDS, ids)
+    sought, where = _suspects(base, marks)
     where &= snapshot.folders.keys() - fresh
     if where:
-        _know(engine, snapshot, fresh | where)
+        _register(engine, snapshot, fresh | where)
     engine.register("suspects", among([_events(snapshot, name) for name in fresh | where], sought))
     set_aside(engine)
     if not where:
         return set()
-    base.known(engine, base.layers, "older_")
-    changed = increment.set_aside_anew(engine, kept.numbers(fresh))
+    base.register(engine, base.layers, "older_")
+    changed = increment.set_aside_anew(engine, layering.numbers(fresh))
     again = {segment_name(one) for one in changed}
-    _know(engine, snapshot, fresh | again)
+    _register(engine, snapshot, fresh | again)
     return again
 
 
@@ -323,7 +357,7 @@ def _records_of(snapshot: Snapshot, segments: Set[str]) -> int:
     return sum(each.records for one in snapshot.manifests if one.segment in segments for each in one.objects)
 
 
-def _know(engine: DuckEngine, snapshot: Snapshot, segments: Iterable[str]) -> None:
+def _register(engine: DuckEngine, snapshot: Snapshot, segments: Iterable[str]) -> None:
     folders = [snapshot.folders[name] for name in sorted(segments)]
     for name in _TABLES:
         engine.segments(name, folders)
@@ -337,14 +371,14 @@ def _records(file: Path) -> int:
     return int(pq.read_metadata(file).num_rows)
 
 
-def _sought(base: _Base, marks: Marks) -> tuple[Beginnings, set[str]]:
-    """What ids begin with that may occur more than once, and the older segments that may hold some."""
-    same, where = kept.met(base.folder, base.layers, marks)
+def _suspects(base: _Base, marks: Marks) -> tuple[Beginnings, set[str]]:
+    """The beginnings of event ids that may occur more than once, and the older segments that may hold one of them."""
+    same, where = layering.shared_ids(base.folder, base.layers, marks)
     return distinct(np.concatenate([twice(marks), same])), where
 
 
-def together(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str], hashed: int) -> Layer:
-    """A layer of what was just reduced and of those that it takes in, without their marks."""
+def layer_of(records: dict[str, int], taken: Sequence[Layer], fresh: Iterable[str], hashed: int) -> Layer:
+    """The description of a layer of the given segments and of older layers that it takes in; it has no marks yet."""
     every = dict(records)
     for layer in taken:
         every |= layer.records

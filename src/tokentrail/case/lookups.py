@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tokentrail.case.asked import listed
+from tokentrail.case.asked import names
 from tokentrail.case.raw import objects, of_events
 from tokentrail.case.views import Views
 from tokentrail.lineage import calls
@@ -31,11 +31,11 @@ class Lookups:
 
     def records(self, events: Sequence[str], *, as_of: datetime | None = None) -> Iterator[RawRecord]:
         """The raw records of some events, secrets blanked, by their place in the evidence."""
-        yield from of_events(self._folder, self._views.forest(as_of), listed(events))
+        yield from of_events(self._folder, self._views.forest(as_of), names(events))
 
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
-        yield from calls.timeline(self._views.forest(as_of), listed(subjects), objects(self._folder))
+        yield from calls.timeline(self._views.forest(as_of), names(subjects), objects(self._folder))
 
     def call_lines(
         self, subjects: Sequence[str], *, telling: str, room: int, run: int, as_of: datetime | None = None

@@ -1,8 +1,8 @@
 """
-Which segments may hold which name, of a case that others link: each task marks some segments, and the marks become
-layers.
+Mark the names of a case that a cluster links: which segments may hold which name (`store.index`).
 
-These have no more than that: answers need the marks, and only who goes on from what was linked needs the rest.
+Each task marks some segments, and the marks become layers. These layers hold marks alone, which answers need; the
+reduced tables, which only a later ingest on one machine would use, are missing.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from tokentrail.case.linking import together
+from tokentrail.case.linking import layer_of
 from tokentrail.lineage.candidates import hashes
-from tokentrail.store import layers as kept
+from tokentrail.store import layers as layering
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.index import marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.repeats import OWNERS, Marks
 
 TABLES = ("events", "identities", "issuances")
-"""What names stand in."""
+"""The tables that hold names."""
 _ENOUGH = 100_000_000
-"""Records of a layer: some 150 MB of marks, which are put in order at once."""
+"""Records from which on a layer is full: some 150 MB of marks, which are sorted in memory."""
 
 
 class Marked(NamedTuple):
@@ -32,9 +32,9 @@ class Marked(NamedTuple):
 
     segments: Sequence[str]
     hashed: int
-    """By what the engine that hashed them is told from others."""
+    """Which hash function was used (`hash_fingerprint`)."""
     marks: Marks
-    """Sorted; the segments go by their places."""
+    """Sorted; a mark gives the position of its segment in `segments`."""
 
 
 def marked(folders: Sequence[Path]) -> Marked:
@@ -44,20 +44,22 @@ def marked(folders: Sequence[Path]) -> Marked:
     with closing(DuckEngine(threads=1)) as engine:
         for name in TABLES:
             engine.segments(name, ordered)
-        return Marked(segments, engine.way_of_hashing(), marks_of(hashes(engine), kept.numbers(segments)))
+        return Marked(
+            segments, engine.hash_fingerprint(), marks_of(hashes(engine), layering.numbers(segments))
+        )
 
 
 def keep(into: Path, snapshot: Snapshot, found: Iterable[Marked]) -> None:
     """
-    Keep marks beside what was derived of the segments of a snapshot.
+    Write marks as layers into a derived folder of a snapshot.
 
-    Those of an engine that hashes otherwise than this process's are left out: their segments are looked through.
+    Marks by another hash function than this process has are left out: a search then reads their segments.
     """
     with closing(DuckEngine(threads=1)) as engine:
-        hashed = engine.way_of_hashing()
+        hashed = engine.hash_fingerprint()
     records = {one.segment: sum(each.records for each in one.objects) for one in snapshot.manifests}
-    kept.prepare(into)
-    layers: list[kept.Layer] = []
+    layering.prepare(into)
+    layers: list[layering.Layer] = []
     waiting: dict[str, int] = {}
     parts: list[tuple[Marks, Sequence[str]]] = []
     for one in found:
@@ -70,11 +72,11 @@ def keep(into: Path, snapshot: Snapshot, found: Iterable[Marked]) -> None:
         parts.append((one.marks, one.segments))
     if waiting:
         layers.append(_layer(into, waiting, hashed, parts))
-    kept.listing(into, layers)
+    layering.write_layers(into, layers)
 
 
 def _layer(
     into: Path, records: dict[str, int], hashed: int, parts: Sequence[tuple[Marks, Sequence[str]]]
-) -> kept.Layer:
-    layer = together(records, (), records, hashed)
-    return replace(layer, ends={kept.NAMES: kept.keep_marks(into, kept.NAMES, layer, parts)})
+) -> layering.Layer:
+    layer = layer_of(records, (), records, hashed)
+    return replace(layer, ends={layering.NAMES: layering.keep_marks(into, layering.NAMES, layer, parts)})

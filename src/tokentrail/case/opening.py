@@ -36,17 +36,17 @@ def opened(where: str | Path, *, create: bool) -> CaseFolder:
     return CaseFolder.open(path, create=create)
 
 
-def looked_after(folder: CaseFolder, older_than: float) -> None:
+def check_and_update(folder: CaseFolder, older_than: float) -> None:
     """
-    See that an open case is there still, and bring what others put into one in a bucket; a folder shows it by itself.
+    Check that an open case still exists, and for one in a bucket download what others have added.
 
     Args:
         folder: The case.
-        older_than: A bucket is asked only if it was last asked longer ago than so many seconds.
+        older_than: Seconds; the bucket is asked only if it was last asked longer ago than that.
 
     Raises:
-        CaseReplaced: another case is in its place by now, or its mirror is gone: it must be opened anew.
-        CaseError: no case is there, or it can't be reached.
+        CaseReplaced: another case has taken its place, or its mirror is gone: it must be opened anew.
+        CaseError: the case is gone, or the bucket can't be reached.
     """
     gone = not (folder.path / "case.json").exists()
     if gone and folder.mirror is None:
@@ -55,4 +55,4 @@ def looked_after(folder: CaseFolder, older_than: float) -> None:
         where = folder.mirror.bucket.uri if folder.mirror else folder.path
         raise CaseReplaced(f"{where}: what was opened is not there any more. Open it anew.")
     if folder.mirror is not None:
-        folder.mirror.bring(older_than)
+        folder.mirror.download(older_than)

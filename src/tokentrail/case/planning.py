@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import inf
 
-from tokentrail.case.asked import known, listed
+from tokentrail.case.asked import check_word, names
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
+from tokentrail.containment.attackers import followed
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
-from tokentrail.containment.staging import Asked, followed, stage
+from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
@@ -51,23 +53,21 @@ def plan(
             f"as of {instant(moment)}, by the newest event, which may be forged, no plan can be made: give "
             "--as-of, as `--as-of now`."
         )
-    known(strategy, Strategy, "strategy")
-    steps = listed(what_if)
-    asked = Asked(
+    check_word(strategy, Strategy, "strategy")
+    steps = names(what_if)
+    asked = PlanRequest(
         case_id=case_id,
         margin=margin,
         lag=lag,
         narrowing=narrowing,
         reach=Reach(snapshots) if snapshots else None,
-        without_access=frozenset(listed(without_access)),
+        without_access=frozenset(names(without_access)),
         management_account=management_account,
         also=whatif.named(steps),
     )
     scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
     return (
-        prove_steps(scene, steps, found.gaps)
-        if steps
-        else contain(scene, strategy, listed(spare), found.gaps)
+        prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
 
 
@@ -75,10 +75,16 @@ def subjects(
     views: Views, found: Trace, made: Plan, narrowing: Narrowing, as_of: datetime | None, *, spent: bool
 ) -> tuple[str, ...]:
     """
-    What a plan's subjects are by now: what was handed out since is the attacker's too, as when it was made.
+    The subjects of a plan by now: its own, and what sources have handed out since.
 
-    With what was `spent` since, which nothing is left to end of.
+    Args:
+        views: The case.
+        found: The trace of the plan's subjects.
+        made: The plan.
+        narrowing: What of its subjects counts.
+        as_of: The moment.
+        spent: Whether credentials count that were handed out since the plan was made and have expired again.
     """
-    asked = Asked(case_id=made.case_id, margin=made.margin, lag=made.lag, narrowing=narrowing)
-    told = (views.forest(as_of), found, views.open(as_of).covered(), asked, made.tainted)
-    return followed(*told, made.as_of.timestamp()) if spent else followed(*told)
+    spent_after = made.as_of.timestamp() if spent else inf
+    covered = views.open(as_of).covered()
+    return followed(views.forest(as_of), found, covered, made.lag, narrowing, made.tainted, spent_after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tokentrail.case.beyond import MOST, beyond, roots
+from tokentrail.case.beyond import MOST_FOLLOWED, follow_sources, roots
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
@@ -34,11 +34,11 @@ def guarded(
     attacker = Attacker()
     if named:
         places = tainted(engine, forest, named, narrowing)
-        since = Since(followed=len(places) <= MOST)
+        since = Since(followed=len(places) <= MOST_FOLLOWED)
         if since.followed:
             # Else a thief's next session makes the ordinary ways that guardrails are made from.
             found = family(forest, named, narrowing=narrowing, gaps=())
-            more = beyond(forest, found, covered, narrowing)
+            more = follow_sources(forest, found, covered, narrowing)
             since = Since(roots(found, more), len(more.doubts)) if more else Since(followed=False)
             places = tainted(engine, forest, (*named, *since.handed), narrowing) if since.handed else places
         attacker = (

@@ -31,12 +31,12 @@ def verify_logs(
     from tokentrail.sources.verification import verify
 
     if folder.mirror is not None:
-        folder.mirror.bring()
+        folder.mirror.download()
     found = verify(sources, access, wanted, _held(folder), from_files(keys), progress)
     periods = tuple(LogPeriod(**asdict(one)) for one in found.periods)
     _remember(folder, periods, [UnlistedLog(**asdict(one)) for one in found.unlisted])
     if folder.mirror is not None:
-        folder.mirror.give_new()
+        folder.mirror.upload_new()
     return LogVerification(
         periods=periods,
         digests=found.digests,
@@ -66,15 +66,15 @@ def noted(folder: CaseFolder) -> tuple[tuple[LogPeriod, ...], tuple[UnlistedLog,
 
 
 def _held(folder: CaseFolder) -> Iterator[Any]:
-    from tokentrail.sources.verification import Held
+    from tokentrail.sources.verification import HeldObject
 
     for one in folder.snapshot().objects().values():
-        yield Held(one.name, partial(_read, folder, one))
+        yield HeldObject(one.name, partial(_read, folder, one))
 
 
 def _read(folder: CaseFolder, stored: StoredObject) -> bytes:
     """Where it lies is asked when it is read: in a bucket, for one."""
-    return folder.lying(stored).read()
+    return folder.locate(stored).read()
 
 
 def _remember(folder: CaseFolder, fresh: Sequence[LogPeriod], strays: Sequence[UnlistedLog]) -> None:

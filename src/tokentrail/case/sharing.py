@@ -1,4 +1,8 @@
-"""What an ingest does beside reading where the case lies in a bucket; where it is a folder, nothing."""
+"""
+What an ingest does besides reading: it downloads and uploads a case in a bucket, and has a cluster link.
+
+For a case in a folder that this process links, all of it does nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.case.views import Views
 from tokentrail.errors import CaseError, SourceError, UsageError
-from tokentrail.lineage.grow import Grown
+from tokentrail.lineage.grow import ForestSize
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
 
@@ -18,23 +22,23 @@ if TYPE_CHECKING:
 
 
 class Sharing:
-    """Brings what others put there before an ingest, and gives what it read."""
+    """Downloads what others put into the bucket before an ingest, and uploads what the ingest read and derived."""
 
     def __init__(self, folder: CaseFolder, views: Views, engine: Cluster | None) -> None:
         self._mirror = folder.mirror
         self._folder, self._views, self._engine = folder, views, engine
         views.link, views.link_from = (self._link, engine.spread_from) if engine else (None, 0)
 
-    def _link(self, snapshot: Snapshot, into: Path) -> Grown:
+    def _link(self, snapshot: Snapshot, into: Path) -> ForestSize:
         assert self._engine is not None
         if self._mirror is not None:
-            self._mirror.give_new()  # what an earlier ingest could not: executors read from there
+            self._mirror.upload_new()  # left over where an earlier ingest could not; executors read it from the bucket
         return self._engine.link(self._folder, snapshot, into)
 
     @contextmanager
     def around(self, *, reference: bool) -> Iterator[None]:
         """
-        Begin with what is there now; what was read when a source fails is given all the same.
+        Download what is in the bucket now; if a source fails, upload what was read until then.
 
         Raises:
             UsageError: evidence is to stay where it is, where other machines that open the case would not find it.
@@ -48,42 +52,46 @@ class Sharing:
                 f"{self._mirror.bucket.uri}: --reference leaves files where they are, and other machines that open "
                 "this case would not find them. Leave --reference out."
             )
-        self._mirror.bring()
+        self._mirror.download()
         try:
             yield
         except (SourceError, UsageError) as error:
-            self._give_after(error)
+            self._upload_after(error)
             raise
 
-    def _give_after(self, error: SourceError | UsageError) -> None:
+    def _upload_after(self, error: SourceError | UsageError) -> None:
         assert self._mirror is not None
         try:
-            self._mirror.give()
+            self._mirror.upload()
         except CaseError as failed:
             raise type(error)(
                 f"{error} What was read until then is on this machine, and could not be put into the bucket either: "
                 f"{failed} The next ingest from here puts it there."
             ) from error
 
-    def begun(self) -> None:
-        """Have what linking goes on from."""
+    def before_reading(self) -> None:
+        """Download the layers that linking will build on."""
         if self._mirror is not None and self._folder.snapshot().manifests:
             self._mirror.fetch_layers(self._views.open(None).derived)
 
-    def read(self) -> None:
-        """Have what was read in the bucket, since a source may forget it then, and here, since it is linked here."""
-        if self._mirror is not None:
-            self._mirror.give_new()
-            if self._engine is not None:
-                self._mirror.bring()
+    def after_batch(self) -> None:
+        """
+        Upload the segments that a batch made: after this, a queue may delete its messages.
 
-    def done(self) -> None:
-        """Give what was derived, and what others would ask all evidence about as they open the case."""
+        Segments that a cluster wrote to the bucket are downloaded, since this process may link them.
+        """
+        if self._mirror is not None:
+            self._mirror.upload_new()
+            if self._engine is not None:
+                self._mirror.download()
+
+    def after_reading(self) -> None:
+        """Upload the derived tables, with what others would else work out as they open the case."""
         if self._mirror is None:
             return
         if not self._folder.snapshot().manifests:
-            self._mirror.give()
+            self._mirror.upload()
             return
         view = self._views.open(None)
-        view.know()
-        self._mirror.give(view.derived.name)
+        view.prepare()
+        self._mirror.upload(view.derived.name)

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokentrail.case.asked import listed, narrowed
+from tokentrail.case.asked import names, narrowing_of
 from tokentrail.case.proofs import noted
 from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
@@ -55,14 +55,14 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject.
             UsageError: a prefix fits several, or an address can't be read.
         """
-        narrowing = narrowed(since, source_ips, trusted_ips)
+        narrowing = narrowing_of(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
         traced = partial(trace, forest, up=up, down=down, narrowing=narrowing, gaps=())
 
-        found = traced(listed(subjects))
+        found = traced(names(subjects))
         if down:
-            found = _beyond(found, view, forest, narrowing, traced if followed else None, whole=True)
+            found = _with_handed_out(found, view, forest, narrowing, traced if followed else None, whole=True)
         return self._with_gaps(found, view, forest, narrowing)
 
     def family(
@@ -82,14 +82,14 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject.
             UsageError: a prefix fits several, or an address can't be read.
         """
-        narrowing = narrowed(since, source_ips, trusted_ips)
+        narrowing = narrowing_of(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
         traced = partial(family, forest, narrowing=narrowing, gaps=())
 
-        found = traced(listed(subjects))
+        found = traced(names(subjects))
         if followed:
-            found = _beyond(found, view, forest, narrowing, traced)
+            found = _with_handed_out(found, view, forest, narrowing, traced)
         return self._with_gaps(found, view, forest, narrowing)
 
     def retrace(self, plan: Plan, *, as_of: datetime | None = None, spent: bool = False) -> Trace:
@@ -111,7 +111,7 @@ class Tracing:
 
         told = plan.narrowing
         found = self.family(plan.subjects, as_of=as_of, **told)
-        narrowing = narrowed(told["since"], told["source_ips"], told["trusted_ips"])
+        narrowing = narrowing_of(told["since"], told["source_ips"], told["trusted_ips"])
         now = subjects(self._views, found, plan, narrowing, as_of, spent=spent)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
@@ -143,7 +143,7 @@ class Tracing:
         )
 
 
-def _beyond(
+def _with_handed_out(
     found: Trace,
     view: View,
     forest: Forest,
@@ -152,13 +152,13 @@ def _beyond(
     *,
     whole: bool = False,
 ) -> Trace:
-    """Name what was handed out since, and trace it `again` with the subjects; `whole` as in `beyond`."""
-    from tokentrail.case.beyond import beyond, roots, told  # takes its time to load
+    """Name what was handed out since, and trace it `again` with the subjects; `whole` as in `follow_sources`."""
+    from tokentrail.case.beyond import follow_sources, handed_out, roots  # takes its time to load
 
-    more = beyond(forest, found, view.covered, narrowing, whole=whole)
+    more = follow_sources(forest, found, view.covered, narrowing, whole=whole)
     if more is None:
         return found
     wide = roots(found, more)
     if wide and again is not None:
         found = replace(again((*found.subject, *wide)), subject=found.subject)
-    return replace(found, handed=told(forest, more))
+    return replace(found, handed=handed_out(forest, more))

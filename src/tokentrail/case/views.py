@@ -1,5 +1,5 @@
 """
-The case as it could be seen at a moment: the stored forest, or one grown from the evidence up to then alone.
+Views of a case as of a moment: the stored forest, or for an earlier moment one derived from the evidence up to then.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.grow import LINKING, Grown, grow, reopen
-from tokentrail.lineage.later import is_grown
+from tokentrail.lineage.grow import LINKING, ForestSize, grow, reopen
+from tokentrail.lineage.later import was_added_to
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
@@ -31,39 +31,39 @@ from tokentrail.store.interface import Snapshot
 from tokentrail.store.tidying import SPILL
 
 _INHERITED: list[object] = []
-"""What belongs to the process that this one was forked from: to let go of it might wait for ever."""
-Link: TypeAlias = Callable[[Snapshot, Path], Grown]
+"""Engines of the process that this one was forked from, kept referenced: closing one here could wait for ever."""
+Link: TypeAlias = Callable[[Snapshot, Path], ForestSize]
 _FEW = 3_000_000
-"""Records below which threads that share a query's work cost more than they bring: statements run beside each other."""
+"""Records below which several threads for one query cost more than they bring; statements run in parallel instead."""
 _MANY = 3_000_000
 """
-Records from which on it is kept what busy credentials did, and what a first trace asks all of them: of fewer, that is
-read soon enough.
+Records from which on roll-ups of busy credentials, and what a first trace would ask of all evidence, are worked out
+when the case is linked. With fewer records it is quick enough to read them when asked.
 """
 
 _ALL = 1 << 60
-"""Bytes of memory: more than a machine has, of which an engine takes half at most."""
+"""Bytes of memory, more than any machine has: the engine then takes the half that it may take at most."""
 
 
 @dataclass(slots=True)
 class View:
-    """The case as it could be seen at one moment."""
+    """A case as of one moment: an engine that knows the evidence and the derived tables, and what was asked of it."""
 
     fingerprint: str
     until: int | None
     engine: DuckEngine
-    grown: Grown
+    size: ForestSize
     derived: Path
     scratch: bool = False
-    """Whether what was derived is for this view alone."""
+    """Whether the derived folder belongs to this view alone, and goes with it."""
     _covered: tuple[Coverage, ...] | None = None
     _lacking: tuple[str, ...] | None = None
     _contradicting: tuple[str, ...] | None = None
     _forest: Forest | None = None
 
     def forest(self, as_of: datetime | None) -> Forest:
-        """The forest at a moment, which remembers what it was asked for as long as the moment is the same."""
-        as_of = utc(as_of) or rows.moment(self.grown.last) or datetime.fromtimestamp(0, UTC)
+        """The forest as of a moment; it is kept, with all that it remembers, while the moment stays the same."""
+        as_of = utc(as_of) or rows.moment(self.size.last) or datetime.fromtimestamp(0, UTC)
         if self._forest is None or self._forest.as_of != as_of:
             self._forest = Forest(self.engine, as_of, self.derived)
         return self._forest
@@ -81,20 +81,20 @@ class View:
         return self._lacking
 
     def contradicting(self) -> tuple[str, ...]:
-        """Which events came in copies that contradict each other, where that is soon found; looked for once."""
+        """Which events came in contradicting copies; looked for once, and only in a case of not too many records."""
         if self._contradicting is None:
-            few = self.grown.records <= _MANY  # all of them are looked through, and a trace reads but some
+            few = self.size.records <= _MANY  # it reads all records, which would slow down a trace of some
             self._contradicting = contradicting(self.engine, SOME) if few else ()
         return self._contradicting
 
-    def know(self) -> None:
-        """Have at hand what the first trace would ask all evidence about; where that can't be had, it asks itself."""
+    def prepare(self) -> None:
+        """Work out what the first trace would ask of all evidence; where that fails, the trace asks for itself."""
         with suppress(CaseError):
             self.covered()
-            self.forest(None).know()
+            self.forest(None).prepare()
 
     def close(self) -> None:
-        """Let go of the engine, and of a forest that was grown for this view alone."""
+        """Let go of the engine, and delete a forest that was derived for this view alone."""
         self.engine.close()
         if self.scratch:
             shutil.rmtree(self.derived, ignore_errors=True)
@@ -109,13 +109,13 @@ class Views:
         self._linker: DuckEngine | None = None
         self._process = os.getpid()
         self.link: Link | None = None
-        """What derives the forest of all evidence, if it is not this process."""
+        """A cluster's way to derive the forest, used instead of this process's where there are many records."""
         self.link_from = 0
-        """Records from which on it does so."""
+        """Records from which on the cluster is used."""
 
     def close(self) -> None:
         """Let go of the engine."""
-        self._see_whose()
+        self._drop_inherited()
         if self._view:
             self._view.close()
             self._view = None
@@ -128,9 +128,9 @@ class Views:
         return self.open(as_of).forest(as_of)
 
     def open(self, as_of: datetime | None) -> View:
-        """The case as of a moment: the stored forest, or one grown from the evidence up to then alone."""
+        """The view as of a moment; the last one stays open, and serves again while moment and evidence are the same."""
         snapshot = self._folder.snapshot()
-        self._see_whose()
+        self._drop_inherited()
         if self._view and self._view.fingerprint == snapshot.fingerprint:
             until = self._until(as_of, self._view)
             if until == self._view.until:
@@ -144,8 +144,8 @@ class Views:
         self._view = view
         return view
 
-    def _see_whose(self) -> None:
-        """In a process that was forked meanwhile, begin anew: what the other one's engine waits for never comes."""
+    def _drop_inherited(self) -> None:
+        """In a forked process, forget the parent's engines: the threads that they would wait for are not here."""
         if self._process != os.getpid():
             _INHERITED.append((self._view, self._linker))
             self._view = self._linker = None
@@ -155,11 +155,11 @@ class Views:
         if as_of is None:
             return None
         seconds = int(utc(as_of).timestamp())
-        newest = view.grown.last if view.until is None else None
+        newest = view.size.last if view.until is None else None
         return None if newest is not None and seconds >= newest else seconds
 
     def _whole(self, snapshot: Snapshot) -> View:
-        """The forest of all evidence: derived once, then stored."""
+        """The view of all evidence: its forest is derived once and stored."""
         name = f"{snapshot.fingerprint}-{LINKING}"
         damaged = self._folder.derived(name)
         if damaged is not None:
@@ -167,24 +167,24 @@ class Views:
                 return self._stored(snapshot, damaged)
         fresh = self._folder.new_derived()
         try:
-            far = self.link if _records(snapshot) >= self.link_from else None
-            grown = (far or self._grown)(snapshot, fresh)
-            whole = far is None and not grown.added and grown.records >= _MANY
-            if whole:
+            cluster = self.link if _records(snapshot) >= self.link_from else None
+            size = (cluster or self._derive)(snapshot, fresh)
+            linked_here = cluster is None and not size.added and size.records >= _MANY
+            if linked_here:
                 self._roll_up(snapshot, fresh)
-            (fresh / "grown.json").write_text(json.dumps(asdict(grown)))
+            (fresh / "grown.json").write_text(json.dumps(asdict(size)))
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
         if damaged is not None:
             self._folder.forget_derived(damaged)
         view = self._stored(snapshot, self._folder.place_derived(fresh, name))
-        if whole:  # of what was added only that is asked, which is soon done
-            view.know()
+        if linked_here:  # for an increment alone it is quick when asked
+            view.prepare()
         return view
 
     def _roll_up(self, snapshot: Snapshot, folder: Path) -> None:
-        """Keep what busy credentials did; where that can't be, it is read from where it lies."""
+        """Store roll-ups of busy credentials; where that fails, their calls are read from the evidence when asked."""
         with closing(self._engine(snapshot, None)) as engine:
             try:
                 reopen(engine, folder)
@@ -194,29 +194,29 @@ class Views:
 
     def _stored(self, snapshot: Snapshot, folder: Path) -> View:
         """
-        The forest as it was stored.
+        The view of all evidence by a stored forest.
 
         Raises:
             CaseError: a table of it, or of the segments, can't be read.
-            ValueError: how large it is said to be can't.
+            ValueError: the file that says how large it is can't be read.
         """
         with ExitStack() as failed:
             engine = self._engine(snapshot, None)
             failed.callback(engine.close)
             reopen(engine, folder)
-            engine.indexed(folder)
-            grown = linking.grown_to(folder)
-            if grown.added != is_grown(folder):
+            engine.use_index(folder)
+            size = linking.read_size(folder)
+            if size.added != was_added_to(folder):
                 raise CaseError(f"{folder}: it lacks what was added to it.")
             failed.pop_all()
-        return View(snapshot.fingerprint, None, engine, grown, folder)
+        return View(snapshot.fingerprint, None, engine, size, folder)
 
-    def _grown(self, snapshot: Snapshot, into: Path) -> Grown:
-        return linking.grown(self._folder, snapshot, into, self._lent)
+    def _derive(self, snapshot: Snapshot, into: Path) -> ForestSize:
+        return linking.derive(self._folder, snapshot, into, self._lent)
 
     @contextmanager
     def _lent(self, records: int, roomy: bool) -> Iterator[DuckEngine]:
-        """An engine to link with; where opening one takes longer than linking few records, it then answers too."""
+        """Lend an engine to link with. One for few records is kept to answer: opening takes longest there."""
         with ExitStack() as failed:
             engine = self._sized(records, roomy=roomy)
             failed.callback(engine.close)
@@ -229,19 +229,19 @@ class Views:
             failed.pop_all()
 
     def _earlier(self, snapshot: Snapshot, until: int) -> View:
-        """A forest that knows only evidence up to a moment, kept for as long as it is asked about."""
+        """The view of an earlier moment: its forest is derived from the evidence up to then, and goes with it."""
         scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
         with ExitStack() as failed:
             engine = self._engine(snapshot, until)
             failed.callback(engine.close)
             with engine.aside() if engine.small else nullcontext():
-                grown = grow(engine, scratch)
+                size = grow(engine, scratch)
             if engine.small:
                 failed.pop_all()
         if not engine.small:
             engine = self._engine(snapshot, until)
         reopen(engine, scratch)
-        return View(snapshot.fingerprint, until, engine, grown, scratch, scratch=True)
+        return View(snapshot.fingerprint, until, engine, size, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
         engine, self._linker = self._linker or self._sized(_records(snapshot)), None
@@ -252,7 +252,7 @@ class Views:
         return engine
 
     def _sized(self, records: int, *, roomy: bool = False) -> DuckEngine:
-        """An engine for so many records, with the usual memory or as much as may be had."""
+        """An engine that suits a number of records; `roomy` gives it as much memory as the machine allows."""
         spill = self._folder.path / "derived" / SPILL
         threads, memory = 1 if records < _FEW else None, _ALL if roomy else None
         return DuckEngine(spill, threads=threads, records=records, memory=memory)

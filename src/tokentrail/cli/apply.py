@@ -13,7 +13,7 @@ import click
 
 from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import fitness, planfile
 from tokentrail.containment.apply import Means, apply
 from tokentrail.containment.model import Step
@@ -43,7 +43,7 @@ from tokentrail.present.paper import Paper
 @reach.CONSENT
 @common
 def command(
-    told: Common,
+    options: CommonOptions,
     path: Path,
     route: reach.Route,
     dry_run: bool,
@@ -62,18 +62,18 @@ def command(
     """
     plan = planfile.load(path)
     if dry_run:
-        output.show_parts(told, plan, write_calls, "steps", Step)
+        output.show_parts(options, plan, write_calls, "steps", Step)
         return
     write_calls(plan, Paper(sys.stderr))
     reach.insist_on_consent(fitness.accounts(plan), consent=consent)
-    with reach.case_of(told, plan) as case, route.opened(path, plan) as (cloud, journal):
-        retrace = (lambda: case.retrace(plan, as_of=told.as_of)) if case else None
+    with reach.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
+        retrace = (lambda: case.retrace(plan, as_of=options.as_of)) if case else None
         applied = apply(plan, cloud, journal, _means(done), retrace=retrace, own_session_may_be_cut=cut)
-    _tell(told, applied)
+    _show(options, applied)
 
 
-def _tell(told: Common, applied: Applied) -> None:
-    output.show_parts(told, applied, write_applied, "steps", StepDone)
+def _show(options: CommonOptions, applied: Applied) -> None:
+    output.show_parts(options, applied, write_applied, "steps", StepDone)
     if applied.stopped:
         raise ActionRefused(f"{applied.stopped}. The journal {applied.journal} tells what was done.")
 

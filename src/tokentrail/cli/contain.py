@@ -15,7 +15,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, about, common, in_its_own_form, named_case, narrowing
+from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
@@ -68,10 +68,10 @@ UNPROVEN = 1
 @common
 @with_snapshots
 def command(
-    told: Common, subjects: tuple[str, ...], strategy: str, what_if: tuple[str, ...], snapshots: tuple[Snapshot, ...],
-    spare: tuple[str, ...], margin: int, lag: int, without_access: tuple[str, ...], management_account: str | None,
-    script: bool, plan_file: Path | None, since: datetime | None, source_ips: tuple[str, ...],
-    trusted_ips: tuple[str, ...],
+    options: CommonOptions, subjects: tuple[str, ...], strategy: str, what_if: tuple[str, ...],
+    snapshots: tuple[Snapshot, ...], spare: tuple[str, ...], margin: int, lag: int,
+    without_access: tuple[str, ...], management_account: str | None, script: bool,
+    plan_file: Path | None, since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
 ) -> None:  # fmt: skip
     """
     Plan the smallest ordered set of steps after which nothing of the attacker's works or can be minted again.
@@ -80,28 +80,28 @@ def command(
     live tainted credential between the steps; one that does not hold is shown with the way around it, and the exit
     code is 1. SUBJECT is as in `tokentrail trace`.
     """
-    in_its_own_form(told, "--script" if script else None)
-    with Case.open(told.case, create=False) as case:
+    in_its_own_form(options, "--script" if script else None)
+    with Case.open(options.case, create=False) as case:
         with output.waiting("Planning"):
             plan = case.contain(
-                subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=told.as_of, since=since,
+                subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,
                 source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
                 snapshots=snapshots, without_access=without_access,
                 management_account=management_account,
             )  # fmt: skip
         if plan_file is not None:
             save(plan, plan_file)
-            following = pasted(f"tokentrail apply {shlex.quote(str(plan_file))}", named_case(told))
+            following = pasted(f"tokentrail apply {shlex.quote(str(plan_file))}", named_case(options))
             output.say(f"Plan written to {plan_file}; `{following}` carries it out.")
         if script:
             write_script(plan, sys.stdout)
         else:
-            show_plan(told, plan)
-        output.insist(told, case)
+            show_plan(options, plan)
+        output.enforce_strict(options, case)
     if not plan.proof.complete:
         raise click.exceptions.Exit(UNPROVEN)
 
 
-def show_plan(told: Common, plan: Plan) -> None:
+def show_plan(options: CommonOptions, plan: Plan) -> None:
     """Print a plan: as JSON lines and CSV, its steps."""
-    output.show_parts(told, plan, write_plan, "steps", Step)
+    output.show_parts(options, plan, write_plan, "steps", Step)

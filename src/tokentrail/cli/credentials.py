@@ -11,7 +11,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.lineage.model import Credential, Kind, State
 from tokentrail.present.inventory import write_inventory
 
@@ -34,7 +34,7 @@ from tokentrail.present.inventory import write_inventory
 @click.option("--account", metavar="ID", help="Only those of this account.")
 @common
 def command(
-    told: Common, state: State | None, kind: Kind | None, principal: str | None, account: str | None
+    options: CommonOptions, state: State | None, kind: Kind | None, principal: str | None, account: str | None
 ) -> None:
     """
     List every credential that the evidence shows, issued or used, with its state and where it came from.
@@ -43,9 +43,11 @@ def command(
     assumed_role_web_identity, service_role, root_session, console_session, identity_center, oauth_login,
     scoped, forwarded, unknown.
     """
-    with Case.open(told.case, create=False) as case:
+    with Case.open(options.case, create=False) as case:
         found = case.credentials(
-            as_of=told.as_of, state=state, kind=kind, principal=principal, account=account
+            as_of=options.as_of, state=state, kind=kind, principal=principal, account=account
         )
-        output.show_rows(told, Credential, output.begun("Looking through the case", found), write_inventory)
-        output.insist(told, case)
+        output.show_rows(
+            options, Credential, output.announced("Looking through the case", found), write_inventory
+        )
+        output.enforce_strict(options, case)

@@ -12,7 +12,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import CasePlace, Common, without_case
+from tokentrail.cli.options import CasePlace, CommonOptions, without_case
 from tokentrail.cli.tale import tell, write_tale
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import TracedCredential
@@ -31,7 +31,7 @@ from tokentrail.store.place import on_s3
     show_default="a fresh folder for temporary files", help="A new or empty folder for the demo's case.",
 )  # fmt: skip
 @without_case
-def command(told: Common) -> None:
+def command(options: CommonOptions) -> None:
     """
     Walk through the leak of a key on built-in evidence: what each of the responder's steps ended, and what
     not.
@@ -39,15 +39,15 @@ def command(told: Common) -> None:
     No account, network or file of yours is touched.
     --as-of ends the walk early; the case stays behind, so that you can look further with the other verbs.
     """
-    if on_s3(told.case):
-        raise UsageError(f"{told.case}: the demo touches no network. Give a folder with --case.")
-    with Case.open(told.case) as case:
-        tale = tell(case, until=told.as_of)
+    if on_s3(options.case):
+        raise UsageError(f"{options.case}: the demo touches no network. Give a folder with --case.")
+    with Case.open(options.case) as case:
+        tale = tell(case, until=options.as_of)
         last = document(tale.walk.chapters[-1].trace)
         chapters = [document(chapter) for chapter in tale.walk.chapters]
         output.show_one(
-            told, {"case": str(told.case), "credentials": tale.key_ids, "chapters": chapters},
-            lambda paper: write_tale(tale, Path(told.case), paper),
+            options, {"case": str(options.case), "credentials": tale.key_ids, "chapters": chapters},
+            lambda paper: write_tale(tale, Path(options.case), paper),
             lines=chapters, table=(columns(TracedCredential), last["credentials"]),
         )  # fmt: skip
-        output.insist(told, case)
+        output.enforce_strict(options, case)

@@ -13,7 +13,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
-from tokentrail.cli.options import Common, common_with, named_case
+from tokentrail.cli.options import CommonOptions, common_with, named_case
 from tokentrail.detection.model import Finding
 from tokentrail.present.findings import write_findings
 from tokentrail.present.siem import write_asff, write_ocsf
@@ -33,7 +33,7 @@ from tokentrail.present.siem import write_asff, write_ocsf
 )
 @judging_options
 @common_with("ocsf", "asff")
-def command(told: Common, only: tuple[str, ...], judging: Judging) -> None:
+def command(options: CommonOptions, only: tuple[str, ...], judging: Judging) -> None:
     """
     Judge the evidence by the catalogue that `tokentrail rules` lists.
 
@@ -41,15 +41,15 @@ def command(told: Common, only: tuple[str, ...], judging: Judging) -> None:
     the other formats go by time. `ocsf` is an OCSF Detection Finding a line, `asff` one document for AWS Security
     Hub. The exit code is 1 if there is any finding.
     """
-    with Case.open(told.case, create=False) as case:
-        found = judging.judge(case, told.as_of, only)
-        match told.format:
+    with Case.open(options.case, create=False) as case:
+        found = judging.judge(case, options.as_of, only)
+        match options.format:
             case "ocsf":
                 write_ocsf(found, sys.stdout)
             case "asff":
-                write_asff(found, sys.stdout, told.as_of or case.newest())
+                write_asff(found, sys.stdout, options.as_of or case.newest())
             case _:
-                output.show_rows(told, Finding, found, partial(write_findings, case=named_case(told)))
-        output.insist(told, case)
+                output.show_rows(options, Finding, found, partial(write_findings, case=named_case(options)))
+        output.enforce_strict(options, case)
     if found:
         raise click.exceptions.Exit(FOUND)

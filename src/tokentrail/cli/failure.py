@@ -17,7 +17,7 @@ from tokentrail.errors import TokenTrailError
 from tokentrail.present.safe import safe
 
 if TYPE_CHECKING:
-    from tokentrail.cli.options import Common
+    from tokentrail.cli.options import CommonOptions
 
 UNEXPECTED = 70
 """The exit code of a fault in TokenTrail itself (sysexits' `EX_SOFTWARE`): 1 always means findings."""
@@ -40,10 +40,10 @@ class Failure(click.ClickException):
             click.echo(safe(line), file=file, err=file is None)
 
 
-def guarded(command: Callable[..., None], told: Common, **options: Any) -> None:
+def guarded(command: Callable[..., None], options: CommonOptions, **others: Any) -> None:
     """Run a verb; turn what goes wrong into a message and an exit code."""
     try:
-        command(told, **options)
+        command(options, **others)
         sys.stdout.flush()
     except BrokenPipeError:
         _stop_writing()
@@ -51,18 +51,18 @@ def guarded(command: Callable[..., None], told: Common, **options: Any) -> None:
     except KeyboardInterrupt as error:
         raise Failure(["Stopped before it was done."], INTERRUPTED) from error
     except TokenTrailError as error:
-        raise Failure(_message(error, told.verbose), error.exit_code) from error
+        raise Failure(_message(error, options.verbose), error.exit_code) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except OSError as error:
-        lines = [f"Error: {_of_system(error)}", *_cause(error, told.verbose)]
+        lines = [f"Error: {_of_system(error)}", *_cause(error, options.verbose)]
         raise Failure(lines, TokenTrailError.exit_code) from error
     except Exception as error:
-        raise Failure(_fault(error, told.verbose), UNEXPECTED) from error
+        raise Failure(_fault(error, options.verbose), UNEXPECTED) from error
 
 
 def _of_system(error: OSError) -> str:
-    """What the operating system refused; of a full disk also what to do, since it comes up anywhere."""
+    """What the operating system refused. For a full disk also what to do, since any verb may meet one."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return str(error)
     where = f" for {error.filename}" if error.filename else ""

@@ -17,7 +17,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
-from tokentrail.cli.options import Common, about, common, in_its_own_form, narrowing
+from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
 from tokentrail.errors import UsageError
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.policy.supplements import Report, SessionLengths, controls, supplement
@@ -40,7 +40,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @about(
     required=False,
-    told="Whose tainted credentials are the attacker's; without any, those that findings name. Repeatable.",
+    subject_help="Whose tainted credentials are the attacker's; without any, those that findings name. Repeatable.",
 )
 @click.option(
     "--iam", "snapshots", multiple=True, metavar="FILE", type=_FILE,
@@ -70,7 +70,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @narrowing
 @common
 def command(
-    told: Common, subjects: tuple[str, ...], snapshots: tuple[Path, ...], scps: tuple[Path, ...],
+    options: CommonOptions, subjects: tuple[str, ...], snapshots: tuple[Path, ...], scps: tuple[Path, ...],
     policies: tuple[Path, ...], history: bool, only: tuple[str, ...], form: str | None, folder: Path | None,
     since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -83,13 +83,13 @@ def command(
     anywhere.
     The exit code is 1 if the audit finds anything.
     """
-    in_its_own_form(told, form and f"--as {form}")
-    with Case.open(told.case, create=False) as case:
+    in_its_own_form(options, form and f"--as {form}")
+    with Case.open(options.case, create=False) as case:
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
         with output.waiting("Testing guardrails"):
             found = case.guard(
                 subjects,
-                as_of=told.as_of,
+                as_of=options.as_of,
                 since=since,
                 source_ips=source_ips,
                 trusted_ips=trusted_ips,
@@ -97,8 +97,8 @@ def command(
             )
         if folder is not None:
             _write(found, folder)
-        _show(told, found, form, whole=history)
-        output.insist(told, case)
+        _show(options, found, form, whole=history)
+        output.enforce_strict(options, case)
     if found.findings:
         raise click.exceptions.Exit(FOUND)
 
@@ -113,12 +113,12 @@ def _write(found: Guard, folder: Path) -> None:
     output.say(f"{words.number(count, 'file')} written to {folder}.{beside}")
 
 
-def _show(told: Common, found: Guard, form: str | None, *, whole: bool) -> None:
+def _show(options: CommonOptions, found: Guard, form: str | None, *, whole: bool) -> None:
     if form is not None:
         sys.stdout.write((terraform if form == "terraform" else cloudformation)(found.guardrails))
         return
     output.show_one(
-        told, document(found), lambda paper: write_guard(found, paper, whole=whole), lines=guard_lines(found),
+        options, document(found), lambda paper: write_guard(found, paper, whole=whole), lines=guard_lines(found),
         table=(COLUMNS, guard_rows(found.guardrails)),
     )  # fmt: skip
 
@@ -133,8 +133,8 @@ def _given(files: Sequence[Path], scps: Sequence[Path], policies: Sequence[Path]
         match supplement(content, str(path)):
             case Report() as report:
                 reports.append(report)
-            case SessionLengths() as told:
-                lengths.update(told.of)
+            case SessionLengths() as longest:
+                lengths.update(longest.of)
             case None:
                 snapshots.append(Snapshot.read(content, str(path)))
     return Given(

@@ -13,7 +13,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, days, intake_options
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 @intake_options
 @common
 def command(
-    told: Common, sources: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None, until: datetime | None,
-    intake: Intake, engine: str, master: str | None,
+    options: CommonOptions, sources: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None,
+    until: datetime | None, intake: Intake, engine: str, master: str | None,
 ) -> None:  # fmt: skip
     """
     Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX,
@@ -70,13 +70,13 @@ def command(
         raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
     see(sources)
     cluster = _cluster(engine, master, intake.workers)
-    with Case.open(told.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
-        summary = intake.of(since, until, subjects).into(case, sources, progress, cluster)
+    with Case.open(options.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
+        summary = intake.narrowed(since, until, subjects).into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(
-        told, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
+        options, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
     )
-    output.insist_on_all(told, summary)
+    output.enforce_strict_ingest(options, summary)
 
 
 def _cluster(engine: str, master: str | None, workers: int | None) -> Cluster | None:

@@ -31,8 +31,8 @@ class Intake:
     access: tuple[Access, ...]
     wanted: Wanted = field(default_factory=Wanted)
 
-    def of(self, since: datetime | None, until: datetime | None, subjects: Sequence[str]) -> Intake:
-        """The same, for some days, or for what a trace of some keys needs."""
+    def narrowed(self, since: datetime | None, until: datetime | None, subjects: Sequence[str]) -> Intake:
+        """The same, narrowed to some days, and for `lookup-events:` to what a trace of some keys needs."""
         return replace(self, wanted=replace(self.wanted, since=since, until=until, subjects=tuple(subjects)))
 
     def into(

@@ -13,15 +13,15 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
-from tokentrail.cli.investigation import Told, look_around, look_into, start_from
+from tokentrail.cli.investigation import Investigation, choose_subject, show_investigation, show_overview
 from tokentrail.cli.judging import FOUND, Judging, judging_options
-from tokentrail.cli.options import SUBJECT, Common, common, narrowing
-from tokentrail.cli.output import take_in
+from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowing
+from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, wide
+from tokentrail.dossier import Question, with_handed_out
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import IngestSummary
 from tokentrail.sources.given import see
@@ -47,7 +47,7 @@ from tokentrail.sources.given import see
 @common
 @with_snapshots
 def command(
-    told: Common, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, since: datetime | None,
+    options: CommonOptions, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, since: datetime | None,
     source_ips: tuple[str, ...], trusted_ips: tuple[str, ...], intake: Intake, judging: Judging,
     snapshots: tuple[Snapshot, ...],
 ) -> None:  # fmt: skip
@@ -61,27 +61,27 @@ def command(
     """
     plan = None
     see(logs)
-    with Case.open(told.case) as case:
-        summary = take_in(case, logs, intake.of(None, None, subjects))
-        findings = judging.judge(case, told.as_of)
+    with Case.open(options.case) as case:
+        summary = ingest_and_report(case, logs, intake.narrowed(None, None, subjects))
+        findings = judging.judge(case, options.as_of)
         asked = Question(
-            subjects=subjects or start_from(findings), as_of=told.as_of, since=since, source_ips=source_ips,
+            subjects=subjects or choose_subject(findings), as_of=options.as_of, since=since, source_ips=source_ips,
             trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
-            plan = _look_into(told, case, asked, summary, findings)
+            plan = _trace_and_plan(options, case, asked, summary, findings)
         else:
-            look_around(told, summary, findings, case)
+            show_overview(options, summary, findings, case)
         if page is not None:
             write_report(case, asked, page, None, findings)
-        output.insist_on_all(told, summary)
-        output.insist(told, case)
+        output.enforce_strict_ingest(options, summary)
+        output.enforce_strict(options, case)
     if findings or (plan is not None and not plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
 
 
-def _look_into(
-    told: Common, case: Case, asked: Question, summary: IngestSummary, findings: tuple[Finding, ...]
+def _trace_and_plan(
+    options: CommonOptions, case: Case, asked: Question, summary: IngestSummary, findings: tuple[Finding, ...]
 ) -> Plan:
     """Trace and plan, and print all of it."""
     with output.waiting("Tracing and planning"):
@@ -93,6 +93,8 @@ def _look_into(
             asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
             trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
         )  # fmt: skip
-    events = output.begun("Tracing", case.timeline(wide(trace, asked.subjects), as_of=asked.as_of))
-    look_into(told, Told(summary, findings, trace, events, plan))
+    events = output.announced(
+        "Tracing", case.timeline(with_handed_out(trace, asked.subjects), as_of=asked.as_of)
+    )
+    show_investigation(options, Investigation(summary, findings, trace, events, plan))
     return plan

@@ -1,5 +1,5 @@
 """
-How the parts of an investigation are put together for each format.
+Print an investigation in each format: its findings, trace, timeline and plan, or what there is to start from.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from tokentrail.case import Case
 from tokentrail.cli import output
-from tokentrail.cli.options import Common, named_case
+from tokentrail.cli.options import CommonOptions, named_case
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import wide
+from tokentrail.dossier import with_handed_out
 from tokentrail.lineage.model import Candidate, TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.findings import pasted, to_start_from, write_findings
@@ -28,18 +28,18 @@ from tokentrail.results import IngestSummary
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The parts of an investigation."""
+class Investigation:
+    """What an investigation found."""
 
     summary: IngestSummary
     findings: Sequence[Finding]
     trace: Trace
     events: Iterable[TimelineEvent]
-    """In order; gone through once, as millions may be."""
+    """In order of time; can be read once, since there may be millions."""
     plan: Plan
 
 
-def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
+def choose_subject(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Choose the subject that most of the worst findings lead to, and say so."""
     leading = to_start_from(findings)
     if not leading or (subject := leading[0].subject) is None:
@@ -56,14 +56,14 @@ def start_from(findings: Sequence[Finding]) -> tuple[str, ...]:
     return (subject,)
 
 
-def look_into(told: Common, found: Told) -> None:
+def show_investigation(options: CommonOptions, found: Investigation) -> None:
     """Print findings, the trace and the timeline of the subjects, and the plan that ends them."""
-    if told.format == "text":
-        return _write(told, found, Paper(sys.stdout))
+    if options.format == "text":
+        return _write(options, found, Paper(sys.stdout))
     traced, plan = document(found.trace), document(found.plan)
     findings, listed = [document(one) for one in found.findings], [document(event) for event in found.events]
     return output.show_documents(
-        told,
+        options,
         _whole(found.summary, findings=findings, trace=traced, timeline=listed, plan=plan),
         lines=[
             *_lines("finding", findings),
@@ -75,40 +75,42 @@ def look_into(told: Common, found: Told) -> None:
     )
 
 
-def _write(told: Common, found: Told, paper: Paper) -> None:
+def _write(options: CommonOptions, found: Investigation, paper: Paper) -> None:
     plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
     ends = f"{'COMPLETE' if plan.proof.complete else 'NOT COMPLETE'}: {number(len(plan.steps), 'step')}"
     subject = listed(found.trace.subject, 3)
     paper.wrapped(f"Traced from {subject}: {verdict(tainted)}. The plan below is {ends}.", style="bold")
     paper.line()
-    write_findings(found.findings, paper, case=named_case(told))
+    write_findings(found.findings, paper, case=named_case(options))
     paper.heading("Lineage")
     write_trace(found.trace, paper)
     paper.heading("Timeline")
-    named = " ".join(map(shlex.quote, wide(found.trace, found.trace.subject)))
-    write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", told.case))
+    named = " ".join(map(shlex.quote, with_handed_out(found.trace, found.trace.subject)))
+    write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", options.case))
     paper.heading("Containment")
     write_plan(found.plan, paper)
     paper.line()
     subjects = " ".join(f"--subject {shlex.quote(one)}" for one in found.trace.subject)
     paper.wrapped(
         f"What would have prevented it, and at whose cost: tokentrail guard {subjects} --case "
-        f"{shlex.quote(str(told.case))}"
+        f"{shlex.quote(str(options.case))}"
     )
 
 
-def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding], case: Case) -> None:
+def show_overview(
+    options: CommonOptions, summary: IngestSummary, findings: Sequence[Finding], case: Case
+) -> None:
     """Print what credentials there are, and which might be the subject."""
-    found = case.overview(as_of=told.as_of)
+    found = case.overview(as_of=options.as_of)
     whole, judged = document(found), [document(one) for one in findings]
 
     def text(paper: Paper) -> None:
-        write_findings(findings, paper, case=named_case(told))
+        write_findings(findings, paper, case=named_case(options))
         paper.line()
         write_overview(found, paper)
 
     output.show_one(
-        told,
+        options,
         _whole(summary, overview=whole, findings=judged),
         text,
         lines=[*_lines("finding", judged), *_lines("candidate", whole["candidates"])],
@@ -123,7 +125,7 @@ def look_around(told: Common, summary: IngestSummary, findings: Sequence[Finding
 
 
 def _whole(summary: IngestSummary, **parts: object) -> Document:
-    """Give each part its name; a part that this answer does not have is null."""
+    """Put the parts into one document; a part that this answer does not have is null."""
     names = ("findings", "overview", "trace", "timeline", "plan")
     return {"ingest": document(summary), **{name: parts.get(name) for name in names}}
 

@@ -43,7 +43,7 @@ class Judging:
 
     def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> tuple[Finding, ...]:
         """Judge a case."""
-        said: list[str] = []  # which would be lost beside the line that says what is waited for
+        said: list[str] = []  # kept until the waiting line is gone, which would overwrite it
         sigma = sigma_rules(self.folders)
         with output.waiting(JUDGING):
             found = case.detect(

@@ -1,8 +1,8 @@
 """
-What a process keeps of memory that is free again, and how often it looks for some.
+Settings of memory: how much freed memory a process keeps, and how often Python looks for reference cycles.
 
-The first, for verbs whose memory is to stay as it is however much evidence there is, must be settled before other
-threads begin, and before Arrow is loaded.
+Those of freed memory are for verbs whose memory must not grow with the evidence. They must be made before other threads
+start and before Arrow is loaded.
 """
 
 from __future__ import annotations
@@ -15,35 +15,38 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 SYSTEM_POOL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""What Arrow is told while it is loaded: its own pools keep more of what other threads freed."""
+"""Makes Arrow use malloc: its own pools keep more of what other threads freed. It reads this only as it is loaded."""
 _ARENA_MAX = -8
-"""As glibc's malloc.h has it."""
+"""`M_ARENA_MAX` of glibc's malloc.h."""
 _ARENAS = 2
 _MALLOPT = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
 
 
 def keep_few_arenas() -> None:
     """
-    Have glibc keep free memory in few places, where it has up to eight for each processor by itself (glibc manual,
-    'Memory Allocation Tunables'); what the user has set of it stays so.
+    Limit glibc to two malloc arenas, each of which keeps freed memory; by default it uses up to eight per processor.
+
+    A limit that the user has set stays. Source: glibc manual, 'Memory Allocation Tunables'.
     """
-    theirs = "MALLOC_ARENA_MAX" in os.environ or "malloc.arena_max" in os.environ.get("GLIBC_TUNABLES", "")
-    if _MALLOPT is not None and not theirs:
+    set_by_user = "MALLOC_ARENA_MAX" in os.environ or "malloc.arena_max" in os.environ.get(
+        "GLIBC_TUNABLES", ""
+    )
+    if _MALLOPT is not None and not set_by_user:
         _MALLOPT(_ARENA_MAX, _ARENAS)
 
 
 def search_seldom_for_cycles() -> None:
     """
-    Have Python search for cycles a seventieth as often: of what an answer is made of there are millions, and none.
+    Make Python look for reference cycles a seventieth as often: an answer has millions of objects, and no cycles.
 
-    Of an attacker with a hundred thousand credentials these searches took a quarter of the time.
+    For an attacker with a hundred thousand credentials these searches took a quarter of the time.
     """
     gc.set_threshold(50_000, 20, 10)
 
 
 @contextmanager
-def told(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment, while libraries are loaded, that are not set."""
+def environment_defaults(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, where they are not set yet, for as long as libraries are loaded."""
     new = settings.keys() - os.environ.keys()
     os.environ.update((name, settings[name]) for name in new)
     try:

@@ -25,8 +25,8 @@ DEFAULT_CASE = "tokentrail-case"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
-    """What every verb is told."""
+class CommonOptions:
+    """The options that every verb takes."""
 
     case: Path | str
     """A folder, or the URI of a place in a bucket."""
@@ -104,7 +104,7 @@ def common_with(*formats: Format) -> Callable[[Callable[..., None]], Callable[..
 
 
 def common(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
-    """Add the shared options to a verb, which gets them as a `Common`; guard it against errors."""
+    """Add the shared options to a verb, which gets them as `CommonOptions`; guard it against errors."""
     case = click.option(
         "--case", type=CasePlace(), envvar="TOKENTRAIL_CASE",
         default=DEFAULT_CASE, show_default="$TOKENTRAIL_CASE or ./tokentrail-case", metavar="DIR",
@@ -113,20 +113,20 @@ def common(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) ->
     return case(without_case(command, formats=formats))
 
 
-def named_case(told: Common) -> Path | str | None:
+def named_case(options: CommonOptions) -> Path | str | None:
     """The case, where a command that is pasted must name it."""
-    return None if told.case == Path(DEFAULT_CASE) else told.case
+    return None if options.case == Path(DEFAULT_CASE) else options.case
 
 
-def in_its_own_form(told: Common, option: str | None) -> None:
+def in_its_own_form(options: CommonOptions, option: str | None) -> None:
     """
     See that no format is asked for beside an option that prints in a form of its own, where that is given.
 
     Raises:
         UsageError: both are.
     """
-    if option and told.format != "text":
-        raise UsageError(f"{option} prints in a form of its own: leave out --format {told.format}.")
+    if option and options.format != "text":
+        raise UsageError(f"{option} prints in a form of its own: leave out --format {options.format}.")
 
 
 def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
@@ -136,8 +136,10 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
     def wrapped(
         *, case: Path | str, as_of: datetime | None, format_: str, strict: bool, verbose: bool, **options: Any
     ) -> None:
-        told = Common(case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose)
-        guarded(command, told, **options)
+        common_options = CommonOptions(
+            case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose
+        )
+        guarded(command, common_options, **options)
 
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Show the cause of an error too."),
@@ -157,13 +159,15 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
     return wrapped
 
 
-def about(*, required: bool = True, told: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+def about(
+    *, required: bool = True, subject_help: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """
     Add the subjects, bare or each behind `--subject`, as verbs have them that take something else bare.
 
     Args:
         required: Whether the verb has no answer without any.
-        told: What `--help` says of `--subject`, if anything.
+        subject_help: What `--help` says of `--subject`, if anything.
     """
     shown = "SUBJECT..." if required else "[SUBJECT]..."
 
@@ -175,7 +179,8 @@ def about(*, required: bool = True, told: str = "") -> Callable[[Callable[..., N
             command(subjects=bare + subjects, **options)
 
         named = click.option(
-            "--subject", "subjects", multiple=True, type=SUBJECT, hidden=not told, help=told or "A SUBJECT."
+            "--subject", "subjects", multiple=True, type=SUBJECT, hidden=not subject_help,
+            help=subject_help or "A SUBJECT.",
         )  # fmt: skip
         return click.argument("bare", nargs=-1, type=SUBJECT, metavar=shown)(named(wrapped))
 

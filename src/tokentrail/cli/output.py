@@ -26,7 +26,7 @@ from rich.progress import (
 
 from tokentrail.case import Case
 from tokentrail.cli.intake import Intake
-from tokentrail.cli.options import Common
+from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import EvidenceIncomplete
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document
@@ -37,18 +37,21 @@ from tokentrail.results import IngestSummary
 
 Row = TypeVar("Row")
 LINKING = "Linking credentials"
-_GONE = (OSError, IndexError)
-"""What rich raises where the terminal went away: the answer matters more than the line."""
-_A_WHILE = 1.0
-"""Seconds after which somebody who waits wants to know for what."""
+_TERMINAL_GONE = (OSError, IndexError)
+"""What rich raises when the terminal has gone: the answer matters more than the progress line."""
+_SILENT_FOR = 1.0
+"""Seconds of waiting after which a progress line is shown."""
 
 
 def show_rows(
-    told: Common, kind: type[Row], rows: Iterable[Row], text: Callable[[Iterable[Row], Paper], object]
+    options: CommonOptions,
+    kind: type[Row],
+    rows: Iterable[Row],
+    text: Callable[[Iterable[Row], Paper], object],
 ) -> None:
     """Print results of one kind: a table, a list, or a line for each."""
     shown = (document(one) for one in rows)
-    match told.format:
+    match options.format:
         case "text":
             text(rows, Paper(sys.stdout))
         case "json":
@@ -60,7 +63,7 @@ def show_rows(
 
 
 def show_one(
-    told: Common,
+    options: CommonOptions,
     whole: Document,
     text: Callable[[Paper], object],
     *,
@@ -71,32 +74,32 @@ def show_one(
     Print one result.
 
     Args:
-        told: The format.
+        options: Name the format.
         whole: The result as one document.
-        text: What writes it as text.
-        lines: Its parts as lines; the whole is one line if there are none.
-        table: The columns and rows that stand for it in CSV.
+        text: Writes it as text.
+        lines: Its parts for JSON lines; by default the whole is one line.
+        table: The columns and rows for CSV.
     """
-    if told.format == "text":
+    if options.format == "text":
         text(Paper(sys.stdout))
     else:
-        show_documents(told, whole, lines=lines, table=table)
+        show_documents(options, whole, lines=lines, table=table)
 
 
 def show_parts(
-    told: Common, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
+    options: CommonOptions, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
 ) -> None:
     """
-    Print one result, of which no document is made as a whole: that of a large one takes longer than the rest.
+    Print one result part by part: to build the whole document of a large result first would take longest of all.
 
     Args:
-        told: The format.
+        options: Name the format.
         found: The result.
-        text: What writes it as text.
-        parts: Its field whose items are its lines, and its rows in CSV.
-        kind: What each of them is.
+        text: Writes it as text.
+        parts: The name of the field whose items are the lines of JSON lines and the rows of CSV.
+        kind: The type of these items.
     """
-    match told.format:
+    match options.format:
         case "text":
             text(found, Paper(sys.stdout))
         case "json":
@@ -108,14 +111,14 @@ def show_parts(
 
 
 def show_documents(
-    told: Common,
+    options: CommonOptions,
     whole: Document,
     *,
     lines: Sequence[Document] | None = None,
     table: tuple[Sequence[str], Sequence[Document]],
 ) -> None:
     """Print one result in a format for programs, with arguments as `show_one` has them."""
-    match told.format:
+    match options.format:
         case "json":
             write_json(whole, sys.stdout)
         case "jsonl":
@@ -124,7 +127,7 @@ def show_documents(
             write_csv(table[1], table[0], sys.stdout)
 
 
-def take_in(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:
+def ingest_and_report(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:
     """Read sources into a case, and say on stderr what came in, and what the case held before."""
     before = case.status()
     with progress_bar("Reading evidence", LINKING) as progress:
@@ -147,8 +150,8 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
     Show a bar on stderr while something takes its time, if a person is looking at it.
 
     Args:
-        what: What is done.
-        then: What is still done once all of it is, which nobody knows the length of.
+        what: The work that is measured.
+        then: The work that follows it, whose length is not known.
     """
     if not sys.stderr.isatty():
         yield None
@@ -175,7 +178,7 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
 def waiting(what: str) -> Iterator[None]:
     """Say on stderr what is being done, and for how long, once it takes a while, if a person is looking at it."""
     console = Console(file=sys.stderr)
-    if not _is_looked_at() or console.is_dumb_terminal:
+    if not _person_sees_stderr() or console.is_dumb_terminal:
         yield
         return
     line = Progress(
@@ -185,11 +188,11 @@ def waiting(what: str) -> Iterator[None]:
     line.add_task(what, total=None)
 
     def show() -> None:
-        with suppress(*_GONE):
+        with suppress(*_TERMINAL_GONE):
             line.start()
             console.show_cursor(True)  # a verb that is killed could not show it again
 
-    begin = Timer(_A_WHILE, show)
+    begin = Timer(_SILENT_FOR, show)
     begin.daemon = True
     begin.start()
     try:
@@ -197,36 +200,36 @@ def waiting(what: str) -> Iterator[None]:
     finally:
         begin.cancel()
         begin.join()
-        with suppress(*_GONE):
+        with suppress(*_TERMINAL_GONE):
             line.stop()
 
 
-def _is_looked_at() -> bool:
-    """Whether a person sees what is drawn on stderr: it is a terminal, and this is not in the background of it."""
+def _person_sees_stderr() -> bool:
+    """Whether a person sees what is drawn on stderr: it is a terminal, and this process is in its foreground."""
     if not sys.stderr.isatty():
         return False
     try:
         return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-    except OSError:  # the terminal is nobody's whom this process could be beside
+    except OSError:  # it is not this session's terminal, so that there is no foreground to be in
         return True
 
 
-def begun(what: str, rows: Iterable[Row]) -> Iterator[Row]:
-    """The same rows; until the first of them comes, it is said what is being done."""
-    some = iter(rows)
+def announced(what: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Pass rows on; until the first of them comes, show on stderr what is being done."""
+    rest = iter(rows)
     with waiting(what):
-        first = list(islice(some, 1))
-    return chain(first, some)
+        first = list(islice(rest, 1))
+    return chain(first, rest)
 
 
-def insist(told: Common, case: Case) -> None:
+def enforce_strict(options: CommonOptions, case: Case) -> None:
     """
-    Under `--strict`, refuse to call an answer whole that rests on evidence which could not all be read.
+    Under `--strict`, fail after an answer that rests on a case of which not all evidence could be read.
 
     Raises:
         EvidenceIncomplete: records or objects of the case were rejected.
     """
-    if not told.strict:
+    if not options.strict:
         return
     lost = sum(one.count for one in case.status().rejected if one.field is None)
     if lost:
@@ -236,15 +239,15 @@ def insist(told: Common, case: Case) -> None:
         )
 
 
-def insist_on_all(told: Common, summary: IngestSummary) -> None:
+def enforce_strict_ingest(options: CommonOptions, summary: IngestSummary) -> None:
     """
-    Under `--strict`, refuse to call an ingest whole that could not read all of it.
+    Under `--strict`, fail after an ingest that could not read everything it was given.
 
     Raises:
         EvidenceIncomplete: records were rejected, or objects could not be read.
     """
     failed = [one for one in summary.skipped if one.lost]
-    if told.strict and (failed or summary.records.rejected):
+    if options.strict and (failed or summary.records.rejected):
         raise EvidenceIncomplete(
             f"--strict: {words.number(summary.records.rejected, 'record')} rejected, "
             f"{words.number(len(failed), 'object')} not read."

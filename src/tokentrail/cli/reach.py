@@ -19,7 +19,7 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
-from tokentrail.cli.options import Common
+from tokentrail.cli.options import CommonOptions
 from tokentrail.containment import planfile
 from tokentrail.containment.journal import Journal, journal_path
 from tokentrail.containment.model import Plan
@@ -154,7 +154,7 @@ def insist_on_consent(accounts: Sequence[str], *, consent: bool) -> None:
 
 
 @contextmanager
-def case_of(told: Common, plan: Plan) -> Iterator[Case | None]:
+def case_of(options: CommonOptions, plan: Plan) -> Iterator[Case | None]:
     """
     Open the case that a plan was made from; `None`, and a word about it, where there is none here.
 
@@ -162,19 +162,19 @@ def case_of(told: Common, plan: Plan) -> Iterator[Case | None]:
         ActionRefused: another case lies there.
     """
     try:
-        case = Case.open(told.case, create=False)
+        case = Case.open(options.case, create=False)
     except CaseError:
-        if isinstance(told.case, str) or told.case.exists():
+        if isinstance(options.case, str) or options.case.exists():
             raise
         output.say(
-            f"There is no case at {told.case}: evidence newer than the plan is not looked at (--case)."
+            f"There is no case at {options.case}: evidence newer than the plan is not looked at (--case)."
         )
         yield None
         return
     with case:
         if case.case_id != plan.case_id:
             raise ActionRefused(
-                f"the plan was made from case {plan.case_id}, and {told.case} is case {case.case_id}. "
+                f"the plan was made from case {plan.case_id}, and {options.case} is case {case.case_id}. "
                 "Name the plan's case with --case."
             )
         yield case

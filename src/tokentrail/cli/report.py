@@ -17,9 +17,9 @@ from tokentrail import __version__
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.investigation import start_from
+from tokentrail.cli.investigation import choose_subject
 from tokentrail.cli.judging import JUDGING
-from tokentrail.cli.options import Common, about, common, narrowing
+from tokentrail.cli.options import CommonOptions, about, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
@@ -66,7 +66,7 @@ class Written:
 @common
 @with_snapshots
 def command(
-    told: Common, subjects: tuple[str, ...], page: Path | None, picture: Path | None, strategy: str,
+    options: CommonOptions, subjects: tuple[str, ...], page: Path | None, picture: Path | None, strategy: str,
     since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
     snapshots: tuple[Snapshot, ...],
 ) -> None:  # fmt: skip
@@ -82,17 +82,17 @@ def command(
             "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png)."
         )
     question = Question(
-        subjects=subjects, as_of=told.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
+        subjects=subjects, as_of=options.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
         strategy=cast(Strategy, strategy), snapshots=snapshots,
     )  # fmt: skip
-    with Case.open(told.case, create=False) as case:
+    with Case.open(options.case, create=False) as case:
         with output.waiting(JUDGING):
-            findings = case.detect(as_of=told.as_of)
-        question = replace(question, subjects=subjects or start_from(findings))
+            findings = case.detect(as_of=options.as_of)
+        question = replace(question, subjects=subjects or choose_subject(findings))
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
-        _tell(told, written)
-        output.insist(told, case)
+        _show(options, written)
+        output.enforce_strict(options, case)
 
 
 def write_report(
@@ -104,17 +104,17 @@ def write_report(
     Raises:
         UsageError: a file can't be written, or there is no subject to draw.
     """
-    told = [document(one) for one in findings]
+    judged = [document(one) for one in findings]
     if not question.subjects:
         if page is None or picture is not None:
             raise UsageError("the picture needs a subject: name a key id, ARN, address, instance or event.")
         found = case.overview(as_of=question.as_of)
-        text = case_page(case.case_id, found, told, case.status(as_of=question.as_of), __version__)
+        text = case_page(case.case_id, found, judged, case.status(as_of=question.as_of), __version__)
         return [_put(page, text.encode(), found.credentials)]
     written = []
     for path, draw in ((page, report_page), (picture, lifelines_file)):
         if path is not None:
-            dossier = gather(case, question, told, records=path == page)
+            dossier = gather(case, question, judged, records=path == page)
             text = draw(dossier)
             content = png(text) if path == picture and path.suffix.lower() == ".png" else text.encode()
             written.append(_put(path, content, len(dossier.trace.credentials)))
@@ -132,13 +132,13 @@ def _put(path: Path, content: bytes, credentials: int) -> Written:
     return Written(file=str(path), bytes=len(content), credentials=credentials)
 
 
-def _tell(told: Common, written: list[Written]) -> None:
+def _show(options: CommonOptions, written: list[Written]) -> None:
     """Print what was written, but not behind a page that went to standard output."""
     if any(one.file == "-" for one in written):
         return
     shown = [document(one) for one in written]
     output.show_one(
-        told,
+        options,
         {"written": shown},
         lambda paper: _write(written, paper),
         lines=shown,

@@ -17,8 +17,8 @@ import click
 from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.failure import INTERRUPTED, Failure
-from tokentrail.cli.memory import SYSTEM_POOL, keep_few_arenas, search_seldom_for_cycles, told
-from tokentrail.store.sparing import look_for_no_pandas
+from tokentrail.cli.memory import SYSTEM_POOL, environment_defaults, keep_few_arenas, search_seldom_for_cycles
+from tokentrail.store.without_pandas import load_arrow_without_pandas
 
 _VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
@@ -26,12 +26,12 @@ _VERBS = (
 )  # fmt: skip
 
 _SPARING = frozenset({"detect", "investigate"})
-"""Verbs whose memory is to stay as it is however much evidence there is."""
+"""Verbs whose memory must not grow with the evidence."""
 _WHILE_LOADED = dict.fromkeys((*_SPARING, "watch"), SYSTEM_POOL)
 """
-What a verb's libraries are told while they are loaded, unless the user said otherwise: over hours, Arrow's own pools
-keep ever more of what other threads freed, and can't be told to give it back (`watch.room` does that for the system's).
-The processes that a verb starts are not told: those pools are quicker, and keep little where one thread does most.
+By verb, the environment variables to load its libraries with, unless the user has set them: over hours, Arrow's own
+pools keep ever more memory that other threads freed, and can't be made to return it (`watch.memory` makes malloc).
+Processes that a verb starts do not inherit them: Arrow's pools are faster, and keep little where one thread does most.
 """
 
 
@@ -68,8 +68,8 @@ class Verbs(click.Group):
             keep_few_arenas()
         if cmd_name not in _WHILE_LOADED:
             search_seldom_for_cycles()
-        with told(_WHILE_LOADED.get(cmd_name, {})):
-            look_for_no_pandas()  # every verb loads Arrow
+        with environment_defaults(_WHILE_LOADED.get(cmd_name, {})):
+            load_arrow_without_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
 
@@ -103,15 +103,15 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, and exit."""
-    _be_heard_by_nobody()
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     root(prog_name="tokentrail")
 
 
-def _be_heard_by_nobody() -> None:
-    """Where a standard stream is closed, as by `>&-` or a scheduler, write to nowhere: the exit code still tells."""
+def _replace_closed_streams() -> None:
+    """Open a null device in place of each standard stream that is closed, as by `>&-` or a scheduler."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as it runs

@@ -11,7 +11,7 @@ import click
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import SIGMA, sigma_rules
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.present.findings import CatalogueEntry, entry, unusable, write_catalogue
 
@@ -23,7 +23,7 @@ from tokentrail.present.findings import CatalogueEntry, entry, unusable, write_c
 )
 @SIGMA
 @common
-def command(told: Common, folders: tuple[Path, ...]) -> None:
+def command(options: CommonOptions, folders: tuple[Path, ...]) -> None:
     """
     List what `tokentrail detect` judges by: why it matters, how to tell a false alarm, where it is from.
 
@@ -34,4 +34,4 @@ def command(told: Common, folders: tuple[Path, ...]) -> None:
     if found is not None:
         listed += [entry(rule, source=file) for rule, file in found.usable]
         listed += [unusable(one.title, one.file, one.problem) for one in found.unusable]
-    output.show_rows(told, CatalogueEntry, listed, write_catalogue)
+    output.show_rows(options, CatalogueEntry, listed, write_catalogue)

@@ -12,7 +12,7 @@ import click
 
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.errors import UsageError
 from tokentrail.policy.snapshot import Snapshot
@@ -31,7 +31,7 @@ _NEEDED = ("starlette", "uvicorn")
 )  # fmt: skip
 @with_snapshots
 @common
-def command(told: Common, port: int | None, snapshots: tuple[Snapshot, ...]) -> None:
+def command(options: CommonOptions, port: int | None, snapshots: tuple[Snapshot, ...]) -> None:
     """
     Serve the case to a browser on this machine, until Ctrl+C: the page of `report` for any subject and moment.
 
@@ -49,11 +49,11 @@ def command(told: Common, port: int | None, snapshots: tuple[Snapshot, ...]) -> 
 
     def started(address: str) -> None:
         shown = {"address": address}
-        output.show_one(told, shown, lambda paper: paper.line(address), table=(("address",), [shown]))
+        output.show_one(options, shown, lambda paper: paper.line(address), table=(("address",), [shown]))
         sys.stdout.flush()
         output.say(
             "Open it in a browser on this machine; Ctrl+C ends it. Nothing in the case or in AWS is changed."
         )
 
     with suppress(KeyboardInterrupt):
-        serve(told.case, port, told.as_of, started, snapshots)
+        serve(options.case, port, options.as_of, started, snapshots)

@@ -9,7 +9,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_status
 from tokentrail.results import Coverage, Rejection
@@ -22,20 +22,20 @@ from tokentrail.results import Coverage, Rejection
 )
 @click.option("--rejected", is_flag=True, help="List each record, field and object that could not be read.")
 @common
-def command(told: Common, rejected: bool) -> None:
+def command(options: CommonOptions, rejected: bool) -> None:
     """
     Say what the case holds: events, credentials, hours by account and region, and what is missing.
 
     As CSV, it is a row for each account and region; with --rejected, a row for each thing that could not be
     read.
     """
-    with Case.open(told.case, create=False) as case:
+    with Case.open(options.case, create=False) as case:
         with output.waiting("Looking through the case"):
-            found = case.status(as_of=told.as_of)
+            found = case.status(as_of=options.as_of)
         whole = document(found)
         kind, rows = (Rejection, "rejected") if rejected else (Coverage, "coverage")
         output.show_one(
-            told, whole, lambda paper: write_status(found, paper, rejected=rejected),
+            options, whole, lambda paper: write_status(found, paper, rejected=rejected),
             table=(columns(kind), whole[rows]),
         )  # fmt: skip
-        output.insist(told, case)
+        output.enforce_strict(options, case)

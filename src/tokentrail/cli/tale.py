@@ -51,18 +51,18 @@ def tell(case: Case, *, until: datetime | None) -> Tale:
         raise UsageError(
             f"{case.path}: holds evidence already. Give the demo a new or empty folder with --case."
         )
-    told = story()
+    script = story()
     with tempfile.TemporaryDirectory() as folder, progress_bar("Reading the built-in evidence") as progress:
-        told.world.write(folder)
+        script.world.write(folder)
         case.ingest([folder], progress=progress)
-    turns = [(moment, title) for moment, title in _turns(told) if until is None or moment <= until]
+    turns = [(moment, title) for moment, title in _turns(script) if until is None or moment <= until]
     if not turns:
-        raise UsageError(f"--as-of: the story begins at {told.moments.leaked:%Y-%m-%dT%H:%M:%SZ}.")
-    letters = {key_id: letter for letter, key_id in told.key_ids.items()}
-    chapters = tuple(_chapter(case, told, moment, title) for moment, title in turns)
-    plan = case.contain([told.a.key_id], as_of=turns[-1][0])
-    walk = Walk(letters=letters, chapters=chapters, plan=plan, runbook=_runbook(case, told, turns[-1][0]))
-    return Tale(walk=walk, key_ids=told.key_ids, status=case.status())
+        raise UsageError(f"--as-of: the story begins at {script.moments.leaked:%Y-%m-%dT%H:%M:%SZ}.")
+    letters = {key_id: letter for letter, key_id in script.key_ids.items()}
+    chapters = tuple(_chapter(case, script, moment, title) for moment, title in turns)
+    plan = case.contain([script.a.key_id], as_of=turns[-1][0])
+    walk = Walk(letters=letters, chapters=chapters, plan=plan, runbook=_runbook(case, script, turns[-1][0]))
+    return Tale(walk=walk, key_ids=script.key_ids, status=case.status())
 
 
 def write_tale(tale: Tale, folder: Path, paper: Paper) -> None:
@@ -83,9 +83,9 @@ def write_tale(tale: Tale, folder: Path, paper: Paper) -> None:
         paper.line(f"  {line}")
 
 
-def _turns(told: Story) -> list[tuple[datetime, str]]:
+def _turns(script: Story) -> list[tuple[datetime, str]]:
     """The turns of the story: what people did. What came of it is for the traces to say."""
-    at = told.moments
+    at = script.moments
     return [
         (at.leaked, f"The first call with A from an address where nobody works: {ATTACKER}."),
         (at.c_minted, "Five minutes later."),
@@ -96,17 +96,17 @@ def _turns(told: Story) -> list[tuple[datetime, str]]:
     ]
 
 
-def _runbook(case: Case, told: Story, until: datetime) -> Plan | None:
+def _runbook(case: Case, script: Story, until: datetime) -> Plan | None:
     """What the proof says of the responder's two steps, a minute before the first, if the walk gets that far."""
-    before = told.moments.key_deactivated - timedelta(minutes=1)
-    if until < told.moments.sessions_revoked:
+    before = script.moments.key_deactivated - timedelta(minutes=1)
+    if until < script.moments.sessions_revoked:
         return None
-    steps = (f"deactivate-key:{told.a.key_id}", f"revoke-role-sessions:{told.role.arn}")
-    return case.contain([told.a.key_id], as_of=before, what_if=steps)
+    steps = (f"deactivate-key:{script.a.key_id}", f"revoke-role-sessions:{script.role.arn}")
+    return case.contain([script.a.key_id], as_of=before, what_if=steps)
 
 
-def _chapter(case: Case, told: Story, moment: datetime, title: str) -> Chapter:
-    trace = case.trace([told.a.key_id], as_of=moment)
-    colleague = case.credentials(as_of=moment, principal=told.ria_before.arn)
+def _chapter(case: Case, script: Story, moment: datetime, title: str) -> Chapter:
+    trace = case.trace([script.a.key_id], as_of=moment)
+    colleague = case.credentials(as_of=moment, principal=script.ria_before.arn)
     bystanders: tuple[Credential, ...] = tuple(colleague)
     return Chapter(moment=moment, title=title, trace=trace, bystanders=bystanders)

@@ -11,7 +11,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, about, common
+from tokentrail.cli.options import CommonOptions, about, common
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline
 from tokentrail.present.timesketch import write_timesketch
@@ -24,7 +24,7 @@ from tokentrail.present.timesketch import write_timesketch
 )
 @about()
 @common
-def command(told: Common, subjects: tuple[str, ...]) -> None:
+def command(options: CommonOptions, subjects: tuple[str, ...]) -> None:
     """
     List the calls of subjects and of all that descends from them, in order of time.
 
@@ -34,10 +34,10 @@ def command(told: Common, subjects: tuple[str, ...]) -> None:
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
-    with Case.open(told.case, create=False) as case:
-        events = output.begun("Tracing", case.timeline(subjects, as_of=told.as_of))
-        if told.format == "csv":
+    with Case.open(options.case, create=False) as case:
+        events = output.announced("Tracing", case.timeline(subjects, as_of=options.as_of))
+        if options.format == "csv":
             write_timesketch(events, sys.stdout)
         else:
-            output.show_rows(told, TimelineEvent, events, write_timeline)
-        output.insist(told, case)
+            output.show_rows(options, TimelineEvent, events, write_timeline)
+        output.enforce_strict(options, case)

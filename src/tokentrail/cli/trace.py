@@ -13,7 +13,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, about, common_with, narrowing
+from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.graph import write_dot, write_mermaid
@@ -35,7 +35,7 @@ from tokentrail.present.lineage import write_trace
 @narrowing
 @common_with("dot", "mermaid")
 def command(
-    told: Common, subjects: tuple[str, ...], up: bool, down: bool, since: datetime | None,
+    options: CommonOptions, subjects: tuple[str, ...], up: bool, down: bool, since: datetime | None,
     source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
 ) -> None:  # fmt: skip
     """
@@ -49,23 +49,23 @@ def command(
     --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
-    with Case.open(told.case, create=False) as case:
+    with Case.open(options.case, create=False) as case:
         with output.waiting("Tracing"):
             found = case.trace(
-                subjects, as_of=told.as_of, up=up or not down, down=down or not up, since=since,
+                subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
                 source_ips=source_ips, trusted_ips=trusted_ips,
             )  # fmt: skip
-        _show(told, found, down=down or not up)
-        output.insist(told, case)
+        _show(options, found, down=down or not up)
+        output.enforce_strict(options, case)
 
 
-def _show(told: Common, found: Trace, *, down: bool) -> None:
+def _show(options: CommonOptions, found: Trace, *, down: bool) -> None:
     """Print a trace; where the format has no place for what was handed out since, that is said beside it."""
-    if told.format not in ("text", "json"):
+    if options.format not in ("text", "json"):
         for sentence in words.handed(found):
             output.say(sentence)
-    if told.format in ("dot", "mermaid"):
-        write = write_dot if told.format == "dot" else write_mermaid
+    if options.format in ("dot", "mermaid"):
+        write = write_dot if options.format == "dot" else write_mermaid
         return write(found, sys.stdout)
-    output.show_parts(told, found, partial(write_trace, down=down), "credentials", TracedCredential)
+    output.show_parts(options, found, partial(write_trace, down=down), "credentials", TracedCredential)
     return None

@@ -11,7 +11,7 @@ import click
 
 from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
 from tokentrail.containment.journal import journal_path
 from tokentrail.containment.outcome import Restored, Undone
@@ -40,7 +40,7 @@ from tokentrail.present.paper import Paper
 @reach.CONSENT
 @common
 def command(
-    told: Common,
+    options: CommonOptions,
     path: Path,
     route: reach.Route,
     dry_run: bool,
@@ -69,11 +69,11 @@ def command(
         changing = sorted({call.account for one in takings for call in one.calls})
         reach.insist_on_consent(changing, consent=consent)
         undone = undo.go(takings)
-    _tell(told, undone)
+    _show(options, undone)
 
 
-def _tell(told: Common, undone: Undone) -> None:
-    output.show_parts(told, undone, write_undone, "things", Restored)
+def _show(options: CommonOptions, undone: Undone) -> None:
+    output.show_parts(options, undone, write_undone, "things", Restored)
     stayed = [one for one in undone.things if one.outcome in ("refused", "failed")]
     if stayed:
         more = f" ({len(stayed) - 1:,} more stay too)" if len(stayed) > 1 else ""

@@ -12,7 +12,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
 from tokentrail.containment.history import history
 from tokentrail.containment.journal import journal_path, read
@@ -34,7 +34,7 @@ UNPROVEN = 1
 @reach.routed
 @click.option("--offline", is_flag=True, help="Look at the evidence only, and call no account.")
 @common
-def command(told: Common, path: Path, route: reach.Route, offline: bool) -> None:
+def command(options: CommonOptions, path: Path, route: reach.Route, offline: bool) -> None:
     """
     Judge whether each step of a plan has held: proven, not yet proven, or refuted with the event.
 
@@ -48,21 +48,21 @@ def command(told: Common, path: Path, route: reach.Route, offline: bool) -> None
     lines = read(journal_path(path), plan=planfile.digest(plan))
     with ExitStack() as stack:
         cloud = None if offline or not lines else stack.enter_context(route.accounts(reach.new_run()))
-        case = stack.enter_context(reach.case_of(told, plan))
-        evidence = _evidence(case, plan, told) if case is not None else None
+        case = stack.enter_context(reach.case_of(options, plan))
+        evidence = _evidence(case, plan, options) if case is not None else None
         found = verify(plan, history(lines), cloud, evidence, now=reach.clock())
-        output.show_parts(told, found, write_verification, "credentials", CredentialVerdict)
+        output.show_parts(options, found, write_verification, "credentials", CredentialVerdict)
         if case is not None:
-            output.insist(told, case)
+            output.enforce_strict(options, case)
     if found.verdict != "proven":
         raise click.exceptions.Exit(UNPROVEN)
 
 
-def _evidence(case: Case, plan: Plan, told: Common) -> Evidence:
+def _evidence(case: Case, plan: Plan, options: CommonOptions) -> Evidence:
     return Evidence(
-        covered=case.status(as_of=told.as_of).coverage,
-        retrace=lambda: case.retrace(plan, as_of=told.as_of, spent=True),
-        timeline=lambda subjects: case.timeline(subjects, as_of=told.as_of),
+        covered=case.status(as_of=options.as_of).coverage,
+        retrace=lambda: case.retrace(plan, as_of=options.as_of, spent=True),
+        timeline=lambda subjects: case.timeline(subjects, as_of=options.as_of),
         record=case.record,
-        closed=lambda hosts, since: case.closed(hosts, since, as_of=told.as_of),
+        closed=lambda hosts, since: case.closed(hosts, since, as_of=options.as_of),
     )

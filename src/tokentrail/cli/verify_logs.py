@@ -14,7 +14,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import days, reaching
-from tokentrail.cli.options import Common, common
+from tokentrail.cli.options import CommonOptions, common
 from tokentrail.present.proof import write_verification
 from tokentrail.results import LogPeriod
 from tokentrail.sources.interface import Access, Wanted
@@ -36,8 +36,8 @@ NOT_WHOLE = 1
 @reaching
 @common
 def command(
-    told: Common, sources: tuple[str, ...], keys: tuple[Path, ...], since: datetime | None, until: datetime | None,
-    access: tuple[Access, ...], wanted: Wanted,
+    options: CommonOptions, sources: tuple[str, ...], keys: tuple[Path, ...], since: datetime | None,
+    until: datetime | None, access: tuple[Access, ...], wanted: Wanted,
 ) -> None:  # fmt: skip
     """
     Verify log files by the digests that CloudTrail writes each hour: which hours are complete, altered, missing.
@@ -48,9 +48,9 @@ def command(
     The case remembers what was proven, and status and trace say so.
     The exit code is 1 if anything was altered or is missing, or if no digest knows a log file of the case.
     """
-    with Case.open(told.case) as case, output.progress_bar("Verifying digests") as progress:
+    with Case.open(options.case) as case, output.progress_bar("Verifying digests") as progress:
         asked = replace(wanted, since=since, until=until)
         found = case.verify_logs(sources, access=access[0], wanted=asked, public_keys=keys, progress=progress)
-    output.show_parts(told, found, write_verification, "periods", LogPeriod)
+    output.show_parts(options, found, write_verification, "periods", LogPeriod)
     if found.unlisted or any(one.verdict != "complete" for one in found.periods):
         raise click.exceptions.Exit(NOT_WHOLE)

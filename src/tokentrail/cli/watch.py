@@ -21,7 +21,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import reaching
 from tokentrail.cli.judging import Judging, judging_options
-from tokentrail.cli.options import MOMENT, Common, common, named_case
+from tokentrail.cli.options import MOMENT, CommonOptions, common, named_case
 from tokentrail.errors import UsageError
 from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
@@ -106,7 +106,7 @@ _NOTICE = "  notice       "
 @reaching
 @functools.partial(common, formats=("text", "jsonl"))
 def command(
-    told: Common, source: str, sinks: tuple[str, ...], plans: tuple[Path, ...], contained_at: datetime | None,
+    options: CommonOptions, source: str, sinks: tuple[str, ...], plans: tuple[Path, ...], contained_at: datetime | None,
     only_new: bool, once: bool, give_up: int, look_back: float | None, hot: int, every: float, judging: Judging,
     access: tuple[Access, ...], wanted: Wanted,
 ) -> None:  # fmt: skip
@@ -118,11 +118,11 @@ def command(
     A restart goes on where it stopped: nothing is lost, and nothing told twice.
     On SIGTERM or SIGINT it finishes what it is at and ends with 0.
     """
-    if told.as_of is not None:
+    if options.as_of is not None:
         raise UsageError(
             "--as-of: a watch looks at what comes. Leave it out, or ask `tokentrail detect --as-of`."
         )
-    folder = folder_to_follow_into(told.case)
+    folder = folder_to_follow_into(options.case)
     guards = _guards(plans, contained_at)
     settings = Settings(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
@@ -132,7 +132,7 @@ def command(
         feed = feed_of(source, access, wanted, folder, give_up=give_up)
         feed.check()  # nothing is made for what can't be followed
         with Case.open(folder) as case:
-            places = _places(told, sinks, access[0])
+            places = _places(options, sinks, access[0])
             watch = Watch(case.folder, feed, places, guards, settings, output.say)
             stopped_by.append(watch.stop)
             with _said_if_unread():
@@ -162,9 +162,9 @@ def _judged(judging: Judging) -> Judged:
     )  # fmt: skip
 
 
-def _places(told: Common, sinks: Sequence[str], access: Access) -> list[Sink]:
+def _places(options: CommonOptions, sinks: Sequence[str], access: Access) -> list[Sink]:
     """Where findings go: standard output, and wherever else."""
-    write = as_lines if told.format == "jsonl" else functools.partial(_as_text, case=named_case(told))
+    write = as_lines if options.format == "jsonl" else functools.partial(_as_text, case=named_case(options))
     others = [sink_of(one, access, os.environ.get(SECRET)) for one in sinks]
     return [StreamSink(sys.stdout, write, alone=not others), *others]
 

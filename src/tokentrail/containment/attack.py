@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from tokentrail.containment.imagined import ANY_NAME, imagined
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
-from tokentrail.containment.scene import ALWAYS, LONGEST, Held, Scene, Source, SourceKind, assumes
+from tokentrail.containment.scene import ALWAYS, LONGEST, HeldCredential, Scene, Source, SourceKind, assumes
 from tokentrail.policy.context import Caller
 
 RENEWAL = "GetSigninToken"
@@ -42,7 +42,7 @@ _BY_SOURCE: Mapping[SourceKind, str | None] = {
 class Hand:
     """Something in the attacker's hands: a credential of the evidence, one minted on the way, or a source."""
 
-    what: Held | Source | None
+    what: HeldCredential | Source | None
     """`None` for what is minted on the way."""
     principal: Principal
     begins: datetime

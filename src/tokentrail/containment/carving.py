@@ -17,7 +17,7 @@ from tokentrail.containment.documents import MANAGED, Statement, Token
 from tokentrail.containment.model import Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.policy.holders import size_of
 from tokentrail.spelling import instant, listed
 
@@ -30,10 +30,10 @@ class Cut:
     """What to cut of one principal."""
 
     principal: Principal
-    tainted: tuple[Held, ...]
-    others: tuple[Held, ...]
+    tainted: tuple[HeldCredential, ...]
+    others: tuple[HeldCredential, ...]
     """All innocents that live."""
-    kept: tuple[Held, ...]
+    kept: tuple[HeldCredential, ...]
     """Those of them that are to be left."""
     since: datetime | None
     """From when on all is cut that is not kept; `None` for all of whatever age."""
@@ -105,7 +105,7 @@ def _calls(
     """Inline if it fits, else in managed policies; `None` if even those are too few."""
     text = documents.text(statements)
     if size_of(text) <= moves.room(scene, principal):
-        return moves.put_policy(scene, principal, name, text)
+        return moves.put_policy(principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []
     for statement in statements:

@@ -15,9 +15,9 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.principal import Principal
+from tokentrail.containment.residual import is_unnamed
 from tokentrail.containment.righted import trusted
 from tokentrail.containment.scene import Scene, Source, SourceKind
-from tokentrail.containment.untold import is_unnamed
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
 Means = tuple[tuple[Call, ...], str]

@@ -17,13 +17,13 @@ from tokentrail.containment import documents, moves
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, in_any_account, permission_set
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import HeldCredential, Scene
 
 _MANY = 10
 """Accounts in which the same are denied, from which on these have a policy for themselves where one is too short."""
 
 
-def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[Held]) -> Iterator[Move]:
+def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[HeldCredential]) -> Iterator[Move]:
     """
     Deny principals, those of an organisation at once: in as many policies as their length takes.
 
@@ -38,7 +38,7 @@ def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[Held]
         yield _control(scene, list(some), standing)
 
 
-def in_permission_sets(scene: Scene, roles: Sequence[Principal], live: Sequence[Held]) -> Move:
+def in_permission_sets(scene: Scene, roles: Sequence[Principal], live: Sequence[HeldCredential]) -> Move:
     """
     Deny sessions of Identity Center's roles in the management account, by the inline policies of permission sets.
 
@@ -101,7 +101,7 @@ def _partition(scene: Scene, principal: Principal) -> str:
     return scene.arn(principal).split(":")[1]
 
 
-def _go_on(scene: Scene, live: Sequence[Held]) -> set[Principal]:
+def _go_on(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal]:
     """Of what more may be minted when its tokens have been cut."""
     keys = {one.principal for one in live if one.kind == "long_term_key"}
     unreached = {

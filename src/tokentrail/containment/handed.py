@@ -1,14 +1,14 @@
 """
-What the sources behind tainted credentials have handed out since: a plan counts it as the attacker's, a trace does not.
+What the sources behind tainted credentials handed out since: a plan counts it as the attacker's, a trace does not.
 
-A trace follows what credentials mint. A host, password, portal or sign-in is none, but whoever holds it holds what it
-hands out. All that a host or a sign-in session (`aws login`) hands out from the first tainted credential on is the
-attacker's, as it has no other holder. A person may come in again by password, portal, certificate or identity provider:
-what was used from an address that the attacker was seen at is the attacker's, and a proof rests on the rest being the
-owner's.
+A trace follows what credentials mint. Sources are not credentials: hosts, passwords, portals, sign-ins. But whoever
+controls a source gets the sessions that it hands out. A host or a sign-in session (`aws login`) has one holder: all
+that it hands out from its first tainted credential on is the attacker's. By password, portal, certificate or identity
+provider the owner may come in again, too: there, what was used from an address of the attacker's is the attacker's,
+and the proof assumes that the rest is the owner's.
 
-What had run out before the log stops telling all, and did nothing but call, leaves nothing to end: a plan does without
-it. It was the attacker's all the same, and so were the addresses that it was used from.
+A session is `spent` if it had expired before the log stops telling all and did nothing but call. There is nothing of it
+to end, so that a plan leaves it out; but the addresses that it was used from are the attacker's.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tokentrail.containment.removed import issued_where
 from tokentrail.containment.righted import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.lineage import rows
+from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family, starts_of
@@ -36,32 +36,32 @@ _KINDS = (
     "service_role", "oauth_login", "console_session", "identity_center", "assumed_role_saml",
     "assumed_role_web_identity",
 )  # fmt: skip
-"""What sources hand out."""
+"""The kinds of credentials that sources hand out."""
 NAMED_SO = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
 _OF_THESE = f"{NAMED_SO} OR kind IN ('console_session', 'oauth_login')"
 _LAMBDA = "lambda.amazonaws.com"
 _ALONE = frozenset({"host", "sign_in"})
-"""Sources that nobody signs in to: they have one holder."""
+"""Sources with one holder, to which nobody signs in."""
 
 Key = tuple[str, ...]
-"""A source: its kind, and what tells it from others."""
+"""A source: its kind, and what tells it from other sources of that kind."""
 
 
 @dataclass(slots=True)
 class Handed:
-    """What a plan counts as the attacker's beyond what the trace does, and what may be."""
+    """What counts as the attacker's beyond a trace, and what may be."""
 
     subjects: list[str]
-    """The trace's, and what was handed out."""
+    """The subjects of the trace, and the ids of what was handed out."""
     why: dict[str, str] = field(default_factory=dict)
-    """By credential id, beyond what the trace calls tainted: why it counts."""
+    """Why each credential counts that the trace does not call tainted, by id."""
     doubts: list[tuple[str, str]] = field(default_factory=list)
-    """Living credentials, and what makes them the owner's or the attacker's."""
+    """Living credentials that are the owner's or the attacker's, each with the reason."""
     spent: dict[str, str] = field(default_factory=dict)
-    """By credential id, what was handed out too and leaves nothing to end: why it counts. No plan lists it."""
+    """Why each `spent` credential counts, by id."""
     owners: frozenset[str] = frozenset()
-    """Addresses that are their owner's, though the subjects were used from there."""
+    """Addresses of the owner, from which the subjects were used before the theft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class _First:
     begins: int
 
 
-class _Told(NamedTuple):
-    """Something that a source handed out."""
+class _HandedOut(NamedTuple):
+    """A credential that a source handed out."""
 
     one: Credential
     why: str
@@ -94,7 +94,7 @@ def follow(
     Follow a theft through its sources, and what they handed out through theirs.
 
     Args:
-        forest: Where.
+        forest: The forest of the trace.
         trace: What was minted and made.
         narrowing: What of the subjects counts; it holds for whoever signs in too.
         since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.
@@ -107,12 +107,12 @@ def follow(
     first, doubtful = dict[Key, _First](), dict[str, str]()
     while True:
         first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
-        told = list(_told(forest, first, theirs, narrowing, since, found.owners))
-        doubtful |= {each.one.id: each.why for each in told if not each.certain}
-        over_now = {each.one.id: each.one for each in told if each.certain and each.spent}
-        found.spent |= {each.one.id: each.why for each in told if each.one.id in over_now}
+        handed_out = list(_handed_out(forest, first, theirs, narrowing, since, found.owners))
+        doubtful |= {each.one.id: each.why for each in handed_out if not each.certain}
+        over_now = {each.one.id: each.one for each in handed_out if each.certain and each.spent}
+        found.spent |= {each.one.id: each.why for each in handed_out if each.one.id in over_now}
         theirs |= over_now
-        fresh = {each.one.id: each.why for each in told if each.certain and not each.spent}
+        fresh = {each.one.id: each.why for each in handed_out if each.certain and not each.spent}
         fresh |= {id: why for id, why in (also or {}).items() if id not in theirs}
         if not fresh and not over_now:
             break
@@ -129,7 +129,7 @@ def follow(
 
 
 def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str]:
-    """Where the subjects were used before the theft, if that is all that is known of whose an address is."""
+    """Where the subjects were used before the theft; only if `--since` alone tells the owner from the attacker."""
     if narrowing.since is None or narrowing.source_ips or narrowing.trusted_ips:
         return frozenset()
     begins = narrowing.since.timestamp()
@@ -139,14 +139,14 @@ def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str
 
 
 def has_source(one: Credential) -> bool:
-    """Whether something may have handed a credential out that hands out others."""
+    """Whether a credential may come from a source that can hand out more."""
     return one.kind in _KINDS or certified(one)
 
 
-def _told(
+def _handed_out(
     forest: Forest, first: Mapping[Key, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
     since: Mapping[str, datetime], owners: Set[str],
-) -> Iterator[_Told]:  # fmt: skip
+) -> Iterator[_HandedOut]:  # fmt: skip
     """What sources handed out from their first tainted credential on, and why it counts."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)} - owners
@@ -160,13 +160,13 @@ def _told(
                 continue
             why = f"{_called(key)} handed it out after {known.id}"
             if key[0] in _ALONE:
-                yield _Told(one, why, True, spent)
+                yield _HandedOut(one, why, True, spent)
             elif narrowing.since is None or begins >= narrowing.since.timestamp():
                 shared = sorted(seen_at.intersection(used_from([one])))
                 if shared:
-                    yield _Told(one, f"{why}, and both were used from {shared[0]}", True, spent)
+                    yield _HandedOut(one, f"{why}, and both were used from {shared[0]}", True, spent)
                 elif unsure(one, narrowing) and not _renewed(changes, key, known, begins):
-                    yield _Told(one, why, False, spent)
+                    yield _HandedOut(one, why, False, spent)
 
 
 def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
@@ -228,7 +228,7 @@ def _candidates(
     theirs: Mapping[str, Credential],
     since: Mapping[str, datetime],
 ) -> Iterator[tuple[Row, Credential, bool]]:
-    """What some sources may have handed out, tainted ones aside, and whether it neither lives nor minted or changed."""
+    """What some sources may have handed out, without tainted ones, and whether each is spent."""
     if not first:
         return
     sessions = sorted({key[-1] for key in first if key[0] != "password"})
@@ -249,7 +249,7 @@ def _candidates(
 
 
 def doing(forest: Forest, places: set[int]) -> set[int]:
-    """Those that minted something, or changed it."""
+    """Those of some credentials that minted or changed something."""
     if not places:
         return set()
     below, extra = forest.descendants(places)
@@ -258,7 +258,7 @@ def doing(forest: Forest, places: set[int]) -> set[int]:
 
 
 def over(one: Credential, since: Mapping[str, datetime]) -> bool:
-    """Whether it had run out before the log stops telling all."""
+    """Whether a credential had expired before the log stops telling all."""
     end = one.expires_at or one.expires_bound
     started = since.get(one.account or "")
     return end is not None and started is not None and end <= started
@@ -340,19 +340,19 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
     """The addresses of credentials, and not the names of services that stand in their place."""
     for one in some:
         issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()
-        yield from (text for text in (*one.source_ips, *issued) if text and parsed(text))
+        yield from (text for text in (*one.source_ips, *issued) if text and parse_address(text))
 
 
 def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What lives of doubtful sign-ins and of what descends from them."""
+    """The doubtful sign-ins, and their descendants, that may still work."""
     left = sorted(doubtful.keys() - set(theirs))
     if not left:
         return
     places = {row["n"] for row in forest.named(left)}
     below, _ = forest.descendants(places)
     listed = forest.chosen_rows(below | places)
-    told: Sequence[Credential] = forest.credentials(listed)
-    for one in sorted(told, key=lambda one: (one.issued_at or forest.as_of, one.id)):
+    credentials: Sequence[Credential] = forest.credentials(listed)
+    for one in sorted(credentials, key=lambda one: (one.issued_at or forest.as_of, one.id)):
         if one.may_mint and one.id not in theirs:
             yield one.id, doubtful.get(one.id) or f"it descends from {one.parent}"
 

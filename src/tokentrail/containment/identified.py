@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, partition_in
-from tokentrail.containment.scene import Held
+from tokentrail.containment.scene import HeldCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.changes import Change, in_order
 
 
 def identified(
-    some: Iterable[tuple[Row, Held]], reached: Iterable[Principal], changes: Iterable[Change]
+    some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal], changes: Iterable[Change]
 ) -> dict[Principal, Known]:
     """What is known of those that are reached, and of those that some credentials are of."""
     return _renewed(dict(_known(some, reached)), changes)
 
 
 def _known(
-    some: Iterable[tuple[Row, Held]], reached: Iterable[Principal]
+    some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal]
 ) -> Iterator[tuple[Principal, Known]]:
     """The fullest ARN and the unique id by which each principal is known."""
     arns: dict[Principal, set[str]] = {one: set() for one in reached}

@@ -38,7 +38,7 @@ _WRITES: Mapping[Action, Denier] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bite:
-    """A step, and what became of it."""
+    """A step of the plan, and whether and when it took effect (bit)."""
 
     n: int
     action: Action
@@ -50,11 +50,11 @@ class Bite:
     changed: str | None = None
     """What no longer stands."""
     shown: str | None = None
-    """How the log shows that a person did it, where it does, and that nothing speaks against it since."""
+    """How the log shows that a person did it and that nothing since speaks against it; `None` where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class AttackerCredential:
     """A credential of the attacker's, as the evidence shows it now."""
 
     id: str
@@ -77,7 +77,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ObservedCall:
     """One call of a credential."""
 
     time: datetime
@@ -92,12 +92,12 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """All that is judged."""
+class Observations:
+    """Everything that the verdicts rest on."""
 
     bites: Sequence[Bite]
-    credentials: Sequence[Held]
-    events: Sequence[Seen]
+    credentials: Sequence[AttackerCredential]
+    events: Sequence[ObservedCall]
     newest: datetime | None
     """The time of the newest evidence; `None` where there is none to look at."""
     lag: timedelta
@@ -106,90 +106,99 @@ class Scene:
     """Whether there is evidence of each account of the plan."""
 
 
-def judge(scene: Scene) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdict, ...], Verdict]:
+def judge(
+    observations: Observations,
+) -> tuple[tuple[StepVerdict, ...], tuple[CredentialVerdict, ...], Verdict]:
     """
     Judge each step, each credential, and the whole.
 
     The whole is proven only by evidence that reaches past the last bite and the log's lag: what was minted unseen until
     then would not show before.
     """
-    credentials = tuple(_Credentials(scene).verdicts())
-    steps = tuple(_step(bite, credentials) for bite in scene.bites)
+    credentials = tuple(_Credentials(observations).verdicts())
+    steps = tuple(_step(bite, credentials) for bite in observations.bites)
     verdicts = {*(one.verdict for one in steps), *(one.verdict for one in credentials)}
-    if not scene.bites or not told_all(scene):
+    if not observations.bites or not reaches_past_all_steps(observations):
         verdicts.add("not-yet-proven")
     return steps, credentials, _worst(verdicts)
 
 
-def told_all(scene: Scene) -> bool:
-    """Whether the evidence reaches so far past the last bite that what happened until then would be in it."""
-    bites = [bite.at for bite in scene.bites if bite.at is not None]
-    return scene.whole and bool(bites) and scene.newest is not None and scene.newest >= max(bites) + scene.lag
+def reaches_past_all_steps(observations: Observations) -> bool:
+    """Whether the evidence reaches past the time when the last step took effect, by the lag of the log at least."""
+    bites = [bite.at for bite in observations.bites if bite.at is not None]
+    return (
+        observations.whole
+        and bool(bites)
+        and observations.newest is not None
+        and observations.newest >= max(bites) + observations.lag
+    )
 
 
 class _Credentials:
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._by_credential: dict[str, list[Seen]] = {}
-        for event in sorted(scene.events, key=lambda one: (one.time, one.event_id)):
+    def __init__(self, observations: Observations) -> None:
+        self._observations = observations
+        self._by_credential: dict[str, list[ObservedCall]] = {}
+        for event in sorted(observations.events, key=lambda one: (one.time, one.event_id)):
             self._by_credential.setdefault(event.credential, []).append(event)
-        self._children: dict[str, list[Held]] = {}
-        for one in scene.credentials:
+        self._children: dict[str, list[AttackerCredential]] = {}
+        for one in observations.credentials:
             if one.parent:
                 self._children.setdefault(one.parent, []).append(one)
-        self._last = max(scene.bites, key=lambda bite: bite.n, default=None)
+        self._last = max(observations.bites, key=lambda bite: bite.n, default=None)
 
     def verdicts(self) -> Iterator[CredentialVerdict]:
-        return (self._verdict(one) for one in self._scene.credentials)
+        return (self._verdict(one) for one in self._observations.credentials)
 
-    def _verdict(self, one: Held) -> CredentialVerdict:
-        bite = next((step for step in self._scene.bites if one.id in step.ends), None)
+    def _verdict(self, one: AttackerCredential) -> CredentialVerdict:
+        bite = next((step for step in self._observations.bites if one.id in step.ends), None)
         step = bite or self._last
         if step is None or step.at is None:
             why = f"step {step.n} is not done" if step else "the plan has no step"
             if step and not bite:
                 why = f"no step ends it by itself, and the last, step {step.n}, is not done"
-            return self._told(one, bite, "not-yet-proven", why)
+            return self._verdict_of(one, bite, "not-yet-proven", why)
         return (
             self._refuted(one, bite, step.at)
             or self._proven(one, bite, step)
             or self._silent(one, bite, step.at)
         )
 
-    def _refuted(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
+    def _refuted(self, one: AttackerCredential, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
         for event in self._after(one, at):
             if not event.failed and (_ends_key(one, bite) or event.call.lower() not in UNDENIABLE):
                 why = f"it succeeded with {event.call} at {instant(event.time)}, after {_its_step(bite)} took effect"
-                return self._told(one, bite, "refuted", why, event.event_id)
+                return self._verdict_of(one, bite, "refuted", why, event.event_id)
         for child in self._children.get(one.id, ()):
             free = f"sts:{child.issued_with}".lower() in UNDENIABLE and not _ends_key(one, bite)
             if child.issued_at and child.issued_at >= at and not free:
                 when = instant(child.issued_at)
                 why = f"{child.id} was minted with it at {when}, after {_its_step(bite)} took effect"
-                return self._told(one, bite, "refuted", why, child.issued_in)
+                return self._verdict_of(one, bite, "refuted", why, child.issued_in)
         if bite is None and one.planned and one.active and not one.survives and not self._expired(one):
             why = "it had ended before the plan was made, and works again by what the evidence shows: plan again"
-            return self._told(one, bite, "refuted", why)
+            return self._verdict_of(one, bite, "refuted", why)
         if bite is not None and bite.reads_back is False and not self._expired(one):
-            return self._told(one, bite, "refuted", f"step {bite.n} no longer stands: {bite.changed}")
+            return self._verdict_of(one, bite, "refuted", f"step {bite.n} no longer stands: {bite.changed}")
         return None
 
-    def _proven(self, one: Held, bite: Bite | None, step: Bite) -> CredentialVerdict | None:
+    def _proven(self, one: AttackerCredential, bite: Bite | None, step: Bite) -> CredentialVerdict | None:
         at = step.at
         assert at is not None
         if self._expired(one) and one.expires:
-            return self._told(
+            return self._verdict_of(
                 one, bite, "proven", f"it expired by itself at {instant(one.expires)} at the latest"
             )
         if one.survives:
             return None
-        fitting = {_WRITES.get(one.action) for one in ((bite,) if bite else self._scene.bites)} - {None}
+        fitting = {_WRITES.get(one.action) for one in ((bite,) if bite else self._observations.bites)} - {
+            None
+        }
         earlier = {event.call for event in self._events(one) if event.denied and event.time < at}
         for event in self._after(one, at):
             if event.denied_by in fitting and event.call not in earlier:
                 what = f"{event.call} was refused with an explicit deny in {_an(event.denied_by)}"
                 why = f"{what} at {instant(event.time)}"
-                return self._told(one, bite, "proven", why, event.event_id)
+                return self._verdict_of(one, bite, "proven", why, event.event_id)
         if (
             bite is not None
             and self._read_back_proves(one, bite)
@@ -201,19 +210,19 @@ class _Credentials:
                 if bite.action in USER_ACTIONS
                 else "the key reads back as no longer active"
             )
-            return self._told(one, bite, "proven", f"{gone}, and the evidence shows no use of it since")
+            return self._verdict_of(one, bite, "proven", f"{gone}, and the evidence shows no use of it since")
         if bite is None and one.planned:
-            return self._told(
+            return self._verdict_of(
                 one, bite, "proven", "it had ended before the plan was made, and nothing says otherwise"
             )
         return None
 
-    def _read_back_proves(self, one: Held, bite: Bite) -> bool:
+    def _read_back_proves(self, one: AttackerCredential, bite: Bite) -> bool:
         """Whether a step that still stands leaves a key nothing to sign with, so that silence is all there can be."""
         return _ends_key(one, bite) and bite.reads_back is True
 
-    def _silent(self, one: Held, bite: Bite | None, at: datetime) -> CredentialVerdict:
-        newest = self._scene.newest
+    def _silent(self, one: AttackerCredential, bite: Bite | None, at: datetime) -> CredentialVerdict:
+        newest = self._observations.newest
         if one.survives:
             why = "the plan itself does not end it"
         elif newest is None:
@@ -227,30 +236,37 @@ class _Credentials:
             )
         else:
             why = f"nothing was heard of it after {instant(at)}: silence is no proof"
-        return self._told(one, bite, "not-yet-proven", why)
+        return self._verdict_of(one, bite, "not-yet-proven", why)
 
-    def _events(self, one: Held) -> Sequence[Seen]:
+    def _events(self, one: AttackerCredential) -> Sequence[ObservedCall]:
         return self._by_credential.get(one.id, ())
 
-    def _after(self, one: Held, at: datetime) -> list[Seen]:
+    def _after(self, one: AttackerCredential, at: datetime) -> list[ObservedCall]:
         return [event for event in self._events(one) if event.time >= at]
 
-    def _expired(self, one: Held) -> bool:
-        return one.expires is not None and one.expires <= self._scene.now
+    def _expired(self, one: AttackerCredential) -> bool:
+        return one.expires is not None and one.expires <= self._observations.now
 
     def _covered(self, at: datetime) -> bool:
         """Whether the evidence reaches so far past a moment that what happened then would be in it."""
-        return self._scene.newest is not None and self._scene.newest >= at + self._scene.lag
+        return (
+            self._observations.newest is not None and self._observations.newest >= at + self._observations.lag
+        )
 
-    def _told(
-        self, one: Held, bite: Bite | None, verdict: Verdict, why: str, event_id: str | None = None
+    def _verdict_of(
+        self,
+        one: AttackerCredential,
+        bite: Bite | None,
+        verdict: Verdict,
+        why: str,
+        event_id: str | None = None,
     ) -> CredentialVerdict:
         return CredentialVerdict(
             credential=one.id, step=bite.n if bite else None, verdict=verdict, event_id=event_id, why=why
         )
 
 
-def _ends_key(one: Held, bite: Bite | None) -> bool:
+def _ends_key(one: AttackerCredential, bite: Bite | None) -> bool:
     """Whether a step leaves a key nothing to sign with: then no call of it succeeds, of whatever kind."""
     return bite is not None and ends_key(bite.action, long_term=one.long_term)
 

@@ -15,10 +15,10 @@ from urllib.parse import unquote
 
 from tokentrail.containment.gone import gone, to_the_gone
 from tokentrail.containment.principal import Principal, of_arn, role_told
+from tokentrail.containment.residual import ENDING, ENTERED, LEFT, counts_as, unnamed, with_article
 from tokentrail.containment.righted import Others
-from tokentrail.containment.scene import Held, Source
+from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.undone import Undoings
-from tokentrail.containment.untold import ENDING, ENTERED, LEFT, told_as, unnamed, with_article
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -97,11 +97,11 @@ class Leftovers:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What deeds are held against."""
+    """What decides whether the work of a deed still stands."""
 
     removed: Removals
     righted: Others
-    held: Sequence[Held]
+    held: Sequence[HeldCredential]
     keys: Set[str | None]
     """Ids of the long-term keys among the held."""
     roles: Mapping[tuple[str, str | None], Set[Principal]]
@@ -109,7 +109,10 @@ class _Seen:
 
 
 def left_behind(
-    deeds: Sequence[Deed], changes: Sequence[Change], held: Sequence[Held], removals: Sequence[Change] = ()
+    deeds: Sequence[Deed],
+    changes: Sequence[Change],
+    held: Sequence[HeldCredential],
+    removals: Sequence[Change] = (),
 ) -> Leftovers:
     """
     Sort out what deeds left.
@@ -130,7 +133,7 @@ def left_behind(
     names = {one.caller.session_name for one in held} - {None}
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
-            what = told_as(made, object_of(deed.request))
+            what = counts_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in names
             over = what in ("policy", "boundary", "instance_profile") and (
                 to_the_gone(deed, dead, found.users | found.roles)
@@ -295,7 +298,7 @@ def _trust(deed: Deed, name: str, righted: Others) -> Source:
     )  # fmt: skip
 
 
-def _provider(deed: Deed, thing: str, righted: Others, held: Iterable[Held]) -> Iterator[Source]:
+def _provider(deed: Deed, thing: str, righted: Others, held: Iterable[HeldCredential]) -> Iterator[Source]:
     """One source for each role that was entered through it; one of no known role where nobody was seen to."""
     ends = [
         righted.put_right(deed, "provider", member, thing)
@@ -325,7 +328,7 @@ def _listed(deed: Deed, name: str) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _roles_by_name(held: Iterable[Held]) -> dict[tuple[str, str | None], set[Principal]]:
+def _roles_by_name(held: Iterable[HeldCredential]) -> dict[tuple[str, str | None], set[Principal]]:
     found: dict[tuple[str, str | None], set[Principal]] = {}
     for one in held:
         if one.principal.kind == "role":

@@ -32,7 +32,7 @@ def logins(
     The sign-in sessions; one of which a credential tells is `origins.behind`'s as well, and counts once.
 
     Args:
-        forest: Where.
+        forest: The forest of the trace.
         tainted: The tainted credentials.
         ids: The same, by their places.
         own: Those of them that are their owner's too.

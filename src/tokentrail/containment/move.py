@@ -45,8 +45,15 @@ class Move:
     reversible: bool = True
     why: str = ""
 
-    def changes(self, number: int, sent: datetime, bites: datetime, cutoff: datetime) -> Iterator[Change]:
-        """What the log would show of it, had it been sent then: IAM makes it true when it bites."""
+    def changes(self, number: int, bites: datetime, cutoff: datetime) -> Iterator[Change]:
+        """
+        The changes that the log would show of it.
+
+        Args:
+            number: Its number among the moves.
+            bites: When it takes effect, which counts as the time of the changes.
+            cutoff: The moment that its cutoff names.
+        """
         for place, call in enumerate(self.calls or self.by_hand):
             kept = moved(call, self.cutoff, cutoff) if self.cutoff else call
             yield _change(kept, number, place, bites)

@@ -19,7 +19,7 @@ from tokentrail.containment.documents import Statement
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
 from tokentrail.containment.principal import Principal, short_apart
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.policy.holders import size_of
 from tokentrail.spelling import instant, joined, listed, short, without_ids
 
@@ -45,7 +45,7 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
     return Call(account=account, service="iam", operation=operation, parameters=parameters)
 
 
-def of_keys(action: Action, keys: Iterable[Held]) -> Move:
+def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
     """Deactivate or delete long-term keys; a person does it to root's, and to those of whom is not known."""
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
     calls, undo, by_hand = [], [], []
@@ -75,7 +75,7 @@ def own(scene: Scene, name: str) -> str:
     return f"{name}-{hashlib.sha256(chr(10).join(sorted(scene.subjects)).encode()).hexdigest()[:8]}"
 
 
-def put_policy(scene: Scene, principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
+def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
     """Put an inline policy on a user or role; and take it away again."""
     kind = "User" if principal.kind == "user" else "Role"
     named = {f"{kind}Name": principal.name, "PolicyName": name}
@@ -122,7 +122,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     why = ""
     for principal in listed:
         if size_of(document) <= room(scene, principal):
-            put, taken = put_policy(scene, principal, own(scene, name), document)
+            put, taken = put_policy(principal, own(scene, name), document)
         elif scene.attachable(principal):
             put, taken = attach_policies(scene, principal, own(scene, name), [document])
         else:
@@ -148,7 +148,7 @@ def no_room(scene: Scene, principal: Principal) -> str:
     )
 
 
-def delete_user(scene: Scene, principal: Principal, keys: Iterable[Held], action: Action) -> Move:
+def delete_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredential], action: Action) -> Move:
     """Delete a user; IAM wants its keys and all else gone first, which `apply` reads and removes before."""
     calls = [
         iam(principal.account, "DeleteAccessKey", UserName=principal.name, AccessKeyId=one.key_id)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from tokentrail.containment.scene import Neighbour
 from tokentrail.lineage import rows
+from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
@@ -34,7 +34,7 @@ def neighbours(
     Whoever lives, is not the attacker's, and came to an address after the attacker had brought it.
 
     Args:
-        forest: Where.
+        forest: The forest of the trace.
         theirs: The attacker's credentials.
         starts: The places of the subjects, which may have an owner, too.
         narrowing: Which addresses count.

@@ -15,7 +15,7 @@ from typing import Any
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.righted import PASSWORD_CHANGES
-from tokentrail.containment.scene import ALWAYS, Held, Source
+from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import Removals, session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
@@ -56,7 +56,7 @@ _BY_SOMEBODY = frozenset(
 class Seen:
     """A credential as a proof sees it, and what else is known of it."""
 
-    held: Held
+    held: HeldCredential
     credential: Credential
     target: str | None = None
     """Of a SAML session: its provider."""
@@ -111,7 +111,7 @@ def behind(
                     yield refreshing(one, arn)
 
 
-def refreshing(one: Held, arn: str | None) -> Source:
+def refreshing(one: HeldCredential, arn: str | None) -> Source:
     """The sign-in session that gave a credential, or that it opened, which speaks for the same principal."""
     why = "the sign-in session refreshes its credentials by itself"
     return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
@@ -262,10 +262,10 @@ def _longer(one: Source, other: Source) -> bool:
     return other.until is not None and (one.until is None or one.until > other.until)
 
 
-def _lasts(one: Held, longest: timedelta, as_of: datetime) -> bool:
+def _lasts(one: HeldCredential, longest: timedelta, as_of: datetime) -> bool:
     """Whether what handed it out, at the longest from then on, still hands out."""
     return one.issued_at is None or one.issued_at + longest > as_of
 
 
-def _source(kind: Any, name: str, one: Held, why: str) -> Source:
+def _source(kind: Any, name: str, one: HeldCredential, why: str) -> Source:
     return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)

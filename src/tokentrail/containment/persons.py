@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tokentrail.containment.handed import NAMED_SO
 from tokentrail.containment.principal import Principal
-from tokentrail.containment.scene import Edge, Held
+from tokentrail.containment.scene import Edge, HeldCredential
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.spelling import listed
@@ -21,7 +21,7 @@ from tokentrail.spelling import listed
 _KIND = "identity_center"
 
 
-def by_name(forest: Forest, held: Iterable[Held]) -> dict[str, str]:
+def by_name(forest: Forest, held: Iterable[HeldCredential]) -> dict[str, str]:
     """Of sessions that do not show whose they are: the user id of the one person whom others of their name show."""
     silent = sorted({one.caller.session_name for one in held if _is_silent(one) and one.caller.session_name})
     if not silent:
@@ -34,7 +34,7 @@ def by_name(forest: Forest, held: Iterable[Held]) -> dict[str, str]:
     return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
 
 
-def told(one: Held, named: Mapping[str, str]) -> Held:
+def told(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential:
     """The same, with its person where its name tells."""
     person = named.get(one.caller.session_name or "") if _is_silent(one) else None
     return replace(one, caller=replace(one.caller, person=person)) if person else one
@@ -50,7 +50,7 @@ def conditions(named: Mapping[str, str]) -> Iterator[str]:
 
 
 def persons(
-    held: Iterable[Held], innocents: Sequence[Held], edges: Iterable[Edge]
+    held: Iterable[HeldCredential], innocents: Sequence[HeldCredential], edges: Iterable[Edge]
 ) -> dict[Principal, tuple[str, ...]]:
     """
     By roles of Identity Center, who of its directory the attacker acts as, or acted as.
@@ -72,5 +72,5 @@ def persons(
     }
 
 
-def _is_silent(one: Held) -> bool:
+def _is_silent(one: HeldCredential) -> bool:
     return one.kind == _KIND and one.caller.person is None

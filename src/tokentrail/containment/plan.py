@@ -110,12 +110,12 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         needs=_OF_PERMISSION_SETS
         if move.by_portal
         else tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
-        why=f"{move.why}{_says(scene, move)}{_beyond_the_trace(scene, outcome, number)}"
+        why=f"{move.why}{_says(move)}{_beyond_the_trace(scene, outcome, number)}"
         f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
     )
 
 
-def _says(scene: Scene, move: Move) -> str:
+def _says(move: Move) -> str:
     facts = CATALOGUE[move.action]
     what = listed(short_apart(move.targets), 3)
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."

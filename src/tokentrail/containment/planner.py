@@ -21,7 +21,7 @@ from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import prove
-from tokentrail.containment.scene import Held, Scene, by_principal
+from tokentrail.containment.scene import HeldCredential, Scene, by_principal
 
 _CLOSING = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
 
@@ -32,13 +32,13 @@ class _Needs:
 
     scene: Scene
     strategy: Strategy
-    live: tuple[Held, ...]
+    live: tuple[HeldCredential, ...]
     pools: frozenset[Principal]
     """Principals that may have, or get, tokens that nobody has seen."""
-    spared: tuple[Held, ...]
+    spared: tuple[HeldCredential, ...]
 
     @property
-    def keys(self) -> list[Held]:
+    def keys(self) -> list[HeldCredential]:
         """The long-term keys that live and do not go with a user whom the attacker made."""
         gone = self.scene.made_users | {one for one in self.pools if one.account in self.scene.without_access}
         return [
@@ -212,7 +212,9 @@ def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action:
     return moves.merged("deny-sessions" if listed else action, pieces)
 
 
-def _spared(scene: Scene, spare: Iterable[str], strategy: Strategy) -> tuple[list[Held], list[NotSpared]]:
+def _spared(
+    scene: Scene, spare: Iterable[str], strategy: Strategy
+) -> tuple[list[HeldCredential], list[NotSpared]]:
     """Find the credentials to spare, by id or a unique beginning of one."""
     found, refused = [], []
     for name in spare:
@@ -225,7 +227,9 @@ def _spared(scene: Scene, spare: Iterable[str], strategy: Strategy) -> tuple[lis
     return found, refused
 
 
-def _cannot_spare(scene: Scene, name: str, matching: Sequence[Held], strategy: Strategy) -> str | None:
+def _cannot_spare(
+    scene: Scene, name: str, matching: Sequence[HeldCredential], strategy: Strategy
+) -> str | None:
     if any(one.startswith(name) for one in scene.tainted):
         handed = [why for one, why in scene.handed.items() if one.startswith(name)]
         if handed:

@@ -25,7 +25,7 @@ from tokentrail.containment.gone import NAMED, gone
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, arn_of, of_caller
-from tokentrail.containment.scene import LONGEST, Edge, Held, Scene, Source, assumes
+from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
@@ -152,7 +152,7 @@ class Game:
                 fresh += self._passed_on(principal, pool.life.mints_until, f"pool:{arn_of(principal)}")
         return pools
 
-    def _minted(self, one: Held, life: Life) -> Iterator[tuple[Principal, datetime, str]]:
+    def _minted(self, one: HeldCredential, life: Life) -> Iterator[tuple[Principal, datetime, str]]:
         if one.kind == "forwarded":
             return
         if one.kind == "long_term_key" and one.principal.kind in ("user", "root"):
@@ -339,7 +339,7 @@ def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iter
     """The changes that moves make: none to whom an earlier one deleted, whom AWS no longer finds."""
     gone_by_now: set[Principal] = set()
     for number, (move, time) in enumerate(zip(moves, times, strict=True)):
-        for change in move.changes(number, time.sent, time.bites, time.bites):
+        for change in move.changes(number, time.bites, time.bites):
             whom = _whom(change)
             if whom not in gone_by_now and (move.by_portal or _takes_effect(scene, change, whom)):
                 yield change

@@ -37,8 +37,8 @@ Source: Amazon ECS API Reference, 'StopTask' (a signal first, and only after a t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """One credential that the evidence shows."""
+class HeldCredential:
+    """A credential that the evidence shows, the attacker's or an innocent one, as planner and prover see it."""
 
     id: str
     caller: Caller
@@ -83,9 +83,9 @@ class Held:
         return Token(self.issued_at, self.user_id)
 
 
-def by_principal(some: Iterable[Held]) -> dict[Principal, list[Held]]:
+def by_principal(some: Iterable[HeldCredential]) -> dict[Principal, list[HeldCredential]]:
     """Credentials by whom they act as, in the order in which they are given."""
-    found: dict[Principal, list[Held]] = {}
+    found: dict[Principal, list[HeldCredential]] = {}
     for one in some:
         found.setdefault(one.principal, []).append(one)
     return found
@@ -213,11 +213,11 @@ class Scene:
     lag: int
     tainted: tuple[str, ...]
     """All tainted credentials, dead ones too, and what counts as such."""
-    held: tuple[Held, ...]
+    held: tuple[HeldCredential, ...]
     """The tainted ones that had not expired when the log stopped telling all; some of them may have been ended."""
     acted_as: frozenset[Principal]
     """The principals of all tainted credentials, dead ones too."""
-    innocents: tuple[Held, ...]
+    innocents: tuple[HeldCredential, ...]
     """Others that live now, of the principals that the tainted ones act as or could."""
     known: Mapping[Principal, Known]
     renamed: Mapping[Principal, str]

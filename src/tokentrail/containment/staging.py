@@ -1,41 +1,41 @@
 """
-From a traced case to a scene: the live credentials, the edges between principals, and what mints by itself.
+From a traced case to a scene: the live credentials, the edges between principals, and the sources that mint.
 
-Everything that is seen is taken from the forest; what an IAM snapshot allows is added to it.
+Everything that the evidence shows is taken from the forest; what an IAM snapshot allows is added to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokentrail.containment import persons
+from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
 from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.given import beside, given, homes, openings
 from tokentrail.containment.gone import gone, namesakes, renamed
-from tokentrail.containment.handed import Handed, follow, living, ways_in
+from tokentrail.containment.handed import ways_in
 from tokentrail.containment.identified import identified
-from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
+from tokentrail.containment.living import federated_in, living_of
 from tokentrail.containment.logins import logins
-from tokentrail.containment.near import guests, of_principals
 from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
-from tokentrail.containment.principal import Principal, of_caller
+from tokentrail.containment.principal import Principal
 from tokentrail.containment.removed import issued_where, removals
-from tokentrail.containment.scene import LONGEST, Held, Scene, assumes
+from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, reactivated, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import Credential, Trace
+from tokentrail.lineage.model import Credential, State, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, starts_of
+from tokentrail.policy.changes import Change
 from tokentrail.policy.reach import Reach
 from tokentrail.results import Coverage
 
@@ -47,8 +47,8 @@ _CONTAINS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a plan is asked for, beside its subjects."""
+class PlanRequest:
+    """What a plan is asked for, besides its subjects."""
 
     case_id: str
     margin: int
@@ -61,202 +61,199 @@ class Asked:
     """Principals on which steps are to be proved, whoever acts as them."""
 
 
-def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Asked) -> Scene:
-    """Take the scene of a trace."""
-    unseen = _unseen(covered, asked.lag, forest.as_of)
-    earliest = forest.as_of - LONGEST["user"]
-    theirs = _theirs(forest, trace, unseen, asked.narrowing)
-    named_people = persons.by_name(forest, theirs.held)
-    theirs.held[:] = [persons.told(one, named_people) for one in theirs.held]
-    more, tainted, pairs, deeds = theirs.more, theirs.tainted, theirs.pairs, theirs.deeds
-    known = set(tainted)
-    listed, run_out = [row for row, _ in pairs], forest.named(sorted(more.spent))
-    spent = zip(run_out, forest.credentials(run_out), strict=True)
-    where = issued_where(forest, [one for _, one in pairs])
-    ever = [
-        Seen(own, one, row["target"], where.get(one.id))
-        for (row, one), own in zip(pairs, theirs.held, strict=True)
-    ]
-    held = [
-        one.held
-        for one in ever
-        if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
-    ]
-    accounts = {seen.held.principal.account for seen in ever} | {one.account for one in deeds}
-    around = list(forest.changes(accounts))
-    named = {one.held.caller.session_name or "" for one in ever if one.held.kind == "service_role"}
-    gone_since = removals(forest, deeds, named)
-    left = left_behind(deeds, around, [one.held for one in ever], gone_since)
-    starts = starts_of(forest, more.subjects)
-    ids = {row["n"]: row["id"] for row in listed}
-    own = {name for n, name in ids.items() if n in starts}
-    shut = {(one.id, one.mints) for one in left.sources}
-    standing, idle = running_on(left.sources, left.roles)
-    dead = gone(around)
-    left.risks += [*idle, *weakened(deeds, around, dead, left.users | left.roles)]
-    sources = [
-        *standing,
-        *behind(ever, gone_since, forest.as_of, shut),
-        *logins(forest, ever, ids, own, asked.narrowing),
-        *passwords(ever, deeds, around),
-        *providers(ever, around, forest.as_of),
-    ]
-    sources, held_there = taken_over(forest, sources, known)
-    shutting = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in sources)
-    sources = [one for one in shutting if one.until is None or one.until > unseen.get(one.account, earliest)]
-    still = [
-        one for one in sources if one.mints in dead and one.kind == "host" and one.made and one.until is None
-    ]
-    left.risks += [
-        f"{one.why}; its role is gone, so that it is handed no session, but it may run on" for one in still
-    ]
-    sources = [one for one in sources if one.mints not in dead]
-    doors = [one for one in standing if one.kind == "provider" and one.made]
-    shutting_out = {one.id for one in doors if one.account not in asked.without_access}
-    foreign = [one for one in sources if one.assumed and one.id not in shutting_out]
-    calls = calls_of(forest, ids, own, asked.narrowing)
+def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest) -> Scene:
+    """
+    Make the scene of a trace.
+
+    In this order: the attacker's credentials, what they left behind, the sources that hand out more of them, the
+    principals within their reach, and whose else credentials of these principals are.
+    """
+    unseen = log_ends(covered, asked.lag, forest.as_of)
+    theirs = attackers(forest, trace, unseen, asked.narrowing)
+    people = persons.by_name(forest, theirs.held)
+    theirs.held[:] = [persons.told(one, people) for one in theirs.held]
+    known = set(theirs.tainted)
+    attack = _attack(forest, theirs, unseen)
+    left, held = attack.left, attack.held
+    sources = _sources(forest, attack, known, unseen, asked)
+    calls = calls_of(forest, attack.ids, attack.subjects, asked.narrowing)
     left.risks += unknown_calls(calls)
     left.entered += given_calls(calls)
-    edges = list(seen_edges(forest))
-    assuming = {one.principal for one in held if assumes(one.caller)}
-    assuming |= {one.mints for one in sources} | left.users | left.roles
-    concerned = assuming | {one.principal for one in held}
-    if asked.reach is not None:
-        edges += allowed_edges(asked.reach, assuming, edges)
-    assumable = closure(assuming, edges)
-    reached = assumable | concerned
-    concerning = reached | asked.also
-    near = [
-        row
-        for row in (*of_principals(forest, concerning), *guests(forest, concerning))
-        if row["id"] not in known
-    ]
-    judge = forest.judge_of(near)
-    alive = {one.id for _, one in pairs if one.state in ("active", "unknown")}
-    judged = [
-        (row, one, persons.told(held_of(row, one), named_people))
-        for row in near
-        for one in (rows.credential(row, judge),)
-    ]
-    innocents = [other for _, one, other in judged if one.state in ("active", "unknown")]
-    told = [*zip(listed, theirs.held, strict=True), *((row, other) for row, _, other in judged)]
-    changes = tuple(forest.changes(accounts | {one.account for one in reached}))
+    reach = _reach(forest, attack, sources.open, asked)
+    others = _others(forest, reach.reached | asked.also, known, people)
+    innocents = [one for _, one, state in others if state in ("active", "unknown")]
+    told = [*zip(attack.rows, theirs.held, strict=True), *((row, one) for row, one, _ in others)]
+    changes = tuple(forest.changes(attack.accounts | {one.account for one in reach.reached}))
+    alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
     return Scene(
-        case_id=asked.case_id,
-        as_of=forest.as_of,
-        subjects=trace.subject,
-        narrowing=_narrowing(asked.narrowing),
-        margin=asked.margin,
-        lag=asked.lag,
-        tainted=tuple(tainted),
+        case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
+        margin=asked.margin, lag=asked.lag, tainted=tuple(theirs.tainted),
         held=tuple(replace(one, made=one.key_id in left.keys) for one in held),
         acted_as=frozenset(one.principal for one in theirs.held),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
-        known=identified(told, reached, changes),
-        renamed=renamed(changes),
-        persons=persons.persons([one.held for one in ever], innocents, edges),
-        edges=tuple(edge for edge in edges if edge.by in assumable),
-        sources=tuple(once(sources)),
-        let_in=tuple(dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)),
-        ways_in=tuple(ways_in(forest, ever)),
-        writers=tuple(sorted(writers(deeds, held, alive, reached, asked.reach).items())),
-        writing=frozenset(writing(deeds, theirs.held, reached, asked.reach)),
-        changes=changes,
-        unseen_since=unseen,
-        beyond=tuple(beyond(asked.reach, reached)),
-        responders=_responders(forest, known, concerned, held),
-        uncertain=frozenset(left.uncertain),
-        made_users=frozenset(left.users),
-        made_roles=frozenset(left.roles),
-        without_access=asked.without_access,
-        management_account=asked.management_account,
-        reach=asked.reach,
+        known=identified(told, reach.reached, changes), renamed=renamed(changes),
+        persons=persons.persons([one.held for one in attack.seen], innocents, reach.edges),
+        edges=tuple(edge for edge in reach.edges if edge.by in reach.assumable), sources=tuple(once(sources.open)),
+        let_in=sources.let_in, ways_in=tuple(ways_in(forest, attack.seen)),
+        writers=tuple(sorted(writers(theirs.deeds, held, alive, reach.reached, asked.reach).items())),
+        writing=frozenset(writing(theirs.deeds, theirs.held, reach.reached, asked.reach)),
+        changes=changes, unseen_since=unseen, beyond=tuple(beyond(asked.reach, reach.reached)),
+        responders=_responders(forest, known, reach.concerned, held), uncertain=frozenset(left.uncertain),
+        made_users=frozenset(left.users), made_roles=frozenset(left.roles), without_access=asked.without_access,
+        management_account=asked.management_account, reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        entered=tuple(
-            dict.fromkeys(
-                (
-                    *left.entered,
-                    *reactivated(changes, held, deeds),
-                    *namesakes(changes, concerned),
-                    *persons.conditions(named_people),
-                )
-            )
-        ),
-        minters=_minters(forest, more.subjects, known),
+        entered=tuple(dict.fromkeys((
+            *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),
+            *persons.conditions(people),
+        ))),
+        minters=_minters(forest, theirs.more.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
-        strangers=tuple(strangers(ever, dead)),
-        held_there=tuple(held_there),
-        handed=more.why,
-        doubts=tuple(more.doubts),
-        neighbours=tuple(neighbours(forest, [*pairs, *spent], starts, asked.narrowing)),
-    )
+        strangers=tuple(strangers(attack.seen, attack.dead)), held_there=sources.held_there, handed=theirs.more.why,
+        doubts=tuple(theirs.more.doubts),
+        neighbours=tuple(
+            neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing)
+        ),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Theirs:
-    """What counts as the attacker's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attack:
+    """The attacker's credentials, and what bears on what they left behind."""
 
-    more: Handed
-    tainted: list[str]
-    pairs: list[tuple[Row, Credential]]
-    held: list[Held]
-    """The same, as a proof sees them."""
+    rows: list[Row]
+    ids: dict[int, str]
+    """Their ids by place."""
+    starts: set[int]
+    """The places of the subjects, and of what counts beyond the trace."""
+    subjects: set[str]
+    """The ids of those at `starts`."""
+    seen: list[Seen]
+    """All of them."""
+    held: list[HeldCredential]
+    """Those that had not expired when the log stopped telling all."""
+    accounts: set[str]
+    """The accounts that they are of, or made changes in."""
+    changes: list[Change]
+    """All changes in these accounts."""
+    removals: list[Change]
+    """The calls that may have ended what they made."""
+    dead: Mapping[Principal, datetime]
+    """Users and roles there that were deleted."""
     deeds: list[Deed]
+    left: Leftovers
+    """What they left behind; `stage` adds to its risks."""
 
 
-def _theirs(forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing) -> _Theirs:
-    """
-    What a trace calls tainted, what its sources handed out, and what others were given of roles that it passed on.
-
-    Again until nothing is found anew, since what was given a role may have passed on another.
-    """
-    told: dict[str, Credential] = {one.id: one for one in trace.credentials}
-    also: dict[str, str] = {}
-    spent: dict[str, str] = {}
-    while True:
-        more = follow(forest, trace, narrowing, unseen, also, spent)
-        tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
-        listed = forest.named(tainted)
-        judged = iter(forest.credentials([row for row in listed if row["id"] not in told]))
-        pairs = [(row, told.get(row["id"]) or next(judged)) for row in listed]
-        deeds = list(_deeds(forest, more.subjects, listed, narrowing))
-        held = [held_of(row, one) for row, one in pairs]
-        opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
-        near = beside(forest, opened, {*tainted, *more.spent}, unseen)
-        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
-        found = given(opened, near, theirs, narrowing, homes(forest, pairs), more.owners)
-        if not found.certain and not found.spent:
-            doubts = living(forest, found.doubtful, set(tainted))
-            more.doubts += [one for one in doubts if one not in more.doubts]
-            return _Theirs(more, tainted, pairs, held, deeds)
-        also |= found.certain
-        spent |= found.spent
+def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -> _Attack:
+    where = issued_where(forest, [one for _, one in theirs.pairs])
+    seen = [
+        Seen(own, one, row["target"], where.get(one.id))
+        for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)
+    ]
+    earliest = forest.as_of - LONGEST["user"]
+    accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.deeds}
+    changes = list(forest.changes(accounts))
+    names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
+    since = removals(forest, theirs.deeds, names)
+    starts = starts_of(forest, theirs.more.subjects)
+    ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
+    return _Attack(
+        rows=[row for row, _ in theirs.pairs], ids=ids, starts=starts,
+        subjects={name for n, name in ids.items() if n in starts}, seen=seen,
+        held=[
+            one.held for one in seen
+            if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
+        ],
+        accounts=accounts, changes=changes, removals=since, dead=gone(changes), deeds=theirs.deeds,
+        left=left_behind(theirs.deeds, changes, [one.held for one in seen], since),
+    )  # fmt: skip
 
 
-def followed(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], asked: Asked, known: Iterable[str],
-    spent_after: float = inf,
-) -> tuple[str, ...]:  # fmt: skip
-    """
-    A trace's subjects, and what counts as the attacker's beyond it: handed out since, or `known` to a plan.
+class _Sources(NamedTuple):
+    """What hands out credentials to the attacker."""
 
-    Of what leaves nothing to end, what was used, or began, after a second: that tells whether a plan held.
-    """
-    more = _theirs(forest, found, _unseen(covered, asked.lag, forest.as_of), asked.narrowing)
-    spent = forest.named(sorted(more.more.spent))
-    late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
-    return (
-        *more.more.subjects,
-        *late,
-        *(row["id"] for row in forest.named(sorted({*known}.difference(more.tainted)))),
-    )
+    open: list[Source]
+    """Those that may still do so."""
+    let_in: tuple[tuple[str, str, Principal], ...]
+    """As in `Scene`."""
+    held_there: tuple[tuple[str, str], ...]
+    """As in `Scene`."""
 
 
-def beyond_trace(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
-) -> Handed:
-    """What a plan for a trace would count as the attacker's beyond it, for other answers to count the same."""
-    return _theirs(forest, found, _unseen(covered, lag, forest.as_of), narrowing).more
+def _sources(
+    forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: PlanRequest
+) -> _Sources:
+    """Find the sources that may still hand out credentials; what is only a risk is added to what was left behind."""
+    left, deeds = attack.left, attack.deeds
+    shut = {(one.id, one.mints) for one in left.sources}
+    standing, idle = running_on(left.sources, left.roles)
+    left.risks += [*idle, *weakened(deeds, attack.changes, attack.dead, left.users | left.roles)]
+    found = [
+        *standing,
+        *behind(attack.seen, attack.removals, forest.as_of, shut),
+        *logins(forest, attack.seen, attack.ids, attack.subjects, asked.narrowing),
+        *passwords(attack.seen, deeds, attack.changes),
+        *providers(attack.seen, attack.changes, forest.as_of),
+    ]
+    found, held_there = taken_over(forest, found, tainted)
+    settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)
+    earliest = forest.as_of - LONGEST["user"]
+    found = [one for one in settling if one.until is None or one.until > unseen.get(one.account, earliest)]
+    orphaned = [one for one in found if one.mints in attack.dead and one.kind == "host" and one.made]
+    left.risks += [
+        f"{one.why}; its role is gone, so that it is handed no session, but it may run on"
+        for one in orphaned
+        if one.until is None
+    ]
+    found = [one for one in found if one.mints not in attack.dead]
+    doors = [one for one in standing if one.kind == "provider" and one.made]
+    shutting_out = {one.id for one in doors if one.account not in asked.without_access}
+    foreign = [one for one in found if one.assumed and one.id not in shutting_out]
+    let_in = dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)
+    return _Sources(found, tuple(let_in), tuple(held_there))
+
+
+class _Reach(NamedTuple):
+    """The principals that the attacker acts as, or may come to."""
+
+    edges: list[Edge]
+    """Who can mint sessions of which role: seen, or allowed by snapshots."""
+    concerned: set[Principal]
+    """Those that it acts as, or is handed sessions of, or made."""
+    assumable: Set[Principal]
+    """Those of `concerned` that can assume roles, and all roles that they can come to by `edges`."""
+    reached: Set[Principal]
+    """All of these."""
+
+
+def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reach:
+    edges = list(seen_edges(forest))
+    assuming = {one.principal for one in attack.held if assumes(one.caller)}
+    assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles
+    concerned = assuming | {one.principal for one in attack.held}
+    if asked.reach is not None:
+        edges += allowed_edges(asked.reach, assuming, edges)
+    assumable = closure(assuming, edges)
+    return _Reach(edges, concerned, assumable, assumable | concerned)
+
+
+def _others(
+    forest: Forest, principals: Set[Principal], tainted: Set[str], people: Mapping[str, str]
+) -> list[tuple[Row, HeldCredential, State]]:
+    """The credentials of some principals that have not expired and are not tainted, with their states."""
+    found = [
+        row
+        for row in (*living_of(forest, principals), *federated_in(forest, principals))
+        if row["id"] not in tainted
+    ]
+    judge = forest.judge_of(found)
+    pairs = ((row, rows.credential(row, judge)) for row in found)
+    return [(row, persons.told(held_of(row, one), people), one.state) for row, one in pairs]
+
+
+def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:
+    listed = forest.named(sorted(theirs.more.spent))
+    return zip(listed, forest.credentials(listed), strict=True)
 
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
@@ -267,81 +264,14 @@ def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tupl
     return tuple(one.id for one in sorted(found, key=lambda one: -one.depth))
 
 
-def held_of(row: Row, one: Credential) -> Held:
-    """A credential of the forest, as a proof sees it."""
-    caller = rows.caller(row)
-    return Held(
-        id=one.id,
-        caller=caller,
-        key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
-        principal=of_caller(caller),
-        expires=one.expires_at or one.expires_bound,
-        since=rows.moment(row["created_time"]) if row["created_what"] == "access_key" else None,
-        anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,
-    )
-
-
-def _unseen(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str, datetime]:
-    """
-    By account, when the log stops telling all: the lag before the newest event of the region that is most behind.
-
-    A region in which nothing happens can't be told from one whose log is late, so the quietest decides. A trail
-    without read-only events never tells of AssumeRole (IAM User Guide, 'Logging IAM and AWS STS API calls').
-    """
-    found: dict[str, datetime] = {}
-    for one in covered:
-        if one.account is not None:
-            since = one.last - timedelta(seconds=lag)
-            found[one.account] = min(found.get(one.account, since), since)
-    telling = {one.account for one in covered if one.read_only_events}
-    return {
-        account: since if account in telling else min(since, as_of - LONGEST["user"])
-        for account, since in found.items()
-    }
-
-
 def _expired(one: Credential, since: datetime) -> bool:
     """Whether it had expired by then; what was ended in another way may be revived."""
     end = one.expires_at or one.expires_bound
     return one.kind != "long_term_key" and end is not None and end <= since
 
 
-def _deeds(
-    forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
-) -> Iterator[Deed]:
-    """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
-    starts = starts_of(forest, subjects)
-    ids = {row["n"]: row["id"] for row in listed}
-    narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
-    found = forest.changed_by(ids)
-    acted = {row["n"] for row in found}
-    callers = {row["n"]: rows.caller(row) for row in listed if row["n"] in acted}
-    addresses = forest.addresses([row["event_id"] for row in found if row["n"] in starts])
-    regions = forest.regions([row["event_id"] for row in found if row["event_id"]])
-    for row in found:
-        time = rows.moment(row["time"])
-        if time is None or (
-            row["n"] in starts and not narrowing.admits(time, addresses.get(row["event_id"]))
-        ):
-            continue
-        yield Deed(
-            by=ids[row["n"]],
-            event_id=rows.event_id(row["event_id"], row["event_id_text"]) or "",
-            time=time,
-            account=row["account"] or callers[row["n"]].account or "",
-            source=row["source"] or "",
-            name=row["name"],
-            request=row["request"],
-            response=row["response"],
-            document=row["document"],
-            user=callers[row["n"]].user_name,
-            certain=narrowed or row["n"] not in starts,
-            region=regions.get(row["event_id"]),
-        )
-
-
 def _responders(
-    forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[Held]
+    forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[HeldCredential]
 ) -> frozenset[str]:
     """Who, untainted, has taken steps against the tainted principals and keys already."""
     names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}

@@ -15,7 +15,7 @@ from tokentrail.containment.model import AttackerMove, Replay, Survivor
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Outcome
-from tokentrail.containment.scene import LONGEST, Held, Scene, Source, label_of
+from tokentrail.containment.scene import LONGEST, HeldCredential, Scene, Source, label_of
 from tokentrail.spelling import instant, short
 
 _MOST, _MOST_ALIKE = 12, 4
@@ -155,7 +155,7 @@ class _Played:
 
     def _by(self, giver: Hand | None) -> tuple[str, str]:
         match giver.what if giver else None:
-            case Held() as one:
+            case HeldCredential() as one:
                 return one.id, one.kind
             case Source() as source:
                 return source.id, source.kind
@@ -231,7 +231,7 @@ def _held(name: str, kind: str, called: str | None) -> str:
     return f"{name} ({_KINDS.get(kind, 'session')}{f' of {called}' if called else ''})"
 
 
-def _minter(scene: Scene, one: Held | None, minter: str) -> str:
+def _minter(scene: Scene, one: HeldCredential | None, minter: str) -> str:
     """What mints, in words: a credential of the evidence, a session of a role, or what a source is called."""
     if one is not None:
         return _held(one.id, one.kind, short(scene.arn(one.principal)))

@@ -169,7 +169,7 @@ def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowi
     What the attacker called, without what failed.
 
     Args:
-        forest: Where.
+        forest: The forest of the trace.
         ids: The tainted credentials, by their places.
         subjects: Those of them that may be their owner's, too.
         narrowing: What of these is the attacker's.

@@ -13,7 +13,15 @@ from typing import Any
 from tokentrail.containment.closed import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import History, ThingRecord
-from tokentrail.containment.judge import Bite, Denier, Held, Scene, Seen, judge, told_all
+from tokentrail.containment.judge import (
+    AttackerCredential,
+    Bite,
+    Denier,
+    Observations,
+    ObservedCall,
+    judge,
+    reaches_past_all_steps,
+)
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, references
 from tokentrail.containment.outcome import Verification
@@ -54,33 +62,33 @@ class Evidence:
 
 
 def verify(
-    plan: Plan, told: History, cloud: Cloud | None, evidence: Evidence | None, *, now: datetime
+    plan: Plan, history: History, cloud: Cloud | None, evidence: Evidence | None, *, now: datetime
 ) -> Verification:
     """
     Judge a plan by what its journal tells, what the accounts show, and what the case holds.
 
     Args:
         plan: The plan.
-        told: What its journal tells.
+        history: What its journal tells.
         cloud: The accounts, if they may be looked at.
         evidence: The case, if there is one.
         now: The time.
     """
     notes: list[str] = []
-    shut = _shut(plan, told, cloud) if cloud is not None else {}
-    standing = _read_back(told, cloud, shut, notes) if cloud is not None else None
+    unreachable = _unreachable(plan, history, cloud) if cloud is not None else {}
+    standing = _read_back(history, cloud, unreachable, notes) if cloud is not None else None
     if standing is None:
         notes.append("The accounts were not read back: whether each step still stands is not known.")
-    by_hand = _done_by_hand(plan, told, cloud, shut) if cloud is not None else frozenset()
-    bites = _bites(plan, told, standing, by_hand)
+    by_hand = _done_by_hand(plan, history, cloud, unreachable) if cloud is not None else frozenset()
+    bites = _bites(plan, history, standing, by_hand)
     held = _planned(plan)
-    events: tuple[Seen, ...] = ()
+    events: tuple[ObservedCall, ...] = ()
     if evidence is not None:
         trace = evidence.retrace()
-        held = _held(plan, trace)
-        events = _seen(evidence, trace.subject, {one.id for one in held}, bites)
-        notes += _unknown(held, trace, renewed(plan, trace, told.steps))
-        bites = _shown(plan, told, evidence, bites, _started(trace))
+        held = _attacker_credentials(plan, trace)
+        events = _observed(evidence, trace.subject, {one.id for one in held}, bites)
+        notes += _unknown(held, trace, renewed(plan, trace, history.steps))
+        bites = _with_log_proofs(plan, history, evidence, bites, _started_by_attacker(trace))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
     newest, lacking = reaches(plan, evidence.covered) if evidence is not None else (None, [])
@@ -89,12 +97,12 @@ def verify(
             f"The case holds no log of {' and '.join(lacking)}: nothing is known of what happens there."
         )
     notes += _unlogged(plan, evidence.covered) if evidence is not None else ()
-    scene = Scene(
+    observations = Observations(
         bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now,
         whole=not lacking,
     )  # fmt: skip
-    steps, credentials, verdict = judge(scene)
-    if newest is not None and bites and not lacking and not told_all(scene):
+    steps, credentials, verdict = judge(observations)
+    if newest is not None and bites and not lacking and not reaches_past_all_steps(observations):
         notes.append(
             "What was minted unseen until the last step took effect may not be in the evidence yet: ingest newer logs."
         )
@@ -131,45 +139,45 @@ def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:
     return [f"The log of {listed(accounts, 3)} has {why}." for why, accounts in whose.items()]
 
 
-def _shut(plan: Plan, told: History, cloud: Cloud) -> dict[str, str]:
+def _unreachable(plan: Plan, history: History, cloud: Cloud) -> dict[str, str]:
     """Why accounts can't be looked at: each is asked once, as one that can't be reached takes its time to say so."""
-    shut = {}
-    calls = [record.call for record in told.things.values()]
-    calls += [call for step in plan.steps if _by_person(told, step) for call in step.calls]
+    unreachable = {}
+    calls = [record.call for record in history.things.values()]
+    calls += [call for step in plan.steps if _by_person(history, step) for call in step.calls]
     for account in sorted({call.account for call in calls}):
         try:
             cloud.caller(account)
         except ActionRefused as error:
-            shut[account] = str(error)
-    return shut
+            unreachable[account] = str(error)
+    return unreachable
 
 
 def _read_back(
-    told: History, cloud: Cloud, shut: Mapping[str, str], notes: list[str]
+    history: History, cloud: Cloud, unreachable: Mapping[str, str], notes: list[str]
 ) -> dict[str, bool | None] | None:
     """Whether each thing is as it was left; `None` as a whole where no account could be reached."""
 
     def look(record: ThingRecord) -> tuple[str, bool | None, str | None]:
-        if record.call.account in shut:
-            return record.key, None, shut[record.call.account]
+        if record.call.account in unreachable:
+            return record.key, None, unreachable[record.call.account]
         try:
             meant = change(record.call)
             return record.key, meant.stands(meant.thing.read(cloud)), None
         except (CallFailed, ActionRefused) as error:
             return record.key, None, str(error)
 
-    found = together(look, list(told.things.values()))
+    found = together(look, list(history.things.values()))
     notes += sorted({f"Not read back: {why.rstrip('.')}." for _, _, why in found if why})
     if found and all(stands is None for _, stands, _ in found):
         return None
     return {key: stands for key, stands, _ in found}
 
 
-def _done_by_hand(plan: Plan, told: History, cloud: Cloud, shut: Container[str]) -> frozenset[int]:
+def _done_by_hand(plan: Plan, history: History, cloud: Cloud, unreachable: Container[str]) -> frozenset[int]:
     """The steps that a person did whose every call has nothing left to do, as the accounts read."""
 
     def stands(call: Call) -> bool:
-        if call.account in shut:
+        if call.account in unreachable:
             return False
         try:
             meant = change(call)
@@ -177,17 +185,17 @@ def _done_by_hand(plan: Plan, told: History, cloud: Cloud, shut: Container[str])
         except (CallFailed, ActionRefused):
             return False
 
-    steps = [step for step in plan.steps if step.calls and _by_person(told, step)]
+    steps = [step for step in plan.steps if step.calls and _by_person(history, step)]
     whole = [step for step in steps if not any(map(references, step.calls))]
     return frozenset(step.n for step in whole if all(together(stands, step.calls)))
 
 
-def _by_person(told: History, step: Step) -> bool:
-    record = told.steps.get(step.n)
+def _by_person(history: History, step: Step) -> bool:
+    record = history.steps.get(step.n)
     return record is not None and record.outcome == "by-person"
 
 
-def _started(trace: Trace) -> frozenset[str]:
+def _started_by_attacker(trace: Trace) -> frozenset[str]:
     """
     The tasks and builds that the attacker started by call, by id.
 
@@ -198,8 +206,8 @@ def _started(trace: Trace) -> frozenset[str]:
     )
 
 
-def _shown(
-    plan: Plan, told: History, evidence: Evidence, bites: Sequence[Bite], started: Container[str]
+def _with_log_proofs(
+    plan: Plan, history: History, evidence: Evidence, bites: Sequence[Bite], started: Container[str]
 ) -> tuple[Bite, ...]:
     """The same steps, with what the log shows of hosts that a person shut: once it would show what came after, too."""
     wanted = {
@@ -207,7 +215,7 @@ def _shown(
         for step in plan.steps
         if step.action == "isolate-instance"
         and step.principals
-        and _by_person(told, step)
+        and _by_person(history, step)
         and all(one.startswith("i-") or one in started for one in step.targets)
     }
     roles = {one: step.principals for step in plan.steps for one in wanted.get(step.n, ())}
@@ -228,15 +236,15 @@ def _shown(
 
 
 def _bites(
-    plan: Plan, told: History, standing: dict[str, bool | None] | None, by_hand: Container[int]
+    plan: Plan, history: History, standing: dict[str, bool | None] | None, by_hand: Container[int]
 ) -> tuple[Bite, ...]:
     bites = []
     for step in plan.steps:
-        record = told.steps.get(step.n)
-        keys = [key for key, thing in told.things.items() if step.n in thing.steps]
+        record = history.steps.get(step.n)
+        keys = [key for key, thing in history.things.items() if step.n in thing.steps]
         looks = {key: standing.get(key) for key in keys} if standing is not None else dict.fromkeys(keys)
         gone = [key for key, stands in looks.items() if stands is False]
-        known = bool(looks) and None not in looks.values() and not _by_person(told, step)
+        known = bool(looks) and None not in looks.values() and not _by_person(history, step)
         bites.append(
             Bite(
                 n=step.n, action=step.action, ends=frozenset(step.ends), at=record.bites_at if record else None,
@@ -247,25 +255,28 @@ def _bites(
     return tuple(bites)
 
 
-def _planned(plan: Plan) -> tuple[Held, ...]:
+def _planned(plan: Plan) -> tuple[AttackerCredential, ...]:
     """What the plan alone knows of the attacker's credentials."""
     survivors = {one.credential for one in plan.proof.survivors}
     return tuple(
-        Held(
+        AttackerCredential(
             id=one, planned=True, issued_at=None, issued_in=None, expires=None, parent=None, survives=one in survivors
         )
         for one in plan.tainted
     )  # fmt: skip
 
 
-def _held(plan: Plan, trace: Trace) -> tuple[Held, ...]:
+def _attacker_credentials(plan: Plan, trace: Trace) -> tuple[AttackerCredential, ...]:
     """The same as the evidence shows them now, with those that came since."""
     traced = {one.id: one for one in trace.credentials}
     known = {one.id: one for one in _planned(plan)}
-    joined = [_joined(one, traced.get(one.id)) for one in known.values()]
+    joined = [_updated(one, traced.get(one.id)) for one in known.values()]
     added = [
-        _joined(
-            Held(id=one.id, planned=False, issued_at=None, issued_in=None, expires=None, parent=None), one
+        _updated(
+            AttackerCredential(
+                id=one.id, planned=False, issued_at=None, issued_in=None, expires=None, parent=None
+            ),
+            one,
         )
         for one in trace.credentials
         if one.tainted and one.id not in known
@@ -273,7 +284,7 @@ def _held(plan: Plan, trace: Trace) -> tuple[Held, ...]:
     return (*joined, *added)
 
 
-def _joined(held: Held, one: TracedCredential | None) -> Held:
+def _updated(held: AttackerCredential, one: TracedCredential | None) -> AttackerCredential:
     if one is None:
         return held
     return replace(
@@ -284,24 +295,24 @@ def _joined(held: Held, one: TracedCredential | None) -> Held:
     )  # fmt: skip
 
 
-def _seen(
+def _observed(
     evidence: Evidence, subjects: Sequence[str], tainted: set[str], bites: Sequence[Bite]
-) -> tuple[Seen, ...]:
+) -> tuple[ObservedCall, ...]:
     """The calls of tainted credentials that may tell: refusals, and all since the first step bit."""
     first = min((bite.at for bite in bites if bite.at), default=None)
     if first is None:
         return ()
     return tuple(
-        _one_seen(event, evidence, first)
+        _observed_call(event, evidence, first)
         for event in evidence.timeline(subjects)
         if event.credential in tainted and not event.began and (event.time >= first or _denied(event))
     )
 
 
-def _one_seen(event: TimelineEvent, evidence: Evidence, first: datetime) -> Seen:
+def _observed_call(event: TimelineEvent, evidence: Evidence, first: datetime) -> ObservedCall:
     service = (event.event_source or "?").removesuffix(".amazonaws.com")
     denied = _denied(event)
-    return Seen(
+    return ObservedCall(
         time=event.time,
         event_id=event.event_id,
         credential=event.credential,
@@ -337,7 +348,7 @@ def _denier(record: Any) -> Denier | None:
     return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
-def _unknown(held: Iterable[Held], trace: Trace, covered: Container[str]) -> list[str]:
+def _unknown(held: Iterable[AttackerCredential], trace: Trace, covered: Container[str]) -> list[str]:
     added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []

@@ -18,7 +18,7 @@ from tokentrail.containment.controls import statements
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, of_arn
-from tokentrail.containment.scene import Held, Scene
+from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
 
@@ -48,7 +48,7 @@ def read(scene: Scene, step: str) -> Move:
     if action in _CLOSES:
         return _close(scene, action, target)
     target, cutoff = _cutoff(target)
-    move = _ON_PRINCIPALS[action](scene, _principal(scene, target, step), target)
+    move = _ON_PRINCIPALS[action](scene, _principal(target, step), target)
     return _with_cutoff(scene, move, cutoff) if cutoff else move
 
 
@@ -58,14 +58,14 @@ def named(steps: Sequence[str]) -> frozenset[Principal]:
     return frozenset(one for one in found if one is not None)
 
 
-def _key(scene: Scene, target: str, step: str) -> Held:
+def _key(scene: Scene, target: str, step: str) -> HeldCredential:
     found = [one for one in (*scene.held, *scene.innocents) if target in (one.key_id, one.id)]
     if not found:
         raise UsageError(f"--what-if {step!r}: no long-term key {target} among the principals of this trace.")
     return found[0]
 
 
-def _principal(scene: Scene, target: str, step: str) -> Principal:
+def _principal(target: str, step: str) -> Principal:
     found = of_arn(target)
     if found is None:
         raise UsageError(f"--what-if {step!r}: {target} is no ARN of a user or role.")

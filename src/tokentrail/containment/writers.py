@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal, arn_of
-from tokentrail.containment.scene import Held
+from tokentrail.containment.scene import HeldCredential
 from tokentrail.policy.changes import Change
 from tokentrail.policy.reach import Reach
 from tokentrail.policy.writes import LAUNCHES
@@ -18,7 +18,7 @@ from tokentrail.spelling import instant, listed, short
 
 def writers(
     deeds: Iterable[Deed],
-    held: Sequence[Held],
+    held: Sequence[HeldCredential],
     alive: set[str],
     reached: Iterable[Principal],
     reach: Reach | None,
@@ -42,7 +42,7 @@ def writers(
 
 
 def writing(
-    deeds: Iterable[Deed], held: Iterable[Held], reached: Iterable[Principal], reach: Reach | None
+    deeds: Iterable[Deed], held: Iterable[HeldCredential], reached: Iterable[Principal], reach: Reach | None
 ) -> Iterator[Principal]:
     """The principals of all who may change IAM."""
     principals = {one.id: one.principal for one in held}
@@ -77,7 +77,9 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
                 yield f"{short(arn)} never {what}, though it may ({listed(can, 1)})"
 
 
-def reactivated(changes: Iterable[Change], held: Iterable[Held], deeds: Iterable[Deed]) -> Iterator[str]:
+def reactivated(
+    changes: Iterable[Change], held: Iterable[HeldCredential], deeds: Iterable[Deed]
+) -> Iterator[str]:
     """The conditions of a proof where none of the attacker's made a key of the attacker's active again: who did?"""
     keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}
     for change in sorted(changes, key=lambda one: one.order):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tokentrail.errors import UsageError
-from tokentrail.lineage.inner import is_public, parsed
+from tokentrail.lineage.addresses import is_public, parse_address
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -99,7 +99,7 @@ class Addresses:
         return None not in (mine, theirs) and mine != theirs
 
     def _looked_up(self, ip: str) -> Address:
-        number = parsed(ip)
+        number = parse_address(ip)
         found = Address(ip=ip)
         if number is None or not is_public(ip):
             return found

@@ -78,8 +78,8 @@ def cut_keys(scene: Scene) -> Iterator[Cut]:
     touched = scene.touched
     keys = sorted({row["key_id"] for row in touched if row["key_id"]})
     people = _people(scene, (row["person"] for row in touched if row["call"] != "UpdateAccessKey"))
-    scene.give("touched_keys", {"id": pa.array(keys, pa.string())})
-    scene.give("touched_users", {"name": pa.array(people, pa.string())})
+    scene.add_table("touched_keys", {"id": pa.array(keys, pa.string())})
+    scene.add_table("touched_users", {"name": pa.array(people, pa.string())})
     found = scene.rows("""
         SELECT * FROM known k WHERE kind = 'long_term_key' AND (
           regexp_extract(k.id, '^([^@]+)', 1) IN (SELECT id FROM touched_keys)
@@ -98,8 +98,8 @@ def cut_sessions(scene: Scene) -> Iterator[Cut]:
     first = min([*(row["first"] for row in touched), *([organised] if organised is not None else [])])
     people = _people(scene, (row["person"] for row in touched))
     roles = sorted({row["role"] for row in touched if row["role"]})
-    scene.give("touched_users", {"name": pa.array(people, pa.string())})
-    scene.give("touched_roles", {"name": pa.array(roles, pa.string())})
+    scene.add_table("touched_users", {"name": pa.array(people, pa.string())})
+    scene.add_table("touched_roles", {"name": pa.array(roles, pa.string())})
     found = scene.rows(
         """
         SELECT * FROM known k

@@ -1,8 +1,9 @@
 """
-All that is known of each credential: a table, or of many credentials files, of which a query reads what it asks for.
+The described rows of all credentials, for rules: a query, or with many credentials, files that queries read in part.
 
-What is known of a credential stands in the segments in which it was issued and used. Of many, some segments' are
-brought together at a time: the joins then need room for these alone, and a session is rarely used in many segments.
+Describing a credential joins records of the segments in which it was issued and used. With many credentials, those
+issued in some segments are described at a time, so that the joins need memory for these segments alone; a session is
+rarely used in many.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from tokentrail.lineage.grow import ROOTS, statements
 from tokentrail.store.interface import Engine
 
 _TOGETHER = 32_768
-"""Credentials that are brought together at once; what is known of more lies in files."""
+"""Credentials that are described at once; with more, the rows are written to files."""
 _TURNS = 64
-"""Turns after which each takes in more: each looks through the whole forest once."""
+"""Rounds at most, since each reads the whole forest; with more credentials, each round takes more of them."""
 
 _KNOWN = """
     SELECT n, parent_n, root_n, depth, span, id, root_id, parent_link, created_what, created_owner, kind,
@@ -31,13 +32,13 @@ _PERSON = """
               OR k.kind IN ('federation_token', 'assumed_role_saml')
          THEN coalesce(k.arn, k.child_arn, k.issuer_arn, k.role_arn)
          ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
-"""Whose habits a credential has: its user, its role, or its person where many share a role."""
+"""By whose habits a credential is judged: its user's, its role's, or its person's where many share a role."""
 _ALL = {
     "forest": "forest", "kin": "(SELECT n, id FROM forest LIMIT 0)", "roots": ROOTS, "who": "who",
     "identities": "identities", "callers": "identities", "issuances": "issuances", "creations": "creations",
     "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
 }  # fmt: skip
-"""Nobody asks what the parent of a credential is called, nor for all addresses of one."""
+"""No rule needs the id of a parent, or all addresses of a credential: these tables are empty."""
 _SOME = {
     "forest": "described", "who": "described_places",
     "callers": """(SELECT i.* FROM {identities_there} i
@@ -47,9 +48,9 @@ _SOME = {
 _USED = (
     "(SELECT i.* FROM {} i SEMI JOIN described_places p ON p.segment = i.segment AND p.identity = i.identity)"
 )
-"""Of a long-term key, which is used in each segment, the engine else brings together all identities that there are."""
+"""Narrows identities first: for a long-term key, used in every segment, the engine would else join all identities."""
 _WIDE = 4
-"""So many times as many segments as credentials were issued in: there, they are long used."""
+"""If credentials are used in this many times as many segments as they were issued in, identities are narrowed."""
 _SEGMENTS = """
     SELECT segment, count(*) AS credentials FROM forest GROUP BY segment
     ORDER BY segment IS NOT NULL, min(issued_time), segment"""
@@ -57,18 +58,18 @@ _PLACES = "SELECT w.* FROM who w SEMI JOIN described d ON d.n = w.n"
 
 
 def all_at_once() -> str:
-    """The query for what is known of all credentials."""
+    """The query for the described rows of all credentials."""
     return _query(_ALL)
 
 
 def are_many(engine: Engine) -> bool:
-    """Whether a case has so many credentials that they are better not brought together at once."""
+    """Whether a case has too many credentials to describe them at once."""
     [row] = engine.rows("SELECT count(*) AS credentials FROM forest")
     return bool(row["credentials"] > _TOGETHER)
 
 
 def set_aside(engine: Engine, folder: Path) -> None:
-    """Write what is known of all credentials to files in a folder, those of some segments at a time."""
+    """Write the described rows of all credentials to files in a folder, those of some segments at a time."""
     listed = engine.rows(_SEGMENTS)
     most = max(_TOGETHER, sum(row["credentials"] for row in listed) // _TURNS)
     for number, (segments, where) in enumerate(_turns(listed, most)):
@@ -87,7 +88,7 @@ def set_aside(engine: Engine, folder: Path) -> None:
 
 
 def _turns(listed: list[dict[str, int | None]], most: int) -> Iterator[tuple[set[int], str]]:
-    """Segments that go together, none for what was not seen to be issued, with the condition for their credentials."""
+    """Groups of segments with the condition for their credentials; no segment stands for those never seen issued."""
     together: set[int | None] = set()
     held = 0
     for row in listed:

@@ -16,7 +16,7 @@ from tokentrail.policy.deny import all_actions, all_resources
 from tokentrail.policy.document import Document
 from tokentrail.policy.managed import Reader
 from tokentrail.policy.organisation import ORGANIZATIONS_HANDLERS, Organisation
-from tokentrail.policy.steps import Held
+from tokentrail.policy.steps import PlacedPolicy
 
 CALLS = frozenset(ORGANIZATIONS_HANDLERS)
 _DONE = {
@@ -59,7 +59,7 @@ def lifted(changes: Iterable[Change]) -> Iterator[Lifted]:
                     yield Lifted(by=after.event_id, before=before.event_id, done=done)
 
 
-def _denies_all(held: Held) -> bool:
+def _denies_all(held: PlacedPolicy) -> bool:
     """Whether it denies everything to somebody: guardrails deny some actions, or some regions."""
     denials = held.denials if isinstance(held, Document) else ()
     return any(all_actions(one) and all_resources(one) for one in denials)

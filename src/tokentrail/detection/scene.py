@@ -30,16 +30,16 @@ from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
-from tokentrail.detection.heap import Heap, through_files
+from tokentrail.detection.growing_table import GrowingTable, through_files
 from tokentrail.detection.picking import Columns, Picked
 from tokentrail.detection.reading import Read, Sweep, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
-from tokentrail.lineage import inner, rows
+from tokentrail.lineage import addresses, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
-from tokentrail.lineage.stretches import Stretch, stretches
+from tokentrail.lineage.segment_batches import SegmentBatch, segment_batches
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects, accounts
 from tokentrail.store.interface import Engine
@@ -104,10 +104,10 @@ class Scene:
         self._numbers = count()
         self._making = {name: Lock() for name in ("known", *TABLES)}
         self._parting = Lock()
-        self._stretches: Sequence[Stretch] | None = None
+        self._batches: Sequence[SegmentBatch] | None = None
         self._views: list[str] = []
         self._apart = set[str]()
-        """Tables of which each stretch has a view of its own."""
+        """Tables of which each batch has a view of its own."""
         self._kept_in_files = set[str]()
         """Tables of rules that lie in files."""
         self._is_large: bool | None = None
@@ -149,14 +149,14 @@ class Scene:
         apart = self._apart | {"facts", *OWN_FILES}
         return [one.of(sql, apart, SPELLED) for one in self._parted()] if "some_" in sql else [sql]
 
-    def _parted(self) -> Sequence[Stretch]:
+    def _parted(self) -> Sequence[SegmentBatch]:
         with self._parting:
-            if self._stretches is None:
-                self._stretches = stretches(self._engine, _MOST)
-                if len(self._stretches) > _REMEMBERED:
+            if self._batches is None:
+                self._batches = segment_batches(self._engine, _MOST)
+                if len(self._batches) > _REMEMBERED:
                     self._engine.remember_files(False)
-                self._views = [name for one in self._stretches for name in one.views(self._engine, OWN_FILES)]
-            return self._stretches
+                self._views = [name for one in self._batches for name in one.views(self._engine, OWN_FILES)]
+            return self._batches
 
     def _keep(self, name: str, parts: Sequence[str], whole: str | None, form: str) -> int:
         in_parts = whole is not None and len(parts) > 1
@@ -169,14 +169,14 @@ class Scene:
             self._engine.run(f"DROP TABLE {kept}")
         return rows
 
-    def give(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
-        """Make rows of one's own known under a name."""
+    def add_table(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
+        """Make columns a table that queries of the scene can name."""
         self._engine.register(f"given_{name}", pa.table(dict(columns)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
-    def heap(self, name: str) -> Heap:
-        """Rows that come some at a time, and are then known under a name; in a large case to all threads."""
-        return Heap(self._engine, name, self._folder(name) if self.large else None)
+    def growing_table(self, name: str) -> GrowingTable:
+        """A table whose rows come some at a time; all threads can read it once it is registered, in a large case."""
+        return GrowingTable(self._engine, name, self._folder(name) if self.large else None)
 
     def held(self, name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """The same tables in their order, asked for at once; of a large case they wait in files."""
@@ -195,7 +195,7 @@ class Scene:
         for name in dict.fromkeys(_WORD.findall(sql)):
             if name == "sought" and not self._asked.given:
                 self._asked.given = True
-                self.give("sought", {"n": pa.array(self._asked.sought, pa.int64())})
+                self.add_table("sought", {"n": pa.array(self._asked.sought, pa.int64())})
             elif (table := name.removeprefix("some_")) in self._making and table not in self._made:
                 self._make_table(table)
 
@@ -268,10 +268,10 @@ class Scene:
             self._engine.run(f"DROP {form} {name}")
         for name in (*reversed(self._views), *self._kept_in_files):
             self._engine.run(f"DROP VIEW {name}")
-        if self._stretches is not None and len(self._stretches) > _REMEMBERED:
+        if self._batches is not None and len(self._batches) > _REMEMBERED:
             self._engine.remember_files(True)
         self._made.clear()
-        self._stretches, self._views = None, []
+        self._batches, self._views = None, []
         self._apart.clear()
         self._kept_in_files.clear()
 
@@ -309,7 +309,7 @@ class Scene:
         """When and from which address some events came, and in which lineage; those from no address are left out."""
         if not events:
             return {}
-        self.give("told_events", {"event_id": digests(sorted(events))})
+        self.add_table("told_events", {"event_id": digests(sorted(events))})
         self.table("told_calls", _TOLD)
         found = self.arrow("""
             SELECT e.event_id, e.event_id_text, min(e.time) AS time, min(e.ip) AS ip, min(a.root_n) AS root_n
@@ -318,7 +318,7 @@ class Scene:
         return {
             rows.event_id(event, text) or "": (time, ip, root)
             for event, text, time, ip, root in zip(*(one.to_pylist() for one in found.columns), strict=True)
-            if inner.parsed(ip)
+            if addresses.parse_address(ip)
         }
 
     def caller(self, row: Row) -> Caller:
@@ -332,7 +332,7 @@ class Scene:
     def marks(self, asked: Set[str]) -> frozenset[str]:
         """Of some names of calls and kinds of credentials, those that the evidence has."""
         self._parted()  # before anything reads all files
-        self.give("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
+        self.add_table("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
         return frozenset(row["mark"] for row in self.rows(_MARKS))
 
     def effects(self, callers: Iterable[Caller]) -> Effects:

@@ -1,8 +1,8 @@
 """
-Add to a forest: link again what new records touch, and leave everything else, and the files that it lies in, as it is.
+Add new records to a forest: only what they touch (`touched`) is linked again; all else stays as it is.
 
-What comes out is what linking all at once would say, but for the numbers of places; tests compare both. Where so much
-is touched, or so rare a thing happened, that it would not pay or could not be told, `TooMuch` is raised, and all is
+The result is the same as linking everything at once, except for the numbers of places; tests compare the two. If too
+much is touched for this to be quicker, or the part alone can't decide (`_ODD`), `TooMuch` is raised, and everything is
 linked.
 """
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokentrail.lineage import later, placing
-from tokentrail.lineage.grow import KEPT, LINKING_FILES, Grown, in_order, listed_in, made_by, statements
+from tokentrail.lineage.grow import KEPT, LINKING_FILES, ForestSize, in_order, listed_in, made_by, statements
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.store.interface import Engine
 
 SHARE = 0.25
-"""If twice that part of a case is touched, or that of a forest came later than the first, all is linked at once."""
+"""If twice this share of a case is touched, or this share of a forest was added later, everything is linked at once."""
 _GIVEN = " ".join(f"{begin}{name}" for name in KEPT for begin in ("new_", "all_"))
 _LINKED = "parents who makers made_by forms calls keyrings lost"
 _FOREIGN = """
 CREATE TABLE foreign_calls AS
 SELECT segment, object, ordinal, time, caller_account, caller_principal FROM all_issuing
 WHERE caller_type = 'AWSAccount' AND caller_principal <> ''"""
-"""Calls of other accounts, of which it may be told who made them by who can have."""
+"""Calls from other accounts: their caller is inferred where exactly one credential can have made them."""
 _BY_OTHERS = """
 SELECT i.* FROM all_issuing i JOIN moved q ON q.segment = i.segment AND q.identity = i.identity
 UNION ALL
@@ -44,17 +44,18 @@ SELECT i.* FROM all_issuing i JOIN (
   WHERE f.time >= m.time
 ) f ON f.segment = i.segment AND f.object = i.object AND f.ordinal = i.ordinal"""
 """
-Calls of those who turned out to be somebody else, and calls that nobody but them may have made, or nobody but others,
-now that credentials came or went, or keys were made or changed.
+Issuing calls whose caller may come out differently: calls by identities that turned out to be another credential's, and
+calls from other accounts for which, since credentials or keys came, went or changed, another one may be the only
+possible caller.
 """
 
 
 class _Through(NamedTuple):
-    """What may act through things of some kinds that were made, as `7_created.sql` joins them, or more."""
+    """Queries for all that may act through made things of some kinds: at least what `7_created.sql` would join."""
 
     kinds: tuple[str, ...]
     people: str
-    """Those of `all_people`, which bear the `id` of what was `made`."""
+    """The query for rows of `all_people` that show the `id` of such a thing (`{made}`)."""
     issuing: str
 
 
@@ -131,12 +132,18 @@ _ODD = {
     "a maker is no more": """
         stored_links WHERE parent IN (SELECT n FROM vanished) AND child NOT IN (SELECT n FROM touched_before)""",
 }
-"""What can't be told from a part, and what shows it."""
+"""Cases that a part of the forest can't decide: the reason, and the rows that show the case."""
 
 
 def add(
-    engine: Engine, base: Path, into: Path, first: Sequence[str], records: int, before: Grown, naming: Naming
-) -> Grown:
+    engine: Engine,
+    base: Path,
+    into: Path,
+    first: Sequence[str],
+    records: int,
+    before: ForestSize,
+    naming: Naming,
+) -> ForestSize:
     """
     Derive the forest of all evidence from an earlier one.
 
@@ -144,24 +151,24 @@ def add(
         engine: Knows what of the earlier one's segments counts no more (`removed_segments`, and `removed_` with each of
             `REDUCED`).
         base: The folder of the earlier one.
-        into: Where to write what is to lie beside its first tables.
+        into: Where to write the later files.
         first: Statements that make the `KEPT` of all segments (`all_`), and of new ones (`new_`).
         records: How many records there are, repeated ones counted each time.
         before: How large the earlier one is.
-        naming: Answers in which segments keys are.
+        naming: Returns the segments that may hold keys.
 
     Raises:
         TooMuch: it would not pay, or can't be done.
         CaseError: the earlier forest can't be read.
     """
     engine.run_all(in_order(first, [_GIVEN]))
-    later.know(engine, base, "stored_")
-    later.know_apart(engine, base)
+    later.register(engine, base, "stored_")
+    later.register_apart(engine, base)
     engine.run(_FOREIGN)
     part = Touched(engine, _most(engine), naming)
-    part.by_new()
+    part.touch_new()
     _link(engine)
-    while part.further(*_further(engine), "touched_makings"):
+    while part.touch_more(*_further(engine), "touched_makings"):
         _link(engine)
     for why, rows in _ODD.items():
         if engine.rows(f"SELECT 1 AS one FROM {rows} LIMIT 1"):
@@ -171,7 +178,7 @@ def add(
 
 
 def _most(engine: Engine) -> int:
-    """Rows that may be touched."""
+    """The number of rows that may be touched."""
     [found] = engine.rows(
         "SELECT (SELECT count(*) FROM all_people) + (SELECT count(*) FROM all_issuing) AS linked"
     )
@@ -179,7 +186,7 @@ def _most(engine: Engine) -> int:
 
 
 def _link(engine: Engine) -> None:
-    """Link what is touched, and compare it with what was linked before."""
+    """Link the touched rows, and compare the result with the earlier forest."""
     listed = listed_in(LINKING_FILES)
     for what, name in filter(None, map(made_by, listed)):
         engine.run(f"DROP {what} IF EXISTS {name}")
@@ -191,7 +198,7 @@ def _link(engine: Engine) -> None:
 
 
 def _further(engine: Engine) -> tuple[str, str]:
-    """What hangs on credentials that came out otherwise: queries for those who act, and for calls that issue."""
+    """Queries for the rows of `all_people` and `all_issuing` that depend on what came out differently."""
     people, issuing = ["SELECT * FROM all_people LIMIT 0"], [_BY_OTHERS]
     made = {row["what"] for row in engine.rows("SELECT DISTINCT what FROM touched_makings")}
     for one in _THROUGH:

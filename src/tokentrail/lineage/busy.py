@@ -1,12 +1,12 @@
 """
-What busy credentials did, rolled up once when a large case is linked.
+Roll-ups of what busy credentials did, stored when a large case is linked.
 
-A long-term key that is used all day acts in every segment, and so it stands above many of the sessions that people ask
-about: to read all its calls takes a second where a session takes some milliseconds. What they come to is kept beside
-the forest, of the segments that there were; what came later is read where it lies, and added.
+A long-term key that is used all day has calls in every segment, and many of the sessions that people ask about descend
+from it. Reading all its calls takes a second, those of a session some milliseconds. So the roll-ups of its calls are
+stored beside the forest. Calls in segments that came later are read from the evidence and added.
 
-It is believed of a credential as long as the same identities in these segments are its own, and the same records in
-them count. Where nothing was kept, or it can't be read, the calls are.
+A stored roll-up is valid for a credential as long as it has the same identities in the segments rolled up, and while
+the same records of these count. Without a valid one, all calls are read.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tokentrail.lineage.grow import facts_of
 from tokentrail.store.interface import Engine
 
 BUSY = 5_000
-"""Calls of a credential from which on it is kept what they come to."""
+"""Calls from which on a credential is busy."""
 SEEN = (
     "account", "principal_id", "mfa", "arn", "issuer_type", "issuer_arn", "federated_provider", "source_identity",
     "ec2_delivery", "sign_in_session", "on_behalf_of", "in_scope_of",
 )  # fmt: skip
 """What identities say of their credential."""
 IDENTITIES, CHANGES = "identities", "changes"
-"""What is kept beside the roll-ups: what identities say, each once, and the changes that were made."""
+"""Stored beside the roll-ups: what the identities of each credential say, and the changes that it made."""
 _LISTED = "busy.json"
 _KEPT = (*(one.name for one in rollups.ALL), IDENTITIES, CHANGES)
 _JOINED = "JOIN busy_who b ON b.segment = {0}.segment AND b.identity = {0}.identity"
@@ -46,7 +46,7 @@ Identity = tuple[int, int]
 
 
 class _Listed(msgspec.Struct, frozen=True):
-    """Of what it is kept."""
+    """What was rolled up."""
 
     segments: frozenset[int] = frozenset()
     credentials: dict[int, str] = {}
@@ -90,27 +90,27 @@ def keep(engine: Engine, folder: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Remove what was kept, as far as it came."""
+    """Remove stored roll-ups, complete or not."""
     for path in _files(folder):
         path.unlink(missing_ok=True)
 
 
 def files(folder: Path) -> list[Path]:
-    """Those that hold what is kept; none where it is not all there."""
+    """The files of stored roll-ups; none if any is missing."""
     found = list(_files(folder))
     return found if all(path.exists() for path in found) else []
 
 
 class Busy:
-    """What is kept beside a forest."""
+    """The roll-ups that are stored beside a forest."""
 
     def __init__(self, engine: Engine, folder: Path | None) -> None:
         """
-        Look at what there is.
+        Read which credentials were rolled up.
 
         Args:
             engine: Knows the forest.
-            folder: Where it lies; nowhere where nothing is kept.
+            folder: The derived folder; `None` where nothing is stored.
         """
         self._engine = engine
         self._folder = folder
@@ -118,11 +118,11 @@ class Busy:
         self._known = set[str]()
 
     def may_tell(self, n: int) -> bool:
-        """Whether anything is kept of a credential."""
+        """Whether there is a roll-up of a credential, valid or not."""
         return n in self._listed.credentials
 
     def tells(self, n: int, mine: Collection[Identity]) -> bool:
-        """Whether what is kept of a credential holds, whose identities are these."""
+        """Whether the roll-up of a credential is still valid, given its identities now."""
         covered = sorted(one for one in mine if one[0] in self._listed.segments)
         segments, identities = zip(*covered, strict=True) if covered else ((), ())
         found = pa.table({
@@ -143,11 +143,11 @@ class Busy:
 
     def rows(self, name: str, n: int) -> pa.Table:
         """
-        What is kept of a credential that it `tells` of.
+        The stored rows of a credential whose roll-up is valid (`tells`).
 
         Args:
-            name: Of a roll-up, or `IDENTITIES` or `CHANGES`.
-            n: The credential.
+            name: The name of a roll-up, or `IDENTITIES` or `CHANGES`.
+            n: The place of the credential.
 
         Raises:
             CaseError: it can't be read.
@@ -165,7 +165,7 @@ class Busy:
 
 @cache
 def _schema(name: str) -> pa.Schema:
-    """The columns of what is kept under a name."""
+    """The columns of the rows that are stored under a name."""
     for one in rollups.ALL:
         if one.name == name:
             return one.few(rollups.NOTHING).schema

@@ -1,8 +1,8 @@
 """
-Credentials that may meet a condition, found where that was recorded.
+Find candidates: credentials that may meet a condition, by the records that hold a name or a text.
 
-All that is known of every credential is brought together nowhere: of a million that takes gigabytes. What is known of
-candidates is, and tells which of them it is.
+Describing every credential of a large case takes gigabytes. So candidates are found first; only these are described,
+and the condition decides among them.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def by_names(
     engine: Engine, names: Sequence[str], among: str = "TRUE", accounts: Collection[str] = ()
 ) -> list[int]:
     """
-    Those of whom an ARN ends in one of some names: their own, their role's, or that of whoever had them issued; and
-    those whose session was named so when it was asked for.
+    Credentials with an ARN that ends in one of some names: their own, their role's or their issuer's; and sessions
+    that were requested under one of these names.
 
     Args:
         engine: Knows the derived tables and the evidence.
-        names: What stands behind an ARN's last slash, or the whole of one without any.
-        among: What the forest says of those that count, which is known as `f`.
+        names: The last part of an ARN, or the whole of one without a slash.
+        among: A condition on the `forest` table, known as `f`.
         accounts: Those of the ARNs; all where none is given, since roles are often called alike in many.
     """
     engine.register("asked_names", pa.table({"name": pa.array(names, pa.string())}))
@@ -74,7 +74,7 @@ def by_names(
         for columns in (_IN_IDENTITY[:2], _IN_ISSUANCE[:3])
     )
     others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
-    know_recorded(engine, seen, issued, some=engine.holding(names=names))
+    register_recorded(engine, seen, issued, some=engine.holding(names=names))
     return _places(engine, _FOUND.format(others=others, among=among))
 
 
@@ -85,7 +85,7 @@ def _called(column: str, *, within: bool) -> str:
 
 
 def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence[str] = ()) -> list[int]:
-    """Those in one of whose names, keys or addresses a text may stand, in capitals or not; `among` as above."""
+    """Credentials of which a name, key or address contains a text, in any case; `among` as in `by_names`."""
     seen, issued, own = (
         " OR ".join(map(_HOLDS.format, listed)) for listed in (_IN_IDENTITY, _IN_ISSUANCE, _IN_FOREST)
     )
@@ -94,7 +94,7 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
   SELECT w.n FROM who w JOIN (
     SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {_HOLDS.format("e.ip")}
   ) e ON e.segment = w.segment AND e.identity = w.identity"""
-    know_recorded(engine, seen, issued, (text,) * len(_IN_IDENTITY), (text,) * len(_IN_ISSUANCE))
+    register_recorded(engine, seen, issued, (text,) * len(_IN_IDENTITY), (text,) * len(_IN_ISSUANCE))
     asked = (text,) * (len(_IN_FOREST) + 1)
     return _places(engine, _FOUND.format(others=others, among=among), (*asked, *parameters))
 
@@ -115,7 +115,7 @@ def hashes(engine: Engine) -> Iterator[pa.RecordBatch]:
         yield from engine.batches(f"SELECT segment, {listed} FROM {table}")
 
 
-def know_recorded(
+def register_recorded(
     engine: Engine,
     seen: str,
     issued: str,
@@ -124,11 +124,20 @@ def know_recorded(
     some: Mapping[str, str] = EVERYWHERE,
 ) -> tuple[pa.Table, pa.Table]:
     """
-    Know where something is recorded: by which identities `i`, as `named_identities`, and by which issuing calls `c`, as
-    `named_calls`. Answers both, each with its key id and whether it tells a time.
+    Register the identities and the issuing calls that meet conditions, as `named_identities` and `named_calls`.
 
-    They are looked for by themselves, since an engine that does not know how few there are joins the wrong way round;
-    in `some` segments, where it is known which may hold them (`Engine.holding`).
+    This is a query of its own: an engine that does not know how few there are would join in the wrong order.
+
+    Args:
+        engine: Knows the evidence.
+        seen: The condition on an identity `i`.
+        issued: The condition on an issuing call `c`.
+        of_seen: The parameters of `seen`.
+        of_issued: The parameters of `issued`.
+        some: The segments to look in, if it is known which may hold them (`Engine.holding`).
+
+    Returns:
+        Both tables; each row has `key_id`, and `created` where the record has a time.
     """
     said = engine.table(
         f"SELECT i.segment, i.identity, i.key_id, i.created FROM {some['some_identities']} i WHERE {seen}",
@@ -144,10 +153,15 @@ def know_recorded(
     return said, calls
 
 
+def places_in(found: pa.Table) -> set[int]:
+    """The places that a table names."""
+    return {row["n"] for row in found.select(["n"]).to_pylist()}
+
+
 def _places(engine: Engine, sql: str, parameters: Sequence[str] = ()) -> list[int]:
     return [row["n"] for row in engine.rows(sql, parameters)]
 
 
 def batches(things: Sequence[Thing], most: int) -> Iterator[Sequence[Thing]]:
-    """Some at a time."""
+    """Cut a sequence into batches."""
     return (things[start : start + most] for start in range(0, len(things), most))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tokentrail.events.vocabulary import IAM_REGIONS
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.kept import kept_rows
 from tokentrail.lineage.model import SILENT, Gap
+from tokentrail.lineage.per_segment import per_segment_rows
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
@@ -49,7 +49,7 @@ _LATE = timedelta(hours=1)
 
 def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
     """Coverage by account and region; the hours are kept in `folder`, where all is derived from the same evidence."""
-    rows = kept_rows(
+    rows = per_segment_rows(
         engine, "hours", _HOURS.format(facts=facts_of(engine, "{some_events}")), folder, _ORDERED
     )
     clock = cache(_at)  # an organisation's thousands of regions fall silent in the same few hundred hours

@@ -1,7 +1,9 @@
 """
-Ask a forest: which credentials answer to a name, what hangs above and below them, and what they did.
+Questions to a forest: which credentials a name means, what is above and below them, what they did, and their states.
 
-Works on the tables that `grow` derived, through the store's engine; only the part that is asked for is read.
+It reads the tables that `grow` derived, through the store's engine, and no more of them than a question needs. A
+credential is named here by its place (`n`): its number in preorder, so that the descendants of a credential are the
+range of places behind its own (`number`).
 """
 
 from __future__ import annotations
@@ -17,15 +19,14 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.candidates import batches, by_text, earliest
+from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.judges import FEW as FEW_TO_JUDGE
-from tokentrail.lineage.judges import Judges
+from tokentrail.lineage.judges import JUDGED_APART, Judges
 from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential, Kind
-from tokentrail.lineage.naming import Naming, places_in
-from tokentrail.lineage.part import FEW, Part, Span
+from tokentrail.lineage.naming import Naming
+from tokentrail.lineage.part import LOOKED_UP, Part, Span
 from tokentrail.lineage.portal import Portal
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
@@ -43,8 +44,8 @@ SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
 FROM {some_changes} c LEFT JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT EXISTS (
   SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
-"""The changes that can end a credential; `part` is the account that they are in, and empty for all of Organizations and
-for those that tell none, which may be to a policy of any."""
+"""The changes that can end a credential. `part` is their account; it is empty for those of Organizations, which bear on
+many accounts, and for those whose record names no account, which may bear on any."""
 
 _REMOVALS = """
 SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
@@ -56,14 +57,14 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
     || '|^Disassociate')
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 """
-"""The calls outside IAM that take something away, stop it or shut it, may share it no more, or bring it back."""
+"""The calls outside IAM that may delete, stop, disable or unshare something, or restore it from a recycle bin."""
 
 _MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
 _AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 50_000, 64
 _CLIMBED = 64
-"""Steps up that are taken one by one."""
+"""Generations of ancestors that are read one after another, before ranges of places are compared instead."""
 _SEARCHED = (
     "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
@@ -71,16 +72,16 @@ _SEARCHED = (
 
 
 class Forest(Naming):
-    """The derived tables of one case at one moment."""
+    """The forest of one case as of one moment."""
 
     def __init__(self, engine: Engine, as_of: datetime, folder: Path) -> None:
         """
-        Look at what was derived.
+        Open a forest.
 
         Args:
-            engine: Knows the derived tables.
+            engine: Knows the evidence and the derived tables.
             as_of: The moment.
-            folder: Where they lie, and where those that are only derived when asked for are kept.
+            folder: The derived folder; tables that are derived only when asked for are kept there too.
         """
         self._engine = engine
         self._folder = folder
@@ -98,13 +99,13 @@ class Forest(Naming):
         self._edited = False
 
     def judge(self) -> Judge:
-        """Judge of this moment, for any credential; made when first needed."""
+        """The judge of states of any credential as of this moment; made when first needed."""
         if self._judge is None:
             self._judge = Judge(self.changes(), self.as_of)
         return self._judge
 
     def judge_of(self, found: Iterable[Row]) -> Judge:
-        """Judge for some credentials: knows the changes in their accounts, and those to service control policies."""
+        """A judge of the states of some credentials, who knows the changes in their accounts and to SCPs."""
         if self._judge is not None:
             return self._judge
         concerned = frozenset(account for row in found if (account := caller(row).account))
@@ -113,8 +114,8 @@ class Forest(Naming):
         return self._judges[concerned]
 
     def _judge_for(self, found: Sequence[Row]) -> Callable[[Row], Judge]:
-        """Who judges each of some credentials: of few, those who know only the changes that bear on it."""
-        if self._judge is None and len(found) <= FEW_TO_JUDGE:
+        """Choose the judge of each credential: for a few, one that knows only the changes that bear on it."""
+        if self._judge is None and len(found) <= JUDGED_APART:
             return self._near_judge
         judge = self.judge_of(found)
         return lambda _: judge
@@ -140,12 +141,12 @@ class Forest(Naming):
         self._know_edits()
         return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *concerned})])
 
-    def know(self) -> None:
-        """Have at hand what is kept of each segment for traces."""
+    def prepare(self) -> None:
+        """Work out now what a trace asks of every segment, and keep it in the layers of these (`Engine.keep_apart`)."""
         self._know_edits()
-        self.unkeyed.callers.know()
-        self.portal.opened.know()
-        self.unanswered.calls.know()
+        self.unkeyed.callers.prepare()
+        self.portal.opened.prepare()
+        self.unanswered.calls.prepare()
 
     def _know_edits(self) -> None:
         if not self._edited:
@@ -161,14 +162,14 @@ class Forest(Naming):
             yield from entries(batch)
 
     def rows(self, among: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
-        """The rows of credentials of which the forest itself says something, in their order."""
+        """The described rows of credentials that meet a condition on the `forest` table, by place."""
         found = self._engine.table(f"SELECT n FROM forest WHERE {among}", parameters)
         return self.chosen_rows(places_in(found))
 
     def inventory(
         self, kind: str | None = None, search: str | None = None, *, running: bool = False
     ) -> Iterator[Row]:
-        """All that is known of credentials, by time, then id: some thousands at a time, however many there are."""
+        """The described rows of all credentials, by time, then id; read some thousands at a time."""
         where, parameters = ("f.kind = ?", (kind,)) if kind else ("TRUE", ())
         if running:
             where = f"{where} AND NOT {self._run_out()}"
@@ -185,19 +186,19 @@ class Forest(Naming):
                 yield from batch.to_pylist()
 
     def run_out(self) -> dict[Kind, int]:
-        """How many of each kind have expired; whatever ended one of them before, it is told as expired."""
+        """How many of each kind have expired; one that an action ended before counts as expired, too."""
         sql = f"SELECT f.kind, count(*) AS many FROM forest f WHERE {self._run_out()} GROUP BY 1"
         return {row["kind"]: row["many"] for row in self._engine.rows(sql)}
 
     def _run_out(self) -> str:
-        """That a credential has expired, as `Judge.judge` says it, where its end is a time that a calendar has."""
+        """The condition that a credential has expired, as `Judge.judge` decides it."""
         return (
             "(f.kind <> 'long_term_key' AND coalesce(coalesce(f.expires_at, f.expires_bound) "
             f"BETWEEN 0 AND {_seconds(self.as_of)}, FALSE))"
         )
 
     def minters(self, kinds: Sequence[Kind], most: int) -> dict[int, int]:
-        """Of some kinds those that minted most, then called most, with how many they minted."""
+        """The credentials of some kinds that minted most, then called most: by place, how many they minted."""
         sql = f"""
             SELECT f.n, coalesce(m.minted, 0) AS minted FROM forest f
             LEFT JOIN (SELECT parent_n, count(*) AS minted FROM forest GROUP BY 1) m ON m.parent_n = f.n
@@ -205,7 +206,7 @@ class Forest(Naming):
         return {row["n"]: row["minted"] for row in self._engine.rows(sql, (list(kinds),))}
 
     def places_of(self, events: Iterable[str]) -> Sequence[Row]:
-        """Where in the evidence some events lie, by event id, in their order."""
+        """The segment, object and ordinal of some events, sorted by event id."""
         plain = {one: raw for one in events if (raw := uuid_bytes(one))}
         other = sorted({one for one in events if one not in plain})
         self._engine.register("named_events", pa.table({
@@ -221,9 +222,9 @@ class Forest(Naming):
             ORDER BY 1, 2, 3, 4""").to_pylist()
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
-        """Everything above."""
+        """The places of all ancestors of some credentials."""
         found = self._part.spans(places)
-        if len(found) > FEW:
+        if len(found) > LOOKED_UP:
             return self._ranges_around(found)
         above, fresh = set[int](), found
         for _ in range(_CLIMBED):
@@ -235,7 +236,7 @@ class Forest(Naming):
         return self._ranges_around(found)
 
     def _ranges_around(self, found: Mapping[int, Span]) -> set[int]:
-        """Everything above: a node's ancestors are those whose range of rows holds it."""
+        """The same by ranges: the ancestors of a credential are those whose range of places holds its own."""
         first, last = min(span.root for span in found.values()), max(found)
         self._part.choose(found)
         return places_in(
@@ -247,7 +248,11 @@ class Forest(Naming):
         )
 
     def descendants(self, places: Iterable[int]) -> tuple[set[int], list[Row]]:
-        """Everything below, and the links beyond parents that led to it: what acts through things that others made."""
+        """
+        The places of some credentials and all that descends from them.
+
+        Also followed, and returned, are `links` other than to a parent: to what acts through a thing that one made.
+        """
         reached: set[int] = set()
         extra: list[Row] = []
         fresh = set(places)
@@ -260,7 +265,7 @@ class Forest(Naming):
         return reached, extra
 
     def _links_of(self, places: Collection[int]) -> Sequence[Row]:
-        """The links beyond parents that lead from some credentials."""
+        """The links, other than to a parent, from some credentials to what acts through things that they made."""
         if self._linked is None:
             self._linked = bool(self._engine.rows("SELECT 1 AS one FROM links LIMIT 1"))
         if not self._linked:
@@ -271,7 +276,7 @@ class Forest(Naming):
         ).to_pylist()
 
     def chosen_rows(self, places: Iterable[int]) -> Sequence[Row]:
-        """The rows of some credentials, in their order; the last are at hand, as one question leads to the next."""
+        """The described rows of some credentials, by place; the last are remembered for the next question."""
         wanted = frozenset(places)
         if wanted == self._listed[0]:
             return self._listed[1]
@@ -281,20 +286,20 @@ class Forest(Naming):
         return found
 
     def named(self, ids: Sequence[str]) -> Sequence[Row]:
-        """The rows of credentials of some ids, in their order."""
+        """The described rows of the credentials with some ids, by place."""
         return self.chosen_rows(self.called_so(ids)) if ids else []
 
     def called_so(self, ids: Sequence[str]) -> set[int]:
-        """The credentials of some ids."""
+        """The places of the credentials with some ids."""
         sql = "SELECT n FROM names WHERE own AND name IN (SELECT unnest(?))"
         return places_in(self._engine.table(sql, (list(ids),))) if ids else set()
 
     def earliest(self, places: Collection[int], most: int) -> list[int]:
-        """Of some credentials those that began first, as far as the evidence tells."""
+        """The places of those of some credentials that began first, as far as the evidence tells."""
         return earliest(self._engine, places, most)
 
     def credentials(self, found: Sequence[Row]) -> list[Credential]:
-        """What rows of this forest say, judged; some are remembered, since one question leads to the next."""
+        """Make credentials, with their states, of described rows; some are remembered for the next question."""
         judge, told = self._judge_for([row for row in found if row["n"] not in self._told]), []
         for row in found:
             one = self._told.get(row["n"])
@@ -314,11 +319,11 @@ class Forest(Naming):
         return self._part.rolled_up(places, roll_up)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
-        """Keep such a roll-up of whole calls under a name, for others to read from, until the next of that name."""
+        """Keep the rows of such a query as a temporary table, until the next of that name."""
         self._part.set_aside(places, name, select)
 
     def done_by(self, places: Iterable[int], select: str) -> Sequence[Row]:
-        """What some credentials did: `select` reads from `acts`, whole facts with `n`."""
+        """The rows of a query over what some credentials did: it reads `acts`, whole facts with `n`."""
         return self._part.deeds(places, select)
 
     def changed_by(self, places: Iterable[int], names: Set[str] | None = None) -> Sequence[Row]:
@@ -349,7 +354,7 @@ class Forest(Naming):
         return found
 
     def callers_of(self, names: Sequence[str]) -> Sequence[Row]:
-        """Who made changes of some names: the caller's `n` and id, and what was asked."""
+        """The changes of some names: the caller's place and id, the name, the request and the time."""
         return self._engine.table(
             """
             SELECT r.n, r.id, c.name, c.request, c.time FROM changes c
@@ -368,7 +373,7 @@ class Forest(Naming):
         return self._of_events(events, "ip")
 
     def regions(self, events: Iterable[bytes]) -> dict[bytes, str | None]:
-        """Where some events happened."""
+        """The region of some events."""
         return self._of_events(events, "region")
 
     def _of_events(self, events: Iterable[bytes], column: str) -> dict[bytes, str | None]:
@@ -385,7 +390,7 @@ class Forest(Naming):
 
 
 def _holding(search: str) -> tuple[str, tuple[str, ...]]:
-    """Spell which rows hold a text: the condition, and its parameters."""
+    """The condition that a described row contains a text, and its parameters."""
     held = " OR ".join(f"contains(lower({one}), lower(?))" for one in _SEARCHED)
     return held, (search,) * len(_SEARCHED)
 

@@ -1,7 +1,7 @@
 """
-Find places for credentials among those that have theirs already, in the room that `number` leaves between them.
+Give places to new credentials among those that keep theirs, in the room that `number` leaves between places.
 
-What linking at once would put next to each other stands in that order here too; only the numbers are others.
+The order of all credentials is the same as if everything were numbered at once; only the numbers differ.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from tokentrail.lineage.number import GAP, Integers, number
 
 
 class Kin(NamedTuple):
-    """Siblings that stay where they are, in order of age: where each tree begins and ends, and how old its root is."""
+    """Siblings that keep their places, by age: the first and last place of each one's tree, and its time."""
 
     starts: Integers
     ends: Integers
     moments: Integers
     ids: Mapping[int, str]
-    """By where they begin, of those that are as old as any that is to be placed."""
+    """The ids, by first place, of those that have the same time as one to be placed."""
 
     def before(self, moment: int, name: str) -> int | None:
-        """Where the tree ends behind which one of that age has its place; `None` where it is the first."""
+        """The last place of the sibling tree after which one of that age comes; `None` if it comes first."""
         first = int(np.searchsorted(self.moments, moment))
         last = int(np.searchsorted(self.moments, moment, side="right"))
         place = bisect_left(
@@ -36,7 +36,7 @@ class Kin(NamedTuple):
 
 
 class Above(NamedTuple):
-    """A credential that stays where it is, and under which others get their places."""
+    """A credential that keeps its place, and below which others are placed."""
 
     n: int
     root: int
@@ -44,12 +44,12 @@ class Above(NamedTuple):
 
 
 class NoPlace(Exception):
-    """There is not enough room, or parents go round in a ring."""
+    """There is not enough room, or the links to parents form a ring."""
 
 
 _NOBODY = -1
 _TOP = Above(-1, -1, -1)
-"""Above those that have no parent."""
+"""Stands for the parent of roots."""
 _NO_KIN = Kin(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), {})
 
 
@@ -87,12 +87,12 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
 
 
 def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Above]) -> pa.Table:
-    """Spread what was placed over the room that it has behind what it follows."""
+    """Spread the numbered trees over the room behind the place that each follows."""
     cks, size, depth = (placed[name].to_numpy() for name in ("ck", "size", "depth"))
     root = placed["root"].to_numpy()
     top = [tops[one] for one in cks[root].tolist()]
     behind = np.array([one["behind"] for one in top], np.int64)
-    # What follows the same stands together, one tree behind the other.
+    # Trees that follow the same place share its room, one behind the other.
     starts = np.flatnonzero(np.concatenate(([True], behind[1:] != behind[:-1]))) if len(cks) else behind
     many = np.diff(np.append(starts, len(cks)))
     step = np.repeat(GAP // (2 * many + 1), many)
@@ -117,7 +117,7 @@ def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Abo
 
 
 def _behind(row: Mapping[str, Any], above: Mapping[int, Above], kin: Mapping[int | None, Kin]) -> int:
-    """The end after which a tree has its place: that of an elder sibling's, else where the parent's begins."""
+    """The place that a tree follows: the end of the elder sibling's tree, else the parent's own place."""
     parent = row["parent"]
     found = kin.get(parent, _NO_KIN).before(row["moment"], row["id"])
     if found is not None:

@@ -119,17 +119,17 @@ WHERE NOT EXISTS (SELECT 1 FROM {losers} l
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
-    """How large the forest came out."""
+class ForestSize:
+    """How large a derived forest is, and the span of its evidence in seconds since 1970; stored as `grown.json`."""
 
     records: int
     credentials: int
     first: int | None
     last: int | None
     rings: bool = False
-    """Whether parents went round in a ring, which false evidence can hold, and which was cut somewhere."""
+    """Whether the links from child to parent formed a ring, as forged evidence can make them; it was cut somewhere."""
     added: bool = False
-    """Whether it was added to an earlier one."""
+    """Whether it consists of an earlier forest and later tables beside it (`lineage.later`)."""
 
 
 @cache
@@ -145,7 +145,7 @@ def in_memory(engine: Linker) -> None:
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
 
 
-def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> Grown:
+def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> ForestSize:
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into Parquet in `folder`.
 
@@ -169,7 +169,7 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
 
 def reductions(engine: Linker) -> list[str]:
     """The statements that work out what linking needs of an engine's segments, less its `new_losers`."""
-    know_facts(engine, "new_losers")
+    register_facts(engine, "new_losers")
     return listed_in(_REDUCING)
 
 
@@ -179,7 +179,7 @@ def link(
     first: Sequence[str],
     records: int,
     place: Callable[[], None] | None = None,
-) -> Grown:
+) -> ForestSize:
     """
     Derive the forest, as `grow` does.
 
@@ -201,7 +201,7 @@ def link(
     engine.write_all({folder / f"{name}.parquet": query for name, query in OUTPUT.items()})
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
-    return Grown(
+    return ForestSize(
         records - lost["records"], found["credentials"], found["first"], found["last"], found["rings"]
     )
 
@@ -227,13 +227,13 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
         )
 
 
-def know_facts(engine: Linker, losers: str = "losers") -> None:
-    """Make `facts` known: the events without the `losers`, which few cases have any of."""
+def register_facts(engine: Linker, losers: str = "losers") -> None:
+    """Register `facts`: the events without repeated records (`losers`), of which most cases have none."""
     engine.run(f"CREATE VIEW facts AS {facts_of(engine, 'events', losers)}")
 
 
 def facts_of(engine: Linker, events: str, losers: str = "losers") -> str:
-    """The query for those of some events that count."""
+    """A query for the events that count, without repeated ones."""
     lost = engine.table(f"SELECT 1 AS one FROM {losers} LIMIT 1").num_rows
     return _FACTS.format(events=events, losers=losers) if lost else f"SELECT * FROM {events}"
 
@@ -294,11 +294,11 @@ def reopen(engine: Engine, folder: Path) -> None:
     Raises:
         CaseError: a table is missing or damaged, or is another one.
     """
-    later.know(engine, folder)
+    later.register(engine, folder)
     engine.view("losers", folder / "losers.parquet")
     for name, columns in _COLUMNS.items():
         engine.run(f"SELECT {columns} FROM {name} LIMIT 0")
-    know_facts(engine)
+    register_facts(engine)
 
 
 def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) -> str:

@@ -1,8 +1,8 @@
 """
-Inline policies that are written anew and deny nothing: of a run of them each is entered once.
+Leave out idle changes: inline policies that are written again and again and deny nothing.
 
-Automation writes the same policies by the thousand. One that denies nothing, in a place where none ever did, changes
-nothing but that its user, role or group is seen to be there, and by whom.
+Automation writes the same policies by the thousand. A policy that denies nothing, in a place where none ever did, only
+shows that its user, role or group exists, and who wrote it. So of a run of such writes only the first is entered.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from tokentrail.policy.ledger import takes
 from tokentrail.policy.managed import Reader
 
 _FEW = 50
-"""Changes up to which they are quicker entered than looked through."""
+"""Changes up to which entering all of them is quicker than looking for idle ones."""
 _REPEATED = 2
-"""How often each text is written, at the least, where it pays to read them all beforehand."""
+"""How often each document must be written on average for it to pay to read them all first."""
 _PUT = {"PutUserPolicy": "userName", "PutGroupPolicy": "groupName", "PutRolePolicy": "roleName"}
-"""What puts an inline policy in its place, and the member that names whose (IAM API Reference)."""
+"""The calls that write an inline policy, and the parameter that names its owner (IAM API Reference)."""
 _IAM = "iam.amazonaws.com"
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def without_idle(edits: pa.Table) -> pa.Table:
-    """Leave out what says nothing new between two changes that may: rows as `edits` has them, in any order."""
+    """Leave out idle changes that follow another one of the same owner, with no other change between; in any order."""
     if edits.num_rows < _FEW:
         return edits
     idle, whose = _idle(edits)

@@ -1,8 +1,8 @@
 """
-What new segments change in what older ones were reduced to.
+Combine the reduced tables of new segments with those of older ones.
 
-Almost always nothing. But where a record turns up a second time, it may be the older one that is set aside; then the
-segment that holds it is reduced once more.
+New segments almost never change older ones. But if a new record repeats an old event id, the old record may be the one
+that no longer counts; then its segment must be reduced again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ _NOW = f"SELECT {_PLACE} FROM new_losers WHERE segment NOT IN (SELECT segment FR
 
 def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
     """
-    Settle what is set aside once repeated records were looked for in new segments and in older ones.
+    Find the older segments in which other records count now, and make `new_losers` complete for these, too.
 
-    Makes `new_losers` all that are set aside in the new segments, and in those older ones that this changes;
-    answers the latter.
+    Args:
+        engine: Knows `repeats`, the `new_losers` among all segments that were looked at, and `older_losers`.
+        fresh: The numbers of the new segments.
+
+    Returns:
+        The numbers of those older segments.
     """
     engine.register("fresh", pa.table({"segment": pa.array(sorted(fresh), pa.int64())}))
     changed = f"SELECT DISTINCT segment FROM (({_BEFORE} EXCEPT {_NOW}) UNION ALL ({_NOW} EXCEPT {_BEFORE}))"
@@ -42,12 +46,12 @@ def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
     return {row["segment"] for row in again.to_pylist()}
 
 
-def rows(name: str, begins: Iterable[str]) -> str:
-    """The query for a table of `KEPT`, from those whose names begin so, such as `new_` and `older_`."""
+def union_of(name: str, begins: Iterable[str]) -> str:
+    """A query for one of `KEPT` over several tables, whose names begin so, such as `new_` and `older_`."""
     return " UNION ALL ".join(f"SELECT * FROM {one}{name}" for one in begins)
 
 
-def known(begins: Iterable[str], called: str = "") -> list[str]:
-    """The statements that make the `KEPT` of all segments known, by names that begin so, from tables whose do so."""
+def all_segments(begins: Iterable[str], called: str = "") -> list[str]:
+    """Statements that make a view of each of `KEPT`, with the prefix `called`, over tables with some prefixes."""
     every = tuple(begins)
-    return [f"CREATE VIEW {called}{name} AS {rows(name, every)}" for name in KEPT]
+    return [f"CREATE VIEW {called}{name} AS {union_of(name, every)}" for name in KEPT]

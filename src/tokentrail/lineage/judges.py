@@ -21,7 +21,7 @@ from tokentrail.lineage.state import Judge
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import name_of
 
-FEW = 16
+JUDGED_APART = 16
 """Credentials up to which it pays to look for what bears on each of them."""
 _MANY = 500
 """Changes from which on it does."""

@@ -1,8 +1,9 @@
 """
-A forest that was added to: the tables that linking wrote once, and beside each a later one that replaces some rows.
+The tables of a forest that was added to: those that the first linking wrote, and beside each a file of later rows.
 
-Which rows of the first are gone is told by the places of credentials: the row of one that changed (`gone`), and all
-that bears the number of one whose place is another now (`unplaced`); and by identities that are somebody else's now.
+`gone.parquet` names, by place, the rows of the first tables that no longer count: the row of a credential that changed,
+and with `unplaced` every row that has the place of one which moved. `gone_who.parquet` names identities that belong to
+another credential now.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ NO_WHO = pa.table({"segment": pa.array([], pa.int64()), "identity": pa.array([],
 
 
 def later_file(folder: Path, name: str) -> Path:
-    """Where the later rows of a table lie."""
+    """The path of the later rows of a table."""
     return folder / f"later_{name}.parquet"
 
 
-def is_grown(folder: Path) -> bool:
-    """Whether a forest was added to: if anything says so, all of it must be there."""
+def was_added_to(folder: Path) -> bool:
+    """Whether a forest was added to since it was linked: any of the later files tells, and then all must be there."""
     return any(
         path.exists()
         for path in (*(later_file(folder, name) for name in LATER), folder / GONE, folder / GONE_WHO)
@@ -37,26 +38,26 @@ def is_grown(folder: Path) -> bool:
 
 def sizes(folder: Path) -> tuple[int, int]:
     """
-    How many credentials the first linking of a forest told of, and how many of its rows came later.
+    The number of credentials of the first linking, and the number of later rows.
 
     Raises:
         CaseError: it can't be read.
     """
     try:
         first = pq.read_metadata(folder / "forest.parquet").num_rows
-        return first, pq.read_metadata(later_file(folder, "forest")).num_rows if is_grown(folder) else 0
+        return first, pq.read_metadata(later_file(folder, "forest")).num_rows if was_added_to(folder) else 0
     except (OSError, pa.ArrowException) as error:
         raise CaseError(f"{folder}: its forest can't be read ({error}).") from error
 
 
 def gone_in(folder: Path) -> tuple[pa.Table, pa.Table]:
     """
-    The places of which rows are gone, and the identities; those without a number are all of their segment's.
+    The places and the identities whose rows are gone; an identity that is null stands for its whole segment.
 
     Raises:
         CaseError: what says so is missing or damaged.
     """
-    if not is_grown(folder):
+    if not was_added_to(folder):
         return NO_PLACES, NO_WHO
     try:
         return (
@@ -67,14 +68,14 @@ def gone_in(folder: Path) -> tuple[pa.Table, pa.Table]:
         raise CaseError(f"{folder}: what was added to it can't be read ({error}).") from error
 
 
-def know(engine: Engine, folder: Path, called: str = "") -> None:
+def register(engine: Engine, folder: Path, called: str = "") -> None:
     """
-    Make the tables of a forest known, under names that begin so.
+    Register the tables of a forest, each under its name with the prefix `called`.
 
     Raises:
         CaseError: a table is missing or damaged.
     """
-    if not is_grown(folder):
+    if not was_added_to(folder):
         for name in LATER:
             engine.view(f"{called}{name}", folder / f"{name}.parquet")
         return
@@ -87,12 +88,12 @@ def know(engine: Engine, folder: Path, called: str = "") -> None:
         "forest": Gone({"n": gone}), "creations": Gone({"n": gone}), "names": Gone({"n": gone}),
         "who": Gone({"n": unplaced, "segment": whole}, pairs), "links": Gone({"child": gone, "parent": unplaced}),
     }.items():  # fmt: skip
-        engine.grown(f"{called}{name}", folder / f"{name}.parquet", later_file(folder, name), less)
+        engine.view_amended(f"{called}{name}", folder / f"{name}.parquet", later_file(folder, name), less)
 
 
-def know_apart(engine: Engine, folder: Path) -> None:
-    """Make the rows that the first linking wrote known as `base_`, and those of the later files alone as `later_`."""
-    added = is_grown(folder)
+def register_apart(engine: Engine, folder: Path) -> None:
+    """Register the tables that the first linking wrote as `base_...`, and the later files alone as `later_...`."""
+    added = was_added_to(folder)
     for name in LATER:
         engine.view(f"base_{name}", folder / f"{name}.parquet")
         if added:

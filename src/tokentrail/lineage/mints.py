@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage.kept import kept_rows
+from tokentrail.lineage.per_segment import per_segment_rows
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
@@ -29,7 +29,7 @@ class Mints:
 
     def look(self, engine: Engine, folder: Path) -> None:
         """Look through all issuing calls; what those of each segment show is kept in `folder`."""
-        for row in kept_rows(engine, "assumed", _ASSUMED, folder, _FIRST):
+        for row in per_segment_rows(engine, "assumed", _ASSUMED, folder, _FIRST):
             first = row["first"]
             self.add(row["by_arn"], row["into_arn"], first["time"], first["event"], first["text"])
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
-from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, know_recorded
+from tokentrail.lineage.addresses import parse_address
+from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, places_in, register_recorded
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.inner import parsed
-from tokentrail.lineage.meant import meant
-from tokentrail.lineage.part import FEW, Part
+from tokentrail.lineage.part import LOOKED_UP, Part
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.suggestion import suggestion
 from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.spelling import instant
 from tokentrail.store.interface import Engine
@@ -65,7 +65,7 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
                                        '^arn:[^:]+:iam::(\d{12}):role/(.*/)?([^/]+)$', 'role \1/\3')}
   ]) AS said FROM ({described})
 ) c JOIN asked_for a ON a.name = c.said.name"""
-"""As `_meanings` says of ARNs, with how exact each meaning is."""
+"""The same meanings of ARNs as `_meanings` has, for many at once, with how exact each is."""
 _ISSUED = """
 SELECT f.n FROM forest f
 JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
@@ -73,7 +73,7 @@ _OWNED = "SELECT n FROM creations WHERE created_owner = ?"
 _FOR_THEMSELVES = """
 SELECT c.segment, c.object, c.ordinal, c.key_id, c.time AS created FROM {} c
 JOIN named_identities i ON i.segment = c.segment AND i.identity = c.identity WHERE c.api NOT LIKE 'AssumeRole%'"""
-"""Whoever is assumed by a caller does not speak for the caller."""
+"""Issued for the caller itself: a role that it assumed speaks for the role."""
 _LAST = "\U0010ffff"
 """Sorts behind whatever a name may go on with."""
 _AT_ONCE = 20_000
@@ -90,7 +90,7 @@ _PERSON = re.compile(r"([0-9a-f]{10}-)?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-
 
 
 class Naming:
-    """The part of a forest that knows what answers to a name."""
+    """The part of a forest that finds credentials by name."""
 
     _engine: Engine
     _part: Part
@@ -118,7 +118,7 @@ class Naming:
         return next(filter(None, (way(subject) for way in ways)))
 
     def _unknown(self, subject: str) -> str:
-        """What may be said of a subject that names no credential: there may be records of it that show no key."""
+        """Explain why a subject names no credential: there may be records of it, though without a key."""
         homes = self.unkeyed.homes(subject)
         if homes:
             return _STRANGER.format(" and ".join(one or "an account that is not told" for one in homes))
@@ -126,17 +126,11 @@ class Naming:
         some = self._engine.holding(events=(raw,))["some_events"] if raw else ""
         if raw and self._engine.rows(f"SELECT 1 AS one FROM {some} WHERE event_id = ? LIMIT 1", (raw,)):
             return _KEYLESS
-        meaning = meant(self._engine, subject) or _FORMS
+        meaning = suggestion(self._engine, subject) or _FORMS
         return f"nothing in the case answers to that as of {instant(self.as_of)}. {meaning}"
 
     def speaking_for_any(self, principals: Sequence[str], among: str = "TRUE") -> set[int]:
-        """
-        The credentials that speak for any of some ARNs of roles, users and sessions, all looked for in one go.
-
-        Args:
-            principals: Their ARNs.
-            among: What the forest says of those that count, which is known as `f`.
-        """
+        """The credentials that speak for any of some ARNs of roles, users and sessions; `among` as in `called`."""
         asked = [(one, name) for one in principals for name in _aliases(one)]
         self._engine.register("asked_for", pa.table({
             "principal": pa.array([one for one, _ in asked], pa.string()),
@@ -157,11 +151,11 @@ class Naming:
 
     def first_from(self, addresses: Sequence[str], most: int) -> dict[str, dict[int, int]]:
         """
-        Whoever called from some addresses, all looked for in one go, and when first; not from those with a crowd.
+        The credentials that called from some addresses, with the time of the first call, by address and place.
 
         Args:
-            addresses: Where.
-            most: Credentials beyond which it is a crowd.
+            addresses: The addresses.
+            most: An address from which more credentials than this called is left out.
         """
         some = self._engine.holding(names=addresses)
         events = facts_of(self._engine, some["some_events"])
@@ -176,9 +170,9 @@ class Naming:
 
     def known(self, among: str) -> Iterator[Sequence[Row]]:
         """
-        The rows of credentials of which the forest itself says something, in their order, but for their addresses.
+        The described rows of credentials that meet a condition on the `forest` table, without their addresses.
 
-        Some thousands at a time: there may be very many, and to read what all of them did would take the longest.
+        They come by place, some thousands at a time; addresses would take longest, since all their calls must be read.
         """
         places = sorted(places_in(self._engine.table(f"SELECT n FROM forest WHERE {among}")))
         for some in batches(places, _AT_ONCE):
@@ -188,19 +182,19 @@ class Naming:
         self, names: Sequence[str], where: str, parameters: Sequence[Any], among: str = "TRUE"
     ) -> set[int]:
         """
-        The credentials that meet a condition.
+        The credentials that meet a condition, found by names first, so that not all must be read.
 
         Args:
-            names: What an ARN ends in, of theirs or of whoever had them issued, where it holds.
-            where: The condition.
-            parameters: What stands for its question marks.
-            among: What the forest says of those that count, which is known as `f`.
+            names: The last parts of ARNs, one of which a credential or its issuer has wherever the condition holds.
+            where: A condition on described rows.
+            parameters: The values of its question marks.
+            among: A condition on the `forest` table, known as `f`, that all of them meet.
         """
         return self._part.matching(by_names(self._engine, names, among), where, parameters)
 
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
-        if parsed(principal):
+        if parse_address(principal):
             some = self._engine.holding(names=(principal,))
             found = self._callers(some, "e.ip = ?", principal)
             if found:
@@ -212,9 +206,9 @@ class Naming:
         return set()
 
     def _candidates(self, meaning: Meaning) -> set[int]:
-        """Credentials among which all are that a meaning fits."""
+        """Candidates for a meaning: all that it fits are among them."""
         some = self._engine.holding(names=(meaning.name,))
-        said, calls = know_recorded(
+        said, calls = register_recorded(
             self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued, some
         )
         found = self._bearing(said, _WHO) | self._bearing(calls, _ISSUED)
@@ -231,32 +225,32 @@ class Naming:
 
     def _bearing(self, recorded: pa.Table, every: str) -> set[int]:
         """
-        The credentials that something is recorded of, and maybe others that bear one of their key ids.
+        The credentials of recorded identities or issuing calls, and perhaps others that have one of their key ids.
 
-        Few are found by their key ids. What shows none and no time either is nobody's; of the rest all are looked
-        through.
+        A few are found by their key ids. Rows with neither key id nor time belong to no credential. Rows with a time
+        alone, and many rows, are found by a query over the whole forest.
 
         Args:
-            recorded: Identities or issuing calls, with `key_id`, and `created` where they tell a time.
-            every: The query that finds them among all.
+            recorded: Identities or issuing calls: `key_id`, and `created` where they have a time.
+            every: That query.
         """
         if not recorded.num_rows:
             return set()
         rows = recorded.select(["key_id", "created"]).to_pylist()
         keyless = any(not row["key_id"] and row["created"] is not None for row in rows)
-        if keyless or len(rows) > FEW:
+        if keyless or len(rows) > LOOKED_UP:
             return places_in(self._engine.table(every))
         keys = sorted({row["key_id"] for row in rows if row["key_id"]})
         return places_in(self._engine.ranges("names", "name", [(one, one) for one in keys]))
 
     def _callers(self, some: Mapping[str, str], where: str, value: Any) -> set[int]:
-        """Who made the calls that meet a condition, of facts `e` in some segments."""
+        """The credentials that made the calls that meet a condition on facts `e`, in some segments."""
         facts = facts_of(self._engine, some["some_events"])
         called = self._engine.table(_CALLED.format(facts, some["some_identities"], where), (value,))
         return set[int]().union(*self._owners(called).values())
 
     def _owners(self, called: pa.Table) -> dict[tuple[int, int], list[int]]:
-        """The credentials that some callers are, by segment and identity."""
+        """The credentials of some callers, by segment and identity."""
         self._engine.register("named_identities", called)
         bearing = self._bearing(called, _WHO)
         found: dict[tuple[int, int], list[int]] = {}
@@ -271,14 +265,14 @@ class Naming:
         return found
 
     def _named(self, name: str) -> set[int]:
-        """The credentials of a name or key, and those that are told apart by what follows it."""
+        """The credentials of an id or key id; those that share a key id have ids with an `@` behind it."""
         found = self._engine.ranges("names", "name", [(name, name), (f"{name}@", f"{name}@{_LAST}")])
         return {row["n"] for row in found.to_pylist() if row["own"] or row["name"] == name}
 
     def _by_prefix(self, subject: str) -> set[int]:
         if len(subject) < 4:
             raise UsageError(
-                f"{subject!r}: too short to name a credential. {meant(self._engine, subject) or _FORMS}"
+                f"{subject!r}: too short to name a credential. {suggestion(self._engine, subject) or _FORMS}"
             )
         found = self._engine.table(
             "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",
@@ -299,30 +293,33 @@ class Naming:
         callers = self._callers(some, f"e.{test}", value)
         if callers:
             return callers
-        know_recorded(self._engine, "FALSE", f"c.{test}", (), (value,), some)
+        register_recorded(self._engine, "FALSE", f"c.{test}", (), (value,), some)
         return places_in(self._engine.table(_ISSUED))
 
 
-def places_in(found: pa.Table) -> set[int]:
-    """The places that a table names."""
-    return {row["n"] for row in found.select(["n"]).to_pylist()}
-
-
 class Meaning(NamedTuple):
-    """What a name may mean: what is so of a credential that it names, and what must be so of where that is recorded."""
+    """
+    One meaning that a name may have, as conditions.
+
+    `where` decides whether a credential is meant. So that not all credentials need be described, candidates are found
+    first: wherever `where` holds, `seen` or `issued` holds of some record, or `owner` had the key made.
+    """
 
     where: str
+    """On the described row of a credential."""
     parameters: tuple[Any, ...]
     seen: str
-    """Of an identity `i`, either the credential's own or that of whoever made the call that issued it."""
+    """On an identity `i`: the credential's own, or that of the caller who had it issued."""
     names_seen: tuple[str, ...]
+    """The parameters of `seen`."""
     issued: str
-    """Of the call `c` that issued it."""
+    """On the call `c` that issued it."""
     names_issued: tuple[str, ...]
+    """The parameters of `issued`."""
     name: str
-    """By which its segments are found, as `HASHED` has it."""
+    """What is looked up in the marks of segments to find those records (`candidates.HASHED`)."""
     owner: str | None = None
-    """Or whose key it was when it was made."""
+    """The user whose access key it may be, where nobody has used it."""
 
 
 def _meanings(subject: str) -> Iterator[Meaning]:
@@ -370,7 +367,7 @@ def _meanings(subject: str) -> Iterator[Meaning]:
 
 
 def _role(named: re.Match[str]) -> str:
-    """What fits the ARN of a role whose account and name were found, whatever its path."""
+    """A pattern for the ARN of a role of some account and name, with any path."""
     return f"^arn:[^:]+:iam::{named[1]}:role/(.*/)?{re.escape(named[2])}$"
 
 
@@ -390,7 +387,7 @@ def _aliases(principal: str) -> Iterator[str]:
 
 
 def _is_text(text: str) -> bool:
-    """Whether evidence may hold it: bytes of a command line that are no UTF-8 reach us as halves of characters."""
+    """Whether evidence may hold a text: bytes of a command line that are no UTF-8 arrive as lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

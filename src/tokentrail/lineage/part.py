@@ -1,7 +1,8 @@
 """
-The part of a forest that an answer is about: its rows, what its credentials did, and where else they stand.
+The credentials that an answer is about: their rows, their calls, and their position in the tree.
 
-Few credentials are looked up (`few`). Of many, what is known is put aside in tables, which a query after another reads.
+A few credentials are looked up (`lookup`). For many, their rows and calls go into temporary tables (`chosen`, `acts`,
+`their_places`), which the queries of the answer read. Credentials are named by their places (`n`, see `number`).
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tokentrail.lineage.candidates import batches
-from tokentrail.lineage.few import Few
 from tokentrail.lineage.grow import described
+from tokentrail.lineage.lookup import Lookup
 from tokentrail.lineage.number import GAP
 from tokentrail.lineage.rollups import DEEDS_OF_FACTS, RollUp
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
-FEW = 200
-"""Credentials that are looked up one by one."""
+LOOKED_UP = 200
+"""Credentials that are looked up one by one, at most."""
 _FEWEST, _FEWEST_CALLS = 20, 2_000
-"""Credentials, and calls of theirs, that are looked up to tell which of them are meant."""
+"""Credentials, and calls of theirs, that are looked up at most to see which of them meet a condition."""
 _NEAR = 20_000
-"""Credentials in trees whose rows are read from where they lie; of more, a query reads the places alone."""
+"""Credentials of trees whose whole rows are read from the file; for more, a query reads only their places."""
 _REMEMBERED = 1_000_000
 _SCHEMAS: dict[type, pa.Schema] = {}
 """By engine."""
 _AT_ONCE = 50_000
-"""Credentials of which all that is known is brought together at once."""
+"""Credentials that are described by one query."""
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
 _DEEDS = f"SELECT w.n, {DEEDS_OF_FACTS}"
 _WHOLE = "SELECT w.n, e.*"
@@ -38,11 +39,11 @@ _BEGUN = """
 SELECT {} FROM chosen c WHERE c.segment IS NOT NULL AND (c.parent_n IS NULL OR c.parent_link = 'created')
   AND NOT EXISTS (
     SELECT 1 FROM acts a WHERE a.segment = c.segment AND a.object = c.object AND a.ordinal = c.ordinal)"""
-"""Those that no credential in the evidence minted: who signed in, or came from outside, had none there."""
+"""The issuing calls of credentials that no credential in the evidence minted: of sign-ins, or from outside."""
 
 
 class Span(NamedTuple):
-    """Where a tree lies: how far its places reach, and the first of the whole tree that it is part of."""
+    """The position of a subtree: its places are `n` to `n + span`; and the places of its parent and its root."""
 
     span: int
     parent: int | None
@@ -50,24 +51,24 @@ class Span(NamedTuple):
 
 
 class Part:
-    """Some credentials at a time."""
+    """Reads the credentials of an answer, and keeps the last ones in temporary tables."""
 
     def __init__(self, engine: Engine, folder: Path | None = None) -> None:
         """
-        Look at some credentials at a time.
+        Begin with no credentials.
 
         Args:
             engine: Knows the forest.
-            folder: Where it lies; nowhere where nothing but its tables is kept.
+            folder: The derived folder; `None` where there are no files beside the tables.
         """
         self._engine = engine
-        self._few = Few(engine, folder)
+        self._lookup = Lookup(engine, folder)
         self._gathered: tuple[frozenset[int], str] | None = None
         self._some: dict[str, str] = {}
         self._known: dict[int, Span] = {}
 
     def inventory(self, places: Iterable[int], order: str) -> pa.Table:
-        """All that is known of very many credentials, in an order."""
+        """The described rows of many credentials, in an order."""
         self._gather(places, _ADDRESSES)
         found = self._engine.table(f"SELECT * FROM ({described(self._some)}) ORDER BY {order}")
         self._gathered = None
@@ -85,7 +86,7 @@ class Part:
             parameters: What stands for its question marks.
             addresses: Whether it asks where they were used from.
         """
-        if len(places) <= _FEWEST and self._few.calls(places) <= _FEWEST_CALLS:
+        if len(places) <= _FEWEST and self._lookup.calls(places) <= _FEWEST_CALLS:
             return self._matching_few(places, where, parameters)
         found = self.asked(
             f"SELECT n FROM ({{described}}) WHERE {where}", places, parameters, addresses=addresses
@@ -93,13 +94,13 @@ class Part:
         return {row["n"] for row in found}
 
     def _matching_few(self, places: Sequence[int], where: str, parameters: Sequence[Any]) -> set[int]:
-        """The same by looking them up, as whoever asks for them then will."""
-        found = pa.Table.from_pylist(list(self._few.rows(places)), schema=self._schema())
+        """The same by looking them up; the caller usually asks for these rows next."""
+        found = pa.Table.from_pylist(list(self._lookup.rows(places)), schema=self._schema())
         self._engine.register("looked_up", found)
         return {row["n"] for row in self._engine.rows(f"SELECT n FROM looked_up WHERE {where}", parameters)}
 
     def _schema(self) -> pa.Schema:
-        """The columns of what is known of a credential: the same in every case, and as long to plan as to ask for."""
+        """The columns of a described row: the same in every case, and slow to ask for, so remembered."""
         if type(self._engine) not in _SCHEMAS:
             self._narrow(frozenset())
             of_none = described(self._some, addresses=False)
@@ -109,7 +110,7 @@ class Part:
     def asked(
         self, sql: str, places: Sequence[int], parameters: Sequence[Any] = (), *, addresses: bool = False
     ) -> Iterator[Row]:
-        """What a query tells of each of some credentials, which it calls `{described}`: some thousands at a time."""
+        """The rows of a query over described credentials, which it names `{described}`: some thousands at a time."""
         for some in batches(sorted(places), _AT_ONCE):
             if addresses:
                 self._gather(some, _ADDRESSES)
@@ -121,7 +122,7 @@ class Part:
             self._gathered = None
 
     def spans(self, places: Iterable[int]) -> dict[int, Span]:
-        """Where the trees of some credentials, and those that they are in, lie among the rows."""
+        """The positions of the subtrees of some credentials, by place."""
         wanted = set(places)
         missing = wanted.difference(self._known)
         if missing:
@@ -133,10 +134,12 @@ class Part:
         return {n: self._known[n] for n in wanted if n in self._known}
 
     def trees(self, places: Iterable[int]) -> set[int]:
-        """All that lies in the trees below some credentials, themselves included: what lies between their ends."""
+        """The places of some credentials and of all their descendants."""
         apart: list[tuple[int, int]] = []
         for n, span in sorted(self.spans(places).items()):
-            if not apart or n > apart[-1][1]:  # else it lies in the one before: trees nest or lie apart
+            if (
+                not apart or n > apart[-1][1]
+            ):  # else it is in the subtree before: subtrees never overlap in part
                 apart.append((n, n + span.span))
         if sum(end - n for n, end in apart) < 2 * GAP * _NEAR:
             return _places(self._engine.ranges("forest", "n", apart))
@@ -150,8 +153,8 @@ class Part:
         return _places(found)
 
     def _plain(self, places: Set[int]) -> Iterable[Row]:
-        if len(places) <= FEW:
-            return self._few.plain(places).values()
+        if len(places) <= LOOKED_UP:
+            return self._lookup.forest_rows(places).values()
         self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
         return self._engine.rows(f"""
             SELECT n, span, parent_n, root_n FROM forest c
@@ -161,7 +164,7 @@ class Part:
         """The rows of some credentials, in their order."""
         wanted = frozenset(places)
         if self._looked_up(wanted):
-            return self._few.rows(wanted)
+            return self._lookup.rows(wanted)
         found: list[Row] = []
         for some in batches(sorted(wanted), _AT_ONCE):
             self._gather(some)
@@ -169,7 +172,7 @@ class Part:
         return found
 
     def deeds(self, places: Iterable[int], select: str) -> Sequence[Row]:
-        """What some credentials did: `select` reads from `acts`, whole facts with `n`, and from `calls_told`."""
+        """The rows of a query over the calls of some credentials: `acts`, whole facts with `n`, and `calls_told`."""
         self._tell(places)
         return self._engine.rows(select)
 
@@ -177,17 +180,17 @@ class Part:
         """What the calls of each of some credentials come to, however many there are."""
         wanted = frozenset(places)
         if self._looked_up(wanted):
-            return self._few.rolled_up(wanted, roll_up)
+            return self._lookup.rolled_up(wanted, roll_up)
         self._gather(wanted)
         return self._engine.table(roll_up.many)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
-        """Keep a roll-up of whole calls under a name; reads as `deeds` does."""
+        """Keep the rows of a query as `deeds` has it as a temporary table of a name."""
         self._tell(places)
         self._set(name, select)
 
     def _tell(self, places: Iterable[int]) -> None:
-        """Know as `calls_told` what some credentials did, and the calls that they began with and did not make."""
+        """Make `calls_told`: the calls of some credentials, and (`began`) the calls of others that issued them."""
         wanted = frozenset(places)
         if self._gathered == (wanted, _WHOLE):
             return
@@ -214,23 +217,23 @@ class Part:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
         wanted = frozenset(places)
         if self._looked_up(wanted):
-            return self._few.changes(wanted, names)
+            return self._lookup.changes(wanted, names)
         self._gather(wanted)
         found = self._engine.rows(f"""
             SELECT w.n, c.* FROM {self._some["some_changes"]} c
             JOIN their_places w ON w.segment = c.segment AND w.identity = c.identity
-            WHERE {self._few.counts("c")} ORDER BY c.time, c.event_id""")
+            WHERE {self._lookup.counts("c")} ORDER BY c.time, c.event_id""")
         return [row for row in found if names is None or row["name"] in names]
 
     def _looked_up(self, places: Set[int]) -> bool:
-        """Whether to look some credentials up, one by one."""
-        return len(places) <= FEW and self._few.fits(places)
+        """Whether some credentials are few enough to be looked up."""
+        return len(places) <= LOOKED_UP and self._lookup.fits(places)
 
     def _set(self, name: str, sql: str) -> None:
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
 
     def _gather(self, places: Iterable[int], what: str = _DEEDS) -> None:
-        """Know some credentials as `chosen`, what they did as `acts`, and all else about them as `some_` tables."""
+        """Make `chosen` and `acts` of some credentials, and name the `some_` tables with all else of them."""
         wanted = frozenset(places)
         if self._gathered in ((wanted, what), (wanted, _WHOLE)):
             return
@@ -239,12 +242,12 @@ class Part:
             "acts",
             f"{what} FROM {self._some['some_events']} e "
             "JOIN their_places w ON w.segment = e.segment AND w.identity = e.identity "
-            f"WHERE {_listed('e.identity', identities)} AND {self._few.counts('e')}",
+            f"WHERE {_listed('e.identity', identities)} AND {self._lookup.counts('e')}",
         )
         self._gathered = wanted, what
 
     def _narrow(self, wanted: Set[int]) -> set[int]:
-        """Know some credentials as `chosen`, and all but what they did as `some_` tables; answers their identities."""
+        """The same without `acts`. Returns the numbers of their identities."""
         self.choose(wanted)
         self._set(
             "their_places",
@@ -258,11 +261,11 @@ class Part:
         return {row["identity"] for row in found if row["identity"] is not None}
 
     def choose(self, places: Iterable[int]) -> None:
-        """Know some credentials as `chosen`."""
+        """Make the table `chosen`: the rows of some credentials."""
         self._gathered = None
         listed = sorted(places)
         where = _span("c.n", listed)
-        if len(listed) <= FEW:
+        if len(listed) <= LOOKED_UP:
             only = f"SELECT * FROM forest c WHERE {where} AND {_listed('c.n', listed)}"
         else:
             self._engine.register("picked", pa.table({"n": pa.array(listed, pa.int64())}))
@@ -276,12 +279,12 @@ def _places(found: pa.Table) -> set[int]:
 
 
 def _listed(column: str, values: Collection[int]) -> str:
-    """A condition that lets the engine pass over rows with other values, as far as it is worth spelling."""
+    """A condition by which the engine skips rows with other values; `TRUE` where there are too many to list."""
     if not values:
         return "FALSE"
-    return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= FEW else "TRUE"
+    return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= LOOKED_UP else "TRUE"
 
 
 def _span(column: str, places: Collection[int]) -> str:
-    """A condition that lets the engine pass over the rows of all others: they are sorted by place."""
+    """A condition by which the engine skips most other rows, which are sorted by place."""
     return f"{column} BETWEEN {min(places)} AND {max(places)}" if places else "FALSE"

@@ -1,5 +1,5 @@
 """
-Place what was linked again among everything that was not, and write it beside the tables of the first linking.
+Give places to what was linked again, and write the later files that stand beside the tables of the first linking.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import pyarrow as pa
 
 from tokentrail.lineage import later
 from tokentrail.lineage.graft import Above, Kin, NoPlace, grafted
-from tokentrail.lineage.grow import OUTPUT, Grown, statements
+from tokentrail.lineage.grow import OUTPUT, ForestSize, statements
 from tokentrail.lineage.number import GAP
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store.interface import Engine
 
 _MOST = 1_500_000
-"""Credentials that find their places one by one, which takes half a kilobyte each."""
+"""Credentials that are placed one by one at most; each takes half a kilobyte of memory."""
 _AGE = "coalesce(b.issued_at, b.first, c.created_time, 0)"
 _SINCE = """
 CREATE TABLE since AS
 SELECT coalesce(a.n, -1) AS parent_n, min(l.moment) AS moment FROM leaving l LEFT JOIN above a ON a.parent = l.parent
 WHERE l.parent IS NULL OR a.n IS NOT NULL GROUP BY coalesce(a.n, -1)"""
-"""Below whom somebody gets a place (-1: nobody), and how old the eldest of these is."""
+"""The parents (-1: none) below which credentials are placed, each with the time of the eldest of these."""
 _SIBLINGS = f"""
 SELECT s.parent_n, {{}} FROM base_forest b JOIN since s ON {{}} LEFT JOIN base_creations c ON c.n = b.n
 WHERE b.n NOT IN (SELECT n FROM unplaced) AND {_AGE} {{}} s.moment"""
 _ONE_BY_ONE = f"b.n, b.n + b.span AS ends, {_AGE} AS moment"
 _LAST = f"max(b.n), max(b.n + b.span), max({_AGE})"
-"""Of all that are older still, where the last one's tree ends is all that matters: a key may have millions."""
+"""Of all older siblings, of which a key may have millions, only the end of the last one's tree matters."""
 _IDS = """
 SELECT b.n, b.id FROM base_forest b WHERE b.n IN (
   SELECT k.n FROM kin k LEFT JOIN above a ON a.n = k.parent_n
   JOIN leaving l ON l.moment = k.moment AND l.parent IS NOT DISTINCT FROM a.parent)"""
-"""Of two that are as old as each other the id tells who comes first."""
+"""Siblings of the same time are ordered by id."""
 _WRITTEN = {
     "forest": """
         SELECT * FROM ({linked})
@@ -73,7 +73,7 @@ _WRITTEN = {
                OR EXISTS (SELECT 1 FROM later_links l WHERE l.child = s.child AND l.parent = s.parent))
         ORDER BY child, time, parent, what, thing, api, event_id""",
 }
-"""The rows of later files: of what was linked again, and of what is carried on of earlier ones."""
+"""The rows of each later file: of what was linked again, and what stays of the previous later file."""
 _GONE = f"""
 SELECT n, bool_or(unplaced) AS unplaced FROM (
   SELECT n, TRUE AS unplaced FROM unplaced
@@ -87,7 +87,7 @@ UNION SELECT segment, NULL FROM removed_segments ORDER BY segment, identity"""
 
 def place(engine: Engine, base: Path) -> None:
     """
-    Find everybody's place: makes `places` for what was linked again, and `carried` for the rest of later files.
+    Make the tables of places: `places` for what was linked again, and `carried` for what else is in later files.
 
     Raises:
         TooMuch: there is no room.
@@ -109,7 +109,7 @@ def place(engine: Engine, base: Path) -> None:
 
 
 def _grafted(engine: Engine) -> pa.Table:
-    """Places for all that leave theirs, or have none yet."""
+    """Places for all credentials that have none yet, or must leave theirs."""
     [found] = engine.rows("SELECT count(*) AS many FROM leaving")
     if found["many"] > _MOST:
         raise TooMuch(f"{found['many']} places are to be found anew")
@@ -123,7 +123,7 @@ def _grafted(engine: Engine) -> pa.Table:
 
 
 def _kin(engine: Engine, called: Mapping[int, int]) -> dict[int | None, Kin]:
-    """Siblings that matter, by what their parent is called."""
+    """The siblings that decide the order, by parent."""
     whose = ("b.parent_n = s.parent_n", "b.parent_n IS NULL AND s.parent_n = -1")
     parts = [_SIBLINGS.format(_ONE_BY_ONE, one, ">=") for one in whose]
     parts += [f"{_SIBLINGS.format(_LAST, one, '<')} GROUP BY s.parent_n" for one in whose]
@@ -138,8 +138,8 @@ def _kin(engine: Engine, called: Mapping[int, int]) -> dict[int | None, Kin]:
     }
 
 
-def written(engine: Engine, into: Path, records: int, before: Grown) -> Grown:
-    """Write the later files; answers how large the whole forest is, which was so large before."""
+def written(engine: Engine, into: Path, records: int, before: ForestSize) -> ForestSize:
+    """Write the later files. Returns the size of the whole forest, given its size before."""
     for name, query in _WRITTEN.items():
         engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
     engine.write(OUTPUT["losers"], into / "losers.parquet")
@@ -156,4 +156,6 @@ def written(engine: Engine, into: Path, records: int, before: Grown) -> Grown:
         FROM ({spans})""",
         known,
     )
-    return Grown(records - found["lost"], found["credentials"], found["first"], found["last"], added=True)
+    return ForestSize(
+        records - found["lost"], found["credentials"], found["first"], found["last"], added=True
+    )

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Set
 from pathlib import Path
 
-from tokentrail.lineage.kept import Kept
 from tokentrail.lineage.model import Gap
+from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import moment
 from tokentrail.store.interface import Engine
 
@@ -31,7 +31,7 @@ class Portal:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
-        self.opened = Kept(engine, folder, "portalopened", _OPENED, "person, target, segment, ip")
+        self.opened = PerSegment(engine, folder, "portalopened", _OPENED, "person, target, segment, ip")
         """What it gave, by the person's id."""
 
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:

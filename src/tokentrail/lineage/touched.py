@@ -1,10 +1,11 @@
 """
-What new records can change in a forest: the rows of `REDUCED` that linking must look at again.
+Find the part of a forest that new records can change: the reduced rows that must be linked again.
 
-Rows belong together where linking may join them: by key, by principal and second, by role and second where an issuing
-call does not say whom it made, by the id that both sides of a cross-account call share. All that is tied to what is
-new, by any number of such steps, is linked again; of everything else linking would say what it said before. What hangs
-on credentials that come out otherwise is found afterwards (`further`), and then they are linked once more.
+Two rows are *tied* where a query of linking may join them: by key, by principal and second, by role and second where an
+issuing call does not name whom it issued for, by the id that both sides of a cross-account call share, and so on. Every
+row that is tied to a new one, over any number of ties, is *touched* and linked again; all others would give the same
+credentials as before. If credentials come out differently then, what depends on them is touched too (`touch_more`),
+and linking is repeated.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _TIES = {
     "role": _MOMENT, "shared": "name BLOB", "oauth": "name VARCHAR", "wrapper": _MOMENT, "wrapped": _MOMENT,
 }  # fmt: skip
 """
-What ties rows together, by name: `birth` and `role` tie sessions to calls, `use` and `issuer` calls to sessions,
-`wrapper` and `wrapped` a certificate's call, whose answer shows no key, to the service's call inside, and back.
+The kinds of ties, with the columns of each. `birth` and `role` lead from calls to the sessions that they may have
+issued, `use` and `issuer` from sessions to such calls. `wrapper` leads from a certificate's call whose answer shows no
+key to the service's call within it, `wrapped` the other way.
 """
 _ABOUT = "unnest([{0} - 2, {0} - 1, {0}, {0} + 1, {0} + 2])"
 _DATED = "FROM {rows} WHERE class = 'temporary' AND created >= 0"
@@ -66,7 +68,7 @@ WHERE i.caller_type = 'AWSAccount' AND i.caller_principal <> '' AND (
   NOT EXISTS (SELECT 1 FROM touched_issuing t WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount')
   OR EXISTS (SELECT 1 FROM touched_issuing t
              WHERE t.shared_id = i.shared_id AND t.caller_type <> 'AWSAccount' AND t.caller_class = 'none'))"""
-"""The callers of calls that their own accounts do not show."""
+"""The callers from other accounts whose own account's log does not show the call."""
 _HOLDERS = """
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
@@ -89,8 +91,8 @@ WHERE m.what = 'access_key' AND m.id IS NOT NULL
   AND m.account IN (SELECT caller_account FROM unnamed WHERE caller_principal LIKE 'AIDA%')
   AND NOT EXISTS (SELECT 1 FROM all_people p WHERE p.key = m.id AND p.account = m.account)"""
 """
-Whoever may have made such a call, seen or not: whether only one can have is told by all of them. What was issued under
-the caller's name, and keys that were made and never seen, count as well.
+Ties to every credential that may have made such a call, used or not: a parent is inferred only if there is exactly one.
+These include what was issued under the caller's name, and keys that were made and never seen in use.
 """
 _FURTHER_PEOPLE = """
 CREATE TABLE tied_people AS
@@ -115,34 +117,35 @@ _NEAR: Mapping[str, str] = {
           UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)""",
 }
 """
-The segments of whatever may be tied otherwise than by a key, by a column or two: of most rows nothing else is read
-then.
+Queries for the segments of rows that may be tied by something other than a key. They read only a column or two, so that
+of most segments nothing else need be read.
 """
 _MANY = 1_000_000
-"""Rows that may be touched, from which on it takes less time to look for these segments first."""
+"""The limit of touched rows (a share of the case) from which on it is quicker to find these segments first."""
 Naming = Callable[[pa.Table], Set[int]]
-"""Answers which segments may hold some keys, by a column of their hashes as `candidates.HASHED` has them."""
+"""Returns the segments that may hold some keys, given a column of their hashes (`candidates.HASHED`)."""
 _FEW_SEGMENTS = 1_000
-"""Segments up to which a query names them."""
+"""Segments that a query lists at most."""
 _STEPS = 40
-"""More looks through all rows would take as long as linking them."""
+"""Rounds of following ties at most: more would take as long as linking everything."""
 
 
 class TooMuch(Exception):
-    """So much is touched, or so rare a thing, that all is linked at once; says what."""
+    """Raised, with the reason, where everything had better be linked at once."""
 
 
 class Touched:
-    """Grows `touched_people` and `touched_issuing` among `all_people` and `all_issuing`."""
+    """Collects touched rows of `all_people` and `all_issuing` in `touched_people` and `touched_issuing`."""
 
     def __init__(self, engine: Engine, most: int, naming: Naming) -> None:
         """
-        Begin with nothing.
+        Begin with no rows.
 
         Args:
-            engine: Knows all rows, and those that are new (`new_`) and that count no more (`removed_`).
-            most: Rows from which on it is too much.
-            naming: Answers where keys are.
+            engine: Knows the reduced tables: of all segments (`all_...`), of new ones (`new_...`), and the rows that no
+                longer count (`removed_...`).
+            most: Touched rows above which `TooMuch` is raised.
+            naming: Returns the segments of keys.
         """
         self._engine = engine
         self._naming = naming
@@ -154,8 +157,8 @@ class Touched:
             engine.run(f"CREATE TABLE known_{tie} ({columns})")
             engine.run(f"CREATE TABLE next_{tie} ({columns})")
 
-    def by_new(self) -> None:
-        """Touch what is new, and what is tied to it or to what counts no more."""
+    def touch_new(self) -> None:
+        """Touch the new rows, and all that is tied to them or to rows that no longer count."""
         for name in _OF:
             self._tie(f"new_{name}", name)
             self._tie(f"removed_{name}", name)
@@ -163,14 +166,17 @@ class Touched:
         self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM new_issuing")
         self._touch()
 
-    def further(self, people: str, issuing: str, makings: str) -> bool:
+    def touch_more(self, people: str, issuing: str, makings: str) -> bool:
         """
-        Touch more, and what is tied to it; whether there was any.
+        Touch more rows, and all that is tied to them.
 
         Args:
-            people: A query for rows of `all_people` that may be touched already.
-            issuing: The same of `all_issuing`.
-            makings: A table of what was made, which may be tied to them.
+            people: A query for rows of `all_people`; some may be touched already.
+            issuing: The same for `all_issuing`.
+            makings: A table of things that were made, whose ties are followed too.
+
+        Returns:
+            Whether anything was added.
         """
         before = self._rows, self._known
         self._tie(makings, "makings")
@@ -180,20 +186,20 @@ class Touched:
         return (self._rows, self._known) > before
 
     def _touch(self) -> None:
-        """Take in what is tied, and what is tied to that, until nothing is."""
-        while self._take_in() or self._are_ties_left():
-            while self._goes_on():
+        """Add the tied rows, and follow their ties, until there are no new ones."""
+        while self._add_tied() or self._are_ties_left():
+            while self._follow():
                 people, issuing, sign_ins = statements("add_0_tied.sql")
                 self._engine.run(people.format(among=self._among("people")))
                 self._engine.run(issuing.format(among=self._among("issuing")))
                 self._engine.run(sign_ins)
                 if self._engine.rows("SELECT 1 AS one FROM next_signin LIMIT 1"):
                     self._engine.run(_BY_SIGN_IN)
-                self._take_in()
-            self._hold()
+                self._add_tied()
+            self._tie_possible_callers()
 
-    def _hold(self) -> None:
-        """Tie whoever may have made calls that their own accounts do not show."""
+    def _tie_possible_callers(self) -> None:
+        """Tie every credential that may have made a call which its own account's log does not show."""
         self._engine.run(f"CREATE OR REPLACE TABLE unnamed AS {_UNNAMED}")
         if self._engine.rows("SELECT 1 AS one FROM unnamed LIMIT 1"):
             self._engine.run(_HOLDERS)
@@ -204,7 +210,7 @@ class Touched:
                 self._engine.run(f"CREATE TABLE tied_{name} AS SELECT * FROM all_{name} LIMIT 0")
 
     def _among(self, name: str) -> str:
-        """A condition that whatever is tied meets."""
+        """A condition on `segment` that all tied rows meet, so that others need not be read."""
         if self._most < _MANY:
             return "TRUE"
         found = self._engine.rows(f"SELECT * FROM ({_NEAR[name]}) LIMIT {_FEW_SEGMENTS + 1}")
@@ -213,8 +219,8 @@ class Touched:
             return "TRUE"
         return f"segment IN ({', '.join(map(str, sorted(near)))})" if near else "FALSE"
 
-    def _take_in(self) -> int:
-        """Take in the rows that were found to be tied; how many there are."""
+    def _add_tied(self) -> int:
+        """Move the tied rows to the touched ones, and collect their ties. Returns how many there were."""
         taken = 0
         for name in ("people", "issuing"):
             taken += self._engine.made(f"INSERT INTO touched_{name} SELECT * FROM tied_{name}")
@@ -232,8 +238,8 @@ class Touched:
     def _are_ties_left(self) -> bool:
         return any(self._engine.rows(f"SELECT 1 AS one FROM next_{tie} LIMIT 1") for tie in _TIES)
 
-    def _goes_on(self) -> bool:
-        """Whether there are ties that were not followed yet: these alone are next."""
+    def _follow(self) -> bool:
+        """Reduce the next ties to those that were not followed before. Returns whether there are any."""
         before = self._known
         for tie in _TIES:
             self._engine.run(

@@ -12,8 +12,8 @@ from operator import attrgetter
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.lineage import doings, rows
+from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.inner import parsed
 from tokentrail.lineage.model import Credential, Gap, Link, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.spelling import instant
@@ -55,7 +55,7 @@ def networks(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _within(address: str, allowed: tuple[str, ...]) -> bool:
-    found = parsed(address)
+    found = parse_address(address)
     if found is None:
         return False
     ends = _ranges(allowed).get(found.version, [])

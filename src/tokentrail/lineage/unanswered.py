@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokentrail.lineage.kept import Kept
 from tokentrail.lineage.model import Gap, TracedCredential
+from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import event_id, moment
 from tokentrail.spelling import counted, instant, listed
 from tokentrail.store.interface import Engine
@@ -45,7 +45,7 @@ class Unanswered:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
-        self.calls = Kept(engine, folder, "unanswered", _ASKED, "caller, time, segment, event_id")
+        self.calls = PerSegment(engine, folder, "unanswered", _ASKED, "caller, time, segment, event_id")
         """Such calls, used or not, by the caller's key."""
 
     def unused(

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from tokentrail.lineage.kept import Kept
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
+from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import moment
 from tokentrail.policy.effects import KEY_OVER
 from tokentrail.store.interface import Engine
@@ -57,7 +57,9 @@ class Unkeyed:
     def __init__(self, engine: Engine, folder: Path) -> None:
         """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
         self._engine = engine
-        self.callers = Kept(engine, folder, "keylesscallers", _STRANGERS, "principal_id, segment, identity")
+        self.callers = PerSegment(
+            engine, folder, "keylesscallers", _STRANGERS, "principal_id, segment, identity"
+        )
         """Where in the evidence such records are, by principal."""
 
     def homes(self, principal: str) -> list[str]:

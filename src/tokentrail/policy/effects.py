@@ -22,7 +22,7 @@ from tokentrail.policy.ledger import Attachment, Entity, EntityKind, Key, Ledger
 from tokentrail.policy.organisation import Organisation
 from tokentrail.policy.replay import enter
 from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
-from tokentrail.policy.steps import Held, Step, gated, has_clock, standing
+from tokentrail.policy.steps import PlacedPolicy, Step, gated, has_clock, standing
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
@@ -307,6 +307,6 @@ def _policies(entity: Entity, ledger: Ledger, where: str) -> Iterator[Place]:
         yield Place(label=f"managed policy {quoted(place.arn)} of {where}", steps=steps)
 
 
-def _attached(place: Attachment, ledger: Ledger) -> Sequence[Step[Held]]:
+def _attached(place: Attachment, ledger: Ledger) -> Sequence[Step[PlacedPolicy]]:
     documents, before = ledger.says(place.arn)
     return gated(place.steps, documents, before)

@@ -16,7 +16,7 @@ from typing import Literal
 from tokentrail.policy.changes import Change
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.managed import UNSEEN, Reader, aws_owned
-from tokentrail.policy.steps import Held, Step, step
+from tokentrail.policy.steps import PlacedPolicy, Step, step
 
 EntityKind = Literal["user", "group", "role"]
 BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -28,7 +28,7 @@ class Slot:
 
     label: str
     """Its name or ARN, as first written."""
-    steps: list[Step[Held]] = field(default_factory=list)
+    steps: list[Step[PlacedPolicy]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Entity:
     boundary: dict[str, Attachment] = field(default_factory=dict)
     groups: list[tuple[Entity, list[Step[bool]]]] = field(default_factory=list)
 
-    def says(self, name: str, change: Change, held: Held) -> None:
+    def says(self, name: str, change: Change, held: PlacedPolicy) -> None:
         """
         Put an inline policy in its place, or remove it (`None`).
 
@@ -138,7 +138,7 @@ class ManagedPolicy:
     """A customer's managed policy: its versions, and which of them was the default when."""
 
     versions: dict[str, Document | Malformed] = field(default_factory=dict)
-    steps: list[Step[Held]] = field(default_factory=list)
+    steps: list[Step[PlacedPolicy]] = field(default_factory=list)
 
 
 class Ledger:
@@ -194,7 +194,7 @@ class Ledger:
         """The record of a customer's managed policy."""
         return self.policies.setdefault(_named(arn), ManagedPolicy())
 
-    def says(self, arn: str) -> tuple[list[Step[Held]], Held]:
+    def says(self, arn: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
         """What a managed policy says, by time, and what it says before the first change that was seen."""
         owned = aws_owned(arn)
         if owned is not None:
@@ -206,7 +206,7 @@ class Ledger:
         return self.tenures.setdefault((change.account, kind, name.casefold()), [])
 
 
-def takes(held: Held) -> bool:
+def takes(held: PlacedPolicy) -> bool:
     """Whether an inline policy takes anything from whom it is put on, as far as can be read."""
     return isinstance(held, Malformed) or (held is not None and bool(held.denials))
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from tokentrail.policy.changes import Change
 from tokentrail.policy.document import Malformed
 from tokentrail.policy.managed import ALLOWS_ONLY, UNSEEN, Reader
-from tokentrail.policy.steps import Held, Step, gated, step
+from tokentrail.policy.steps import PlacedPolicy, Step, gated, step
 
 _SERVICE_CONTROL = "SERVICE_CONTROL_POLICY"
 FULL_ACCESS = "p-FullAWSAccess"
@@ -65,7 +65,7 @@ class Control:
 
     policy: str
     target: str
-    steps: list[Step[Held]]
+    steps: list[Step[PlacedPolicy]]
     doubt: str | None
     """Why it is not sure that it binds the account asked about."""
 
@@ -76,7 +76,7 @@ class Organisation:
     def __init__(self, read: Reader) -> None:
         """Begin with nothing known."""
         self._read = read
-        self._documents: dict[str, list[Step[Held]]] = {}
+        self._documents: dict[str, list[Step[PlacedPolicy]]] = {}
         self._other_types: set[str] = set()
         self._targets: dict[str, Target] = {}
         self._moves: dict[str, list[Change]] = {}
@@ -130,7 +130,7 @@ class Organisation:
         yield sure, own
         yield unsure, f"whether account {account} lies under {target.id} is not in the evidence"
 
-    def _says(self, policy: str) -> tuple[list[Step[Held]], Held]:
+    def _says(self, policy: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
         return self._documents.get(policy, []), UNSEEN
 
     def creates(self, change: Change) -> None:
@@ -209,7 +209,7 @@ class Organisation:
             target.attached.setdefault(policy, []).append(step(change, attach))
 
 
-def _full_access(gate: list[Step[bool]]) -> list[Step[Held]]:
+def _full_access(gate: list[Step[bool]]) -> list[Step[PlacedPolicy]]:
     """Without it an account may do only what other SCPs allow, which may be nothing."""
     return [Step(item.order, item.event_name, ALLOWS_ONLY if item.value else _DETACHED) for item in gate]
 

@@ -29,7 +29,7 @@ from tokentrail.policy.deny import (
 )
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.operators import instant
-from tokentrail.policy.steps import Held, Step, ValueT, has_clock, standing, with_clock
+from tokentrail.policy.steps import PlacedPolicy, Step, ValueT, has_clock, standing, with_clock
 from tokentrail.policy.truth import Truth
 from tokentrail.policy.variables import Context, Presence
 
@@ -64,7 +64,7 @@ class Place:
     """A policy where it bears on a principal, through time."""
 
     label: str
-    steps: Sequence[Step[Held]]
+    steps: Sequence[Step[PlacedPolicy]]
     doubt: str | None = None
     """Why it may not bear on the principal at all."""
     boundary: bool = False
@@ -75,7 +75,7 @@ class _Run:
     """The unbroken sequence of documents with denials in one place, up to the moment asked about."""
 
     place: Place
-    steps: list[Step[Held]]
+    steps: list[Step[PlacedPolicy]]
     cutoffs: list[float | None]
     """Of each step's document."""
 
@@ -85,7 +85,7 @@ class _Cut:
     """From a step on until now, all tokens issued before the cutoff are denied everything."""
 
     cutoff: float
-    step: Step[Held]
+    step: Step[PlacedPolicy]
     document: Document
     place: Place
 
@@ -102,7 +102,7 @@ class Standing:
     plain: list[_Run] = field(default_factory=list)
     """Runs of documents that all have a cutoff and bear on the principal without doubt."""
     intricate: list[_Run] = field(default_factory=list)
-    unread: list[tuple[Place, Step[Held], str]] = field(default_factory=list)
+    unread: list[tuple[Place, Step[PlacedPolicy], str]] = field(default_factory=list)
     cutoffs: list[float] = field(default_factory=list)
     earliest: list[_Cut] = field(default_factory=list)
     """For each cutoff, the earliest step among the cuts that reach at least as far."""
@@ -226,7 +226,7 @@ def _issue_second(caller: Caller) -> float | None:
     return instant(known[0]) if isinstance(known, tuple) else None
 
 
-def _verdict(item: Step[Held], context: Context) -> Verdict:
+def _verdict(item: Step[PlacedPolicy], context: Context) -> Verdict:
     """Judge a document at the beginning of its step."""
     if not isinstance(item.value, Document):
         return Verdict(extent=Extent.NO, reason="denies nothing")
@@ -236,7 +236,7 @@ def _verdict(item: Step[Held], context: Context) -> Verdict:
 
 def _run_ending(run: _Run, caller: Caller, context: Context) -> Ending | None:
     """The first of the unbroken steps, up to now, that each deny the credential everything."""
-    since: tuple[Step[Held], Verdict] | None = None
+    since: tuple[Step[PlacedPolicy], Verdict] | None = None
     for item in reversed(run.steps):
         verdict = _verdict(item, context)
         if verdict.extent is not Extent.ALL:
@@ -259,11 +259,11 @@ def _run_notes(run: _Run, context: Context) -> Iterator[Note]:
         yield _note("partly", item, sentence)
 
 
-def _allows(item: Step[Held]) -> bool:
+def _allows(item: Step[PlacedPolicy]) -> bool:
     return not isinstance(item.value, Document) or item.value.allows
 
 
-def _note(certainty: Literal["partly", "undecided"], item: Step[Held], sentence: str) -> Note:
+def _note(certainty: Literal["partly", "undecided"], item: Step[PlacedPolicy], sentence: str) -> Note:
     return Note(
         certainty=certainty,
         at=item.time,

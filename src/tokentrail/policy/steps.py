@@ -12,8 +12,8 @@ from tokentrail.policy.changes import Change, Order
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.operators import instant
 
-Held = Document | Malformed | None
-"""A policy in its place: readable, not readable, or not there."""
+PlacedPolicy = Document | Malformed | None
+"""What a place for a policy holds: a policy that can be read, one that can't, or none."""
 ValueT = TypeVar("ValueT")
 
 _CLOCK_KEYS = frozenset({"aws:currenttime", "aws:epochtime"})
@@ -48,7 +48,9 @@ def standing(steps: Sequence[Step[ValueT]], as_of: datetime) -> int:
     return bisect_right(steps, as_of, key=lambda item: item.order[0]) - 1
 
 
-def gated(gate: Sequence[Step[bool]], inner: Sequence[Step[Held]], before: Held = None) -> list[Step[Held]]:
+def gated(
+    gate: Sequence[Step[bool]], inner: Sequence[Step[PlacedPolicy]], before: PlacedPolicy = None
+) -> list[Step[PlacedPolicy]]:
     """
     Join whether a policy counts (attached, a member of its group) with what it says, into what it does.
 
@@ -57,7 +59,7 @@ def gated(gate: Sequence[Step[bool]], inner: Sequence[Step[Held]], before: Held 
         inner: What it says, by time.
         before: What it says before the first step of `inner`.
     """
-    joined: list[Step[Held]] = []
+    joined: list[Step[PlacedPolicy]] = []
     counts, says, place = False, before, 0
     for opening in gate:
         while place < len(inner) and inner[place].order <= opening.order:
@@ -70,13 +72,13 @@ def gated(gate: Sequence[Step[bool]], inner: Sequence[Step[Held]], before: Held 
     return joined + (list(inner[place:]) if counts else [])
 
 
-def with_clock(steps: Sequence[Step[Held]], as_of: datetime) -> list[Step[Held]]:
+def with_clock(steps: Sequence[Step[PlacedPolicy]], as_of: datetime) -> list[Step[PlacedPolicy]]:
     """
     Split the steps up to a moment where a document's own dates (`aws:CurrentTime`) change what it does.
 
     After this, evaluating a step at its own time tells its effect until the next.
     """
-    found: list[Step[Held]] = []
+    found: list[Step[PlacedPolicy]] = []
     for index, item in enumerate(steps):
         if item.time > as_of:
             break

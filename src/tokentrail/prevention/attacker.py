@@ -22,7 +22,7 @@ from tokentrail.detection.model import Finding, at_least
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.taint import Places
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.prevention.calls import give
+from tokentrail.prevention.calls import add_table
 from tokentrail.prevention.history import Start
 from tokentrail.store.interface import Engine
 
@@ -133,7 +133,7 @@ def of_findings(
 ) -> Attacker:
     """The attacker as findings name it."""
     shared = [one for one in findings if one.rule in _TWO_HANDS and one.subject in subjects]
-    give(engine, "tainted", {"n": pa.array(places)})
+    add_table(engine, "tainted", {"n": pa.array(places)})
     named = sorted({one.subject for one in shared if one.subject})
     minted = {row["id"] for row in engine.rows(_MINTED, (named,))}
     first: dict[int, int] = {}
@@ -165,7 +165,7 @@ def of_findings(
 def _attacker(
     engine: Engine, subjects: tuple[str, ...], places: Places, starts: tuple[Start, ...], said: str
 ) -> Attacker:
-    give(engine, "tainted", {"n": pa.array(places)})
+    add_table(engine, "tainted", {"n": pa.array(places)})
     named: list[Any] = engine.table(_IDS)["id"].to_pylist()
     return Attacker(subjects=subjects, places=places, names=tuple(named), starts=starts, assumed=said)
 
@@ -173,7 +173,7 @@ def _attacker(
 def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[int, set[str]]:
     """From where some credentials were used: ever, or before a time."""
     listed = sorted(since)
-    give(
+    add_table(
         engine,
         "asked_starts",
         {

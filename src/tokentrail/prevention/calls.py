@@ -1,7 +1,7 @@
 """
-All calls of a case with those who made them, some segments at a time: no more than these are joined in memory.
+All calls of a case joined with their callers, one batch of segments after another, so that memory holds one batch.
 
-What a query calls `some_facts`, `some_identities`, `some_callers` and so on is of these segments alone.
+In a query, `some_facts`, `some_identities`, `some_callers` and so on stand for the rows of the batch.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any
 import pyarrow as pa
 
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.stretches import stretches
+from tokentrail.lineage.segment_batches import segment_batches
 from tokentrail.store.interface import Engine
 
 _MOST = 600_000
-"""Identities that are brought together with their calls at once: fewer take longer, as each query is planned anew."""
+"""Identities of a batch; with fewer it takes longer, since each batch plans its query anew."""
 _APART_AT_MOST = 500_000
-"""Rows that parts said and that are not put together yet, at most, or three times what they came to before."""
+"""Rows of batches that wait to be combined, at most; or three times what the last combination came to, if more."""
 _OWN_FILES = ("identities", "events", "issuances")
 _APART = frozenset({"facts", *_OWN_FILES})
 _WITH_PLACE = "SELECT DISTINCT segment FROM callers WHERE place IS NOT NULL"
 
 
 class Calls:
-    """The calls of a case, as queries know them, from when it is opened until it is closed."""
+    """The calls of a case, for queries between `open` and `close`."""
 
     def __init__(self, engine: Engine, scratch: Path | None) -> None:
         """
@@ -39,17 +39,17 @@ class Calls:
             scratch: A folder that is made, where there is much to keep; in memory if there is none.
         """
         self._engine = engine
-        self._parts = stretches(engine, _MOST)
+        self._parts = segment_batches(engine, _MOST)
         self._scratch = scratch if len(self._parts) > 1 else None
         self._made: dict[str, str] = {}
-        """What is known for a while, by name: a `VIEW` or a `TABLE`."""
+        """What `close` must drop, by name: a `VIEW` or a `TABLE`."""
         self._theirs: frozenset[int] = frozenset()
         self._folders: dict[str, Path] = {}
-        """Where what is kept in files lies, by name."""
+        """The folders of tables that are kept in files, by name."""
         self._numbers = count()
 
     def open(self) -> None:
-        """Make the segments known."""
+        """Make the views of each batch."""
         if len(self._parts) < 2:
             return
         self._engine.remember_files(False)  # each is read once for each query
@@ -58,7 +58,7 @@ class Calls:
                 self._made[name] = "VIEW"
 
     def close(self) -> None:
-        """Let go of what was made of them."""
+        """Drop everything that was made."""
         try:
             for name in list(self._made):
                 self.forget(name)
@@ -66,26 +66,26 @@ class Calls:
             if len(self._parts) > 1:
                 self._engine.remember_files(True)
 
-    def know_callers(self, sql: str, more: str) -> None:
+    def register_callers(self, sql: str, more: str) -> None:
         """
-        Know as `callers` who acted: by `place` the attacker's credentials are told from others'.
+        Make the table `callers`: one row for each identity, with `place` set for the attacker's credentials alone.
 
         Args:
-            sql: The query, an identity a row, in which `w` has their `segment`.
-            more: The query for further segments with calls of the attacker's.
+            sql: The query for it, in which `w` has the `segment`.
+            more: A query for further segments that hold calls of the attacker's.
         """
         self._keep("callers", [f"{sql} ORDER BY w.segment"])  # so that those of some segments lie together
         self._theirs = frozenset(row["segment"] for row in self._engine.rows(f"{_WITH_PLACE} UNION {more}"))
 
     def keep(self, name: str, sql: str, whole: str | None = None) -> None:
         """
-        Keep what a query says of each part as a table.
+        Make a table of a query's rows over all batches.
 
         Args:
-            name: The table.
-            sql: The query.
-            whole: The query that puts together what it said of some parts, `{parts}`, if that is not all rows; its own
-                rows can be put together in the same way.
+            name: The name of the table.
+            sql: The query over one batch.
+            whole: A query that combines the rows of several batches, `{parts}`, such as a sum; it must be possible to
+                combine its own rows with further ones in the same way. By default all rows are kept.
         """
         first, *rest = (one.of(sql, _APART) for one in self._parts)
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {first}")
@@ -98,13 +98,13 @@ class Calls:
             self._put_together(name, whole)
 
     def keep_theirs(self, name: str, sql: str) -> None:
-        """Keep what a query says of the attacker's calls in each part; nothing is asked where there are none."""
+        """Make a table of a query's rows over the batches that hold calls of the attacker's."""
         asked = [one for one in self._parts if one.segments is None or one.segments & self._theirs]
         parts = [one.of(sql, _APART) for one in asked] or [f"{self._parts[0].of(sql, _APART)} LIMIT 0"]
         self._keep(name, parts)
 
     def forget(self, name: str) -> None:
-        """Let go of what is known under a name."""
+        """Drop a table."""
         self._engine.run(f"DROP {self._made.pop(name)} IF EXISTS {name}")
         if folder := self._folders.pop(name, None):
             shutil.rmtree(folder, ignore_errors=True)
@@ -135,7 +135,7 @@ class Calls:
         return rows
 
 
-def give(engine: Engine, name: str, columns: Mapping[str, pa.Array[Any]]) -> None:
+def add_table(engine: Engine, name: str, columns: Mapping[str, pa.Array[Any]]) -> None:
     """Make some rows known to queries under a name."""
     engine.register(f"given_{name}", pa.table(dict(columns)))
     engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from tokentrail.events.vocabulary import VPC_ENDPOINT
-from tokentrail.lineage.inner import is_public, parsed
+from tokentrail.lineage.addresses import is_public, parse_address
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.arn import identity_of, role_arn
@@ -125,7 +125,7 @@ def service_linked(row: Row) -> bool:
 @lru_cache(maxsize=65_536)
 def private(address: str) -> bool | None:
     """Whether an address is a VPC's own; `None` for what is no address."""
-    return None if parsed(address) is None else not is_public(address)
+    return None if parse_address(address) is None else not is_public(address)
 
 
 def _context_of_caller(row: Row) -> Context:

@@ -279,7 +279,7 @@ def _way(row: Row) -> Way:
 def _stays(history: History, ways: Iterable[Way]) -> Iterator[Way]:
     """Where IAM users, and the roles that the attacker used, ordinarily call from."""
     theirs = sorted({way.principal for way in ways if way.theirs and way.principal})
-    history.give("used_by_them", principal=pa.array(theirs, pa.string()))
+    history.add_table("used_by_them", principal=pa.array(theirs, pa.string()))
     wanted = "NOT theirs AND (type = 'IAMUser' OR principal IN (SELECT principal FROM used_by_them))"
     for row in history.ways(frozenset({"ip"}), wanted):
         yield _way(row)

@@ -20,7 +20,7 @@ from tokentrail.lineage.rows import Row
 from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
-from tokentrail.prevention.calls import Calls, give
+from tokentrail.prevention.calls import Calls, add_table
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.lots import (
     HEAVY,
@@ -312,31 +312,31 @@ class History:
 
     def _know(self, attackers: Places, starts: Sequence[Start]) -> None:
         since = {one.n: one.since for one in starts}
-        self.give(
+        self.add_table(
             "attackers",
             n=pa.array(attackers, pa.int64()),
             place=pa.array(np.arange(len(attackers)), pa.int32()),
         )
-        self.give(
+        self.add_table(
             "starts", n=pa.array(list(since), pa.int64()), since=pa.array(list(since.values()), pa.int64())
         )
         pairs = sorted((one.n, ip) for one in starts for ip in one.owners)
-        self.give(
+        self.add_table(
             "owners",
             n=pa.array([n for n, _ in pairs], pa.int64()),
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
         self._engine.run(ARRIVALS)
-        self._calls.know_callers(_CALLERS, SEGMENTS)
+        self._calls.register_callers(_CALLERS, SEGMENTS)
         self._calls.keep("sides", _SIDES)
         for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
             self._engine.run(sql)
         for name in ("sides", "recorded", "born"):  # of many attackers' credentials they are large
             self._engine.run(f"DROP TABLE {name}")
 
-    def give(self, name: str, **columns: pa.Array[Any]) -> None:
-        """Make some rows known under a name."""
-        give(self._engine, name, columns)
+    def add_table(self, name: str, **columns: pa.Array[Any]) -> None:
+        """Make columns a table that queries can name."""
+        add_table(self._engine, name, columns)
 
 
 def _selected(columns: Iterable[str], *extras: str, turns: Turns = _NONE) -> str:

@@ -1,7 +1,8 @@
 """
-Which guardrails are asked for at once: those that have the case's calls grouped alike, and of these, alike ones.
+Divide guardrails into lots that one query tests: those that need the calls grouped alike and differ only in whom
+they are for.
 
-Where hundreds of principals each have one of their own, each query tells of many of them.
+So where hundreds of principals each have a guardrail of their own, one query tests many of them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from tokentrail.prevention.proposal import Proposal
 from tokentrail.prevention.turning import Turns
 
 HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
-"""Columns that tell nearly every call from every other, and so are grouped by only where a policy asks for them."""
+"""Columns that differ for nearly every call; calls are grouped by them only if a policy needs them."""
 Grouping = tuple[frozenset[str], str | None, Turns]
-"""Columns, one that is a proposal's own, and the seconds that are told apart."""
+"""Columns, a column of the proposal's own, and the moments at which its own dates change what it does."""
 Lot = Sequence[Proposal]
-"""Proposals that are asked for at once: one, or some that are alike but for whom they are for."""
+"""Proposals that one query tests: a single one, or several that differ only in whom they are for."""
 _LOT = 256
 
 
@@ -31,17 +32,17 @@ class Chosen(NamedTuple):
 
 
 def table_of(one: Proposal) -> str:
-    """Where the calls are grouped as a proposal asks for."""
+    """The table in which the calls are grouped as a proposal needs."""
     return "narrowed" if grouping(one) is not None else "mintings" if mints(one) else "asked"
 
 
 def dims_of(one: Proposal) -> list[str]:
-    """By what calls are told apart for a proposal, and the proposals of its lot."""
+    """The columns by which calls are grouped for a proposal, with the number of the proposal in its lot."""
     return sorted({"nth", *ALWAYS, *one.needs, *_alias(one)})
 
 
 def lots(proposals: Iterable[Proposal]) -> Iterator[Lot]:
-    """Those that follow each other and are alike but for whom they are for, some at a time."""
+    """Divide proposals into lots; only neighbours in the given order share a lot."""
     for (whom, *_), alike in groupby(
         proposals, key=lambda one: (one.whom, one.kind, one.needs, one.where, one.parameters)
     ):
@@ -73,7 +74,7 @@ def alias_of(extra: str) -> str:
 
 
 def grouping(one: Proposal) -> Grouping | None:
-    """By what calls are grouped for a proposal, and those that ask for the same, alone."""
+    """The grouping of a proposal that needs one of its own; `None` if the common grouping will do."""
     apart = one.extra is not None or bool(one.needs & HEAVY) or bool(one.turns)
     return (one.needs, one.extra, one.turns) if apart else None
 

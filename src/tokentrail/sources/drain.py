@@ -14,7 +14,7 @@ from functools import partial
 
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.interface import QUEUE, Access, Batch, Failed, Skipped, Wanted
-from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Told
+from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, ResolvedMessage
 from tokentrail.sources.words import next_step, refused
 from tokentrail.spelling import counted
 
@@ -32,7 +32,7 @@ _WAIT = 1
 class _Round:
     """What one batch took from the queue."""
 
-    told: list[Told] = field(default_factory=list)
+    told: list[ResolvedMessage] = field(default_factory=list)
     size: int = 0
     ended: bool = False
 
@@ -82,7 +82,7 @@ def _received(queue: Queue, pool: ThreadPoolExecutor, held: dict[str, Message], 
         queue.hold(messages, _HELD)
         held.update((one.id, one) for one in messages)  # of several receipts, the last one counts
         fresh = [one for one in messages if one.id not in failed]
-        for told in pool.map(queue.tell, fresh):
+        for told in pool.map(queue.resolve, fresh):
             found.told.append(told)
             found.size += sum(each.size for each in told.objects)
         found.ended = not messages

@@ -51,8 +51,8 @@ class Message:
 
 
 @dataclass(slots=True)
-class Told:
-    """What came of a message: its objects, or why it can't be read."""
+class ResolvedMessage:
+    """A message with the evidence objects that it names, or with the reason why it can't be read."""
 
     message: Message
     objects: list[BytesObject] = field(default_factory=list)
@@ -186,7 +186,7 @@ class Queue:
             ]
             self._ask("change_message_visibility_batch", Entries=entries)
 
-    def tell(self, message: Message) -> Told:
+    def resolve(self, message: Message) -> ResolvedMessage:
         """
         Read a message, and fetch what it names.
 
@@ -196,11 +196,13 @@ class Queue:
         try:
             notice = notifications.read(message.body)
         except Unreadable as why:
-            return Told(message, poison=str(why))
+            return ResolvedMessage(message, poison=str(why))
         if notice.event:
             name = f"{QUEUE}{self.url}#{message.id}"
-            return Told(message, [BytesObject(name, message.body.encode("utf-8", "surrogatepass"))])
-        told = Told(message, ignored=notice.ignored, poison=notice.unreadable)
+            return ResolvedMessage(
+                message, [BytesObject(name, message.body.encode("utf-8", "surrogatepass"))]
+            )
+        told = ResolvedMessage(message, ignored=notice.ignored, poison=notice.unreadable)
         for named in notice.objects:
             found = self._fetch(named)
             if isinstance(found, OSError):

@@ -35,7 +35,7 @@ Read = Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldObject:
     """An evidence object that the case holds."""
 
     name: str
@@ -78,8 +78,8 @@ class Verified:
 class _Places:
     """Where log files may be found, by the last part of their name, which CloudTrail makes unique."""
 
-    held: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
-    near: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
+    held: dict[str, list[HeldObject]] = field(default_factory=lambda: defaultdict(list))
+    near: dict[str, list[HeldObject]] = field(default_factory=lambda: defaultdict(list))
     buckets: dict[str, Access] = field(default_factory=dict)
 
     def states(self, one: Digest) -> list[FileState]:
@@ -103,7 +103,7 @@ def verify(
     sources: Sequence[str],
     access: Access,
     wanted: Wanted,
-    held: Iterable[Held],
+    held: Iterable[HeldObject],
     keys: Mapping[str, bytes],
     progress: Callable[[int, int], None] | None = None,
 ) -> Verified:
@@ -163,7 +163,7 @@ def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> It
         if known is not None and known.kind == trail.DIGESTS and trail.wanted(known, wanted):
             yield _Found(file.name, known.region, lambda file=file: (file.read(), {}))  # type: ignore[misc]  # mypy can't tell the default's type
         elif known is not None:
-            places.near[_last(file.name)].append(Held(file.name, file.read))
+            places.near[_last(file.name)].append(HeldObject(file.name, file.read))
 
 
 def _reader(access: Access, bucket: str, key: str) -> Callable[[], tuple[bytes, Mapping[str, str]]]:

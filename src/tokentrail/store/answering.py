@@ -19,7 +19,7 @@ from tokentrail.errors import CaseError
 from tokentrail.events.gunzip import expand
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.sifting import Needs, Sieve
-from tokentrail.store.received import Lying, decoded, received
+from tokentrail.store.received import Location, decoded, received
 
 Place = tuple[int, int, int]
 Tell: TypeAlias = Callable[[int, int, Any], None]
@@ -50,7 +50,7 @@ class Wanted:
 
     segment: int
     number: int
-    lying: Lying
+    location: Location
     sha256: str
     ordinals: bytes
     """32 bits each, climbing."""
@@ -92,7 +92,7 @@ def judged(judge: Judge, task: list[Wanted]) -> Answers:
     sieve = Sieve(sorted(names), judge.needs()) if names is not None else None
     for one in task:
         try:
-            data = received(one.lying, one.sha256)
+            data = received(one.location, one.sha256)
         except CaseError:
             lost += len(one)
             continue

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.store.common import COMMON, TWO_AT_ONCE, explained, opened
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import KNOWN, Index
 from tokentrail.store.interface import Step
@@ -27,6 +26,7 @@ from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
+from tokentrail.store.shared_duck import SHARED, TWO_AT_ONCE, explained, opened
 from tokentrail.store.steps import Steps
 from tokentrail.store.tuned import Tuned
 
@@ -85,12 +85,12 @@ class DuckEngine(Tuned, Keeping):
         self._is_aside = False
         many = records is not None and records >= _BUSY
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
-        self._home = COMMON.lend() if self.small and threads == 1 and memory is None else None
-        self._alone = self._home is None
-        self._whole = self._home.connection if self._home else opened(threads, spill)
+        self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
+        self._alone = self._catalog is None
+        self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
-        if self._home is None or self._home.is_first:  # those after it find all told
+        if self._catalog is None or self._catalog.is_first:  # later ones find all settings made
             self.limit()
             if self.small:
                 self.plan_quickly()
@@ -116,7 +116,7 @@ class DuckEngine(Tuned, Keeping):
 
     @contextmanager
     def _asking(self, sql: str) -> Iterator[None]:
-        """Ask on a connection that no other thread asks on meanwhile: it would be handed the other's rows."""
+        """Hold the connection while asking: another thread on it would get this one's rows."""
         shared = not hasattr(self._apart, "cursor")
         if shared and not self._one.acquire(blocking=False):
             raise CaseError(TWO_AT_ONCE)
@@ -129,7 +129,7 @@ class DuckEngine(Tuned, Keeping):
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Forget at the end what is made meanwhile, all at once: table by table, or in another engine, takes longer."""
+        """Drop at the end everything that is made meanwhile; dropping a schema is quicker than dropping each table."""
         self.run("CREATE SCHEMA aside")
         self._is_aside = True
         self.run(self._path)
@@ -150,7 +150,7 @@ class DuckEngine(Tuned, Keeping):
     @property
     def _path(self) -> str:
         """The statement by which a connection finds tables."""
-        catalog = self._home.catalog if self._home else "memory"
+        catalog = self._catalog.name if self._catalog else "memory"
         schemas = ("aside", "main") if self._is_aside else ("main",)
         return f"SET search_path = '{','.join(f'{catalog}.{one}' for one in schemas)}'"
 
@@ -231,7 +231,7 @@ class DuckEngine(Tuned, Keeping):
             )
 
     def register(self, name: str, table: pa.Table) -> None:
-        """Make an Arrow table known under a name."""
+        """Register an Arrow table."""
         with self._asking(f"register {name}"):
             self._connection.register(name, table)
 
@@ -257,8 +257,8 @@ class DuckEngine(Tuned, Keeping):
         self.run(f"COPY ({sql}) TO {quoted(str(path))} ({_PARKED})")
 
     def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
-        """Make the rows of some Parquet files known under one name, each without those of some segments."""
-        self._lie(name, [(path, Gone({"segment": np.array(gone, np.int64)})) for path, gone in files])
+        """Register the rows of several Parquet files as one table, each file without the rows of some segments."""
+        self._set_files(name, [(path, Gone({"segment": np.array(gone, np.int64)})) for path, gone in files])
         parts = []
         for path, gone in files:
             listed = ", ".join(map(str, gone))
@@ -268,14 +268,14 @@ class DuckEngine(Tuned, Keeping):
         self.run(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL '.join(parts)}")
 
     def view(self, name: str, path: Path) -> None:
-        """Make a Parquet file, or a folder of them, known under a name."""
-        self._lie(name, [(path, None)])
+        """Register a Parquet file, or a folder of them."""
+        self._set_files(name, [(path, None)])
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
 
-    def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
-        """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
-        self._lie(name, [(path, gone), (later, None)])
+    def view_amended(self, name: str, path: Path, later: Path, gone: Gone) -> None:
+        """Register a Parquet file without the rows that are gone from it, and with the rows of a later file."""
+        self._set_files(name, [(path, gone), (later, None)])
         left = "TRUE"
         for table, (values, columns) in gone.tables(name).items():
             self.register(f"given_{table}", values)
@@ -288,14 +288,14 @@ class DuckEngine(Tuned, Keeping):
             f"UNION ALL BY NAME SELECT * FROM {reading([later])}"
         )
 
-    def _lie(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
-        """Know where the rows of a table lie that some are looked up in."""
+    def _set_files(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
+        """Note the files of a table, for `ranges`."""
         self._files[name] = files
         for path, _ in files:
             self._ranges.pop(path, None)
 
     def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
-        """Few rows of what is known by `view` and sorted by a column, whose values lie in some ranges, in order."""
+        """The rows in some ranges of a table that is sorted by a column; see `Engine`."""
         found = []
         for path, gone in self._files[name]:
             try:
@@ -311,7 +311,7 @@ class DuckEngine(Tuned, Keeping):
         return pa.concat_tables(map(plain, some)).sort_by(by) if len(some) > 1 else (some or found)[0]
 
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
-        """Make one table of many segments known under its name, with nothing later than `until` (seconds)."""
+        """Register one table of many segments, without rows later than `until` (seconds since 1970)."""
         if not folders:
             self.register(f"no_{name}", TABLES[name].empty_table())
             self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM no_{name}")
@@ -326,7 +326,7 @@ class DuckEngine(Tuned, Keeping):
         return suspects([folder / "events.parquet" for folder in folders.values()])
 
     def narrow(self, segments: Set[int]) -> dict[str, str]:
-        """How a query names each table of segments with some of them alone: by `some_<name>`."""
+        """What a query writes to read some segments alone; see `Engine`."""
         some = {}
         for name, (parts, until) in self._parts.items():
             if not segments <= parts.keys():
@@ -341,25 +341,25 @@ class DuckEngine(Tuned, Keeping):
         return some
 
     def hashed(self, names: Sequence[str]) -> list[int]:
-        """What the index makes of names."""
+        """The hashes of names, as the index has them."""
         return [row["h"] for row in self.rows("SELECT hash(unnest(?)) AS h", (list(names),))]
 
-    def way_of_hashing(self) -> int:
-        """A number that tells engines apart that make other hashes of the same names."""
+    def hash_fingerprint(self) -> int:
+        """A number that differs between engines with different hash functions: their marks of names can't be mixed."""
         sql = "SELECT hash(split_part(concat('/', unnest(?)), '/', -1)) AS h"
         found = [*self.hashed(KNOWN), *(row["h"] for row in self.rows(sql, (list(KNOWN),)))]
         return sum(place * one for place, one in enumerate(found, 1)) % (1 << 63) or 1
 
-    def indexed(self, derived: Path) -> None:
-        """Know which segments hold what, as far as a derived folder tells; after `segments`."""
+    def use_index(self, derived: Path) -> None:
+        """Use the index of a derived folder for `holding`; call it after `segments`."""
         folders, _ = self._parts["events"]
         self._index = None
         if len(folders) > 1:
             names = [folder.name for folder in folders.values()]
-            self._index = Index(derived, names, self.way_of_hashing())
+            self._index = Index(derived, names, self.hash_fingerprint())
 
     def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
-        """How a query names each table of segments with those alone that may hold an event, or a name; see `Engine`."""
+        """What a query writes to read the segments that may hold some events or names; see `Engine`."""
         index, every = self._index, self._parts["events"][0]
         found = set[str]()
         if index and events:
@@ -380,8 +380,8 @@ class DuckEngine(Tuned, Keeping):
 
     def close(self) -> None:
         """Let go of everything."""
-        if self._home:
-            self._home.leave()
+        if self._catalog:
+            self._catalog.leave()
         else:
             self._whole.close()
         if self._filed is not None:

@@ -1,10 +1,9 @@
 """
-What a driver and its executors hand each other beside Spark: tasks on the way there, large answers and words of errors
-on the way back.
+Exchange between a Spark driver and its executors beside Spark itself: tasks one way, large answers and errors back.
 
-It goes through the case, which all of them reach: a folder of it, or names in its bucket. Tasks and answers go by the
-SHA-256 of their bytes, which Spark tells the other side, so that nobody who can write to the case makes it do or take
-another.
+It goes through the case, which all of them reach: a folder inside it, or names in its bucket. Tasks and answers are
+named by the SHA-256 of their bytes, and Spark passes these names. So nobody who can merely write to the case can
+replace a task or an answer.
 """
 
 from __future__ import annotations
@@ -19,27 +18,26 @@ from pathlib import Path
 from typing import Protocol
 
 from tokentrail.errors import CaseError
-from tokentrail.store.folder import CaseFolder
-from tokentrail.store.folder import place as put
+from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket
-from tokentrail.store.telling import retold, told
+from tokentrail.store.remote_errors import decode_error, encode_error
 
 WORDS = ".words"
 
 
-class Told(Exception):
-    """What Spark is told of an error: the name under which its words wait for the driver."""
+class ErrorLeft(Exception):
+    """Raised in an executor in place of an error. Its text is the name under which the error was left."""
 
 
 class Errands(Protocol):
-    """Where things are left for somebody else; it pickles."""
+    """A place where one side leaves bytes for the other. It must pickle."""
 
     @property
     def where(self) -> str:
         """The case, as a person knows it."""
 
     def begin(self) -> None:
-        """Make room."""
+        """Make the place."""
 
     def leave(self, name: str, data: bytes) -> None:
         """Leave something under a name."""
@@ -66,12 +64,12 @@ class InFolder:
         return str(self.folder.parent.parent)
 
     def begin(self) -> None:
-        """Make room."""
+        """Make the place."""
         self.folder.mkdir(mode=0o700, parents=True)
 
     def leave(self, name: str, data: bytes) -> None:
         """Leave something under a name."""
-        put(self.folder / name, data)
+        write_atomically(self.folder / name, data)
 
     def take(self, name: str) -> bytes:
         """Look at what was left."""
@@ -153,29 +151,29 @@ def unsealed(place: Errands, name: str) -> bytes:
 
 @contextmanager
 def leaving(place: Errands) -> Iterator[None]:
-    """Leave what is raised meanwhile, in an executor, for the driver: it hears a traceback of several machines."""
+    """In an executor, leave an error for the driver, which would otherwise get only Spark's traceback of it."""
     try:
         yield
     except Exception as error:
         left = f"{secrets.token_hex(16)}{WORDS}"
-        place.leave(left, told(error))
-        raise Told(left) from error
+        place.leave(left, encode_error(error))
+        raise ErrorLeft(left) from error
 
 
 @contextmanager
 def heard(place: Errands, failed: type[Exception] | tuple[type[Exception], ...]) -> Iterator[None]:
     """
-    Raise what an executor left, in its own words, in place of what Spark says of it.
+    In the driver, raise the error that an executor left in place of Spark's own.
 
     Args:
-        place: Where it left them.
-        failed: What Spark raises; where no words were left, it is raised on.
+        place: Where executors leave errors.
+        failed: What Spark raises; it is raised unchanged where no error was left.
     """
     try:
         yield
     except failed as error:
         words = [one for one in place.names() if one.endswith(WORDS) and one in str(error)]
-        known = retold(place.take(words[0])) if words else None
+        known = decode_error(place.take(words[0])) if words else None
         if known is None:
             raise
         raise known from known.__cause__

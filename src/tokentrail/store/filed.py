@@ -1,6 +1,6 @@
 """
-Tables that lie in files for a while: of very many rows, several of them would fill memory, and then go to the disk and
-back block by block.
+Tables that are kept in files for a while: several tables of very many rows would fill memory, and then DuckDB would
+move them to disk and back block by block.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _DROPS = re.compile(r"DROP TABLE (\w+)")
 
 
 class Filed:
-    """Some tables of a database, which its queries know by name as they know others."""
+    """Tables of a database that are kept in files; queries use their names as those of other tables."""
 
     def __init__(self, beside: Path, form: str) -> None:
         """
-        Begin with none.
+        Begin with no tables.
 
         Args:
-            beside: Where to make a folder for them, when the first is made.
-            form: How DuckDB is to write them.
+            beside: The folder in which to make one for the files, once there is a table.
+            form: DuckDB's options for writing them.
         """
         self._folder = beside / f"tables-{secrets.token_hex(8)}"
         self._form = form
         self._files: dict[str, Path] = {}
 
     def make(self, connection: DuckDBPyConnection, name: str, query: str) -> int:
-        """Make a table of what a query answers; how many rows it has. It is in memory where nothing can be written."""
+        """Make a table of a query's rows, and return how many there are. It is in memory if files can't be written."""
         try:
             self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -54,7 +54,7 @@ class Filed:
         return int(rows)
 
     def drop(self, connection: DuckDBPyConnection, statement: str) -> bool:
-        """Drop a table if a statement drops one of these."""
+        """Drop a table, if the statement drops one of these. Returns whether it does."""
         found = _DROPS.fullmatch(statement)
         file = self._files.pop(found[1], None) if found else None
         if found is None or file is None:

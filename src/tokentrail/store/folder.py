@@ -35,7 +35,7 @@ from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL
 from tokentrail.store.place import folder_of
-from tokentrail.store.received import Lying, document
+from tokentrail.store.received import Location, document
 from tokentrail.store.tidying import tidy
 
 if TYPE_CHECKING:
@@ -156,14 +156,14 @@ class CaseFolder:
         """Where a segment's parts lie."""
         return Path(self._segments, name)
 
-    def lying(self, stored: StoredObject) -> Lying:
+    def locate(self, stored: StoredObject) -> Location:
         """Where the bytes of an object lie; of a case in a bucket, they are fetched first."""
         self.at_hand([stored])
         if stored.reference:
-            return Lying(stored.reference)
+            return Location(stored.reference)
         if stored.pack is not None:
-            return Lying(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
-        return Lying(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
+            return Location(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
+        return Location(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
 
     def at_hand(self, objects: Iterable[StoredObject]) -> None:
         """Have the bytes of some objects here, as those of a case in a bucket are fetched when they are asked for."""
@@ -175,11 +175,11 @@ class CaseFolder:
         folder, name = f"{self._objects}/{sha256[:2]}", sha256[2:]
         if len(data) > SMALL and os.path.exists(f"{folder}/{name}"):  # small: written sooner than looked for
             return
-        _place_among(folder, name, data)
+        _write_in_folder(folder, name, data)
 
     def keep_pack(self, name: str, archive: bytes) -> None:
         """Keep the small objects of a segment, by whose name the archive goes."""
-        _place_among(f"{self._objects}/packs", f"{name}.tar", archive)
+        _write_in_folder(f"{self._objects}/packs", f"{name}.tar", archive)
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
@@ -187,7 +187,7 @@ class CaseFolder:
             text = msgspec.json.encode(manifest)
         except UnicodeEncodeError:  # a file's name that is no text
             text = json.dumps(msgspec.to_builtins(manifest)).encode()
-        place(self.path / "manifests" / f"{manifest.segment}.json", text)
+        write_atomically(self.path / "manifests" / f"{manifest.segment}.json", text)
 
     def note(self, name: str) -> Any:
         """A document that the case keeps beside its evidence, or `None`."""
@@ -203,7 +203,7 @@ class CaseFolder:
     def place_note(self, name: str, value: Any) -> None:
         """Keep a document, all of it or not at all."""
         (self.path / "notes").mkdir(mode=0o700, exist_ok=True)
-        place(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
+        write_atomically(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
 
     def derived(self, fingerprint: str) -> Path | None:
         """
@@ -284,7 +284,7 @@ def manifest_of(text: bytes, segment: str) -> Manifest:
 
 def _read(path: Path | str) -> bytes:
     """The bytes of a file, if it is one: somebody may have handed over the case with a pipe in its place."""
-    return Lying(str(path)).read()
+    return Location(str(path)).read()
 
 
 def _see_files(folder: str) -> None:
@@ -330,7 +330,7 @@ def _start(path: Path, marker: Path) -> None:
         raise CaseError(f"{path}: holds something that is no case. Choose another folder with --case.")
     lay_out(path)
     if not marker.exists():
-        place(marker, marker_text(), replace=False)
+        write_atomically(marker, marker_text(), replace=False)
 
 
 def lay_out(path: Path) -> None:
@@ -351,21 +351,21 @@ def _foreign(path: Path) -> Iterable[Path]:
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 
-def place(target: str | Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file so that it is there whole or not at all."""
-    _place_in(*os.path.split(target), data, replace=replace)
+def write_atomically(target: str | Path, data: bytes, *, replace: bool = True) -> None:
+    """Write a file so that readers see it whole or not at all; with `replace` false, a file that is there stays."""
+    _write_in(*os.path.split(target), data, replace=replace)
 
 
-def _place_among(folder: str, name: str, data: bytes) -> None:
-    """The same in a folder that is made with its first file."""
+def _write_in_folder(folder: str, name: str, data: bytes) -> None:
+    """The same, in a folder that is made if it is missing."""
     try:
-        _place_in(folder, name, data)
+        _write_in(folder, name, data)
     except FileNotFoundError:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        _place_in(folder, name, data)
+        _write_in(folder, name, data)
 
 
-def _place_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> None:
+def _write_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> None:
     target = f"{folder}/{name}"
     temporary = f"{folder}/.{name}.{_MARK}-{os.getpid():x}-{next(_COUNT):x}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

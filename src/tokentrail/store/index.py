@@ -1,8 +1,8 @@
 """
-Which segments may hold an event, or a name: looked up in the sorted marks that layers keep of both.
+Find the segments that may hold an event or a name, by the sorted marks of their layers.
 
-Of the hash of a name six bytes are kept, with two for the segment, as of event ids (`repeats`). So a name is looked for
-in few segments of thousands; what stands there is read, and tells whether it is the one.
+A mark is six bytes of an event id, or of the hash of a name, and two for the segment (`repeats`). These may be equal
+by chance, so that the segments found are candidates: they are read, and the records decide.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
-from tokentrail.store.layers import IDS, NAMES, Layer, listed, marks
+from tokentrail.store.layers import IDS, NAMES, Layer, marks, read_layers
 from tokentrail.store.repeats import BEGINNING, Beginnings, Marks, common, distinct
 
 KNOWN = (
@@ -28,31 +28,31 @@ KNOWN = (
     "ärger\x00",
     "arn:aws:iam::123456789012:role/known" * 3,
 )
-"""Names whose hashes tell an engine from another version of it, which may hash no others than short ones otherwise."""
+"""Names of several lengths, whose hashes show whether another engine or version has the same hash function."""
 
 
 class Index:
-    """What the layers of a derived folder know of a case's segments."""
+    """The marks in a derived folder, for the segments of a case."""
 
     def __init__(self, derived: Path, segments: Collection[str], hashed: int) -> None:
         """
-        Look at what is there.
+        Read the list of layers.
 
         Args:
-            derived: The folder, whose layers may be gone, or not have been fetched.
-            segments: Those of the case.
-            hashed: By what this engine is told from others that hash otherwise.
+            derived: The folder; files of its layers may be gone, or not fetched.
+            segments: The segments of the case.
+            hashed: The fingerprint of this engine's hash function (`hash_fingerprint`).
         """
         self._derived, self._segments, self._hashed = derived, frozenset(segments), hashed
-        self._layers = listed(derived)
+        self._layers = read_layers(derived)
         self._unmarked = self._segments.difference(*(layer.ids for layer in self._layers))
 
     def of_events(self, ids: Collection[bytes]) -> set[str]:
-        """The segments that may hold events of some ids: those that do, and those of which it isn't known."""
+        """The segments that may hold events of some ids: by their marks, and all those without marks."""
         return self._holding(IDS, np.frombuffer(b"".join(one[:8] for one in ids), "<u8"), self._layers)
 
     def of_names(self, hashes: Sequence[int] | Marks) -> set[str]:
-        """The segments in which names of some hashes may stand: those that do, and those of which it isn't known."""
+        """The segments that may hold names with some hashes: by their marks, and all those without usable marks."""
         marked = [layer for layer in self._layers if layer.hashed == self._hashed]
         return self._holding(NAMES, np.array(hashes, np.uint64), marked)
 
@@ -74,11 +74,11 @@ class Index:
 
 def marks_of(batches: Iterable[pa.RecordBatch], segments: Sequence[int]) -> Marks:
     """
-    The sorted marks of names.
+    Make the sorted marks of names.
 
     Args:
         batches: Rows with `segment`, and hashes of names in all other columns.
-        segments: Those that count, in the order of their numbers.
+        segments: The segments to mark, sorted; a mark has the position in this list.
     """
     numbers = np.array(segments, np.int64)
     found = [np.empty(0, np.uint64)]

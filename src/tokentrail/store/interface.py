@@ -1,4 +1,8 @@
-"""What the store asks of others, and what it offers: evidence objects in, an engine over columns out."""
+"""
+The types of the store: the evidence objects and the bucket that it is given, and the engine that it offers.
+
+A table is *registered* with an engine: queries can then use its name.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class EvidenceObject(Protocol):
 
     @property
     def identity(self) -> str | None:
-        """What stays the same as long as the object where it lies does; `None` if only its bytes tell."""
+        """Such as an ETag: it changes if the object does; `None` if only the bytes tell."""
 
     @property
     def distant(self) -> bool:
@@ -35,14 +39,14 @@ class EvidenceObject(Protocol):
 
     @property
     def place(self) -> str | None:
-        """Where its bytes stay on this file system; `None` if they don't, as of what came through a pipe."""
+        """The path of its file on this machine; `None` where there is none, as for a pipe."""
 
     def read(self) -> bytes:
         """All of its bytes."""
 
 
 class Put(Protocol):
-    """What a bucket holds under a name."""
+    """A name in a bucket."""
 
     @property
     def key(self) -> str:
@@ -55,51 +59,51 @@ class Put(Protocol):
 
 class Bucket(Protocol):
     """
-    Where a case lies that machines share without a file system: names and bytes, each put whole or not at all.
+    A place in an object store that holds a case: bytes by name, each written whole or not at all.
 
-    It pickles and can be compared, so that executors of a cluster reach the same. A name begins below the case.
-    Each method raises `CaseError`, in words for a person, where the bucket can't be reached or refuses.
+    Names are relative to the case. It can be pickled and compared, so that the executors of a cluster use the same one.
+    Each method raises `CaseError`, in words for a person, if the bucket can't be reached or refuses.
     """
 
     def __hash__(self) -> int:
-        """The same for what reaches the same."""
+        """Equal for equal places."""
 
     @property
     def uri(self) -> str:
-        """What a user calls it."""
+        """Its `s3://` address."""
 
     def listed(self, prefix: str, most: int | None = None) -> Sequence[Put]:
-        """What is there under names that begin so, in order of name; the first `most` of them."""
+        """The names that begin with a prefix, sorted; the first `most` of them."""
 
     def read(self, key: str) -> bytes | None:
-        """The bytes of something small; `None` if nothing has that name."""
+        """The bytes under a name, which are few; `None` if there are none."""
 
     def fetch(self, key: str, target: Path) -> bool:
-        """Write what has a name to a new file, whole or not at all; whether anything has it."""
+        """Write the bytes under a name to a new file, whole or not at all. Returns whether there are any."""
 
     def put(self, key: str, data: bytes | Path) -> None:
-        """Put bytes, or those of a file, in place of what had that name."""
+        """Write bytes, or those of a file, under a name; what was there is replaced."""
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Put bytes where nothing has that name; whether that was so."""
+        """Write bytes under a name that is not in use. Returns false, and writes nothing, if it is."""
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Remove what has these names, as far as that is allowed."""
+        """Remove these names, as far as that is allowed."""
 
     def close(self) -> None:
         """Let go of connections; they are made again when needed."""
 
 
 class Step(NamedTuple):
-    """A statement among others that are run together."""
+    """One of several statements that an engine runs in an order of its own."""
 
     sql: str
     needs: frozenset[int]
-    """The places of those that it comes after."""
+    """The positions of the statements that must run before it."""
     driven_by: str | None = None
-    """The table without whose rows it makes none: where that is empty, an engine need not ask."""
+    """A table without whose rows it makes none: if it is empty, this need not be run."""
     wide: bool = False
-    """Whether the table that it makes tells much of each credential: of very many it had better not be in memory."""
+    """Whether its table has a row for each credential and many columns, so that a long one is kept in a file."""
 
 
 class Linker(Protocol):
@@ -115,7 +119,7 @@ class Linker(Protocol):
         """The rows of a query."""
 
     def register(self, name: str, table: pa.Table) -> None:
-        """Make an Arrow table known under a name."""
+        """Register an Arrow table."""
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query to a Parquet file, or a folder of them."""
@@ -124,7 +128,7 @@ class Linker(Protocol):
         """Write the rows of some queries to their files; several at once if that is quicker."""
 
     def suspects(self) -> pa.Table | None:
-        """Ids of events that may occur more than once, as `event_id`; `None` where a query is as quick."""
+        """The event ids that may occur more than once, as `event_id`; `None` if a query finds them as quickly."""
 
 
 class Engine(Linker, Protocol):
@@ -137,10 +141,10 @@ class Engine(Linker, Protocol):
         """The rows of a query that has few."""
 
     def apart(self) -> AbstractContextManager[None]:
-        """For as long as a thread asks beside others: what it registers and makes for a time is its own."""
+        """Give a thread its own cursor meanwhile: what it registers, and its temporary tables, are its own."""
 
     def as_written(self) -> AbstractContextManager[None]:
-        """Meanwhile join tables in the order of each query, which names the largest first."""
+        """Join tables in the order that each query gives meanwhile, which names the largest first."""
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """The rows of a query, read some at a time."""
@@ -149,56 +153,56 @@ class Engine(Linker, Protocol):
         """The rows of a query, a batch at a time."""
 
     def narrow(self, segments: Set[int]) -> dict[str, str]:
-        """How a query names each table of segments with some of them alone: by `some_<name>`."""
+        """For each table of segments, by `some_<name>`: what a query writes to read these segments alone."""
 
     def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
         """
-        The same with the segments alone that may hold any of some events or names; whole where that isn't known.
+        The same for the segments that may hold any of some events or names; for all of them where that is not known.
 
         Args:
-            events: Their ids, as columns have them.
-            names: As `lineage.candidates.HASHED` takes them from columns.
+            events: Event ids, as the column has them.
+            names: Names, as `lineage.candidates.HASHED` takes them from columns.
         """
 
     def park(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in any order, to a Parquet file that is read again soon and then forgotten."""
 
     def view(self, name: str, path: Path) -> None:
-        """Make a Parquet file, or a folder of them, known under a name."""
+        """Register a Parquet file, or a folder of them."""
 
-    def grown(self, name: str, path: Path, later: Path, gone: Gone) -> None:
-        """Make a Parquet file known under a name, less what is gone of it, and with the rows of a later one."""
+    def view_amended(self, name: str, path: Path, later: Path, gone: Gone) -> None:
+        """Register a Parquet file without the rows that are gone from it, and with the rows of a later file."""
 
     def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
         """
-        Few rows of what is known by `view` and sorted by a column, quicker than by a query.
+        Read the rows in some ranges of a table that is sorted by a column; for few rows, this is quicker than a query.
 
         Args:
-            name: As it was given to `view`; always with the same column.
-            by: The column; what is null stands last.
-            wanted: Lowest and highest value of each range, in order and without overlaps.
+            name: The name that `view` registered; always used with the same column.
+            by: The column; nulls are last.
+            wanted: The lowest and the highest value of each range, in order and without overlaps.
         """
 
     def keep(self, name: str, sql: str, path: Path) -> None:
-        """Make the rows of a query known under a name, from `path`; they are written there if they are not yet."""
+        """Register the rows of a query, kept in a file; the query is run only if the file is not there."""
 
     def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
         """
-        The same for rows that are each of one segment: after an ingest only those of new segments are asked for.
+        The same for a query whose rows each come from one segment: after an ingest, only new segments are asked.
 
         Args:
-            name: The name.
-            sql: The query, whose rows have `segment`, with names as of `narrow` in braces.
-            folder: Where all is derived from the same segments.
-            by: What they are sorted by, where `ranges` is to find some: in each layer by itself.
-            anew: Whether to ask again, as what was kept can't be read.
+            name: The name to register.
+            sql: The query; its rows have `segment`, and it names tables of segments as `{some_...}` (see `narrow`).
+            folder: The derived folder of the segments; rows are kept with its layers.
+            by: The columns to sort by, for `ranges`; each layer is sorted by itself.
+            anew: Ask all segments again, because what was kept can't be read.
         """
 
     def release(self) -> None:
-        """Give back to the system what tables and joins have let go of."""
+        """Give the memory of dropped tables and finished joins back to the system."""
 
     def remember_files(self, remember: bool) -> None:
-        """From now on keep what the ends of files say, as is quicker, or read it anew each time."""
+        """Set whether the footers of Parquet files are kept in memory, which is quicker, or read anew each time."""
 
     def close(self) -> None:
         """Let go of everything."""

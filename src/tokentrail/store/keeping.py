@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tokentrail.errors import CaseError
-from tokentrail.store.layers import Layer, numbers, table_file, whole
+from tokentrail.store.layers import Layer, covering, numbers, table_file
 from tokentrail.store.literals import reading
 
 _TOGETHER = 200
@@ -59,7 +59,7 @@ class Keeping:
 
     def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
         """Make the rows of a query known that are each of one segment: those of each layer are kept; see `Engine`."""
-        layers = whole(folder, self.known_segments())
+        layers = covering(folder, self.known_segments())
         whole_file = folder / f"{name}.parquet"
         if anew:
             for path in (whole_file, *(table_file(folder, layer, name) for layer in layers)):
@@ -69,7 +69,7 @@ class Keeping:
                 self._keep_layers(name, sql, folder, by, layers)
                 return
         except (CaseError, OSError):
-            if whole(folder, self.known_segments()):
+            if covering(folder, self.known_segments()):
                 raise
             # else they were tidied away meanwhile, as those of an older folder are
         self.keep(name, in_order(sql.format_map(self.everywhere()), by), whole_file)

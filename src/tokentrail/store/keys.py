@@ -3,7 +3,7 @@ The names under which a case lies in a bucket: those of the case folder, but for
 the other, in which what is derived is worked out again.
 
     case.json, objects/…, segments/…, manifests/…, notes/…   as in a folder
-    tables/<fingerprint>/<giver>/<table>     each giver's tables by themselves, complete once `grown.json` is there
+    tables/<fingerprint>/<upload>/<table>    each upload's tables by themselves, complete once `grown.json` is there
     layers/<sha256>                          the files of layers, once however many derived tables go on from them
     spark/<job>/…                            what a driver and its executors tell each other, for as long as a job runs
 
@@ -34,7 +34,7 @@ MANIFEST = re.compile(r"manifests/([0-9a-f]{16})\.json", re.ASCII)
 NOTE = re.compile(r"notes/([a-z0-9][a-z0-9-]{0,60})\.json", re.ASCII)
 PART = re.compile(r"segments/([0-9a-f]{16})/[a-z]+\.parquet", re.ASCII)
 DERIVED = re.compile(rf"(tables/([0-9a-f]{{32}}-[0-9]+)/[0-9a-f]{{16}})/({_NAME}(?:/{_NAME})?)", re.ASCII)
-"""Where a giver's tables lie, their fingerprint, and the file."""
+"""The prefix of an upload's tables, their fingerprint, and the file."""
 LAYER_FILE = re.compile(r"[0-9a-f]{16}\.(?:ids|names|[a-z]+\.parquet)", re.ASCII)
 LAYER = re.compile(r"layers/([0-9a-f]{64})", re.ASCII)
 _PART = rf"{_NAME}/[0-9]{{6,12}}-[0-9a-f]{{16}}\.parquet"

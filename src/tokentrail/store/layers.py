@@ -1,10 +1,10 @@
 """
-What was worked out of segments, in layers: an ingest works out what is new, and adds a layer.
+Layers: what was derived from segments, so that the next ingest need derive it from its new segments only.
 
-A layer holds for some segments the tables that linking needs of them, and the sorted marks of their event ids and of
-the names that stand in them (`index`).
-Its files never change, so that the next derived folder has them by another name (a hard link), and either folder can be
-deleted at any time. A new layer takes in those that are no larger than itself, so that there are never many.
+A layer holds, for a set of segments, the reduced tables that linking needs and the sorted marks of their event ids and
+names (`index`). The files of a layer never change. The next derived folder therefore links to them (hard links), and
+either folder can be deleted at any time. A new layer takes in the older ones that are no larger than itself, so that
+there are never many.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common,
 LAYERS = "layers"
 LIST = "layers.json"
 _SUMMED = 16 << 20
-"""Bytes of marks up to which they are checked by a sum, in some milliseconds; more are on the disk before anything else
-says that they are."""
+"""Bytes of marks up to which a checksum guards them, which takes milliseconds. A larger file is synced to the disk
+before the list names it."""
 IDS, NAMES = "ids", "names"
-"""What marks are kept of."""
+"""The kinds of marks."""
 FOR_LINKING = frozenset(
     {IDS, *(f"{one}.parquet" for one in ("people", "keyholders", "issuing", "makings", "losers"))}
 )
-"""What files of a layer are called, after its name, that only an ingest goes on from; answers need the others."""
+"""The suffixes of the files of a layer that only an ingest needs; answers need the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Some segments, and what was worked out of them."""
+    """A set of segments, and how to find what was derived from them."""
 
     name: str
     records: dict[str, int]
-    """Of each segment that counts here, the number of its records."""
+    """The number of records by segment, of the segments that count."""
     gone: tuple[str, ...]
-    """Segments that its tables still hold, and that count here no more."""
+    """Segments that its tables still hold and that no longer count: their rows must be left out."""
     ids: tuple[str, ...]
-    """The segments whose event ids and names it holds, in the order of their numbers there."""
+    """The segments whose event ids and names its marks hold; a mark gives the position of its segment in this list."""
     hashed: int
-    """By what the engine that hashed its names is told from others; 0 if none of them are kept."""
+    """Which hash function its names were hashed with (`hash_fingerprint`); 0 where it has no marks of names."""
     ends: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    """By kind, how many marks there are, the last, and a checksum."""
+    """By kind of marks: how many there are, the last of them, and a checksum."""
 
     @property
     def size(self) -> int:
@@ -60,41 +60,41 @@ class Layer:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether its marks say which segment is meant."""
+        """Whether a mark has room to say which segment it is of."""
         return len(self.ids) <= OWNERS
 
     def needed(self, segments: Set[str]) -> bool:
-        """Whether anything in it is of some segments."""
+        """Whether it holds anything that is of use for a case of these segments."""
         return bool(self.records) or not segments.isdisjoint(self.ids)
 
     def narrowed(self, segments: Set[str]) -> Layer:
-        """The same, where only some segments count."""
+        """The same layer, of which only these segments count."""
         return self.without(self.records.keys() - segments)
 
     def without(self, segments: Set[str]) -> Layer:
-        """The same, where some segments count no more."""
+        """The same layer, of which these segments no longer count."""
         gone = tuple(name for name in self.records if name in segments)
         records = {name: count for name, count in self.records.items() if name not in segments}
         return replace(self, records=records, gone=(*self.gone, *gone))
 
 
-def listed(derived: Path) -> list[Layer]:
-    """The layers of a derived folder; none where it has none that can be read."""
+def read_layers(derived: Path) -> list[Layer]:
+    """Read the list of layers of a derived folder; empty where there is no readable list."""
     try:
-        return layers_of((derived / LIST).read_bytes())
+        return parse_layers((derived / LIST).read_bytes())
     except OSError:
         return []
 
 
 def can_be_linked(derived: Path, layers: Iterable[Layer]) -> bool:
-    """Whether all is there that an ingest goes on from: who only reads a case in a bucket has fetched less."""
+    """Whether the files that an ingest needs are all there; a mirror that only answered has not fetched them."""
     return all(
         (derived / LAYERS / f"{layer.name}.{kind}").exists() for layer in layers for kind in FOR_LINKING
     )
 
 
-def layers_of(text: bytes) -> list[Layer]:
-    """The layers that a list tells of, by names that can be those of files; none if it can't be read."""
+def parse_layers(text: bytes) -> list[Layer]:
+    """Parse a list of layers; empty if it is damaged, or names what could be no file of a layer."""
     try:
         found = msgspec.json.decode(text, type=list[Layer])
     except (ValueError, RecursionError):
@@ -103,48 +103,48 @@ def layers_of(text: bytes) -> list[Layer]:
     return found if all(map(SEGMENT.fullmatch, named)) else []
 
 
-def whole(derived: Path, segments: Set[int]) -> list[Layer]:
-    """The layers of a derived folder in which any count, if they tell of exactly some segments; else none."""
-    layers = [one for one in listed(derived) if one.records] if (derived / LAYERS).is_dir() else []
+def covering(derived: Path, segments: Set[int]) -> list[Layer]:
+    """The layers of a derived folder that count, if they cover exactly these segments; else none."""
+    layers = [one for one in read_layers(derived) if one.records] if (derived / LAYERS).is_dir() else []
     told = [one for layer in layers for one in numbers(layer.records)]
     return layers if len(told) == len(segments) and segments == set(told) else []
 
 
 def numbers(segments: Iterable[str]) -> list[int]:
-    """Segments as records name them."""
+    """The numbers of segments, as the rows of tables have them, sorted."""
     return sorted(int(name, 16) for name in segments)
 
 
-def listing(derived: Path, layers: Sequence[Layer]) -> None:
-    """Say which layers a derived folder has."""
+def write_layers(derived: Path, layers: Sequence[Layer]) -> None:
+    """Write the list of layers of a derived folder."""
     (derived / LIST).write_text(json.dumps([asdict(one) for one in layers]))
 
 
 def prepare(derived: Path) -> None:
-    """Make room for layers in a derived folder."""
+    """Make the folder of layers inside a derived folder."""
     (derived / LAYERS).mkdir(mode=0o700)
 
 
 def clear(derived: Path) -> None:
-    """Empty a derived folder that is not in place yet."""
+    """Empty a derived folder, which nobody else reads yet."""
     for path in derived.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def take_over(origin: Path, derived: Path, layers: Iterable[Layer]) -> None:
-    """Give a derived folder the files of some layers of another one."""
+    """Link the files of some layers of one derived folder into another."""
     for layer in layers:
         for path in (origin / LAYERS).glob(f"{layer.name}.*"):
-            linked(path, derived / LAYERS / path.name)
+            hard_link(path, derived / LAYERS / path.name)
 
 
-def linked(path: Path, target: Path) -> None:
-    """Give a file another name, as what it holds never changes."""
+def hard_link(path: Path, target: Path) -> None:
+    """Give a file that never changes a second name; copy it where the file system has no hard links."""
     try:
         os.link(path, target)
     except FileNotFoundError:
         raise
-    except OSError:  # not every file system can
+    except OSError:
         shutil.copyfile(path, target)
 
 
@@ -155,10 +155,10 @@ def table_file(derived: Path, layer: Layer, name: str) -> Path:
 
 def marks(derived: Path, layer: Layer, kind: str) -> Marks:
     """
-    The sorted marks of a layer's event ids or names, as they lie on disk: they may be too many to hold.
+    The sorted marks of a layer, mapped from the disk: there may be too many for memory.
 
     Raises:
-        CaseError: they are not what was written, as after a loss of power; what is missing would not be looked for.
+        CaseError: they are not what was written, as after a loss of power. Searches would miss records.
     """
     try:
         found = _read(derived, layer.name, kind)
@@ -170,7 +170,7 @@ def marks(derived: Path, layer: Layer, kind: str) -> Marks:
 
 
 def write_marks(derived: Path, name: str, kind: str, parts: Iterable[Marks]) -> Marks:
-    """Keep marks under a name, sorted, in parts that follow each other; answers them as on disk."""
+    """Write sorted marks, given in consecutive parts, to the file of a name. Returns them mapped from the disk."""
     with _path(derived, name, kind).open("wb") as file:
         for part in parts:
             part.tofile(file)
@@ -190,16 +190,16 @@ def merge_marks(
     taken: Sequence[Layer],
 ) -> tuple[int, int, int]:
     """
-    Make the marks of new segments those of a layer, with those of the layers it takes in.
+    Write the marks of a new layer: those of its new segments, and those of the layers that it takes in.
 
     Args:
-        derived: Where they are to lie.
-        kind: What they mark.
-        fresh: The name under which those of the new segments are kept until now.
-        segments: The new ones, in the order of their numbers there.
-        layer: The layer.
-        origin: Where the layers lie that it takes in.
-        taken: Those of them whose marks count.
+        derived: The derived folder of the new layer.
+        kind: The kind of marks.
+        fresh: The name under which the marks of the new segments were written; that file is gone afterwards.
+        segments: The new segments, in the order in which these marks number them.
+        layer: The new layer.
+        origin: The derived folder of the layers that it takes in.
+        taken: Those of them whose marks are to be included.
 
     Returns:
         How many there are, the last, and a checksum.
@@ -219,7 +219,7 @@ def keep_marks(
     derived: Path, kind: str, layer: Layer, parts: Iterable[tuple[Marks, Sequence[str]]]
 ) -> tuple[int, int, int]:
     """
-    Make marks of some segments each, in the order of their numbers there, those of a layer.
+    Write the marks of a layer from parts, each with the segments that its marks are numbered by.
 
     Returns:
         How many there are, the last, and a checksum.
@@ -254,14 +254,14 @@ def has_marks(derived: Path, layer: Layer, kind: str) -> bool:
 
 
 def _end(some: Marks) -> tuple[int, int, int]:
-    """How many marks there are, the last, and a checksum of them; of so many that it would take its time, 0."""
+    """How many marks there are, the last, and a checksum; 0 instead of that for so many that it would take long."""
     if not len(some):
         return 0, 0, 0
     return len(some), int(some[-1]), zlib.crc32(some.data) if some.nbytes <= _SUMMED else 0
 
 
-def met(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginnings, set[str]]:
-    """What ids of new segments begin with that may be in older ones, and in which segments to look for them."""
+def shared_ids(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginnings, set[str]]:
+    """The beginnings of new event ids that older segments may hold too, and the names of these segments."""
     found, where = [fresh[:0]], set[str]()
     for layer in layers:
         same, owners = common(fresh, marks(derived, layer, IDS))
@@ -271,8 +271,8 @@ def met(derived: Path, layers: Iterable[Layer], fresh: Marks) -> tuple[Beginning
     return distinct(np.concatenate(found)), where
 
 
-def absorbed(layers: Sequence[Layer], size: int) -> list[Layer]:
-    """The layers that a new one takes in: those that are no larger, the smallest first, as it grows by them."""
+def taken_in(layers: Sequence[Layer], size: int) -> list[Layer]:
+    """The layers that a new one of so many records takes in: those no larger than it has become, smallest first."""
     taken: list[Layer] = []
     for layer in sorted(layers, key=lambda one: (one.size, one.name)):
         if layer.size > size or size + layer.size > AT_ONCE:

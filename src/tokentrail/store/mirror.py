@@ -1,9 +1,9 @@
 """
-A case that lies in a bucket, worked on in a mirror: a case folder of this machine with what was needed of it so far.
+A case in a bucket, and its mirror: a case folder of this machine, with as much of the case as was needed so far.
 
-Nearly all of a case never changes once it is there, so to bring it here is to fetch what is missing, and to give is to
-put what is missing. Evidence is fetched when a raw record is asked for. What was there before and is gone from the
-bucket is gone here as well; what is here and was never there is what the next giver puts.
+Nearly all files of a case never change. So `download` fetches the segments that the mirror lacks, and `upload` puts
+those that the bucket lacks. Evidence is fetched only when a raw record is asked for. A segment that was in the bucket
+and is gone from there no longer counts here either; one that was never there is put by the next upload.
 """
 
 from __future__ import annotations
@@ -18,18 +18,26 @@ from pathlib import Path
 
 from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.events.columns import TABLES
-from tokentrail.store import giving, keys
-from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, place
+from tokentrail.store import keys, uploading
+from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, write_atomically
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
-from tokentrail.store.layers import FOR_LINKING, LAYERS, LIST, can_be_linked, layers_of, linked, listed
+from tokentrail.store.layers import (
+    FOR_LINKING,
+    LAYERS,
+    LIST,
+    can_be_linked,
+    hard_link,
+    parse_layers,
+    read_layers,
+)
 from tokentrail.store.place import on_s3
-from tokentrail.store.received import Lying
+from tokentrail.store.received import Location
 from tokentrail.store.segment import is_part
 
 _MARKS = "mirrored"
-"""The folder of a mirror that says what it mirrors, and what of it the bucket has or had."""
+"""The folder in a mirror that names its bucket, and marks the segments that the bucket has or had."""
 _GONE = "gone."
-"""How the manifest of a segment begins there that was in the bucket and is no more."""
+"""The beginning of the name, there, of the manifest of a segment that is gone from the bucket."""
 _PLACE = "TOKENTRAIL_MIRRORS"
 _FEW = 1_000
 """Names that are looked at before a case is started among them."""
@@ -51,8 +59,8 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
     try:
         lay_out(path)
         (path / _MARKS).mkdir(mode=0o700, exist_ok=True)
-        place(path / _MARKS / "uri", bucket.uri.encode())
-        place(path / keys.CASE, text)
+        write_atomically(path / _MARKS / "uri", bucket.uri.encode())
+        write_atomically(path / keys.CASE, text)
     except OSError as error:
         raise CaseError(
             f"{path}: the mirror of {bucket.uri} can't be made here ({error.strerror}). Name another folder for "
@@ -63,14 +71,14 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
     except CaseError as error:
         raise CaseError(f"{bucket.uri}: {error}") from error
     folder.mirror = Mirror(bucket, folder, text)
-    folder.mirror.bring_all()
+    folder.mirror.download_all()
     return folder
 
 
 def mirrored_by(path: Path) -> str | None:
     """The URI of the case that a folder is the mirror of, if it is one."""
     try:
-        uri = Lying(str(path / _MARKS / "uri")).read().decode()
+        uri = Location(str(path / _MARKS / "uri")).read().decode()
         return uri if on_s3(uri) else None
     except (OSError, ValueError, CaseError):
         return None
@@ -87,7 +95,7 @@ def aside(bucket: Bucket, path: Path) -> CaseFolder:
     if text is None:
         raise CaseError(f"{bucket.uri}: no case here any more.")
     lay_out(path)
-    place(path / keys.CASE, text)
+    write_atomically(path / keys.CASE, text)
     return CaseFolder.open(path, create=False)
 
 
@@ -100,19 +108,19 @@ def manifests_in(bucket: Bucket) -> list[Manifest]:
 
 
 class Mirror:
-    """What keeps a folder and the bucket that it mirrors alike."""
+    """Keeps a mirror and its bucket in step."""
 
     def __init__(self, bucket: Bucket, folder: CaseFolder, marker: bytes) -> None:
         self.bucket = bucket
         self._marker = marker
-        """What the bucket says of the case; another case's says something else."""
+        """The content of `case.json` in the bucket, by which another case in its place is noticed."""
         self.foreign = 0
-        """Names among those of manifests that are none of a case's."""
+        """How many names among the manifests in the bucket are not TokenTrail's."""
         self._folder = folder
-        self._marks = giving.Marks(folder.path / _MARKS)
-        self._brought = 0.0
+        self._marks = uploading.Marks(folder.path / _MARKS)
+        self._downloaded = 0.0
 
-    def bring(self, older_than: float = 0.0) -> None:
+    def download(self, older_than: float = 0.0) -> None:
         """
         Fetch the segments and notes that the bucket has and this folder has not.
 
@@ -123,13 +131,13 @@ class Mirror:
             CaseReplaced: another case is there by now.
             CaseError: no case is there any more, or it can't be reached.
         """
-        if older_than and time.monotonic() - self._brought < older_than:
+        if older_than and time.monotonic() - self._downloaded < older_than:
             return
         self._see()
-        self.bring_all()
+        self.download_all()
 
     def _see(self) -> None:
-        """See that the bucket holds this case: of one that was removed, or begun anew, nothing may be mixed with it."""
+        """Check that the bucket still holds this case, so that nothing of another one is mixed in."""
         text = self.bucket.read(keys.CASE)
         if text is None:
             raise CaseError(
@@ -138,12 +146,12 @@ class Mirror:
         if text != self._marker:
             raise CaseReplaced(f"{self.bucket.uri}: another case is there by now. Open it anew.")
 
-    def bring_all(self) -> None:
-        """Fetch them from a case that was just seen to be this one."""
+    def download_all(self) -> None:
+        """Download from a bucket that was just seen to hold this case."""
         with self._writing(self._folder.path):
-            self._bring_all()
+            self._download_all()
 
-    def _bring_all(self) -> None:
+    def _download_all(self) -> None:
         had = {one for one in self._folder.published() if self._marks.has(one)}
         names, self.foreign = keys.segments_in(self.bucket)
         there = set(names)
@@ -161,14 +169,14 @@ class Mirror:
         older = [one.segment for one in self._folder.snapshot().manifests if one.segment in there]
         self._fetch_parts([*older, *(one.segment for _, one in new)])
         for text, one in new:
-            place(self._folder.path / keys.manifest_key(one.segment), text)
+            write_atomically(self._folder.path / keys.manifest_key(one.segment), text)
         for name in there:
             self._marks.set(name)
-        self._bring_notes()
+        self._download_notes()
         if new or had - there:
             with suppress(OSError):  # another process tidies as well
                 self._folder.tidy()  # else only who ingests would
-        self._brought = time.monotonic()
+        self._downloaded = time.monotonic()
 
     def _fetch_parts(self, segments: Sequence[str]) -> None:
         """Fetch segments whole, each before its manifest."""
@@ -176,7 +184,7 @@ class Mirror:
         wanted = [key for key in parts if not _holds_bytes(self._folder.path / key)]
         for key in wanted:
             (self._folder.path / key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for key, found in zip(wanted, giving.each(self._fetched, wanted), strict=True):
+        for key, found in zip(wanted, uploading.each(self._fetched, wanted), strict=True):
             if not found or not is_part(self._folder.path / key, parts[key]):
                 (self._folder.path / key).unlink(missing_ok=True)
                 told = "is damaged" if found else "is missing, though its segment's manifest is there"
@@ -200,7 +208,7 @@ class Mirror:
                 f"another folder for mirrors with {_PLACE}."
             ) from error
 
-    def _bring_notes(self) -> None:
+    def _download_notes(self) -> None:
         """Have notes as they are there, but for those that were changed here and not given yet."""
         folder = self._folder.path / "notes"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -208,11 +216,11 @@ class Mirror:
         there = {match[1] for match in named if match}
         for name in there.union(path.stem for path in folder.glob("*.json")):
             path, known = folder / f"{name}.json", self._marks.of_note(name)
-            if giving.digest_of(path) not in (known, None):
+            if uploading.digest_of(path) not in (known, None):
                 continue
             text = self.bucket.read(f"notes/{name}.json") if name in there else None
             if text is not None:
-                place(path, text)
+                write_atomically(path, text)
                 self._marks.set_note(name, hashlib.sha256(text).hexdigest())
             elif known is not None:
                 path.unlink(missing_ok=True)
@@ -225,19 +233,19 @@ class Mirror:
         missing = [key for key in wanted if key is not None and not (self._folder.path / key).exists()]
         for key in missing:
             (self._folder.path / key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for _ in giving.each(self._fetched, missing):
+        for _ in uploading.each(self._fetched, missing):
             pass
 
     def fetch_derived(self, name: str) -> None:
         """Fetch what was derived from exactly these segments, if anybody gave it, but for what only an ingest needs."""
-        for prefix, files in giving.complete(self.bucket, name):
+        for prefix, files in uploading.complete(self.bucket, name):
             fresh = self._folder.new_derived()
             wanted = [one for one in files if one not in (LIST, keys.LAYER_FILES)]
             for one in wanted:
                 (fresh / one).parent.mkdir(mode=0o700, exist_ok=True)
             names, paths = [f"{prefix}/{one}" for one in wanted], [fresh / one for one in wanted]
             try:
-                whole = all(list(giving.each(self._fetched, names, paths)))
+                whole = all(list(uploading.each(self._fetched, names, paths)))
                 if whole:
                     self._fetch_layers(prefix, fresh, FOR_LINKING)
             except BaseException:
@@ -250,38 +258,38 @@ class Mirror:
 
     def fetch_layers(self, derived: Path) -> None:
         """Fetch the rest of what was derived: an ingest goes on from that."""
-        if (layers := listed(derived)) and can_be_linked(derived, layers):
+        if (layers := read_layers(derived)) and can_be_linked(derived, layers):
             return
-        for prefix, _ in giving.complete(self.bucket, derived.name):
+        for prefix, _ in uploading.complete(self.bucket, derived.name):
             if self._fetch_layers(prefix, derived):
                 return
 
     def _fetch_layers(self, prefix: str, derived: Path, without: Set[str] = frozenset()) -> bool:
         """Fetch files of layers, but for some kinds; whether all of them are there, and the list of layers."""
-        files = giving.layer_files(self.bucket, prefix)
+        files = uploading.layer_files(self.bucket, prefix)
         listing = self.bucket.read(f"{prefix}/{LIST}")
-        if not files or listing is None or not layers_of(listing):
+        if not files or listing is None or not parse_layers(listing):
             return False
         (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
         wanted = {name: one for name, one in files.items() if name.partition(".")[2] not in without}
         paths = [derived / LAYERS / name for name in wanted]
-        whole = all(list(giving.each(self._fetch_layer, paths, wanted.values())))
+        whole = all(list(uploading.each(self._fetch_layer, paths, wanted.values())))
         if whole:
             with self._writing(derived / LIST):
-                place(derived / LIST, listing)
+                write_atomically(derived / LIST, listing)
         return whole
 
     def _fetch_layer(self, path: Path, sha256: str) -> bool:
-        if giving.digest_of(path) == sha256:
+        if uploading.digest_of(path) == sha256:
             return True
         for one in self._folder.path.glob(f"derived/*/{LAYERS}/{path.name}"):  # an earlier ingest's
             with suppress(OSError):
-                if giving.digest_of(one) == sha256:
+                if uploading.digest_of(one) == sha256:
                     path.unlink(missing_ok=True)
-                    linked(one, path)
+                    hard_link(one, path)
                     return True
         self._fetched(f"layers/{sha256}", path)
-        return giving.digest_of(path) == sha256
+        return uploading.digest_of(path) == sha256
 
     def unshared(self) -> list[StoredObject]:
         """The evidence that counts here alone, as it could not be put into the bucket yet."""
@@ -298,7 +306,7 @@ class Mirror:
                 gone.update((one.sha256, one) for one in manifest.objects if one.sha256 not in known)
         return list(gone.values())
 
-    def give_new(self) -> None:
+    def upload_new(self) -> None:
         """
         Put segments and notes into the bucket that are here and were never there.
 
@@ -307,19 +315,19 @@ class Mirror:
             CaseError: no case is there any more, or it can't be put there.
         """
         self._see()
-        giving.give_new(self.bucket, self._folder, self._marks)
+        uploading.upload_new(self.bucket, self._folder, self._marks)
 
-    def give(self, derived: str | None = None) -> None:
+    def upload(self, derived: str | None = None) -> None:
         """
         Put into the bucket what this folder has and the bucket never had, and tidy up there.
 
         Args:
             derived: The name of the derived tables of what is visible now.
         """
-        self.give_new()
+        self.upload_new()
         if derived is not None:
-            giving.give_derived(self.bucket, self._folder.path / "derived" / derived)
-        giving.tidy(self.bucket, derived)
+            uploading.upload_derived(self.bucket, self._folder.path / "derived" / derived)
+        uploading.tidy(self.bucket, derived)
 
 
 def _holds_bytes(path: Path) -> bool:
@@ -355,7 +363,7 @@ def _root() -> Path:
 def _manifests(bucket: Bucket, names: Sequence[str]) -> Iterator[tuple[bytes, Manifest]]:
     """The manifests of some segments, as they lie in a bucket; not those that were removed meanwhile."""
     for name, text in zip(
-        names, giving.each(lambda one: bucket.read(keys.manifest_key(one)), names), strict=True
+        names, uploading.each(lambda one: bucket.read(keys.manifest_key(one)), names), strict=True
     ):
         if text is None:
             continue

@@ -1,8 +1,8 @@
 """
-Few rows of a large Parquet file that is sorted by a column: its footer is read once, then a group of rows for each.
+Read a few rows of a large Parquet file that is sorted by a column: the footer once, then only the row groups needed.
 
-An engine that plans a query over such a file looks at every group of its rows anew, which at ten million rows takes
-longer than to read the one group that is wanted.
+An engine that plans a query over such a file examines every row group anew, which for ten million rows takes longer
+than reading the one group that is wanted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 Range = tuple[Any, Any]
 """The lowest value and the highest, both included."""
 _KEPT = 8
-"""Groups of rows that stay at hand, as one question leads to the next."""
+"""Row groups that are remembered, as one question leads to the next."""
 
 
 class Ranges:
@@ -41,7 +41,7 @@ class Ranges:
         self._lowest: list[Any] = []
         self._highest: list[Any] = []
         self._unsure: list[int] = []
-        """Groups of which it is not known what they hold."""
+        """Row groups without statistics, which must always be read."""
         self._kept: OrderedDict[int, pa.Table] = OrderedDict()
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         opened = [_opened(one) for one in files]
@@ -138,7 +138,7 @@ class _Last:
 
 
 def _ordered(files: Iterable[pq.ParquetFile], by: str) -> list[tuple[pq.ParquetFile, int, Any, Any]]:
-    """Every group of rows with its lowest and highest value, `None` where these are not told, in order."""
+    """Every row group with its lowest and highest value, in order; `None` where the footer has no statistics."""
     found = []
     for file in files:
         place = file.schema_arrow.get_field_index(by)

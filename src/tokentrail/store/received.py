@@ -1,4 +1,8 @@
-"""An evidence object as it was received, and one record of it; loads quickly, for processes that need no more."""
+"""
+The bytes of an evidence object, checked to be those that were received, and the decoding of one record.
+
+This module imports little, since it is loaded by processes that are started for a second of work.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,18 @@ from tokentrail.errors import CaseError
 from tokentrail.events.loose import FAILURES
 
 
-class Lying(NamedTuple):
-    """Where the bytes of an evidence object lie."""
+class Location(NamedTuple):
+    """The file, and the part of it, that holds an evidence object."""
 
     path: str
     at: int = 0
-    """The first of them."""
+    """The offset of its first byte."""
     size: int | None = None
-    """How many they are; `None` for all that the file holds."""
+    """Its number of bytes; `None` for the whole file."""
 
     def read(self) -> bytes:
         """
-        The bytes, whatever they are.
+        Read the bytes, unchecked.
 
         Raises:
             OSError: they can't be read, or the file ends before they do.
@@ -49,37 +53,37 @@ class Lying(NamedTuple):
             os.close(file)
 
     def _opened(self) -> int:
-        # Somebody may have handed over the case with a pipe in it, whose opening would wait for ever.
+        # O_NONBLOCK: in a case from somebody else there may be a pipe in place of the file, and opening it would block.
         try:
             return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except ValueError as error:
             raise OSError(errno.EINVAL, "no name of a file", self.path) from error
 
 
-def received(lying: Lying, sha256: str) -> bytes:
+def received(location: Location, sha256: str) -> bytes:
     """
-    An evidence object as it was received.
+    Read an evidence object, and check that it is the one that was received.
 
     Raises:
         CaseError: it is gone, or no longer the one that was read.
     """
     try:
-        data = lying.read()
+        data = location.read()
     except OSError as error:
         raise CaseError(
-            f"{lying.path}: evidence object {sha256[:12]} can't be read ({error.strerror})."
+            f"{location.path}: evidence object {sha256[:12]} can't be read ({error.strerror})."
         ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise CaseError(f"{lying.path}: changed since it was read as evidence {sha256[:12]}.")
+        raise CaseError(f"{location.path}: changed since it was read as evidence {sha256[:12]}.")
     return data
 
 
 def document(text: bytes) -> Any:
     """
-    What JSON says that somebody else may have written.
+    Parse JSON that somebody else may have written.
 
     Raises:
-        ValueError: it is none, or one that is nested too deeply to be read.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return json.loads(text)
@@ -88,7 +92,7 @@ def document(text: bytes) -> Any:
 
 
 def decoded(raw: bytes) -> Any:
-    """One record, whatever state it is in, secrets and all: not to be shown."""
+    """Decode one record, however damaged. It still holds secrets: blank them before it is shown."""
     try:
         return msgspec.json.decode(raw)
     except FAILURES:

@@ -55,7 +55,7 @@ def records(
         every_piece,  # takes its time to load, and many answers need no record
     )
 
-    data = received(folder.lying(stored), stored.sha256)
+    data = received(folder.locate(stored), stored.sha256)
     last = max(ordinals, default=-1)
     for place, piece in enumerate(every_piece(data, bound=stored.bound or DEFAULT_BOUND)):
         if place > last:

@@ -1,8 +1,8 @@
 """
-Where the tables lie that a cluster links a case by: in a folder that all its machines reach, or in the case's bucket.
+The store of a cluster's tables while it links a case: in a folder that all its machines reach, or in the case's bucket.
 
-Into a bucket they go, and are had from there, as evidence does: by executors with the SDK's own access, so that Spark
-itself need not know of S3. A table's files are those that its writing told of, whatever tries that failed left there.
+In a bucket, executors write and read the tables themselves, with the SDK's access, so that Spark needs no access to S3.
+The files of a table are those that its writing reported; what failed tries left there is ignored.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.errands import InBucket, heard, leaving
-from tokentrail.store.giving import each
 from tokentrail.store.interface import Bucket, Snapshot
 from tokentrail.store.keys import part_key
+from tokentrail.store.uploading import each
 
 _ENDED = (Py4JNetworkError, ConnectionError)
 FAILED = (PySparkException, Py4JError, ConnectionError)
@@ -56,19 +56,19 @@ _AT_ONCE = 16
 
 
 class Shelf(Protocol):
-    """Keeps tables by name, for statements to read."""
+    """Keeps tables by name for the statements of linking."""
 
     def segments(self, snapshot: Snapshot) -> None:
-        """Know the tables of a case's segments, by their names."""
+        """Add the tables of a case's segments."""
 
-    def knows(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether there is a table of that name."""
 
     def table(self, name: str, wanted: Set[str] | None) -> DataFrame:
         """A table, with these of its columns at least; with all of them by default."""
 
     def keep(self, name: str, found: DataFrame) -> None:
-        """Write a table, so that what a lost executor takes with it is there, and numbers given once stay the same."""
+        """Write a table, so that a lost executor loses nothing, and numbers that were given stay the same."""
 
     def forget(self, name: str) -> None:
         """Remove a table."""
@@ -76,9 +76,9 @@ class Shelf(Protocol):
     def deliver(self, found: DataFrame, path: Path) -> None:
         """Write rows, in their order, to a folder of Parquet files that this process reaches."""
 
-    def told(self) -> AbstractContextManager[None]:
+    def explained(self) -> AbstractContextManager[None]:
         """
-        What fails meanwhile is told in words.
+        Turn errors of Spark into ours.
 
         Raises:
             CaseError: a query failed.
@@ -98,14 +98,14 @@ class FolderShelf:
         self._tables: dict[str, DataFrame] = {}
 
     def segments(self, snapshot: Snapshot) -> None:
-        """Know the tables of a case's segments, by their names."""
+        """Add the tables of a case's segments."""
         for name, columns in TABLES.items():
             schema = from_arrow_schema(columns)
             files = [str(one.resolve() / f"{name}.parquet") for one in snapshot.folders.values()]
             found = self._session.read.schema(schema).parquet(*files) if files else None
             self._tables[name] = found or self._session.createDataFrame([], schema)
 
-    def knows(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether there is a table of that name."""
         return name in self._tables
 
@@ -130,8 +130,8 @@ class FolderShelf:
         found.write.mode("overwrite").option("parquet.block.size", _BLOCK).parquet(str(path))
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """What fails meanwhile is told as Spark says it."""
+    def explained(self) -> Iterator[None]:
+        """Turn errors into ours, with Spark's words."""
         try:
             yield
         except FAILED as error:
@@ -167,12 +167,12 @@ class BucketShelf:
         self._sends = not up_to.startswith("-")
 
     def segments(self, snapshot: Snapshot) -> None:
-        """Know the tables of a case's segments, by their names."""
+        """Add the tables of a case's segments."""
         for name, columns in TABLES.items():
             schema = to_arrow_schema(from_arrow_schema(columns))  # as Spark knows them, without dictionaries
             self._tables[name] = _Kept(schema, [part_key(segment, name) for segment in snapshot.folders])
 
-    def knows(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether there is a table of that name."""
         return name in self._tables
 
@@ -216,8 +216,8 @@ class BucketShelf:
         self._place.bucket.remove(files)
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """What fails meanwhile is told in the words of the executor that it failed in."""
+    def explained(self) -> Iterator[None]:
+        """Turn errors into ours, with the words of the executor in which they happened."""
         try:
             with heard(self._place, FAILED):
                 yield

@@ -26,10 +26,10 @@ from tokentrail import __version__
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
-from tokentrail.store.giving import each
 from tokentrail.store.interface import Snapshot, Step
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.shelf import FAILED, Shelf, see_room
+from tokentrail.store.uploading import each
 
 _LACKING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 """What Python says on an executor that lacks TokenTrail, or something that it needs."""
@@ -100,7 +100,7 @@ class SparkEngine:
 
     def segments(self, snapshot: Snapshot) -> None:
         """Make the tables of a case's segments known under their names."""
-        with self._shelf.told():  # one that is gone is missed here
+        with self._shelf.explained():  # one that is gone is missed here
             self._shelf.segments(snapshot)
 
     def run(self, sql: str) -> None:
@@ -114,7 +114,7 @@ class SparkEngine:
         if made[1] == "VIEW":
             self._views[made[2]] = translated(made[3])
             return
-        with self._shelf.told():
+        with self._shelf.explained():
             self._shelf.keep(made[2], self._query(_NUMBERED.sub(self._numbers, made[3])))
 
     def run_all(self, listed: Sequence[Step]) -> None:
@@ -123,7 +123,7 @@ class SparkEngine:
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
-        with self._shelf.told():
+        with self._shelf.explained():
             found: pa.Table = self._query(sql, parameters).toArrow()
         return found
 
@@ -133,7 +133,7 @@ class SparkEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query, in its order, to a folder of Parquet files."""
-        with self._shelf.told():
+        with self._shelf.explained():
             self._shelf.deliver(self._query(sql), path)
 
     def write_all(self, queries: Mapping[Path, str]) -> None:
@@ -149,7 +149,7 @@ class SparkEngine:
         self, sql: str, by: str, work: Callable[[pa.Table], pa.Table], schema: pa.Schema, name: str
     ) -> None:
         """Make a table of what `work` makes of each group of a query's rows, wherever the group lies."""
-        with self._shelf.told():
+        with self._shelf.explained():
             found = self._query(sql).groupBy(by).applyInArrow(work, from_arrow_schema(schema))
             self._shelf.keep(name, found)
 
@@ -169,7 +169,7 @@ class SparkEngine:
         words = frozenset(word for one in texts for word in _WORD.findall(one))
         # What a view passes on with a star is named by who reads it, if by anybody.
         wanted = None if _STAR.search(sql) else words
-        read = {name for one in texts for name in _read(one) if self._shelf.knows(name)}
+        read = {name for one in texts for name in _read(one) if self._shelf.has(name)}
         seen = {name: self._seen(name, wanted) for name in read}
         named = ", ".join(f"{name} AS ({_in_place(one, seen)})" for name, one in views.items())
         sql = _in_place(sql, seen)

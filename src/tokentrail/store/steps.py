@@ -1,6 +1,7 @@
 """
-Statements that follow each other, less those that nothing can come of: to plan a query over an empty table takes as
-long as to plan it over a full one, and of few records planning is most of what linking takes.
+Run statements in order, without planning those whose result must be empty.
+
+Planning a query over an empty table takes as long as over a full one, and with few records, linking is mostly planning.
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
 _MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
 _NAMES = re.compile(r"CREATE VIEW (\w+) AS SELECT \* FROM (\w+)\Z")
 _SHAPES: dict[str, str] = {}
-"""By the statement that makes a table: the one that makes it empty, once its columns were seen."""
+"""By the statement that makes a table: a statement that makes it empty, once its columns have been seen."""
 
 
 class Steps:
-    """Runs some statements, and remembers how many rows each table came to; several threads may ask at once."""
+    """Runs statements, and remembers how many rows each table has; several threads may use it at once."""
 
     def __init__(self, parsed: Parsed, filed: Filed | None = None) -> None:
         """
-        Remember none.
+        Begin with no tables.
 
         Args:
             parsed: Statements that were parsed before.
-            filed: Where wide tables go, if not into memory.
+            filed: Keeps wide tables in files; by default they are in memory.
         """
         self._parsed = parsed
         self._filed = filed
         self._rows: dict[str, int] = {}
 
     def run(self, connection: DuckDBPyConnection, step: Step) -> None:
-        """Run one, or make its table without asking where it can only be empty."""
+        """Run a statement; or make its table empty, if the table that it is driven by is."""
         made = _MAKES.match(step.sql)
         if made is None:
             named = _NAMES.match(step.sql)

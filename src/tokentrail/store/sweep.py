@@ -21,7 +21,7 @@ from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.store.answering import Judge, Place, Wanted, judged
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
-from tokentrail.store.room import without_collection
+from tokentrail.store.memory import without_collection
 from tokentrail.store.workers import shared
 
 _TASK = 20_000
@@ -90,7 +90,7 @@ def _of_each(
         yield Wanted(
             segment,
             number,
-            folder.lying(stored),
+            folder.locate(stored),
             stored.sha256,
             ordinals[start:end].tobytes(),
             masks[start:end].tobytes(),

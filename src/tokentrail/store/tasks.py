@@ -22,9 +22,9 @@ from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
+from tokentrail.store.memory import without_collection
 from tokentrail.store.pack import Pack
 from tokentrail.store.reading import read_all
-from tokentrail.store.room import without_collection
 from tokentrail.store.segment import write_segment
 
 TASK_BYTES = 6 << 20

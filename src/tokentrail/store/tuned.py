@@ -1,4 +1,4 @@
-"""How much memory an engine may take, how many threads share a query, and what it makes of a query before it runs."""
+"""The settings of an engine: its memory, the threads of a query, and which optimizers of DuckDB are used."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tokentrail.store.room import give_back
+from tokentrail.store.memory import give_back
 
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _PAYS = frozenset({
     "build_side_probe_side", "column_lifetime", "deliminator", "expression_rewriter", "filter_pushdown", "in_clause",
     "join_order", "statistics_propagation", "top_n", "unnest_rewriter", "unused_columns",
 })  # fmt: skip
-"""What DuckDB may do to a query before it runs: of few records the rest takes more time than it saves."""
+"""The optimizers that are worth their time with few records."""
 
 
 class Tuned:
-    """The part of an engine that is told how to go about its work."""
+    """The part of an engine that changes its settings."""
 
     _limit: int
     _alone: bool
-    """Whether no other engine is told as well."""
+    """Whether its DuckDB is its own, so that settings change no other engine."""
 
     @abstractmethod
     def run(self, sql: str) -> None:
@@ -33,7 +33,7 @@ class Tuned:
         """The rows of a query that has few."""
 
     def plan_quickly(self) -> None:
-        """From now on do no more to a query before it runs than pays where it reads few records."""
+        """From now on use only the optimizers that are worth their time with few records."""
         every = (row["name"] for row in self.rows("SELECT name FROM duckdb_optimizers()"))
         self.run(f"SET disabled_optimizers = '{','.join(one for one in every if one not in _PAYS)}'")
 
@@ -44,22 +44,22 @@ class Tuned:
         return float(count) * _UNITS[unit]
 
     def limit(self) -> None:
-        """Let tables and joins take no more than that, and give back to the system what they have let go of."""
+        """Set the limit of memory again, which frees what is unused, and give that back to the system."""
         self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
         give_back()
 
     def release(self) -> None:
-        """Give back what was let go of: beside what comes next it would add up, unless it was of few records."""
+        """Give unused memory back, so that it does not add to what comes next; not for few records."""
         if self._alone:
             self.limit()
 
     def remember_files(self, remember: bool) -> None:
-        """From now on keep what the ends of files say, or read it anew each time: of very many it would fill memory."""
+        """Set whether the footers of Parquet files are kept in memory, which those of very many files would fill."""
         self.run(f"SET GLOBAL parquet_metadata_cache = {remember}")
 
     @contextmanager
     def shared_by(self, threads: int) -> Iterator[None]:
-        """Meanwhile let so many threads share a query's work, if that is this engine's alone to say."""
+        """Use so many threads for a query meanwhile, if its DuckDB is its own."""
         if not self._alone:
             yield
             return
@@ -73,9 +73,9 @@ class Tuned:
     @contextmanager
     def as_written(self) -> Iterator[None]:
         """
-        Meanwhile join tables in the order of each query: how many rows many files have is guessed far too low.
+        Join tables in the order of each query meanwhile: DuckDB guesses the rows of many files far too low.
 
-        Of few records it does not matter, and it would be said to other engines, too.
+        With few records it does not matter, and would change the settings of other engines, too.
         """
         if not self._alone:
             yield

@@ -28,7 +28,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides what an interrupt means
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()
 from tokentrail.store.workers import serve
 serve()

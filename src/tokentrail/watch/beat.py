@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tokentrail.present.words import number
 from tokentrail.spelling import at
-from tokentrail.store.folder import place
+from tokentrail.store.folder import write_atomically
 from tokentrail.store.tasks import Outcome
 from tokentrail.watch.interface import Behind, Feed
 
@@ -165,7 +165,7 @@ class Beat:
             "records": self._counts.records, "rejected": self._counts.rejected, "lost": self._counts.lost,
             "notices": self._counts.notices, "undelivered": undelivered, "troubles": sorted(self._troubles),
         }  # fmt: skip
-        place(self._path, json.dumps(state).encode())
+        write_atomically(self._path, json.dumps(state).encode())
 
 
 def _stamp(seconds: float | None) -> str | None:

@@ -95,9 +95,9 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, 
         pinned: Credentials that are about to matter.
         most: Records at most.
     """
-    scene.give("leaving", {"segment": pa.array(sorted(leaving), pa.int64())})
+    scene.add_table("leaving", {"segment": pa.array(sorted(leaving), pa.int64())})
     given = {**dict.fromkeys(pinned.findings, 1), **dict.fromkeys(pinned.plans, 0)}
-    scene.give(
+    scene.add_table(
         "pinned",
         {"id": pa.array(list(given), pa.string()), "place": pa.array(list(given.values()), pa.int64())},
     )
@@ -111,7 +111,7 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, 
     for rank, places in sorted(by_rank.items()):
         for n in (*places, *scene.ancestors(places)):
             ranks.setdefault(n, rank)
-    scene.give(
+    scene.add_table(
         "lasting",
         {"n": pa.array(list(ranks), pa.int64()), "rank": pa.array(list(ranks.values()), pa.int64())},
     )

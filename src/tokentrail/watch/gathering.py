@@ -20,9 +20,9 @@ from tokentrail.watch.held import Held
 from tokentrail.watch.intake import Intake, Tables, tables_of
 from tokentrail.watch.interface import Arrival, Feed
 from tokentrail.watch.looking import Letting, Segment
+from tokentrail.watch.memory import MemoryReturner
 from tokentrail.watch.recall import Recall
 from tokentrail.watch.recollection import Recalled, Recollection
-from tokentrail.watch.room import Room
 from tokentrail.watch.sweep import newest
 
 
@@ -67,7 +67,7 @@ class Gathering:
         self._arrived: float | None = None
         self._unkept: list[Segment] = []
         """Segments that were judged, and can't be asked for again yet."""
-        self._room = Room()
+        self._memory = MemoryReturner()
         self._there = set[str]()
         """The names of the segments of the case that are known."""
         self._intake = self._opened(options)
@@ -202,7 +202,7 @@ class Gathering:
                 self.held.kept(one.number, span)
                 self._recollection.kept(one.number, names)
         self._unkept.clear()
-        self._room.make()
+        self._memory.return_free()
 
     def settled(self) -> frozenset[str]:
         """The segments of the case that were judged, or that this watch leaves to sweeps."""

@@ -32,7 +32,7 @@ from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
 from tokentrail.spelling import counted, instant
-from tokentrail.store.folder import place
+from tokentrail.store.folder import write_atomically
 from tokentrail.watch.judging import Sight
 from tokentrail.watch.reopened import seen_at, sources
 from tokentrail.watch.successes import successes
@@ -90,7 +90,7 @@ class Guard:
             self._contained_at = datetime.fromisoformat(note.read_text("ascii"))
         except (OSError, ValueError):
             with suppress(OSError):  # then the next start is taken for the first
-                place(note, self._contained_at.isoformat().encode("ascii"))
+                write_atomically(note, self._contained_at.isoformat().encode("ascii"))
 
     @property
     def pinned(self) -> tuple[str, ...]:

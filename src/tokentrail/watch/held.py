@@ -1,9 +1,9 @@
 """
-What the judge holds, as whoever tells it what to hold keeps account of it: numbers alone, no records. Pure.
+The account of which records the judge has in its hot set, for the process that decides what to add and to let go. Pure.
 
-As long as the case has no more than `most` records, it holds all of them. Beyond, it is the newest records whole, the
-older ones that these must be seen with (`recollection`), and some that tell how things are done otherwise (`carrying`).
-The rest is the sweep's, which looks at the whole case.
+The judge may run in another process; here are only the numbers of its segments and records. As long as the case has no
+more than `most` records, all of them are hot. Beyond that, the hot set has the newest segments whole, the older records
+that these must be seen with (`recollection`), and some that show what is usual (`carrying`). The sweep judges the rest.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from tokentrail.detection.reading import Place
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder, segment_name
-from tokentrail.store.held import HeldEngine
+from tokentrail.store.in_memory import MemoryEngine
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.records import records
 from tokentrail.store.tidying import SPILL
@@ -48,7 +48,7 @@ class HotSet:
         """Of each segment, the objects that may be asked for, by their numbers."""
         self._carried_from: dict[int, set[int]] = {}
         """Of each segment that is carried in part, the objects that this is from."""
-        self._engine: HeldEngine | None = None
+        self._engine: MemoryEngine | None = None
         self._looks = 0
         """That were taken with this engine."""
         self._stale = True
@@ -94,12 +94,12 @@ class HotSet:
         segments = frozenset[int]().union(*(one.segments for one in older))
         self._chunks.appendleft(_Chunk(segments, joined))
 
-    def engine(self) -> HeldEngine:
+    def engine(self) -> MemoryEngine:
         """An engine that holds its tables, the same one for as long as it serves."""
         if self._looks >= _LOOKS and not self._fresh:  # nobody waits for a look
             self.close()
         if self._engine is None:
-            self._engine, self._looks = HeldEngine(self._folder.path / "derived" / SPILL), 0
+            self._engine, self._looks = MemoryEngine(self._folder.path / "derived" / SPILL), 0
         self._looks += bool(self._fresh)
         if self._stale:
             there = self._carried_places()

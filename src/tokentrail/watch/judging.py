@@ -18,10 +18,10 @@ from tokentrail.detection.thresholds import Thresholds
 from tokentrail.lineage import rows
 from tokentrail.lineage.coverage import coverage
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.grow import Grown, grow, reopen
+from tokentrail.lineage.grow import ForestSize, grow, reopen
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.held import HeldEngine
+from tokentrail.store.in_memory import MemoryEngine
 
 _TABLES = 512 << 20
 """Bytes that the tables of a sweep may take; the rest is spilled."""
@@ -53,7 +53,7 @@ class Sight:
 
     engine: DuckEngine
     forest: Forest
-    grown: Grown
+    size: ForestSize
     scratch: Path | None = None
     """Where files may be made for as long as it is looked at."""
 
@@ -97,14 +97,14 @@ class Judge:
 
 
 @contextmanager
-def linked_again(engine: HeldEngine) -> Iterator[Sight]:
+def linked_again(engine: MemoryEngine) -> Iterator[Sight]:
     """Link what an engine holds in memory, for as long as it is looked at; the engine is as before then."""
     with engine.aside():
-        grown = grow(engine, _NOWHERE)
+        size = grow(engine, _NOWHERE)
     with engine.aside():
         reopen(engine, _NOWHERE)
-        moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
-        yield Sight(engine, Forest(engine, moment, _NOWHERE), grown)
+        moment = rows.moment(size.last) or datetime.fromtimestamp(0, UTC)
+        yield Sight(engine, Forest(engine, moment, _NOWHERE), size)
 
 
 @contextmanager
@@ -121,9 +121,9 @@ def linked(fill: Fill, scratch: Path, spill: Path) -> Iterator[Sight]:
     derived.mkdir(mode=0o700, parents=True)
     with closing(DuckEngine(spill, threads=1, memory=_TABLES)) as engine:
         fill(engine)
-        grown = grow(engine, derived)
+        size = grow(engine, derived)
     with closing(DuckEngine(spill, threads=1, memory=_TABLES)) as engine:
         fill(engine)
         reopen(engine, derived)
-        moment = rows.moment(grown.last) or datetime.fromtimestamp(0, UTC)
-        yield Sight(engine, Forest(engine, moment, derived), grown, scratch)
+        moment = rows.moment(size.last) or datetime.fromtimestamp(0, UTC)
+        yield Sight(engine, Forest(engine, moment, derived), size, scratch)

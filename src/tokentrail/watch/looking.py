@@ -1,8 +1,8 @@
 """
-Looks at the evidence: what is held is linked and judged with each batch, and what is let go is carried on in part.
+Looks: with each batch, the hot set is linked and judged; of what it then lets go, some records are carried on.
 
-The looker keeps what it holds from one look to the next, so that it may be a process of its own (`seat`): it is told
-what is new, and answers with what it found. What a look leaves to be done is done when that has been told.
+The looker keeps the hot set from one look to the next, so that it may run in a process of its own (`look_runner`): it
+is sent what is new, and returns what it found. It tidies up only after that, so that findings do not wait for it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tokentrail.watch.guard import Guard
 from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Tables
 from tokentrail.watch.judging import Judge, Judging, Sight, linked_again
+from tokentrail.watch.memory import MemoryReturner
 from tokentrail.watch.recollection import Recalled
-from tokentrail.watch.room import Room
 
 Document = dict[str, Any]
 
@@ -40,33 +40,33 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letting:
-    """What is held no longer than this look."""
+    """What to let go of after a look, and how much of it to carry on."""
 
     newest: frozenset[int]
-    """The segments that stay; of all others, what is worth it is carried."""
+    """The numbers of the segments that stay whole; of all others, the most useful records are carried on."""
     pinned: Pinned
     carriable: int
-    """Records that may be carried."""
+    """How many records may be carried on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One look: what is new since the last one, and what is held no longer after it."""
+class LookRequest:
+    """What to add before a look, and what to let go of after it."""
 
     new: Sequence[Segment] = ()
     recalled: Sequence[Recalled] = ()
     now: float
     """Seconds since 1970."""
     sweeps: Sequence[Tables | None] = ()
-    """What became of sweeps since the last look, in order: one began, or chose what is to be carried from now on."""
+    """What became of sweeps since the last look, in order: `None` where one began, else what it chose to carry on."""
     letting: Letting | None = None
     forget: frozenset[int] = frozenset()
-    """What was recalled, and is let go of."""
+    """The numbers of recalled records to let go of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a look found, as documents."""
+class LookResult:
+    """The findings of a look, as documents."""
 
     found: Sequence[Document] = field(default_factory=list)
     guarded: Sequence[Document] = field(default_factory=list)
@@ -75,12 +75,12 @@ class Told:
 
 
 class Tidy:
-    """What comes after each look: its tables are dropped, and what is held no longer is let go of."""
+    """The task after each look: drop its tables, and let go of what is no longer to be held."""
 
 
 class Looker:
     """
-    Looks again and again; it pickles as long as it has not looked yet.
+    Links and judges the hot set, look after look. It can be pickled until its first look.
 
     Args:
         case: The case, from which raw records are read.
@@ -90,23 +90,23 @@ class Looker:
 
     def __init__(self, case: Path, judging: Judging, guards: Sequence[Guard]) -> None:
         self._case, self._judging, self._guards = case, judging, guards
-        self._ready: tuple[Judge, HotSet, Room] | None = None
+        self._ready: tuple[Judge, HotSet, MemoryReturner] | None = None
         self._after: ExitStack | None = None
 
-    def __call__(self, task: Asked | Tidy) -> Told:
+    def __call__(self, task: LookRequest | Tidy) -> LookResult:
         """
         Look once, or tidy up after a look.
 
         Raises:
             UsageError: something that it should judge by can't be read.
         """
-        judge, hot, room = self._opened()
-        if isinstance(task, Asked):
+        judge, hot, memory = self._opened()
+        if isinstance(task, LookRequest):
             return self._looked(task, judge, hot)
-        self._tidied(hot, room)
-        return Told()
+        self._tidied(hot, memory)
+        return LookResult()
 
-    def _looked(self, asked: Asked, judge: Judge, hot: HotSet) -> Told:
+    def _looked(self, asked: LookRequest, judge: Judge, hot: HotSet) -> LookResult:
         for chosen in asked.sweeps:
             if chosen is None:
                 hot.sweep_begins()
@@ -117,7 +117,7 @@ class Looker:
         for older in asked.recalled:
             hot.recall(older)
         if hot.empty:
-            return Told()
+            return LookResult()
         began = time.monotonic()
         with ExitStack() as after:
             sight = after.enter_context(linked_again(hot.engine()))
@@ -130,18 +130,22 @@ class Looker:
             if asked.letting is not None:
                 after.callback(_let_go, hot, sight, scene, asked.letting)
             self._after = after.pop_all()
-        return Told(found=found, guarded=guarded, took=time.monotonic() - began)
+        return LookResult(found=found, guarded=guarded, took=time.monotonic() - began)
 
-    def _tidied(self, hot: HotSet, room: Room) -> None:
+    def _tidied(self, hot: HotSet, memory: MemoryReturner) -> None:
         if self._after is not None:
             self._after.close()
             self._after = None
             hot.engine()
-            room.make()
+            memory.return_free()
 
-    def _opened(self) -> tuple[Judge, HotSet, Room]:
+    def _opened(self) -> tuple[Judge, HotSet, MemoryReturner]:
         if self._ready is None:
-            self._ready = Judge(self._judging), HotSet(CaseFolder.open(self._case, create=False)), Room()
+            self._ready = (
+                Judge(self._judging),
+                HotSet(CaseFolder.open(self._case, create=False)),
+                MemoryReturner(),
+            )
         return self._ready
 
     def close(self) -> None:

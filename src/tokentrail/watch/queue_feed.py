@@ -15,7 +15,7 @@ from functools import partial
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws
 from tokentrail.sources.interface import QUEUE, Access, Failed
-from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, Settings, Told
+from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, ResolvedMessage, Settings
 from tokentrail.sources.words import next_step
 from tokentrail.watch.buffer import Arrived, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
@@ -190,13 +190,13 @@ class QueueFeed(Arrived):
             for one in messages:
                 self._held[one.id] = _Held(one, _UNTOLD, now + self._settings.visibility)
         try:
-            for told in pool.map(self._queue.tell, messages):
+            for told in pool.map(self._queue.resolve, messages):
                 self._take_in(told)
         except BaseException:
             self._forget(messages)
             raise
 
-    def _take_in(self, told: Told) -> None:
+    def _take_in(self, told: ResolvedMessage) -> None:
         message = told.message
         if told.poison is not None:
             self._poisoned(told)
@@ -213,7 +213,7 @@ class QueueFeed(Arrived):
             token = None if told.poison is not None else message.id
             self._buffer.put(Arrival(object=one, at=message.sent or self._clock(), token=token))
 
-    def _poisoned(self, told: Told) -> None:
+    def _poisoned(self, told: ResolvedMessage) -> None:
         message = told.message
         final = not self._settings.dead_letters and told.given_up(self._give_up, self._clock())
         self._forget([message])

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tokentrail.containment.attackers import followed
 from tokentrail.containment.handed import used_from
 from tokentrail.containment.model import Plan
-from tokentrail.containment.staging import Asked, followed
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family
@@ -59,8 +59,8 @@ def sources(sight: Sight, plan: Plan, narrowing: Narrowing, found: Trace) -> lis
         narrowing: What of its subjects counts.
         found: What descends from all that it knows of.
     """
-    asked = Asked(case_id=plan.case_id, margin=plan.margin, lag=plan.lag, narrowing=narrowing)
-    subjects = followed(sight.forest, found, sight.covered(), asked, plan.tainted, plan.as_of.timestamp())
+    covered, since = sight.covered(), plan.as_of.timestamp()
+    subjects = followed(sight.forest, found, covered, plan.lag, narrowing, plan.tainted, since)
     known = {one.id for one in found.credentials if one.tainted} | {*plan.tainted}
     if known.issuperset(subjects):
         return []

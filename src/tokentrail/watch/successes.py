@@ -30,7 +30,7 @@ def successes(
         bites: From when on each should not work.
         gone: From when on nothing answers some, not even what no policy denies.
     """
-    scene.give(
+    scene.add_table(
         "guarded",
         {
             "n": pa.array([*bites], pa.int64()),

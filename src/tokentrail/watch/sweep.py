@@ -50,7 +50,7 @@ _TOGETHER = 100
 _PROGRAM = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from tokentrail.store.sparing import hide_pandas
+from tokentrail.store.without_pandas import hide_pandas
 hide_pandas()
 from tokentrail.watch.sweep import main
 main()
@@ -115,7 +115,7 @@ def sweep(asked: Sweeping) -> tuple[Swept, Sequence[Finding]]:
             found = judge.findings(scene)
             numbers = [int(one.name, 16) for one in folders]
             kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
-            return Swept(carried=kept, records=sight.grown.records, since=asked.since), found
+            return Swept(carried=kept, records=sight.size.records, since=asked.since), found
 
 
 def newest(segment: Path) -> int:

@@ -21,7 +21,7 @@ from tokentrail.detection.wording import at
 from tokentrail.errors import CaseError
 from tokentrail.present.words import number
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.room import without_collection
+from tokentrail.store.memory import without_collection
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Beat, Counts
 from tokentrail.watch.carrying import Pinned
@@ -32,11 +32,11 @@ from tokentrail.watch.intake import Tables
 from tokentrail.watch.interface import Feed, Sink
 from tokentrail.watch.judging import Judging
 from tokentrail.watch.ledger import Ledger
-from tokentrail.watch.looking import Asked, Looker, Told
+from tokentrail.watch.look_runner import InlineRunner, ProcessRunner
+from tokentrail.watch.looking import Looker, LookRequest, LookResult
 from tokentrail.watch.opening import folder_to_follow_into
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Look
-from tokentrail.watch.seat import Beside, Here
 from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept
 from tokentrail.watch.telling import Teller
 
@@ -92,7 +92,7 @@ class _Looking(NamedTuple):
     told_all: bool
     """Whether a sweep had judged all that it sees."""
     gathered: Gathered
-    answer: Future[Told]
+    answer: Future[LookResult]
 
 
 class Watch:
@@ -104,9 +104,9 @@ class Watch:
         feed: Where evidence comes from.
         sinks: Where findings go.
         guards: Plans to keep guard over.
-        settings: How.
-        say: Told what a person should know, a sentence at a time.
-        clock: Seconds since 1970.
+        settings: How it judges, and how much it holds.
+        say: Called with each sentence that a person should read.
+        clock: Returns the time, in seconds since 1970.
 
     Raises:
         CaseBusy: another watch follows into this case.
@@ -137,14 +137,14 @@ class Watch:
         self._told_all = False
         """Whether a sweep has judged all that has come: a look at a part has nothing to add then."""
         self._sweeps: list[Tables | None] = []
-        """What became of sweeps since the last look; see `Asked`."""
+        """What became of sweeps since the last look; see `LookRequest`."""
         self._known = folder.path / "watch" / "past-known"
         """There once a watch has noted what the case showed before it."""
         self._first = settings.only_new and self._ledger.empty and not self._known.exists()
         self._failed = 0
         """Sweeps in a row."""
-        seat = Beside if settings.beside else Here
-        self._seat = seat(Looker(folder.path, settings.judging, guards))
+        runner = ProcessRunner if settings.beside else InlineRunner
+        self._runner = runner(Looker(folder.path, settings.judging, guards))
 
     def stop(self) -> None:
         """Ask it to stop; safe to call from a signal handler."""
@@ -159,16 +159,16 @@ class Watch:
             CaseError: the case or the ledger can't be written.
         """
         with self._ledger, without_collection(), ExitStack() as over:
-            over.callback(self._seat.end)
+            over.callback(self._runner.end)
             if not gc.get_freeze_count():
                 over.callback(gc.unfreeze)
-                gc.freeze()  # what is imported will stay: `Room` need not look through it
+                gc.freeze()  # what is imported will stay: `MemoryReturner` need not look through it
             outbox = Outbox(self._ledger, self._sinks, self._say)
             self._teller = Teller(self._ledger, outbox, self._counts, known=self._first)
             over.callback(outbox.stop)
             over.callback(self._tell_left, outbox)
             over.callback(outbox.flush, _LAST)
-            ready = self._seat.ask(Asked(now=self._clock()))
+            ready = self._runner.ask(LookRequest(now=self._clock()))
             settings = self._settings
             self._gathering = Gathering(self._folder, settings.hot, settings.options, self._counts)
             over.callback(self._gathering.close)
@@ -285,12 +285,12 @@ class Watch:
             return
         self._look += 1
         gathered = self._gathering.hand_over(self._pinned)
-        asked = Asked(
+        asked = LookRequest(
             new=gathered.new, recalled=gathered.recalled, now=self._clock(), sweeps=self._sweeps,
             letting=gathered.letting, forget=gathered.forget,
         )  # fmt: skip
         self._sweeps = []
-        self._looking = _Looking(self._look, settled, self._told_all, gathered, self._seat.ask(asked))
+        self._looking = _Looking(self._look, settled, self._told_all, gathered, self._runner.ask(asked))
 
     def _told(self) -> None:
         """Send what is new if a look has ended."""

@@ -23,7 +23,7 @@ from starlette.datastructures import QueryParams
 
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
-from tokentrail.dossier import Question, about, gather, leads, turns, wide, with_findings
+from tokentrail.dossier import Question, about, gather, leads, turns, with_findings, with_handed_out
 from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.snapshot import Snapshot
@@ -165,7 +165,7 @@ class Answers:
     def timeline(self, query: QueryParams) -> TimelinePage:
         """A subject's calls, some at a time."""
         question, search = asked.question(query), query.get("search", "").strip()
-        subjects = wide(self._sheet(query).dossier.trace, question.subjects)
+        subjects = with_handed_out(self._sheet(query).dossier.trace, question.subjects)
         events = self._case(question.as_of).timeline(subjects, as_of=question.as_of)
         found, more = _page(_with(events, search), asked.page(query))
         return TimelinePage(

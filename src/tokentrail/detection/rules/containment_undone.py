@@ -25,7 +25,7 @@ from tokentrail.policy.deny import cutoff_of
 from tokentrail.policy.document import Document
 from tokentrail.policy.ledger import Ledger
 from tokentrail.policy.replay import enter
-from tokentrail.policy.steps import Held, standing
+from tokentrail.policy.steps import PlacedPolicy, standing
 
 _CALLS = (
     "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
@@ -177,7 +177,7 @@ def _denies_all(ledger: Ledger, arn: str, time: int) -> bool:
     return _reach(held) > -math.inf
 
 
-def _reach(held: Held) -> float:
+def _reach(held: PlacedPolicy) -> float:
     """Until when tokens must have been issued for a policy to deny them everything; infinite for all."""
     denials = held.denials if isinstance(held, Document) else ()
     cutoffs = (cutoff_of(Document(statements=(one,))) for one in denials)

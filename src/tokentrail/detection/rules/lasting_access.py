@@ -86,7 +86,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             )
     known = scene.known(n for n, _ in by_maker if n >= 0)
     for (n, arn), made in sorted(by_maker.items()):
-        yield _hit(scene, known.get(n), arn, made)
+        yield _hit(known.get(n), arn, made)
 
 
 def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
@@ -211,7 +211,7 @@ def _worse(severity: Severity) -> Severity:
     return SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
 
 
-def _hit(scene: Scene, known: Row | None, arn: str, made: list[_Made]) -> Hit:
+def _hit(known: Row | None, arn: str, made: list[_Made]) -> Hit:
     """One finding for each maker; several small things together weigh more."""
     severity: Severity = max((one.severity for one in made), key=SEVERITIES.index)
     armed = {one.row["name"] for one in made}

@@ -38,7 +38,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     cuts = [one for one in scene.cut_sessions() if one.row["into_role"] and one.row["kind"] != "service_role"]
     if not cuts:
         return
-    scene.give(
+    scene.add_table(
         "revoked",
         {
             "by_event": pa.array([one.by for one in cuts], pa.string()),
@@ -50,7 +50,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     scene.table("revoked_now", _REVOKED)
     whose = {row["n"]: row["began"] for row in scene.rows("SELECT DISTINCT n, began FROM revoked_now")}
     ended = {one.row["n"] for one in (*scene.cut_keys(), *scene.cut_sessions())}
-    scene.give("ended", {"n": pa.array(sorted(ended), pa.int64())})
+    scene.add_table("ended", {"n": pa.array(sorted(ended), pa.int64())})
     stories: dict[tuple[str, int], list[Row]] = {}
     for row in scene.rows(_AGAIN):
         stories.setdefault((row["by_event"], row["began"]), []).append(row)

@@ -25,7 +25,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     window = scene.thresholds.whole("before_cut")
     if not cuts:
         return
-    scene.give(
+    scene.add_table(
         "cut_recently",
         {
             "key_n": pa.array(list(cuts), pa.int64()),

@@ -34,7 +34,7 @@ def find(scene: Scene) -> Iterator[Hit]:
     cuts = {one.row["n"]: one for one in scene.cut_keys()}
     if not cuts:
         return
-    scene.give(
+    scene.add_table(
         "cut_now",
         {
             "key_n": pa.array(list(cuts), pa.int64()),

@@ -92,7 +92,7 @@ def _granted(
     if not rows:
         return set()
     names = ("segment", "object", "ordinal", "n", "time", "role")
-    scene.give(
+    scene.add_table(
         "tried", {name: pa.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
     )
     soon = scene.thresholds.whole("propagation")

@@ -8,7 +8,7 @@ from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, listed, named
-from tokentrail.lineage.inner import is_public
+from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.rows import Row, event_id
 
 _HOSTED = """

@@ -30,7 +30,9 @@ def find(scene: Scene) -> Iterator[Hit]:
     if not cuts:
         return
     bites = [max(one.at, one.done_at) + grace for one in cuts.values()]
-    scene.give("cut_then", {"n": pa.array(list(cuts), pa.int64()), "bites_at": pa.array(bites, pa.int64())})
+    scene.add_table(
+        "cut_then", {"n": pa.array(list(cuts), pa.int64()), "bites_at": pa.array(bites, pa.int64())}
+    )
     used: dict[str, list[Row]] = {}
     for row in scene.rows(_USED):
         used.setdefault(cuts[row["n"]].by, []).append(row)

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 
 import pyarrow as pa
 
-from tokentrail.detection.heap import Heap
+from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.reading import Place
 from tokentrail.detection.scene import Scene
@@ -97,15 +97,15 @@ class SigmaRun:
         """All hits; first what no record is read for is looked through."""
         tallies, reading = self._begun.result()
         found = {number: self._correlated(number) for number in self._by_columns()}
-        for heap in reading.result():
-            heap.known()
+        for table in reading.result():
+            table.register()
         self._tally_read(tallies)
         yield from self._hits(tallies)
         for number, one in enumerate(self._rules.correlations):
             for hit in found[number] if number in found else self._correlated(number):
                 yield one.rule, hit
 
-    def _begin(self) -> tuple[Tallies, Future[tuple[Heap, Heap]]]:
+    def _begin(self) -> tuple[Tallies, Future[tuple[GrowingTable, GrowingTable]]]:
         """What each rule that columns decide matched, and what others will have, for whom records are read."""
         with self._scene.apart():
             live = self._live()
@@ -182,7 +182,7 @@ class SigmaRun:
             grouped = _grouped([name_of(names, one.rule.id) for names in each.group_by])
             busy = f"sigma_busy_{number}_{place}"
             matched = f"SELECT {grouped} AS grouped, e.time {FROM_ALL} WHERE {one.condition.over.text}"
-            self._scene.give(busy, self._busy(each, matched, one.condition.over))
+            self._scene.add_table(busy, self._busy(each, matched, one.condition.over))
             either.append(Sql(f"({grouped} IN (SELECT grouped FROM {busy}))"))
         return combined([one.condition.over, combined(either, every=False)], every=True)
 
@@ -191,7 +191,7 @@ class SigmaRun:
         often = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING count(*) >= {correlation.least}"
         groups = self._scene.arrow(often, over.parameters)
         if len(groups):  # in any span of time; mostly none, and there is no need to sort what matched
-            self._scene.give("sigma_often", {"grouped": groups["grouped"].combine_chunks()})
+            self._scene.add_table("sigma_often", {"grouped": groups["grouped"].combine_chunks()})
             sql = f"""
                 SELECT DISTINCT grouped FROM (
                   SELECT grouped, count(*) OVER (PARTITION BY grouped ORDER BY time RANGE BETWEEN
@@ -206,10 +206,13 @@ class SigmaRun:
         judge = Judge([self._asked(number) for number in self._raw])
         return self._scene.sweep(self._scene.held("sigma_wanted", self._wanted()), _BITS, judge)
 
-    def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> tuple[Heap, Heap]:
+    def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> tuple[GrowingTable, GrowingTable]:
         """Which rule matched which of the records that are read, and what correlations count of it."""
         with self._scene.apart():
-            read, counted = self._scene.heap("sigma_read"), self._scene.heap("sigma_counted")
+            read, counted = (
+                self._scene.growing_table("sigma_read"),
+                self._scene.growing_table("sigma_counted"),
+            )
             matches = self._matched(swept)
             more = True
             while more:
@@ -245,9 +248,9 @@ class SigmaRun:
             block = shown[start : start + _BITS]
             mask = masked([self._rules.simple[number].condition.over for number in block])
             bits = pa.array([1 << at for at in range(len(block))], pa.int64())
-            self._scene.give("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
+            self._scene.add_table("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
             told = [one.format(mask=mask.text) + BY_THEM + EACH for one in (MET, CALLING)]
-            seen = self._scene.heap(CALLERS)
+            seen = self._scene.growing_table(CALLERS)
             for theirs, calls, who in zip(*map(self._scene.parts, (callers(*told), *told)), strict=True):
                 self._scene.table("sigma_theirs", theirs)
                 add_calls(self._scene, tallies, calls, mask.parameters)
@@ -258,7 +261,7 @@ class SigmaRun:
     def _tally_read(self, tallies: Tallies) -> None:
         """Add what the others matched."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
-        seen = self._scene.heap(CALLERS)
+        seen = self._scene.growing_table(CALLERS)
         read = READ + BY_THEM + JOINED.format(table="some_sigma_read")
         for theirs, part in zip(*map(self._scene.parts, (callers(read), read)), strict=True):
             self._scene.table("sigma_theirs", theirs)
@@ -311,10 +314,10 @@ class SigmaRun:
         groups = self._groups(correlation, some, parameters)
         if not len(groups):
             return
-        self._scene.give("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
+        self._scene.add_table("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
         sql = f"SELECT * FROM ({some}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
         found = pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
-        self._scene.give("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
+        self._scene.add_table("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
         for row in self._scene.rows(WHOSE):
             yield Match(
                 row["grouped"],
@@ -336,10 +339,10 @@ class SigmaRun:
         parts = self._scene.parts(each)
         if len(parts) == 1:
             return self._scene.arrow(enough.format(held=parts[0]), parameters)
-        held = self._scene.heap("sigma_held")
+        held = self._scene.growing_table("sigma_held")
         for part in parts:
             held.add(self._scene.arrow(part, parameters))
-        held.known()
+        held.register()
         return self._scene.arrow(enough.format(held="SELECT * FROM sigma_held"))
 
     def _counted_read(self, number: int, place: int) -> str:

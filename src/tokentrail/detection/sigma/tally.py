@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tokentrail.detection.heap import Heap
+from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.scene import Scene
 from tokentrail.lineage.rows import Row
 
@@ -74,9 +74,9 @@ def add_calls(scene: Scene, tallies: Tallies, matched: str, parameters: Sequence
             tallies.setdefault((row["rule"], row["root"], row["lone"]), Tally()).add(row, most)
 
 
-def add_callers(scene: Scene, tallies: Tallies, seen: Heap) -> None:
+def add_callers(scene: Scene, tallies: Tallies, seen: GrowingTable) -> None:
     """Add whose all calls of some rules were, after the calls; no other call of this adds for these rules."""
-    seen.known()
+    seen.register()
     most = scene.thresholds.whole("most_credentials")
     turns = -(-len(seen) // _AT_ONCE)
     for turn in range(turns):

@@ -1,7 +1,8 @@
--- What linking needs of some segments, much less than their records: worked out once for each segment, then kept.
--- Unknowns are '' and -1, so that joins need no special case for null. What only people read (ARNs, names,
--- addresses) stays where it was read from: the forest points to it.
+-- Reduce segments to what linking needs, which is much less than their records; done once for each segment, then kept.
+-- Unknown values are '' and -1, so that joins need no special case for null. What only people read (ARNs, names,
+-- addresses) stays in the segment, and the forest points to it.
 
+-- How much each identity of a segment was used, and when.
 CREATE TABLE uses AS
 SELECT segment, identity, bool_or(console) AS console, count(*) AS events, count(error) AS errors, min(time) AS first,
        max(time) AS last
@@ -79,6 +80,8 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
           AND NOT contains(coalesce(h.request, ''), '"dryRun":true'))
   AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
+-- The same with what will identify the thing where it acts, taken from the request or the answer. One call may start
+-- several instances or tasks: one row for each.
 CREATE TABLE things AS
 SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, in_account AS account,
        CASE WHEN what IN ('role', 'trust') THEN document
@@ -113,6 +116,7 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, 
        unnest(regexp_extract_all(response, '"taskArn":"[^"]*/([^"/]+)"', 1))
 FROM making WHERE what = 'task';
 
+-- The same with where the call came from, which people read.
 CREATE TABLE new_makings AS
 SELECT m.segment, m.object, m.ordinal, m.identity, m.event_id, m.event_id_text, m.time, m.api, m.what, m.account,
        m.document, m.owner, m.id, f.ip, f.agent, f.region

@@ -8,6 +8,7 @@ SELECT label, row_number() OVER (ORDER BY label) AS rank FROM (
   UNION SELECT federated_provider FROM people UNION SELECT sign_in_session FROM people
 ) WHERE label IS NOT NULL;
 
+-- Each with the least of what its identities say, so that the order of records does not matter.
 CREATE TABLE sightings AS
 SELECT numbered() AS sighting, s.class, s.account, s.key, s.principal, s.created, s.forwarded, t.label AS type,
        i.label AS issuer_arn, f.label AS federated_provider, g.label AS sign_in_session, s.assumed_root, s.hosted, s.console,
@@ -30,6 +31,7 @@ LEFT JOIN labels i ON i.rank = s.issuer
 LEFT JOIN labels f ON f.rank = s.provider
 LEFT JOIN labels g ON g.rank = s.session;
 
+-- The repeated records that do not count, and the span of the evidence: both for `ForestSize`.
 CREATE TABLE lost AS SELECT segment, object, ordinal FROM losers;
 
 CREATE TABLE span AS SELECT min(first) AS first, max(last) AS last FROM people;

@@ -1,10 +1,12 @@
--- Which sightings are one credential. A credential's number (`ck`) is its own for the time of the linking only:
--- that of the call that issued it, else one that no call bears. What makes several sightings one credential is its form:
+-- Which sightings are one credential. A credential's number (`ck`) holds for this linking only: it is the number of the
+-- call that issued it, else one that no call has. What makes several sightings one credential is its form:
 --   issued   an issuing event names the key
 --   group    a session that shows many keys, by principal and creation date: console, Identity Center, forwarded calls
 --   key      used, never seen issued: by account, key, principal and creation date
 --   long     a long-term key: by account and key; by principal too, where several hold it
 
+-- Sightings whose key an issuing call names, begun within two seconds of it (each side has its own clock), of the same
+-- principal; where the answer leaves the principal out, of the same session name.
 CREATE TABLE by_key AS
 SELECT s.sighting, min_by(i.call, abs(s.created - i.time) * 2 + CASE WHEN i.time > s.created THEN 1 ELSE 0 END) AS ck
 FROM sightings s JOIN issued i ON i.key = s.key
@@ -14,6 +16,7 @@ WHERE s.class = 'temporary'
        OR (i.child = '' AND coalesce(i.session_name, split_part(s.principal, ':', -1)) = split_part(s.principal, ':', -1)))
 GROUP BY s.sighting;
 
+-- The other temporary sightings: their form is still to be found.
 CREATE TABLE unclear AS
 SELECT sighting, account, key, principal, created, forwarded FROM sightings s
 WHERE class = 'temporary' AND NOT EXISTS (SELECT 1 FROM by_key k WHERE k.sighting = s.sighting);
@@ -24,6 +27,7 @@ SELECT s.* FROM sightings s
 JOIN (SELECT DISTINCT principal, created FROM unclear) u ON u.principal = s.principal AND u.created = s.created
 WHERE s.class = 'temporary' AND s.created >= 0 AND s.principal <> '';
 
+-- The keys with which these principals called themselves, not by way of a service.
 CREATE TABLE direct AS
 SELECT DISTINCT principal, created, account, key FROM circles WHERE NOT forwarded AND key <> '';
 
@@ -34,6 +38,8 @@ JOIN entrances l ON l.child = c.principal AND abs(l.time - c.created) <= 2
 WHERE c.sign_in_session IS NULL AND (c.created = l.time OR NOT c.forwarded)
   AND NOT EXISTS (SELECT 1 FROM by_key k WHERE k.sighting = c.sighting);
 
+-- By principal and creation date: whether it is a console or portal session, which shows a new key for each request,
+-- and with how many keys it called directly.
 CREATE TABLE groups AS
 SELECT g.principal, g.created, g.console OR e.principal IS NOT NULL AS console, g.portal, g.keyless, coalesce(d.direct_keys, 0) AS direct_keys, d.account, d.key
 FROM (
@@ -61,9 +67,12 @@ SELECT principal, created, count(DISTINCT key) AS candidates, min_by(call, key) 
   WHERE i.child = ''
 ) GROUP BY principal, created;
 
+-- Issuances whose key was seen in use: they do not explain other keys.
 CREATE TABLE claimed AS
 SELECT DISTINCT k.ck FROM by_key k JOIN sightings s ON s.sighting = k.sighting WHERE NOT s.forwarded;
 
+-- The form of each unclear sighting. `issued` where an issuance of that principal and second explains it, `group` where
+-- one session shows many keys, `direct` where a service called for the one session that called itself, else `key`.
 CREATE TABLE cleared AS
 SELECT s.*, b.ck, g.account AS direct_account, g.key AS direct_key,
   CASE
@@ -83,10 +92,12 @@ LEFT JOIN by_second b ON b.principal = s.principal AND b.created = s.created
 LEFT JOIN claimed c ON c.ck = b.ck
 LEFT JOIN direct o ON o.account = s.account AND o.key = s.key AND o.principal = s.principal AND o.created = s.created;
 
+-- How many principals each long-term key was seen with; of several, which is a collision, each is a credential.
 CREATE TABLE long_keys AS
 SELECT account, key, count(DISTINCT CASE WHEN principal <> '' THEN principal END) AS holders
 FROM sightings WHERE class = 'long' GROUP BY account, key;
 
+-- What makes each sighting one credential with others, by its form. Columns that do not count in a form are empty.
 CREATE TABLE shaped AS
 SELECT sighting, form, '' AS account, '' AS key, principal, created FROM cleared WHERE form = 'group'
 UNION ALL
@@ -102,6 +113,7 @@ CREATE TABLE stray AS
 SELECT sighting, account, key FROM shaped
 WHERE key <> '' AND principal = '' AND created = -1 AND (form = 'key' OR account = '');
 
+-- The one credential that has the key of a stray sighting; where several have it, the sighting stays by itself.
 CREATE TABLE bearers AS
 SELECT key, min(form) AS form, min(account) AS account, min(principal) AS principal, min(created) AS created FROM (
   SELECT DISTINCT f.form, f.account, f.key, f.principal, f.created FROM shaped f
@@ -112,6 +124,7 @@ SELECT key, min(form) AS form, min(account) AS account, min(principal) AS princi
   JOIN (SELECT DISTINCT key FROM stray) k ON k.key = m.id WHERE m.what = 'access_key'
 ) GROUP BY key HAVING count(*) = 1;
 
+-- The same as `shaped`, with stray sightings given to the credential that has their key.
 CREATE TABLE formed AS
 SELECT f.sighting, coalesce(b.form, f.form) AS form, coalesce(b.account, f.account) AS account, f.key,
        coalesce(b.principal, f.principal) AS principal, coalesce(b.created, f.created) AS created
@@ -119,10 +132,12 @@ FROM shaped f
 LEFT JOIN (SELECT s.sighting, b.* FROM stray s JOIN bearers b ON b.key = s.key AND (s.account = '' OR s.account = b.account)) b
   ON b.sighting = f.sighting;
 
+-- Each distinct form is one credential that was never seen issued, and gets a number.
 CREATE TABLE seen_forms AS
 SELECT numbered() AS ck, f.*
 FROM (SELECT DISTINCT form, account, key, principal, created FROM formed) f;
 
+-- Which credential each sighting is of; `loose` where no issuing call names its key (a long-term key needs none).
 CREATE TABLE placed AS
 SELECT sighting, ck, FALSE AS loose FROM by_key
 UNION ALL
@@ -132,6 +147,7 @@ SELECT f.sighting, n.ck, f.form <> 'long' FROM formed f
 JOIN seen_forms n ON n.form = f.form AND n.account = f.account AND n.key = f.key AND n.principal = f.principal
                  AND n.created = f.created;
 
+-- Which credential each identity of each segment is of.
 CREATE TABLE who AS
 SELECT p.segment, p.identity, q.ck FROM people p
 JOIN (SELECT s.class, s.account, s.key, s.principal, s.created, s.forwarded, o.ck
@@ -145,6 +161,7 @@ SELECT segment, identity, ck FROM elsewhere;
 -- Most credentials show in one way only: nothing of theirs has to be brought together.
 CREATE TABLE several AS SELECT ck FROM placed GROUP BY ck HAVING count(*) > 1;
 
+-- What the sightings of each credential say together: of differing values the least, of counts the sum.
 CREATE TABLE seen AS
 SELECT s.*, coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AS portal, federated_provider IS NOT NULL AS federated,
        some_hosted OR coalesce(issuer_arn, '') LIKE '%:role/aws-service-role/%' AS hosted

@@ -20,6 +20,8 @@ CREATE VIEW keyless_near AS
 SELECT c.*, c.time + o.later AS second, abs(o.later) AS apart
 FROM keyless c CROSS JOIN (VALUES (-2), (-1), (0), (1), (2)) AS o(later);
 
+-- How such calls and credentials may belong together, each with how weak that is: by principal and second, by role,
+-- session name and second, by the OAuth session, by a sign-in URL. `births` takes the strongest and nearest.
 CREATE TABLE unkeyed AS
 SELECT s.ck, c.call, c.event_id, c.time, 'matched' AS link,
        CASE WHEN c.sign_in_session = s.sign_in_session THEN 0 ELSE 1 END AS weaker, c.apart
@@ -51,6 +53,7 @@ SELECT ck, call, event_id, time, 'inferred', 2, apart FROM (
     AND NOT (c.caller_principal = s.principal_id AND c.caller_created = s.created)
 ) WHERE lowest = highest;
 
+-- Each sign-in with the console session that it opened, the nearest within two seconds, if any was seen.
 CREATE TABLE sign_ins AS
 SELECT l.call, l.event_id, l.child, l.time, found.ck, coalesce(found.apart, 0) AS apart
 FROM signed_in l LEFT JOIN (
@@ -67,6 +70,7 @@ FROM signed_in l LEFT JOIN (
 CREATE TABLE made AS
 SELECT w.ck, m.* FROM makings m JOIN who w ON w.segment = m.segment AND w.identity = m.identity;
 
+-- Access keys that the evidence shows made, and when.
 CREATE TABLE made_keys AS
 SELECT coalesce(account, '') AS account, id AS key, min(time) AS time FROM made
 WHERE what = 'access_key' AND id IS NOT NULL GROUP BY account, id;
@@ -81,8 +85,10 @@ FROM (
   WHERE NOT EXISTS (SELECT 1 FROM seen_forms s WHERE s.form = 'long' AND s.account = m.account AND s.key = m.key)
 ) f;
 
+-- All credentials that no issuing call names the key of, seen in use or not.
 CREATE TABLE forms AS SELECT * FROM seen_forms UNION ALL SELECT * FROM unseen_forms;
 
+-- The call that issued each credential, and how that is known.
 CREATE TABLE births AS
 SELECT call AS ck, call, 'recorded' AS link, time FROM issued
 UNION ALL
@@ -125,6 +131,7 @@ SELECT f.ck, f.form,
        ELSE coalesce(s.some_key, coalesce(s.principal_id, '') || '@' || iso(s.created)) END AS name
 FROM forms f LEFT JOIN seen s ON s.ck = f.ck;
 
+-- All credentials, and what is known of each so far.
 CREATE TABLE known AS SELECT ck FROM seen UNION SELECT ck FROM births UNION SELECT ck FROM unseen_forms;
 
 CREATE VIEW described AS

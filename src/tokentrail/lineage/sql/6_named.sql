@@ -1,6 +1,7 @@
 -- Kind, identity, life: what each credential is, from its issuing call, else from the broadest kind that its uses prove.
 -- Lifetimes: botocore's STS model; IAM User Guide, 'Compare AWS STS credentials'.
 
+-- The kind by the issuing call; without one, by what all uses of the credential show.
 CREATE VIEW kinds AS
 SELECT d.*,
   CASE
@@ -29,6 +30,7 @@ SELECT d.*,
   END AS kind
 FROM described d;
 
+-- When each was issued and expires; `longest` is the most seconds that its kind may live, where its expiry is not known.
 CREATE TABLE lives AS
 SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_ck, caller_type, caller_service, twin,
   events, errors, first, last,
@@ -82,6 +84,7 @@ SELECT x.ck, x.issued_time, c.caller_account, c.caller_principal
 FROM lives x JOIN calls c ON c.call = x.call
 WHERE x.caller_type = 'AWSAccount' AND x.caller_ck IS NULL;
 
+-- The callers of those calls, and the user names that they were seen with elsewhere.
 CREATE TABLE strangers AS SELECT DISTINCT caller_account, caller_principal FROM foreigners;
 
 CREATE TABLE stranger_names AS
@@ -121,6 +124,7 @@ SELECT caller_account, caller_principal, ck, bool_or(certain) AS certain FROM (
   WHERE s.caller_principal LIKE 'AIDA%'
 ) GROUP BY caller_account, caller_principal, ck;
 
+-- Each credential that speaks for such a caller and existed, unexpired, when the call was made.
 CREATE TABLE able AS
 SELECT x.ck, x.issued_time, p.ck AS parent, s.certain, f.account, f.key
 FROM foreigners x JOIN speakers s ON s.caller_account = x.caller_account AND s.caller_principal = x.caller_principal
@@ -141,6 +145,7 @@ GROUP BY a.ck, a.parent, a.issued_time
 HAVING max(CASE WHEN m.document = 'Active' THEN -1 ELSE m.time END) > max(CASE WHEN m.document = 'Active' THEN m.time ELSE -1 END)
    AND max(CASE WHEN m.document = 'Active' THEN -1 ELSE m.time END) <= a.issued_time - 60;
 
+-- The parent, where exactly one certain candidate is left and no unseen key may have made the call instead.
 CREATE TABLE inferred AS
 SELECT i.ck, i.parent FROM (
   SELECT a.ck, a.parent, a.certain, count(*) OVER (PARTITION BY a.ck) AS candidates

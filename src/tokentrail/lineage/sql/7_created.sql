@@ -21,13 +21,16 @@ SELECT m.*, r.until FROM made m JOIN (
          another AS (PARTITION BY account, id, what, place, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
 ) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
 
+-- Users that were made, and passwords that were set: what acts as such a user later acts through them.
 CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_profile');
 
+-- Credentials that may be a user's.
 CREATE TABLE acting AS
 SELECT ck, kind, call, coalesce(issued_at, first) AS moment FROM lives
 WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'oauth_login', 'unknown', 'federation_token')
   AND EXISTS (SELECT 1 FROM made_users);
 
+-- The account and name of the user that each speaks for.
 CREATE TABLE users AS
 SELECT n.ck, n.kind, n.moment, coalesce(s.account, c.caller_account) AS account, coalesce(s.principal_id, c.child) AS principal,
        regexp_extract(coalesce(a.arn, c.caller_user_arn), ':user/(?:.*/)?([^/]+)$', 1) AS name
@@ -42,6 +45,7 @@ LEFT JOIN calls c ON c.call = n.call;
 -- acts for (IAM Identity Center User Guide, 'CloudTrail use cases for IAM Identity Center').
 CREATE TABLE made_people AS SELECT * FROM made WHERE what = 'directory_user';
 
+-- Portal sessions that act for such a person.
 CREATE TABLE persons AS
 SELECT DISTINCT n.ck, p.person, coalesce(n.issued_at, n.first) AS moment
 FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
@@ -53,6 +57,7 @@ CREATE TABLE wrappers AS
 SELECT * FROM calls WHERE api = 'CreateSession' AND caller_provider IS NOT NULL
   AND EXISTS (SELECT 1 FROM made WHERE what = 'trust_anchor');
 
+-- The trust anchor of each issuing call, where all wrapping calls that fit it name the same one.
 CREATE TABLE anchored AS
 SELECT call, min(provider) AS provider FROM (
   SELECT c.call, w.caller_provider AS provider FROM wrappers w JOIN calls c ON c.key = w.key AND abs(c.time - w.time) <= 2
@@ -64,6 +69,7 @@ SELECT call, min(provider) AS provider FROM (
     AND coalesce(w.session_name, c.session_name, '') = coalesce(c.session_name, w.session_name, '')
 ) GROUP BY call HAVING count(DISTINCT provider) = 1;
 
+-- Role sessions, with what let each in: the caller's account and the provider or trust anchor.
 CREATE TABLE sessions AS
 SELECT n.ck, n.issued_at, n.caller_ck, n.caller_service, c.caller_account,
        nullif(coalesce(c.caller_provider, w.provider, s.federated_provider), '') AS provider,
@@ -98,6 +104,7 @@ CREATE TABLE outsiders AS
 SELECT n.*, CASE WHEN n.caller_ck IS NULL OR n.caller_account <> n.role_account THEN nullif(n.caller_account, '') END AS outside
 FROM sessions n WHERE NOT coalesce(n.caller_service, FALSE) AND EXISTS (SELECT 1 FROM trusts);
 
+-- The sessions of outsiders whom a changed trust policy names, and the one before it did not.
 CREATE TABLE entered AS
 SELECT n.ck, m.ck AS maker, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time
 FROM outsiders n JOIN trusts m ON m.account = n.role_account AND m.id = n.role_name
@@ -120,6 +127,7 @@ SELECT * FROM (
 ) n
 WHERE n.kind = 'service_role' OR n.host LIKE 'AWSCodeBuild-%';
 
+-- Everything that acts through a thing that a credential made, by each kind of thing.
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
 UNION ALL
@@ -159,9 +167,12 @@ SELECT * FROM (
   FROM through t
 );
 
+-- The maker that may be the parent of each, if any.
 CREATE TABLE made_by AS
 SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%' AND what <> 'instance_profile';
 
+-- The result: each credential with its parent and how that is known. A recorded or inferred caller comes before a
+-- maker, and nothing is its own parent.
 CREATE TABLE parents AS
 SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck,
        CASE WHEN n.caller_ck <> n.ck THEN

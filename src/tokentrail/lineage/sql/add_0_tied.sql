@@ -16,6 +16,7 @@ SELECT p.* FROM all_keyholders p
 WHERE p.key IN (SELECT name FROM next_key)
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity);
 
+-- The same of calls that issue: by key, shared event, OAuth session, principal and second, role and second.
 CREATE TABLE tied_issuing AS
 SELECT i.* FROM all_issuing i
 WHERE {among} AND (i.key IN (SELECT name FROM next_key)

@@ -1,5 +1,6 @@
 -- The part of a forest that is linked again, beside what linking knows of all.
 
+-- The names that linking reads, for what is touched alone or, as `every_...`, for all.
 CREATE OR REPLACE VIEW people AS SELECT * FROM touched_people;
 
 CREATE OR REPLACE VIEW issuing AS SELECT * FROM touched_issuing;

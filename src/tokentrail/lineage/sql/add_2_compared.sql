@@ -1,6 +1,6 @@
 -- What came out otherwise than before.
 
--- Whose the identities were that are touched or are no more, and which file says so.
+-- Which credentials the identities belonged to that are touched or gone, and which file says so.
 CREATE OR REPLACE TABLE had AS
 SELECT w.*, EXISTS (SELECT 1 FROM later_who l WHERE l.segment = w.segment AND l.identity = w.identity) AS later
 FROM (
@@ -16,16 +16,18 @@ CREATE OR REPLACE TABLE near_names AS
 SELECT name, n FROM stored_names WHERE own
   AND (contains(name, '@') OR name IN (SELECT id FROM parents UNION ALL SELECT name FROM known_key));
 
--- A credential is the one that it was if its id is.
+-- A credential is the same as before if its id is.
 CREATE OR REPLACE TABLE handles AS
 SELECT p.ck, s.n AS old FROM parents p LEFT JOIN near_names s ON s.name = p.id;
 
+-- What the calls that are touched, or are no more, had issued.
 CREATE OR REPLACE TABLE issued_before AS
 SELECT f.n, i.child, f.issued_at, f.first, f.expires_at, f.expires_bound FROM stored_forest f JOIN (
   SELECT segment, object, ordinal, child FROM touched_issuing
   UNION ALL SELECT segment, object, ordinal, child FROM removed_issuing
 ) i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal;
 
+-- The places of all credentials that may come out otherwise: by their uses, their issuing calls, their keys.
 CREATE OR REPLACE TABLE touched_before AS
 SELECT n FROM had
 UNION
@@ -35,6 +37,7 @@ SELECT n FROM near_names WHERE name IN (SELECT name FROM known_key)
 UNION
 SELECT n FROM stored_creations WHERE created_what = 'access_key' AND created_thing IN (SELECT name FROM known_key);
 
+-- Those of them that no longer exist under their id.
 CREATE OR REPLACE TABLE vanished AS
 SELECT n FROM touched_before WHERE n NOT IN (SELECT old FROM handles WHERE old IS NOT NULL);
 
@@ -45,6 +48,7 @@ LEFT JOIN (SELECT w.segment, w.identity, o.old FROM who w JOIN handles o ON o.ck
   ON q.segment = h.segment AND q.identity = h.identity
 WHERE NOT h.removed AND q.old IS DISTINCT FROM h.n;
 
+-- What was made by calls that are new, are no more, or turned out to be another credential's.
 CREATE OR REPLACE TABLE touched_makings AS
 SELECT * FROM new_makings
 UNION ALL
@@ -66,6 +70,7 @@ SELECT DISTINCT account FROM (
   SELECT account FROM touched_makings WHERE what = 'access_key'
 );
 
+-- Accounts in which a key was made active, inactive or deleted by a call that is touched.
 CREATE OR REPLACE TABLE keys_changed AS
 SELECT account, min(time) AS time FROM touched_makings WHERE what = 'key_status' GROUP BY account;
 
@@ -77,6 +82,7 @@ JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity
 UNION
 SELECT coalesce(o.old, -o.ck), c.child, '' FROM parents p JOIN calls c ON c.call = p.call JOIN handles o ON o.ck = p.ck WHERE c.child <> '';
 
+-- The same as it was before.
 CREATE OR REPLACE TABLE meant_before AS
 SELECT h.n AS whose, t.principal, t.account FROM had h
 JOIN touched_people t ON t.segment = h.segment AND t.identity = h.identity

@@ -1,5 +1,7 @@
--- Who keeps its place, and who is to have another one. {gap} is the room between places of the first linking.
+-- Which credentials keep their places, and which need another one. {gap} is the room between places of the first linking.
 
+-- A credential stays where it is if its time and parent are unchanged and both it and its parent have places of the
+-- first linking: those are multiples of the gap.
 CREATE TABLE to_place AS
 SELECT p.ck, h.old, p.parent_ck, coalesce(p.moment, 0) AS moment, p.id, s.parent_n, s.root_n, s.depth, s.span,
        coalesce(h.old % {gap} = 0 AND coalesce(p.moment, 0) = s.moment
@@ -11,21 +13,22 @@ LEFT JOIN (
   LEFT JOIN stored_creations c ON c.n = f.n
 ) s ON s.n = h.old;
 
--- Who stands below somebody that leaves.
+-- Credentials below one that leaves: they move with it.
 CREATE TABLE dragged AS
 SELECT DISTINCT f.n FROM stored_forest f JOIN to_place r ON f.n > r.old AND f.n < r.old + r.span
 WHERE r.old % {gap} = 0 AND NOT r.stays AND f.n % {gap} = 0;
 
+-- Who stays: neither it nor anybody above it leaves.
 CREATE TABLE staying AS
 SELECT * FROM to_place WHERE stays AND old NOT IN (SELECT n FROM dragged);
 
--- Whose rows are in later files, or will be, and who was not linked again.
+-- Credentials that were not linked again and whose rows are in later files, or will be.
 CREATE TABLE held AS
 SELECT n FROM later_forest WHERE n NOT IN (SELECT n FROM touched_before)
 UNION
 SELECT n FROM dragged WHERE n NOT IN (SELECT n FROM touched_before);
 
--- Their rows: those that the first linking wrote are of them that stand below somebody that leaves, mostly none.
+-- Their rows; rows of the first linking are needed only for those that move, mostly none.
 CREATE TABLE held_first AS SELECT n FROM held WHERE n NOT IN (SELECT n FROM later_forest);
 
 CREATE VIEW held_forest AS
@@ -51,7 +54,7 @@ SELECT -f.n - 1, coalesce(u.ck, -f.parent_n - 1), coalesce(f.issued_at, f.first,
 FROM held_forest f LEFT JOIN handles u ON u.old = f.parent_n LEFT JOIN held_creations c ON c.n = f.n
 WHERE f.n % {gap} <> 0 OR f.n IN (SELECT n FROM dragged);
 
--- Under whom they get their places, if these stay.
+-- The parents under which they get their places, as far as these stay.
 CREATE TABLE above AS
 SELECT l.parent, s.old AS n, s.root_n, s.depth
 FROM (SELECT DISTINCT parent FROM leaving) l JOIN staying s ON s.ck = l.parent
@@ -60,6 +63,7 @@ SELECT l.parent, f.n, f.root_n, f.depth
 FROM (SELECT DISTINCT parent FROM leaving WHERE parent < -1 AND parent NOT IN (SELECT who FROM leaving)) l
 JOIN stored_forest f ON f.n = -l.parent - 1;
 
+-- Places of the first linking whose rows are gone.
 CREATE TABLE unplaced AS
 SELECT n FROM unplaced_before
 UNION

@@ -1,13 +1,13 @@
--- Everybody's place, once those who were to have another one have it (`grafts`).
+-- The places of all, now that those that needed another one have it (`grafts`).
 
--- Who was not linked again.
+-- Credentials that were not linked again.
 CREATE TABLE carried AS
 SELECT -who - 1 AS old, n, parent, root, depth, span FROM grafts WHERE who < -1
 UNION ALL
 SELECT f.n, f.n, f.parent_n, f.root_n, f.depth, f.span FROM later_forest f JOIN held h ON h.n = f.n
 WHERE -f.n - 1 NOT IN (SELECT who FROM leaving);
 
--- Who was, and whom that names elsewhere.
+-- Those that were, and the makers outside of them that they name.
 CREATE TABLE places AS
 SELECT who AS ck, n, parent, root, depth, span FROM grafts WHERE who >= 0
 UNION ALL
@@ -16,6 +16,7 @@ UNION ALL
 SELECT m.maker, coalesce(c.n, -m.maker - 1), NULL, NULL, NULL, NULL
 FROM (SELECT DISTINCT maker FROM makers WHERE maker < -1) m LEFT JOIN carried c ON c.old = -m.maker - 1;
 
+-- Former places and new ones, for links from credentials that were not linked again.
 CREATE TABLE replaced AS
 SELECT old, n FROM carried WHERE old <> n
 UNION ALL

@@ -112,8 +112,8 @@ def _advice(leads: Leads, live: Live | None) -> str:
         )
     if live.looking:
         return (
-            "Detection is still looking for where to start, which may take minutes in a case of this size. Trace what you "
-            "know meanwhile: a key, an ARN, an address, an event."
+            "Detection is still looking for where to start, which may take minutes in a case of this size. Trace what "
+            "you know meanwhile: a key, an ARN, an address, an event."
         )
     if leads.shown:
         first = brief(leads.shown[0].subject, 80)

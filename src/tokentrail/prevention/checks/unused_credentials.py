@@ -21,7 +21,6 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             if key.active and _unused(estate, key.last_used, key.rotated or user.created):
                 what = f"Key number {key.number} of {short(user.arn)}"
                 yield _found(
-                    estate,
                     user.arn,
                     f"key {key.number}",
                     what,
@@ -30,7 +29,6 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
                 )
         if user.password and _unused(estate, user.password_used, user.created):
             yield _found(
-                estate,
                 user.arn,
                 "password",
                 f"The password of {short(user.arn)}",
@@ -46,7 +44,6 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
             and _unused(estate, role.last_used, None)
         ):
             yield _found(
-                estate,
                 role.arn,
                 "role",
                 f"{short(role.arn)}",
@@ -62,7 +59,7 @@ def _unused(estate: Estate, last: datetime | None, made: datetime | None) -> boo
     return (estate.as_of - newest).total_seconds() > _DAYS * DAY
 
 
-def _found(estate: Estate, arn: str, about: str, what: str, last: datetime | None, fix: str) -> AuditFinding:
+def _found(arn: str, about: str, what: str, last: datetime | None, fix: str) -> AuditFinding:
     since = f"was last used on {last:%Y-%m-%d}" if last else "was never used, as far as IAM keeps track"
     return finding(
         _NAME, CHECK.title, "low" if about == "role" else "medium", arn, about=(about,),

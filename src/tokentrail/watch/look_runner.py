@@ -1,8 +1,8 @@
 """
-Where looks are taken: in a process of their own, so that evidence is taken in meanwhile, or here, while nothing is.
+Run looks: in a process of their own, so that evidence is read meanwhile, or in this one, while nothing else happens.
 
-Judging is the most that a watch does, and taking in what comes is the next: with two processors neither waits for the
-other.
+Judging takes most of a watch's time, and reading new evidence most of the rest: on two processors, neither waits for
+the other.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from contextlib import contextmanager
 
 from tokentrail.errors import CaseError
 from tokentrail.store.workers import Worker, WorkerLost
-from tokentrail.watch.looking import Asked, Looker, Tidy, Told
+from tokentrail.watch.looking import Looker, LookRequest, LookResult, Tidy
 
 
-class Here:
-    """Looks are taken at once, by whoever asks."""
+class InlineRunner:
+    """Runs a look at once, in this process."""
 
     def __init__(self, looker: Looker) -> None:
         self._looker = looker
 
-    def ask(self, asked: Asked) -> Future[Told]:
+    def ask(self, asked: LookRequest) -> Future[LookResult]:
         """Look."""
-        answer = Future[Told]()
+        answer = Future[LookResult]()
         answer.set_result(self._looker(asked))
         self._looker(Tidy())
         return answer
@@ -36,11 +36,11 @@ class Here:
         self._looker.close()
 
 
-class Beside:
-    """Looks are taken in a process of their own, which starts at once, and ends with this one whatever ends it."""
+class ProcessRunner:
+    """Runs looks in a process of their own, which starts at once and ends with this one, whatever ends this one."""
 
     def __init__(self, looker: Looker) -> None:
-        self._worker: Worker[Asked | Tidy, Told] = Worker(looker, _prepare)
+        self._worker: Worker[LookRequest | Tidy, LookResult] = Worker(looker, _prepare)
         self._pool = ThreadPoolExecutor(1, "look")
         self._untidied = False
 
@@ -49,16 +49,16 @@ class Beside:
         """The number of the process."""
         return self._worker.process
 
-    def ask(self, asked: Asked) -> Future[Told]:
+    def ask(self, asked: LookRequest) -> Future[LookResult]:
         """
-        Have a look taken, after those that were asked for before; its answer comes when it is done.
+        Request a look, after those that were requested before.
 
         Raises:
-            CaseError: from the answer: whoever looks is gone.
+            CaseError: from the future: the process is gone.
         """
         return self._pool.submit(self._answer, self._worker.packed(asked, Tidy()))
 
-    def _answer(self, packed: bytes) -> Told:
+    def _answer(self, packed: bytes) -> LookResult:
         with _explained():
             self._worker.hand_over(packed)
             if self._untidied:
@@ -74,7 +74,7 @@ class Beside:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Say in words that the process is gone."""
+    """Turn the loss of the process into an error in words."""
     try:
         yield
     except WorkerLost as lost:
@@ -86,10 +86,10 @@ def _explained() -> Iterator[None]:
 
 def _prepare() -> None:
     """
-    Make a process that does nothing but this work fit for it.
+    Set up a process that does nothing but looks.
 
-    It leaves it to the watch when to end: a service manager signals all processes of a service.
+    It ignores SIGTERM, which a service manager sends to all processes of a service: the watch ends it.
     """
-    gc.disable()  # `Room` searches for cycles when a look has been told
-    gc.freeze()  # what is imported will stay: nobody need look through it
+    gc.disable()  # `MemoryReturner` searches for cycles when a look has been told
+    gc.freeze()  # what is imported will stay: so that collections need not look through it
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,5 +1,5 @@
 """
-What no step takes back, in words: what lets somebody in or acts for the attacker, and what the attacker got into.
+Residual risks by kind, in words: what an attacker left that no step takes back, and what of the owner's it got into.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEFT = {
     "environment": "a Cloud9 environment", "lightsail_access": "access to Lightsail", "webhook": "a webhook of builds",
     "workspace_token": "a way into Grafana", "ssm_document": "a Systems Manager document",
 }  # fmt: skip
-"""Things that are named as residual risks."""
+"""What an attacker left that lets somebody in or acts for it, and that a plan only names."""
 
 ENTERED = {
     "command": "an SSM command ran", "ssm_session": "an SSM session was opened",
@@ -39,15 +39,15 @@ ENTERED = {
     "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
     "build": "a build was started", "start_script": "an instance was given a script that it runs when it starts",
 }  # fmt: skip
-"""What happened to something of the owner's that has a role of its own: whose credentials may have been taken."""
+"""What was done to something of the owner's that has a role, whose credentials may have been taken by it."""
 
 ENDING = frozenset({"key", "password", "trust"})
 """Kinds of sources that end with the user or role that they stand for; hosts and providers stay when that is denied."""
 
 
-def told_as(made: str, request: Mapping[str, Any]) -> str:
+def counts_as(made: str, request: Mapping[str, Any]) -> str:
     """
-    What something that was made counts as, where the request alone tells.
+    The kind that a thing counts as, where the request decides.
 
     A changed script may run at the next start (Amazon EC2 User Guide, 'Run commands when you launch an EC2 instance
     with user data input'); the log keeps that there is one.

@@ -17,10 +17,10 @@ from evidence import HOME, START, pandas_that_tells
 from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.testing import World
-from tokentrail.watch import seat, sweep, watch
+from tokentrail.watch import look_runner, sweep, watch
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.judging import Judging
-from tokentrail.watch.looking import Asked, Looker
+from tokentrail.watch.looking import Looker, LookRequest
 from tokentrail.watch.sweep import Sweeping, SweepProcess
 from tokentrail.watch.watch import Settings, Watch
 
@@ -47,12 +47,12 @@ def test_a_process_beside_tells_what_detect_does(tmp_path: Path) -> None:
 def test_the_end_of_the_process_is_said(tmp_path: Path) -> None:
     """Ended from outside, for want of memory perhaps: the watch ends with a sentence that says what to do."""
     with Case.open(tmp_path / "case") as case:
-        beside = seat.Beside(Looker(case.folder.path, Judging(), ()))
+        beside = look_runner.ProcessRunner(Looker(case.folder.path, Judging(), ()))
         try:
-            assert not beside.ask(Asked(now=0.0)).result().found
+            assert not beside.ask(LookRequest(now=0.0)).result().found
             os.kill(beside.process, signal.SIGKILL)
             with pytest.raises(CaseError, match="Start the watch again"):
-                beside.ask(Asked(now=0.0)).result()
+                beside.ask(LookRequest(now=0.0)).result()
         finally:
             beside.end()
 
@@ -60,12 +60,12 @@ def test_the_end_of_the_process_is_said(tmp_path: Path) -> None:
 def test_the_signal_to_stop_is_left_to_the_watch(tmp_path: Path) -> None:
     """A service manager signals all processes of a service: the one that judges goes on until it is told to end."""
     with Case.open(tmp_path / "case") as case:
-        beside = seat.Beside(Looker(case.folder.path, Judging(), ()))
+        beside = look_runner.ProcessRunner(Looker(case.folder.path, Judging(), ()))
         try:
-            beside.ask(Asked(now=0.0)).result()
+            beside.ask(LookRequest(now=0.0)).result()
             os.kill(beside.process, signal.SIGTERM)
             os.kill(beside.process, signal.SIGINT)
-            assert not beside.ask(Asked(now=0.0)).result().found
+            assert not beside.ask(LookRequest(now=0.0)).result().found
         finally:
             beside.end()
 

@@ -1,4 +1,4 @@
-"""Processes without pandas, which nothing of ours needs but Spark, and which Arrow loads wherever it is installed."""
+"""Keep Arrow from loading pandas, which is slow to load and which only Spark needs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from types import ModuleType
 
 
 class _Hidden:
-    """Finds no pandas, wherever it is."""
+    """A finder on `sys.meta_path` for which pandas is not installed."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Leave every other name to who comes next."""
+        """Refuse pandas; leave every other name to the next finder."""
         if name == "pandas":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return None
@@ -23,17 +23,18 @@ class _Hidden:
 
 def hide_pandas() -> None:
     """
-    Let nothing in this process find pandas: Arrow looks for it before its first array, and loading it takes longer than
-    all else that a process of ours loads.
+    Hide pandas from this process for good.
+
+    Arrow imports it before its first array, which takes longer than everything else that such a process loads.
     """
     sys.meta_path.insert(0, _Hidden)
 
 
-def look_for_no_pandas() -> None:
+def load_arrow_without_pandas() -> None:
     """
-    Have Arrow look for pandas now and find none, where others may want it later: it looks only once.
+    Make Arrow look for pandas now, while it is hidden: Arrow looks only once, and others may import pandas later.
 
-    For programs of ours; a caller's script is not asked to do without, since Arrow would take its series for lists.
+    Only our own programs do this. In a user's script Arrow must know pandas, or it would take a series for a list.
     """
     hide_pandas()
     try:

@@ -1,4 +1,4 @@
-"""What somebody may have meant who named a user, role or session for short: `support`, `user/support`, `Admin/ria`."""
+"""What to suggest for a subject that nothing answers to: ARNs for a short name, a key id for one in lower case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from tokentrail.spelling import listed
 from tokentrail.store.interface import Engine
 
-_BEARING = r"""
+_ARNS_ENDING = r"""
 SELECT DISTINCT arn FROM (
   SELECT i.arn FROM {some_identities} i
   UNION ALL
@@ -24,12 +24,11 @@ _KEY = re.compile(r"(akia|asia)[a-z0-9]{12,}", re.IGNORECASE)
 _MOST = 5
 
 
-def meant(engine: Engine, subject: str) -> str:
+def suggestion(engine: Engine, subject: str) -> str:
     """
-    A sentence that goes on from a name which answers to nothing to what would; empty where nothing would.
+    A sentence that suggests what a subject may have been meant for; empty where there is nothing to suggest.
 
-    Nothing is taken for what was meant: a name that one user bears today is borne by a session of an attacker's
-    choice tomorrow.
+    It is only suggested, never taken: a session whose name an attacker chose may be called like a user.
     """
     if re.fullmatch(r".+/\d{1,3}", subject) and not re.search("[^0-9a-f.:/]", subject):
         return "A network is no subject: give the addresses in it that are meant."
@@ -40,14 +39,14 @@ def meant(engine: Engine, subject: str) -> str:
     if _KEY.fullmatch(subject) and subject != subject.upper():
         found = engine.ranges("names", "name", [(subject.upper(), subject.upper())]).num_rows
         return f"Did you mean {subject.upper()}?" if found else ""
-    arns = _bearing(engine, subject)
+    arns = _arns_of(engine, subject)
     return f"Did you mean {listed(arns, _MOST)}?" if arns else ""
 
 
-def _bearing(engine: Engine, subject: str) -> list[str]:
-    """The ARNs of users, roles and sessions that are called so for short, one for each of them, in order."""
+def _arns_of(engine: Engine, subject: str) -> list[str]:
+    """The ARNs of users, roles and sessions with this short name, such as `support`, `user/support` or `Admin/ria`."""
     last = subject.rpartition("/")[2]
-    rows = engine.rows(_BEARING.format_map(engine.holding(names=(last,))), (last,)) if last else []
+    rows = engine.rows(_ARNS_ENDING.format_map(engine.holding(names=(last,))), (last,)) if last else []
     found: dict[tuple[str, str], str] = {}
     for arn in sorted(row["arn"] for row in rows):
         *_, account, resource = arn.split(":", 5)

@@ -1,8 +1,7 @@
 """
-An engine of tables in memory, for evidence that is linked again and again as more comes.
+An engine whose evidence is in memory tables, for a watch, which links its newest records again with each batch.
 
-What it derives stays in memory as well: of few records, writing a file and reading it again takes longer than the
-query whose rows are in it.
+Derived tables stay in memory too: for few records, writing and reading a file takes longer than the query itself.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from tokentrail.store.keeping import in_order
 from tokentrail.store.ranges import Range, within
 
 
-class HeldEngine(DuckEngine):
-    """A DuckDB whose evidence, and whatever is derived from it, is in its memory alone."""
+class MemoryEngine(DuckEngine):
+    """An engine that keeps evidence and everything derived from it in memory."""
 
     def __init__(self, spill: Path | None = None) -> None:
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""

@@ -13,11 +13,11 @@ from evidence import START, held, text
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.lineage import creations, few, forest, naming, part, rollups
+from tokentrail.lineage import creations, forest, lookup, naming, part, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
-from tokentrail.store import common, duck
+from tokentrail.store import duck, shared_duck
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -52,20 +52,20 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int, each: int
     for group in groups:
         found = told(looked_up, group)
         with monkeypatch.context() as many:
-            many.setattr(part, "FEW", -1)
+            many.setattr(part, "LOOKED_UP", -1)
             assert found == told(Part(case._views.open(None).engine), group)
             many.setattr(
                 part, "_AT_ONCE", max(2, len(group) // 2)
             )  # of very many, some are brought together at a time
             assert found == told(Part(case._views.open(None).engine), group)
-            many.setattr(part, "FEW", 200)
-            many.setattr(few, "_CALLS", 3)  # some do more than may be held
-            many.setattr(few, "_ROWS", 2)
-            many.setattr(few, "_PAIRS", 0)
-            many.setattr(few, "_SPELLED", 1)
+            many.setattr(part, "LOOKED_UP", 200)
+            many.setattr(lookup, "_CALLS", 3)  # some do more than may be held
+            many.setattr(lookup, "_ROWS", 2)
+            many.setattr(lookup, "_PAIRS", 0)
+            many.setattr(lookup, "_SPELLED", 1)
             assert found == told(Part(case._views.open(None).engine), group)
         with monkeypatch.context() as busy:
-            busy.setattr(few, "_BUSY", 2)
+            busy.setattr(lookup, "_BUSY", 2)
             assert found == told(sums, group)
 
 
@@ -111,8 +111,10 @@ def test_a_record_that_names_very_many_resources_is_told(
     monkeypatch: pytest.MonkeyPatch, few_ones: int
 ) -> None:
     """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
-    monkeypatch.setattr(part, "FEW", few_ones)
-    monkeypatch.setattr(duck, "COMMON", common.Common())  # what is set below is set for all that share it
+    monkeypatch.setattr(part, "LOOKED_UP", few_ones)
+    monkeypatch.setattr(
+        duck, "SHARED", shared_duck.SharedDuck()
+    )  # what is set below is set for all that share it
     place = World(START)
     listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
     key = place.user("ada").key()
@@ -137,17 +139,17 @@ def test_what_a_busy_key_did_is_read_once(monkeypatch: pytest.MonkeyPatch) -> No
     for key in keys:
         for _ in range(30):
             key.calls("s3:ListBuckets")
-    monkeypatch.setattr(few, "_BUSY", 20)
-    monkeypatch.setattr(few, "_CALLS", 40)
+    monkeypatch.setattr(lookup, "_BUSY", 20)
+    monkeypatch.setattr(lookup, "_CALLS", 40)
     with held(place) as case:
         read: list[int] = []
-        asked = few.Few._read
+        asked = lookup.Lookup._read
 
-        def noted(self: few.Few, places: Sequence[int], who: Any) -> Any:
+        def noted(self: lookup.Lookup, places: Sequence[int], who: Any) -> Any:
             read.extend(places)
             return asked(self, places, who)
 
-        monkeypatch.setattr(few.Few, "_read", noted)
+        monkeypatch.setattr(lookup.Lookup, "_read", noted)
         for mine in sessions:
             case.trace([mine[0].id])
         busy = {n for key in keys for n in case._views.forest(None).resolve(key.id)}
@@ -165,8 +167,8 @@ def test_of_a_credential_that_acts_everywhere_no_call_of_others_is_read(
 ) -> None:
     """Nor another's identity, though others have the same numbers as it has elsewhere."""
     monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
-    monkeypatch.setattr(few, "_PAIRS", 3)
-    monkeypatch.setattr(few, "_SPELLED", 3)
+    monkeypatch.setattr(lookup, "_PAIRS", 3)
+    monkeypatch.setattr(lookup, "_SPELLED", 3)
     place, days = World(START), list[list[Any]]()
     keys = [place.user(name).key() for name in ("ada", "bob", "eve", "joe")]
     for day in range(6):
@@ -202,7 +204,7 @@ def test_who_is_above_is_the_same_step_by_step_and_by_ranges(world: World) -> No
         climbed = [found.ancestors([n]) for n in places]
         patch.setattr(forest, "_CLIMBED", 0)
         assert climbed == [found.ancestors([n]) for n in places]
-        patch.setattr(forest, "FEW", 0)
+        patch.setattr(forest, "LOOKED_UP", 0)
         assert climbed == [found.ancestors([n]) for n in places]
 
 
@@ -233,7 +235,7 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
                 expected = {row["n"] for row in every}
                 assert expected == _meant(found, meaning)
                 with pytest.MonkeyPatch.context() as many:
-                    many.setattr(naming, "FEW", -1)
+                    many.setattr(naming, "LOOKED_UP", -1)
                     many.setattr(part, "_FEWEST", -1)
                     assert expected == _meant(found, meaning)
 
@@ -256,5 +258,5 @@ def test_whose_an_event_or_address_is_is_the_same_by_key_ids_and_by_looking_thro
         for name in sorted(names):
             few_ones = found.speaking_for(name) or found._by_event(name)
             with pytest.MonkeyPatch.context() as many:
-                many.setattr(naming, "FEW", -1)
+                many.setattr(naming, "LOOKED_UP", -1)
                 assert few_ones == (found.speaking_for(name) or found._by_event(name))

@@ -1,8 +1,8 @@
 """
-Opening DuckDB, one for each engine, or one for all engines of few records in a process, with a catalog for each; and
-what it raises, in our words.
+Open DuckDB, and turn its errors into ours.
 
-To open one takes some 15 ms, in which it registers thousands of functions: longer than most questions to few records.
+An engine of many records has a DuckDB of its own. All engines of few records in a process share one, each with its own
+catalog: opening a DuckDB takes some 15 ms, longer than most questions to few records.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _CLOSED = {
 """Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB'), and a name that is no
 table's is no Python variable's either."""
 _SHARE = "50%"
-"""What tables and joins may take of the machine's memory at most; past that they spill beside the case."""
+"""Share of the machine's memory that tables and joins may take; past that they spill to disk beside the case."""
 _DRAWS_NOTHING = "SET enable_progress_bar = false"
 _RENEWED = 1_000
-"""Engines after which another one is opened, so that what it remembers of files does not grow for ever."""
+"""Catalogs lent after which a new DuckDB is opened, so that what one remembers of files does not grow for ever."""
 
 _NO_ROOM = (
     "a query on the case needs more memory than it may take (at most half of this machine's), or more room on the disk "
@@ -90,27 +90,27 @@ def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
     return found
 
 
-class Common:
-    """Opens one of one thread when it is first needed; several threads may ask at once."""
+class SharedDuck:
+    """The DuckDB that engines of few records share, opened when first needed; safe for several threads at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shared: _Shared | None = None
-        self._inherited: list[_Shared] = []
+        self._shared: _Duck | None = None
+        self._inherited: list[_Duck] = []
 
-    def lend(self) -> Home:
-        """A catalog to use until it is left."""
+    def lend(self) -> Catalog:
+        """Lend a catalog, to be used until it is left."""
         with self._lock:
             if self._shared is None or self._shared.lent == _RENEWED:
-                self._shared = _Shared(opened(1, None))  # the one before goes with the last that uses it
+                self._shared = _Duck(opened(1, None))  # the one before goes with the last that uses it
             try:
                 return self._shared.lend()
             except CaseError:  # something broke it for good, and would all that come after
-                self._shared = _Shared(opened(1, None))
+                self._shared = _Duck(opened(1, None))
                 return self._shared.lend()
 
-    def take_back(self, shared: _Shared, catalog: str) -> None:
-        """Forget a catalog, and what is in it."""
+    def take_back(self, shared: _Duck, catalog: str) -> None:
+        """Drop a catalog that was lent."""
         if shared.process != os.getpid():
             return
         # A signal's handler may close one while the thread that it interrupted has the lock.
@@ -124,23 +124,23 @@ class Common:
             self._lock.release()
 
     def forked(self) -> None:
-        """In a new process open another: a thread of the old one may be in the middle of a query for ever."""
+        """In a forked process use a new DuckDB: a thread that exists only in the parent may have locked the old one."""
         self._lock = threading.Lock()
         if self._shared is not None:
             self._inherited.append(self._shared)  # to let go of it might wait for that thread
             self._shared = None
 
 
-class Home:
-    """A catalog that is nobody else's, in a DuckDB that others use as well."""
+class Catalog:
+    """A catalog of one engine, in the shared DuckDB."""
 
-    def __init__(self, shared: _Shared, catalog: str) -> None:
+    def __init__(self, shared: _Duck, catalog: str) -> None:
         self._shared = shared
-        self.catalog = catalog
+        self.name = catalog
         self.is_first = shared.lent == 1
-        """Whether nobody has told that DuckDB anything yet."""
+        """Whether it is the first one of its DuckDB, so that no settings were made yet."""
         self.connection = shared.whole.cursor()
-        # Of one that was never closed it is noted: it may be let go of while anything else is done.
+        # One that is collected without being left is only noted: collection may happen in the middle of anything.
         self._unclosed = weakref.finalize(self, shared.unclosed.append, catalog)
         self._unclosed.atexit = False
 
@@ -148,28 +148,28 @@ class Home:
         """Forget what is in it."""
         self.connection.close()
         if self._unclosed.detach():
-            COMMON.take_back(self._shared, self.catalog)
+            SHARED.take_back(self._shared, self.name)
 
 
 @dataclass(slots=True, eq=False)
-class _Shared:
-    """A DuckDB, and what is lent of it."""
+class _Duck:
+    """One shared DuckDB, and the catalogs that were lent of it."""
 
     whole: duckdb.DuckDBPyConnection
     process: int = field(default_factory=os.getpid)
     lent: int = 0
     unclosed: deque[str] = field(default_factory=deque)
-    """Catalogs that nobody can use any more."""
+    """Catalogs that are no longer in use and still to be dropped."""
 
-    def lend(self) -> Home:
+    def lend(self) -> Catalog:
         while self.unclosed:
             self.forget(self.unclosed.popleft())
         self.lent += 1
         sql = f"ATTACH ':memory:' AS home_{self.lent}"
         with explained(sql):
-            home = Home(self, f"home_{self.lent}")
+            catalog = Catalog(self, f"home_{self.lent}")
             self.whole.execute(sql)
-        return home
+        return catalog
 
     def forget(self, catalog: str) -> None:
         sql = f"DETACH DATABASE IF EXISTS {catalog}"
@@ -181,5 +181,5 @@ class _Shared:
             raise
 
 
-COMMON = Common()
-os.register_at_fork(after_in_child=COMMON.forked)
+SHARED = SharedDuck()
+os.register_at_fork(after_in_child=SHARED.forked)

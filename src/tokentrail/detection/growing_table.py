@@ -1,5 +1,5 @@
 """
-Rows that come some at a time: of a large case they wait in files, so that no more than some are in memory.
+Tables that are made from rows which come some at a time: in a large case they are collected in files, not in memory.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import pyarrow as pa
 from tokentrail.store.interface import Engine
 
 
-class Heap:
-    """Rows for queries to come, which know them by a name once it is `known`."""
+class GrowingTable:
+    """Collects rows for a table, which queries can name once `register` was called."""
 
     def __init__(self, engine: Engine, name: str, folder: Path | None) -> None:
         """
-        Begin one.
+        Begin without rows.
 
         Args:
-            engine: Will know it.
-            name: By this name.
-            folder: Where the rows lie, if not in memory; it is made.
+            engine: Where the table will be registered.
+            name: The name of the table.
+            folder: A folder to make, where the rows are collected; in memory if there is none.
         """
         self._engine, self._name, self._folder = engine, name, folder
         self._tables: list[pa.Table] = []
@@ -31,7 +31,7 @@ class Heap:
             folder.mkdir(mode=0o700, parents=True)
 
     def add(self, table: pa.Table) -> None:
-        """Add rows; the first time even none, as they tell the columns."""
+        """Add rows; the first call gives the columns, even if it has no rows."""
         self._rows += len(table)
         if self._folder is None:
             self._tables.append(table)
@@ -45,8 +45,8 @@ class Heap:
         """How many rows were added."""
         return self._rows
 
-    def known(self) -> None:
-        """Make the rows known."""
+    def register(self) -> None:
+        """Register the table."""
         if self._folder is not None:
             self._engine.view(self._name, self._folder)
             return
@@ -59,7 +59,7 @@ class Heap:
 
 
 def through_files(tables: Iterable[pa.Table], folder: Path) -> Iterator[pa.Table]:
-    """The same tables in the same order, once all of them were written to a folder that is made."""
+    """Write all tables to a new folder first, then yield them again in the same order."""
     folder.mkdir(mode=0o700, parents=True)
     packed = pa.ipc.IpcWriteOptions(compression="lz4")
     written = []

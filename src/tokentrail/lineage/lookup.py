@@ -1,16 +1,18 @@
 """
-Few credentials at a time: their rows and what they did, with one query to each table of the evidence.
+Look up a few credentials: their rows, and what they did.
 
-To plan a query that joins all that is known of a credential takes longer than to look it up. What stands in rows is
-the same as by `8_credentials.sql`, which tests compare. What was once looked up is remembered, as one question leads
-to the next: a long-term key that acts all day is above many of the sessions that people ask about.
+For a few credentials, planning one query that joins everything takes longer than one small query for each table of
+the evidence. The rows are the same as those of `8_credentials.sql`, which tests compare. What was looked up is
+remembered, since one question leads to the next: the same long-term key issued many of the sessions that people ask
+about.
+
+Credentials are named by their places (`n`, see `number`), and an identity by its segment and its number there.
 """
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.busy import CHANGES, IDENTITIES, SEEN, Busy, Identity
-from tokentrail.lineage.grow import CONSOLE
+from tokentrail.lineage.describe import FROM_ISSUING_CALL, from_records, merged
 from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, DEEDS_OF_FACTS, NOTHING, RollUp
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
@@ -28,78 +30,69 @@ _LEFT_OUT = (
     "AND l.ordinal = {table}.ordinal)"
 )
 _CALLS, _ROWS = 500_000, 20_000
-"""Calls and rows that stay at hand."""
+"""Calls, and rows, that are remembered at most."""
 _BUSY = 1_000
-"""Calls of a credential from which on what they come to is kept, since its calls may not stay at hand."""
+"""Calls of a credential from which on their roll-ups are remembered instead of the calls, which may be too many."""
 _SPELLED = 1_000
-"""Values that are named one by one in a query."""
+"""Values that a query lists one by one at most."""
 _FEW = 200
-"""Calls below which they come quicker as rows."""
+"""Calls below which Python rows come quicker than Arrow tables."""
 _FACTS = pa.schema([
     pa.field("segment", pa.int64()), pa.field("identity", pa.int64()), *map(NOTHING.schema.field, DEEDS),
 ])  # fmt: skip
 _PAIRS = 20
-"""Identities from which on a query is told of them as pairs: by their numbers alone it would find those of others too,
-who have the same numbers in other segments."""
+"""Identities from which on a query gets them as (segment, number) pairs; by the numbers alone it would also read the
+calls of others that have the same numbers in other segments."""
 _IDENTITIES = ("type", "user_name", "invoked_by", *SEEN)
-_SESSION = re.compile("arn:.*:sts::.*:assumed-role/.*/.*", re.DOTALL)
-_NAMES_SEEN = SEEN[SEEN.index("arn") :]
-_CALL = {
-    "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
-    "issue_account": "account",
-    "child_arn": "child_arn", "role_arn": "role_arn", "session_name": "session_name", "mfa_serial": "mfa_serial",
-    "target": "target", "subject": "subject",
-}  # fmt: skip
-_ISSUANCES = ("child_id", "source_identity", *_CALL.values())
+_ISSUANCES = ("child_id", "source_identity", *FROM_ISSUING_CALL.values())
 _CREATED = (
     "created_what", "created_thing", "created_api", "created_event", "created_text", "created_time",
     "created_owner", "created_ip", "created_agent",
 )  # fmt: skip
 _WHERE = frozenset({"segment", "object", "ordinal", "identity"})
-"""Where the issuing call stands, which nobody asks a row."""
-_BY_CHILD_ID = frozenset({"GetFederationToken", "CreateSession", "GetCredentialsForIdentity"})
+"""The columns that say where the issuing call is; a described row has no need of them."""
 
 
-class Few:
-    """Looks few credentials up, and remembers what it found."""
+class Lookup:
+    """Looks up a few credentials, and remembers what it found."""
 
     def __init__(self, engine: Engine, folder: Path | None = None) -> None:
         self._engine = engine
         self._busy = Busy(engine, folder)
         self._believed: dict[int, bool] = {}
-        self._plain: dict[int, Row] = {}
+        self._forest_rows: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._acts: OrderedDict[int, pa.Table] = OrderedDict()
-        self._held = 0
+        self._acts_held = 0
         self._sums: dict[tuple[str, int], pa.Table] = {}
         self._summed = 0
         self._changes: dict[int, list[Row]] = {}
         self._repeated: bool | None = None
 
-    def plain(self, places: Iterable[int]) -> dict[int, Row]:
-        """What the forest itself says of some credentials, by place."""
+    def forest_rows(self, places: Iterable[int]) -> dict[int, Row]:
+        """The rows of the `forest` table of some credentials, by place."""
         wanted = set(places)
-        missing = wanted.difference(self._plain)  # `-` would go through all that is known
+        missing = wanted.difference(self._forest_rows)  # `-` would go through all that is known
         if missing:
-            if len(self._plain) > _ROWS:
-                self._plain.clear()
+            if len(self._forest_rows) > _ROWS:
+                self._forest_rows.clear()
                 missing = wanted
             found = self._engine.ranges("forest", "n", [(n, n) for n in sorted(missing)])
-            self._plain |= {row["n"]: row for row in found.to_pylist()}
-        return {n: self._plain[n] for n in wanted if n in self._plain}
+            self._forest_rows |= {row["n"]: row for row in found.to_pylist()}
+        return {n: self._forest_rows[n] for n in wanted if n in self._forest_rows}
 
     def fits(self, places: Iterable[int]) -> bool:
-        """Whether all that some credentials did may be held in memory."""
+        """Whether the calls of some credentials are few enough for memory."""
         return self.calls(places) <= _CALLS
 
     def calls(self, places: Iterable[int]) -> int:
-        """How many calls must be read to know what some credentials did."""
-        plain = self.plain(places)
-        told = self._told(plain)
-        return sum(row["events"] or 0 for n, row in plain.items() if n not in told)
+        """How many calls must be read for what some credentials did; those that are kept rolled up need none."""
+        own = self.forest_rows(places)
+        told = self._rolled_up_before(own)
+        return sum(row["events"] or 0 for n, row in own.items() if n not in told)
 
     def rows(self, places: Iterable[int]) -> list[Row]:
-        """All that is known of some credentials, in their order."""
+        """The described rows of some credentials, by place."""
         wanted = sorted(set(places))
         missing = [n for n in wanted if n not in self._rows]
         if missing:
@@ -110,18 +103,18 @@ class Few:
         return [self._rows[n] for n in wanted if n in self._rows]
 
     def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
-        """What the calls of each of some credentials come to; of those that called much, it stays at hand."""
-        plain = self.plain(places)
-        busy = {n for n, row in plain.items() if (row["events"] or 0) > _BUSY} | self._told(plain)
+        """What the calls of each of some credentials come to; that of busy ones is remembered."""
+        own = self.forest_rows(places)
+        busy = {n for n, row in own.items() if (row["events"] or 0) > _BUSY} | self._rolled_up_before(own)
         return pa.concat_tables([
-            roll_up.few(self._acts_of(plain.keys() - busy)), *(self._sum(roll_up, n) for n in sorted(busy))
+            roll_up.few(self._acts_of(own.keys() - busy)), *(self._busy_sum(roll_up, n) for n in sorted(busy))
         ])  # fmt: skip
 
-    def _sum(self, roll_up: RollUp, n: int) -> pa.Table:
+    def _busy_sum(self, roll_up: RollUp, n: int) -> pa.Table:
         found = self._sums.get((roll_up.name, n))
         if found is None:
             found = roll_up.few(self._acts_of((n,)))
-            if self._told((n,)):
+            if self._rolled_up_before((n,)):
                 found = roll_up.together(pa.concat_tables([found, self._busy.rows(roll_up.name, n)]))
             self._summed += found.num_rows
             if self._summed > _CALLS:
@@ -131,37 +124,37 @@ class Few:
         return found
 
     def _acts_of(self, places: Iterable[int]) -> pa.Table:
-        """What some credentials did that isn't kept rolled up: their calls as `DEEDS`, with `n`."""
+        """The calls of some credentials that are not kept rolled up, with the columns `DEEDS` and `n`."""
         wanted = sorted(set(places))
         missing = [n for n in wanted if n not in self._acts]
-        fresh = self._read(missing, self._untold(missing)) if missing else {}
+        fresh = self._read(missing, self._to_read(missing)) if missing else {}
         for n in wanted:
             if n in fresh:
                 self._acts[n] = fresh[n]
-                self._held += fresh[n].num_rows
+                self._acts_held += fresh[n].num_rows
             else:
                 self._acts.move_to_end(n)
         found = pa.concat_tables([self._acts[n] for n in wanted] or [NOTHING])
-        while self._held > _CALLS:
-            self._held -= self._acts.popitem(last=False)[1].num_rows
+        while self._acts_held > _CALLS:
+            self._acts_held -= self._acts.popitem(last=False)[1].num_rows
         return found
 
-    def _told(self, places: Iterable[int]) -> set[int]:
-        """Those of some credentials of which it is kept what they did."""
+    def _rolled_up_before(self, places: Iterable[int]) -> set[int]:
+        """Those of some credentials whose calls were rolled up as the case was linked (`busy`) and still are."""
         may = {n for n in places if self._busy.may_tell(n)}
         unsure = may.difference(self._believed)
         if unsure:
             owned: dict[int, list[Identity]] = {n: [] for n in unsure}
-            for one, n in self._who(unsure).items():
+            for one, n in self._identities_of(unsure).items():
                 owned[n].append(one)
             self._believed |= {n: self._busy.tells(n, mine) for n, mine in owned.items()}
         return {n for n in may if self._believed[n]}
 
-    def _untold(self, places: Iterable[int]) -> dict[Identity, int]:
-        """The identities of some credentials, without those of which it is kept what they did."""
+    def _to_read(self, places: Iterable[int]) -> dict[Identity, int]:
+        """The identities of some credentials whose records must be read, since they are in no roll-up."""
         wanted = set(places)
-        told = self._told(wanted)
-        who = self._who(wanted)
+        told = self._rolled_up_before(wanted)
+        who = self._identities_of(wanted)
         return {one: n for one, n in who.items() if n not in told or not self._busy.covers(one[0])}
 
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
@@ -178,16 +171,16 @@ class Few:
         return sorted(found, key=lambda row: (row["time"], row["event_id"]))
 
     def _calling(self, places: Set[int], names: Set[str] | None) -> set[int]:
-        """Those of some credentials that made a call, or one of some names: few did, which spares others a query."""
+        """Those of some credentials that made any call, or one of some names; the others made no change."""
         called = self.rolled_up(places, APIS)
         told: Any = zip(called["n"].to_pylist(), called["name"].to_pylist(), strict=True)
         return {n for n, name in told if names is None or name in names}
 
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
         found: dict[int, list[Row]] = {n: [] for n in places}
-        for told in self._told(places):
+        for told in self._rolled_up_before(places):
             found[told] += self._busy.rows(CHANGES, told).to_pylist()
-        who = self._untold(places)
+        who = self._to_read(places)
         if who:
             some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
             sql = f"SELECT c.* FROM {some} c {self._by('c', who)} AND {self.counts('c')}"
@@ -198,46 +191,46 @@ class Few:
         return found
 
     def counts(self, table: str) -> str:
-        """A condition that leaves out what is set aside, where anything is."""
+        """A condition that leaves out repeated records (`losers`), where there are any."""
         if self._repeated is None:
             self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
         return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
 
     def _described(self, places: Sequence[int]) -> dict[int, Row]:
-        plain = self.plain(places)
-        above = {up for row in plain.values() for up in (row["parent_n"], row["root_n"]) if up is not None}
-        names = {n: row["id"] for n, row in (plain | self.plain(above.difference(plain))).items()}
-        who = self._untold(plain)
-        callers = {(row["segment"], row["identity"]) for row in plain.values() if row["segment"] is not None}
+        own = self.forest_rows(places)
+        above = {up for row in own.values() for up in (row["parent_n"], row["root_n"]) if up is not None}
+        names = {n: row["id"] for n, row in (own | self.forest_rows(above.difference(own))).items()}
+        who = self._to_read(own)
+        callers = {(row["segment"], row["identity"]) for row in own.values() if row["segment"] is not None}
         identities = self._identities({*who, *callers})
-        calls = self._calls(plain.values())
-        made = self._engine.ranges("creations", "n", [(n, n) for n in plain])
+        calls = self._calls(own.values())
+        made = self._engine.ranges("creations", "n", [(n, n) for n in own])
         creations = {row["n"]: row for row in made.to_pylist()}
         seen: dict[int, list[Row]] = {
-            n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self._told(plain)
+            n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self._rolled_up_before(own)
         }
         for one, n in who.items():
             if one in identities:
                 seen.setdefault(n, []).append(identities[one])
-        ips = _addresses(self.rolled_up(plain, ADDRESSES))
+        ips = _addresses(self.rolled_up(own, ADDRESSES))
         return {
             n: {
                 **{name: value for name, value in row.items() if name not in _WHERE},
                 "parent_id": names.get(row["parent_n"]),
                 "root_id": names.get(row["root_n"]),
                 **{name: creations.get(n, {}).get(name) for name in _CREATED},
-                **_told(
-                    _together(seen.get(n, [])),
+                **from_records(
+                    merged(seen.get(n, [])),
                     calls.get((row["segment"], row["object"], row["ordinal"]), {}),
                     identities.get((row["segment"], row["identity"])),
                     issued=row["identity"] is not None,
                 ),
                 "ips": ips.get(n),
             }
-            for n, row in plain.items()
+            for n, row in own.items()
         }
 
-    def _who(self, places: Iterable[int]) -> dict[Identity, int]:
+    def _identities_of(self, places: Iterable[int]) -> dict[Identity, int]:
         """The identities of some credentials, each with its credential."""
         found = self._engine.ranges("who", "n", [(n, n) for n in sorted(places)])
         columns = (found[name].to_pylist() for name in ("segment", "identity", "n"))
@@ -251,10 +244,10 @@ class Few:
         rows = self._engine.rows(f"SELECT {told} FROM {some} i {self._by('i', wanted)}")
         return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
 
-    def _calls(self, plain: Iterable[Row]) -> dict[tuple[int, int, int], Row]:
+    def _calls(self, own: Iterable[Row]) -> dict[tuple[int, int, int], Row]:
         """The calls that issued some credentials, by their places in the evidence."""
         wanted = {
-            (row["segment"], row["object"], row["ordinal"]) for row in plain if row["segment"] is not None
+            (row["segment"], row["object"], row["ordinal"]) for row in own if row["segment"] is not None
         }
         if not wanted:
             return {}
@@ -268,7 +261,7 @@ class Few:
         }
 
     def _by(self, table: str, wanted: Collection[Identity]) -> str:
-        """What of a query leaves nothing but rows of some identities, or little else: a join, and a condition."""
+        """The end of a query that keeps the rows of some identities, and few others: a join and a condition."""
         where = f"WHERE {_listed(f'{table}.identity', {identity for _, identity in wanted})}"
         if len(wanted) <= _PAIRS:
             return where
@@ -285,7 +278,7 @@ class Few:
         some = self._engine.narrow({segment for segment, _ in who})["some_events"]
         sql = f"""
             SELECT e.segment, e.identity, {DEEDS_OF_FACTS} FROM {some} e {self._by("e", who)} AND {self.counts("e")}"""
-        few = sum(row["events"] or 0 for row in self.plain(places).values()) < _FEW
+        few = sum(row["events"] or 0 for row in self.forest_rows(places).values()) < _FEW
         facts = pa.Table.from_pylist(self._engine.rows(sql), _FACTS) if few else self._engine.table(sql)
         owners = _owners(facts, who)
         mine = facts.select(DEEDS).add_column(0, "n", pa.array(owners)).filter(pa.array(owners >= 0))
@@ -299,7 +292,7 @@ class Few:
 
 
 def _owners(found: pa.Table, who: Mapping[Identity, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Whose each call is; -1 where it is nobody's that was asked for."""
+    """The place of the credential of each call; -1 where it is none of those asked for."""
     segments = np.array(sorted({segment for segment, _ in who}), np.int64)
     row = {segment: place for place, segment in enumerate(segments.tolist())}
     coded = sorted((row[segment] << 32 | identity, n) for (segment, identity), n in who.items())
@@ -327,74 +320,6 @@ def _addresses(pairs: pa.Table) -> dict[int, list[str]]:
     return {n: sorted(ips) for n, ips in found.items()}
 
 
-def _together(identities: Sequence[Row]) -> dict[str, Any]:
-    """What several identities of one credential say of it."""
-    mfa = [one["mfa"] for one in identities if one["mfa"] is not None]
-    account = min((one["account"] for one in identities if one["account"]), default="")
-    return {
-        "seen_account": account if identities else None,
-        "principal_id": min((one["principal_id"] for one in identities if one["principal_id"]), default=None),
-        "mfa": any(mfa) if mfa else None,
-        **{
-            name: min((one[name] for one in identities if one[name] is not None), default=None)
-            for name in _NAMES_SEEN
-        },
-    }
-
-
-def _told(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -> dict[str, Any]:
-    """What those who used a credential, the call that issued it and whoever made that call say of it."""
-    caller: Row = by or {}
-    return {
-        **seen,
-        "issuer_arn": seen["issuer_arn"]
-        if call.get("role_arn")
-        else seen["issuer_arn"] or _role_of(seen["arn"]),
-        "source_identity": next(
-            (one for one in _identities_set(seen, call, caller) if one is not None), None
-        ),
-        **{name: call.get(column) for name, column in _CALL.items()},
-        "child": _child(call, caller),
-        "caller_type": caller.get("type") or "" if issued else None,
-        "caller_account": caller.get("account") or "" if issued else None,
-        "caller_principal": caller.get("principal_id") or "" if issued else None,
-        "caller_arn": caller.get("arn"),
-        "caller_name": caller.get("user_name"),
-        "caller_service": None if caller.get("invoked_by") == CONSOLE else caller.get("invoked_by"),
-    }
-
-
-def _role_of(arn: str | None) -> str | None:
-    """The role of a session, as far as its own ARN tells it: by its name, without path."""
-    if arn is None or _SESSION.fullmatch(arn) is None:
-        return None
-    parts = arn.split(":")
-    return f"arn:{parts[1]}:iam::{parts[4]}:role/{arn.split('/')[1]}"
-
-
-def _identities_set(seen: Mapping[str, Any], call: Row, caller: Row) -> Iterator[str | None]:
-    """
-    Where a source identity is told, the surest first: a session that was assumed by another one bears that one's.
-
-    Source: IAM User Guide, 'Monitor and control actions taken with assumed roles'.
-    """
-    yield seen["source_identity"]
-    yield call.get("source_identity")
-    yield caller.get("source_identity") if call.get("api") == "AssumeRole" else None
-
-
-def _child(call: Row, caller: Row) -> str | None:
-    """Who the issued credential speaks as."""
-    api = call.get("api")
-    if api is None:
-        return None
-    if api.startswith("AssumeRole") or api in _BY_CHILD_ID:
-        return call["child_id"] or ""
-    if api == "AssumeRoot":
-        return call["target"] or ""
-    return call["child_id"] if call["child_id"] is not None else caller.get("principal_id") or ""
-
-
 def _listed(column: str, values: Collection[int]) -> str:
-    """A condition that lets the engine pass over rows with other values, as far as it is worth spelling."""
+    """A condition by which the engine skips rows with other values; `TRUE` where there are too many to list."""
     return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= _SPELLED else "TRUE"

@@ -11,7 +11,7 @@ import pytest
 
 from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.held import HeldEngine
+from tokentrail.store.in_memory import MemoryEngine
 from tokentrail.store.interface import Step
 
 ROWS = pa.table({
@@ -21,14 +21,16 @@ ROWS = pa.table({
 
 
 @pytest.fixture(name="held")
-def _held() -> Iterator[HeldEngine]:
-    with closing(HeldEngine()) as engine:
+def _held() -> Iterator[MemoryEngine]:
+    with closing(MemoryEngine()) as engine:
         engine.hold("events", ROWS)
         yield engine
 
 
 @pytest.mark.parametrize("wanted", [[(1, 3)], [(0, 0)], [(1, 1), (9, 9)], [(3, 100)], []])
-def test_ranges_are_those_of_a_file(held: HeldEngine, wanted: list[tuple[int, int]], tmp_path: Path) -> None:
+def test_ranges_are_those_of_a_file(
+    held: MemoryEngine, wanted: list[tuple[int, int]], tmp_path: Path
+) -> None:
     """Values from one to another, both included, in order; what is null is in no range."""
     with closing(DuckEngine(threads=1)) as files:
         files.register("events", ROWS)
@@ -42,7 +44,7 @@ def test_ranges_are_those_of_a_file(held: HeldEngine, wanted: list[tuple[int, in
         )
 
 
-def test_what_is_derived_is_replaced_and_what_is_held_stays(held: HeldEngine) -> None:
+def test_what_is_derived_is_replaced_and_what_is_held_stays(held: MemoryEngine) -> None:
     """A table that is written again has the new rows alone; what is made aside is gone afterwards, in every thread."""
     for n in (1, 2):
         with held.aside():
@@ -59,7 +61,7 @@ def test_what_is_derived_is_replaced_and_what_is_held_stays(held: HeldEngine) ->
     assert held.rows("SELECT count(*) AS rows FROM events") == [{"rows": 6}]
 
 
-def test_rows_are_added_and_replaced(held: HeldEngine) -> None:
+def test_rows_are_added_and_replaced(held: MemoryEngine) -> None:
     """What comes is added; what is held anew takes the place of what was."""
     held.add("events", ROWS)
     assert held.rows("SELECT count(*) AS rows FROM events") == [{"rows": 12}]
@@ -76,7 +78,7 @@ def test_what_memory_does_not_hold_goes_where_it_was_told(
     started, beside = tmp_path / "started", tmp_path / "beside"
     started.mkdir()
     monkeypatch.chdir(started)
-    with closing(HeldEngine(beside if told else None)) as engine:
+    with closing(MemoryEngine(beside if told else None)) as engine:
         engine.run("SET memory_limit = '20MB'")
         failing: AbstractContextManager[object] = (
             nullcontext() if told else pytest.raises(CaseError, match="needs more memory")

@@ -1,11 +1,11 @@
 """
-Sessions of roles that the attacker gave to what it made or opened: handed out since, and to whom no log tells.
+Sessions of roles that may be the attacker's though it minted none of them, and whose names do not say whose they are.
 
-A function's or an instance's session bears its name, and a task's or a build's the id that its start was answered with.
-What pods, device aliases, identity pools and what else runs are given does not: of the sessions that a service or a web
-identity was given of such a role, some may be the attacker's.
-So may those of tasks, pods and builds that took the place of one which was stolen from: the thief comes in again the
-way that it came, and each of them has a name of its own.
+The session of a function or an instance has its name, and that of a task or a build the id that its start returned.
+Sessions that pods, role aliases of devices, identity pools and others are given have no such name. So where the
+attacker gave a role to one of those, some of the later sessions of that role may be its own.
+The same holds for tasks, pods and builds that replace one which was stolen from: the thief may come in again the same
+way, and each replacement has a new name.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 from tokentrail.containment.handed import doing, over, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
-from tokentrail.containment.near import NAMED
+from tokentrail.containment.living import OF_NAMES
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
-from tokentrail.containment.scene import Held
+from tokentrail.containment.scene import HeldCredential
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
+from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.inner import is_public
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
@@ -32,44 +32,46 @@ from tokentrail.lineage.trace import Narrowing
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
-"""Services whose sessions bear the name of what holds them, for as long as that is there: `handed` follows these."""
+"""Services whose sessions have the name of what holds them, so that `handed` can follow these."""
 
 
 _SOME = "some service"
-"""What gave a session whose delivery the log does not show, as it lies before the evidence begins."""
+"""Stands for the service that gave a session where the evidence begins too late to show it."""
 _LOOKED_BACK = 86_400
-"""Seconds before the theft in which what runs with the role is looked at, for where it calls from: twice a session."""
+"""Seconds before the theft for which a role's sessions are read, to learn where its workloads call from."""
 
 
-class Given(NamedTuple):
-    """By credential id, why each counts as the attacker's, or may be."""
+class SessionVerdicts(NamedTuple):
+    """The sessions that are the attacker's, or may be: the reason by credential id."""
 
     certain: dict[str, str]
     doubtful: dict[str, str]
     spent: dict[str, str]
-    """Certain ones that leave nothing to end, as in `handed`."""
+    """Certain ones that have ended and did nothing but call, as in `handed`."""
 
 
-class Near(NamedTuple):
-    """A session of a role that the attacker gave away."""
+class RoleSession(NamedTuple):
+    """A session of a role that was opened."""
 
     row: Row
     one: Credential
     spent: bool
-    """Whether it neither lives nor minted or changed something; of those that began before, that is not asked."""
+    """Whether it has ended, and neither minted nor changed anything; not asked of one that began before the theft."""
 
 
 class Opening(NamedTuple):
-    """From when on sessions of a role may be the attacker's, though it minted none of them."""
+    """From when on, and why, sessions of a role may be the attacker's though it minted none of them."""
 
     time: datetime
     why: str
     service: str | None = None
-    """The service whose sessions alone count, if it is one's: which gave the role to what was stolen from, say."""
+    """The service whose sessions alone count: that of the workload that was stolen from."""
 
 
-def openings(deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, Held]]) -> dict[Principal, Opening]:
-    """The roles that the attacker gave to something whose sessions don't bear its name, or that such a thing lost."""
+def openings(
+    deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, HeldCredential]]
+) -> dict[Principal, Opening]:
+    """The roles that were opened: given by the attacker to what names no session, or stolen from such a workload."""
     found: dict[Principal, Opening] = {}
     seen, known = {own.caller.session_name for _, own in theirs}, {one.id for one, _ in theirs}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
@@ -83,7 +85,7 @@ def openings(deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, Held]]) -
     for one, own in theirs:
         if one.parent_link == "created" and one.parent in known:  # nothing takes the place of what they made
             continue
-        service, begins = _given_by(one), one.issued_at
+        service, begins = _service_of(one), one.issued_at
         if (
             service is None
             and one.kind == "service_role"
@@ -100,27 +102,27 @@ def openings(deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, Held]]) -
 
 
 def may_open(what: str) -> bool:
-    """Whether to make or change a thing of a kind may give a role to something whose sessions don't bear its name."""
+    """Whether making or changing a thing of this kind may open a role."""
     return what in WORKLOADS or what == "anywhere_profile"
 
 
 def _called(deed: Deed) -> set[str]:
-    """What the sessions are called of all that a deed started; nobody's name where one of these is not told."""
+    """The session names of all that a deed started; with an empty one if the log leaves any of them out."""
     made = creations.made(deed.name, deed.request, deed.response, deed.source)
     return {(session_of(what, thing) if thing else None) or "" for what, thing in made} or {""}
 
 
-def beside(
+def sessions_of(
     forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
-) -> list[Near]:
-    """The sessions of such roles from a day before, so that they tell who called from where; without those `known`."""
+) -> list[RoleSession]:
+    """The sessions of opened roles, from a day before the theft on; without those `known`."""
     names = sorted({one.name for one in opened})
     if not names:
         return []
     kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
     first = min(one.time for one in opened.values())
     places = forest.called(
-        names, NAMED, (names, names),
+        names, OF_NAMES, (names, names),
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
         f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})",
     )  # fmt: skip
@@ -131,29 +133,31 @@ def beside(
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     dead = {row["n"] for row, one in pairs if not _before(one, first) and over(one, since)}
     busy = doing(forest, dead)
-    return [Near(row, one, row["n"] in dead - busy) for row, one in pairs]
+    return [RoleSession(row, one, row["n"] in dead - busy) for row, one in pairs]
 
 
-def given(
+def attackers_of(
     opened: Mapping[Principal, Opening],
-    near: Sequence[Near],
+    near: Sequence[RoleSession],
     theirs: Iterable[Credential],
     narrowing: Narrowing,
     homes: Set[str] = frozenset(),
     owners: Set[str] = frozenset(),
-) -> Given:
+) -> SessionVerdicts:
     """
-    Tell which of the sessions of such roles are the attacker's.
+    Tell which sessions of opened roles are the attacker's.
+
+    A session that was used from an address of a tainted credential is. One that may have been is doubtful.
 
     Args:
         opened: What `openings` found.
-        near: The sessions of these roles, tainted ones aside.
-        theirs: The tainted credentials: what was used from an address of theirs is the attacker's too.
+        near: What `sessions_of` found.
+        theirs: The tainted credentials.
         narrowing: Which addresses count.
-        homes: Where the attacker's began before they were used elsewhere: of a workload that was robbed, its own.
-        owners: Addresses that are the owner's of a subject, as `Handed` has them.
+        homes: The workloads' own addresses, by `home_addresses`, which say nothing of the attacker.
+        owners: Addresses of the owner of a subject, as `Handed` has them.
     """
-    found = Given({}, {}, {})
+    found = SessionVerdicts({}, {}, {})
     theirs = list(theirs)
     seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)} - owners
     own = _own_addresses(opened, near, {one.session_name for one in theirs})
@@ -162,7 +166,7 @@ def given(
         way = opened.get(role)
         if way is None or one.kind not in _KINDS or _before(one, way.time):
             continue
-        if way.service is not None and not _of_service(_given_by(one), way.service):
+        if way.service is not None and not _of_service(_service_of(one), way.service):
             continue
         shared = sorted(seen_at.intersection(used_from([one])))
         if way.service is not None:
@@ -176,19 +180,19 @@ def given(
     return found
 
 
-def homes(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> set[str]:
+def home_addresses(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> set[str]:
     """
-    Where workloads that were robbed began their work, if their sessions were used elsewhere, too.
+    The address from which each workload that was stolen from called first, if its session was used elsewhere too.
 
-    That is their host's address, or the gateway by which their like leave, whichever the evidence shows first. If it
-    begins with the thief it is the thief's: whoever knows better names the attacker's addresses.
+    That is the workload's own address or gateway, unless the evidence begins with the thief's calls. Who knows better
+    names the attacker's addresses (`Narrowing`).
     """
     places = {row["n"] for row, one in theirs if one.kind in _KINDS}
     return {listed[0]["ip"] for listed in stays(forest, places).values() if len(listed) > 1}
 
 
-def _given_by(one: Credential) -> str | None:
-    """The service that gave a session to what runs on it, as the log's address tells, or to a certificate's holder."""
+def _service_of(one: Credential) -> str | None:
+    """The service that issued a session to a workload, by the source address, or to a holder of a certificate."""
     if certified(one):
         return _ANYWHERE
     told = one.issued_by.source_ip if one.kind == "service_role" and one.issued_by else None
@@ -200,12 +204,12 @@ def _of_service(gave: str | None, service: str) -> bool:
 
 
 def _own_addresses(
-    opened: Mapping[Principal, Opening], near: Iterable[Near], robbed: Set[str | None]
+    opened: Mapping[Principal, Opening], near: Iterable[RoleSession], robbed: Set[str | None]
 ) -> dict[Principal, set[str]]:
     """
-    Where workloads that were stolen from call from by themselves: as their like did before the theft.
+    The addresses that workloads of a role call from by themselves: those of its sessions from before the theft.
 
-    Whether these have run out since changes nothing. What is called as a `robbed` one is no like of it, but itself.
+    Sessions with the name of a `robbed` one are left out: they are that workload itself.
     """
     found: dict[Principal, set[str]] = {}
     for row, one, _ in near:

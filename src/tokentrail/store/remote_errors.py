@@ -1,7 +1,8 @@
 """
-Errors told by one process to another: what a person is to read of them, so that it reads the same wherever it is from.
+Errors passed from one process to another, so that a person reads the same message wherever an error happened.
 
-What is told is a kind by name and words, as JSON: of a file that somebody else wrote, nothing but words can come.
+An error is passed as JSON: the name of its class, its message and its causes. Unlike a pickle, such a text can become
+nothing but an error, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 from tokentrail import errors
 
 EXPECTED = (OSError, errors.TokenTrailError)
-"""What ends a verb with a message; all else is a fault."""
+"""Errors that end a verb with a message; any other is a fault of the program."""
 _KINDS: dict[str, type[Exception]] = {
     one.__name__: one
     for one in (OSError, *vars(errors).values())
@@ -22,16 +23,16 @@ _KINDS: dict[str, type[Exception]] = {
 }
 
 
-class _Told(msgspec.Struct):
+class _EncodedError(msgspec.Struct):
     kind: str
     words: str
     causes: list[tuple[str, str]]
     trace: str
-    """Where it happened: of use to whoever looks for a fault."""
+    """The traceback, for whoever looks for a fault."""
 
 
-def told(error: Exception) -> bytes:
-    """An error, and what caused it."""
+def encode_error(error: Exception) -> bytes:
+    """Encode an error and its causes."""
     known = (one.__name__ for one in type(error).__mro__ if _KINDS.get(one.__name__) is one)
     causes, cause = list[tuple[str, str]](), error.__cause__
     while cause is not None:
@@ -46,10 +47,14 @@ def told(error: Exception) -> bytes:
     return json.dumps(telling).encode()
 
 
-def retold(text: bytes) -> Exception | None:
-    """The error that was told, to be raised; of a kind unknown here, one of that name. `None` if it was not told so."""
+def decode_error(text: bytes) -> Exception | None:
+    """
+    Make the error that was encoded, to be raised; `None` if the text is none.
+
+    For a class that is none of `EXPECTED`, a new class of that name is made.
+    """
     try:
-        found = msgspec.convert(json.loads(text), _Told)
+        found = msgspec.convert(json.loads(text), _EncodedError)
     except (ValueError, RecursionError):
         return None
     error = latest = _made(found.kind, found.words)

@@ -1,33 +1,33 @@
-"""Who else lives of the principals that a plan is about."""
+"""The credentials of the principals in a plan that may still be valid, the attacker's and others'."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from tokentrail.containment.principal import PARTITIONS, Principal, arn_of, of_caller
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 
-NAMED = """
+OF_NAMES = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 _OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner IN (SELECT unnest(?))"
-"""A key that was never used: no ARN but that of whoever made it."""
+"""A key that was never used: its records hold no ARN but its maker's."""
 
 
-def of_principals(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
-    """The credentials of some principals that may live now."""
+def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
+    """The described rows of the credentials of some principals that have not expired."""
     wanted = set(reached)
     roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
     names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    found = forest.called(names, f"{NAMED}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
+    found = forest.called(names, f"{OF_NAMES}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
     return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
 
 
-def guests(forest: Forest, reached: set[Principal]) -> list[Row]:
-    """Others' federation tokens, which a deny of the organisation can't tell from those of a user or root reached."""
+def federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:
+    """Federation tokens of other users, which an SCP against a user or root in their account hits too."""
     accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
     users = [(row, of_caller(rows.caller(row))) for row in found]

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from tokentrail.errors import CaseError
-from tokentrail.store import common, duck
+from tokentrail.store import duck, shared_duck
 from tokentrail.store.duck import DuckEngine
 
 FEW = 10
@@ -53,8 +53,8 @@ def test_each_has_its_own_tables() -> None:
 
 def test_what_the_first_is_told_the_others_find(monkeypatch: pytest.MonkeyPatch) -> None:
     """How much memory there is and how to plan is told once, and again where another DuckDB is opened in its place."""
-    monkeypatch.setattr(duck, "COMMON", common.Common())
-    monkeypatch.setattr(common, "_RENEWED", 2)
+    monkeypatch.setattr(duck, "SHARED", shared_duck.SharedDuck())
+    monkeypatch.setattr(shared_duck, "_RENEWED", 2)
     monkeypatch.setattr(duck, "_ENOUGH", 64 << 20)
     monkeypatch.setattr(duck, "_EACH", 1)
     told: list[str] = []
@@ -87,8 +87,8 @@ def test_what_one_leaves_is_gone() -> None:
 
 def test_another_is_opened_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a DuckDB remembers does not grow for ever: after some engines another one is opened, and the old ones work."""
-    monkeypatch.setattr(duck, "COMMON", common.Common())
-    monkeypatch.setattr(common, "_RENEWED", 2)
+    monkeypatch.setattr(duck, "SHARED", shared_duck.SharedDuck())
+    monkeypatch.setattr(shared_duck, "_RENEWED", 2)
     with ExitStack() as opened:
         engines = [opened.enter_context(small()) for _ in range(5)]
         for number, engine in enumerate(engines):
@@ -116,10 +116,10 @@ def test_what_could_not_be_forgotten_at_once_goes_with_the_next_one(monkeypatch:
     with small() as stays:
         before = homes(stays)
         busy, interrupted = (DuckEngine(threads=1, records=FEW) for _ in range(2))
-        with common.COMMON._lock:
+        with shared_duck.SHARED._lock:
             busy.close()
         with monkeypatch.context() as patch:
-            patch.setattr(common, "explained", mock.Mock(side_effect=KeyboardInterrupt))
+            patch.setattr(shared_duck, "explained", mock.Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 interrupted.close()
         assert len(homes(stays)) == len(before) + 2
@@ -129,20 +129,20 @@ def test_what_could_not_be_forgotten_at_once_goes_with_the_next_one(monkeypatch:
 
 def test_what_broke_for_good_is_not_lent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB refuses everything after a fatal error: engines opened later have another, and ask as before."""
-    monkeypatch.setattr(duck, "COMMON", common.Common())
+    monkeypatch.setattr(duck, "SHARED", shared_duck.SharedDuck())
     with small():
-        broken = duck.COMMON._shared
+        broken = duck.SHARED._shared
         assert broken is not None
         broken.whole.close()
         with small() as later:
             assert [{"i": 1}] == later.rows("SELECT 1 AS i")
-        assert duck.COMMON._shared is not broken
+        assert duck.SHARED._shared is not broken
 
 
 def test_opening_one_can_be_ended_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while an engine opens is an interruption as it is in the middle of a query."""
     ended = mock.Mock(**{"execute.side_effect": RuntimeError("Query interrupted")})
-    monkeypatch.setattr(duck, "COMMON", common.Common())
+    monkeypatch.setattr(duck, "SHARED", shared_duck.SharedDuck())
     monkeypatch.setattr("duckdb.connect", lambda *_, **__: ended)
     with pytest.raises(KeyboardInterrupt):
         DuckEngine(threads=1, records=FEW)
@@ -153,7 +153,7 @@ def test_a_process_that_was_forked_opens_its_own() -> None:
     program = """
 import os, signal, threading
 from contextlib import closing
-from tokentrail.store.common import COMMON
+from tokentrail.store.shared_duck import SHARED
 from tokentrail.store.duck import DuckEngine
 
 def ask():
@@ -161,7 +161,7 @@ def ask():
         return engine.rows("SELECT 1 AS i")
 
 inherited = DuckEngine(threads=1, records=10)
-opening = threading.Thread(target=COMMON._lock.acquire)
+opening = threading.Thread(target=SHARED._lock.acquire)
 opening.start()
 opening.join()
 child = os.fork()
@@ -170,7 +170,7 @@ if not child:
     ask()
     inherited.close()
     os._exit(0)
-COMMON._lock.release()
+SHARED._lock.release()
 print(os.waitpid(child, 0)[1], ask())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What is asked of each segment once, and kept with its layer."""
+"""Queries whose rows each come from one segment: each segment is asked once, and its rows are kept with its layer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from tokentrail.errors import CaseError
 from tokentrail.store.interface import Engine
 
 
-def kept_rows(
+def per_segment_rows(
     engine: Engine, name: str, sql: str, folder: Path, asked: str, by: str = "ALL"
 ) -> list[dict[str, Any]]:
-    """The rows of a query over what is kept of each segment (`Engine.keep_apart`), again if that turns out damaged."""
+    """
+    The rows of the query `asked` over the kept rows of all segments, which `sql` gives (`Engine.keep_apart`).
+
+    If the kept rows turn out damaged, all segments are asked again.
+    """
     engine.keep_apart(name, sql, folder, by)
     try:
         return engine.rows(asked)
@@ -22,8 +26,8 @@ def kept_rows(
         return engine.rows(asked)
 
 
-class Kept:
-    """Rows that are asked of each segment once, and looked up by the first column that they are sorted by."""
+class PerSegment:
+    """Rows that each segment is asked for once, to be looked up by the first column that they are sorted by."""
 
     def __init__(self, engine: Engine, folder: Path, name: str, sql: str, by: str) -> None:
         """
@@ -31,8 +35,8 @@ class Kept:
 
         Args:
             engine: Knows the evidence.
-            folder: Where what is derived from it lies.
-            name: What the rows are known by, in small letters alone, as buckets have files of layers.
+            folder: The derived folder.
+            name: The name of the table; lower-case letters only, as in the names of layer files in buckets.
             sql: The query, as of `Engine.keep_apart`.
             by: What they are sorted by.
         """
@@ -43,20 +47,22 @@ class Kept:
         self._by = by
         self._any: bool | None = None
 
-    def know(self) -> bool:
-        """Have them at hand; whether there are any."""
+    def prepare(self) -> bool:
+        """Make sure that the rows are there. Returns whether there are any."""
         if self._any is None:
             asked = f"SELECT 1 AS one FROM {self._name} LIMIT 1"
-            self._any = bool(kept_rows(self._engine, self._name, self._sql, self._folder, asked, self._by))
+            self._any = bool(
+                per_segment_rows(self._engine, self._name, self._sql, self._folder, asked, self._by)
+            )
         return self._any
 
     def of(self, wanted: Collection[str]) -> list[dict[str, Any]]:
         """
-        The rows of some values; worked out again if they turn out damaged.
+        The rows whose first sorting column has one of some values.
 
-        Whether there are any rows is in the end of a file, what is damaged further ahead shows only now.
+        Damage is repaired here too: `prepare` reads only the footer of a file, and damage before it shows only now.
         """
-        if not wanted or not self.know():
+        if not wanted or not self.prepare():
             return []
         asked = [(one, one) for one in sorted(wanted)]
         column = self._by.partition(",")[0]

@@ -1,4 +1,4 @@
-"""Memory that is free again, found and given back to the machine."""
+"""Give freed memory back to the system, and pause Python's search for reference cycles where it only costs time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from functools import cache
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-"""Of glibc alone, which by itself gives back the top of a heap only (its manual, 'Freeing Memory Allocated with
+"""glibc alone has it; by itself, glibc gives back only the top of a heap (its manual, 'Freeing Memory Allocated with
 malloc')."""
 
 
 def give_back() -> None:
-    """Have the C library give back what it keeps for later, where it is one that can."""
+    """Make the C library give freed memory back to the system, where it can."""
     if _TRIM is not None:
         _TRIM(0)
 
@@ -23,9 +23,9 @@ def give_back() -> None:
 @cache
 def leave_what_is_loaded() -> None:
     """
-    Leave out of every later search for cycles what was loaded until now: it stays.
+    Exclude everything that is loaded now from later searches for reference cycles.
 
-    Spark has its Python search after each task, which took a fifth of the time of reading one.
+    Spark's Python worker searches after each task, which took a fifth of the time of reading one.
     """
     gc.collect()
     gc.freeze()

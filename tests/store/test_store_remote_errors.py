@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.errors import CaseBusy, SourceError, SubjectNotFound, TokenTrailError
-from tokentrail.store.telling import EXPECTED, retold, told
+from tokentrail.store.remote_errors import EXPECTED, decode_error, encode_error
 
 WORDS = st.text(st.characters(codec=None))
 
@@ -25,7 +25,7 @@ def test_kind_words_exit_code_and_causes_are_kept(words: str, why: str, kind: ty
     error = kind(words)
     error.__cause__ = RuntimeError(why)
     error.__cause__.__cause__ = PermissionError(13, why, words)
-    found = retold(told(error))
+    found = decode_error(encode_error(error))
 
     assert type(found) is kind
     assert kind.exit_code == found.exit_code
@@ -40,8 +40,8 @@ def test_a_kind_of_its_own_is_told_as_what_it_is_one_of() -> None:
     class Deeper(SourceError):
         pass
 
-    assert type(retold(told(Deeper("x")))) is SourceError
-    lost = retold(told(FileNotFoundError(2, "gone", "a")))
+    assert type(decode_error(encode_error(Deeper("x")))) is SourceError
+    lost = decode_error(encode_error(FileNotFoundError(2, "gone", "a")))
     assert (type(lost), "[Errno 2] gone: 'a'") == (OSError, str(lost))
 
 
@@ -50,7 +50,7 @@ def test_a_fault_stays_one() -> None:
     try:
         raise KeyError("x")
     except KeyError as error:
-        found = retold(told(error))
+        found = decode_error(encode_error(error))
     assert found is not None
     assert [("KeyError", "'x'")] == said(found)
     assert "in test_a_fault_stays_one" in found.__notes__[0]
@@ -72,7 +72,7 @@ def test_a_fault_stays_one() -> None:
 )
 def test_a_text_that_is_none_of_ours_is_nothing(text: bytes) -> None:
     """Cut off, of another shape, or a pickle."""
-    assert retold(text) is None
+    assert decode_error(text) is None
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,8 @@ def test_a_text_that_is_none_of_ours_is_nothing(text: bytes) -> None:
 )
 def test_no_kind_is_more_than_a_name(kind: str) -> None:
     """Whatever it is called, it is an error with words."""
-    found = retold(json.dumps({"kind": kind, "words": "x", "causes": [[kind, "y"]], "trace": ""}).encode())
+    found = decode_error(
+        json.dumps({"kind": kind, "words": "x", "causes": [[kind, "y"]], "trace": ""}).encode()
+    )
     assert isinstance(found, Exception)
     assert ("x", "y") == (str(found), str(found.__cause__))

@@ -1,9 +1,9 @@
 """
-Put what is new in a mirror into the bucket that it mirrors, so that a giver who is killed anywhere leaves a whole case.
+Upload what is new in a mirror to its bucket, in an order that leaves a whole case wherever an upload is killed.
 
-Evidence and columns come before the manifest that makes them visible, and tables that were derived before the file that
-says they are all there. Whoever gives next goes on. Evidence is never removed from a bucket, nor anything that is less
-than a day old by the bucket's own clock.
+Evidence and columns are uploaded before the manifest that makes them visible, and derived tables before the file that
+says they are complete. The next upload continues. Evidence is never removed from a bucket, nor anything else that is
+less than a day old by the bucket's own clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys
-from tokentrail.store.folder import CaseFolder, place
+from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket, Manifest, Put
 from tokentrail.store.layers import LAYERS
 from tokentrail.store.received import document
@@ -26,12 +26,12 @@ from tokentrail.store.received import document
 _AT_ONCE = 16
 """Requests that are under way at a time: each waits for the network."""
 _ABANDONED_AFTER = 24 * 3600
-"""Seconds after which what no manifest names can't belong to somebody who is giving any more."""
+"""Seconds after which a file that no manifest names can't belong to an upload that is still running."""
 Found = TypeVar("Found")
 
 
 class Marks:
-    """What of a mirror the bucket has or had: a file each, so that several processes may mark at once."""
+    """Marks of the segments that the bucket has or had: one file each, so that several processes may mark at once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,7 +53,7 @@ class Marks:
 
     def set_note(self, name: str, sha256: str) -> None:
         """Note how a note is in the bucket."""
-        place(self._folder / f"note.{name}", sha256.encode())
+        write_atomically(self._folder / f"note.{name}", sha256.encode())
 
 
 def digest_of(path: Path) -> str | None:
@@ -65,13 +65,13 @@ def digest_of(path: Path) -> str | None:
         return None
 
 
-def give_new(bucket: Bucket, folder: CaseFolder, marks: Marks) -> None:
+def upload_new(bucket: Bucket, folder: CaseFolder, marks: Marks) -> None:
     """Put the segments that a bucket never had, and notes that were changed."""
     there, _ = keys.segments_in(bucket)
     for manifest in folder.snapshot().manifests:
         if not marks.has(manifest.segment):
             if manifest.segment not in there:
-                give_segment(bucket, folder, manifest)
+                upload_segment(bucket, folder, manifest)
             marks.set(manifest.segment)
     for path in sorted((folder.path / "notes").glob("*.json")):
         now = digest_of(path)
@@ -80,7 +80,7 @@ def give_new(bucket: Bucket, folder: CaseFolder, marks: Marks) -> None:
             marks.set_note(path.stem, now)
 
 
-def give_segment(bucket: Bucket, folder: CaseFolder, manifest: Manifest) -> None:
+def upload_segment(bucket: Bucket, folder: CaseFolder, manifest: Manifest) -> None:
     """Put a segment: its evidence, its columns, and in the end what makes it visible."""
     parts = [keys.part_key(manifest.segment, table) for table in TABLES]
     _put_all(bucket, folder, [*keys.evidence_keys(manifest), *parts])
@@ -103,7 +103,7 @@ def each(work: Callable[..., Found], *things: Iterable[Any]) -> Iterator[Found]:
 
 
 def complete(bucket: Bucket, name: str) -> Iterator[tuple[str, list[str]]]:
-    """Where givers put all tables that were derived under a name, and their files."""
+    """The complete uploads of derived tables under a name: the prefix and the files of each."""
     found: dict[str, list[str]] = {}
     for one in bucket.listed(f"tables/{name}/"):
         if match := keys.DERIVED.fullmatch(one.key):
@@ -112,12 +112,12 @@ def complete(bucket: Bucket, name: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _fits(files: Iterable[str]) -> bool:
-    """Whether files can lie in one folder, none where another one's folder is."""
+    """Whether no file has the name of a folder that another file is in."""
     return {LAYERS, *(one.partition("/")[0] for one in files if "/" in one)}.isdisjoint(files)
 
 
-def give_derived(bucket: Bucket, folder: Path) -> None:
-    """Put derived tables, if nobody has; the files of layers once, however many tables go on from them."""
+def upload_derived(bucket: Bucket, folder: Path) -> None:
+    """Upload derived tables, if nobody has; files of layers only once, however many derived tables share them."""
     if not (folder / keys.GROWN).exists() or next(complete(bucket, folder.name), None):
         return
     prefix = f"tables/{folder.name}/{secrets.token_hex(8)}"
@@ -150,7 +150,7 @@ def layer_files(bucket: Bucket, prefix: str) -> dict[str, str]:
 
 def tidy(bucket: Bucket, derived: str | None) -> None:
     """
-    Remove what nobody will look at any more: parts of killed givers, older derived tables, and their layers.
+    Remove what nobody will read any more: parts of killed uploads, older derived tables, and their layers.
 
     Args:
         bucket: The bucket.

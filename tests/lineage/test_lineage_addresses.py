@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.lineage import inner
+from tokentrail.lineage import addresses
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from tokentrail.lineage import inner
 )
 def test_what_several_networks_may_have_is_not_public(text: str, public: bool) -> None:
     """Neither is what is no address."""
-    assert public == inner.is_public(text)
+    assert public == addresses.is_public(text)
 
 
 @pytest.mark.parametrize("text", ["9" * 10_000, "fe80::1%" + "x" * 10_000])
 def test_what_is_longer_than_any_address_is_not_remembered(text: str) -> None:
     """A log full of planted addresses of 10 KB would fill memory, each looked at once."""
-    before = inner._parsed.cache_info()
+    before = addresses._parse_address.cache_info()
 
-    assert inner.parsed(text) is None
-    assert not inner.is_public(text)
-    assert before == inner._parsed.cache_info()
+    assert addresses.parse_address(text) is None
+    assert not addresses.is_public(text)
+    assert before == addresses._parse_address.cache_info()

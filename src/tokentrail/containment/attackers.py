@@ -1,0 +1,173 @@
+"""
+What counts as the attacker's: what was traced, what sources handed out since (`handed`), and sessions of roles that the
+attacker opened (`role_sessions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf
+
+from tokentrail.containment.handed import Handed, follow, living
+from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.principal import of_caller
+from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
+from tokentrail.containment.scene import LONGEST, HeldCredential
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential, Trace
+from tokentrail.lineage.rows import Row
+from tokentrail.lineage.trace import Narrowing, starts_of
+from tokentrail.results import Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Attackers:
+    """The credentials that count as the attacker's."""
+
+    more: Handed
+    """What counts beyond the trace, and why."""
+    tainted: list[str]
+    """The ids of all of them, but for `spent` ones."""
+    pairs: list[tuple[Row, Credential]]
+    """Their described rows, each with the credential."""
+    held: list[HeldCredential]
+    """The same credentials, as a proof sees them."""
+    deeds: list[Deed]
+    """The changes that they made."""
+
+
+def attackers(
+    forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing
+) -> Attackers:
+    """
+    Find what counts as the attacker's: what is traced as tainted, handed out by sources, or of opened roles.
+
+    These are searched again until nothing new is found, since a session of an opened role may have opened another.
+    """
+    traced: dict[str, Credential] = {one.id: one for one in trace.credentials}
+    also: dict[str, str] = {}
+    spent: dict[str, str] = {}
+    while True:
+        more = follow(forest, trace, narrowing, unseen, also, spent)
+        tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
+        listed = forest.named(tainted)
+        judged = iter(forest.credentials([row for row in listed if row["id"] not in traced]))
+        pairs = [(row, traced.get(row["id"]) or next(judged)) for row in listed]
+        deeds = list(_deeds(forest, more.subjects, listed, narrowing))
+        held = [held_of(row, one) for row, one in pairs]
+        opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
+        near = sessions_of(forest, opened, {*tainted, *more.spent}, unseen)
+        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
+        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), more.owners)
+        if not found.certain and not found.spent:
+            doubts = living(forest, found.doubtful, set(tainted))
+            more.doubts += [one for one in doubts if one not in more.doubts]
+            return Attackers(more, tainted, pairs, held, deeds)
+        also |= found.certain
+        spent |= found.spent
+
+
+def followed(
+    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing, known: Iterable[str],
+    spent_after: float = inf,
+) -> tuple[str, ...]:  # fmt: skip
+    """
+    The ids from which a trace reaches all that counts as the attacker's by now.
+
+    Args:
+        forest: The forest.
+        found: The trace of a plan's subjects.
+        covered: What the evidence covers.
+        lag: Seconds by which the log may be late.
+        narrowing: What of the subjects counts.
+        known: The tainted credentials of the plan, which count in any case.
+        spent_after: A time in seconds since 1970: spent credentials that were used, or began, after it are included,
+            since they tell whether a plan held.
+    """
+    more = attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing)
+    spent = forest.named(sorted(more.more.spent))
+    late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
+    return (
+        *more.more.subjects,
+        *late,
+        *(row["id"] for row in forest.named(sorted({*known}.difference(more.tainted)))),
+    )
+
+
+def beyond_trace(
+    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
+) -> Handed:
+    """What a plan counts as the attacker's beyond a trace; other answers count the same."""
+    return attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing).more
+
+
+def held_of(row: Row, one: Credential) -> HeldCredential:
+    """A credential of the forest, as a proof sees it."""
+    caller = rows.caller(row)
+    return HeldCredential(
+        id=one.id,
+        caller=caller,
+        key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
+        principal=of_caller(caller),
+        expires=one.expires_at or one.expires_bound,
+        since=rows.moment(row["created_time"]) if row["created_what"] == "access_key" else None,
+        anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,
+    )
+
+
+def log_ends(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str, datetime]:
+    """
+    By account, the time until which the log tells all: its lag before the newest event of the region most behind.
+
+    From then on there may be sessions that no log shows yet.
+
+    A region in which nothing happens can't be told from one whose log is late, so the quietest decides. A trail
+    without read-only events never tells of AssumeRole (IAM User Guide, 'Logging IAM and AWS STS API calls').
+    """
+    found: dict[str, datetime] = {}
+    for one in covered:
+        if one.account is not None:
+            since = one.last - timedelta(seconds=lag)
+            found[one.account] = min(found.get(one.account, since), since)
+    telling = {one.account for one in covered if one.read_only_events}
+    return {
+        account: since if account in telling else min(since, as_of - LONGEST["user"])
+        for account, since in found.items()
+    }
+
+
+def _deeds(
+    forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
+) -> Iterator[Deed]:
+    """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
+    starts = starts_of(forest, subjects)
+    ids = {row["n"]: row["id"] for row in listed}
+    narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)
+    found = forest.changed_by(ids)
+    acted = {row["n"] for row in found}
+    callers = {row["n"]: rows.caller(row) for row in listed if row["n"] in acted}
+    addresses = forest.addresses([row["event_id"] for row in found if row["n"] in starts])
+    regions = forest.regions([row["event_id"] for row in found if row["event_id"]])
+    for row in found:
+        time = rows.moment(row["time"])
+        if time is None or (
+            row["n"] in starts and not narrowing.admits(time, addresses.get(row["event_id"]))
+        ):
+            continue
+        yield Deed(
+            by=ids[row["n"]],
+            event_id=rows.event_id(row["event_id"], row["event_id_text"]) or "",
+            time=time,
+            account=row["account"] or callers[row["n"]].account or "",
+            source=row["source"] or "",
+            name=row["name"],
+            request=row["request"],
+            response=row["response"],
+            document=row["document"],
+            user=callers[row["n"]].user_name,
+            certain=narrowed or row["n"] not in starts,
+            region=regions.get(row["event_id"]),
+        )
