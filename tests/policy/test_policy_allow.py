@@ -103,6 +103,8 @@ def test_what_one_statement_allows(statement: Any, truth: Truth) -> None:
         (held(may("*"), controls=[[never("s3:*")]]), UNDECIDED),
         (held(may("*"), controls=[]), YES),
         (held(controls=[[may("*")]]), NO),
+        (Permissions(identity=(policy("unreadable"), policy([may("*"), never(ASSUME)]))), NO),
+        (Permissions(identity=(policy("unreadable"), policy([may("*"), never("s3:*")]))), UNDECIDED),
     ],
 )
 def test_every_layer_must_allow_and_none_may_deny(permissions: Permissions, truth: Truth) -> None:

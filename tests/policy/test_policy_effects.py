@@ -515,6 +515,13 @@ def test_a_deny_put_and_lifted_in_one_second_counts_as_lifted() -> None:
     assert since([replace(put_user(10, deny()), event_id="z"), lift], token()) is None
 
 
+def test_a_key_deactivated_and_made_active_in_one_second_counts_as_active() -> None:
+    """As with denials: whatever their event ids, a key that may live is not called dead."""
+    stopped = replace(key_status(10, "Inactive"), event_id="z")
+
+    assert since([stopped, replace(key_status(10, "Active"), event_id="a")], key(), key_id=KEY_ID) is None
+
+
 def test_a_renamed_user_keeps_its_policies() -> None:
     """The deny follows the user, and a stranger under the old name does not inherit it."""
     rename = change(10, "UpdateUser", {"userName": "support", "newUserName": "former"})
