@@ -216,3 +216,25 @@ def test_a_bound_decides_only_what_holds_for_every_date_below_it(
     actual = (at(latest) - timedelta(minutes=earlier)).isoformat()
 
     assert bound in (UNDECIDED, asked(operator, text, (actual,)))
+
+
+@pytest.mark.parametrize(
+    ("operator", "limit", "known"),
+    [
+        ("DateLessThan", at(1).isoformat(), YES),
+        ("DateLessThan", at(0).isoformat(), UNDECIDED),
+        ("DateLessThanEquals", at(0).isoformat(), YES),
+        ("DateLessThanEquals", at(-1).isoformat(), UNDECIDED),
+        ("DateGreaterThan", at(0).isoformat(), NO),
+        ("DateGreaterThan", at(-1).isoformat(), UNDECIDED),
+        ("DateGreaterThanEquals", at(1).isoformat(), NO),
+        ("DateGreaterThanEquals", at(0).isoformat(), UNDECIDED),
+        ("DateNotEquals", at(1).isoformat(), YES),
+        ("DateNotEquals", at(0).isoformat(), UNDECIDED),
+        ("DateLessThan", "soon", UNDECIDED),
+        ("StringNotEquals", at(1).isoformat(), UNDECIDED),
+    ],
+)
+def test_what_a_bound_decides(operator: str, limit: str, known: Truth) -> None:
+    """All that follows from a latest date, the date itself included, and nothing of what is no date."""
+    assert asked(operator, limit, NoLaterThan(latest=at(0))) is known
