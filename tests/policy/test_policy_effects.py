@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -462,10 +463,22 @@ def test_a_boundary_given_at_birth_counts() -> None:
 
 def test_a_boundary_that_allows_nothing_is_noted() -> None:
     """It leaves what a resource policy grants the session itself."""
-    changes = [create_policy(1, deny(Action="s3:*")), boundary(10, OWN)]
+    only = deny(Action="s3:*")
+    changes = [create_policy(1, only), boundary(10, OWN)]
 
     assert since(changes, token()) is None
     assert any("allows nothing" in sentence for _, sentence in notes(changes, token()))
+
+    both = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [json.loads(allow())["Statement"], *json.loads(only)["Statement"]],
+        }
+    )
+    assert notes([create_policy(1, both), boundary(10, OWN)], token())
+    assert not any(
+        "allows nothing" in told for _, told in notes([create_policy(1, both), boundary(10, OWN)], token())
+    )
 
 
 # Users come and go
