@@ -316,6 +316,14 @@ def test_deleting_a_role_ends_its_sessions_for_good() -> None:
     assert since(changes, session(25, unique="AROAOLD"), 30) is None
 
 
+def test_a_session_whose_roles_id_is_not_told_is_found_by_its_name() -> None:
+    """Though the log tells the id of the role."""
+    born = change(5, "CreateRole", {"roleName": "MyBucketRole"}, response={"role": {"roleId": "AROAEXAMPLE"}})
+    unnamed = replace(session(6), principal_id=None)
+
+    assert since([born, change(10, "DeleteRole", {"roleName": "MyBucketRole"})], unnamed) == 10
+
+
 def test_the_policies_of_an_old_role_do_not_bear_on_the_new_one() -> None:
     """A name is not an identity."""
     changes = [
