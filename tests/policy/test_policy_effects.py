@@ -237,10 +237,13 @@ def test_a_group_may_deny_by_an_attached_policy_and_under_a_new_name() -> None:
     assert since(changes, token(), 25) is None
 
 
-def test_a_deleted_group_denies_nothing() -> None:
-    """With the group go its policies."""
-    changes = [member(5), put_group(10), change(15, "DeleteGroup", {"groupName": "Blocked"})]
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_deleted_group_denies_nothing(attached: bool) -> None:
+    """With the group go its policies, though nobody was seen to detach them."""
+    denied = attach(10, DENY_ALL, what="Group", name="Blocked") if attached else put_group(10)
+    changes = [member(5), denied, change(15, "DeleteGroup", {"groupName": "Blocked"})]
 
+    assert since(changes, token(), 12) == 10
     assert since(changes, token(), 20) is None
 
 
