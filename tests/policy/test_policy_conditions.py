@@ -80,6 +80,8 @@ def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> 
         ("Bool", "false", "False", YES),
         ("IpAddress", "203.0.113.0/24", "203.0.113.9", YES),
         ("IpAddress", "203.0.113.9", "203.0.113.9", YES),
+        ("IpAddress", "203.0.113.7/24", "203.0.113.9", YES),
+        ("ArnLike", "arn:aws:iam::*:role/*", "arn:aws:iam::1", NO),
         ("IpAddress", "2001:db8::/32", "2001:db8::1", YES),
         ("IpAddress", "203.0.113.0/24", "AWS Internal", NO),
         ("IpAddress", "somewhere", "203.0.113.9", UNDECIDED),
