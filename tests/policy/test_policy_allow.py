@@ -57,6 +57,7 @@ def judged(
         ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, YES),
         ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, NO),
         ({"Effect": "Allow", "Action": "*", "NotResource": TARGET}, NO),
+        ({"Effect": "Allow", "Action": "*", "NotResource": "*"}, NO),
         ({"Effect": "Allow", "Action": "*", "NotResource": role_arn("admin/*")}, YES),
         (may(ASSUME, "arn:aws:iam::111122223333:role/app/${aws:username}"), NO),
         (may(ASSUME, "arn:aws:iam::${aws:PrincipalAccount}:role/app/Target"), YES),
