@@ -169,7 +169,7 @@ def test_what_somebody_else_changed_stays(stand: Stand) -> None:
 
 
 def test_what_somebody_else_put_back_is_done_already(stand: Stand) -> None:
-    """What is as it was before needs no call."""
+    """What is as it was before needs no call, and its step counts as lifted."""
     plan = applied(stand)
     stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
 
@@ -177,6 +177,7 @@ def test_what_somebody_else_put_back_is_done_already(stand: Stand) -> None:
 
     assert undone.complete
     assert outcomes(undone)[1] == ((2,), "already")
+    assert [one.outcome for one in stand.apply(plan).steps] == ["already", "done", "done"]
 
 
 def test_undoing_again_does_nothing(stand: Stand) -> None:
