@@ -87,6 +87,7 @@ def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> 
         ("IpAddress", "somewhere", "203.0.113.9", UNDECIDED),
         ("ArnLike", "arn:aws:iam::*:role/a*", "arn:aws:iam::1:role/ab/c:d", YES),
         ("ArnEquals", "arn:aws:iam::*:root", "arn:aws:iam::1:root", YES),
+        ("ArnLike", "arn:aws:lambda:*:1:function:a*", "arn:aws:lambda:eu-west-1:1:function:ab:1", YES),
         ("ArnLike", "arn:*:role/a", "arn:aws:iam::1:role/a", UNDECIDED),
         ("ArnLike", "arn:aws:*:role/a:*:*", "arn:aws:iam::1:role/a", NO),
         ("BinaryEquals", base64.b64encode(b"x").decode(), "eA==", YES),

@@ -618,6 +618,7 @@ def test_a_deny_with_dates_of_its_own_begins_and_ends_by_itself() -> None:
     changes = [put_role(10, deny(window))]
 
     assert [since(changes, session(), m) for m in (15, 20, 25, 30)] == [None, None, 20 + 1 / 60, None]
+    assert since([put_role(25, deny(window))], session(), 25) == 25
 
 
 def test_wrong_types_in_a_request_are_survived() -> None:
