@@ -473,6 +473,40 @@ def test_what_cant_be_spared_is_told_why(name: str, strategy: str, why: str, cas
     assert plan.proof.complete
 
 
+def test_an_innocent_of_the_same_name_and_second_goes_with_the_attacker_s_and_is_named() -> None:
+    """No policy can tell them apart: the plan ends both, says so, and refuses to spare either."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    key.assumes("Deploy", "x")
+    twin = ria.assumes("Deploy", "x")
+    at_once = json.dumps(world.records()).replace("09:00:01Z", "09:00:00Z")
+    with held(json.loads(at_once)) as case:
+        plan = checked(case.contain([key.id], strategy="surgical"))
+        spared = checked(case.contain([key.id], spare=[twin.id]))
+
+    assert plan.proof.complete and spared.proof.complete
+    assert {key.id, twin.id} == hit(plan) == hit(spared)
+    assert f"has the name and second of issue of {twin.id}: no policy can tell them apart" in plan.steps[-1].why
+    assert "no policy can tell them apart" in spared.not_spared[0].why
+
+
+def test_a_session_of_unknown_issue_is_denied_by_its_name_though_a_colleague_has_it() -> None:
+    """No second tells the two apart, so that surgical ends both and names the colleague's."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    with world.unlogged():
+        stolen = key.assumes("Deploy", "ria")
+    [undated] = stolen.calls("s3:ListBuckets")
+    del undated["userIdentity"]["sessionContext"]["attributes"]
+    colleague = ria.assumes("Deploy", "ria")
+    world.wait(minutes=30)
+    colleague.calls("s3:ListBuckets")
+    plan = planned(world, stolen.id, strategy="surgical")
+
+    assert plan.proof.complete
+    assert {colleague.id} == hit(plan)
+
+
 def test_a_prefix_of_two_is_no_name() -> None:
     """Which of the user's two keys is meant can't be told: give more of the id."""
     world = World(START)
