@@ -189,6 +189,29 @@ def test_removing_the_policy_lifts_the_deny() -> None:
     assert since([attach(10, DENY_ALL), attach(20, DENY_ALL, verb="Detach")], token(), 15) == 10
 
 
+@pytest.mark.parametrize("kind", ["User", "Group", "Role"])
+@pytest.mark.parametrize(
+    ("puts", "lifts"),
+    [
+        ("Put{}Policy", "Delete{}Policy"),
+        ("Attach{}Policy", "Detach{}Policy"),
+        ("Put{}PermissionsBoundary", "Delete{}PermissionsBoundary"),
+    ],
+)
+def test_what_one_call_denies_its_counterpart_lifts(puts: str, lifts: str, kind: str) -> None:
+    """Whether inline, attached or as a boundary, which groups have none of."""
+    request = {
+        "userName": "support", "groupName": "Blocked", "roleName": "MyBucketRole", "policyName": "P",
+        "policyDocument": deny(), "policyArn": DENY_ALL, "permissionsBoundary": DENY_ALL,
+    }  # fmt: skip
+    joins = change(5, "AddUserToGroup", {"userName": "support", "groupName": "Blocked"})
+    changes = [joins, change(10, puts.format(kind), request), change(20, lifts.format(kind), request)]
+    caller = session() if kind == "Role" else token()
+    standing = None if (kind, puts[-8:]) == ("Group", "Boundary") else 10
+
+    assert [standing, None] == [since(changes, caller, minute) for minute in (15, 25)]
+
+
 def test_the_earliest_standing_deny_counts() -> None:
     """Of several denials in force the first counts; one lifted again does not."""
     lift = change(30, "DeleteUserPolicy", {"userName": "support", "policyName": "first"})
