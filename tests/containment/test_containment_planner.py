@@ -342,6 +342,21 @@ def test_a_policy_for_somebody_else_to_attach_can_be_copied_whole() -> None:
     )
 
 
+@pytest.mark.parametrize(("before", "mints"), [(950, True), (970, False)])
+def test_a_key_mints_until_its_deactivation_has_spread(before: int, mints: bool) -> None:
+    """What it got unseen in that minute, of which the log tells nothing yet, is ended with the rest."""
+    world = World(START)
+    key, responder = world.user("support"), world.user("iris")
+    key.calls("s3:ListBuckets")
+    responder.deactivates(key)
+    world.wait(before)
+    responder.calls("cloudtrail:LookupEvents")
+    plan = planned(world, key.id)
+
+    assert (["revoke-user-sessions"] if mints else []) == actions(plan)
+    assert plan.proof.complete
+
+
 def test_a_dead_subject_needs_nothing() -> None:
     """A key that was deactivated long ago, and left nothing: no step, and complete."""
     world = World(START)
