@@ -398,6 +398,17 @@ def test_without_access_anywhere_all_of_it_is_the_organisations() -> None:
     assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
 
 
+def test_the_organisation_denies_the_federated_users_of_a_users_stolen_token_too() -> None:
+    """Whose key is not known to be stolen: to a control policy they are none of the user."""
+    world = World(START)
+    token = world.user("support").gets_session_token()
+    token.calls("s3:ListBuckets")
+    plan = planned(world, token.id, without_access=[HOME], management_account=MANAGEMENT)
+
+    assert plan.proof.complete, plan.proof.counterexample
+    assert f"arn:aws:sts::{HOME}:federated-user/*" in str(step(plan, "scp-deny").calls)
+
+
 def test_roles_of_one_name_in_two_accounts_are_told_apart() -> None:
     """Who mints what in a counterexample can't be read off a name that two accounts have."""
     world = World(START)
