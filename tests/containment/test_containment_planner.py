@@ -634,6 +634,19 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert "too many sessions to tell apart" in wide.why
 
 
+def test_a_user_s_inline_policies_hold_less_than_a_role_s() -> None:
+    """Around ten tokens of its owner a user's cut takes managed policies, where a role's would be inline."""
+    world = World(START)
+    key = world.user("support")
+    key.seen_from(ATTACKER).gets_session_token().calls("s3:ListBuckets")
+    for _ in range(10):
+        key.gets_session_token()
+    plan = planned(world, key.id, strategy="surgical", source_ips=[ATTACKER])
+
+    assert plan.proof.complete
+    assert {"CreatePolicy", "AttachUserPolicy"} == set(operations(step(plan, "deny-sessions")))
+
+
 @pytest.mark.parametrize("count", [10, 60])
 def test_the_seconds_that_a_plan_leaves_out_are_a_condition_in_any_kind_of_policy(count: int) -> None:
     """The attacker may have minted there under a colleague's name, which a managed policy spares as an inline one."""
