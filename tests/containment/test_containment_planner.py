@@ -512,7 +512,9 @@ def test_an_innocent_of_the_same_name_and_second_goes_with_the_attacker_s_and_is
 
     assert plan.proof.complete and spared.proof.complete
     assert {key.id, twin.id} == hit(plan) == hit(spared)
-    assert f"has the name and second of issue of {twin.id}: no policy can tell them apart" in plan.steps[-1].why
+    assert (
+        f"has the name and second of issue of {twin.id}: no policy can tell them apart" in plan.steps[-1].why
+    )
     assert "no policy can tell them apart" in spared.not_spared[0].why
 
 
