@@ -309,7 +309,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 def _holds_files(folder: Path) -> bool:
     try:
-        _see_files(folder)
+        _see_files(str(folder))
     except CaseError:
         return False
     return True
