@@ -553,12 +553,14 @@ def test_the_responders_own_session_is_named(told: Story) -> None:
     key, iris = world.user("support"), world.user("iris")
     key.assumes("Admin", "x").calls("s3:ListBuckets")
     own = iris.assumes("Admin", "iris")
-    own.calls("cloudtrail:LookupEvents")
+    own.deactivates(key)
     with asked(world) as case:
         plan = checked(case.contain([key.id]))
         spared = checked(case.contain([key.id], spare=[own.id]))
 
     assert own.id in hit(plan) and own.id not in hit(spared)
+    assert [one.action for one in plan.steps if f"cuts off {own.id}" in one.why] == ["revoke-role-sessions"]
+    assert not any(own.id in one.why for one in spared.steps)
     assert plan.proof.complete and spared.proof.complete
 
 
