@@ -278,6 +278,22 @@ def test_what_is_undone_meanwhile_is_done_again(stand: Stand) -> None:
     assert stand.wire.writes.count("PutRolePolicy") == 2
 
 
+def test_what_is_undone_meanwhile_and_can_not_be_done_again_is_told(stand: Stand) -> None:
+    """An attacker who undoes a step may have taken our permissions as well: AWS's refusal is the reason."""
+    plan = stand.story()
+
+    def sleep(seconds: float) -> None:
+        stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
+        stand.wire.before = lambda action: (403, "AccessDenied") if action == "PutUserPolicy" else None
+        stand.clock.sleep(seconds)
+
+    applied = stand.apply(plan, sleep=sleep)
+
+    assert not applied.complete
+    assert "undone by somebody meanwhile" in (applied.stopped or "")
+    assert "AccessDenied" in (applied.stopped or "")
+
+
 def test_what_is_undone_again_and_again_ends_in_words(stand: Stand) -> None:
     """One who may write IAM wins against IAM: the run says so instead of going on for ever."""
     plan = stand.story()

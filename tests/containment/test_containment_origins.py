@@ -714,6 +714,28 @@ def test_what_was_shut_long_ago_is_of_no_concern(kind: str, whose: str) -> None:
     assert not [one for one in plan.steps if any(arn.endswith(whose) for arn in one.principals)]
 
 
+@pytest.mark.parametrize(
+    ("to", "open_still"), [(OWN, False), ({"AWS": [*OWN.values(), *STRANGERS.values()]}, True)]
+)
+def test_a_trust_is_put_right_when_none_is_named_whom_the_attacker_added(
+    to: dict[str, object], open_still: bool
+) -> None:
+    """Whoever was trusted before may stay; an edit that leaves the strangers in shuts nobody out."""
+    world = World(START)
+    key, responder = world.user("support"), world.user("responder")
+    responder.creates_role("Backup", trust_policy(OWN))
+    both = trust_policy({"AWS": [*OWN.values(), *STRANGERS.values()]})
+    key.iam("UpdateAssumeRolePolicy", roleName="Backup", policyDocument=both)
+    world.wait(300)
+    responder.iam("UpdateAssumeRolePolicy", roleName="Backup", policyDocument=trust_policy(to))
+    world.wait(HOUR)
+    responder.calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+
+    assert open_still == ("revert-trust" in actions(plan))
+    assert plan.proof.complete
+
+
 def test_what_was_shut_and_opened_again_is_open() -> None:
     """The attacker let strangers in once more after the responder had shut them out: the trust is put back."""
     world = World(START)

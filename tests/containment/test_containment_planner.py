@@ -342,6 +342,21 @@ def test_a_policy_for_somebody_else_to_attach_can_be_copied_whole() -> None:
     )
 
 
+@pytest.mark.parametrize(("before", "mints"), [(950, True), (970, False)])
+def test_a_key_mints_until_its_deactivation_has_spread(before: int, mints: bool) -> None:
+    """What it got unseen in that minute, of which the log tells nothing yet, is ended with the rest."""
+    world = World(START)
+    key, responder = world.user("support"), world.user("iris")
+    key.calls("s3:ListBuckets")
+    responder.deactivates(key)
+    world.wait(before)
+    responder.calls("cloudtrail:LookupEvents")
+    plan = planned(world, key.id)
+
+    assert (["revoke-user-sessions"] if mints else []) == actions(plan)
+    assert plan.proof.complete
+
+
 def test_a_dead_subject_needs_nothing() -> None:
     """A key that was deactivated long ago, and left nothing: no step, and complete."""
     world = World(START)
@@ -381,6 +396,17 @@ def test_without_access_anywhere_all_of_it_is_the_organisations() -> None:
     assert {"scp-deny"} == set(actions(plan))
     assert plan.proof.complete, plan.proof.counterexample
     assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+
+
+def test_the_organisation_denies_the_federated_users_of_a_users_stolen_token_too() -> None:
+    """Whose key is not known to be stolen: to a control policy they are none of the user."""
+    world = World(START)
+    token = world.user("support").gets_session_token()
+    token.calls("s3:ListBuckets")
+    plan = planned(world, token.id, without_access=[HOME], management_account=MANAGEMENT)
+
+    assert plan.proof.complete, plan.proof.counterexample
+    assert f"arn:aws:sts::{HOME}:federated-user/*" in str(step(plan, "scp-deny").calls)
 
 
 def test_roles_of_one_name_in_two_accounts_are_told_apart() -> None:
@@ -473,6 +499,42 @@ def test_what_cant_be_spared_is_told_why(name: str, strategy: str, why: str, cas
     assert plan.proof.complete
 
 
+def test_an_innocent_of_the_same_name_and_second_goes_with_the_attacker_s_and_is_named() -> None:
+    """No policy can tell them apart: the plan ends both, says so, and refuses to spare either."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    key.assumes("Deploy", "x")
+    twin = ria.assumes("Deploy", "x")
+    at_once = json.dumps(world.records()).replace("09:00:01Z", "09:00:00Z")
+    with held(json.loads(at_once)) as case:
+        plan = checked(case.contain([key.id], strategy="surgical"))
+        spared = checked(case.contain([key.id], spare=[twin.id]))
+
+    assert plan.proof.complete and spared.proof.complete
+    assert {key.id, twin.id} == hit(plan) == hit(spared)
+    assert (
+        f"has the name and second of issue of {twin.id}: no policy can tell them apart" in plan.steps[-1].why
+    )
+    assert "no policy can tell them apart" in spared.not_spared[0].why
+
+
+def test_a_session_of_unknown_issue_is_denied_by_its_name_though_a_colleague_has_it() -> None:
+    """No second tells the two apart, so that surgical ends both and names the colleague's."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    with world.unlogged():
+        stolen = key.assumes("Deploy", "ria")
+    [undated] = stolen.calls("s3:ListBuckets")
+    del undated["userIdentity"]["sessionContext"]["attributes"]
+    colleague = ria.assumes("Deploy", "ria")
+    world.wait(minutes=30)
+    colleague.calls("s3:ListBuckets")
+    plan = planned(world, stolen.id, strategy="surgical")
+
+    assert plan.proof.complete
+    assert {colleague.id} == hit(plan)
+
+
 def test_a_prefix_of_two_is_no_name() -> None:
     """Which of the user's two keys is meant can't be told: give more of the id."""
     world = World(START)
@@ -491,12 +553,14 @@ def test_the_responders_own_session_is_named(told: Story) -> None:
     key, iris = world.user("support"), world.user("iris")
     key.assumes("Admin", "x").calls("s3:ListBuckets")
     own = iris.assumes("Admin", "iris")
-    own.calls("cloudtrail:LookupEvents")
+    own.deactivates(key)
     with asked(world) as case:
         plan = checked(case.contain([key.id]))
         spared = checked(case.contain([key.id], spare=[own.id]))
 
     assert own.id in hit(plan) and own.id not in hit(spared)
+    assert [one.action for one in plan.steps if f"cuts off {own.id}" in one.why] == ["revoke-role-sessions"]
+    assert not any(own.id in one.why for one in spared.steps)
     assert plan.proof.complete and spared.proof.complete
 
 
@@ -572,6 +636,19 @@ def test_documents_that_are_too_long_become_managed_policies_then_a_wider_window
     assert ["DetachRolePolicy", "DeletePolicy"] * 3 == [call.operation for call in managed.undo]
     assert ["PutRolePolicy"] == operations(wide) and 150 == len(wide.collateral)
     assert "too many sessions to tell apart" in wide.why
+
+
+def test_a_user_s_inline_policies_hold_less_than_a_role_s() -> None:
+    """Around ten tokens of its owner a user's cut takes managed policies, where a role's would be inline."""
+    world = World(START)
+    key = world.user("support")
+    key.seen_from(ATTACKER).gets_session_token().calls("s3:ListBuckets")
+    for _ in range(10):
+        key.gets_session_token()
+    plan = planned(world, key.id, strategy="surgical", source_ips=[ATTACKER])
+
+    assert plan.proof.complete
+    assert {"CreatePolicy", "AttachUserPolicy"} == set(operations(step(plan, "deny-sessions")))
 
 
 @pytest.mark.parametrize("count", [10, 60])

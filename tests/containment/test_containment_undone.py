@@ -101,7 +101,7 @@ def test_what_is_gone_again_is_not_said_to_be_left() -> None:
 
 
 def test_what_is_not_surely_gone_stays_listed() -> None:
-    """What failed, came before, was of another name, service, region or version, or of a renamed user, ends nothing."""
+    """What failed, came before, was of another thing, service, region or version, or of what was renamed, ends nothing."""
     put, bucket = ("iam:PutUserPolicy", _OWN, None), ("s3:PutBucketPolicy", {"bucketName": "b"}, None)
     lifted, emptied = (
         ("iam:DeleteUserPolicy", _OWN, None),
@@ -115,9 +115,16 @@ def test_what_is_not_surely_gone_stays_listed() -> None:
     assert "PutUserPolicy" in left(
         lifted, put, after=(("iam:DeleteUserPolicy", _OWN | {"policyName": "q"}, None),)
     )
+    password = ("iam:DeleteLoginProfile", {"userName": _OWN["userName"]}, None)
+    assert "PutUserPolicy" in left(put, after=(password,))
     assert "PutBucketPolicy" in left(bucket, after=(emptied,), region="eu-west-1")
     told = left(put, moved, url, after=(lifted, version))
     assert "PutUserPolicy" in told and "AddPermission20150331v2" in told
+    group = {"groupName": "Devs", "policyName": "p"}
+    renamed = ("iam:UpdateGroup", {"groupName": "Devs", "newGroupName": "Old"}, None)
+    assert "PutGroupPolicy" in left(
+        ("iam:PutGroupPolicy", group, None), renamed, after=(("iam:DeleteGroupPolicy", group, None),)
+    )
 
 
 def test_what_is_shared_with_another_still_or_again_stays_listed() -> None:

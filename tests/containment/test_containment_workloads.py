@@ -387,3 +387,17 @@ def test_what_stops_a_workload_is_a_command_of_aws() -> None:
                 unknown.append((service, verb))
 
     assert [] == unknown
+
+
+def test_a_step_bites_when_the_slowest_of_what_it_stops_has_ended() -> None:
+    """An instance and a task are shut in one step; a task that was stopped may be handed sessions a while longer."""
+    world = World(START)
+    robbed = [world.instance("Web"), world.task("Work")]
+    for one in robbed:
+        one.seen_from("203.0.113.77").calls("s3:ListBuckets")
+    host, task, both = (
+        step(planned(world, *(one.id for one in some)), "isolate-instance").bites_within
+        for some in ([robbed[0]], [robbed[1]], robbed)
+    )
+
+    assert host < task == both

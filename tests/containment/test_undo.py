@@ -169,7 +169,7 @@ def test_what_somebody_else_changed_stays(stand: Stand) -> None:
 
 
 def test_what_somebody_else_put_back_is_done_already(stand: Stand) -> None:
-    """What is as it was before needs no call."""
+    """What is as it was before needs no call, and its step counts as lifted."""
     plan = applied(stand)
     stand.iam.delete_user_policy(UserName="support", PolicyName=REVOKE)
 
@@ -177,6 +177,7 @@ def test_what_somebody_else_put_back_is_done_already(stand: Stand) -> None:
 
     assert undone.complete
     assert outcomes(undone)[1] == ((2,), "already")
+    assert [one.outcome for one in stand.apply(plan).steps] == ["already", "done", "done"]
 
 
 def test_undoing_again_does_nothing(stand: Stand) -> None:
@@ -195,7 +196,7 @@ def test_undoing_again_does_nothing(stand: Stand) -> None:
 
 
 def test_only_what_was_changed_is_taken_back(stand: Stand) -> None:
-    """A key that was inactive before stays so, even when asked to reactivate."""
+    """A key that was inactive before stays so, even when asked to reactivate; its step is one to be done anew."""
     plan = stand.story()
     stand.iam.update_access_key(UserName="support", AccessKeyId=stand.key, Status="Inactive")
     stand.apply(plan)
@@ -204,6 +205,12 @@ def test_only_what_was_changed_is_taken_back(stand: Stand) -> None:
     stand.undo(plan, reactivate=True)
 
     assert stand.key_status() == "Inactive"
+
+    stand.iam.update_access_key(UserName="support", AccessKeyId=stand.key, Status="Active")
+    anew = stand.apply(plan)
+
+    assert [one.outcome for one in anew.steps] == ["done", "done", "done"]
+    assert () == anew.repeated
 
 
 def test_what_can_not_be_brought_back_is_said(stand: Stand) -> None:

@@ -233,6 +233,27 @@ def test_the_whole_is_as_good_as_its_worst_part(bites: Any, events: Any, expecte
     assert judge(scene)[2] == expected
 
 
+@pytest.mark.parametrize(
+    ("seconds", "whole", "expected"),
+    [
+        (900, True, "proven"),
+        (899, True, "not-yet-proven"),
+        (None, True, "not-yet-proven"),
+        (3600, False, "not-yet-proven"),
+    ],
+)
+def test_nothing_is_proven_before_the_log_has_told_all_till_the_last_bite(
+    seconds: int | None, whole: bool, expected: str
+) -> None:
+    """Though every step stands and every credential that was seen is dead: others may show yet, in any account."""
+    scene = Observations(
+        bites=(bite(),), credentials=[one(expires=BIT + SECOND)], events=(), lag=timedelta(minutes=15), whole=whole,
+        newest=None if seconds is None else BIT + seconds * SECOND, now=BIT + timedelta(hours=1),
+    )  # fmt: skip
+
+    assert judge(scene)[2] == expected
+
+
 ROLE_SESSION, SESSION_TOKEN = "ASIAROLESESSION00001", "ASIASESSIONTOKEN0001"
 
 

@@ -1735,8 +1735,8 @@ def quarantined_as_of_old(world: World) -> None:
 
 @spares("key-quarantined")
 def another_policy(world: World) -> None:
-    """Another policy is attached to a user."""
+    """Another policy is attached to a user, and another written into one."""
     ada(world)
-    world.user("bea").iam(
-        "AttachUserPolicy", userName="ada", policyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"
-    )
+    bea = world.user("bea")
+    bea.iam("AttachUserPolicy", userName="ada", policyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    bea.iam("PutUserPolicy", userName="ada", policyName="Reads", policyDocument={"Statement": []})

@@ -307,13 +307,15 @@ def test_a_policy_counts_whose_record_tells_no_account(world: World) -> None:
     assert "ended" == by_id(traced(records, session.id).credentials)[session.id].state
 
 
-def organised(world: World, kind: str = "SERVICE_CONTROL_POLICY", **odd: object) -> None:
-    """The management account makes a policy that denies all, and attaches it to the account."""
+def organised(
+    world: World, kind: str = "SERVICE_CONTROL_POLICY", document: object = DENY_ALL, **odd: object
+) -> None:
+    """The management account makes a policy, that denies all unless told, and attaches it to the account."""
     management = world.user("root-of-it", account=AWAY)
     arn = f"arn:aws:organizations::{AWAY}:policy/o-abc/{kind.lower()}/p-abc12345"
     summary = {"id": "p-abc12345", "arn": arn, "name": "Stop", "type": kind, "awsManaged": False}
-    asked = {"name": "Stop", "type": kind, "description": "", "content": json.dumps(DENY_ALL)}
-    answer = {"policy": {"policySummary": summary, "content": json.dumps(DENY_ALL)}, **odd}
+    asked = {"name": "Stop", "type": kind, "description": "", "content": json.dumps(document)}
+    answer = {"policy": {"policySummary": summary, "content": json.dumps(document)}, **odd}
     management.calls("organizations:CreatePolicy", asked, response=answer)
     management.calls("organizations:AttachPolicy", {"policyId": "p-abc12345", "targetId": HOME})
 
@@ -329,6 +331,17 @@ def test_a_service_control_policy_of_the_evidence_ends_the_account(
     organised(world, **odd)
 
     assert ["ended", "ended", "active"] == states(world, key.id, session.id, beyond.id)
+
+
+def test_a_service_control_policy_limits_whom_no_other_change_names(world: World) -> None:
+    """What it leaves of a credential is told in the reason of its state."""
+    key = world.user("ada")
+    key.calls("s3:ListBuckets")
+    organised(world, document={"Statement": {"Effect": "Deny", "Action": "ec2:*", "Resource": "*"}})
+
+    found = answers(world)[key.id]
+    assert "active" == found.state
+    assert found.state_reason.endswith("denies only ec2:*; sts:AssumeRole is not denied")
 
 
 def test_a_tag_policy_limits_nobody(world: World) -> None:

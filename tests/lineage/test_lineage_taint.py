@@ -8,13 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evidence import START, held
+from evidence import AWAY, HOME, START, held
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.lineage import naming
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
 from tokentrail.testing import World
+from tokentrail.testing.administration import trust_policy
 from tokentrail.testing.story import story
 from work import calls
 
@@ -66,6 +67,32 @@ def test_of_the_story_the_key_taints_all_that_came_of_it() -> None:
 
     assert len(below) > 1
     assert some <= below
+
+
+def test_what_was_made_counts_from_when_and_where_it_was_made() -> None:
+    """As what was minted does: by its own second and address, whether one acts through it or more than one."""
+    world = World(START)
+    key, stranger = world.user("support"), world.user("mallory", account=AWAY)
+    let_in = trust_policy({"AWS": [f"arn:aws:iam::{AWAY}:root"]})
+    early = key.creates_access_key(world.user("ada").user)
+    early.calls("s3:ListBuckets")
+    key.iam("UpdateAssumeRolePolicy", roleName="Early", policyDocument=let_in)
+    before = stranger.assumes("Early", account=HOME)
+    world.wait(hours=1)
+    thief = key.seen_from("203.0.113.77")
+    late = thief.creates_access_key(world.user("eve").user)
+    thief.iam("UpdateAssumeRolePolicy", roleName="Late", policyDocument=let_in)
+    through, minted = stranger.assumes("Late", account=HOME), thief.assumes("Deploy")
+    for one in (late, through, minted):
+        one.calls("s3:ListBuckets")
+    theirs = {key.id, late.id, through.id, minted.id}
+    with held(world) as case:
+        assert {*theirs, early.id, before.id} == alike(case, [key.id], Narrowing())
+        assert theirs == alike(case, [key.id], Narrowing(START + timedelta(minutes=30)))
+        assert theirs == alike(case, [key.id], Narrowing(source_ips=("203.0.113.77",)))
+        assert {key.id, early.id, before.id} == alike(
+            case, [key.id], Narrowing(trusted_ips=("203.0.113.77",))
+        )
 
 
 def test_rows_told_some_at_a_time_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ def judged(
         ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, YES),
         ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, NO),
         ({"Effect": "Allow", "Action": "*", "NotResource": TARGET}, NO),
+        ({"Effect": "Allow", "Action": "*", "NotResource": "*"}, NO),
         ({"Effect": "Allow", "Action": "*", "NotResource": role_arn("admin/*")}, YES),
         (may(ASSUME, "arn:aws:iam::111122223333:role/app/${aws:username}"), NO),
         (may(ASSUME, "arn:aws:iam::${aws:PrincipalAccount}:role/app/Target"), YES),
@@ -103,6 +104,8 @@ def test_what_one_statement_allows(statement: Any, truth: Truth) -> None:
         (held(may("*"), controls=[[never("s3:*")]]), UNDECIDED),
         (held(may("*"), controls=[]), YES),
         (held(controls=[[may("*")]]), NO),
+        (Permissions(identity=(policy("unreadable"), policy([may("*"), never(ASSUME)]))), NO),
+        (Permissions(identity=(policy("unreadable"), policy([may("*"), never("s3:*")]))), UNDECIDED),
     ],
 )
 def test_every_layer_must_allow_and_none_may_deny(permissions: Permissions, truth: Truth) -> None:

@@ -80,11 +80,14 @@ def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> 
         ("Bool", "false", "False", YES),
         ("IpAddress", "203.0.113.0/24", "203.0.113.9", YES),
         ("IpAddress", "203.0.113.9", "203.0.113.9", YES),
+        ("IpAddress", "203.0.113.7/24", "203.0.113.9", YES),
+        ("ArnLike", "arn:aws:iam::*:role/*", "arn:aws:iam::1", NO),
         ("IpAddress", "2001:db8::/32", "2001:db8::1", YES),
         ("IpAddress", "203.0.113.0/24", "AWS Internal", NO),
         ("IpAddress", "somewhere", "203.0.113.9", UNDECIDED),
         ("ArnLike", "arn:aws:iam::*:role/a*", "arn:aws:iam::1:role/ab/c:d", YES),
         ("ArnEquals", "arn:aws:iam::*:root", "arn:aws:iam::1:root", YES),
+        ("ArnLike", "arn:aws:lambda:*:1:function:a*", "arn:aws:lambda:eu-west-1:1:function:ab:1", YES),
         ("ArnLike", "arn:*:role/a", "arn:aws:iam::1:role/a", UNDECIDED),
         ("ArnLike", "arn:aws:*:role/a:*:*", "arn:aws:iam::1:role/a", NO),
         ("BinaryEquals", base64.b64encode(b"x").decode(), "eA==", YES),
@@ -216,3 +219,25 @@ def test_a_bound_decides_only_what_holds_for_every_date_below_it(
     actual = (at(latest) - timedelta(minutes=earlier)).isoformat()
 
     assert bound in (UNDECIDED, asked(operator, text, (actual,)))
+
+
+@pytest.mark.parametrize(
+    ("operator", "limit", "known"),
+    [
+        ("DateLessThan", at(1).isoformat(), YES),
+        ("DateLessThan", at(0).isoformat(), UNDECIDED),
+        ("DateLessThanEquals", at(0).isoformat(), YES),
+        ("DateLessThanEquals", at(-1).isoformat(), UNDECIDED),
+        ("DateGreaterThan", at(0).isoformat(), NO),
+        ("DateGreaterThan", at(-1).isoformat(), UNDECIDED),
+        ("DateGreaterThanEquals", at(1).isoformat(), NO),
+        ("DateGreaterThanEquals", at(0).isoformat(), UNDECIDED),
+        ("DateNotEquals", at(1).isoformat(), YES),
+        ("DateNotEquals", at(0).isoformat(), UNDECIDED),
+        ("DateLessThan", "soon", UNDECIDED),
+        ("StringNotEquals", at(1).isoformat(), UNDECIDED),
+    ],
+)
+def test_what_a_bound_decides(operator: str, limit: str, known: Truth) -> None:
+    """All that follows from a latest date, the date itself included, and nothing of what is no date."""
+    assert asked(operator, limit, NoLaterThan(latest=at(0))) is known

@@ -85,10 +85,13 @@ def test_documents_that_deny_this_session_nothing(text: str) -> None:
         several({"NotAction": ["iam:GetUser", "sts:GetSessionToken"]}),
         several({"NotAction": ["iam:*"]}, {"Action": "iam:Get*"}),
         several({"Action": "*", "NotResource": "arn:aws:s3:::x"}).replace('"Resource": "*", ', ""),
+        several(
+            {"Action": "s3:*"}, {"Action": "ec2:*", "Condition": {"IpAddress": {"aws:SourceIp": "1.2.3.4"}}}
+        ),
     ],
 )
 def test_documents_that_deny_a_part(text: str) -> None:
-    """Some actions or some resources are left."""
+    """Some actions or some resources are left, even where all that the log leaves open holds."""
     assert extent(text) is Extent.PARTLY
 
 

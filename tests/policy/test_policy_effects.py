@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -188,6 +189,29 @@ def test_removing_the_policy_lifts_the_deny() -> None:
     assert since([attach(10, DENY_ALL), attach(20, DENY_ALL, verb="Detach")], token(), 15) == 10
 
 
+@pytest.mark.parametrize("kind", ["User", "Group", "Role"])
+@pytest.mark.parametrize(
+    ("puts", "lifts"),
+    [
+        ("Put{}Policy", "Delete{}Policy"),
+        ("Attach{}Policy", "Detach{}Policy"),
+        ("Put{}PermissionsBoundary", "Delete{}PermissionsBoundary"),
+    ],
+)
+def test_what_one_call_denies_its_counterpart_lifts(puts: str, lifts: str, kind: str) -> None:
+    """Whether inline, attached or as a boundary, which groups have none of."""
+    request = {
+        "userName": "support", "groupName": "Blocked", "roleName": "MyBucketRole", "policyName": "P",
+        "policyDocument": deny(), "policyArn": DENY_ALL, "permissionsBoundary": DENY_ALL,
+    }  # fmt: skip
+    joins = change(5, "AddUserToGroup", {"userName": "support", "groupName": "Blocked"})
+    changes = [joins, change(10, puts.format(kind), request), change(20, lifts.format(kind), request)]
+    caller = session() if kind == "Role" else token()
+    standing = None if (kind, puts[-8:]) == ("Group", "Boundary") else 10
+
+    assert [standing, None] == [since(changes, caller, minute) for minute in (15, 25)]
+
+
 def test_the_earliest_standing_deny_counts() -> None:
     """Of several denials in force the first counts; one lifted again does not."""
     lift = change(30, "DeleteUserPolicy", {"userName": "support", "policyName": "first"})
@@ -236,10 +260,13 @@ def test_a_group_may_deny_by_an_attached_policy_and_under_a_new_name() -> None:
     assert since(changes, token(), 25) is None
 
 
-def test_a_deleted_group_denies_nothing() -> None:
-    """With the group go its policies."""
-    changes = [member(5), put_group(10), change(15, "DeleteGroup", {"groupName": "Blocked"})]
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_deleted_group_denies_nothing(attached: bool) -> None:
+    """With the group go its policies, though nobody was seen to detach them."""
+    denied = attach(10, DENY_ALL, what="Group", name="Blocked") if attached else put_group(10)
+    changes = [member(5), denied, change(15, "DeleteGroup", {"groupName": "Blocked"})]
 
+    assert since(changes, token(), 12) == 10
     assert since(changes, token(), 20) is None
 
 
@@ -313,6 +340,14 @@ def test_deleting_a_role_ends_its_sessions_for_good() -> None:
     assert since(changes, session(10), 30) == 10
     assert since(changes, session(20, unique="AROANEW"), 30) is None
     assert since(changes, session(25, unique="AROAOLD"), 30) is None
+
+
+def test_a_session_whose_roles_id_is_not_told_is_found_by_its_name() -> None:
+    """Though the log tells the id of the role."""
+    born = change(5, "CreateRole", {"roleName": "MyBucketRole"}, response={"role": {"roleId": "AROAEXAMPLE"}})
+    unnamed = replace(session(6), principal_id=None)
+
+    assert since([born, change(10, "DeleteRole", {"roleName": "MyBucketRole"})], unnamed) == 10
 
 
 def test_the_policies_of_an_old_role_do_not_bear_on_the_new_one() -> None:
@@ -462,10 +497,22 @@ def test_a_boundary_given_at_birth_counts() -> None:
 
 def test_a_boundary_that_allows_nothing_is_noted() -> None:
     """It leaves what a resource policy grants the session itself."""
-    changes = [create_policy(1, deny(Action="s3:*")), boundary(10, OWN)]
+    only = deny(Action="s3:*")
+    changes = [create_policy(1, only), boundary(10, OWN)]
 
     assert since(changes, token()) is None
     assert any("allows nothing" in sentence for _, sentence in notes(changes, token()))
+
+    both = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [json.loads(allow())["Statement"], *json.loads(only)["Statement"]],
+        }
+    )
+    assert notes([create_policy(1, both), boundary(10, OWN)], token())
+    assert not any(
+        "allows nothing" in told for _, told in notes([create_policy(1, both), boundary(10, OWN)], token())
+    )
 
 
 # Users come and go
@@ -513,6 +560,13 @@ def test_a_deny_put_and_lifted_in_one_second_counts_as_lifted() -> None:
     lift = replace(change(10, "DeleteUserPolicy", {"userName": "support", "policyName": "P"}), event_id="a")
 
     assert since([replace(put_user(10, deny()), event_id="z"), lift], token()) is None
+
+
+def test_a_key_deactivated_and_made_active_in_one_second_counts_as_active() -> None:
+    """As with denials: whatever their event ids, a key that may live is not called dead."""
+    stopped = replace(key_status(10, "Inactive"), event_id="z")
+
+    assert since([stopped, replace(key_status(10, "Active"), event_id="a")], key(), key_id=KEY_ID) is None
 
 
 def test_a_renamed_user_keeps_its_policies() -> None:
@@ -587,6 +641,7 @@ def test_a_deny_with_dates_of_its_own_begins_and_ends_by_itself() -> None:
     changes = [put_role(10, deny(window))]
 
     assert [since(changes, session(), m) for m in (15, 20, 25, 30)] == [None, None, 20 + 1 / 60, None]
+    assert since([put_role(25, deny(window))], session(), 25) == 25
 
 
 def test_wrong_types_in_a_request_are_survived() -> None:

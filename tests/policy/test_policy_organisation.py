@@ -67,6 +67,13 @@ def test_an_scp_with_conditions_ends_whom_it_names() -> None:
     assert not ended(changes, session())
 
 
+def test_a_deleted_scp_denies_nothing() -> None:
+    """Though nobody was seen to detach it first."""
+    changes = [create(5, deny()), attach(10), call(20, "DeletePolicy", {"policyId": "p-1"})]
+
+    assert [ended(changes, session(), minute) for minute in (15, 25)] == [True, False]
+
+
 def test_new_content_counts_from_its_update() -> None:
     """UpdatePolicy without content only renames."""
     changes = [

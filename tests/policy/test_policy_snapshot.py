@@ -172,13 +172,16 @@ def _same(one: Snapshot, other: Snapshot) -> bool:
 
     def told(snapshot: Snapshot) -> list[Any]:
         holders = [*snapshot.users.values(), *snapshot.roles.values()]
-        return [(held.arn, held.policies, held.bound, getattr(held, "trust", None)) for held in holders]
+        return [
+            (held.arn, held.policies, held.inline_size, held.bound, getattr(held, "trust", None))
+            for held in holders
+        ]
 
     return told(one) == told(other) and one.account == other.account
 
 
 def test_documents_may_be_url_encoded() -> None:
-    """The CLI prints objects, the API sends URL-encoded text; both say the same."""
+    """The CLI prints objects, the API sends URL-encoded text; both say the same, and are as long."""
     assert _same(read(WHOLE), read(_encoded(WHOLE)))
 
 
@@ -225,6 +228,7 @@ def test_service_control_policies_may_be_added() -> None:
     assert ["SCP number 1", "SCP Guard", "SCP p-x"] == [policy.label for policy in snapshot.controls]
     assert [Document, Document, Malformed] == [type(policy.document) for policy in snapshot.controls]
     assert read({**WHOLE, "ServiceControlPolicies": []}).controls == ()
+    assert read({**WHOLE, "ServiceControlPolicies": named[1]}).controls == (snapshot.controls[1],)
 
 
 @pytest.mark.parametrize(

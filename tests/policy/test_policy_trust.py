@@ -40,6 +40,12 @@ def asked(document: Any, arn: str = SUPPORT, **more: Any) -> TrustVerdict:
         (IDS[SUPPORT], SUPPORT, Basis.PRINCIPAL, Truth.YES),
         (IDS[DEPLOY], DEPLOY, Basis.PRINCIPAL, Truth.YES),
         ("AIDAGONEGONEGONEGONE1", user_arn("unheard", THERE), Basis.PRINCIPAL, Truth.UNDECIDED),
+        (
+            ["AIDAGONEGONEGONEGONE1", "AROAGONEGONEGONEGONE1"],
+            user_arn("unheard", THERE),
+            Basis.PRINCIPAL,
+            Truth.UNDECIDED,
+        ),
         (HERE, SUPPORT, Basis.ACCOUNT, Truth.YES),
         (root(), DEPLOY, Basis.ACCOUNT, Truth.YES),
         (root(), root(), Basis.ACCOUNT, Truth.YES),

@@ -53,6 +53,14 @@ def test_what_can_not_be_replaced_says_why(pattern: str, why: Unresolved) -> Non
     assert why is resolved(pattern, CONTEXT, wildcards=True, variables=True)
 
 
+def test_what_stands_beside_a_variable_keeps_its_wildcards() -> None:
+    """Only what the variable stands for means itself."""
+    found = resolved("home/${aws:username}/*", CONTEXT, wildcards=True, variables=True)
+
+    assert isinstance(found, Glob)
+    assert (True, False) == (found.matches("home/ria/x"), found.matches("home/ada/x"))
+
+
 def test_old_documents_mean_variables_literally() -> None:
     """Before version 2012-10-17 there are no variables."""
     found = resolved("${aws:username}", CONTEXT, wildcards=False, variables=False)

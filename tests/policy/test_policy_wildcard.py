@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,17 @@ def as_regex(pattern: str) -> re.Pattern[str]:
 def test_matches_like_the_regular_expression(pattern: str, text: str) -> None:
     """A pattern matches exactly what the regular expression with `.*` and `.` does."""
     assert (as_regex(pattern).fullmatch(text) is not None) is glob(pattern).matches(text)
+
+
+def test_all_short_patterns_match_like_the_regular_expression() -> None:
+    """Whatever stands between two stars is looked for behind what was found before."""
+    short = ["".join(one) for length in range(6) for one in product("ab", repeat=length)]
+    for pattern in ("".join(one) for length in range(6) for one in product("a*?", repeat=length)):
+        expression = as_regex(pattern)
+
+        assert [one for one in short if expression.fullmatch(one)] == [
+            one for one in short if glob(pattern).matches(one)
+        ]
 
 
 @given(text=st.text())

@@ -29,7 +29,6 @@ from tokentrail.policy.snapshot import LONGEST
 _HEAD = "user,arn,user_creation_time"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """How files begin that Windows PowerShell makes of what a program prints."""
-_NEVER = frozenset({"N/A", "no_information", "not_supported", ""})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +167,7 @@ def _user(row: Mapping[str, Any]) -> ReportedUser:
 
 
 def _moment(text: str | None) -> datetime | None:
-    if text is None or text in _NEVER:
-        return None
-    seconds = instant(text)
+    seconds = instant(text or "")  # `N/A` and `no_information` are no moment
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 

@@ -75,11 +75,6 @@ class Glob:
             return None
         return "".join(str(token) for token in self.tokens)
 
-    @cached_property
-    def everything(self) -> bool:
-        """Whether it matches any text at all."""
-        return bool(self.tokens) and all(token is Wild.ANY for token in self.tokens)
-
     def matches(self, subject: str) -> bool:
         """Whether the whole of `subject` fits, case and all."""
         first, *rest = self.segments
