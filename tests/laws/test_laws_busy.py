@@ -35,10 +35,13 @@ def kept(least: int = 0) -> Iterator[None]:
 
 
 def traced(case: Case) -> str:
-    """The trace of each credential up and down, and of all of them."""
+    """The inventory, and the trace of each credential up and down, and of all of them."""
     case.close()
-    ids = [one.id for one in case.credentials()]
-    return text([*(case.trace([one]) for one in ids), *([case.trace(ids)] if ids else [])])
+    every = list(case.credentials())
+    ids = [one.id for one in every]
+    return text(
+        [*every, case.overview(), *(case.trace([one]) for one in ids), *([case.trace(ids)] if ids else [])]
+    )
 
 
 def read(case: Case) -> str:

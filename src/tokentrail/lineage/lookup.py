@@ -88,7 +88,7 @@ class Lookup:
     def calls(self, places: Iterable[int]) -> int:
         """How many calls must be read for what some credentials did; those that are kept rolled up need none."""
         own = self.forest_rows(places)
-        told = self._rolled_up_before(own)
+        told = self.with_roll_ups(own)
         return sum(row["events"] or 0 for n, row in own.items() if n not in told)
 
     def rows(self, places: Iterable[int]) -> list[Row]:
@@ -105,7 +105,7 @@ class Lookup:
     def rolled_up(self, places: Iterable[int], roll_up: RollUp) -> pa.Table:
         """What the calls of each of some credentials come to; that of busy ones is remembered."""
         own = self.forest_rows(places)
-        busy = {n for n, row in own.items() if (row["events"] or 0) > _BUSY} | self._rolled_up_before(own)
+        busy = {n for n, row in own.items() if (row["events"] or 0) > _BUSY} | self.with_roll_ups(own)
         return pa.concat_tables([
             roll_up.few(self._acts_of(own.keys() - busy)), *(self._busy_sum(roll_up, n) for n in sorted(busy))
         ])  # fmt: skip
@@ -114,7 +114,7 @@ class Lookup:
         found = self._sums.get((roll_up.name, n))
         if found is None:
             found = roll_up.few(self._acts_of((n,)))
-            if self._rolled_up_before((n,)):
+            if self.with_roll_ups((n,)):
                 found = roll_up.together(pa.concat_tables([found, self._busy.rows(roll_up.name, n)]))
             self._summed += found.num_rows
             if self._summed > _CALLS:
@@ -139,7 +139,7 @@ class Lookup:
             self._acts_held -= self._acts.popitem(last=False)[1].num_rows
         return found
 
-    def _rolled_up_before(self, places: Iterable[int]) -> set[int]:
+    def with_roll_ups(self, places: Iterable[int]) -> set[int]:
         """Those of some credentials whose calls were rolled up as the case was linked (`busy`) and still are."""
         may = {n for n in places if self._busy.may_tell(n)}
         unsure = may.difference(self._believed)
@@ -153,7 +153,7 @@ class Lookup:
     def _to_read(self, places: Iterable[int]) -> dict[Identity, int]:
         """The identities of some credentials whose records must be read, since they are in no roll-up."""
         wanted = set(places)
-        told = self._rolled_up_before(wanted)
+        told = self.with_roll_ups(wanted)
         who = self._identities_of(wanted)
         return {one: n for one, n in who.items() if n not in told or not self._busy.covers(one[0])}
 
@@ -178,7 +178,7 @@ class Lookup:
 
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
         found: dict[int, list[Row]] = {n: [] for n in places}
-        for told in self._rolled_up_before(places):
+        for told in self.with_roll_ups(places):
             found[told] += self._busy.rows(CHANGES, told).to_pylist()
         who = self._to_read(places)
         if who:
@@ -207,7 +207,7 @@ class Lookup:
         made = self._engine.ranges("creations", "n", [(n, n) for n in own])
         creations = {row["n"]: row for row in made.to_pylist()}
         seen: dict[int, list[Row]] = {
-            n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self._rolled_up_before(own)
+            n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self.with_roll_ups(own)
         }
         for one, n in who.items():
             if one in identities:

@@ -28,8 +28,10 @@ _FEWEST, _FEWEST_CALLS = 20, 2_000
 _NEAR = 20_000
 """Credentials of trees whose whole rows are read from the file; for more, a query reads only their places."""
 _REMEMBERED = 1_000_000
-_SCHEMAS: dict[type, pa.Schema] = {}
-"""By engine."""
+_SCHEMAS: dict[tuple[type, bool], pa.Schema] = {}
+"""By engine, and whether addresses are among the columns."""
+_BUSY = 1_000
+"""Busy credentials up to which it is quicker to look up their roll-ups than to read all segments."""
 _AT_ONCE = 50_000
 """Credentials that are described by one query."""
 _ADDRESSES = "SELECT DISTINCT w.n, e.ip"
@@ -68,9 +70,21 @@ class Part:
         self._known: dict[int, Span] = {}
 
     def inventory(self, places: Iterable[int], order: str) -> pa.Table:
-        """The described rows of many credentials, in an order."""
-        self._gather(places, _ADDRESSES)
-        found = self._engine.table(f"SELECT * FROM ({described(self._some)}) ORDER BY {order}")
+        """
+        The described rows of many credentials, in an order.
+
+        Busy ones come by their roll-ups: they acted in every segment, and to read all for a few would take longest.
+        """
+        wanted = set(places)
+        busy = self._lookup.with_roll_ups(wanted)
+        if len(busy) > _BUSY:
+            busy = set()
+        found = pa.Table.from_pylist(self._lookup.rows(busy), schema=self._schema(addresses=True))
+        self._engine.register("rolled_up", found)
+        self._gather(wanted - busy, _ADDRESSES)
+        found = self._engine.table(
+            f"SELECT * FROM ({described(self._some)} UNION ALL SELECT * FROM rolled_up) ORDER BY {order}"
+        )
         self._gathered = None
         return found
 
@@ -95,17 +109,18 @@ class Part:
 
     def _matching_few(self, places: Sequence[int], where: str, parameters: Sequence[Any]) -> set[int]:
         """The same by looking them up; the caller usually asks for these rows next."""
-        found = pa.Table.from_pylist(list(self._lookup.rows(places)), schema=self._schema())
+        found = pa.Table.from_pylist(self._lookup.rows(places), schema=self._schema(addresses=False))
         self._engine.register("looked_up", found)
         return {row["n"] for row in self._engine.rows(f"SELECT n FROM looked_up WHERE {where}", parameters)}
 
-    def _schema(self) -> pa.Schema:
+    def _schema(self, *, addresses: bool) -> pa.Schema:
         """The columns of a described row: the same in every case, and slow to ask for, so remembered."""
-        if type(self._engine) not in _SCHEMAS:
-            self._narrow(frozenset())
-            of_none = described(self._some, addresses=False)
-            _SCHEMAS[type(self._engine)] = self._engine.table(f"SELECT * FROM ({of_none}) LIMIT 0").schema
-        return _SCHEMAS[type(self._engine)]
+        known = type(self._engine), addresses
+        if known not in _SCHEMAS:
+            self._gather((), _ADDRESSES)
+            of_none = described(self._some, addresses=addresses)
+            _SCHEMAS[known] = self._engine.table(f"SELECT * FROM ({of_none}) LIMIT 0").schema
+        return _SCHEMAS[known]
 
     def asked(
         self, sql: str, places: Sequence[int], parameters: Sequence[Any] = (), *, addresses: bool = False
