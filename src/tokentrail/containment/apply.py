@@ -19,7 +19,7 @@ from tokentrail.containment.history import History, StepRecord, history
 from tokentrail.containment.journal import Journal, stamp
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change
-from tokentrail.containment.outcome import Applied, Deed, StepDone
+from tokentrail.containment.outcome import Applied, CallResult, StepDone
 from tokentrail.containment.sending import Sender, read_all, settle
 from tokentrail.lineage.model import Trace
 
@@ -41,7 +41,7 @@ class Means:
     """Asks whether a person has done a step, told why a person must."""
     done: frozenset[int] = frozenset()
     """Steps that a person says to have done, though calls could do them: else one that AWS refuses would stop all."""
-    tell: Callable[[Deed], None] = lambda deed: None
+    tell: Callable[[CallResult], None] = lambda deed: None
     """Told of each call once it is answered."""
     waiting: Callable[[datetime], None] = lambda until: None
     """Told until when there is nothing to do but wait."""
@@ -123,7 +123,7 @@ class _Run:
 
     def _send(self, step: Step) -> StepDone:
         """Send a step, and again with a later cutoff if it took too long."""
-        deeds: list[Deed] = []
+        deeds: list[CallResult] = []
         margin = timedelta(seconds=self._plan.margin)
         for _ in range(TRIES):
             began = self._means.clock()
@@ -149,7 +149,7 @@ class _Run:
         return whole_second(max(step.cutoff, self._means.clock() + margin, *bites))
 
     def _finished(
-        self, step: Step, outcome: str, now: datetime, cutoff: datetime | None, deeds: Sequence[Deed]
+        self, step: Step, outcome: str, now: datetime, cutoff: datetime | None, deeds: Sequence[CallResult]
     ) -> StepDone:
         bites_at = now + timedelta(seconds=step.bites_within)
         self._journal.write(

@@ -29,7 +29,7 @@ from botocore.session import Session as CoreSession
 from botocore.validate import ParamValidator
 
 from tokentrail import __version__
-from tokentrail.containment.cloud import Answer, Caller, CallFailed, Failure
+from tokentrail.containment.cloud import Answer, CallFailed, CallingIdentity, Failure
 from tokentrail.containment.model import Call
 from tokentrail.errors import ActionRefused
 
@@ -97,7 +97,7 @@ class Accounts:
         self._lock = threading.RLock()
         self._sessions: dict[str, tuple[boto3.Session, tuple[str, ...]]] = {}
         self._clients: dict[tuple[str, str, str | None], Any] = {}
-        self._callers: dict[str, Caller] = {}
+        self._callers: dict[str, CallingIdentity] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +108,7 @@ class Accounts:
         for client in self._clients.values():
             client.close()
 
-    def caller(self, account: str) -> Caller:
+    def caller(self, account: str) -> CallingIdentity:
         """
         Say who makes the calls in an account.
 
@@ -135,7 +135,7 @@ class Accounts:
                     f"account {account}: the credentials at hand are of account {answer['Account']} "
                     f"({answer['Arn']}), and the plan acts in {account}. {self._remedy(account)}"
                 )
-            found = Caller(
+            found = CallingIdentity(
                 account=account, arn=answer["Arn"], user_id=answer["UserId"], access_key_ids=keys,
                 clock_ahead=_clock_ahead(answer),
             )  # fmt: skip

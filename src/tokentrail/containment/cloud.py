@@ -14,7 +14,7 @@ Failure = Literal["missing", "denied", "throttled", "refused", "unanswered", "un
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class CallingIdentity:
     """Who makes the calls in one account."""
 
     account: str
@@ -77,7 +77,7 @@ class Cloud(Protocol):
             CallFailed: a page was refused or not answered.
         """
 
-    def caller(self, account: str) -> Caller:
+    def caller(self, account: str) -> CallingIdentity:
         """
         Say who makes the calls in an account.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 
-from tokentrail.containment.cloud import Caller, Cloud
+from tokentrail.containment.cloud import CallingIdentity, Cloud
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
@@ -65,7 +65,7 @@ def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
             change(call)
 
 
-def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[Caller, ...]:
+def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[CallingIdentity, ...]:
     """
     Check who would make the calls, in every account of a plan.
 
@@ -86,7 +86,7 @@ def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[Ca
     return found
 
 
-def _insist_on_untainted(plan: Plan, caller: Caller) -> None:
+def _insist_on_untainted(plan: Plan, caller: CallingIdentity) -> None:
     behind = {one for one in plan.tainted if one in caller.access_key_ids}
     behind |= {
         one
@@ -105,7 +105,7 @@ def _session(credential: str) -> str:
     return credential.rpartition("@")[0] or credential
 
 
-def _insist_on_clock(caller: Caller) -> None:
+def _insist_on_clock(caller: CallingIdentity) -> None:
     if abs(caller.clock_ahead) > RESERVE:
         way = "ahead of" if caller.clock_ahead > 0 else "behind"
         raise ActionRefused(
@@ -114,7 +114,7 @@ def _insist_on_clock(caller: Caller) -> None:
         )
 
 
-def _cuts(step: Step, caller: Caller) -> bool:
+def _cuts(step: Step, caller: CallingIdentity) -> bool:
     """Whether a step acts on whoever calls: by principal, key or session."""
     own = of_arn(caller.arn)
     named = {of_arn(arn) for arn in (*step.principals, *([step.principal] if step.principal else []))} - {

@@ -37,7 +37,7 @@ from tokentrail.containment.other_things import (
     Task,
 )
 from tokentrail.containment.owner import Owner
-from tokentrail.containment.thing import Change, State, Thing
+from tokentrail.containment.thing import State, Thing, ThingChange
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
@@ -46,7 +46,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _REFERENCE = re.compile(r"\$\{step\.call\[(\d+)\]((?:\.[A-Za-z][A-Za-z0-9]*)+)\}")
 
 
-def change(call: Call) -> Change:
+def change(call: Call) -> ThingChange:
     """
     What a call does.
 
@@ -115,14 +115,14 @@ def _filled(value: Any, answers: Mapping[int, Mapping[str, Any]]) -> Any:
 def _of(
     kind: Callable[..., Thing], wanted: State | Callable[[Mapping[str, Any]], State], *,
     settled: Callable[[State], bool] | None = None, keeps: bool = True, **named: str,
-) -> Callable[[Call], Change]:  # fmt: skip
+) -> Callable[[Call], ThingChange]:  # fmt: skip
     """A call that makes what is wanted of a thing, whose members are so named among the parameters."""
 
-    def build(call: Call) -> Change:
+    def build(call: Call) -> ThingChange:
         p = call.parameters
         members = {name: p[parameter] for name, parameter in named.items()}
         thing = kind(account=call.account, **members)
-        return Change(
+        return ThingChange(
             call=call, thing=thing, wanted=wanted(p) if callable(wanted) else wanted, settled=settled, keeps=keeps
         )  # fmt: skip
 
@@ -134,16 +134,18 @@ def _some(kind: Callable[..., Thing], /, **members: Any) -> Callable[..., Thing]
     return partial(kind, **members)
 
 
-def _inline(owner: Owner, wanted: State | Callable[[Mapping[str, Any]], State]) -> Callable[[Call], Change]:
+def _inline(
+    owner: Owner, wanted: State | Callable[[Mapping[str, Any]], State]
+) -> Callable[[Call], ThingChange]:
     return _of(_some(InlinePolicy, owner=owner), wanted, owner_name=f"{owner}Name", policy="PolicyName")
 
 
-def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], Change]:
+def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], ThingChange]:
     thing = _some(AttachedPolicy, owner=owner)
     return _of(thing, {"attached": attached}, owner_name=f"{owner}Name", policy_arn="PolicyArn")
 
 
-def _create_policy(call: Call) -> Change:
+def _create_policy(call: Call) -> ThingChange:
     p = call.parameters
     document = p["PolicyDocument"]
     thing = ManagedPolicy(account=call.account, policy=p["PolicyName"], path=p.get("Path", "/"))
@@ -152,7 +154,7 @@ def _create_policy(call: Call) -> Change:
         there = ours or _alike(state["document"], document)
         return thing.rewriting(state, document) if there and state["document"] is not None else (call,)
 
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"document": document}, sending=sending,
         answer=lambda state: {"Policy": {"Arn": state["arn"]}},
     )  # fmt: skip
@@ -163,22 +165,22 @@ def _alike(there: str | None, document: str) -> bool:
     return there is not None and _MOMENT.sub("", there) == _MOMENT.sub("", document)
 
 
-def _delete_policy(call: Call) -> Change:
+def _delete_policy(call: Call) -> ThingChange:
     thing = ManagedPolicy(account=call.account, policy=call.parameters["PolicyArn"])
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"document": None}, sending=lambda state, _: thing.deleting(state)
     )
 
 
-def _delete_user(call: Call) -> Change:
+def _delete_user(call: Call) -> ThingChange:
     thing = User(account=call.account, user=call.parameters["UserName"])
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"exists": False},
         sending=lambda state, _: thing.deleting(state, call),
     )  # fmt: skip
 
 
-def _create_scp(call: Call) -> Change:
+def _create_scp(call: Call) -> ThingChange:
     p = call.parameters
     thing = OrganizationPolicy(account=call.account, policy=p["Name"], by_id=False, type=p.get("Type", SCP))
 
@@ -188,7 +190,7 @@ def _create_scp(call: Call) -> Change:
         parameters = {"PolicyId": state["id"], "Content": p["Content"]}
         return (replace(call, operation="UpdatePolicy", parameters=parameters),)
 
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"document": p["Content"]}, sending=sending,
         answer=lambda state: {"Policy": {"PolicySummary": {"Id": state["id"], "Arn": state["arn"]}}},
     )  # fmt: skip
@@ -209,7 +211,7 @@ def _written(parameters: Mapping[str, Any]) -> State:
 _NONE: State = {"document": None}
 _NO_MORE: State = {"exists": False}
 _BY_ID = _some(OrganizationPolicy, by_id=True)
-_BUILDERS: dict[tuple[str, str], Callable[[Call], Change]] = {
+_BUILDERS: dict[tuple[str, str], Callable[[Call], ThingChange]] = {
     ("iam", "UpdateAccessKey"): _of(
         AccessKey, lambda p: {"status": p["Status"]}, user="UserName", access_key_id="AccessKeyId"
     ),

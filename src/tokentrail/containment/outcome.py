@@ -17,7 +17,7 @@ Verdict = Literal["proven", "not-yet-proven", "refuted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class CallResult:
     """One call, as it was sent or found not to be needed."""
 
     n: int
@@ -47,7 +47,7 @@ class StepDone:
     sent_at: datetime | None
     bites_at: datetime | None
     """When it takes effect at the latest."""
-    deeds: tuple[Deed, ...]
+    deeds: tuple[CallResult, ...]
     """What this run did for it."""
     why: str | None
     """What went wrong, or why it was not reached."""

@@ -16,8 +16,8 @@ from tokentrail.containment.history import call_of, history, plain
 from tokentrail.containment.journal import Journal, stamp
 from tokentrail.containment.model import Call, Step
 from tokentrail.containment.operations import LAST, change, references, resolved
-from tokentrail.containment.outcome import Deed
-from tokentrail.containment.thing import Change, State, Thing
+from tokentrail.containment.outcome import CallResult
+from tokentrail.containment.thing import State, Thing, ThingChange
 from tokentrail.errors import ActionRefused, UsageError
 
 AT_ONCE = 16
@@ -29,7 +29,7 @@ class Sent:
     """What came of sending a step once."""
 
     cutoff: datetime | None
-    deeds: tuple[Deed, ...]
+    deeds: tuple[CallResult, ...]
     why: str | None
     """Why not all of it stands."""
 
@@ -39,7 +39,7 @@ class _Entry:
     """A call of the step that must be sent, from the state that was read."""
 
     index: int
-    change: Change
+    change: ThingChange
     state: State
     calls: tuple[Call, ...]
     context: Mapping[str, Any]
@@ -75,7 +75,11 @@ class Sender:
     """Sends steps of one plan."""
 
     def __init__(
-        self, cloud: Cloud, journal: Journal, clock: Callable[[], datetime], tell: Callable[[Deed], None]
+        self,
+        cloud: Cloud,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        tell: Callable[[CallResult], None],
     ) -> None:
         self._cloud, self._journal, self._clock, self._tell = cloud, journal, clock, tell
 
@@ -108,7 +112,7 @@ class Sender:
             cutoff: Asked for the moment to write, once all has been read.
         """
         answers: dict[int, Mapping[str, Any]] = {}
-        deeds: list[Deed] = []
+        deeds: list[CallResult] = []
         moment: datetime | None = None
         for place, wave in enumerate(_waves(step.calls)):
             try:
@@ -132,12 +136,12 @@ class Sender:
         return Sent(cutoff=moment, deeds=tuple(deeds), why=None)
 
     def _wave(
-        self, step: Step, cutoff: datetime | None, changes: Mapping[int, Change], states: Mapping[int, State],
+        self, step: Step, cutoff: datetime | None, changes: Mapping[int, ThingChange], states: Mapping[int, State],
         answers: dict[int, Mapping[str, Any]],
-    ) -> list[Deed]:  # fmt: skip
+    ) -> list[CallResult]:  # fmt: skip
         """Send what is not there yet; the rest is written down as standing already."""
         known = history(self._journal.lines).things
-        deeds: list[Deed] = []
+        deeds: list[CallResult] = []
         entries: list[_Entry] = []
         for index, meant in changes.items():
             state, key = states[index], meant.thing.key
@@ -161,10 +165,12 @@ class Sender:
             answers[entry.index] = answer
         return deeds
 
-    def _already(self, index: int, meant: Change, state: State, context: Mapping[str, Any]) -> Deed:
+    def _already(
+        self, index: int, meant: ThingChange, state: State, context: Mapping[str, Any]
+    ) -> CallResult:
         now = self._clock()
         self._journal.write({"kind": "already", **context, "call": plain(meant.call), "before": state}, now)
-        deed = Deed(
+        deed = CallResult(
             n=context["n"], index=index, part=0, call=meant.call, outcome="already", at=now, request_id=None,
             error=None, why=meant.thing.gone(state),
         )  # fmt: skip
@@ -176,10 +182,10 @@ class Sender:
         lines = [_before(entry, 0) for entry in entries]
         return self._journal.write_all(lines, self._clock()) if lines else []
 
-    def _carry_out(self, given: tuple[_Entry, int]) -> tuple[list[Deed], Mapping[str, Any]]:
+    def _carry_out(self, given: tuple[_Entry, int]) -> tuple[list[CallResult], Mapping[str, Any]]:
         """Send the parts of one call, one after the other, until one fails."""
         entry, seq = given
-        deeds: list[Deed] = []
+        deeds: list[CallResult] = []
         answer: Mapping[str, Any] = {}
         for part, call in enumerate(entry.calls):
             if part:
@@ -190,7 +196,7 @@ class Sender:
         return deeds, answer
 
     def _send_part(
-        self, entry: _Entry, part: int, call: Call, seq: int, deeds: list[Deed]
+        self, entry: _Entry, part: int, call: Call, seq: int, deeds: list[CallResult]
     ) -> Mapping[str, Any]:
         request_id = error = why = None
         answer: Mapping[str, Any] = {}
@@ -210,7 +216,7 @@ class Sender:
                 answer = entry.change.answer(state) if entry.change.answer else {}
                 why = entry.change.thing.gone(state) if state else None
                 self._after(seq, "done", request_id=request_id, error=str(failure), found=True)
-        deed = Deed(
+        deed = CallResult(
             n=entry.context["n"], index=entry.index, part=part, call=call, at=self._clock(), request_id=request_id,
             error=error, outcome="failed" if error else "done", why=why,
         )  # fmt: skip
@@ -275,7 +281,7 @@ def _waves(calls: Sequence[Call]) -> list[list[int]]:
     ]
 
 
-def _told(failed: Sequence[Deed], step: Step) -> str:
+def _told(failed: Sequence[CallResult], step: Step) -> str:
     first = failed[0]
     others = f" ({len(failed) - 1:,} more failed too)" if len(failed) > 1 else ""
     return (

@@ -104,7 +104,7 @@ class Thing(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ThingChange:
     """A call, and what it makes of its thing."""
 
     call: Call
