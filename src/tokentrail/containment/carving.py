@@ -47,7 +47,7 @@ def carve(scene: Scene, cut: Cut) -> Move:
         statements = documents.older(scene.cutoff, spared)
     else:
         statements = _listed(scene, cut) + documents.window(cut.since, scene.cutoff, spared)
-    name = moves.own(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
+    name = moves.incident_name(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
     why = _twins(cut, theirs)
     calls = _calls(scene, cut.principal, name, statements)
     if calls is None:
@@ -59,7 +59,7 @@ def carve(scene: Scene, cut: Cut) -> Move:
         calls = _calls(scene, cut.principal, name, statements)
         ended = f"since {instant(start)}" if start else "before the cutoff"
         told = (
-            f"{moves.says([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
+            f"{moves.short_list([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
             f"all issued {ended} are ended. "
         )
         why += told if calls is not None else moves.no_room(scene, cut.principal)
@@ -96,7 +96,7 @@ def _listed(scene: Scene, cut: Cut) -> list[Statement]:
     own = {one.user_id for one in early if one.user_id and one.user_id not in shared}
     single = {token for one in early if one.user_id not in own and (token := one.token) is not None}
     unknown = {one.user_id for one in early if not one.timed and one.user_id and one.user_id in shared}
-    return documents.named(own | unknown, scene.cutoff) + documents.brackets(single)
+    return documents.of_user_ids(own | unknown, scene.cutoff) + documents.brackets(single)
 
 
 def _calls(
@@ -104,7 +104,7 @@ def _calls(
 ) -> tuple[list[Call], list[Call]] | None:
     """Inline if it fits, else in managed policies; `None` if even those are too few."""
     text = documents.text(statements)
-    if size_of(text) <= moves.room(scene, principal):
+    if size_of(text) <= moves.inline_room(scene, principal):
         return moves.put_policy(principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []

@@ -22,7 +22,7 @@ _PORTAL = "IAM Identity Center User Guide, 'Revoke active IAM role sessions for 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ActionFacts:
     """What one action does."""
 
     action: Action
@@ -46,8 +46,8 @@ def _facts(
     source: str,
     *,
     reversible: bool = True,
-) -> Facts:
-    return Facts(
+) -> ActionFacts:
+    return ActionFacts(
         action=action, ends=ends, leaves=leaves, hits=hits, undo=undo, reversible=reversible,
         needs=tuple(needs.split()), source=source,
     )  # fmt: skip
@@ -152,7 +152,7 @@ _ALL: Final = (
     ),
 )  # fmt: skip
 
-CATALOGUE: Final[dict[Action, Facts]] = {one.action: one for one in _ALL}
+CATALOGUE: Final[dict[Action, ActionFacts]] = {one.action: one for one in _ALL}
 
 OUTLIVES: Final = (
     "open SSM sessions and shells", "open database connections", "ECR, CodeArtifact and EKS tokens",

@@ -20,7 +20,7 @@ from tokentrail.containment.righted import trusted
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
-Means = tuple[tuple[Call, ...], str]
+Remedy = tuple[tuple[Call, ...], str]
 """The calls that stop a source, and what a person is told."""
 _FOR_GOOD = frozenset({"StopTask", "StopBuild"})
 """
@@ -97,7 +97,7 @@ def centrally(account: str, command: str) -> str:
     )
 
 
-def _password(source: Source) -> Means:
+def _password(source: Source) -> Remedy:
     if source.mints.is_root:
         how = centrally(
             source.account, "delete-login-profile` and `aws iam deactivate-mfa-device --serial-number=…"
@@ -106,7 +106,7 @@ def _password(source: Source) -> Means:
     return (iam(source.account, "DeleteLoginProfile", UserName=source.id),), ""
 
 
-def _trust(source: Source) -> Means:
+def _trust(source: Source) -> Remedy:
     document = source.before.get("document")
     if document:
         put = {"RoleName": source.id, "PolicyDocument": document}
@@ -119,7 +119,7 @@ def _trust(source: Source) -> Means:
     )
 
 
-def _portal(source: Source) -> Means:
+def _portal(source: Source) -> Remedy:
     """In the order that AWS gives (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
     who = source.id if source.person in (None, source.id) else f"{source.id} ({source.person})"
     return (), (
@@ -129,7 +129,7 @@ def _portal(source: Source) -> Means:
     )
 
 
-def _sign_in(source: Source) -> Means:
+def _sign_in(source: Source) -> Remedy:
     if source.id.startswith("arn:") and _region(source):
         call = Call(
             account=source.account, service="signin", operation="BatchRevokeSessions",
@@ -161,7 +161,7 @@ def _unused_key(scene: Scene, source: Source) -> Move:
     return replace(off, undo=(iam(source.account, "UpdateAccessKey", **named, Status="Active"),))
 
 
-def _provider(source: Source) -> Means:
+def _provider(source: Source) -> Remedy:
     if source.what == "certificate":
         where = f" --region {_region(source) or '…'}"
         return (), (
@@ -191,7 +191,7 @@ def _provider(source: Source) -> Means:
     return _anywhere(source)
 
 
-def _anywhere(source: Source) -> Means:
+def _anywhere(source: Source) -> Remedy:
     """Shut a trust anchor or profile of IAM Roles Anywhere that the attacker made."""
     what, _, number = source.id.rpartition(":")[2].partition("/")
     region = _region(source)
@@ -215,7 +215,7 @@ def _region(source: Source) -> str | None:
     return found if REGION.fullmatch(found) else None
 
 
-def _host(source: Source) -> Means:
+def _host(source: Source) -> Remedy:
     """
     A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there.
 
@@ -252,7 +252,7 @@ def _host(source: Source) -> Means:
     return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
 
 
-def _changed(workload: Workload, source: Source, else_it: str) -> Means:
+def _changed(workload: Workload, source: Source, else_it: str) -> Remedy:
     """What was somebody's before the attacker changed it is put back: no command is named that does away with it."""
     stop = _stop(workload, source)
     how = "" if re.search("delete-|deregister-|terminate-", stop) else f" ({stop})"
@@ -327,7 +327,7 @@ def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ..
     )  # fmt: skip
 
 
-_CLOSING: dict[SourceKind, tuple[Action, Callable[[Source], Means]]] = {
+_CLOSING: dict[SourceKind, tuple[Action, Callable[[Source], Remedy]]] = {
     "password": ("remove-login-profile", _password),
     "trust": ("revert-trust", _trust),
     "provider": ("revert-trust", _provider),

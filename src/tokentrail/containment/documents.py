@@ -84,7 +84,7 @@ def window(start: datetime, cutoff: datetime, spared: Iterable[Token] = ()) -> l
     return list(_window(start, cutoff, spared))
 
 
-def named(user_ids: Iterable[str], cutoff: datetime | None) -> list[Statement]:
+def of_user_ids(user_ids: Iterable[str], cutoff: datetime | None) -> list[Statement]:
     """Deny everything to tokens of some `aws:userid`s, of whatever time or issued before a cutoff."""
     listed = sorted(set(user_ids))
     until = {} if cutoff is None else _between(None, cutoff)
@@ -102,7 +102,7 @@ def brackets(tokens: Iterable[Token]) -> list[Statement]:
     ]
 
 
-def control(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str] = ()) -> Statement:
+def of_principals(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str] = ()) -> Statement:
     """Deny everything to some principals of the accounts that an SCP is attached to, or to some persons among them."""
     conditions: dict[str, dict[str, Any]] = {"ArnLike": {"aws:PrincipalArn": list(arns)}}
     if persons:

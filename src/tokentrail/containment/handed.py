@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.containment.neighbours import stays
-from tokentrail.containment.origins import Seen, certified
+from tokentrail.containment.origins import TaintedCredential, certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
 from tokentrail.containment.righted import PASSWORD_CHANGES
@@ -268,7 +268,7 @@ def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
 
 
-def ways_in(forest: Forest, theirs: Iterable[Seen]) -> Iterator[WayIn]:
+def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[WayIn]:
     """Portals, certificates and SAML sign-ins behind tainted credentials, and what else each was ever seen to open."""
     first: dict[tuple[WayKind, str, str], datetime | None] = {}
     own = set()

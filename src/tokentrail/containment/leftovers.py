@@ -96,7 +96,7 @@ class Leftovers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Evidence:
     """What decides whether the work of a deed still stands."""
 
     removed: Removals
@@ -126,7 +126,9 @@ def left_behind(
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
-    seen = _Seen(Removals(others), Others(others), held, {one.key_id for one in held}, _roles_by_name(held))
+    seen = _Evidence(
+        Removals(others), Others(others), held, {one.key_id for one in held}, _roles_by_name(held)
+    )
     dead, undone, found = gone(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
@@ -180,7 +182,7 @@ def _works_by_itself(deed: Deed, what: str) -> bool:
     return workload is None or workload.without_role or bool(_roles(deed, what))
 
 
-def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Seen) -> None:
+def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Evidence) -> None:
     before = len(found.sources)
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, seen.keys))
@@ -336,7 +338,7 @@ def _roles_by_name(held: Iterable[HeldCredential]) -> dict[tuple[str, str | None
     return found
 
 
-def _host(deed: Deed, what: str, thing: str, seen: _Seen) -> Iterator[Source]:
+def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source]:
     """
     One source for each role that it runs with; one of no known role where nobody was seen in one.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tokentrail.containment.origins import SIGN_IN, Seen, refreshing
+from tokentrail.containment.origins import SIGN_IN, TaintedCredential, refreshing
 from tokentrail.containment.scene import Source
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
@@ -26,7 +26,11 @@ WHERE i.api LIKE 'CreateOAuth2Token%' ORDER BY a.time, a.event_id"""
 
 
 def logins(
-    forest: Forest, tainted: Iterable[Seen], ids: Mapping[int, str], own: Set[str], narrowing: Narrowing
+    forest: Forest,
+    tainted: Iterable[TaintedCredential],
+    ids: Mapping[int, str],
+    own: Set[str],
+    narrowing: Narrowing,
 ) -> Iterator[Source]:
     """
     The sign-in sessions; one of which a credential tells is `origins.behind`'s as well, and counts once.

@@ -26,7 +26,7 @@ from tokentrail.spelling import instant, joined, listed, short, without_ids
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
 )  # fmt: skip
-"""Names of policies, to which `own` adds what tells one incident's from another's."""
+"""Names of policies, to which `incident_name` adds what tells one incident's from another's."""
 _LONGEST_NAME = 64
 _NAMED = 8
 """How many targets a sentence names; the step lists them all."""
@@ -70,7 +70,7 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
     )  # fmt: skip
 
 
-def own(scene: Scene, name: str) -> str:
+def incident_name(scene: Scene, name: str) -> str:
     """A policy's name for this incident: another's policy of the same name would be replaced, and lifted with it."""
     return f"{name}-{hashlib.sha256(chr(10).join(sorted(scene.subjects)).encode()).hexdigest()[:8]}"
 
@@ -85,7 +85,7 @@ def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Cal
     )
 
 
-def room(scene: Scene, principal: Principal) -> int:
+def inline_room(scene: Scene, principal: Principal) -> int:
     """Characters left for an inline policy: all of them where no snapshot shows what is there."""
     limit = documents.USER_INLINE if principal.kind == "user" else documents.ROLE_INLINE
     return limit - scene.inline_size(principal)
@@ -121,10 +121,10 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
     undo: list[Call] = []
     why = ""
     for principal in listed:
-        if size_of(document) <= room(scene, principal):
-            put, taken = put_policy(principal, own(scene, name), document)
+        if size_of(document) <= inline_room(scene, principal):
+            put, taken = put_policy(principal, incident_name(scene, name), document)
         elif scene.attachable(principal):
-            put, taken = attach_policies(scene, principal, own(scene, name), [document])
+            put, taken = attach_policies(scene, principal, incident_name(scene, name), [document])
         else:
             why += no_room(scene, principal)
             continue
@@ -183,7 +183,7 @@ def edit_trust(scene: Scene, principal: Principal) -> Move:
     )
 
 
-def control(
+def deny_by_scp(
     scene: Scene, policies: Sequence[tuple[Sequence[Statement], Sequence[Principal]]], why: str
 ) -> Move:
     """Deny principals by service control policies on their accounts, which their organisation alone can attach."""
@@ -196,7 +196,7 @@ def control(
         made = new_policy(len(calls))
         calls += [
             _of_organization(
-                scene, "CreatePolicy", Name=_name_of_control(scene, accounts, document),
+                scene, "CreatePolicy", Name=_name_of_scp(scene, accounts, document),
                 Description="Containment by TokenTrail", Type="SERVICE_CONTROL_POLICY", Content=document,
             ),
             *(_of_organization(scene, "AttachPolicy", PolicyId=made, TargetId=one) for one in accounts),
@@ -234,10 +234,10 @@ def _of_organization(scene: Scene, operation: str, **parameters: str) -> Call:
     return Call(account=account, service=ORGANIZATIONS, operation=operation, parameters=parameters)
 
 
-def _name_of_control(scene: Scene, accounts: Sequence[str], document: str) -> str:
+def _name_of_scp(scene: Scene, accounts: Sequence[str], document: str) -> str:
     mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # several may be needed
     name = f"TokenTrail-Deny-{accounts[0]}" if len(accounts) == 1 else "TokenTrail-Deny"
-    return f"{own(scene, name)}-{mark}"
+    return f"{incident_name(scene, name)}-{mark}"
 
 
 def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
@@ -348,6 +348,6 @@ def _without_region(text: str) -> str:
     return text.replace(f"{_IN}{region}", f"{_IN}REGION") if region else text
 
 
-def says(principals: Iterable[Principal], scene: Scene) -> str:
+def short_list(principals: Iterable[Principal], scene: Scene) -> str:
     """Name principals in a sentence."""
     return listed(short_apart([scene.arn(one) for one in principals]), 3)

@@ -53,7 +53,7 @@ _BY_SOMEBODY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TaintedCredential:
     """A credential as a proof sees it, and what else is known of it."""
 
     held: HeldCredential
@@ -65,7 +65,7 @@ class Seen:
 
 
 def behind(
-    tainted: Iterable[Seen],
+    tainted: Iterable[TaintedCredential],
     removals: Iterable[Change],
     as_of: datetime,
     shut: Container[tuple[str | None, Principal]] = (),
@@ -118,7 +118,7 @@ def refreshing(one: HeldCredential, arn: str | None) -> Source:
 
 
 def passwords(
-    tainted: Iterable[Seen], deeds: Collection[Deed], changes: Sequence[Change]
+    tainted: Iterable[TaintedCredential], deeds: Collection[Deed], changes: Sequence[Change]
 ) -> Iterator[Source]:
     """
     Passwords that an attacker has signed in with, until somebody else changed them.
@@ -155,7 +155,9 @@ def passwords(
         yield replace(found, since=max(given, default=ALWAYS), until=min(changed, default=None))
 
 
-def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetime) -> Iterator[Source]:
+def providers(
+    tainted: Iterable[TaintedCredential], changes: Sequence[Change], as_of: datetime
+) -> Iterator[Source]:
     """
     Identity providers that let the attacker in, up to this moment: that they do so no more is what a proof rests on.
 
@@ -179,7 +181,9 @@ def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetim
         yield replace(found, person=credential.identity or one.caller.session_name)
 
 
-def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[tuple[str, Principal, str]]:
+def strangers(
+    tainted: Iterable[TaintedCredential], dead: Container[Principal]
+) -> Iterator[tuple[str, Principal, str]]:
     """
     Tainted credentials of which the evidence does not show who minted them, and what it says instead.
 

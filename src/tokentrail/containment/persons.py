@@ -34,7 +34,7 @@ def by_name(forest: Forest, held: Iterable[HeldCredential]) -> dict[str, str]:
     return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
 
 
-def told(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential:
+def with_person(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential:
     """The same, with its person where its name tells."""
     person = named.get(one.caller.session_name or "") if _is_silent(one) else None
     return replace(one, caller=replace(one.caller, person=person)) if person else one

@@ -16,7 +16,7 @@ from datetime import datetime
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
 from tokentrail.containment.closing import centrally, close_source
-from tokentrail.containment.controls import controls, in_permission_sets
+from tokentrail.containment.controls import deny_by_scps, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
@@ -62,7 +62,7 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
         *_keys(needs),
         *_made_users(scene),
         *_sources(scene),
-        *_controls(needs),
+        *_scps(needs),
         *_users(needs),
         *_roles(needs),
     ]
@@ -116,7 +116,7 @@ def _sources(scene: Scene) -> Iterator[Move]:
 
     Calls that nothing takes back are a step of their own, so that the others of the action can be undone. A person's
     portal is one and the same for all accounts. In an account without access only a portal can be shut, as that is
-    elsewhere; the rest is denied by `controls`.
+    elsewhere; the rest is denied by service control policy (`_scps`).
     """
     for kind in _CLOSING:
         once = {
@@ -135,7 +135,7 @@ def _sources(scene: Scene) -> Iterator[Move]:
                 yield moves.merged(alike[0].action, alike)
 
 
-def _controls(needs: _Needs) -> Iterator[Move]:
+def _scps(needs: _Needs) -> Iterator[Move]:
     """Deny by service control policy what IAM calls can't reach; in the management account, by permission set."""
     scene = needs.scene
     beyond = [
@@ -149,7 +149,9 @@ def _controls(needs: _Needs) -> Iterator[Move]:
     ]  # fmt: skip
     if reserved:
         yield in_permission_sets(scene, reserved, needs.live)
-    yield from controls(scene, [one for one in beyond if one.account != scene.management_account], needs.live)
+    yield from deny_by_scps(
+        scene, [one for one in beyond if one.account != scene.management_account], needs.live
+    )
 
 
 def _users(needs: _Needs) -> Iterator[Move]:

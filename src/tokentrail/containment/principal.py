@@ -51,7 +51,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownPrincipal:
     """A principal, and what the evidence knows of it."""
 
     principal: Principal

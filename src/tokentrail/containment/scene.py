@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.containment.principal import Known, Principal, arn_of, partition_in
+from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, partition_in
 from tokentrail.policy.arn import under_any_path
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
@@ -219,7 +219,7 @@ class Scene:
     """The principals of all tainted credentials, dead ones too."""
     innocents: tuple[HeldCredential, ...]
     """Others that live now, of the principals that the tainted ones act as or could."""
-    known: Mapping[Principal, Known]
+    known: Mapping[Principal, KnownPrincipal]
     renamed: Mapping[Principal, str]
     """Users whom somebody has renamed, and what they are called now: calls must say that."""
     persons: Mapping[Principal, tuple[str, ...]]

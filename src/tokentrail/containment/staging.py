@@ -23,7 +23,15 @@ from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
 from tokentrail.containment.living import federated_in, living_of
 from tokentrail.containment.logins import logins
 from tokentrail.containment.neighbours import neighbours
-from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
+from tokentrail.containment.origins import (
+    TaintedCredential,
+    behind,
+    once,
+    passwords,
+    providers,
+    settled,
+    strangers,
+)
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
@@ -71,7 +79,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
     unseen = log_ends(covered, asked.lag, forest.as_of)
     theirs = attackers(forest, trace, unseen, asked.narrowing)
     people = persons.by_name(forest, theirs.held)
-    theirs.held[:] = [persons.told(one, people) for one in theirs.held]
+    theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
     known = set(theirs.tainted)
     attack = _attack(forest, theirs, unseen)
     left, held = attack.left, attack.held
@@ -127,7 +135,7 @@ class _Attack:
     """The places of the subjects, and of what counts beyond the trace."""
     subjects: set[str]
     """The ids of those at `starts`."""
-    seen: list[Seen]
+    seen: list[TaintedCredential]
     """All of them."""
     held: list[HeldCredential]
     """Those that had not expired when the log stopped telling all."""
@@ -147,7 +155,7 @@ class _Attack:
 def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -> _Attack:
     where = issued_where(forest, [one for _, one in theirs.pairs])
     seen = [
-        Seen(own, one, row["target"], where.get(one.id))
+        TaintedCredential(own, one, row["target"], where.get(one.id))
         for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)
     ]
     earliest = forest.as_of - LONGEST["user"]
@@ -213,7 +221,7 @@ def _sources(
     return _Sources(found, tuple(let_in), tuple(held_there))
 
 
-class _Reach(NamedTuple):
+class _Reachable(NamedTuple):
     """The principals that the attacker acts as, or may come to."""
 
     edges: list[Edge]
@@ -226,7 +234,7 @@ class _Reach(NamedTuple):
     """All of these."""
 
 
-def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reach:
+def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reachable:
     edges = list(seen_edges(forest))
     assuming = {one.principal for one in attack.held if assumes(one.caller)}
     assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles
@@ -234,7 +242,7 @@ def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: Pl
     if asked.reach is not None:
         edges += allowed_edges(asked.reach, assuming, edges)
     assumable = closure(assuming, edges)
-    return _Reach(edges, concerned, assumable, assumable | concerned)
+    return _Reachable(edges, concerned, assumable, assumable | concerned)
 
 
 def _others(
@@ -248,7 +256,7 @@ def _others(
     ]
     judge = forest.judge_of(found)
     pairs = ((row, rows.credential(row, judge)) for row in found)
-    return [(row, persons.told(held_of(row, one), people), one.state) for row, one in pairs]
+    return [(row, persons.with_person(held_of(row, one), people), one.state) for row, one in pairs]
 
 
 def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:

@@ -52,7 +52,7 @@ def read(scene: Scene, step: str) -> Move:
     return _with_cutoff(scene, move, cutoff) if cutoff else move
 
 
-def named(steps: Sequence[str]) -> frozenset[Principal]:
+def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
     """The principals that steps name."""
     found = (of_arn(_cutoff(step.partition(":")[2])[0]) for step in steps)
     return frozenset(one for one in found if one is not None)
@@ -130,7 +130,7 @@ def _deny_sessions(scene: Scene, principal: Principal, target: str) -> Move:
 
 def _control(scene: Scene, principal: Principal, target: str) -> Move:
     said = statements(scene, [principal], {principal})
-    return moves.control(scene, [(said, [principal])], "")
+    return moves.deny_by_scp(scene, [(said, [principal])], "")
 
 
 _ON_PRINCIPALS: dict[str, Callable[[Scene, Principal, str], Move]] = {
