@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
-from tokentrail.containment.handed import Handed, follow, living
+from tokentrail.containment.handed import BeyondTrace, follow, living_doubtful
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
@@ -27,7 +27,7 @@ from tokentrail.results import Coverage
 class Attackers:
     """The credentials that count as the attacker's."""
 
-    more: Handed
+    beyond: BeyondTrace
     """What counts beyond the trace, and why."""
     tainted: list[str]
     """The ids of all of them, but for `spent` ones."""
@@ -51,27 +51,27 @@ def attackers(
     also: dict[str, str] = {}
     spent: dict[str, str] = {}
     while True:
-        more = follow(forest, trace, narrowing, unseen, also, spent)
-        tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
+        beyond = follow(forest, trace, narrowing, unseen, also, spent)
+        tainted = sorted({one.id for one in trace.credentials if one.tainted} | beyond.why.keys())
         listed = forest.named(tainted)
         judged = iter(forest.credentials([row for row in listed if row["id"] not in traced]))
         pairs = [(row, traced.get(row["id"]) or next(judged)) for row in listed]
-        deeds = list(_deeds(forest, more.subjects, listed, narrowing))
+        deeds = list(_deeds(forest, beyond.subjects, listed, narrowing))
         held = [held_of(row, one) for row, one in pairs]
         opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
-        near = sessions_of(forest, opened, {*tainted, *more.spent}, unseen)
-        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
-        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), more.owners)
+        near = sessions_of(forest, opened, {*tainted, *beyond.spent}, unseen)
+        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(beyond.spent)))]
+        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), beyond.owners)
         if not found.certain and not found.spent:
-            doubts = living(forest, found.doubtful, set(tainted))
-            more.doubts += [one for one in doubts if one not in more.doubts]
-            return Attackers(more, tainted, pairs, held, deeds)
+            doubts = living_doubtful(forest, found.doubtful, set(tainted))
+            beyond.doubts += [one for one in doubts if one not in beyond.doubts]
+            return Attackers(beyond, tainted, pairs, held, deeds)
         also |= found.certain
         spent |= found.spent
 
 
 def followed(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing, known: Iterable[str],
+    forest: Forest, trace: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing, known: Iterable[str],
     spent_after: float = inf,
 ) -> tuple[str, ...]:  # fmt: skip
     """
@@ -79,7 +79,7 @@ def followed(
 
     Args:
         forest: The forest.
-        found: The trace of a plan's subjects.
+        trace: The trace of a plan's subjects.
         covered: What the evidence covers.
         lag: Seconds by which the log may be late.
         narrowing: What of the subjects counts.
@@ -87,21 +87,21 @@ def followed(
         spent_after: A time in seconds since 1970: spent credentials that were used, or began, after it are included,
             since they tell whether a plan held.
     """
-    more = attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing)
-    spent = forest.named(sorted(more.more.spent))
+    theirs = attackers(forest, trace, log_ends(covered, lag, forest.as_of), narrowing)
+    spent = forest.named(sorted(theirs.beyond.spent))
     late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
     return (
-        *more.more.subjects,
+        *theirs.beyond.subjects,
         *late,
-        *(row["id"] for row in forest.named(sorted({*known}.difference(more.tainted)))),
+        *(row["id"] for row in forest.named(sorted({*known}.difference(theirs.tainted)))),
     )
 
 
 def beyond_trace(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
-) -> Handed:
+    forest: Forest, trace: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
+) -> BeyondTrace:
     """What a plan counts as the attacker's beyond a trace; other answers count the same."""
-    return attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing).more
+    return attackers(forest, trace, log_ends(covered, lag, forest.as_of), narrowing).beyond
 
 
 def held_of(row: Row, one: Credential) -> HeldCredential:

@@ -59,8 +59,8 @@ def carve(scene: Scene, cut: Cut) -> Move:
         calls = _calls(scene, cut.principal, name, statements)
         ended = f"since {instant(start)}" if start else "before the cutoff"
         told = (
-            f"{moves.short_list([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
-            f"all issued {ended} are ended. "
+            f"{moves.short_list([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, "
+            f"so that all issued {ended} are ended. "
         )
         why += told if calls is not None else moves.no_room(scene, cut.principal)
     return Move(

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.workloads import WORKLOADS, name_of, session_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.changes import Change
@@ -86,4 +86,4 @@ def _handed(forest: Forest, host: str, roles: Iterable[str], since: datetime) ->
     """Whether a host was handed a session in a second or after it: one that was seen in use alone counts, too."""
     names = [host, *(one.rpartition("/")[2] for one in roles)]
     among = f"coalesce(f.issued_at, f.first, 0) >= {int(since.timestamp())}"
-    return bool(forest.called(names, NAMED_SO, ([host], [host]), among))
+    return bool(forest.called(names, SESSION_NAMED, ([host], [host]), among))

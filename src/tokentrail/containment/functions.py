@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
-from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import Source
 from tokentrail.lineage import rows
@@ -33,7 +33,7 @@ def taken_over(
     if not wanted:
         return list(sources), []
     names = sorted({name for _, name in wanted})
-    found = forest.chosen_rows(forest.called(names, NAMED_SO, (names, names), "f.kind = 'service_role'"))
+    found = forest.chosen_rows(forest.called(names, SESSION_NAMED, (names, names), "f.kind = 'service_role'"))
     roles: dict[tuple[str, str], set[Principal]] = {}
     held = []
     for row, one in zip(found, forest.credentials(found), strict=True):

@@ -18,7 +18,7 @@ NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "
 """The kinds of principal that IAM calls name, and the parameter by which they do."""
 
 
-def gone(changes: Iterable[Change]) -> dict[Principal, datetime]:
+def deleted_principals(changes: Iterable[Change]) -> dict[Principal, datetime]:
     """
     When users and roles were deleted that have not been made again.
 
@@ -27,35 +27,35 @@ def gone(changes: Iterable[Change]) -> dict[Principal, datetime]:
     last: dict[Principal, Change] = {}
     away: set[Principal] = set()
     for change in sorted(changes, key=lambda one: one.order):
-        if (moved := _moved(change)) is not None:
+        if (moved := _renamed_user(change)) is not None:
             away.add(moved)
         for kind, member in NAMED:
             name = change.asked(member)
             if name is not None and change.event_name in (f"Create{kind.title()}", f"Delete{kind.title()}"):
                 last[Principal(change.account, kind, name)] = change
-    dead = {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
-    return {one: time for one, time in dead.items() if one not in away}
+    deleted = {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
+    return {one: time for one, time in deleted.items() if one not in away}
 
 
-def to_the_gone(deed: Deed, dead: Mapping[Principal, datetime], going: Collection[Principal]) -> bool:
+def done_to_deleted(deed: Deed, deleted: Mapping[Principal, datetime], going: Collection[Principal]) -> bool:
     """Whether a deed was done to who has been deleted since, or is among those that are `going` as a whole."""
     named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := deed.asked(member))]
-    return any(one in going or (one in dead and dead[one] >= deed.time) for one in named)
+    return any(one in going or (one in deleted and deleted[one] >= deed.time) for one in named)
 
 
-def _moved(change: Change) -> Principal | None:
+def _renamed_user(change: Change) -> Principal | None:
     """The user that a change gave another name, by its old one (IAM API Reference, 'UpdateUser')."""
     name = change.asked("userName")
     renames = change.event_name == "UpdateUser" and name and change.asked("newUserName") not in (None, name)
     return Principal(change.account, "user", name) if renames and name else None
 
 
-def moved_on(change: Change, member: str, since: datetime, changes: Iterable[Change]) -> bool:
+def renamed_since(change: Change, member: str, since: datetime, changes: Iterable[Change]) -> bool:
     """Whether the user that a change names was renamed since, so that the change was to another of that name."""
     name = change.asked("userName") if member == "userName" else None
     user = Principal(change.account, "user", name or "")
     return name is not None and any(
-        since <= one.time <= change.time and _moved(one) == user for one in changes
+        since <= one.time <= change.time and _renamed_user(one) == user for one in changes
     )
 
 
@@ -78,7 +78,7 @@ def _names(changes: Iterable[Change]) -> tuple[dict[Principal, str], dict[Princi
     found: dict[Principal, str] = {}
     taken: dict[Principal, str] = {}
     for change in sorted(changes, key=lambda one: one.order):
-        moved, new = _moved(change), change.asked("newUserName")
+        moved, new = _renamed_user(change), change.asked("newUserName")
         user = Principal(change.account, "user", change.asked("userName") or "")
         if moved is not None and new:
             for names in (found, taken):

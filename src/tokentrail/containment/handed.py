@@ -37,19 +37,19 @@ _KINDS = (
     "assumed_role_web_identity",
 )  # fmt: skip
 """The kinds of credentials that sources hand out."""
-NAMED_SO = """
+SESSION_NAMED = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
-_OF_THESE = f"{NAMED_SO} OR kind IN ('console_session', 'oauth_login')"
+_NAMED_OR_SIGNED_IN = f"{SESSION_NAMED} OR kind IN ('console_session', 'oauth_login')"
 _LAMBDA = "lambda.amazonaws.com"
-_ALONE = frozenset({"host", "sign_in"})
+_ONE_HOLDER = frozenset({"host", "sign_in"})
 """Sources with one holder, to which nobody signs in."""
 
-Key = tuple[str, ...]
+SourceKey = tuple[str, ...]
 """A source: its kind, and what tells it from other sources of that kind."""
 
 
 @dataclass(slots=True)
-class Handed:
+class BeyondTrace:
     """What counts as the attacker's beyond a trace, and what may be."""
 
     subjects: list[str]
@@ -86,10 +86,10 @@ def follow(
     forest: Forest,
     trace: Trace,
     narrowing: Narrowing,
-    since: Mapping[str, datetime],
+    unseen_since: Mapping[str, datetime],
     also: Mapping[str, str] | None = None,
     spent: Mapping[str, str] | None = None,
-) -> Handed:
+) -> BeyondTrace:
     """
     Follow a theft through its sources, and what they handed out through theirs.
 
@@ -97,17 +97,20 @@ def follow(
         forest: The forest of the trace.
         trace: What was minted and made.
         narrowing: What of the subjects counts; it holds for whoever signs in too.
-        since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.
+        unseen_since: By account, when the log stops telling all: a credential that had expired by then, and only made
+            calls, is spent.
         also: What else counts as the attacker's, by credential id, and why.
         spent: What else does, and leaves nothing to end: its sources hand out the next all the same.
     """
-    found = Handed(list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing))
+    found = BeyondTrace(
+        list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing)
+    )
     theirs: dict[str, Credential] = {one.id: one for one in trace.credentials if one.tainted}
     theirs |= {one.id: one for one in forest.credentials(forest.named(sorted(found.spent)))}
-    first, doubtful = dict[Key, _First](), dict[str, str]()
+    first, doubtful = dict[SourceKey, _First](), dict[str, str]()
     while True:
         first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
-        handed_out = list(_handed_out(forest, first, theirs, narrowing, since, found.owners))
+        handed_out = list(_handed_out(forest, first, theirs, narrowing, unseen_since, found.owners))
         doubtful |= {each.one.id: each.why for each in handed_out if not each.certain}
         over_now = {each.one.id: each.one for each in handed_out if each.certain and each.spent}
         found.spent |= {each.one.id: each.why for each in handed_out if each.one.id in over_now}
@@ -124,7 +127,7 @@ def follow(
             if one.tainted and one.id not in theirs:
                 theirs[one.id] = one
                 found.why.setdefault(one.id, f"it descends from {one.parent}")
-    found.doubts = list(living(forest, doubtful, theirs))
+    found.doubts = list(living_doubtful(forest, doubtful, theirs))
     return found
 
 
@@ -144,22 +147,22 @@ def has_source(one: Credential) -> bool:
 
 
 def _handed_out(
-    forest: Forest, first: Mapping[Key, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
-    since: Mapping[str, datetime], owners: Set[str],
+    forest: Forest, first: Mapping[SourceKey, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
+    unseen_since: Mapping[str, datetime], owners: Set[str],
 ) -> Iterator[_HandedOut]:  # fmt: skip
     """What sources handed out from their first tainted credential on, and why it counts."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)} - owners
-    candidates = list(_candidates(forest, first, theirs, since))
+    candidates = list(_candidates(forest, first, theirs, unseen_since))
     places = _functions(forest, (one for _, one, _ in candidates))
     for row, one, spent in candidates:
         begins = _begins(row)
-        for key in _keys(row, one, places.get(one.id)):
+        for key in _source_keys(row, one, places.get(one.id)):
             known = first.get(key)
             if known is None or begins < known.begins:
                 continue
-            why = f"{_called(key)} handed it out after {known.id}"
-            if key[0] in _ALONE:
+            why = f"{_in_words(key)} handed it out after {known.id}"
+            if key[0] in _ONE_HOLDER:
                 yield _HandedOut(one, why, True, spent)
             elif narrowing.since is None or begins >= narrowing.since.timestamp():
                 shared = sorted(seen_at.intersection(used_from([one])))
@@ -169,13 +172,13 @@ def _handed_out(
                     yield _HandedOut(one, why, False, spent)
 
 
-def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
+def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[SourceKey, _First]:
     """The sources behind tainted credentials, each with the first of these."""
-    found: dict[Key, _First] = {}
+    found: dict[SourceKey, _First] = {}
     places = _functions(forest, theirs.values())
     for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
         one = theirs.get(row["id"])
-        for key in _keys(row, one, places.get(one.id)) if one is not None else ():
+        for key in _source_keys(row, one, places.get(one.id)) if one is not None else ():
             if key[0] == "password" and one is not None and one.kind == "oauth_login":
                 continue  # it may have been stolen without the password
             known = found.get(key)
@@ -189,7 +192,7 @@ def _functions(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
     return issued_where(forest, [one for one in some if one.issued_by and one.issued_by.source_ip == _LAMBDA])
 
 
-def _keys(row: Row, one: Credential, region: str | None) -> Iterator[Key]:
+def _source_keys(row: Row, one: Credential, region: str | None) -> Iterator[SourceKey]:
     """The sources that may have handed out a credential; `region` is where its function is, if it is one's."""
     caller = rows.caller(row)
     principal, name = of_caller(caller), caller.session_name or ""
@@ -224,9 +227,9 @@ def _of_host(name: str, role: str, region: str | None) -> tuple[str, ...]:
 
 def _candidates(
     forest: Forest,
-    first: Mapping[Key, _First],
+    first: Mapping[SourceKey, _First],
     theirs: Mapping[str, Credential],
-    since: Mapping[str, datetime],
+    unseen_since: Mapping[str, datetime],
 ) -> Iterator[tuple[Row, Credential, bool]]:
     """What some sources may have handed out, without tainted ones, and whether each is spent."""
     if not first:
@@ -238,17 +241,17 @@ def _candidates(
     kinds = ", ".join(f"'{one}'" for one in _KINDS)
     begins = min(one.begins for one in first.values())
     places = forest.called(
-        sorted({*sessions, *(one.rpartition("/")[2] for one in acting)}), _OF_THESE, (sessions, sessions),
+        sorted({*sessions, *(one.rpartition("/")[2] for one in acting)}), _NAMED_OR_SIGNED_IN, (sessions, sessions),
         f"f.kind IN ({kinds}) AND coalesce(f.issued_at, f.first, 0) >= {begins}",
     )  # fmt: skip
     listed = [row for row in forest.chosen_rows(places) if row["id"] not in theirs]
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if over(one, since)}
-    spent = dead - doing(forest, dead)
+    dead = {row["n"] for row, one in pairs if expired_before_log_ends(one, unseen_since)}
+    spent = dead - that_minted_or_changed(forest, dead)
     yield from ((row, one, row["n"] in spent) for row, one in pairs)
 
 
-def doing(forest: Forest, places: set[int]) -> set[int]:
+def that_minted_or_changed(forest: Forest, places: set[int]) -> set[int]:
     """Those of some credentials that minted or changed something."""
     if not places:
         return set()
@@ -257,10 +260,10 @@ def doing(forest: Forest, places: set[int]) -> set[int]:
     return places & (parents | {row["n"] for row in forest.changed_by(places)})
 
 
-def over(one: Credential, since: Mapping[str, datetime]) -> bool:
+def expired_before_log_ends(one: Credential, unseen_since: Mapping[str, datetime]) -> bool:
     """Whether a credential had expired before the log stops telling all."""
     end = one.expires_at or one.expires_bound
-    started = since.get(one.account or "")
+    started = unseen_since.get(one.account or "")
     return end is not None and started is not None and end <= started
 
 
@@ -281,7 +284,9 @@ def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Way
             first[key] = min(known, one.issued_at) if known and one.issued_at else None
     names = sorted({name for _, name, _ in first})
     kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
-    found = forest.chosen_rows(forest.called(names, _OF_THESE, (names, names), kept)) if names else ()
+    found = (
+        forest.chosen_rows(forest.called(names, _NAMED_OR_SIGNED_IN, (names, names), kept)) if names else ()
+    )
     opened = {
         (_way(caller.session_name, row["kind"], row["target"], certified=True), of_caller(caller))
         for row in found
@@ -312,7 +317,7 @@ def unsure(one: Credential, narrowing: Narrowing) -> bool:
     return not used or any(narrowing.admits(None, address) for address in used)
 
 
-def _passwords(forest: Forest, first: Iterable[Key], theirs: Mapping[str, Credential]) -> list[Change]:
+def _passwords(forest: Forest, first: Iterable[SourceKey], theirs: Mapping[str, Credential]) -> list[Change]:
     """The changes of passwords that others than the attacker made, in the accounts where one is known."""
     accounts = {key[1] for key in first if key[0] == "password"}
     if not accounts:
@@ -326,7 +331,7 @@ def _passwords(forest: Forest, first: Iterable[Key], theirs: Mapping[str, Creden
     ]
 
 
-def _renewed(changes: Iterable[Change], key: Key, first: _First, begins: int) -> bool:
+def _renewed(changes: Iterable[Change], key: SourceKey, first: _First, begins: int) -> bool:
     """Whether somebody has changed a password between the theft and a sign-in, which the thief then can't have made."""
     return key[0] == "password" and any(
         one.account == key[1]
@@ -343,7 +348,9 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
         yield from (text for text in (*one.source_ips, *issued) if text and parse_address(text))
 
 
-def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:
+def living_doubtful(
+    forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """The doubtful sign-ins, and their descendants, that may still work."""
     left = sorted(doubtful.keys() - set(theirs))
     if not left:
@@ -357,12 +364,12 @@ def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str])
             yield one.id, doubtful.get(one.id) or f"it descends from {one.parent}"
 
 
-_CALLED = {
+_IN_WORDS = {
     "host": "the host {}", "sign_in": "the sign-in session", "password": "the password of {}",
     "certificate": "the certificate {}", "portal": "the access portal of {}",
     "provider": "the identity provider of {}",
 }  # fmt: skip
 
 
-def _called(key: Key) -> str:
-    return _CALLED[key[0]].format(key[-1])
+def _in_words(key: SourceKey) -> str:
+    return _IN_WORDS[key[0]].format(key[-1])

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.containment.gone import gone, to_the_gone
+from tokentrail.containment.gone import deleted_principals, done_to_deleted
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.residual import ENDING, ENTERED, LEFT, counts_as, unnamed, with_article
-from tokentrail.containment.righted import Others
+from tokentrail.containment.righted import OthersChanges
 from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.undone import Undoings
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
@@ -100,7 +100,7 @@ class _Evidence:
     """What decides whether the work of a deed still stands."""
 
     removed: Removals
-    righted: Others
+    righted: OthersChanges
     held: Sequence[HeldCredential]
     keys: Set[str | None]
     """Ids of the long-term keys among the held."""
@@ -127,9 +127,9 @@ def left_behind(
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
     seen = _Evidence(
-        Removals(others), Others(others), held, {one.key_id for one in held}, _roles_by_name(held)
+        Removals(others), OthersChanges(others), held, {one.key_id for one in held}, _roles_by_name(held)
     )
-    dead, undone, found = gone(changes), Undoings(changes, removals), Leftovers()
+    deleted, undone, found = deleted_principals(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
     names = {one.caller.session_name for one in held} - {None}
@@ -138,7 +138,7 @@ def left_behind(
             what = counts_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in names
             over = what in ("policy", "boundary", "instance_profile") and (
-                to_the_gone(deed, dead, found.users | found.roles)
+                done_to_deleted(deed, deleted, found.users | found.roles)
                 or _QUARANTINE in (deed.asked("policyArn") or "")
             )
             if over or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
@@ -201,7 +201,7 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Ev
             found.roles.add(source.mints)
 
 
-def _of_name(deed: Deed, what: str, thing: str | None, righted: Others) -> Iterator[Source]:
+def _of_name(deed: Deed, what: str, thing: str | None, righted: OthersChanges) -> Iterator[Source]:
     """A user, role, password or trust; only who changes the own password names nobody (IAM API Reference)."""
     name = (thing or (deed.user if deed.name == "ChangePassword" else None) or "").rpartition("/")[2]
     if not name:
@@ -213,7 +213,7 @@ def _of_name(deed: Deed, what: str, thing: str | None, righted: Others) -> Itera
         yield replace(_standing(deed, kind, name, righted), until=until)
 
 
-def _standing(deed: Deed, kind: str, name: str, righted: Others) -> Source:
+def _standing(deed: Deed, kind: str, name: str, righted: OthersChanges) -> Source:
     """A user, role, password or trust that stands as the attacker left it."""
     if kind == "password":
         return _password(deed, name)
@@ -291,7 +291,7 @@ def _password(deed: Deed, name: str) -> Source:
     )  # fmt: skip
 
 
-def _trust(deed: Deed, name: str, righted: Others) -> Source:
+def _trust(deed: Deed, name: str, righted: OthersChanges) -> Source:
     document = righted.before(deed, name)
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account, since=deed.time,
@@ -300,7 +300,9 @@ def _trust(deed: Deed, name: str, righted: Others) -> Source:
     )  # fmt: skip
 
 
-def _provider(deed: Deed, thing: str, righted: Others, held: Iterable[HeldCredential]) -> Iterator[Source]:
+def _provider(
+    deed: Deed, thing: str, righted: OthersChanges, held: Iterable[HeldCredential]
+) -> Iterator[Source]:
     """One source for each role that was entered through it; one of no known role where nobody was seen to."""
     ends = [
         righted.put_right(deed, "provider", member, thing)

@@ -9,7 +9,7 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 
-OF_NAMES = """
+ACTING_AS = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 _OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner IN (SELECT unnest(?))"
@@ -22,7 +22,7 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
     names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    found = forest.called(names, f"{OF_NAMES}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
+    found = forest.called(names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
     return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
 
 

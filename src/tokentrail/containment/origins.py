@@ -182,7 +182,7 @@ def providers(
 
 
 def strangers(
-    tainted: Iterable[TaintedCredential], dead: Container[Principal]
+    tainted: Iterable[TaintedCredential], deleted: Container[Principal]
 ) -> Iterator[tuple[str, Principal, str]]:
     """
     Tainted credentials of which the evidence does not show who minted them, and what it says instead.
@@ -199,7 +199,7 @@ def strangers(
             credential.origin != "not_in_evidence"
             or one.kind not in _BY_SOMEBODY
             or by_password
-            or one.principal in dead
+            or one.principal in deleted
         ):
             continue
         if (one.principal, why) not in told:

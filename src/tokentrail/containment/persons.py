@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Edge, HeldCredential
 from tokentrail.lineage import rows
@@ -26,7 +26,7 @@ def by_name(forest: Forest, held: Iterable[HeldCredential]) -> dict[str, str]:
     silent = sorted({one.caller.session_name for one in held if _is_silent(one) and one.caller.session_name})
     if not silent:
         return {}
-    places = forest.called(silent, NAMED_SO, (silent, silent), f"f.kind = '{_KIND}'")
+    places = forest.called(silent, SESSION_NAMED, (silent, silent), f"f.kind = '{_KIND}'")
     found: dict[str, set[str]] = {}
     for caller in map(rows.caller, forest.chosen_rows(places)):
         if caller.session_name in silent and caller.person:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from tokentrail.containment.gone import NAMED, gone
+from tokentrail.containment.gone import NAMED, deleted_principals
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, arn_of, of_caller
@@ -111,7 +111,7 @@ class Game:
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
-        self._gone = gone((*scene.changes, *changes))
+        self._gone = deleted_principals((*scene.changes, *changes))
         self.edges: dict[Principal, list[Edge]] = {}
         for edge in scene.edges:
             self.edges.setdefault(edge.by, []).append(edge)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tokentrail.containment.gone import moved_on
+from tokentrail.containment.gone import renamed_since
 from tokentrail.policy.changes import Change
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _MEMBERS = (
 )
 
 
-class Others:
+class OthersChanges:
     """What others did, by account, call, and what it names."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
@@ -66,7 +66,7 @@ class Others:
             for one in sorted(self._naming(deed, _PUT_RIGHT[kind], member, value), key=lambda one: one.time)
             if one.time > deed.time
             and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
-            and not moved_on(one, member, deed.time, renames)
+            and not renamed_since(one, member, deed.time, renames)
         )
         return next(found, None)
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.handed import doing, over, unsure, used_from
+from tokentrail.containment.handed import expired_before_log_ends, that_minted_or_changed, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
-from tokentrail.containment.living import OF_NAMES
+from tokentrail.containment.living import ACTING_AS
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
@@ -113,7 +113,7 @@ def _called(deed: Deed) -> set[str]:
 
 
 def sessions_of(
-    forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
+    forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], unseen_since: Mapping[str, datetime]
 ) -> list[RoleSession]:
     """The sessions of opened roles, from a day before the theft on; without those `known`."""
     names = sorted({one.name for one in opened})
@@ -122,7 +122,7 @@ def sessions_of(
     kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
     first = min(one.time for one in opened.values())
     places = forest.called(
-        names, OF_NAMES, (names, names),
+        names, ACTING_AS, (names, names),
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
         f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})",
     )  # fmt: skip
@@ -131,8 +131,12 @@ def sessions_of(
         if row["id"] not in known and of_caller(rows.caller(row)) in opened
     ]  # fmt: skip
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if not _before(one, first) and over(one, since)}
-    busy = doing(forest, dead)
+    dead = {
+        row["n"]
+        for row, one in pairs
+        if not _before(one, first) and expired_before_log_ends(one, unseen_since)
+    }
+    busy = that_minted_or_changed(forest, dead)
     return [RoleSession(row, one, row["n"] in dead - busy) for row, one in pairs]
 
 
@@ -155,7 +159,7 @@ def attackers_of(
         theirs: The tainted credentials.
         narrowing: Which addresses count.
         homes: The workloads' own addresses, by `home_addresses`, which say nothing of the attacker.
-        owners: Addresses of the owner of a subject, as `Handed` has them.
+        owners: Addresses of the owner of a subject, as `BeyondTrace` has them.
     """
     found = SessionVerdicts({}, {}, {})
     theirs = list(theirs)

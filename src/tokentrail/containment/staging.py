@@ -16,7 +16,7 @@ from tokentrail.containment.attackers import Attackers, attackers, held_of, log_
 from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.gone import gone, namesakes, renamed
+from tokentrail.containment.gone import deleted_principals, namesakes, renamed
 from tokentrail.containment.handed import ways_in
 from tokentrail.containment.identified import identified
 from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
@@ -114,10 +114,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
             *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),
             *persons.conditions(people),
         ))),
-        minters=_minters(forest, theirs.more.subjects, known),
+        minters=_minters(forest, theirs.beyond.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
-        strangers=tuple(strangers(attack.seen, attack.dead)), held_there=sources.held_there, handed=theirs.more.why,
-        doubts=tuple(theirs.more.doubts),
+        strangers=tuple(strangers(attack.seen, attack.deleted)), held_there=sources.held_there,
+        handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
         neighbours=tuple(
             neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing)
         ),
@@ -145,7 +145,7 @@ class _Attack:
     """All changes in these accounts."""
     removals: list[Change]
     """The calls that may have ended what they made."""
-    dead: Mapping[Principal, datetime]
+    deleted: Mapping[Principal, datetime]
     """Users and roles there that were deleted."""
     deeds: list[Deed]
     left: Leftovers
@@ -163,7 +163,7 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
     changes = list(forest.changes(accounts))
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
     since = removals(forest, theirs.deeds, names)
-    starts = starts_of(forest, theirs.more.subjects)
+    starts = starts_of(forest, theirs.beyond.subjects)
     ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
     return _Attack(
         rows=[row for row, _ in theirs.pairs], ids=ids, starts=starts,
@@ -172,7 +172,7 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
             one.held for one in seen
             if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
         ],
-        accounts=accounts, changes=changes, removals=since, dead=gone(changes), deeds=theirs.deeds,
+        accounts=accounts, changes=changes, removals=since, deleted=deleted_principals(changes), deeds=theirs.deeds,
         left=left_behind(theirs.deeds, changes, [one.held for one in seen], since),
     )  # fmt: skip
 
@@ -195,7 +195,7 @@ def _sources(
     left, deeds = attack.left, attack.deeds
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
-    left.risks += [*idle, *weakened(deeds, attack.changes, attack.dead, left.users | left.roles)]
+    left.risks += [*idle, *weakened(deeds, attack.changes, attack.deleted, left.users | left.roles)]
     found = [
         *standing,
         *behind(attack.seen, attack.removals, forest.as_of, shut),
@@ -207,13 +207,13 @@ def _sources(
     settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)
     earliest = forest.as_of - LONGEST["user"]
     found = [one for one in settling if one.until is None or one.until > unseen.get(one.account, earliest)]
-    orphaned = [one for one in found if one.mints in attack.dead and one.kind == "host" and one.made]
+    orphaned = [one for one in found if one.mints in attack.deleted and one.kind == "host" and one.made]
     left.risks += [
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on"
         for one in orphaned
         if one.until is None
     ]
-    found = [one for one in found if one.mints not in attack.dead]
+    found = [one for one in found if one.mints not in attack.deleted]
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {one.id for one in doors if one.account not in asked.without_access}
     foreign = [one for one in found if one.assumed and one.id not in shutting_out]
@@ -260,7 +260,7 @@ def _others(
 
 
 def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:
-    listed = forest.named(sorted(theirs.more.spent))
+    listed = forest.named(sorted(theirs.beyond.spent))
     return zip(listed, forest.credentials(listed), strict=True)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tokentrail.containment.gone import to_the_gone
+from tokentrail.containment.gone import done_to_deleted
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
 from tokentrail.policy.changes import Change
@@ -61,15 +61,18 @@ _NAMES = ("name", "trailName", "eventDataStore", "detectorId")
 
 
 def weakened(
-    deeds: Sequence[Deed], changes: Sequence[Change], dead: Mapping[Principal, datetime], going: Collection[Principal]
-) -> Iterator[str]:  # fmt: skip
+    deeds: Sequence[Deed],
+    changes: Sequence[Change],
+    deleted: Mapping[Principal, datetime],
+    going: Collection[Principal],
+) -> Iterator[str]:
     """
     The sentences about what deeds took away, by whom and of which kind.
 
     Args:
         deeds: The changes of tainted credentials.
         changes: Everybody's changes to IAM, by which it may have been given back.
-        dead: The users and roles that were deleted, and when: of what they had, nothing is to be given back.
+        deleted: The users and roles that were deleted, and when: of what they had, nothing is to be given back.
         going: Those that the attacker made, and that are ended as a whole.
     """
     told: dict[tuple[str, str], list[str]] = {}
@@ -80,7 +83,7 @@ def weakened(
             what, thing = _TAKEN[service, deed.name][0], _taken(deed)
             back = since.get(_back(thing))
             own = thing in given and given[thing] <= first[thing]
-            if not own and (back is None or back <= deed.time) and not to_the_gone(deed, dead, going):
+            if not own and (back is None or back <= deed.time) and not done_to_deleted(deed, deleted, going):
                 told.setdefault((deed.by, what), []).append(deed.said(thing[2:]))
         elif deed.name in _BLINDS.get(service, "").split():
             named = [deed.asked(each) for each in _NAMES]
