@@ -89,12 +89,12 @@ class _Run:
         done: list[StepDone] = []
         for step in self._plan.steps:
             record = self._history().steps.get(step.n)
-            done.append(self._kept(step, record) if record else self._take(step))
+            done.append(self._done_before(step, record) if record else self._take(step))
             if done[-1].why is not None:
                 rest = [_not_reached(one) for one in self._plan.steps[len(done) :]]
                 return self._result([*done, *rest], f"step {step.n} ({step.action}): {done[-1].why}")
-        stopped = self._hold()
-        return self._result([self._refreshed(one) for one in done], stopped)
+        stopped = self._read_back_and_repeat()
+        return self._result([self._as_recorded(one) for one in done], stopped)
 
     def _result(self, steps: Sequence[StepDone], stopped: str | None) -> Applied:
         return Applied(
@@ -165,17 +165,17 @@ class _Run:
             outcome="by-person" if outcome == "by-person" else "done" if sent else "already",
         )  # fmt: skip
 
-    def _kept(self, step: Step, record: StepRecord) -> StepDone:
+    def _done_before(self, step: Step, record: StepRecord) -> StepDone:
         return StepDone(
             n=step.n, action=step.action, outcome="by-person" if record.outcome == "by-person" else "already",
             cutoff=record.cutoff, sent_at=record.sent_at, bites_at=record.bites_at, deeds=(), why=None,
         )  # fmt: skip
 
-    def _refreshed(self, done: StepDone) -> StepDone:
+    def _as_recorded(self, done: StepDone) -> StepDone:
         record = self._history().steps[done.n]
         return replace(done, cutoff=record.cutoff, sent_at=record.sent_at, bites_at=record.bites_at)
 
-    def _hold(self) -> str | None:
+    def _read_back_and_repeat(self) -> str | None:
         """
         Read back after the last bite, and do again what somebody undid.
 
@@ -183,7 +183,7 @@ class _Run:
             Why the plan does not hold; `None` where it does.
         """
         for last in (False,) * ROUNDS + (True,):
-            self._wait()
+            self._wait_for_last_step()
             try:
                 broken = self._broken()
             except CallFailed as failure:
@@ -207,7 +207,7 @@ class _Run:
             "write IAM: plan again with --strategy scorched, or from the management account"
         )
 
-    def _wait(self) -> None:
+    def _wait_for_last_step(self) -> None:
         bites = [one.bites_at for one in self._history().steps.values()]
         until = max(bites, default=self._means.clock())
         left = (until - self._means.clock()).total_seconds()

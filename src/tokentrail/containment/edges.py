@@ -22,12 +22,12 @@ def seen_edges(forest: Forest) -> Iterator[Edge]:
             continue
         event = rows.event_id(row["event"], row["text"])
         once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRole, event {event}", seen=True))
-    for by, into, event in _roots(forest):
+    for by, into, event in _root_sessions(forest):
         once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRoot, event {event}", seen=True))
     yield from once.values()
 
 
-def _roots(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
+def _root_sessions(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
     """Who became root of a member account, with the event."""
     found = [
         row

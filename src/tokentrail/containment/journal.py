@@ -60,8 +60,8 @@ class Journal:
         self._lock = threading.Lock()
         self._descriptor = _opened(path)
         try:
-            self.lines = _settled(self._descriptor, path)
-            _of_plan(self.lines, plan, path)
+            self.lines = _read_and_repaired(self._descriptor, path)
+            _insist_on_plan(self.lines, plan, path)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -126,11 +126,11 @@ def read(path: Path, *, plan: str) -> list[Line]:
     except OSError as error:
         raise ActionRefused(f"{path}: the journal can't be read: {error.strerror or error}.") from error
     lines, _ = _parsed(content, path)
-    _of_plan(lines, plan, path)
+    _insist_on_plan(lines, plan, path)
     return lines
 
 
-def other_plan(path: Path, plan: str) -> bool:
+def holds_other_plan(path: Path, plan: str) -> bool:
     """Whether a journal lies there that holds deeds of another plan."""
     try:
         read(path, plan=plan)
@@ -181,7 +181,7 @@ def _opened(path: Path) -> int:
     return descriptor
 
 
-def _settled(descriptor: int, path: Path) -> list[Line]:
+def _read_and_repaired(descriptor: int, path: Path) -> list[Line]:
     """Read all lines; set a torn last one aside, and end a whole one that lacks its line break."""
     content = b""
     while piece := os.pread(descriptor, 1 << 20, len(content)):
@@ -234,7 +234,7 @@ def _parsed(content: bytes, path: Path) -> tuple[list[Line], bytes]:
     return lines, b""
 
 
-def _of_plan(lines: list[Line], plan: str, path: Path) -> None:
+def _insist_on_plan(lines: list[Line], plan: str, path: Path) -> None:
     if not lines:
         return
     first = lines[0]

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from tokentrail.containment.cutoff import names_moment
-from tokentrail.containment.journal import journal_path, other_plan
+from tokentrail.containment.journal import holds_other_plan, journal_path
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
 from tokentrail.containment.workloads import REGION
 from tokentrail.errors import UsageError
@@ -66,7 +66,7 @@ def save(plan: Plan, path: Path) -> None:
     Raises:
         UsageError: it can't be written there, or a plan lies there that was applied and can still be taken back.
     """
-    if other_plan(journal_path(path), digest(plan)):
+    if holds_other_plan(journal_path(path), digest(plan)):
         raise UsageError(
             f"{path}: a plan lies there that was applied, and `tokentrail undo` needs it. Name another file with -o."
         )

@@ -132,7 +132,7 @@ class Sender:
             deeds += sent
             failed = [one for one in sent if one.outcome == "failed"]
             if failed:
-                return Sent(cutoff=moment, deeds=tuple(deeds), why=_told(failed, step))
+                return Sent(cutoff=moment, deeds=tuple(deeds), why=_failure_in_words(failed, step))
         return Sent(cutoff=moment, deeds=tuple(deeds), why=None)
 
     def _wave(
@@ -182,9 +182,9 @@ class Sender:
         lines = [_before(entry, 0) for entry in entries]
         return self._journal.write_all(lines, self._clock()) if lines else []
 
-    def _carry_out(self, given: tuple[_Entry, int]) -> tuple[list[CallResult], Mapping[str, Any]]:
+    def _carry_out(self, opened: tuple[_Entry, int]) -> tuple[list[CallResult], Mapping[str, Any]]:
         """Send the parts of one call, one after the other, until one fails."""
-        entry, seq = given
+        entry, seq = opened
         deeds: list[CallResult] = []
         answer: Mapping[str, Any] = {}
         for part, call in enumerate(entry.calls):
@@ -281,7 +281,7 @@ def _waves(calls: Sequence[Call]) -> list[list[int]]:
     ]
 
 
-def _told(failed: Sequence[CallResult], step: Step) -> str:
+def _failure_in_words(failed: Sequence[CallResult], step: Step) -> str:
     first = failed[0]
     others = f" ({len(failed) - 1:,} more failed too)" if len(failed) > 1 else ""
     return (
@@ -293,8 +293,8 @@ def _told(failed: Sequence[CallResult], step: Step) -> str:
 
 def together(do: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """Do the same with several, at the same time; the results come in the items' order."""
-    given = list(items)
-    if len(given) < 2:
-        return [do(one) for one in given]
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(given))) as pool:
-        return list(pool.map(do, given))
+    listed = list(items)
+    if len(listed) < 2:
+        return [do(one) for one in listed]
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(listed))) as pool:
+        return list(pool.map(do, listed))

@@ -75,7 +75,7 @@ class Thing(ABC):
 
     def same(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         """Whether two states are the same, however a policy document is laid out and spelled."""
-        return all(_value(one.get(name)) == _value(other.get(name)) for name in self.compared)
+        return all(_comparable(one.get(name)) == _comparable(other.get(name)) for name in self.compared)
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Call:
         return Call(
@@ -140,17 +140,17 @@ def document_text(value: Any) -> str | None:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _value(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     """A state's value for comparing: what is JSON text is compared by what it says."""
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return value
     try:
-        return _said(json.loads(value))
+        return _canonical(json.loads(value))
     except (ValueError, RecursionError):
         return value
 
 
-def _said(value: Any, *, principal: bool = False) -> Any:
+def _canonical(value: Any, *, principal: bool = False) -> Any:
     """
     What a policy says, however it is spelled: a list is a set, one name is a list of it, an account is its root's ARN.
 
@@ -160,9 +160,9 @@ def _said(value: Any, *, principal: bool = False) -> Any:
     """
     if isinstance(value, dict):
         named = ("Principal", "NotPrincipal")
-        return {name: _said(one, principal=principal or name in named) for name, one in value.items()}
+        return {name: _canonical(one, principal=principal or name in named) for name, one in value.items()}
     if isinstance(value, list):
-        items = [_said(one, principal=principal) for one in value]
+        items = [_canonical(one, principal=principal) for one in value]
         if not all(isinstance(one, str) for one in items):
             return items[0] if len(items) == 1 else items
         return items[0] if len(set(items)) == 1 else sorted(set(items))

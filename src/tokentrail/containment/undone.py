@@ -19,7 +19,7 @@ from tokentrail.policy.changes import Change
 if TYPE_CHECKING:
     from tokentrail.containment.leftovers import Deed
 
-_ROWS = (
+_TAKEN_BACK_BY = (
     ("iam", "PutUserPolicy", "DeleteUserPolicy", "userName policyName"),
     ("iam", "PutRolePolicy", "DeleteRolePolicy", "roleName policyName"),
     ("iam", "PutGroupPolicy", "DeleteGroupPolicy", "groupName policyName"),
@@ -115,7 +115,7 @@ Guide, 'Delete your key pair'), nor a boundary, since without one there may be l
 """
 _MAY_LACK = frozenset({"qualifier", "registryId", "eventBusName", "featureName"})
 """Members that both may leave out: the function itself, the caller's own registry, the default bus, no feature."""
-_OF_A_PART = ("qualifier", "versionName", "documentVersion")
+_VERSION_PARAMETERS = ("qualifier", "versionName", "documentVersion")
 """What makes a deletion one of a version alone (AWS Lambda and Systems Manager API References)."""
 _FOR_GOOD = frozenset({"TerminateInstances"})
 """What ends a thing whose id no other ever has: in whichever order the two came within a second, it is gone."""
@@ -127,7 +127,7 @@ _RENAMES = {"UpdateUser": "userName", "UpdateGroup": "groupName"}
 
 def _rules() -> dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str, str], ...]]]]:
     found: dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str, str], ...]]]] = {}
-    for service, made, undone, members in _ROWS:
+    for service, made, undone, members in _TAKEN_BACK_BY:
         pairs = tuple((one.partition("=")[0], one.rpartition("=")[2]) for one in members.split())
         for name in made.split():
             found.setdefault((service, name), []).append((frozenset(undone.split()), pairs))
@@ -182,8 +182,8 @@ class Undoings:
                 if (
                     (one.time > deed.time or (one.time == deed.time and one.event_name in _FOR_GOOD))
                     and (anywhere or one.region == deed.region)
-                    and all(value in _told(one.request, path) for path, value in wanted)
-                    and not _of_a_part(one)
+                    and all(value in _texts_at(one.request, path) for path, value in wanted)
+                    and not _of_one_version(one)
                     and not self._renamed(deed, one.time)
                     and not any(self._restored.get(value, one.time) > one.time for _, value in wanted)
                 ):
@@ -209,7 +209,10 @@ class Undoings:
 def named(change: Change) -> set[str]:
     """The texts of a removal by which it may be matched."""
     return {
-        value for path in _PATHS.get(change.event_name, ()) for value in _told(change.request, path) if value
+        value
+        for path in _PATHS.get(change.event_name, ())
+        for value in _texts_at(change.request, path)
+        if value
     }
 
 
@@ -224,29 +227,29 @@ def _wanted(deed: Deed, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str
     found, several = [], [own for _, own in pairs if own.endswith("*")]
     for path, own in pairs:
         member = deed.response if own.startswith("~") else deed.request
-        values = _told(object_of(member), own.strip("~*"))
+        values = _texts_at(object_of(member), own.strip("~*"))
         if len(values) != 1 and own not in several:
             return None
         found += [(path, value) for value in sorted(values)]
     return found if not several or len(found) > len(pairs) - len(several) else None
 
 
-def _told(value: Any, path: str) -> set[str]:
+def _texts_at(value: Any, path: str) -> set[str]:
     """The texts at a path, through lists; an empty one for a member that may be left out."""
     at = [value]
     for name in path.split("."):
         inner = [one.get(name) for one in at if isinstance(one, Mapping)]
         at = [each for one in inner for each in (one if isinstance(one, list) else [one])]
-    found = {_plain(path, one) for one in at if isinstance(one, str) and one}
+    found = {_decoded(path, one) for one in at if isinstance(one, str) and one}
     return found or ({""} if path in _MAY_LACK else set())
 
 
-def _plain(path: str, text: str) -> str:
+def _decoded(path: str, text: str) -> str:
     """A text as it stands: EKS has ARNs in addresses."""
     return unquote(text) if path == "principalArn" else text
 
 
-def _of_a_part(change: Change) -> bool:
+def _of_one_version(change: Change) -> bool:
     """Whether only a version goes; a function's URL or permission has a qualifier of its own."""
     own = _PATHS[change.event_name]
-    return any(change.request.get(name) for name in _OF_A_PART if name not in own)
+    return any(change.request.get(name) for name in _VERSION_PARAMETERS if name not in own)

@@ -18,15 +18,15 @@ from tokentrail.lineage.trace import Narrowing
 from tokentrail.spelling import listed
 
 _MOST = 12
-_CHANGING = re.compile(
+_SETS_UP = re.compile(
     "(Accept|Activate|Add|Admin|Allow|Approve|Assign|Associate|Attach|Authorize|Confirm|Connect|Create|Deploy|Enable"
     "|Execute|Grant|Import|Install|Invite|Join|Launch|Leave|Modify|Move|Open|Provision|Publish|Push|Put|Register"
     "|Replace|Request|Reset|Restore|Resume|Retry|Run|Send|Set|Share|Start|Submit|Update)(?![a-z])"
 )
 """How the names of calls begin that set something up or start it."""
-_ELSEWHERE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
+_KNOWN_OTHERWISE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
 """Services whose changes are told by what they do to credentials or to the log."""
-_DATA = frozenset({
+_DATA_SERVICES = frozenset({
     "ce", "cloudtrail", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support",
     "tagging", "timestream", "xray",
 })  # fmt: skip
@@ -36,7 +36,7 @@ _NETWORK = re.compile(
     "|RouteTable|SecurityGroup|Snapshot|Subnet|Volume|Vpc)(Attribute|Permission)?"
 )
 """Calls of EC2 that lay networks and disks."""
-_OF_DATA = frozenset({
+_ABOUT_DATA = frozenset({
     "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
     "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
     "PutComplianceItems", "PutInventory", "PutLifecyclePolicy", "PutLogEvents", "PutObject", "PutObjectTagging",
@@ -46,7 +46,7 @@ _OF_DATA = frozenset({
 })  # fmt: skip
 
 
-_GIVEN = {
+_ROLE_CREDENTIAL_CALLS = {
     "s3": "GetDataAccess",
     "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
     "GetTemporaryGlueFunctionCredentials GetTemporaryGluePartitionCredentials GetTemporaryGlueTableCredentials",
@@ -70,10 +70,12 @@ User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail'). That o
 the node's agent, and by whoever else has a node's credentials and pods' tokens.
 Which of its two names CloudWatch Omni logs under, its reference does not say.
 """
-_ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
-_PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
+_GIVE_ROLE_CREDENTIALS = frozenset(
+    (service, name) for service, names in _ROLE_CREDENTIAL_CALLS.items() for name in names.split()
+)
+_GIVE_PERSONS_TOKENS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
 """Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
-_TIMED = {
+_DELETE_DATA_LATER = {
     ("s3", "PutBucketLifecycle"): "aws s3api put-bucket-lifecycle-configuration with the rules of before, or "
     "delete-bucket-lifecycle",
     ("kms", "ScheduleKeyDeletion"): "aws kms cancel-key-deletion, then enable-key",
@@ -98,7 +100,7 @@ AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager
 days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
 'PutRetentionPolicy'.
 """
-_KEEPING = {
+_STOP_KEEPING_DATA = {
     (
         "s3",
         "PutBucketVersioning",
@@ -117,11 +119,11 @@ Sources: Amazon S3 API Reference, 'PutBucketVersioning'; Amazon DynamoDB API Ref
 Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Which way the first two set it, only
 their request tells.
 """
-_LATER = {name: (service, name) for service, name in (*_TIMED, *_KEEPING)}
+_BY_NAME = {name: (service, name) for service, name in (*_DELETE_DATA_LATER, *_STOP_KEEPING_DATA)}
 _NARROWED = """
 SELECT source, name, ip, CASE WHEN name IN {} THEN resource END AS resource, count(*) AS count, min(time) AS first
 FROM acts WHERE error IS NULL AND time >= {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
-_WATCHES = {
+_WATCH_STOPPING_CALLS = {
     "config": "DeleteConfigRule DeleteConfigurationRecorder DeleteDeliveryChannel StopConfigurationRecorder",
     "ec2": "DeleteFlowLogs",
     "route53resolver": "DeleteResolverQueryLogConfig DisassociateResolverQueryLogConfig",
@@ -137,7 +139,9 @@ _WATCHES = {
     "detective": "DeleteGraph",
     "access-analyzer": "DeleteAnalyzer",
 }
-_WATCHING = frozenset((service, name) for service, names in _WATCHES.items() for name in names.split())
+_STOP_WATCHING = frozenset(
+    (service, name) for service, names in _WATCH_STOPPING_CALLS.items() for name in names.split()
+)
 """
 Calls that turn off what tells or watches besides CloudTrail, or let it pass over something.
 
@@ -145,7 +149,7 @@ Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver
 Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
 Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
 """
-_OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
+_GIVE_TOKENS_FOR_OTHERS = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
 
 
@@ -182,11 +186,11 @@ def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowi
             first = int(use.first.timestamp())
             _use(found, use.event_source, use.event_name, first).count += use.count - use.errors
     for touched in doings.resources(forest, others):
-        call = _LATER.get(touched.event_name or "")
+        call = _BY_NAME.get(touched.event_name or "")
         if call in found and touched.arn and touched.count > touched.errors:
             found[call].things[touched.arn] = None
     since = int(narrowing.since.timestamp()) if narrowing.since else 0
-    for row in forest.done_by(own, _NARROWED.format(tuple(_LATER), since)) if own else ():
+    for row in forest.done_by(own, _NARROWED.format(tuple(_BY_NAME), since)) if own else ():
         if narrowing.admits(None, row["ip"]):
             one = _use(found, row["source"], row["name"], row["first"])
             one.count += row["count"]
@@ -202,13 +206,13 @@ def _use(found: dict[tuple[str, str], Use], source: str | None, name: str | None
 
 def given_calls(calls: Calls) -> Iterator[str]:
     """The conditions that what such calls handed out no longer works, if there are any."""
-    if found := _among(calls, _ROLES):
+    if found := _among(calls, _GIVE_ROLE_CREDENTIALS):
         yield (
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
             f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
             "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
         )
-    if found := _among(calls, _PERSONS):
+    if found := _among(calls, _GIVE_PERSONS_TOKENS):
         yield (
             "no token works any more that the attacker was given of people in IAM Identity Center: "
             f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
@@ -224,22 +228,22 @@ def unknown_calls(calls: Calls) -> Iterator[str]:
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
             f"with a role: look at each by hand: {_listed(found)}"
         )
-    if found := _among(calls, _TIMED):
+    if found := _among(calls, _DELETE_DATA_LATER):
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_with_cures(found, _TIMED))}"
+            f"{'; '.join(_with_remedies(found, _DELETE_DATA_LATER))}"
         )
-    if found := _among(calls, _KEEPING):
+    if found := _among(calls, _STOP_KEEPING_DATA):
         yield (
             "what keeps data that is deleted or overwritten may be off since; look at it before more is lost: "
-            f"{'; '.join(_with_cures(found, _KEEPING))}"
+            f"{'; '.join(_with_remedies(found, _STOP_KEEPING_DATA))}"
         )
-    if found := _among(calls, _WATCHING):
+    if found := _among(calls, _STOP_WATCHING):
         yield (
             "what tells of an attacker or watches for one, and was turned off, deleted or told to pass something over; "
             f"no step turns it on again, look at each by hand: {_listed(found)}"
         )
-    if found := _among(calls, _OUTSIDE):
+    if found := _among(calls, _GIVE_TOKENS_FOR_OTHERS):
         yield (
             "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
             f"back: {_listed(found)}; tell whoever accepts them"
@@ -262,20 +266,23 @@ def _listed(found: Calls) -> str:
     return ", ".join(told[:_MOST]) + more
 
 
-def _with_cures(found: Calls, cures: Mapping[tuple[str, str], str]) -> Iterator[str]:
+def _with_remedies(found: Calls, remedies: Mapping[tuple[str, str], str]) -> Iterator[str]:
     """Each call, what it was made for, as far as the log tells, and how it is taken back."""
     for call, use in found.items():
         on = f" on {listed(use.things, _MOST)}" if use.things else ""
-        yield f"{':'.join(call)}{on} ({cures[call]})"
+        yield f"{':'.join(call)}{on} ({remedies[call]})"
 
 
 def _is_unknown(service: str, name: str) -> bool:
-    source = f"{service}.amazonaws.com"
-    if (service, name) in _WATCHING:
+    """Whether a call sets something up or starts it, and no list says what it lets in or runs."""
+    call, source = (service, name), f"{service}.amazonaws.com"
+    if not _SETS_UP.match(name) or service in _DATA_SERVICES or name in _ABOUT_DATA:
         return False
-    issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS | _ROLES
-    told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
-    laid = service == "ec2" and _NETWORK.fullmatch(name)
-    return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(
-        _CHANGING.match(name)
-    )
+    if call in _STOP_WATCHING | _GIVE_PERSONS_TOKENS | _GIVE_ROLE_CREDENTIALS:
+        return False
+    if (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (
+        name in CHANGES and service in _KNOWN_OTHERWISE
+    ):
+        return False
+    network = service == "ec2" and _NETWORK.fullmatch(name)
+    return not network and not creations.made(name, None, None, source)

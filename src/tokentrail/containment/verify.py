@@ -81,13 +81,13 @@ def verify(
         notes.append("The accounts were not read back: whether each step still stands is not known.")
     by_hand = _done_by_hand(plan, history, cloud, unreachable) if cloud is not None else frozenset()
     bites = _bites(plan, history, standing, by_hand)
-    held = _planned(plan)
+    held = _known_to_plan(plan)
     events: tuple[ObservedCall, ...] = ()
     if evidence is not None:
         trace = evidence.retrace()
         held = _attacker_credentials(plan, trace)
         events = _observed(evidence, trace.subject, {one.id for one in held}, bites)
-        notes += _unknown(held, trace, renewed(plan, trace, history.steps))
+        notes += _about_added(held, trace, renewed(plan, trace, history.steps))
         bites = _with_log_proofs(plan, history, evidence, bites, _started_by_attacker(trace))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
@@ -255,7 +255,7 @@ def _bites(
     return tuple(bites)
 
 
-def _planned(plan: Plan) -> tuple[AttackerCredential, ...]:
+def _known_to_plan(plan: Plan) -> tuple[AttackerCredential, ...]:
     """What the plan alone knows of the attacker's credentials."""
     survivors = {one.credential for one in plan.proof.survivors}
     return tuple(
@@ -269,7 +269,7 @@ def _planned(plan: Plan) -> tuple[AttackerCredential, ...]:
 def _attacker_credentials(plan: Plan, trace: Trace) -> tuple[AttackerCredential, ...]:
     """The same as the evidence shows them now, with those that came since."""
     traced = {one.id: one for one in trace.credentials}
-    known = {one.id: one for one in _planned(plan)}
+    known = {one.id: one for one in _known_to_plan(plan)}
     joined = [_updated(one, traced.get(one.id)) for one in known.values()]
     added = [
         _updated(
@@ -348,7 +348,7 @@ def _denier(record: Any) -> Denier | None:
     return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
-def _unknown(held: Iterable[AttackerCredential], trace: Trace, covered: Container[str]) -> list[str]:
+def _about_added(held: Iterable[AttackerCredential], trace: Trace, covered: Container[str]) -> list[str]:
     added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []

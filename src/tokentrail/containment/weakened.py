@@ -16,7 +16,7 @@ from tokentrail.containment.principal import Principal
 from tokentrail.policy.changes import Change
 from tokentrail.spelling import listed
 
-_ROWS = (
+_PROTECTIONS = (
     ("iam", "DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),
     (
         "iam",
@@ -43,10 +43,12 @@ _ROWS = (
     ("organizations", "DetachPolicy", "a policy of the organisation", "policyId targetId", "AttachPolicy"),
     ("organizations", "UpdatePolicy", "what a policy of the organisation said", "policyId", "UpdatePolicy"),
 )
-_TAKEN = {(service, name): (what, members.split(), giver) for service, name, what, members, giver in _ROWS}
+_TAKEN = {
+    (service, name): (what, members.split(), giver) for service, name, what, members, giver in _PROTECTIONS
+}
 """By call: what it takes away, the parameters that name it, and the call that gives it, with the same ones."""
 _GIVEN = {(service, giver): members for (service, _), (_, members, giver) in _TAKEN.items()}
-_ALIKE = frozenset(name for _, name in _GIVEN if name.startswith(("Attach", "Add")))
+_GIVE_THE_SAME = frozenset(name for _, name in _GIVEN if name.startswith(("Attach", "Add")))
 """Calls that give the very same again, whoever makes them; of the others the attacker's may give something else."""
 _FACTOR, _WHOSE = "EnableMFADevice", 3
 """A second factor is given back by another device, too: by the call, account and user."""
@@ -76,12 +78,12 @@ def weakened(
         going: Those that the attacker made, and that are ended as a whole.
     """
     told: dict[tuple[str, str], list[str]] = {}
-    first, given, since = _in_turn(deeds, changes)
+    first, given, since = _taken_and_given(deeds, changes)
     for deed in deeds:
         service = deed.source.partition(".")[0]
         if (service, deed.name) in _TAKEN:
             what, thing = _TAKEN[service, deed.name][0], _taken(deed)
-            back = since.get(_back(thing))
+            back = since.get(_proof_of_return(thing))
             own = thing in given and given[thing] <= first[thing]
             if not own and (back is None or back <= deed.time) and not done_to_deleted(deed, deleted, going):
                 told.setdefault((deed.by, what), []).append(deed.said(thing[2:]))
@@ -98,7 +100,7 @@ def weakened(
             )
 
 
-def _in_turn(
+def _taken_and_given(
     deeds: Iterable[Deed], changes: Iterable[Change]
 ) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime], dict[_Thing, datetime]]:
     """When the attacker took each thing first, and gave it first; and when it was given last as it had been."""
@@ -118,8 +120,8 @@ def _in_turn(
                 given[thing] = min(given.get(thing, deed.time), deed.time)
     for one in changes:
         members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
-        if members and (one.event_id not in own or one.event_name in _ALIKE):
-            back = _back((one.event_name, one.account, *(one.asked(each) for each in members)))
+        if members and (one.event_id not in own or one.event_name in _GIVE_THE_SAME):
+            back = _proof_of_return((one.event_name, one.account, *(one.asked(each) for each in members)))
             if None not in back:
                 since[back] = max(since.get(back, one.time), one.time)
     return first, given, since
@@ -130,6 +132,6 @@ def _taken(deed: Deed) -> _Thing:
     return giver, deed.account, *(deed.asked(one) for one in members)
 
 
-def _back(thing: _Thing) -> _Thing:
+def _proof_of_return(thing: _Thing) -> _Thing:
     """What tells that a thing is there again."""
     return thing[:_WHOSE] if thing[0] == _FACTOR else thing
