@@ -1,7 +1,7 @@
 """
-The AWS operations that may be carried out, and what each makes of the thing that it acts on.
+The AWS operations that may be carried out: which thing each changes, and in which state it leaves that.
 
-A plan that holds any other is refused: a plan file is no way to call whatever one likes.
+A plan with any other operation is refused, so that a plan file can't be used to make arbitrary calls.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from tokentrail.containment.thing import State, Thing, ThingChange
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
-"""Operations that only work once the others of the step on the same thing are done."""
+"""Operations that AWS refuses until the step's other calls on the same thing are done."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _REFERENCE = re.compile(r"\$\{step\.call\[(\d+)\]((?:\.[A-Za-z][A-Za-z0-9]*)+)\}")
 
 
 def change(call: Call) -> ThingChange:
     """
-    What a call does.
+    The change that a call makes.
 
     Raises:
-        UsageError: it is none that containment needs, or it lacks a parameter.
+        UsageError: containment makes no such call, or the call lacks a parameter.
     """
     build = _BUILDERS.get((call.service, call.operation))
     if build is None:
@@ -70,12 +70,12 @@ def change(call: Call) -> ThingChange:
 
 
 def known(call: Call) -> bool:
-    """Whether a call is one that containment carries out."""
+    """Whether containment makes such calls."""
     return (call.service, call.operation) in _BUILDERS
 
 
 def references(call: Call) -> set[int]:
-    """The calls of the same step, by place, whose answers a call refers to."""
+    """The places, from 0, of those calls of the step to whose answers a call refers."""
     return {
         int(found[1])
         for value in call.parameters.values()
@@ -85,10 +85,10 @@ def references(call: Call) -> set[int]:
 
 def resolved(call: Call, answers: Mapping[int, Mapping[str, Any]]) -> Call:
     """
-    Put the answers of earlier calls in the place of references to them.
+    Replace a call's references to the answers of earlier calls by what they refer to.
 
-    A parameter that is `${step.call[0].Policy.PolicySummary.Id}`, and nothing else, is that member of what the
-    first call of the step answered.
+    A parameter whose whole value is `${step.call[0].Policy.PolicySummary.Id}` stands for that member of the answer to
+    the step's first call.
 
     Raises:
         UsageError: the answer has no such member.
@@ -116,7 +116,16 @@ def _of(
     kind: Callable[..., Thing], wanted: State | Callable[[Mapping[str, Any]], State], *,
     settled: Callable[[State], bool] | None = None, keeps: bool = True, **named: str,
 ) -> Callable[[Call], ThingChange]:  # fmt: skip
-    """A call that makes what is wanted of a thing, whose members are so named among the parameters."""
+    """
+    A builder of changes that leave a kind of thing in a wanted state.
+
+    Args:
+        kind: Makes the thing.
+        wanted: The state, or a function that takes it from the call's parameters.
+        settled: See `ThingChange`.
+        keeps: See `ThingChange`.
+        named: For each member of the thing, the parameter that has it.
+    """
 
     def build(call: Call) -> ThingChange:
         p = call.parameters
@@ -130,7 +139,7 @@ def _of(
 
 
 def _some(kind: Callable[..., Thing], /, **members: Any) -> Callable[..., Thing]:
-    """Things of a kind that have some members alike."""
+    """A kind of thing with some members given."""
     return partial(kind, **members)
 
 
@@ -161,7 +170,7 @@ def _create_policy(call: Call) -> ThingChange:
 
 
 def _alike(there: str | None, document: str) -> bool:
-    """Whether a policy of the same name differs in its moments alone, as one does that the same plan made before."""
+    """Whether a policy of the same name differs only in its times, so that an earlier run of the plan made it."""
     return there is not None and _MOMENT.sub("", there) == _MOMENT.sub("", document)
 
 

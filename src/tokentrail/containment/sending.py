@@ -1,5 +1,5 @@
 """
-Send the calls of one step together: read what is there, write down what will be sent, send, write down the answer.
+Send the calls of one step together: read the present state, journal what will be sent, send it, journal the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokentrail.containment.thing import State, Thing, ThingChange
 from tokentrail.errors import ActionRefused, UsageError
 
 AT_ONCE = 16
-"""Calls under way at the same time."""
+"""How many calls are under way at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class Sent:
     cutoff: datetime | None
     deeds: tuple[CallResult, ...]
     why: str | None
-    """Why not all of it stands."""
+    """Why not all of it is in effect; `None` if it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Entry:
-    """A call of the step that must be sent, from the state that was read."""
+    """A call of the step whose effect is not there yet, with the calls that bring it about from the state read."""
 
     index: int
     change: ThingChange
@@ -47,7 +47,7 @@ class _Entry:
 
 def read_all(cloud: Cloud, things: Sequence[Thing]) -> list[State]:
     """
-    Read things, several at once.
+    Read the states of things, several at the same time.
 
     Raises:
         CallFailed: one can't be read.
@@ -57,10 +57,10 @@ def read_all(cloud: Cloud, things: Sequence[Thing]) -> list[State]:
 
 def settle(sender: Sender, verb: Literal["apply", "undo"]) -> None:
     """
-    Decide what became of calls that a killed run left open.
+    Find out what became of calls that were sent by a run that was killed before it journaled their answers.
 
     Raises:
-        ActionRefused: what is there now can't be read.
+        ActionRefused: the present state can't be read.
     """
     try:
         sender.settle(verb)
@@ -85,10 +85,10 @@ class Sender:
 
     def settle(self, verb: Literal["apply", "undo"] = "apply") -> None:
         """
-        Decide what became of calls that a killed run left open, by what is there now.
+        Find out what became of calls without a journaled answer, by the present state.
 
         Raises:
-            CallFailed: it can't be read.
+            CallFailed: the state can't be read.
         """
         for one in history(self._journal.lines).open.values():
             line = one.line
@@ -109,7 +109,7 @@ class Sender:
 
         Args:
             step: The step.
-            cutoff: Asked for the moment to write, once all has been read.
+            cutoff: Gives the cutoff to write; called once all states have been read.
         """
         answers: dict[int, Mapping[str, Any]] = {}
         deeds: list[CallResult] = []
@@ -139,7 +139,7 @@ class Sender:
         self, step: Step, cutoff: datetime | None, changes: Mapping[int, ThingChange], states: Mapping[int, State],
         answers: dict[int, Mapping[str, Any]],
     ) -> list[CallResult]:  # fmt: skip
-        """Send what is not there yet; the rest is written down as standing already."""
+        """Send the calls whose effect is not there yet, and journal the others as needing no call."""
         known = history(self._journal.lines).things
         deeds: list[CallResult] = []
         entries: list[_Entry] = []
@@ -178,7 +178,7 @@ class Sender:
         return deed
 
     def _before_all(self, entries: Sequence[_Entry]) -> list[int]:
-        """Write down the first call of each, all on the disk at once."""
+        """Journal the first part of each call, with one write to the disk."""
         lines = [_before(entry, 0) for entry in entries]
         return self._journal.write_all(lines, self._clock()) if lines else []
 
@@ -225,7 +225,7 @@ class Sender:
         return answer
 
     def _stands_after_all(self, entry: _Entry, part: int, failure: CallFailed) -> State | None:
-        """The state, where a call that failed has taken effect, or is not needed any more."""
+        """The present state, if a failed call has taken effect or is no longer needed; `None` if it really failed."""
         if part < len(entry.calls) - 1:
             return {} if failure.kind == "missing" else None
         if failure.kind == "denied":
@@ -259,10 +259,10 @@ def _before(entry: _Entry, part: int) -> dict[str, Any]:
 
 def _waves(calls: Sequence[Call]) -> list[list[int]]:
     """
-    Which calls go together.
+    Which calls are sent together, by their places in the step, wave after wave.
 
-    Each goes after those that it refers to, what attaches policies after those that are made, and what only works
-    at last, at last.
+    A call comes after those that it refers to; one that attaches a policy, after all that create one; and one that only
+    works when all else is done (`LAST`), after all before it.
     """
     wave_of: list[int] = []
     made: set[int] = set()
@@ -292,7 +292,7 @@ def _failure_in_words(failed: Sequence[CallResult], step: Step) -> str:
 
 
 def together(do: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Do the same with several, at the same time; the results come in the items' order."""
+    """Call a function for several items at the same time; the results are in the order of the items."""
     listed = list(items)
     if len(listed) < 2:
         return [do(one) for one in listed]

@@ -1,9 +1,9 @@
 """
-Take back what a plan's `apply` did: what the journal saved, the newest change first.
+Undo what a plan's `apply` did: restore the original states from the journal, the newest change first.
 
-A change stays where somebody else has changed the thing since, and where lifting its step would revive a credential
-of the attacker's, known or minted in the blind window. The plan says until when that is, counted from its own moment;
-where a step was sent later, sessions could be minted for as much longer, so that much is added.
+A change is not undone if somebody else has changed the thing since, or if lifting its step would revive a credential of
+the attacker's, be it known or minted in the blind window. The plan says until when it would, as if each step were sent
+at `as_of`. If a step was sent later, sessions could be minted for that much longer, so the same time is added.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tokentrail.spelling import instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoDecision:
-    """What would be done about one thing."""
+    """What `undo` would do about one thing that was changed, and why."""
 
     record: ThingRecord
     thing: Thing
     present: State
     calls: tuple[Call, ...]
-    """What would be sent; empty where nothing would."""
+    """The calls that it would send; empty if none."""
     outcome: Literal["restore", "already", "kept", "irreversible", "refused"]
     safe_after: datetime | None
     why: str
@@ -42,15 +42,15 @@ class UndoDecision:
 
 class Undo:
     """
-    One run of `undo`: look, then take back.
+    One run of `undo`: `look`, then `go`.
 
     Args:
         plan: The plan that was applied.
         cloud: The accounts.
-        journal: What was done.
-        clock: The time now.
-        reactivate_leaked_key: Lift also what would let a leaked key work again.
-        only: The steps to take back; all by default.
+        journal: The plan's journal.
+        clock: Gives the present time.
+        reactivate_leaked_key: Also lift steps whose lifting lets a leaked key work again.
+        only: The steps to undo; all by default.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Undo:
         Say what would be done about each thing that was changed, the newest change first.
 
         Raises:
-            ActionRefused: an account can't be reached, or nobody fit for it is at hand.
-            UsageError: nothing is known of a step that is to be taken back.
+            ActionRefused: an account can't be reached, or only with an identity that must not carry out the plan.
+            UsageError: the journal has nothing about a step that is to be undone.
         """
         self._insist_on_known()
         fitness.insist_on_callers(self._plan, self._cloud, may_be_cut=True)
@@ -81,7 +81,7 @@ class Undo:
     def go(
         self, decisions: Sequence[UndoDecision], tell: Callable[[Restored], None] = lambda one: None
     ) -> Undone:
-        """Take back what may be, each after a last look at what is there."""
+        """Undo what may be undone, each after a last look at the present state."""
         done = []
         for decision in decisions:
             done.append(self._take_back(self._judged(decision.record) if decision.calls else decision))
@@ -96,7 +96,7 @@ class Undo:
         )
 
     def by_hand(self) -> tuple[ByHand, ...]:
-        """The steps that a person carried out: no call is known that takes them back."""
+        """The steps that a person carried out, which no call of ours undoes."""
         told = history(self._journal.lines).steps
         return tuple(
             ByHand(n=n, action=step.action, targets=step.targets)
@@ -143,7 +143,7 @@ class Undo:
     def _safety(
         self, record: ThingRecord
     ) -> tuple[Literal["restore", "kept", "refused"], datetime | None, str]:
-        """Whether lifting all steps that touched a thing revives nothing."""
+        """Whether lifting all steps that changed a thing revives a credential: the outcome, safe from when, and why."""
         if self._only and (others := record.steps - self._only):
             named = " ".join(f"--step {n}" for n in sorted(record.steps))
             why = f"it bears what step {min(others)} did, too; take back all that it bears with {named}"
@@ -177,7 +177,7 @@ class Undo:
         return "restore", safe, "put back what was there"
 
     def _safe_after(self, step: Step, record: ThingRecord) -> datetime | None:
-        """From when lifting a step is safe, given when it was sent."""
+        """When lifting a step becomes safe, given when it was sent; `None` if never."""
         if step.safe_to_undo_after is None:
             return None
         cutoff = record.cutoffs.get(step.n)
@@ -228,7 +228,7 @@ class Undo:
             return False
 
     def _write_already(self, decision: UndoDecision) -> None:
-        """Take note that a thing needs no taking back any more."""
+        """Journal that a thing is in its original state, so that nothing is left to undo."""
         seq = self._journal.write(self._line(decision, 0, decision.record.call, final=True), self._clock())
         self._after(seq, "done", None, None, None)
 
@@ -249,7 +249,7 @@ class Undo:
         )  # fmt: skip
 
     def _close_steps(self) -> None:
-        """Write down which steps are lifted, so that `apply` would carry them out again."""
+        """Journal which steps are lifted, so that `apply` carries them out again."""
         told = history(self._journal.lines)
         standing = {n for record in told.changed for n in record.steps}
         for n in sorted(set(told.steps) - standing):
