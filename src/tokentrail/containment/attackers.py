@@ -1,6 +1,6 @@
 """
-What counts as the attacker's: what was traced, what sources handed out since (`handed`), and sessions of roles that the
-attacker opened (`role_sessions`).
+Which credentials count as the attacker's: those traced, those that sources handed out since (`handed`), and sessions of
+roles that the attacker opened (`role_sessions`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Attackers:
     beyond: BeyondTrace
     """What counts beyond the trace, and why."""
     tainted: list[str]
-    """The ids of all of them, but for `spent` ones."""
+    """The ids of all of them, without `spent` ones."""
     pairs: list[tuple[Row, Credential]]
     """Their described rows, each with the credential."""
     held: list[HeldCredential]
-    """The same credentials, as a proof sees them."""
+    """The same credentials in the form that proofs use."""
     deeds: list[Deed]
     """The changes that they made."""
 
@@ -43,9 +43,9 @@ def attackers(
     forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing
 ) -> Attackers:
     """
-    Find what counts as the attacker's: what is traced as tainted, handed out by sources, or of opened roles.
+    Find the credentials that count as the attacker's: traced as tainted, handed out by sources, or of opened roles.
 
-    These are searched again until nothing new is found, since a session of an opened role may have opened another.
+    The search is repeated until it finds nothing new, since a session of an opened role may have opened another.
     """
     traced: dict[str, Credential] = {one.id: one for one in trace.credentials}
     also: dict[str, str] = {}
@@ -75,7 +75,7 @@ def followed(
     spent_after: float = inf,
 ) -> tuple[str, ...]:  # fmt: skip
     """
-    The ids from which a trace reaches all that counts as the attacker's by now.
+    The ids of credentials from which a trace reaches all that counts as the attacker's by now.
 
     Args:
         forest: The forest.
@@ -83,7 +83,7 @@ def followed(
         covered: What the evidence covers.
         lag: Seconds by which the log may be late.
         narrowing: What of the subjects counts.
-        known: The tainted credentials of the plan, which count in any case.
+        known: The ids of the plan's tainted credentials, which count in any case.
         spent_after: A time in seconds since 1970: spent credentials that were used, or began, after it are included,
             since they tell whether a plan held.
     """
@@ -100,12 +100,12 @@ def followed(
 def beyond_trace(
     forest: Forest, trace: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
 ) -> BeyondTrace:
-    """What a plan counts as the attacker's beyond a trace; other answers count the same."""
+    """What a plan counts as the attacker's beyond a trace, for other answers that must count the same."""
     return attackers(forest, trace, log_ends(covered, lag, forest.as_of), narrowing).beyond
 
 
 def held_of(row: Row, one: Credential) -> HeldCredential:
-    """A credential of the forest, as a proof sees it."""
+    """A credential of the forest in the form that proofs use."""
     caller = rows.caller(row)
     return HeldCredential(
         id=one.id,
@@ -120,12 +120,11 @@ def held_of(row: Row, one: Credential) -> HeldCredential:
 
 def log_ends(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str, datetime]:
     """
-    By account, the time until which the log tells all: its lag before the newest event of the region most behind.
+    By account, the time up to which the log is complete; after it there may be sessions that no log shows yet.
 
-    From then on there may be sessions that no log shows yet.
-
-    A region in which nothing happens can't be told from one whose log is late, so the quietest decides. A trail
-    without read-only events never tells of AssumeRole (IAM User Guide, 'Logging IAM and AWS STS API calls').
+    That is the log's lag before the newest event of the region that is furthest behind, since a region without events
+    can't be told from one whose log is late. A trail without read-only events never shows AssumeRole (IAM User Guide,
+    'Logging IAM and AWS STS API calls'), so that there the time is as early as any unseen session can be.
     """
     found: dict[str, datetime] = {}
     for one in covered:
@@ -142,7 +141,7 @@ def log_ends(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str
 def _deeds(
     forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
 ) -> Iterator[Deed]:
-    """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
+    """The changes that tainted credentials made; of the subjects' own, those that the narrowing admits."""
     starts = starts_of(forest, subjects)
     ids = {row["n"]: row["id"] for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)

@@ -1,8 +1,9 @@
 """
-Cut some tokens of a principal and leave others: by user id, by the second of issue, by windows, within IAM's sizes.
+Deny some tokens of a principal and spare others: by user id, by the second of issue, by windows of time, within IAM's
+limits of policy sizes.
 
-Never by name alone: an attacker can take any session name. Tokens that share a user id with an innocent one are told
-apart by the second in which they were issued; two of the same name and second can't be told apart.
+Never by session name alone, since an attacker can choose any. Tokens that share a user id with an innocent one are told
+apart by the second of their issue; two of the same user id and second can't be told apart.
 Source: IAM User Guide, 'Disabling permissions for temporary security credentials'; 'IAM and AWS STS quotas'.
 """
 
@@ -22,25 +23,25 @@ from tokentrail.policy.holders import size_of
 from tokentrail.spelling import instant, listed
 
 _MANAGED_AT_MOST = 5
-"""Of the ten managed policies that a role or user may have, those that a plan takes for itself."""
+"""How many managed policies a plan attaches to a role or user, of the ten that may be attached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """What to cut of one principal."""
+    """Which tokens of one principal to cut off."""
 
     principal: Principal
     tainted: tuple[HeldCredential, ...]
     others: tuple[HeldCredential, ...]
-    """All innocents that live."""
+    """All living innocent ones."""
     kept: tuple[HeldCredential, ...]
-    """Those of them that are to be left."""
+    """Those of `others` to spare."""
     since: datetime | None
-    """From when on all is cut that is not kept; `None` for all of whatever age."""
+    """All tokens issued from then on are cut off, except `kept` ones; `None` for all of any age."""
 
 
 def carve(scene: Scene, cut: Cut) -> Move:
-    """The move that makes a cut; if that is too long for IAM's limits, a wider one that spares fewer."""
+    """The move that makes a cut; if its policies exceed IAM's limits, a wider one without exceptions."""
     theirs = {one.token for one in cut.tainted}
     spared = [one.token for one in cut.kept if one.token is not None and one.token not in theirs]
     if cut.since is None:
@@ -72,7 +73,7 @@ def carve(scene: Scene, cut: Cut) -> Move:
 
 
 def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
-    """Name the innocent sessions that go with the attacker's."""
+    """Name the innocent sessions that can't be told from the attacker's."""
     alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
     if not alike:
         return ""
@@ -83,7 +84,7 @@ def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
 
 
 def _listed(scene: Scene, cut: Cut) -> list[Statement]:
-    """Deny the tainted tokens that the window does not reach."""
+    """Deny the tainted tokens that were issued before the window."""
     assert cut.since is not None
     shared = {one.user_id for one in cut.others}
     if cut.principal.kind == "user":
@@ -102,7 +103,7 @@ def _listed(scene: Scene, cut: Cut) -> list[Statement]:
 def _calls(
     scene: Scene, principal: Principal, name: str, statements: Sequence[Statement]
 ) -> tuple[list[Call], list[Call]] | None:
-    """Inline if it fits, else in managed policies; `None` if even those are too few."""
+    """The calls, and those that undo them: an inline policy, or else managed ones; `None` if not even these fit."""
     text = documents.text(statements)
     if size_of(text) <= moves.inline_room(scene, principal):
         return moves.put_policy(principal, name, text)

@@ -1,10 +1,10 @@
 """
-Deny by service control policy what no IAM call of ours reaches: root, Identity Center's roles, accounts without access.
+Deny by service control policy (SCP) what our IAM calls can't: root, Identity Center's roles, accounts without access.
 
-A cutoff is enough where nothing can be minted after it. Where a key, another principal or a source that we can't close
-may go on minting, the deny has none, so that it holds whatever comes, and in whatever order the steps are sent.
-Source: AWS Organizations User Guide, 'Service control policies (SCPs)'; a federated user is none of the user behind it
-to `aws:PrincipalArn` (IAM User Guide, 'AWS global condition context keys').
+If nothing can be minted afterwards, the deny has a cutoff. If a key, another principal, or a source that we can't close
+may still mint, it has none, so that it holds whatever happens and in whatever order the steps are sent.
+Source: AWS Organizations User Guide, 'Service control policies (SCPs)'. A federated user's `aws:PrincipalArn` is not
+that of the user behind it (IAM User Guide, 'AWS global condition context keys'), so that it is denied by its own.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tokentrail.containment.principal import Principal, in_any_account, permissi
 from tokentrail.containment.scene import HeldCredential, Scene
 
 _MANY = 10
-"""Accounts in which the same are denied, from which on these have a policy for themselves where one is too short."""
+"""If one policy is too short: how many accounts must deny the same principals to have one policy for all of them."""
 
 
 def deny_by_scps(
     scene: Scene, principals: Sequence[Principal], live: Sequence[HeldCredential]
 ) -> Iterator[Move]:
     """
-    Deny principals, those of an organisation at once: in as many policies as their length takes.
+    Deny principals, those of each partition in one move, as an organisation lies in one.
 
     Args:
-        scene: What it is about.
-        principals: Whom to deny. An organisation lies in one partition.
-        live: The credentials that live when nothing is done.
+        scene: The scene.
+        principals: Whom to deny.
+        live: The credentials that live if nothing is done.
     """
     denied_for_good = _still_minted(scene, live).intersection(principals)
     by_partition = sorted(principals, key=lambda one: (_partition(scene, one), one))
@@ -42,7 +42,7 @@ def deny_by_scps(
 
 def in_permission_sets(scene: Scene, roles: Sequence[Principal], live: Sequence[HeldCredential]) -> Move:
     """
-    Deny sessions of Identity Center's roles in the management account, by the inline policies of permission sets.
+    Deny sessions of Identity Center's roles in the management account by the inline policies of their permission sets.
 
     Source: IAM Identity Center User Guide, 'Revoke access for deleted users' (such a deny), 'Delegated administration'
     (who may edit what is provisioned there); API Reference, 'PutInlinePolicyToPermissionSet', 'ProvisionPermissionSet'.
@@ -72,13 +72,15 @@ def statements(
     scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal], *, anywhere: bool = False
 ) -> list[Statement]:
     """
-    What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones.
+    The statements that deny some principals for good, and of others the tokens issued before the cutoff.
+
+    Federated users of the principals' accounts are denied before the cutoff too.
 
     Args:
-        scene: What it is about.
-        on: Whom.
-        denied_for_good: Of whom more may be minted, so that they are denied for good.
-        anywhere: Whether it names them in whatever account it is attached to.
+        scene: The scene.
+        on: Whom to deny.
+        denied_for_good: Those for whom more may be minted, so that they are denied for good.
+        anywhere: Whether the statements name the principals in any account, so that one policy serves several.
     """
     found: dict[tuple[tuple[str, ...], bool], dict[str, None]] = {}
     guests: dict[str, None] = {}
@@ -104,7 +106,7 @@ def _partition(scene: Scene, principal: Principal) -> str:
 
 
 def _still_minted(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal]:
-    """Of what more may be minted when its tokens have been cut."""
+    """The principals for which more may be minted after the cutoff."""
     keys = {one.principal for one in live if one.kind == "long_term_key"}
     unreached = {
         one.mints for one in scene.sources if one.account in scene.without_access and one.until is None
@@ -127,7 +129,7 @@ def _deny_by_scp(scene: Scene, on: Sequence[Principal], denied_for_good: Set[Pri
 def _by_name(
     scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]
 ) -> Iterator[tuple[list[Statement], list[Principal]]]:
-    """Many accounts in which the same are denied have one policy, that says so of any; others, what they need."""
+    """The policies: one for each set of principals that many accounts deny alike; the others in batches."""
     alike: dict[str, list[Principal]] = {}
     for _, there in groupby(on, key=lambda one: one.account):
         own = list(there)
@@ -152,7 +154,7 @@ def _by_name(
 def _batches(
     scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]
 ) -> Iterator[list[Principal]]:
-    """As many at a time as a policy holds."""
+    """The principals in batches, each as large as fits in one policy."""
     batch: list[Principal] = []
     for principal in on:
         whole = documents.text(statements(scene, [*batch, principal], denied_for_good))
@@ -164,7 +166,7 @@ def _batches(
 
 
 def _of_root(on: Sequence[Principal]) -> str:
-    """What ends sessions of AssumeRoot besides."""
+    """What else ends sessions of AssumeRoot, in words."""
     if not any(one.is_root for one in on):
         return ""
     return (

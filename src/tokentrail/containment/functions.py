@@ -1,9 +1,9 @@
 """
-Functions that the attacker gave other code: with which role they run, and which sessions they held by then.
+Functions whose code the attacker changed: with which role they run, and which sessions they held at that time.
 
-The call that changes the code names no role (AWS Lambda API Reference, 'UpdateFunctionCode'), and what the function
-was handed before, its code can carry off: it stands in its environment (AWS Lambda Developer Guide, 'Working with
-Lambda environment variables').
+The call that changes the code names no role (AWS Lambda API Reference, 'UpdateFunctionCode'). The new code can steal
+sessions that the function was handed before, since they are in its environment (AWS Lambda Developer Guide, 'Working
+with Lambda environment variables').
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def taken_over(
     forest: Forest, sources: Sequence[Source], tainted: Set[str]
 ) -> tuple[list[Source], list[tuple[str, str]]]:
     """
-    Give functions of no known role those that they are seen with.
+    Replace function sources whose role is not known by one for each role that the function was seen with.
 
     Returns:
-        The sources, and of the sessions that live and are not called tainted: each, and the function that holds it.
+        The sources; and the ids of living sessions that are not tainted, each with the function that holds it.
     """
     wanted = {
         (one.account, one.id) for one in sources if one.what == "function" and one.mints.kind == "unknown"
