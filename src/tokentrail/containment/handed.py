@@ -1,14 +1,14 @@
 """
-What the sources behind tainted credentials handed out since: a plan counts it as the attacker's, a trace does not.
+Credentials that the sources behind tainted ones handed out since: a plan counts them as the attacker's, no trace does.
 
-A trace follows what credentials mint. Sources are not credentials: hosts, passwords, portals, sign-ins. But whoever
-controls a source gets the sessions that it hands out. A host or a sign-in session (`aws login`) has one holder: all
-that it hands out from its first tainted credential on is the attacker's. By password, portal, certificate or identity
-provider the owner may come in again, too: there, what was used from an address of the attacker's is the attacker's,
-and the proof assumes that the rest is the owner's.
+A trace follows what credentials mint. Sources (hosts, passwords, portals, sign-ins) are not credentials, but whoever
+controls one gets the sessions that it hands out. A host or a sign-in session (`aws login`) has one holder, so all that
+it hands out from its first tainted credential on is the attacker's. By a password, portal, certificate or identity
+provider the owner may come in again too: there, what was used from an address of the attacker's is the attacker's, and
+the proof assumes that the rest is the owner's.
 
-A session is `spent` if it had expired before the log stops telling all and did nothing but call. There is nothing of it
-to end, so that a plan leaves it out; but the addresses that it was used from are the attacker's.
+A session is `spent` if it had expired by the time when the log stops being complete, and minted and changed nothing.
+Nothing of it is left to end, so that a plan leaves it out; but the addresses from which it was used are the attacker's.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), 
 _NAMED_OR_SIGNED_IN = f"{SESSION_NAMED} OR kind IN ('console_session', 'oauth_login')"
 _LAMBDA = "lambda.amazonaws.com"
 _ONE_HOLDER = frozenset({"host", "sign_in"})
-"""Sources with one holder, to which nobody signs in."""
+"""Kinds of sources with one holder, to which nobody else signs in."""
 
 SourceKey = tuple[str, ...]
-"""A source: its kind, and what tells it from other sources of that kind."""
+"""What identifies a source: its kind, and what tells it from others of that kind."""
 
 
 @dataclass(slots=True)
 class BeyondTrace:
-    """What counts as the attacker's beyond a trace, and what may be."""
+    """The credentials that count as the attacker's beyond a trace, and those that may."""
 
     subjects: list[str]
-    """The subjects of the trace, and the ids of what was handed out."""
+    """The subjects of the trace, and the ids of the credentials that were handed out."""
     why: dict[str, str] = field(default_factory=dict)
-    """Why each credential counts that the trace does not call tainted, by id."""
+    """By credential id: why it counts, though the trace does not call it tainted."""
     doubts: list[tuple[str, str]] = field(default_factory=list)
-    """Living credentials that are the owner's or the attacker's, each with the reason."""
+    """The ids of living credentials that are either the owner's or the attacker's, each with the reason."""
     spent: dict[str, str] = field(default_factory=dict)
-    """Why each `spent` credential counts, by id."""
+    """By id of a `spent` credential: why it counts."""
     owners: frozenset[str] = frozenset()
     """Addresses of the owner, from which the subjects were used before the theft."""
 
@@ -91,16 +91,16 @@ def follow(
     spent: Mapping[str, str] | None = None,
 ) -> BeyondTrace:
     """
-    Follow a theft through its sources, and what they handed out through theirs.
+    Find what the sources behind tainted credentials handed out, what that minted, and what its sources handed out.
 
     Args:
         forest: The forest of the trace.
-        trace: What was minted and made.
-        narrowing: What of the subjects counts; it holds for whoever signs in too.
+        trace: The trace of the subjects.
+        narrowing: What of the subjects counts as the attacker's; also applied to sign-ins.
         unseen_since: By account, when the log stops telling all: a credential that had expired by then, and only made
             calls, is spent.
-        also: What else counts as the attacker's, by credential id, and why.
-        spent: What else does, and leaves nothing to end: its sources hand out the next all the same.
+        also: By credential id: what else counts as the attacker's, and why.
+        spent: By credential id: spent ones that count too, and why, since their sources can hand out more.
     """
     found = BeyondTrace(
         list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing)
@@ -132,7 +132,7 @@ def follow(
 
 
 def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str]:
-    """Where the subjects were used before the theft; only if `--since` alone tells the owner from the attacker."""
+    """Where the subjects were used before the theft; none unless `--since` alone tells the owner from the attacker."""
     if narrowing.since is None or narrowing.source_ips or narrowing.trusted_ips:
         return frozenset()
     begins = narrowing.since.timestamp()
@@ -142,7 +142,7 @@ def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str
 
 
 def has_source(one: Credential) -> bool:
-    """Whether a credential may come from a source that can hand out more."""
+    """Whether a credential may have been handed out by a source that can hand out more."""
     return one.kind in _KINDS or certified(one)
 
 
@@ -150,7 +150,7 @@ def _handed_out(
     forest: Forest, first: Mapping[SourceKey, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
     unseen_since: Mapping[str, datetime], owners: Set[str],
 ) -> Iterator[_HandedOut]:  # fmt: skip
-    """What sources handed out from their first tainted credential on, and why it counts."""
+    """The credentials that sources handed out from their first tainted one on, and why each counts."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)} - owners
     candidates = list(_candidates(forest, first, theirs, unseen_since))
@@ -173,7 +173,7 @@ def _handed_out(
 
 
 def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[SourceKey, _First]:
-    """The sources behind tainted credentials, each with the first of these."""
+    """The sources behind tainted credentials, each with the first credential that it handed out."""
     found: dict[SourceKey, _First] = {}
     places = _functions(forest, theirs.values())
     for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
@@ -188,12 +188,12 @@ def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[SourceKey
 
 
 def _functions(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
-    """In which region the function is that Lambda gave each of some credentials to."""
+    """By credential id: the region of the function to which Lambda gave it."""
     return issued_where(forest, [one for one in some if one.issued_by and one.issued_by.source_ip == _LAMBDA])
 
 
 def _source_keys(row: Row, one: Credential, region: str | None) -> Iterator[SourceKey]:
-    """The sources that may have handed out a credential; `region` is where its function is, if it is one's."""
+    """The sources that may have handed out a credential; `region` is its function's, if a function has it."""
     caller = rows.caller(row)
     principal, name = of_caller(caller), caller.session_name or ""
     match one.kind:
@@ -219,7 +219,11 @@ def _source_keys(row: Row, one: Credential, region: str | None) -> Iterator[Sour
 
 
 def _of_host(name: str, role: str, region: str | None) -> tuple[str, ...]:
-    """What tells a host from others of its name, whichever role it has: an instance nothing, a function its region."""
+    """
+    What tells a host from others of the same name: nothing for an instance, since its id is unique.
+
+    For others it is the role; for a function, whose role may change, also its region.
+    """
     if name.startswith("i-"):
         return ("",)
     return (role, f"function in {region}") if region else (role,)
@@ -231,7 +235,7 @@ def _candidates(
     theirs: Mapping[str, Credential],
     unseen_since: Mapping[str, datetime],
 ) -> Iterator[tuple[Row, Credential, bool]]:
-    """What some sources may have handed out, without tainted ones, and whether each is spent."""
+    """The credentials, not yet tainted, that some sources may have handed out, and whether each is spent."""
     if not first:
         return
     sessions = sorted({key[-1] for key in first if key[0] != "password"})
@@ -252,7 +256,7 @@ def _candidates(
 
 
 def that_minted_or_changed(forest: Forest, places: set[int]) -> set[int]:
-    """Those of some credentials that minted or changed something."""
+    """Those of some credentials, by place, that minted a credential or changed something."""
     if not places:
         return set()
     below, extra = forest.descendants(places)
@@ -261,7 +265,7 @@ def that_minted_or_changed(forest: Forest, places: set[int]) -> set[int]:
 
 
 def expired_before_log_ends(one: Credential, unseen_since: Mapping[str, datetime]) -> bool:
-    """Whether a credential had expired before the log stops telling all."""
+    """Whether a credential had expired by the time, by account, up to which the log is complete."""
     end = one.expires_at or one.expires_bound
     started = unseen_since.get(one.account or "")
     return end is not None and started is not None and end <= started
@@ -272,7 +276,7 @@ def _begins(row: Row) -> int:
 
 
 def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[WayIn]:
-    """Portals, certificates and SAML sign-ins behind tainted credentials, and what else each was ever seen to open."""
+    """Portals, certificates and SAML sign-ins behind tainted credentials, with other roles that each has opened."""
     first: dict[tuple[WayKind, str, str], datetime | None] = {}
     own = set()
     for seen in theirs:
@@ -300,7 +304,7 @@ def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Way
 def _way(
     name: str | None, kind: str, target: str | None, *, certified: bool
 ) -> tuple[WayKind, str, str] | None:
-    """What let a person or a machine in, by name; of SAML, the provider too, which has an ARN in each account."""
+    """What let a person or machine in: its kind and name; for SAML also the provider's name, without account."""
     match kind:
         case "identity_center" if name:
             return "portal", name, ""
@@ -312,13 +316,13 @@ def _way(
 
 
 def unsure(one: Credential, narrowing: Narrowing) -> bool:
-    """Whether the narrowing leaves open whose a sign-in is: it was not used from trusted addresses alone."""
+    """Whether the narrowing leaves it open whose a sign-in is, as it was not used from the owner's addresses only."""
     used = set(used_from([one]))
     return not used or any(narrowing.admits(None, address) for address in used)
 
 
 def _passwords(forest: Forest, first: Iterable[SourceKey], theirs: Mapping[str, Credential]) -> list[Change]:
-    """The changes of passwords that others than the attacker made, in the accounts where one is known."""
+    """The password changes that others than the attacker made, in accounts where the attacker knows a password."""
     accounts = {key[1] for key in first if key[0] == "password"}
     if not accounts:
         return []
@@ -332,7 +336,7 @@ def _passwords(forest: Forest, first: Iterable[SourceKey], theirs: Mapping[str, 
 
 
 def _renewed(changes: Iterable[Change], key: SourceKey, first: _First, begins: int) -> bool:
-    """Whether somebody has changed a password between the theft and a sign-in, which the thief then can't have made."""
+    """Whether a password was changed between the theft and a sign-in, so that the thief did not make the sign-in."""
     return key[0] == "password" and any(
         one.account == key[1]
         and (one.asked("userName") or one.caller_user) == key[-1]
@@ -342,7 +346,7 @@ def _renewed(changes: Iterable[Change], key: SourceKey, first: _First, begins: i
 
 
 def used_from(some: Iterable[Credential]) -> Iterator[str]:
-    """The addresses of credentials, and not the names of services that stand in their place."""
+    """The addresses from which credentials were used or signed in, without names of AWS services."""
     for one in some:
         issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()
         yield from (text for text in (*one.source_ips, *issued) if text and parse_address(text))
@@ -351,7 +355,7 @@ def used_from(some: Iterable[Credential]) -> Iterator[str]:
 def living_doubtful(
     forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """The doubtful sign-ins, and their descendants, that may still work."""
+    """The doubtful sign-ins and their descendants that may still work, each with the reason for the doubt."""
     left = sorted(doubtful.keys() - set(theirs))
     if not left:
         return

@@ -14,7 +14,7 @@ from tokentrail.policy.changes import Change, in_order
 def identified(
     some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal], changes: Iterable[Change]
 ) -> dict[Principal, KnownPrincipal]:
-    """What is known of those that are reached, and of those that some credentials are of."""
+    """What is known of the principals that are reached, and of those that some credentials act as."""
     return _renewed(dict(_known(some, reached)), changes)
 
 
@@ -59,7 +59,7 @@ def _known(
 def _renewed(
     known: Mapping[Principal, KnownPrincipal], changes: Iterable[Change]
 ) -> dict[Principal, KnownPrincipal]:
-    """The same, with the unique ids of those that were made in the evidence: of several, the last."""
+    """The same, with unique ids from the calls that created users and roles: the last, if one was created again."""
     found = dict(known)
     for change in in_order(changes):
         for kind, name in (("role", change.asked("roleName")), ("user", change.asked("userName"))):

@@ -1,4 +1,4 @@
-"""The credentials of the principals in a plan that may still be valid, the attacker's and others'."""
+"""The credentials of a plan's principals that have not expired, the attacker's and others'."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTING_AS = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 _OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner IN (SELECT unnest(?))"
-"""A key that was never used: its records hold no ARN but its maker's."""
+"""For a key that was never used, the evidence has no ARN but that of whoever made it."""
 
 
 def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
@@ -27,7 +27,7 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
 
 
 def federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:
-    """Federation tokens of other users, which an SCP against a user or root in their account hits too."""
+    """Federation tokens of other users, which an SCP against a user or root of the same account denies too."""
     accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
     users = [(row, of_caller(rows.caller(row))) for row in found]

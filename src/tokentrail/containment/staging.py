@@ -1,7 +1,7 @@
 """
-From a traced case to a scene: the live credentials, the edges between principals, and the sources that mint.
+Make the scene of a traced case: the living credentials, the edges between principals, and the sources.
 
-Everything that the evidence shows is taken from the forest; what an IAM snapshot allows is added to it.
+What the evidence shows is taken from the forest; what IAM snapshots allow is added.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ _CONTAINS = (
     "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
     "DeleteLoginProfile", "DeleteUser", "DeleteRole",
 )  # fmt: skip
-"""Calls that a responder ends credentials with."""
+"""Calls with which responders end credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What a plan is asked for, besides its subjects."""
+    """What a plan is to be made for, besides its subjects."""
 
     case_id: str
     margin: int
@@ -66,15 +66,15 @@ class PlanRequest:
     without_access: frozenset[str] = frozenset()
     management_account: str | None = None
     also: frozenset[Principal] = frozenset()
-    """Principals on which steps are to be proved, whoever acts as them."""
+    """Principals of steps to prove, which the scene must have even if the attacker can't act as them."""
 
 
 def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest) -> Scene:
     """
     Make the scene of a trace.
 
-    In this order: the attacker's credentials, what they left behind, the sources that hand out more of them, the
-    principals within their reach, and whose else credentials of these principals are.
+    In this order: the attacker's credentials, what they left behind, the sources that hand out more, the principals
+    within reach, and the other credentials of these principals.
     """
     unseen = log_ends(covered, asked.lag, forest.as_of)
     theirs = attackers(forest, trace, unseen, asked.narrowing)
@@ -126,9 +126,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attack:
-    """The attacker's credentials, and what bears on what they left behind."""
+    """The attacker's credentials, what they left behind, and the evidence about both."""
 
     rows: list[Row]
+    """Their described rows."""
     ids: dict[int, str]
     """Their ids by place."""
     starts: set[int]
@@ -138,18 +139,18 @@ class _Attack:
     seen: list[TaintedCredential]
     """All of them."""
     held: list[HeldCredential]
-    """Those that had not expired when the log stopped telling all."""
+    """Those of them that had not expired when the log stops being complete."""
     accounts: set[str]
-    """The accounts that they are of, or made changes in."""
+    """Their accounts, and those in which they made changes."""
     changes: list[Change]
     """All changes in these accounts."""
     removals: list[Change]
     """The calls that may have ended what they made."""
     deleted: Mapping[Principal, datetime]
-    """Users and roles there that were deleted."""
+    """Users and roles in these accounts that were deleted, and when."""
     deeds: list[Deed]
     left: Leftovers
-    """What they left behind; `stage` adds to its risks."""
+    """What they left behind; `stage` adds to its sentences."""
 
 
 def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -> _Attack:
@@ -191,7 +192,7 @@ class _Sources(NamedTuple):
 def _sources(
     forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: PlanRequest
 ) -> _Sources:
-    """Find the sources that may still hand out credentials; what is only a risk is added to what was left behind."""
+    """Find the sources that may still hand out credentials; other risks are added to `attack.left.risks`."""
     left, deeds = attack.left, attack.deeds
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
@@ -222,14 +223,14 @@ def _sources(
 
 
 class _Reachable(NamedTuple):
-    """The principals that the attacker acts as, or may come to."""
+    """The principals as which the attacker acts or may come to act."""
 
     edges: list[Edge]
     """Who can mint sessions of which role: seen, or allowed by snapshots."""
     concerned: set[Principal]
-    """Those that it acts as, or is handed sessions of, or made."""
+    """Those as which it acts, whose sessions sources hand to it, or that it made."""
     assumable: Set[Principal]
-    """Those of `concerned` that can assume roles, and all roles that they can come to by `edges`."""
+    """Those of `concerned` that can assume roles, and all roles that they can reach by `edges`."""
     reached: Set[Principal]
     """All of these."""
 
@@ -265,7 +266,7 @@ def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]
 
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
-    """What stands above the subjects, is not tainted, and may still work: the nearest first."""
+    """The ids of the subjects' untainted ancestors that may still work, the nearest first."""
     starts = starts_of(forest, subjects)
     above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
     found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
@@ -273,7 +274,7 @@ def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tupl
 
 
 def _expired(one: Credential, since: datetime) -> bool:
-    """Whether it had expired by then; what was ended in another way may be revived."""
+    """Whether a credential had expired by then; one that was ended otherwise may be revived, and does not count."""
     end = one.expires_at or one.expires_bound
     return one.kind != "long_term_key" and end is not None and end <= since
 
@@ -281,7 +282,7 @@ def _expired(one: Credential, since: datetime) -> bool:
 def _responders(
     forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[HeldCredential]
 ) -> frozenset[str]:
-    """Who, untainted, has taken steps against the tainted principals and keys already."""
+    """The ids of untainted credentials that have taken steps against the tainted principals and keys."""
     names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}
     return frozenset(
         row["id"]

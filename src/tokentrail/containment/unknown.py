@@ -1,8 +1,8 @@
 """
-Calls of the attacker's of which nothing in the log says what came of them: a plan names them, and hides none.
+Calls of the attacker's whose effect the log does not show: a plan names them all.
 
-AWS has more calls that take a role or admit somebody than any list knows, and gets more each week. Some hand out
-credentials of a role that the caller is not, and tell neither the role nor the key.
+AWS has more calls that take a role or admit somebody than any list has, and more are added each week. Some hand out
+credentials of another role, and the log shows neither the role nor the key.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _SETS_UP = re.compile(
     "|Execute|Grant|Import|Install|Invite|Join|Launch|Leave|Modify|Move|Open|Provision|Publish|Push|Put|Register"
     "|Replace|Request|Reset|Restore|Resume|Retry|Run|Send|Set|Share|Start|Submit|Update)(?![a-z])"
 )
-"""How the names of calls begin that set something up or start it."""
+"""The beginnings of names of calls that set something up or start it."""
 _KNOWN_OTHERWISE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
-"""Services whose changes are told by what they do to credentials or to the log."""
+"""Services whose changes are judged elsewhere, by their effect on credentials or on the log."""
 _DATA_SERVICES = frozenset({
     "ce", "cloudtrail", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support",
     "tagging", "timestream", "xray",
 })  # fmt: skip
-"""Services that hold data, measure or count: what admits to them is known by its name (`events.handover`)."""
+"""Services that hold data or measure: their calls that admit somebody are all known by name (`events.handover`)."""
 _NETWORK = re.compile(
     "[A-Z][a-z]+(Address|DhcpOptions|Image|InternetGateway|NatGateway|NetworkAcl|NetworkAclEntry|NetworkInterface|Route"
     "|RouteTable|SecurityGroup|Snapshot|Subnet|Volume|Vpc)(Attribute|Permission)?"
 )
-"""Calls of EC2 that lay networks and disks."""
+"""Calls of EC2 that set up networks and disks."""
 _ABOUT_DATA = frozenset({
     "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
     "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
@@ -44,8 +44,7 @@ _ABOUT_DATA = frozenset({
     "SendRawEmail", "StartQuery", "StartQueryExecution", "UpdateInstanceAssociationStatus",
     "UpdateInstanceInformation",
 })  # fmt: skip
-
-
+"""Calls that set up or change data only."""
 _ROLE_CREDENTIAL_CALLS = {
     "s3": "GetDataAccess",
     "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
@@ -62,13 +61,13 @@ _ROLE_CREDENTIAL_CALLS = {
     ),
 }
 """
-By service: the calls whose answer holds temporary credentials of a role that the service takes up for the caller.
+By service: the calls whose answer has temporary credentials of a role that the service assumes for the caller.
 
-The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
-That by which a node of Systems Manager is given its role is none of the reference's, but is logged (AWS Systems Manager
-User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail'). That of EKS Pod Identity is made by
-the node's agent, and by whoever else has a node's credentials and pods' tokens.
-Which of its two names CloudWatch Omni logs under, its reference does not say.
+Sources: each service's API Reference, the page of each call; for S3, 'GetDataAccess': "the IAM role that S3 Access
+Grants assumes". RequestManagedInstanceRoleToken, by which a node of Systems Manager gets its role, is not in the
+reference, but is logged (AWS Systems Manager User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail').
+AssumeRoleForPodIdentity is called by the node's agent, and by whoever else has a node's credentials and pods' tokens.
+CloudWatch Omni's reference does not say under which of its two names it logs.
 """
 _GIVE_ROLE_CREDENTIALS = frozenset(
     (service, name) for service, names in _ROLE_CREDENTIAL_CALLS.items() for name in names.split()
@@ -93,7 +92,7 @@ _DELETE_DATA_LATER = {
     ): "aws logs put-retention-policy with the days of before, or delete-retention-policy",
 }
 """
-Calls by which data goes days later, whoever is ended until then, and how each is taken back.
+Calls by which AWS deletes data days later, even if the caller's credentials are ended, and how each is undone.
 
 Sources: Amazon S3 API Reference, 'PutBucketLifecycleConfiguration', which the log calls PutBucketLifecycle (Invictus);
 AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager API Reference, 'DeleteSecret' (7 to 30
@@ -113,11 +112,11 @@ _STOP_KEEPING_DATA = {
     ("backup", "DeleteBackupPlan"): "aws backup create-backup-plan, and its selections again",
 }
 """
-Calls by which what is deleted or overwritten from then on is kept no longer, and how each is looked at or taken back.
+Calls after which deleted or overwritten data is no longer kept, and how each is checked or undone.
 
 Sources: Amazon S3 API Reference, 'PutBucketVersioning'; Amazon DynamoDB API Reference, 'UpdateContinuousBackups'; AWS
-Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Which way the first two set it, only
-their request tells.
+Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Whether one of the first two turned
+it on or off, only its request shows.
 """
 _BY_NAME = {name: (service, name) for service, name in (*_DELETE_DATA_LATER, *_STOP_KEEPING_DATA)}
 _NARROWED = """
@@ -143,40 +142,40 @@ _STOP_WATCHING = frozenset(
     (service, name) for service, names in _WATCH_STOPPING_CALLS.items() for name in names.split()
 )
 """
-Calls that turn off what tells or watches besides CloudTrail, or let it pass over something.
+Calls that turn off logs and detection other than CloudTrail, or make them ignore something.
 
 Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver), AWS WAF, Amazon CloudWatch Logs,
 Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
 Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
 """
 _GIVE_TOKENS_FOR_OTHERS = frozenset({("sts", "GetWebIdentityToken")})
-"""Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
+"""Calls that give a token for services outside AWS (AWS STS API Reference, 'GetWebIdentityToken')."""
 
 
 @dataclass(slots=True)
 class Use:
-    """What the attacker called by one name of a service, and that succeeded."""
+    """The attacker's successful calls of one name."""
 
     first: int
-    """When the first of them was."""
+    """The time of the first one, in seconds since 1970."""
     count: int = 0
     things: dict[str, None] = field(default_factory=dict)
-    """What it was done to, of those calls alone that delete something later."""
+    """The resources, as a set in order; only for calls of `_DELETE_DATA_LATER` and `_STOP_KEEPING_DATA`."""
 
 
 Calls = Mapping[tuple[str, str], Use]
-"""By service and name."""
+"""By service and name of the call."""
 
 
 def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowing: Narrowing) -> Calls:
     """
-    What the attacker called, without what failed.
+    The attacker's successful calls.
 
     Args:
         forest: The forest of the trace.
-        ids: The tainted credentials, by their places.
-        subjects: Those of them that may be their owner's, too.
-        narrowing: What of these is the attacker's.
+        ids: The ids of the tainted credentials, by place.
+        subjects: The ids of those that may also be in their owner's hands.
+        narrowing: Which calls of these are the attacker's.
     """
     own = {n for n, one in ids.items() if one in subjects} if narrowing != Narrowing() else set[int]()
     others = {n: one for n, one in ids.items() if n not in own}
@@ -205,7 +204,7 @@ def _use(found: dict[tuple[str, str], Use], source: str | None, name: str | None
 
 
 def given_calls(calls: Calls) -> Iterator[str]:
-    """The conditions that what such calls handed out no longer works, if there are any."""
+    """The proof's assumptions that credentials and tokens which calls handed out no longer work."""
     if found := _among(calls, _GIVE_ROLE_CREDENTIALS):
         yield (
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
@@ -222,7 +221,7 @@ def given_calls(calls: Calls) -> Iterator[str]:
 
 
 def unknown_calls(calls: Calls) -> Iterator[str]:
-    """The sentences about such calls, if there are any."""
+    """Sentences about calls that a person must look at."""
     if found := _among(calls, [call for call in calls if _is_unknown(*call)]):
         yield (
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
@@ -267,7 +266,7 @@ def _listed(found: Calls) -> str:
 
 
 def _with_remedies(found: Calls, remedies: Mapping[tuple[str, str], str]) -> Iterator[str]:
-    """Each call, what it was made for, as far as the log tells, and how it is taken back."""
+    """Each call with its resources, if the log shows them, and how it is undone."""
     for call, use in found.items():
         on = f" on {listed(use.things, _MOST)}" if use.things else ""
         yield f"{':'.join(call)}{on} ({remedies[call]})"
