@@ -57,7 +57,7 @@ class Entity:
     boundary: dict[str, Attachment] = field(default_factory=dict)
     groups: list[tuple[Entity, list[Step[bool]]]] = field(default_factory=list)
 
-    def says(self, name: str, change: Change, held: PlacedPolicy) -> None:
+    def put_inline(self, name: str, change: Change, held: PlacedPolicy) -> None:
         """
         Put an inline policy in its place, or remove it (`None`).
 
@@ -65,11 +65,11 @@ class Entity:
         never deny anything, and automation writes them anew by the thousand.
         """
         slot = self.inline.get(name.casefold())
-        if slot is None and not takes(held):
+        if slot is None and not takes_away(held):
             return
         if slot is None:
             slot = self.inline[name.casefold()] = Slot(label=name)
-        if takes(held) or takes(slot.steps[-1].value):
+        if takes_away(held) or takes_away(slot.steps[-1].value):
             slot.steps.append(step(change, held))
 
     def attachment(self, arn: str) -> Attachment:
@@ -194,7 +194,7 @@ class Ledger:
         """The record of a customer's managed policy."""
         return self.policies.setdefault(_named(arn), ManagedPolicy())
 
-    def says(self, arn: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
+    def documents_of(self, arn: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
         """What a managed policy says, by time, and what it says before the first change that was seen."""
         owned = aws_owned(arn)
         if owned is not None:
@@ -206,7 +206,7 @@ class Ledger:
         return self.tenures.setdefault((change.account, kind, name.casefold()), [])
 
 
-def takes(held: PlacedPolicy) -> bool:
+def takes_away(held: PlacedPolicy) -> bool:
     """Whether an inline policy takes anything from whom it is put on, as far as can be read."""
     return isinstance(held, Malformed) or (held is not None and bool(held.denials))
 

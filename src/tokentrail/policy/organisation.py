@@ -53,7 +53,7 @@ class Target:
         """Whether that is not known: what lies directly under a root lies under no unit."""
         return not self.holds(parent) and not (parent or "").startswith("r-")
 
-    def is_rid_of_all(self, change: Change) -> None:
+    def binds_nothing_more(self, change: Change) -> None:
         """Enter that nothing of what is attached binds any more: what allows everything stands for that."""
         for policy, steps in self.attached.items():
             steps.append(step(change, policy == FULL_ACCESS))
@@ -100,7 +100,11 @@ class Organisation:
                 continue
             for policy, gate in target.attached.items():
                 if policy not in self._other_types:
-                    steps = _full_access(gate) if policy == FULL_ACCESS else gated(gate, *self._says(policy))
+                    steps = (
+                        _full_access(gate)
+                        if policy == FULL_ACCESS
+                        else gated(gate, *self._documents_of(policy))
+                    )
                     for under, doubt in self._under(target, account):
                         yield Control(policy=policy, target=target.id, steps=gated(under, steps), doubt=doubt)
 
@@ -130,7 +134,7 @@ class Organisation:
         yield sure, own
         yield unsure, f"whether account {account} lies under {target.id} is not in the evidence"
 
-    def _says(self, policy: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
+    def _documents_of(self, policy: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
         return self._documents.get(policy, []), UNSEEN
 
     def creates(self, change: Change) -> None:
@@ -138,17 +142,17 @@ class Organisation:
         policy = change.answered("policy", "policySummary", "id")
         if policy is None:
             return
-        self._sorts(policy, change)
-        self._writes(policy, change)
+        self._note_type(policy, change)
+        self._note_document(policy, change)
 
     def updates(self, change: Change) -> None:
         """Enter UpdatePolicy; without content it only renames."""
         policy = change.asked("policyId")
         if policy is None:
             return
-        self._sorts(policy, change)
+        self._note_type(policy, change)
         if change.document("content") is not None:
-            self._writes(policy, change)
+            self._note_document(policy, change)
 
     def deletes(self, change: Change) -> None:
         """Enter DeletePolicy."""
@@ -157,11 +161,11 @@ class Organisation:
 
     def attaches(self, change: Change) -> None:
         """Enter AttachPolicy."""
-        self._hangs(change, attach=True)
+        self._attach_or_detach(change, attach=True)
 
     def detaches(self, change: Change) -> None:
         """Enter DetachPolicy."""
-        self._hangs(change, attach=False)
+        self._attach_or_detach(change, attach=False)
 
     def moves(self, change: Change) -> None:
         """Enter MoveAccount, which the management account alone may call."""
@@ -174,7 +178,7 @@ class Organisation:
         account = change.asked("accountId") or change.account
         self._moves.setdefault(account, []).append(change)
         if account in self._targets:
-            self._targets[account].is_rid_of_all(change)
+            self._targets[account].binds_nothing_more(change)
 
     def switches_off(self, change: Change) -> None:
         """
@@ -185,9 +189,9 @@ class Organisation:
         """
         if change.asked("policyType") == _SERVICE_CONTROL:
             for target in self._targets.values():
-                target.is_rid_of_all(change)
+                target.binds_nothing_more(change)
 
-    def _sorts(self, policy: str, change: Change) -> None:
+    def _note_type(self, policy: str, change: Change) -> None:
         """
         Tell policies of other types apart; UpdatePolicy is not asked for the type, but answers with it.
 
@@ -197,11 +201,11 @@ class Organisation:
         if told not in (None, _SERVICE_CONTROL):
             self._other_types.add(policy)
 
-    def _writes(self, policy: str, change: Change) -> None:
+    def _note_document(self, policy: str, change: Change) -> None:
         document = self._read(change.document("content"))
         self._documents.setdefault(policy, []).append(step(change, document))
 
-    def _hangs(self, change: Change, *, attach: bool) -> None:
+    def _attach_or_detach(self, change: Change, *, attach: bool) -> None:
         policy, place = change.asked("policyId"), change.asked("targetId")
         if policy and place:
             target = self._targets.setdefault(place, Target(id=place))

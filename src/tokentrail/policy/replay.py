@@ -67,7 +67,7 @@ def _inline(kind: EntityKind, *, put: bool) -> Handler:
         entity, policy = _named(ledger, change, kind), change.asked("policyName")
         if entity and policy:
             held = ledger.read(change.document("policyDocument")) if put else None
-            entity.says(policy, change, held)
+            entity.put_inline(policy, change, held)
 
     return handle
 

@@ -29,7 +29,7 @@ from tokentrail.policy.deny import (
 )
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.operators import instant
-from tokentrail.policy.steps import PlacedPolicy, Step, ValueT, has_clock, standing, with_clock
+from tokentrail.policy.steps import PlacedPolicy, Step, ValueT, has_clock, step_at, with_clock
 from tokentrail.policy.truth import Truth
 from tokentrail.policy.variables import Context, Presence
 
@@ -112,7 +112,7 @@ class Standing:
         """Find what stands in each place at a moment."""
         found = cls()
         for place in places:
-            index = standing(place.steps, as_of)
+            index = step_at(place.steps, as_of)
             held = place.steps[index].value if index >= 0 else None
             if isinstance(held, Malformed):
                 found.unread.append((place, place.steps[index], held.reason))

@@ -43,7 +43,7 @@ def step(change: Change, value: ValueT) -> Step[ValueT]:
     return Step(change.order, change.event_name, value)
 
 
-def standing(steps: Sequence[Step[ValueT]], as_of: datetime) -> int:
+def step_at(steps: Sequence[Step[ValueT]], as_of: datetime) -> int:
     """Find the step that holds at a moment, changes of that very second included; -1 before the first."""
     return bisect_right(steps, as_of, key=lambda item: item.order[0]) - 1
 

@@ -25,7 +25,7 @@ from tokentrail.policy.deny import cutoff_of
 from tokentrail.policy.document import Document
 from tokentrail.policy.ledger import Ledger
 from tokentrail.policy.replay import enter
-from tokentrail.policy.steps import PlacedPolicy, standing
+from tokentrail.policy.steps import PlacedPolicy, step_at
 
 _CALLS = (
     "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
@@ -171,8 +171,8 @@ def _policies(scene: Scene) -> Ledger:
 
 def _denies_all(ledger: Ledger, arn: str, time: int) -> bool:
     """Whether a managed policy denied everything at a moment, or everything to what had been issued before one."""
-    steps, says = ledger.says(arn)
-    last = standing(steps, datetime.fromtimestamp(time, UTC))
+    steps, says = ledger.documents_of(arn)
+    last = step_at(steps, datetime.fromtimestamp(time, UTC))
     held = steps[last].value if last >= 0 else says
     return _reach(held) > -math.inf
 
