@@ -160,7 +160,7 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
         reasons.append("that is outside AWS, where its role had been used until then")
     if strange:
         reasons.append(
-            f"it had been used from {scene.addresses.told(strange[0]['home'])} until then; its role knew neither "
+            f"it had been used from {scene.addresses.in_words(strange[0]['home'])} until then; its role knew neither "
             "this address nor this tool"
         )
     if shared:
@@ -171,7 +171,7 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
         time=visits[0]["first"],
         severity=severity,
         why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
-        f"{scene.addresses.told(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
+        f"{scene.addresses.in_words(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
         events=tuple(events),
