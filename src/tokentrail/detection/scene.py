@@ -286,7 +286,7 @@ class Scene:
         return {n: self._rows[n] for n in asked if n in self._rows}
 
     def columns_of(self, places: Iterable[int], columns: Sequence[str]) -> pa.Table:
-        """Some columns of the described rows of very many credentials; unlike those of `known`, they are not remembered."""
+        """Some columns of the described rows of very many credentials; they are not remembered, as `known` ones are."""
         self._engine.release()
         self.seek(places)
         return self.arrow(_SOUGHT.format(columns=", ".join(columns)))
