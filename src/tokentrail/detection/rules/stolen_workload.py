@@ -117,7 +117,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _odd(row: Row) -> bool:
-    """Whether an instance's credential was used where it may be a thief's: alone there, or with others of its kind."""
+    """Whether an instance's credential was used where a thief may be: where only it was, or others of its kind were."""
     alike = row["alone"] or (row["apart"] and _comparable(row))
     return bool(row["strange"] and row["instance"] and alike)
 
@@ -140,7 +140,7 @@ def _outside(scene: Scene, row: Row, inside: dict[str, int]) -> bool:
 
 
 def _inside(scene: Scene, visits: list[Row]) -> dict[str, int]:
-    """Since when each role is known to be used inside AWS."""
+    """By role: since when it is known to be used from inside AWS."""
     since: dict[str, int] = {}
     for row in visits if scene.addresses.knows_aws else ():
         if not scene.addresses.outside_aws(row["ip"]):
