@@ -90,7 +90,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
-    """The severity of one change; `None` for what people and pipelines do every day."""
+    """One change as a lasting thing, with its severity; `None` for what people and pipelines do every day."""
     asked = object_of(row["request"])
     if row["name"] in _INLINE and not grants_all(row["document"]):
         return None
