@@ -373,7 +373,7 @@ def test_a_run_that_is_interrupted_says_how_it_goes_on(shell: Shell, monkeypatch
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tokentrail.containment.apply._Run._hold", interrupted)
+    monkeypatch.setattr("tokentrail.containment.apply._Run._read_back_and_repeat", interrupted)
     stopped = shell("apply", YES)
 
     assert stopped.code == 130

@@ -12,7 +12,7 @@ import pytest
 from tokentrail.containment.catalogue import CATALOGUE, OUTLIVES
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Known, Principal, of_caller
+from tokentrail.containment.principal import KnownPrincipal, Principal, of_caller
 from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.containment.whatif import read
 from tokentrail.policy.changes import Change
@@ -104,7 +104,7 @@ def scene() -> Scene:
         "case_id": "c", "as_of": NOON, "margin": 60, "lag": 900,
         "held": tuple(held(one) for one in ("key", "token", "guest", "console", "session")),
         "innocents": (held("namesake"),),
-        "known": {role: Known(principal=role, arn=ROLE, unique_id="AROAEXAMPLE")},
+        "known": {role: KnownPrincipal(principal=role, arn=ROLE, unique_id="AROAEXAMPLE")},
         "unseen_since": {ACCOUNT: NOON - timedelta(seconds=900)},
         "management_account": "999999999999",
     }  # fmt: skip

@@ -122,7 +122,7 @@ def test_names_deny_all_tokens_of_some_user_ids(
     """Of whatever time, or before a cutoff; a star in a name is a star, no wildcard."""
     expected = token.user_id in listed and (cutoff is None or token.issued_at < cutoff)
 
-    assert expected == denied(documents.named(listed, cutoff), token)
+    assert expected == denied(documents.of_user_ids(listed, cutoff), token)
 
 
 @given(tokens)
@@ -164,7 +164,7 @@ def test_a_control_denies_the_principals_that_it_names(
     arn: str, cutoff: datetime | None, expected: bool
 ) -> None:
     """By ARN, all their tokens or those issued before a cutoff."""
-    document = documents.text([documents.control([arn], cutoff)])
+    document = documents.text([documents.of_principals([arn], cutoff)])
 
     assert expected == theirs(document, Token(NOON, f"{UNIQUE}:ada"))
 
@@ -174,7 +174,7 @@ def test_a_control_denies_the_principals_that_it_names(
 )
 def test_a_long_list_is_split_into_statements_that_fit_a_managed_policy(listed: list[str]) -> None:
     """Each statement alone fits, so that a document can be cut between any two."""
-    statements = documents.named(listed, NOON)
+    statements = documents.of_user_ids(listed, NOON)
 
     assert all(size(documents.text([one])) <= documents.MANAGED for one in statements)
     assert sorted(listed) == sorted(

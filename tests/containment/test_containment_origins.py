@@ -16,7 +16,7 @@ from tokentrail import Case
 from tokentrail.containment.attackers import held_of
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.model import Plan
-from tokentrail.containment.origins import Seen, once, passwords
+from tokentrail.containment.origins import TaintedCredential, once, passwords
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import ALWAYS, Source
 from tokentrail.testing import Credential, LongTermKey, World
@@ -907,7 +907,7 @@ def test_a_password_is_known_since_it_was_set_or_always(before: bool) -> None:
         (one,) = [one for one in case.credentials() if one.kind == "console_session"]
         forest = case._views.forest(None)
         (row,) = forest.named([one.id])
-    (found,) = passwords([Seen(held_of(row, one), one)], [deed], [])
+    (found,) = passwords([TaintedCredential(held_of(row, one), one)], [deed], [])
 
     assert found.mints == user
     assert found.since == (ALWAYS if before else at("11:00:00"))

@@ -153,8 +153,8 @@ def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
 ) -> None:
     """A pipeline attaches and detaches one policy for years: a plan against its key compared each with each."""
     looked: list[str] = []
-    told = undone._told
-    monkeypatch.setattr(undone, "_told", lambda value, path: looked.append(path) or told(value, path))
+    told = undone._texts_at
+    monkeypatch.setattr(undone, "_texts_at", lambda value, path: looked.append(path) or told(value, path))
     named = [{"roleName": f"r{number}", "policyArn": _ARN} for number in range(200)]
     where = {"account": "111122223333", "event_id": "e"}
     gone = [

@@ -15,8 +15,8 @@ from contract_cases import PAGES, PUBLIC, ROOT, blocks, code, paragraphs, verbs_
 from tokentrail.cli.root import root
 from tokentrail.containment.outcome import (
     Applied,
+    CallResult,
     CredentialVerdict,
-    Deed,
     Restored,
     StepDone,
     StepVerdict,
@@ -134,7 +134,7 @@ def test_the_readme_s_library_example_is_python() -> None:
         Rejection,
         Applied,
         StepDone,
-        Deed,
+        CallResult,
         Verification,
         StepVerdict,
         CredentialVerdict,

@@ -82,7 +82,7 @@ def test_files_tell_country_owner_and_aws(known: Addresses) -> None:
     assert known.of("198.51.100.200").aws == "AMAZON GLOBAL"
     assert known.of("2001:db8:a::7").aws == "EC2 us-east-1"
     assert known.of("2001:db8:c::7").asn == 64502
-    assert known.told(ELSEWHERE) == f"{ELSEWHERE} (NL, AS64501 Example Hosting, not AWS)"
+    assert known.in_words(ELSEWHERE) == f"{ELSEWHERE} (NL, AS64501 Example Hosting, not AWS)"
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_what_leads_nowhere_is_not_looked_up(source: str, known: Addresses) -> N
     """Names of services, private addresses and odd texts have no country, and are not outside AWS."""
     assert known.of(source) == Address(ip=source)
     assert not known.outside_aws(source)
-    assert known.told(source) == source
+    assert known.in_words(source) == source
 
 
 def test_without_files_nothing_is_known() -> None:
     """An address is told as it is, and none is outside AWS."""
     none = Addresses()
 
-    assert none.told(ELSEWHERE) == ELSEWHERE
+    assert none.in_words(ELSEWHERE) == ELSEWHERE
     assert not none.outside_aws(ELSEWHERE)
     assert not none.same_owner(ELSEWHERE, ELSEWHERE)
 

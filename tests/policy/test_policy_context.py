@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from policy_cases import ACCOUNT, ROLE, at, federated, key, root_session, session, token
 
-from tokentrail.policy.context import Caller, Principal, context_of, principal_of, with_time
+from tokentrail.policy.context import Caller, PrincipalType, context_of, principal_of, with_time
 from tokentrail.policy.variables import Known, NoLaterThan, Presence
 
 ABSENT, PRESENT = Presence.ABSENT, Presence.PRESENT
@@ -194,7 +194,7 @@ def test_the_time_is_known_when_given() -> None:
         (Caller(kind="unknown", account=None, principal="nonsense"), "unknown", None),
     ],
 )
-def test_the_sort_of_principal(caller: Caller, principal: Principal, type_: str | None) -> None:
+def test_the_sort_of_principal(caller: Caller, principal: PrincipalType, type_: str | None) -> None:
     """The sort of principal follows from the kind and the ARN."""
     assert principal == principal_of(caller)
     assert ((type_,) if type_ else None) == known(caller, "aws:PrincipalType")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tokentrail.containment.attackers import beyond_trace
-from tokentrail.containment.handed import Handed, has_source
+from tokentrail.containment.handed import BeyondTrace, has_source
 from tokentrail.containment.margin import LAG
 from tokentrail.containment.role_sessions import may_open
 from tokentrail.lineage.forest import Forest
@@ -28,7 +28,7 @@ def follow_sources(
     narrowing: Narrowing,
     *,
     whole: bool = False,
-) -> Handed | None:
+) -> BeyondTrace | None:
     """
     Follow the hosts, portals and sign-ins behind the tainted credentials of a trace; `None` if there are too many.
 
@@ -44,16 +44,16 @@ def follow_sources(
     theirs = {one.id: one for one in found.credentials if one.tainted}
     made = {one.what for one in found.created if one.by in theirs}
     if whole and not any(map(has_source, theirs.values())) and not any(map(may_open, made)):
-        return Handed(list(found.subject))
+        return BeyondTrace(list(found.subject))
     return beyond_trace(forest, found, covered(), LAG, narrowing)
 
 
-def roots(found: Trace, more: Handed) -> tuple[str, ...]:
+def roots(found: Trace, more: BeyondTrace) -> tuple[str, ...]:
     """The credentials that sources handed out, without their descendants."""
     return (*more.subjects[len(found.subject) :], *more.spent)
 
 
-def handed_out(forest: Forest, more: Handed) -> tuple[HandedOut, ...]:
+def handed_out(forest: Forest, more: BeyondTrace) -> tuple[HandedOut, ...]:
     """Everything that sources handed out, with its descendants and states, by time, then id."""
     why = more.why | more.spent
     found = forest.credentials(forest.named(sorted(why))) if why else []

@@ -63,7 +63,7 @@ def plan(
         reach=Reach(snapshots) if snapshots else None,
         without_access=frozenset(names(without_access)),
         management_account=management_account,
-        also=whatif.named(steps),
+        also=whatif.principals_named(steps),
     )
     scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
     return (

@@ -59,16 +59,18 @@ def command(
         raise ActionRefused(f"{path}: there is no journal beside it, so nothing that `apply` did is known.")
     with route.opened(path, plan) as (cloud, journal):
         undo = Undo(plan, cloud, journal, clock=reach.clock, reactivate_leaked_key=reactivate, only=only)
-        takings = undo.look()
-        shown = takings if dry_run else [one for one in takings if one.calls]  # the rest is told in the end
+        decisions = undo.look()
+        shown = (
+            decisions if dry_run else [one for one in decisions if one.calls]
+        )  # the rest is told in the end
         intended = [(one.record.key, one.outcome, one.why, one.calls) for one in shown]
         write_intended(intended, Paper(sys.stdout if dry_run else sys.stderr))
         if dry_run:
             write_by_hand(undo.by_hand(), Paper(sys.stdout))
             return
-        changing = sorted({call.account for one in takings for call in one.calls})
+        changing = sorted({call.account for one in decisions for call in one.calls})
         reach.insist_on_consent(changing, consent=consent)
-        undone = undo.go(takings)
+        undone = undo.go(decisions)
     _show(options, undone)
 
 

@@ -1,9 +1,9 @@
 """
-Carry a plan out: its steps in order, the calls of one step together, each written down before and after.
+Carry out a plan: its steps in order, the calls of one step together, each journaled before and after it is sent.
 
-Just before a step is sent, its cutoff is moved to the clock plus the plan's margin: never earlier than the plan says,
-nor before the steps already taken have bitten, since until then they let sessions be minted.
-After the last step bit, everything is read back, and what somebody undid meanwhile is done again.
+Just before a step is sent, its cutoff is moved to the clock plus the plan's margin. It is never earlier than the plan
+says, nor before all earlier steps have taken effect ("bitten"), since sessions can be minted until then.
+Once the last step has taken effect, everything is read back, and what somebody has undone meanwhile is done again.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from tokentrail.containment.history import History, StepRecord, history
 from tokentrail.containment.journal import Journal, stamp
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change
-from tokentrail.containment.outcome import Applied, Deed, StepDone
+from tokentrail.containment.outcome import Applied, CallResult, StepDone
 from tokentrail.containment.sending import Sender, read_all, settle
 from tokentrail.lineage.model import Trace
 
 TRIES = 4
-"""How often a step is sent whose calls took too long for its cutoff."""
+"""How often a step is sent at most, if its calls take so long that its cutoff has passed."""
 ROUNDS = 3
-"""How often what was undone meanwhile is done again."""
+"""How often at most what somebody has undone is done again."""
 
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What carrying out needs of the world."""
+    """What carrying out needs from outside: a clock, patience, and somebody to ask and to tell."""
 
     clock: Clock
     sleep: Callable[[float], None]
     confirm: Callable[[Step, str], bool]
-    """Asks whether a person has done a step, told why a person must."""
+    """Asks whether a person has done a step; it is given the reason why a person must."""
     done: frozenset[int] = frozenset()
-    """Steps that a person says to have done, though calls could do them: else one that AWS refuses would stop all."""
-    tell: Callable[[Deed], None] = lambda deed: None
-    """Told of each call once it is answered."""
+    """Steps that a person reports as done though calls could do them, so that a call that AWS refuses blocks no run."""
+    tell: Callable[[CallResult], None] = lambda deed: None
+    """Called with each call's result, once it is answered."""
     waiting: Callable[[datetime], None] = lambda until: None
-    """Told until when there is nothing to do but wait."""
+    """Called with the end of a wait before it begins."""
 
 
 def apply(
@@ -57,19 +57,19 @@ def apply(
     own_session_may_be_cut: bool = False,
 ) -> Applied:
     """
-    Carry out what is left of a plan.
+    Carry out those steps of a plan that are not done yet.
 
     Args:
         plan: What to do.
         cloud: The accounts.
-        journal: The plan's journal, which tells what was done before.
-        means: Clock, patience, and whom to ask.
+        journal: The plan's journal, with what earlier runs did.
+        means: The clock, and whom to ask and to tell.
         retrace: Traces the plan's subjects in the case as it is now; without it, newer evidence is not looked at.
-        own_session_may_be_cut: Go on although a step cuts off whoever carries it out.
+        own_session_may_be_cut: Go on even if a step cuts off the session that carries out the plan.
 
     Raises:
         UsageError: the plan holds a call that can't be made.
-        ActionRefused: it must not be carried out, or not by this identity.
+        ActionRefused: the plan must not be carried out, or not by this identity.
     """
     fitness.insist_on_calls(plan, cloud)
     fitness.insist_on_callers(plan, cloud, may_be_cut=own_session_may_be_cut)
@@ -79,6 +79,8 @@ def apply(
 
 
 class _Run:
+    """One run of `apply`."""
+
     def __init__(self, plan: Plan, cloud: Cloud, journal: Journal, means: Means) -> None:
         self._plan, self._cloud, self._journal, self._means = plan, cloud, journal, means
         self._sender = Sender(cloud, journal, means.clock, means.tell)
@@ -89,12 +91,12 @@ class _Run:
         done: list[StepDone] = []
         for step in self._plan.steps:
             record = self._history().steps.get(step.n)
-            done.append(self._kept(step, record) if record else self._take(step))
+            done.append(self._done_before(step, record) if record else self._take(step))
             if done[-1].why is not None:
                 rest = [_not_reached(one) for one in self._plan.steps[len(done) :]]
                 return self._result([*done, *rest], f"step {step.n} ({step.action}): {done[-1].why}")
-        stopped = self._hold()
-        return self._result([self._refreshed(one) for one in done], stopped)
+        stopped = self._read_back_and_repeat()
+        return self._result([self._as_recorded(one) for one in done], stopped)
 
     def _result(self, steps: Sequence[StepDone], stopped: str | None) -> Applied:
         return Applied(
@@ -112,7 +114,7 @@ class _Run:
         return self._send(step) if why is None else self._ask(step, why)
 
     def _ask(self, step: Step, why: str) -> StepDone:
-        """Have a person do a step, and go on only once it is done."""
+        """Ask whether a person has done a step; the run goes on only if so."""
         if not self._means.confirm(step, why):
             waits = (
                 f"waits for a person. {why} Once it is done, run the same command again with --done {step.n}"
@@ -122,8 +124,8 @@ class _Run:
         return self._finished(step, "by-person", now, None, ())
 
     def _send(self, step: Step) -> StepDone:
-        """Send a step, and again with a later cutoff if it took too long."""
-        deeds: list[Deed] = []
+        """Send a step; if its calls took so long that its cutoff has passed, send it again with a later one."""
+        deeds: list[CallResult] = []
         margin = timedelta(seconds=self._plan.margin)
         for _ in range(TRIES):
             began = self._means.clock()
@@ -142,14 +144,14 @@ class _Run:
         return replace(_not_reached(step), outcome="failed", deeds=tuple(deeds), why=why)
 
     def _cutoff(self, step: Step, margin: timedelta) -> datetime | None:
-        """The moment for a step's documents if it is sent now."""
+        """The cutoff to write into a step's policy documents if it is sent now."""
         if step.cutoff is None:
             return None
         bites = [one.bites_at for n, one in self._history().steps.items() if n < step.n]
         return whole_second(max(step.cutoff, self._means.clock() + margin, *bites))
 
     def _finished(
-        self, step: Step, outcome: str, now: datetime, cutoff: datetime | None, deeds: Sequence[Deed]
+        self, step: Step, outcome: str, now: datetime, cutoff: datetime | None, deeds: Sequence[CallResult]
     ) -> StepDone:
         bites_at = now + timedelta(seconds=step.bites_within)
         self._journal.write(
@@ -165,25 +167,25 @@ class _Run:
             outcome="by-person" if outcome == "by-person" else "done" if sent else "already",
         )  # fmt: skip
 
-    def _kept(self, step: Step, record: StepRecord) -> StepDone:
+    def _done_before(self, step: Step, record: StepRecord) -> StepDone:
         return StepDone(
             n=step.n, action=step.action, outcome="by-person" if record.outcome == "by-person" else "already",
             cutoff=record.cutoff, sent_at=record.sent_at, bites_at=record.bites_at, deeds=(), why=None,
         )  # fmt: skip
 
-    def _refreshed(self, done: StepDone) -> StepDone:
+    def _as_recorded(self, done: StepDone) -> StepDone:
         record = self._history().steps[done.n]
         return replace(done, cutoff=record.cutoff, sent_at=record.sent_at, bites_at=record.bites_at)
 
-    def _hold(self) -> str | None:
+    def _read_back_and_repeat(self) -> str | None:
         """
-        Read back after the last bite, and do again what somebody undid.
+        Read everything back once the last step has taken effect, and do again what somebody has undone.
 
         Returns:
-            Why the plan does not hold; `None` where it does.
+            Why the plan does not hold; `None` if it does.
         """
         for last in (False,) * ROUNDS + (True,):
-            self._wait()
+            self._wait_for_last_step()
             try:
                 broken = self._broken()
             except CallFailed as failure:
@@ -207,7 +209,7 @@ class _Run:
             "write IAM: plan again with --strategy scorched, or from the management account"
         )
 
-    def _wait(self) -> None:
+    def _wait_for_last_step(self) -> None:
         bites = [one.bites_at for one in self._history().steps.values()]
         until = max(bites, default=self._means.clock())
         left = (until - self._means.clock()).total_seconds()
@@ -216,7 +218,7 @@ class _Run:
             self._means.sleep(left)
 
     def _broken(self) -> list[tuple[int, str, bool]]:
-        """What is not as it was left, with the last step that touched it, and whether it may only be slow."""
+        """What is not as it was left: the last step that changed it, its name, and whether it may just take longer."""
         records = list(self._history().things.values())
         changes = [change(one.call) for one in records]
         states = read_all(self._cloud, [one.thing for one in changes])
@@ -227,7 +229,7 @@ class _Run:
         )
 
     def _repeat(self, first: int, broken: set[int]) -> str | None:
-        """Send broken steps again, and every later one with a cutoff: sessions may have been minted meanwhile."""
+        """Send undone steps again, and all later ones with a cutoff, since sessions may have been minted meanwhile."""
         for step in self._plan.steps:
             if step.n in broken or (step.n > first and step.cutoff and step.calls):
                 done = self._take(step)

@@ -1,5 +1,5 @@
 """
-What a proof rests on, and what goes on whatever is done: the sentences that stand beside every plan.
+The assumptions of a plan's proof (`holds_if`), and the risks that no step removes (`residual_risks`), as sentences.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from tokentrail.lineage.unanswered import MINTED
 from tokentrail.spelling import counted, instant, listed, more, short
 
 _MOST, _MANY = 6, 50
+"""How many of a kind have a sentence of their own, and how many are named at all."""
 _FOR_GOOD = frozenset({"deny-user", "deny-role", "delete-user", "delete-created-user"})
-"""Steps after which nothing that is minted for a principal works."""
+"""Actions after which nothing works that is minted for the principal, whenever it is minted."""
 
 
 def holds_if(
     scene: Scene, moves: Sequence[Move], outcome: Outcome, gaps: Sequence[Gap], *, bites: int
 ) -> Iterator[str]:
-    """What must be so for the proof to hold; `bites` is how many seconds a change may take to work."""
+    """The assumptions under which the proof holds; `bites`: in how many seconds each change must take effect."""
     yield from _minted_by(scene)
     yield from _left_out(scene, outcome)
     yield from _minted_unseen(scene, moves)
@@ -48,7 +49,7 @@ def holds_if(
 
 
 def _minted_by(scene: Scene) -> Iterator[str]:
-    """A session that is a subject by itself says nothing of who minted it: that may be what leaked."""
+    """What subjects descend from is assumed not to be the attacker's, though it may be what leaked."""
     for one in scene.minters[:_MOST]:
         yield (
             f"{one}, which a subject descends from and which may still work, is not the attacker's, else it mints "
@@ -59,7 +60,7 @@ def _minted_by(scene: Scene) -> Iterator[str]:
 
 
 def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
-    """What was narrowed too far, as by an address that is mistyped, goes on under a plan that is complete."""
+    """What the narrowing leaves out goes on under a complete plan, even where an address was mistyped."""
     left = [one for one in scene.left_out
             if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
     if left:
@@ -70,7 +71,7 @@ def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
 
 
 def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
-    """What minted a credential and is not in the evidence can't be ended: it mints again, unless all is denied."""
+    """An unknown minter can't be ended: it mints again, unless its principal is denied everything."""
     denied = {one for move in moves if move.action in _FOR_GOOD for one in move.principals}
     left = [(one, why) for one, principal, why in scene.strangers if principal not in denied]
     for one, why in left[:_MOST]:
@@ -81,7 +82,7 @@ def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
 
 
 def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
-    """A person's later sign-ins may be the attacker's as well, where neither names nor addresses tell."""
+    """A person's later sign-ins may be the attacker's too, if neither names nor addresses tell whose they are."""
     left = [(one, why) for one, why in scene.doubts
             if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
     for one, why in left[:_MOST]:
@@ -95,7 +96,7 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
 
 
 def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
-    """What a function held when its code became the attacker's, and no step ends."""
+    """Sessions that a function held when the attacker changed its code, as far as no step ends them."""
     for one, name in scene.held_there:
         if one not in outcome.innocents or outcome.innocents[one].ends is NEVER:
             yield (
@@ -105,7 +106,7 @@ def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
 
 
 def _beside(scene: Scene, outcome: Outcome) -> Iterator[str]:
-    """What works where the attacker came first may be in the same hands, though nothing of the attacker's minted it."""
+    """What is used from an address that the attacker used first may be stolen, though nothing tainted minted it."""
     left = [one for one in scene.neighbours
             if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
     for one in left[:_MOST]:
@@ -128,7 +129,7 @@ _WAYS = {
 
 
 def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
-    """A portal or provider lets its user into each role that it has, in any account: only some may be in the log."""
+    """A portal or provider lets its user into roles of several accounts, of which the log may show only some."""
     cut = {one for move in moves for one in move.principals}
     open_still = {"certificate" if one.what == "certificate" else one.kind for one in scene.sources}
     alike: dict[tuple[WayKind, bool], list[WayIn]] = {}
@@ -163,7 +164,7 @@ def _reach(scene: Scene) -> Iterator[str]:
 
 
 def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
-    """An attacker who may write IAM can undo what was done: only an SCP stands against that, or looking again."""
+    """An attacker who may write IAM can undo the steps; only an SCP, or reading everything back, helps against that."""
     shielded = {one for move in moves[:1] if move.shields for one in move.principals}
     if scene.writers and not scene.writing <= shielded:
         name, why = scene.writers[0]
@@ -188,7 +189,7 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
 
 
 def _lingering(moves: Sequence[Move]) -> Iterator[str]:
-    """A task that is stopped goes on for as long as its definition, or the agent of its instance, lets it."""
+    """A task that was stopped may go on for a time that its definition, or its instance's agent, sets."""
     slow = [(number, move) for number, move in enumerate(moves, 1) if move.lingers]
     for number, move in slow[:1]:
         yield (
@@ -201,10 +202,10 @@ def _lingering(moves: Sequence[Move]) -> Iterator[str]:
 
 def _by_token(scene: Scene) -> Iterator[str]:
     """
-    An agent's access token of OAuth is good for an hour, also when its sign-in session is revoked.
+    An agent's OAuth access token is valid for an hour, even if its sign-in session is revoked.
 
-    AWS Sign-In User Guide, 'Configure OAuth access to AWS MCP Server', 'Troubleshooting'. What `aws login` is granted
-    is the credential itself, and ends earlier.
+    Source: AWS Sign-In User Guide, 'Configure OAuth access to AWS MCP Server', 'Troubleshooting'. `aws login`, in
+    contrast, is granted the credential itself, which lives for a shorter time (`GRANTED`): so the two are told apart.
     """
     agents = {
         arn
@@ -225,7 +226,7 @@ def _by_token(scene: Scene) -> Iterator[str]:
 
 
 def _altered(gap: Gap) -> bool:
-    """Whether something is not missing, but told in two ways."""
+    """Whether a gap stands for events whose copies differ, and not for missing ones."""
     return "came in copies" in gap.why
 
 
@@ -258,10 +259,10 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
 
 def _let_in(scene: Scene) -> Iterator[str]:
     """
-    Whom identity providers must let in no more, and what sees to that.
+    Whom identity providers must no longer let in, and how to make sure of it.
 
-    STS asks a token for its signature, audience and expiry, and not whether its holder is still there (AWS STS API
-    Reference, 'AssumeRoleWithWebIdentity').
+    STS checks a token's signature, audience and expiry, and not whether its holder still exists (AWS STS API Reference,
+    'AssumeRoleWithWebIdentity').
     """
     said = "the identity provider behind the federated sessions lets the attacker in no more"
     into: dict[tuple[str, str], dict[str, list[str]]] = {}
@@ -292,7 +293,7 @@ def _named(sources: Sequence[Source]) -> str:
 
 
 def residual_risks(scene: Scene) -> Iterator[str]:
-    """What no step ends."""
+    """The risks that no step removes."""
     yield from scene.residual_risks
     for principal in sorted({one.principal for one in scene.held}):
         known = scene.known.get(principal)

@@ -1,9 +1,9 @@
 """
-A way around the moves, found by playing forwards: who mints what, from what, at which second.
+Find how an attacker gets around the moves, by playing forward in time: who mints what, with what, at which second.
 
-The prover says which principals keep a living credential, this says how an attacker comes to one. It looks for the
-shortest way, and of those for one that does not depend on how fast IAM is: nothing is minted while the call that ends
-its minter is under way, if that can be helped.
+The prover says for which principals a credential survives; this module says how an attacker obtains one. It prefers
+ways that do not depend on how fast IAM is, in which nothing is minted while the call that ends its minter is taking
+effect; among these, the shortest.
 Source: AWS STS API Reference, 'AssumeRole' (a role's sessions get an hour in another role), 'AssumeRoot',
 'GetSessionToken', 'GetFederationToken', 'GetScopedCredentials'; what a move ends is judged by `prover.Game`.
 """
@@ -22,16 +22,17 @@ from tokentrail.containment.scene import ALWAYS, LONGEST, HeldCredential, Scene,
 from tokentrail.policy.context import Caller
 
 RENEWAL = "GetSigninToken"
-"""The call by which a session carries itself into another one; `GetScopedCredentials` does as well."""
+"""The call by which a session obtains another one of the same identity; `GetScopedCredentials` is another."""
 SOON = timedelta(seconds=5)
-"""How long after a cutoff a story mints, where it may choose: a second is enough, and looks like a slip."""
+"""How long after a cutoff a counterexample mints, if it may choose; one second would do, but look like an error."""
 _SECOND = timedelta(seconds=1)
 _CHAINED, _AS_ROOT, _SIGNED_IN = timedelta(hours=1), timedelta(minutes=15), timedelta(hours=12)
 _OFTEN = timedelta(minutes=45)
-"""How often a chained session is renewed, which lives for an hour."""
+"""How often a chained session, which lives for an hour, is renewed."""
 _HURRIED = 1_000
-"""What a mint costs that must come while a call against its minter is under way: more than any detour."""
+"""The cost of a mint that only succeeds while a call against its minter is taking effect: more than any detour."""
 _NAMES_AT_MOST = 20
+"""How many session names are tried for each mint."""
 _BY_SOURCE: Mapping[SourceKind, str | None] = {
     "password": "ConsoleLogin", "portal": "GetRoleCredentials", "sign_in": "CreateOAuth2Token", "trust": "AssumeRole",
     "role": "AssumeRole", "key": "GetSessionToken",
@@ -40,21 +41,23 @@ _BY_SOURCE: Mapping[SourceKind, str | None] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hand:
-    """Something in the attacker's hands: a credential of the evidence, one minted on the way, or a source."""
+    """Something that the attacker can mint with: a credential of the evidence, one minted on the way, or a source."""
 
     what: HeldCredential | Source | None
-    """`None` for what is minted on the way."""
+    """`None` for a credential that is minted on the way."""
     principal: Principal
     begins: datetime
     life: Life
     expires: datetime = NEVER
     caller: Caller | None = None
     cost: int = 0
-    """Mints that it took, and `_HURRIED` for each that was."""
+    """How many mints it took, each hurried one counted as `_HURRIED` more."""
     parent: Hand | None = None
+    """What it was minted with."""
     call: str | None = None
+    """The call that minted it, if known."""
     name: str | None = None
-    """The session name that it must have; `None` where any does."""
+    """The session name that it must have; `None` if any will do."""
 
     @property
     def survives(self) -> bool:
@@ -63,7 +66,7 @@ class Hand:
 
     @property
     def hurried(self) -> bool:
-        """Whether it needs IAM to be slow: something on the way was minted while a call against it was under way."""
+        """Whether it depends on IAM being slow: a mint on the way came while a call against its minter took effect."""
         return self.cost >= _HURRIED
 
     @property
@@ -79,16 +82,18 @@ class Hand:
         return self.caller is not None and self.caller.kind == "long_term_key"
 
     def chain(self) -> list[Hand]:
-        """What was minted to come to it, the first mint first."""
+        """The mints that lead to it, and itself if it is one, the first mint first."""
         return [*(self.parent.chain() if self.parent else ()), *([self] if self.what is None else ())]
 
 
 def ways(scene: Scene, game: Game, outcome: Outcome) -> dict[Principal, Hand]:
-    """For each principal that keeps a living credential, one that may be minted, and how."""
+    """For each principal for which credentials can be minted that survive: one of them, and how it is minted."""
     return _Search(scene, game, outcome).found()
 
 
 class _Search:
+    """A search over what the attacker can hold, by principal and in the order of time."""
+
     def __init__(self, scene: Scene, game: Game, outcome: Outcome) -> None:
         self._scene, self._game, self._outcome = scene, game, outcome
         self._sent = {time.bites: time.sent for time in outcome.times}
@@ -124,7 +129,7 @@ class _Search:
         return told
 
     def _deal(self) -> None:
-        """Take up what the attacker has to begin with."""
+        """Start with the tainted credentials and the sources."""
         for one in self._scene.held:
             if one.kind != "forwarded":
                 begins = (one.since if one.kind == "long_term_key" else one.issued_at) or ALWAYS
@@ -154,7 +159,7 @@ class _Search:
         return reached
 
     def _marks(self, principal: Principal) -> list[datetime]:
-        """The seconds at which something may begin to differ for a principal's credentials."""
+        """The seconds from which a principal's new credentials may fare differently: those are worth minting at."""
         scene, start = self._scene, self._scene.unseen(principal)
         marks = {start, scene.as_of, scene.as_of + SOON}
         near = (principal, *self._from.get(principal, ()))
@@ -176,7 +181,7 @@ class _Search:
         return (times[-1].bites if times else self._scene.as_of) + 2 * SOON
 
     def _mint(self, principal: Principal, moment: datetime) -> bool:
-        """Mint what a principal's credentials, or those that mint into it, can in a second; whether any is new."""
+        """Mint for a principal all that can be minted in a second. Returns whether anything new was found."""
         if moment < self._scene.unseen(principal) or moment >= self._game.gone(principal):
             return False  # the log would show it, or nobody is there
         known = self._minted.setdefault(principal, [])
@@ -193,7 +198,7 @@ class _Search:
         return len(known) > before
 
     def _givers(self, principal: Principal, moment: datetime) -> Iterator[tuple[str, list[Hand]]]:
-        """Who can mint for a principal in a second, by the way in which they do."""
+        """What can mint for a principal in a second, grouped by the way in which it does."""
         own = [*self._hands.get(principal, ()), *self._minted.get(principal, ())]
         yield (
             "renew",
@@ -219,7 +224,7 @@ class _Search:
         return moment >= self._scene.unseen_since.get(giver.principal.account, ALWAYS)
 
     def _price(self, giver: Hand, principal: Principal, way: str, moment: datetime) -> int:
-        """One for the mint, and more if the call that ends the giver, or shuts the role, is under way."""
+        """The cost of a mint: one, and more if the call that ends the giver or shuts the role is taking effect."""
         assuming = way == "assume"
         sure = self._sure(giver.life.mints_until if assuming else giver.life.ends, giver)
         if assuming:
@@ -227,7 +232,7 @@ class _Search:
         return 1 + (_HURRIED if moment > sure else 0)
 
     def _sure(self, ends: datetime, giver: Hand) -> datetime:
-        """Until when something is sure to go on, however fast the call is that ends it."""
+        """Until when something surely still works, however fast the call that ends it takes effect."""
         if (sent := self._sent.get(ends)) is not None:
             return sent
         if ends in (NEVER, giver.expires):
@@ -237,7 +242,7 @@ class _Search:
     def _products(
         self, giver: Hand, principal: Principal, moment: datetime, way: str, cost: int
     ) -> Iterator[Hand]:
-        """What a giver can mint in a second; under a name of somebody else's only if none of its own survives."""
+        """What a giver can mint in a second; under a user id that policies leave out only if no other survives."""
         for number, (caller, name, call) in enumerate(self._callers(giver, principal, moment, way)):
             if number > _NAMES_AT_MOST or self._game.spares(principal, moment, caller.principal_id):
                 continue
@@ -276,7 +281,7 @@ class _Search:
                 yield caller, name, _call_of(giver, caller, way)
 
     def _best(self, hands: Iterable[Hand]) -> Hand | None:
-        """The shortest way; soon after a cutoff that misses it, else as late as can be."""
+        """The cheapest way; among equal ones, soon after a cutoff that misses it, else as late as possible."""
         cutoffs = {time.bites for time in self._outcome.times}
         as_of = self._scene.as_of
 
@@ -290,7 +295,7 @@ class _Search:
 
 
 def _through(told: Mapping[Principal, Hand], hand: Hand) -> Hand:
-    """The same, minted with a credential that is told of anyway, where that serves."""
+    """The same, minted with a credential that the story names anyway, if that works."""
     giver = hand.parent
     other = told.get(giver.principal) if giver and giver.what is None and hand.call != RENEWAL else None
     if giver is None or other is None or other.cost > giver.cost:
@@ -300,7 +305,7 @@ def _through(told: Mapping[Principal, Hand], hand: Hand) -> Hand:
 
 
 def _as_good(one: Hand, other: Hand) -> bool:
-    """Whether a credential serves wherever another does."""
+    """Whether a credential can be used wherever another can."""
     return (
         one.cost <= other.cost
         and one.life.ends >= other.life.ends
@@ -312,7 +317,7 @@ def _as_good(one: Hand, other: Hand) -> bool:
 
 
 def _lasting(giver: Hand, principal: Principal, way: str) -> timedelta:
-    """How long what is minted can live."""
+    """The longest life of what is minted."""
     if principal.is_root:
         return _AS_ROOT if way == "assume" else _SIGNED_IN
     if way == "assume" and giver.principal.kind == "role":

@@ -1,6 +1,6 @@
 """
-What counts as the attacker's: what was traced, what sources handed out since (`handed`), and sessions of roles that the
-attacker opened (`role_sessions`).
+Which credentials count as the attacker's: those traced, those that sources handed out since (`handed`), and sessions of
+roles that the attacker opened (`role_sessions`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
-from tokentrail.containment.handed import Handed, follow, living
+from tokentrail.containment.handed import BeyondTrace, follow, living_doubtful
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
@@ -27,14 +27,14 @@ from tokentrail.results import Coverage
 class Attackers:
     """The credentials that count as the attacker's."""
 
-    more: Handed
+    beyond: BeyondTrace
     """What counts beyond the trace, and why."""
     tainted: list[str]
-    """The ids of all of them, but for `spent` ones."""
+    """The ids of all of them, without `spent` ones."""
     pairs: list[tuple[Row, Credential]]
     """Their described rows, each with the credential."""
     held: list[HeldCredential]
-    """The same credentials, as a proof sees them."""
+    """The same credentials in the form that proofs use."""
     deeds: list[Deed]
     """The changes that they made."""
 
@@ -43,69 +43,69 @@ def attackers(
     forest: Forest, trace: Trace, unseen: Mapping[str, datetime], narrowing: Narrowing
 ) -> Attackers:
     """
-    Find what counts as the attacker's: what is traced as tainted, handed out by sources, or of opened roles.
+    Find the credentials that count as the attacker's: traced as tainted, handed out by sources, or of opened roles.
 
-    These are searched again until nothing new is found, since a session of an opened role may have opened another.
+    The search is repeated until it finds nothing new, since a session of an opened role may have opened another.
     """
     traced: dict[str, Credential] = {one.id: one for one in trace.credentials}
     also: dict[str, str] = {}
     spent: dict[str, str] = {}
     while True:
-        more = follow(forest, trace, narrowing, unseen, also, spent)
-        tainted = sorted({one.id for one in trace.credentials if one.tainted} | more.why.keys())
+        beyond = follow(forest, trace, narrowing, unseen, also, spent)
+        tainted = sorted({one.id for one in trace.credentials if one.tainted} | beyond.why.keys())
         listed = forest.named(tainted)
         judged = iter(forest.credentials([row for row in listed if row["id"] not in traced]))
         pairs = [(row, traced.get(row["id"]) or next(judged)) for row in listed]
-        deeds = list(_deeds(forest, more.subjects, listed, narrowing))
+        deeds = list(_deeds(forest, beyond.subjects, listed, narrowing))
         held = [held_of(row, one) for row, one in pairs]
         opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
-        near = sessions_of(forest, opened, {*tainted, *more.spent}, unseen)
-        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(more.spent)))]
-        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), more.owners)
+        near = sessions_of(forest, opened, {*tainted, *beyond.spent}, unseen)
+        theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(beyond.spent)))]
+        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), beyond.owners)
         if not found.certain and not found.spent:
-            doubts = living(forest, found.doubtful, set(tainted))
-            more.doubts += [one for one in doubts if one not in more.doubts]
-            return Attackers(more, tainted, pairs, held, deeds)
+            doubts = living_doubtful(forest, found.doubtful, set(tainted))
+            beyond.doubts += [one for one in doubts if one not in beyond.doubts]
+            return Attackers(beyond, tainted, pairs, held, deeds)
         also |= found.certain
         spent |= found.spent
 
 
 def followed(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing, known: Iterable[str],
+    forest: Forest, trace: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing, known: Iterable[str],
     spent_after: float = inf,
 ) -> tuple[str, ...]:  # fmt: skip
     """
-    The ids from which a trace reaches all that counts as the attacker's by now.
+    The ids of credentials from which a trace reaches all that counts as the attacker's by now.
 
     Args:
         forest: The forest.
-        found: The trace of a plan's subjects.
+        trace: The trace of a plan's subjects.
         covered: What the evidence covers.
         lag: Seconds by which the log may be late.
         narrowing: What of the subjects counts.
-        known: The tainted credentials of the plan, which count in any case.
+        known: The ids of the plan's tainted credentials, which count in any case.
         spent_after: A time in seconds since 1970: spent credentials that were used, or began, after it are included,
             since they tell whether a plan held.
     """
-    more = attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing)
-    spent = forest.named(sorted(more.more.spent))
+    theirs = attackers(forest, trace, log_ends(covered, lag, forest.as_of), narrowing)
+    spent = forest.named(sorted(theirs.beyond.spent))
     late = (row["id"] for row in spent if (row["last"] or row["issued_at"] or 0) > spent_after)
     return (
-        *more.more.subjects,
+        *theirs.beyond.subjects,
         *late,
-        *(row["id"] for row in forest.named(sorted({*known}.difference(more.tainted)))),
+        *(row["id"] for row in forest.named(sorted({*known}.difference(theirs.tainted)))),
     )
 
 
 def beyond_trace(
-    forest: Forest, found: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
-) -> Handed:
-    """What a plan counts as the attacker's beyond a trace; other answers count the same."""
-    return attackers(forest, found, log_ends(covered, lag, forest.as_of), narrowing).more
+    forest: Forest, trace: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing
+) -> BeyondTrace:
+    """What a plan counts as the attacker's beyond a trace, for other answers that must count the same."""
+    return attackers(forest, trace, log_ends(covered, lag, forest.as_of), narrowing).beyond
 
 
 def held_of(row: Row, one: Credential) -> HeldCredential:
-    """A credential of the forest, as a proof sees it."""
+    """A credential of the forest in the form that proofs use."""
     caller = rows.caller(row)
     return HeldCredential(
         id=one.id,
@@ -120,12 +120,11 @@ def held_of(row: Row, one: Credential) -> HeldCredential:
 
 def log_ends(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str, datetime]:
     """
-    By account, the time until which the log tells all: its lag before the newest event of the region most behind.
+    By account, the time up to which the log is complete; after it there may be sessions that no log shows yet.
 
-    From then on there may be sessions that no log shows yet.
-
-    A region in which nothing happens can't be told from one whose log is late, so the quietest decides. A trail
-    without read-only events never tells of AssumeRole (IAM User Guide, 'Logging IAM and AWS STS API calls').
+    That is the log's lag before the newest event of the region that is furthest behind, since a region without events
+    can't be told from one whose log is late. A trail without read-only events never shows AssumeRole (IAM User Guide,
+    'Logging IAM and AWS STS API calls'), so that there the time is as early as any unseen session can be.
     """
     found: dict[str, datetime] = {}
     for one in covered:
@@ -142,7 +141,7 @@ def log_ends(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str
 def _deeds(
     forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
 ) -> Iterator[Deed]:
-    """The changes that tainted credentials made; of the subjects' own, those that may be the attacker's."""
+    """The changes that tainted credentials made; of the subjects' own, those that the narrowing admits."""
     starts = starts_of(forest, subjects)
     ids = {row["n"]: row["id"] for row in listed}
     narrowed = bool(narrowing.since or narrowing.source_ips or narrowing.trusted_ips)

@@ -1,8 +1,9 @@
 """
-The one place where AWS is called: a client for each account and service, by profile, role or the SDK's own means.
+The only module that calls AWS to contain: a client for each account and service, by profile, by an assumed role, or by
+the SDK's default credentials.
 
-Each call carries `tokentrail/VERSION run/RUN` in its user agent, and each role that is assumed the session name
-`TokenTrail-RUN`, so that our own lines in the log are known as ours.
+Each call has `tokentrail/VERSION run/RUN` in its user agent, and each assumed role the session name `TokenTrail-RUN`,
+so that our own events in the log can be told from others.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from botocore.session import Session as CoreSession
 from botocore.validate import ParamValidator
 
 from tokentrail import __version__
-from tokentrail.containment.cloud import Answer, Caller, CallFailed, Failure
+from tokentrail.containment.cloud import Answer, CallFailed, CallingIdentity, Failure
 from tokentrail.containment.model import Call
 from tokentrail.errors import ActionRefused
 
 Got = TypeVar("Got")
 _ATTEMPTS = 4
-"""How often the SDK itself tries a call that is throttled or meets a fault of AWS or the network."""
+"""How often the SDK itself sends a call at most, if it is throttled or fails by a fault of AWS or the network."""
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds after which a call is tried anew that is throttled still."""
+"""Seconds to wait before each further attempt at a call that is still throttled after the SDK's own attempts."""
 _ANYWHERE = "us-east-1"
-"""IAM, STS and Organizations are the same from every region of the partition."""
+"""The region if none is configured: IAM, STS and Organizations are the same from every region of the partition."""
 _KINDS: dict[str, Failure] = {
     "NoSuchEntity": "missing", "NoSuchEntityException": "missing", "PolicyNotFoundException": "missing",
     "TargetNotFoundException": "missing", "PolicyNotAttachedException": "missing",
@@ -54,22 +55,22 @@ _KINDS: dict[str, Failure] = {
     "EntityTemporarilyUnmodifiable": "throttled", "PolicyChangesInProgressException": "throttled",
 }  # fmt: skip
 """
-What codes mean. What somebody else is changing in the same moment is tried again like what is throttled: it is refused
-for seconds alone (IAM API Reference, 'DeleteUser' and 'DeleteLoginProfile'; AWS Organizations API Reference,
-'AttachPolicy').
+What AWS's error codes mean. A call on something that somebody else is changing at that moment counts as throttled and
+is tried again, since AWS refuses it only for seconds (IAM API Reference, 'DeleteUser' and 'DeleteLoginProfile'; AWS
+Organizations API Reference, 'AttachPolicy').
 """
 
 
 class Accounts:
     """
-    AWS accounts, each through the session that is meant for it.
+    AWS accounts, each called with its own session of the SDK.
 
     Args:
         run: The id of this run.
-        profiles: The name of a profile of the SDK's configuration, by account.
-        role_arn: A role to assume in each other account, `{account}` standing for its id.
-        endpoint_url: Where to call instead of AWS, for local stacks.
-        sleep: Waits for so many seconds.
+        profiles: By account: the name of a profile in the SDK's configuration.
+        role_arn: The role to assume in all other accounts, where `{account}` stands for the account's id.
+        endpoint_url: An address to call instead of AWS, for local stacks.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Accounts:
         self._lock = threading.RLock()
         self._sessions: dict[str, tuple[boto3.Session, tuple[str, ...]]] = {}
         self._clients: dict[tuple[str, str, str | None], Any] = {}
-        self._callers: dict[str, Caller] = {}
+        self._callers: dict[str, CallingIdentity] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -108,12 +109,12 @@ class Accounts:
         for client in self._clients.values():
             client.close()
 
-    def caller(self, account: str) -> Caller:
+    def caller(self, account: str) -> CallingIdentity:
         """
-        Say who makes the calls in an account.
+        Say with which identity calls are made in an account.
 
         Raises:
-            ActionRefused: there are no credentials that work, or they are another account's.
+            ActionRefused: no credentials work there, or they are of another account.
         """
         with self._lock:
             if account in self._callers:
@@ -135,7 +136,7 @@ class Accounts:
                     f"account {account}: the credentials at hand are of account {answer['Account']} "
                     f"({answer['Arn']}), and the plan acts in {account}. {self._remedy(account)}"
                 )
-            found = Caller(
+            found = CallingIdentity(
                 account=account, arn=answer["Arn"], user_id=answer["UserId"], access_key_ids=keys,
                 clock_ahead=_clock_ahead(answer),
             )  # fmt: skip
@@ -150,7 +151,7 @@ class Accounts:
         return Answer(request_id=metadata.get("RequestId"), body=body)
 
     def listed(self, call: Call, member: str) -> Sequence[Any]:
-        """List all that a paged call gives; see `Cloud`."""
+        """List what a paged call gives on all pages; see `Cloud`."""
         with self._lock:
             client = self._client(call.account, call.service, call.region)
         name = _python_name(client, call.operation)
@@ -162,7 +163,7 @@ class Accounts:
         return self._patiently(pages)
 
     def _patiently(self, ask: Callable[[], Got]) -> Got:
-        """Ask, and ask again for as long as AWS says that it is too much at once."""
+        """Make a call, and again as long as AWS throttles it, after each of `_PAUSES`."""
         for pause in (*_PAUSES, None):
             try:
                 return self._answered(ask)
@@ -179,10 +180,10 @@ class Accounts:
 
     def _answered(self, ask: Callable[[], Got]) -> Got:
         """
-        Ask, and ask again where the answer can't be read, such as a load balancer's page with a status of 500 or more.
+        Make a call, and again if its answer can't be parsed, such as a load balancer's page with status 500 or more.
 
-        The SDK tries all other such answers anew by itself, as often as here, but gives up on these (botocore,
-        `parsers.ResponseParserError`, which is none of its other errors).
+        The SDK itself repeats other failed calls, as often as is done here, but not these (botocore,
+        `parsers.ResponseParserError`, which derives from none of its other errors).
         """
         for pause in _PAUSES[: _ATTEMPTS - 1]:
             with suppress(ResponseParserError):
@@ -191,7 +192,7 @@ class Accounts:
         return ask()
 
     def fault(self, call: Call) -> str | None:
-        """Say what is wrong with a call, by AWS's own description of its API."""
+        """Say what is wrong with a call, by the SDK's description of AWS's API."""
         try:
             model = self._described.get_service_model(call.service)
         except sdk.UnknownServiceError:
@@ -212,7 +213,7 @@ class Accounts:
             raise CallFailed(_kind_of_sdk_error(error), type(error).__name__, _first_line(error)) from error
 
     def _client(self, account: str, service: str, region: str | None) -> Any:
-        """A client, made once; policy documents come as the text that AWS keeps, not taken apart."""
+        """A client, made once. It returns policy documents as text, as AWS has them, without parsing them."""
         key = (account, service, region)
         if key not in self._clients:
             session, _ = self._session(account)
@@ -231,7 +232,7 @@ class Accounts:
         return self._clients[key]
 
     def _session(self, account: str) -> tuple[boto3.Session, tuple[str, ...]]:
-        """The session for an account, and the key ids behind it."""
+        """The session for an account, and the ids of the keys with which its role was assumed, if it is a role's."""
         if account not in self._sessions:
             if account in self._profiles or not self._role_arn:
                 core = _core_session(self._profiles.get(account))
@@ -241,7 +242,7 @@ class Accounts:
         return self._sessions[account]
 
     def _assumed(self, role_arn: str) -> tuple[boto3.Session, tuple[str, ...]]:
-        """A session of a role, that renews itself as long as the credentials at hand work."""
+        """A session of a role, which the SDK renews as long as the default credentials work, and their key id."""
         base = _core_session()
         source = base.get_credentials()
         if source is None:
@@ -277,7 +278,7 @@ class Accounts:
 
 @functools.cache
 def _descriptions() -> Any:
-    """AWS's descriptions of its APIs, which are large, read once for all sessions."""
+    """The SDK's loader of API descriptions, which are large: all sessions share it."""
     return CoreSession().get_component("data_loader")
 
 
@@ -288,14 +289,14 @@ def _core_session(profile: str | None = None) -> CoreSession:
 
 
 def _configured_endpoint(session: boto3.Session, service: str) -> str | None:
-    """The address that the SDK's own configuration or environment gives instead of AWS's."""
+    """The address to call instead of AWS, if the SDK's configuration or environment names one."""
     core = session._session  # the SDK has no public way in
     found = ConfiguredEndpointProvider(core.full_config, core.get_scoped_config(), service).provide()
     return str(found) if found and not core.get_config_variable("ignore_configured_endpoint_urls") else None
 
 
 def _keep_at(url: str, params: dict[str, Any], **_: Any) -> None:
-    """Send to the address that was asked for: the SDK's rules for AWS Sign-In pass it over, and would call AWS."""
+    """Send a request to the given address: the SDK's endpoint rules for AWS Sign-In ignore it, and would call AWS."""
     here, there = urlsplit(url), urlsplit(params["url"])
     if there.netloc != here.netloc:
         path = here.path.rstrip("/") + there.path
@@ -303,7 +304,7 @@ def _keep_at(url: str, params: dict[str, Any], **_: Any) -> None:
 
 
 def _clock_ahead(answer: Mapping[str, Any]) -> float:
-    """How far our clock is ahead of the `Date` of an answer, which has whole seconds; none where it has no date."""
+    """Seconds by which our clock is ahead of an answer's `Date`, which has whole seconds; 0 without a date."""
     told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
         there = parsedate_to_datetime(told) if told else None

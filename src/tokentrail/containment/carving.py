@@ -1,8 +1,9 @@
 """
-Cut some tokens of a principal and leave others: by user id, by the second of issue, by windows, within IAM's sizes.
+Deny some tokens of a principal and spare others: by user id, by the second of issue, by windows of time, within IAM's
+limits of policy sizes.
 
-Never by name alone: an attacker can take any session name. Tokens that share a user id with an innocent one are told
-apart by the second in which they were issued; two of the same name and second can't be told apart.
+Never by session name alone, since an attacker can choose any. Tokens that share a user id with an innocent one are told
+apart by the second of their issue; two of the same user id and second can't be told apart.
 Source: IAM User Guide, 'Disabling permissions for temporary security credentials'; 'IAM and AWS STS quotas'.
 """
 
@@ -22,32 +23,32 @@ from tokentrail.policy.holders import size_of
 from tokentrail.spelling import instant, listed
 
 _MANAGED_AT_MOST = 5
-"""Of the ten managed policies that a role or user may have, those that a plan takes for itself."""
+"""How many managed policies a plan attaches to a role or user, of the ten that may be attached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """What to cut of one principal."""
+    """Which tokens of one principal to cut off."""
 
     principal: Principal
     tainted: tuple[HeldCredential, ...]
     others: tuple[HeldCredential, ...]
-    """All innocents that live."""
+    """All living innocent ones."""
     kept: tuple[HeldCredential, ...]
-    """Those of them that are to be left."""
+    """Those of `others` to spare."""
     since: datetime | None
-    """From when on all is cut that is not kept; `None` for all of whatever age."""
+    """All tokens issued from then on are cut off, except `kept` ones; `None` for all of any age."""
 
 
 def carve(scene: Scene, cut: Cut) -> Move:
-    """The move that makes a cut; if that is too long for IAM's limits, a wider one that spares fewer."""
+    """The move that makes a cut; if its policies exceed IAM's limits, a wider one without exceptions."""
     theirs = {one.token for one in cut.tainted}
     spared = [one.token for one in cut.kept if one.token is not None and one.token not in theirs]
     if cut.since is None:
         statements = documents.older(scene.cutoff, spared)
     else:
         statements = _listed(scene, cut) + documents.window(cut.since, scene.cutoff, spared)
-    name = moves.own(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
+    name = moves.incident_name(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
     why = _twins(cut, theirs)
     calls = _calls(scene, cut.principal, name, statements)
     if calls is None:
@@ -59,8 +60,8 @@ def carve(scene: Scene, cut: Cut) -> Move:
         calls = _calls(scene, cut.principal, name, statements)
         ended = f"since {instant(start)}" if start else "before the cutoff"
         told = (
-            f"{moves.says([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, so that "
-            f"all issued {ended} are ended. "
+            f"{moves.short_list([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, "
+            f"so that all issued {ended} are ended. "
         )
         why += told if calls is not None else moves.no_room(scene, cut.principal)
     return Move(
@@ -72,7 +73,7 @@ def carve(scene: Scene, cut: Cut) -> Move:
 
 
 def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
-    """Name the innocent sessions that go with the attacker's."""
+    """Name the innocent sessions that can't be told from the attacker's."""
     alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
     if not alike:
         return ""
@@ -83,7 +84,7 @@ def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
 
 
 def _listed(scene: Scene, cut: Cut) -> list[Statement]:
-    """Deny the tainted tokens that the window does not reach."""
+    """Deny the tainted tokens that were issued before the window."""
     assert cut.since is not None
     shared = {one.user_id for one in cut.others}
     if cut.principal.kind == "user":
@@ -96,15 +97,15 @@ def _listed(scene: Scene, cut: Cut) -> list[Statement]:
     own = {one.user_id for one in early if one.user_id and one.user_id not in shared}
     single = {token for one in early if one.user_id not in own and (token := one.token) is not None}
     unknown = {one.user_id for one in early if not one.timed and one.user_id and one.user_id in shared}
-    return documents.named(own | unknown, scene.cutoff) + documents.brackets(single)
+    return documents.of_user_ids(own | unknown, scene.cutoff) + documents.brackets(single)
 
 
 def _calls(
     scene: Scene, principal: Principal, name: str, statements: Sequence[Statement]
 ) -> tuple[list[Call], list[Call]] | None:
-    """Inline if it fits, else in managed policies; `None` if even those are too few."""
+    """The calls, and those that undo them: an inline policy, or else managed ones; `None` if not even these fit."""
     text = documents.text(statements)
-    if size_of(text) <= moves.room(scene, principal):
+    if size_of(text) <= moves.inline_room(scene, principal):
         return moves.put_policy(principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []

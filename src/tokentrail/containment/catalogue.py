@@ -1,8 +1,8 @@
 """
-The actions that a plan may hold: what each ends and from when, what it leaves, whom else it hits, and how to undo it.
+The actions that a plan may have: what each ends, what it leaves, whom else it affects, and how it is undone, in words.
 
-Each fact is stated here once. What an action's calls do to a single credential is not told here but judged by
-`policy.effects`, the very rules by which `state` reads the log.
+Each fact is stated here once. Whether an action's calls end a given credential is judged by `policy.effects`, by the
+same rules by which the state of a credential is read from the log.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _PORTAL = "IAM Identity Center User Guide, 'Revoke active IAM role sessions for 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What one action does."""
+class ActionFacts:
+    """What one action does, in words."""
 
     action: Action
     ends: str
     leaves: str
     hits: str
-    """Whom else."""
+    """Whom else it affects."""
     undo: str
     reversible: bool
     needs: tuple[str, ...]
@@ -46,8 +46,8 @@ def _facts(
     source: str,
     *,
     reversible: bool = True,
-) -> Facts:
-    return Facts(
+) -> ActionFacts:
+    return ActionFacts(
         action=action, ends=ends, leaves=leaves, hits=hits, undo=undo, reversible=reversible,
         needs=tuple(needs.split()), source=source,
     )  # fmt: skip
@@ -152,11 +152,11 @@ _ALL: Final = (
     ),
 )  # fmt: skip
 
-CATALOGUE: Final[dict[Action, Facts]] = {one.action: one for one in _ALL}
+CATALOGUE: Final[dict[Action, ActionFacts]] = {one.action: one for one in _ALL}
 
 OUTLIVES: Final = (
     "open SSM sessions and shells", "open database connections", "ECR, CodeArtifact and EKS tokens",
     "KMS grants", "bucket and resource policies that name strangers", "instances and functions that run",
     "presigned URLs until they expire", "secrets that were read",
 )  # fmt: skip
-"""What goes on under a deny, since it asks IAM no more (IAM User Guide, 'Disabling permissions ...')."""
+"""What goes on under a deny, since IAM is not asked again for it (IAM User Guide, 'Disabling permissions ...')."""

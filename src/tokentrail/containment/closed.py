@@ -1,11 +1,11 @@
 """
-Whether the log shows that a host was shut by a person, and has been handed no session since.
+Whether the log shows that a person shut a host, and that it was handed no session since.
 
-A stopped or terminated instance, and one without a profile, is handed none; one that is started or given a profile
-again is handed one at once (Amazon EC2 User Guide, 'Instance metadata and user data', 'IAM roles for Amazon EC2'),
-which the log shows as an AssumeRole of the service's under the instance's name. A task or build that was stopped never
-runs again (Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'): whoever starts another
-starts another host.
+An instance that is stopped or terminated or has no profile is handed no session. If it is started or given a profile
+again, it is handed one at once (Amazon EC2 User Guide, 'Instance metadata and user data', 'IAM roles for Amazon EC2'),
+which the log shows as the service's AssumeRole under the instance's name. A task or build that was stopped never runs
+again: whoever starts one starts another host (Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference,
+'StopBuild').
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.workloads import WORKLOADS, name_of, session_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.changes import Change
 
 _CALLS = ("StopInstances", "TerminateInstances", "DisassociateIamInstanceProfile")
 _RUN_ONCE = {"ecs.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
-"""By the service, what somebody starts by a call and nobody starts again."""
+"""By service: the kind of host that runs only once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +35,13 @@ class Closing:
 
 def closed(forest: Forest, hosts: Mapping[str, Collection[str]], since: datetime) -> dict[str, Closing]:
     """
-    Find what shut hosts, by host; none for one that has been handed a session since.
+    Find the call that shut each host, by host; hosts that were handed a session since are left out.
 
     Args:
         forest: The evidence.
-        hosts: The ids of instances, tasks and builds, which no other ever has, and the ARNs of the roles that each was
-            handed.
-        since: From when on.
+        hosts: The ids of instances, tasks and builds, which are never used again, each with the ARNs of the roles whose
+            sessions it was handed.
+        since: The time from which on calls count.
     """
     found: dict[str, Closing] = {}
     for change in forest.removals() if hosts else ():
@@ -57,7 +57,7 @@ def closed(forest: Forest, hosts: Mapping[str, Collection[str]], since: datetime
 
 
 def _shut(change: Change) -> Iterator[str]:
-    """What a change shut, by its id."""
+    """The ids of the hosts that a change shut."""
     if what := _RUN_ONCE.get(change.event_source):
         member = WORKLOADS[what].gone_by.get(change.event_name)
         named = change.asked(member) if member else None
@@ -67,7 +67,7 @@ def _shut(change: Change) -> Iterator[str]:
 
 
 def _called(host: str, closing: Closing) -> str:
-    """What the sessions of a host are called."""
+    """The name that a host's sessions have."""
     return (closing.call == "StopBuild" and session_of("build", host)) or host
 
 
@@ -83,7 +83,7 @@ def _instances(change: Change) -> Iterator[str]:
 
 
 def _handed(forest: Forest, host: str, roles: Iterable[str], since: datetime) -> bool:
-    """Whether a host was handed a session in a second or after it: one that was seen in use alone counts, too."""
+    """Whether a host was handed a session at or after a time; one counts too if the log shows only its use."""
     names = [host, *(one.rpartition("/")[2] for one in roles)]
     among = f"coalesce(f.issued_at, f.first, 0) >= {int(since.timestamp())}"
-    return bool(forest.called(names, NAMED_SO, ([host], [host]), among))
+    return bool(forest.called(names, SESSION_NAMED, ([host], [host]), among))

@@ -1,5 +1,5 @@
 """
-How each thing that mints by itself is stopped: by a call where there is one, else by a person who is told how.
+How each kind of source is closed, so that it hands out no more credentials: by calls, or by a person who is told how.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from tokentrail.containment.righted import trusted
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 
-Means = tuple[tuple[Call, ...], str]
-"""The calls that stop a source, and what a person is told."""
+Remedy = tuple[tuple[Call, ...], str]
+"""The calls that close a source, and what a person must know or do, in words."""
 _FOR_GOOD = frozenset({"StopTask", "StopBuild"})
 """
-Calls after which a host never runs again: whoever starts another starts another host.
+Calls after which a host never runs again: whoever starts one starts another host.
 
 Sources: Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API Reference, 'StopBuild'.
 """
 _MOST = 12
+"""How many things a sentence names."""
 _FOUND = frozenset({"instance", "instance_profile", "task"})
-"""Hosts of the owner's that the attacker need not have changed."""
+"""Kinds of hosts of the owner's that may be the attacker's source without having been changed."""
 _TASK = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How ECS spells the id of a task (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs')."""
 _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""How CodeBuild spells the id of a build: its project, and a number of its own; a batch or project alone is none."""
+"""How CodeBuild spells the id of a build: its project and a number of its own. Batches and projects have other ids."""
 
 
 def close_source(scene: Scene, source: Source) -> Move:
-    """Stop what mints by itself."""
+    """The move that closes a source."""
     if source.kind == "user":
         return delete_user(scene, source.mints, scene.held, "delete-created-user")
     if source.kind == "role":
@@ -51,12 +52,16 @@ def close_source(scene: Scene, source: Source) -> Move:
 
 def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[list[Source], list[str]]:
     """
-    Split off what runs with a role of the attacker's making, or hands it out, and no call of ours stops.
+    Split off hosts and providers with a role that the attacker made and that no call of ours stops.
 
-    That role is denied for good, so that no proof needs a person to stop it first; but it stays, and may run on.
+    The role is denied for good, so that the proof needs no person to stop them first; but they may run on.
+
+    Args:
+        sources: What hands out credentials.
+        made: The roles that the attacker made.
 
     Returns:
-        The other sources, and what is said of these.
+        The other sources, and a sentence about those split off, if there are any.
     """
     left = [
         one for one in sources
@@ -83,7 +88,7 @@ def _by_call(source: Source) -> bool:
 
 def centrally(account: str, command: str) -> str:
     """
-    How the organisation deletes what a member account's root user has, also where nobody else can sign in as it.
+    How the organisation deletes what a member account's root user has, even if nobody can sign in as that user.
 
     Sources: IAM User Guide, 'Perform a privileged task on an AWS Organizations member account'; AWS STS API Reference,
     'AssumeRoot'; IAM API Reference, 'DeleteLoginProfile' (without a name, in such a session).
@@ -97,7 +102,7 @@ def centrally(account: str, command: str) -> str:
     )
 
 
-def _password(source: Source) -> Means:
+def _password(source: Source) -> Remedy:
     if source.mints.is_root:
         how = centrally(
             source.account, "delete-login-profile` and `aws iam deactivate-mfa-device --serial-number=…"
@@ -106,7 +111,7 @@ def _password(source: Source) -> Means:
     return (iam(source.account, "DeleteLoginProfile", UserName=source.id),), ""
 
 
-def _trust(source: Source) -> Means:
+def _trust(source: Source) -> Remedy:
     document = source.before.get("document")
     if document:
         put = {"RoleName": source.id, "PolicyDocument": document}
@@ -119,8 +124,8 @@ def _trust(source: Source) -> Means:
     )
 
 
-def _portal(source: Source) -> Means:
-    """In the order that AWS gives (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
+def _portal(source: Source) -> Remedy:
+    """The steps are in AWS's order (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
     who = source.id if source.person in (None, source.id) else f"{source.id} ({source.person})"
     return (), (
         "In IAM Identity Center, which is in the organisation's management account or its delegated administrator's, "
@@ -129,7 +134,7 @@ def _portal(source: Source) -> Means:
     )
 
 
-def _sign_in(source: Source) -> Means:
+def _sign_in(source: Source) -> Remedy:
     if source.id.startswith("arn:") and _region(source):
         call = Call(
             account=source.account, service="signin", operation="BatchRevokeSessions",
@@ -143,7 +148,7 @@ def _sign_in(source: Source) -> Means:
 
 
 def _unused_key(scene: Scene, source: Source) -> Move:
-    """A key that nobody was seen to use, or a credential of a user that no call of ours takes back."""
+    """End a key that was never seen in use, or have a person end a credential of a user that no call of ours does."""
     key_id, user = source.before.get("id"), source.mints.name
     action: Action = "delete-created-key" if source.made else "deactivate-key"
     if not key_id or source.mints.kind != "user" or not user:
@@ -161,7 +166,7 @@ def _unused_key(scene: Scene, source: Source) -> Move:
     return replace(off, undo=(iam(source.account, "UpdateAccessKey", **named, Status="Active"),))
 
 
-def _provider(source: Source) -> Means:
+def _provider(source: Source) -> Remedy:
     if source.what == "certificate":
         where = f" --region {_region(source) or '…'}"
         return (), (
@@ -191,8 +196,8 @@ def _provider(source: Source) -> Means:
     return _anywhere(source)
 
 
-def _anywhere(source: Source) -> Means:
-    """Shut a trust anchor or profile of IAM Roles Anywhere that the attacker made."""
+def _anywhere(source: Source) -> Remedy:
+    """Disable a trust anchor or profile of IAM Roles Anywhere that the attacker made."""
     what, _, number = source.id.rpartition(":")[2].partition("/")
     region = _region(source)
     operation, parameter = (
@@ -209,20 +214,20 @@ def _anywhere(source: Source) -> Means:
 
 
 def _region(source: Source) -> str | None:
-    """Where a source is: as its ARN says, or the call that made it."""
+    """The region of a source, by its ARN or the call that made it; `None` if neither says."""
     own = source.id.split(":")[3] if source.id.startswith("arn:") and source.id.count(":") >= 5 else ""
     found = own or source.region or ""
     return found if REGION.fullmatch(found) else None
 
 
-def _host(source: Source) -> Means:
+def _host(source: Source) -> Remedy:
     """
-    A host that the attacker made is stopped; anybody else's is left to a person, since work goes on there.
+    Stop a host that the attacker made by a call; leave others to a person, since the owner's work runs there.
 
-    A task or build that was started by a call is nobody's to start again, as one of a service or pipeline is.
-    Connections that are open outlast a change of security groups, and a group replaces an instance that is stopped
-    (Amazon EC2 User Guide, 'Amazon EC2 security group connection tracking'; Amazon EC2 Auto Scaling User Guide,
-    'Health checks for instances in an Auto Scaling group').
+    A task or build that was started by a call is not started again, as those of a service or pipeline are.
+    Open connections outlast a change of security groups, and an Auto Scaling group replaces a stopped instance (Amazon
+    EC2 User Guide, 'Amazon EC2 security group connection tracking'; Amazon EC2 Auto Scaling User Guide, 'Health checks
+    for instances in an Auto Scaling group').
     """
     call = _stopping(source) if source.made else None
     if call is not None:
@@ -252,8 +257,8 @@ def _host(source: Source) -> Means:
     return (), f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
 
 
-def _changed(workload: Workload, source: Source, else_it: str) -> Means:
-    """What was somebody's before the attacker changed it is put back: no command is named that does away with it."""
+def _changed(workload: Workload, source: Source, else_it: str) -> Remedy:
+    """Have the owner's thing put back as it was before the attacker changed it; no command that deletes it is named."""
     stop = _stop(workload, source)
     how = "" if re.search("delete-|deregister-|terminate-", stop) else f" ({stop})"
     return (), (
@@ -263,7 +268,7 @@ def _changed(workload: Workload, source: Source, else_it: str) -> Means:
 
 
 def _stop(workload: Workload, source: Source) -> str:
-    """How a person stops a workload, as far as the evidence tells."""
+    """The command by which a person stops a workload, with what the evidence knows filled in."""
     return workload.stop.format(
         name="…" if is_unnamed(source.id) else shlex.quote(source.id),
         region=_region(source) or "…",
@@ -272,7 +277,7 @@ def _stop(workload: Workload, source: Source) -> str:
 
 
 def _stopping(source: Source) -> Call | None:
-    """The call that stops a host which nobody but the attacker works on."""
+    """The call that stops a host which the attacker made; `None` if there is none, or too little is known."""
     region = _region(source)
     if region is None or is_unnamed(source.id):
         return None
@@ -300,7 +305,7 @@ def _stopping(source: Source) -> Call | None:
 
 
 def _undoing(calls: tuple[Call, ...]) -> tuple[Call, ...]:
-    """What takes back the stopping of a host."""
+    """The calls that undo those that stop a host."""
     found = []
     for call in calls:
         if call.operation == "StopInstances":
@@ -327,7 +332,7 @@ def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ..
     )  # fmt: skip
 
 
-_CLOSING: dict[SourceKind, tuple[Action, Callable[[Source], Means]]] = {
+_CLOSING: dict[SourceKind, tuple[Action, Callable[[Source], Remedy]]] = {
     "password": ("remove-login-profile", _password),
     "trust": ("revert-trust", _trust),
     "provider": ("revert-trust", _provider),

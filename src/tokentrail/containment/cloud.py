@@ -1,5 +1,5 @@
 """
-What carrying out needs of AWS: send a call, and say who is calling. `aws` does it; tests may do it otherwise.
+The calls to AWS that carrying out needs, as a protocol: `aws` implements it, and tests may do so otherwise.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ Failure = Literal["missing", "denied", "throttled", "refused", "unanswered", "un
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who makes the calls in one account."""
+class CallingIdentity:
+    """The identity with which our own calls in one account are made."""
 
     account: str
     arn: str
     user_id: str
     access_key_ids: tuple[str, ...]
-    """The key in use, and the one behind it where a role was assumed with it."""
+    """The key in use; if it is an assumed role's, also the key with which the role was assumed."""
     clock_ahead: float = 0.0
-    """Seconds by which our clock is ahead of AWS's; less than none where it is behind."""
+    """Seconds by which our clock is ahead of AWS's; negative if it is behind."""
 
     @property
     def partition(self) -> str:
-        """The part of AWS that the account is in: `aws`, `aws-cn`, `aws-us-gov`."""
+        """The account's partition of AWS, such as `aws`, `aws-cn` or `aws-us-gov`."""
         return self.arn.split(":")[1] if self.arn.count(":") > 1 else "aws"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What AWS answered."""
+    """AWS's answer to a call."""
 
     request_id: str | None
     body: Mapping[str, Any]
@@ -44,10 +44,11 @@ class CallFailed(Exception):
     A call that was refused, or that nobody answered.
 
     Args:
-        kind: `missing` where what it names does not exist, `unanswered` where it may or may not have taken effect.
-        code: As AWS spells it, such as `AccessDenied`.
-        message: In AWS's words.
-        request_id: Where AWS gave one.
+        kind: `missing` if something that the call names does not exist, `unanswered` if it may or may not have taken
+            effect.
+        code: AWS's error code, such as `AccessDenied`.
+        message: AWS's error message.
+        request_id: The request's id, if AWS gave one.
     """
 
     def __init__(self, kind: Failure, code: str, message: str, request_id: str | None = None) -> None:
@@ -63,27 +64,27 @@ class Cloud(Protocol):
 
     def send(self, call: Call) -> Answer:
         """
-        Send a call, several at once if need be.
+        Send a call. Several threads may do so at the same time.
 
         Raises:
-            CallFailed: it was refused or not answered, after all retries.
+            CallFailed: the call was refused or not answered, after all retries.
         """
 
     def listed(self, call: Call, member: str) -> Sequence[Any]:
         """
-        Send a listing call until it has given all, and put together the list that each page holds under `member`.
+        Send a listing call for all its pages, and join the lists that the pages have under `member`.
 
         Raises:
             CallFailed: a page was refused or not answered.
         """
 
-    def caller(self, account: str) -> Caller:
+    def caller(self, account: str) -> CallingIdentity:
         """
-        Say who makes the calls in an account.
+        Say with which identity calls are made in an account.
 
         Raises:
-            ActionRefused: nobody can, or it is in another account.
+            ActionRefused: no credentials work there, or they are of another account.
         """
 
     def fault(self, call: Call) -> str | None:
-        """Say what is wrong with a call before it is sent, in words; `None` where nothing is."""
+        """Say what is wrong with a call, without sending it; `None` if nothing is."""

@@ -1,10 +1,10 @@
 """
-Deny by service control policy what no IAM call of ours reaches: root, Identity Center's roles, accounts without access.
+Deny by service control policy (SCP) what our IAM calls can't: root, Identity Center's roles, accounts without access.
 
-A cutoff is enough where nothing can be minted after it. Where a key, another principal or a source that we can't close
-may go on minting, the deny has none, so that it holds whatever comes, and in whatever order the steps are sent.
-Source: AWS Organizations User Guide, 'Service control policies (SCPs)'; a federated user is none of the user behind it
-to `aws:PrincipalArn` (IAM User Guide, 'AWS global condition context keys').
+If nothing can be minted afterwards, the deny has a cutoff. If a key, another principal, or a source that we can't close
+may still mint, it has none, so that it holds whatever happens and in whatever order the steps are sent.
+Source: AWS Organizations User Guide, 'Service control policies (SCPs)'. A federated user's `aws:PrincipalArn` is not
+that of the user behind it (IAM User Guide, 'AWS global condition context keys'), so that it is denied by its own.
 """
 
 from __future__ import annotations
@@ -20,41 +20,43 @@ from tokentrail.containment.principal import Principal, in_any_account, permissi
 from tokentrail.containment.scene import HeldCredential, Scene
 
 _MANY = 10
-"""Accounts in which the same are denied, from which on these have a policy for themselves where one is too short."""
+"""If one policy is too short: how many accounts must deny the same principals to have one policy for all of them."""
 
 
-def controls(scene: Scene, principals: Sequence[Principal], live: Sequence[HeldCredential]) -> Iterator[Move]:
+def deny_by_scps(
+    scene: Scene, principals: Sequence[Principal], live: Sequence[HeldCredential]
+) -> Iterator[Move]:
     """
-    Deny principals, those of an organisation at once: in as many policies as their length takes.
+    Deny principals, those of each partition in one move, as an organisation lies in one.
 
     Args:
-        scene: What it is about.
-        principals: Whom to deny. An organisation lies in one partition.
-        live: The credentials that live when nothing is done.
+        scene: The scene.
+        principals: Whom to deny.
+        live: The credentials that live if nothing is done.
     """
-    standing = _go_on(scene, live).intersection(principals)
+    denied_for_good = _still_minted(scene, live).intersection(principals)
     by_partition = sorted(principals, key=lambda one: (_partition(scene, one), one))
     for _, some in groupby(by_partition, key=lambda one: _partition(scene, one)):
-        yield _control(scene, list(some), standing)
+        yield _deny_by_scp(scene, list(some), denied_for_good)
 
 
 def in_permission_sets(scene: Scene, roles: Sequence[Principal], live: Sequence[HeldCredential]) -> Move:
     """
-    Deny sessions of Identity Center's roles in the management account, by the inline policies of permission sets.
+    Deny sessions of Identity Center's roles in the management account by the inline policies of their permission sets.
 
     Source: IAM Identity Center User Guide, 'Revoke access for deleted users' (such a deny), 'Delegated administration'
     (who may edit what is provisioned there); API Reference, 'PutInlinePolicyToPermissionSet', 'ProvisionPermissionSet'.
     """
-    standing = _go_on(scene, live)
-    return moves.merged("deny-sessions", [_in_permission_set(scene, one, standing) for one in roles])
+    denied_for_good = _still_minted(scene, live)
+    return moves.merged("deny-sessions", [_in_permission_set(scene, one, denied_for_good) for one in roles])
 
 
-def _in_permission_set(scene: Scene, role: Principal, standing: Set[Principal]) -> Move:
-    document = documents.text(statements(scene, [role], standing))
+def _in_permission_set(scene: Scene, role: Principal, denied_for_good: Set[Principal]) -> Move:
+    document = documents.text(statements(scene, [role], denied_for_good))
     written = moves.iam(
         role.account, "PutRolePolicy", RoleName=role.name, PolicyName=moves.DENY, PolicyDocument=document
     )
-    cut = role not in standing
+    cut = role not in denied_for_good
     return Move(
         action="deny-sessions", targets=(scene.arn(role),), principals=(role,), calls=(), by_hand=(written,),
         by_portal=True, reversible=False, cutoff=scene.cutoff if cut else None,
@@ -67,30 +69,32 @@ def _in_permission_set(scene: Scene, role: Principal, standing: Set[Principal]) 
 
 
 def statements(
-    scene: Scene, on: Sequence[Principal], standing: Set[Principal], *, anywhere: bool = False
+    scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal], *, anywhere: bool = False
 ) -> list[Statement]:
     """
-    What a policy says: a deny for good of some, of the others' older tokens, and of their federated users' ones.
+    The statements that deny some principals for good, and of others the tokens issued before the cutoff.
+
+    Federated users of the principals' accounts are denied before the cutoff too.
 
     Args:
-        scene: What it is about.
-        on: Whom.
-        standing: Of whom more may be minted, so that they are denied for good.
-        anywhere: Whether it names them in whatever account it is attached to.
+        scene: The scene.
+        on: Whom to deny.
+        denied_for_good: Those for whom more may be minted, so that they are denied for good.
+        anywhere: Whether the statements name the principals in any account, so that one policy serves several.
     """
     found: dict[tuple[tuple[str, ...], bool], dict[str, None]] = {}
     guests: dict[str, None] = {}
     for one in on:
         account = "*" if anywhere else one.account
         pattern = in_any_account(scene.pattern(one)) if anywhere else scene.pattern(one)
-        found.setdefault((scene.persons.get(one, ()), one in standing), {})[pattern] = None
+        found.setdefault((scene.persons.get(one, ()), one in denied_for_good), {})[pattern] = None
         if scene.federates(one):
             for service in ("sts", "iam"):
                 guests[f"arn:{_partition(scene, one)}:{service}::{account}:federated-user/*"] = None
     if guests:
         found.setdefault(((), False), {}).update(guests)
     return [
-        documents.control([*arns], None if for_good else scene.cutoff, persons)
+        documents.of_principals([*arns], None if for_good else scene.cutoff, persons)
         for (persons, for_good), arns in sorted(
             found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
@@ -101,8 +105,8 @@ def _partition(scene: Scene, principal: Principal) -> str:
     return scene.arn(principal).split(":")[1]
 
 
-def _go_on(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal]:
-    """Of what more may be minted when its tokens have been cut."""
+def _still_minted(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal]:
+    """The principals for which more may be minted after the cutoff."""
     keys = {one.principal for one in live if one.kind == "long_term_key"}
     unreached = {
         one.mints for one in scene.sources if one.account in scene.without_access and one.until is None
@@ -110,25 +114,31 @@ def _go_on(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal]:
     return keys | unreached | {edge.into for edge in scene.edges}
 
 
-def _control(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Move:
-    policies = [(statements(scene, some, standing), some) for some in _batches(scene, on, standing)]
+def _deny_by_scp(scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]) -> Move:
+    policies = [
+        (statements(scene, some, denied_for_good), some) for some in _batches(scene, on, denied_for_good)
+    ]
     if len(policies) > 1:
-        policies = list(_by_name(scene, on, standing))
-    move = moves.control(scene, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}")
-    return replace(move, closes=frozenset(one.name for one in scene.sources if one.mints in standing & {*on}))
+        policies = list(_by_name(scene, on, denied_for_good))
+    move = moves.deny_by_scp(scene, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}")
+    return replace(
+        move, closes=frozenset(one.name for one in scene.sources if one.mints in denied_for_good & {*on})
+    )
 
 
 def _by_name(
-    scene: Scene, on: Sequence[Principal], standing: Set[Principal]
+    scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]
 ) -> Iterator[tuple[list[Statement], list[Principal]]]:
-    """Many accounts in which the same are denied have one policy, that says so of any; others, what they need."""
+    """The policies: one for each set of principals that many accounts deny alike; the others in batches."""
     alike: dict[str, list[Principal]] = {}
     for _, there in groupby(on, key=lambda one: one.account):
         own = list(there)
-        alike.setdefault(documents.text(statements(scene, own, standing, anywhere=True)), []).extend(own)
+        alike.setdefault(documents.text(statements(scene, own, denied_for_good, anywhere=True)), []).extend(
+            own
+        )
     apart: list[Principal] = []
     for some in alike.values():
-        said = statements(scene, some, standing, anywhere=True)
+        said = statements(scene, some, denied_for_good, anywhere=True)
         few = len({one.account for one in some}) < _MANY
         if few or len(documents.text(said)) > documents.control_room(scene.arn(some[0])):
             apart += some
@@ -136,15 +146,18 @@ def _by_name(
             yield said, some
     if apart:
         yield from (
-            (statements(scene, some, standing), some) for some in _batches(scene, sorted(apart), standing)
+            (statements(scene, some, denied_for_good), some)
+            for some in _batches(scene, sorted(apart), denied_for_good)
         )
 
 
-def _batches(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) -> Iterator[list[Principal]]:
-    """As many at a time as a policy holds."""
+def _batches(
+    scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]
+) -> Iterator[list[Principal]]:
+    """The principals in batches, each as large as fits in one policy."""
     batch: list[Principal] = []
     for principal in on:
-        whole = documents.text(statements(scene, [*batch, principal], standing))
+        whole = documents.text(statements(scene, [*batch, principal], denied_for_good))
         if batch and len(whole) > documents.control_room(scene.arn(principal)):
             yield batch
             batch = []
@@ -153,7 +166,7 @@ def _batches(scene: Scene, on: Sequence[Principal], standing: Set[Principal]) ->
 
 
 def _of_root(on: Sequence[Principal]) -> str:
-    """What ends sessions of AssumeRoot besides."""
+    """What else ends sessions of AssumeRoot, in words."""
     if not any(one.is_root for one in on):
         return ""
     return (

@@ -1,7 +1,7 @@
 """
-The moment in a policy document that `apply` moves: `aws:TokenIssueTime` values that equal a plan's cutoff.
+The cutoff in policy documents, which `apply` moves: those values of `aws:TokenIssueTime` that equal the plan's cutoff.
 
-Every other date stays, such as the one-second brackets that spare a colleague's session.
+All other dates stay, such as those of the one-second windows that spare an innocent session.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEY = "aws:tokenissuetime"
 
 
 def names_moment(call: Call, moment: datetime) -> bool:
-    """Whether a document of a call holds a moment as an issue time."""
+    """Whether a policy document of a call has a time as a value of `aws:TokenIssueTime`."""
     return any(
         instant(value) == moment
         for name in DOCUMENTS
@@ -31,7 +31,7 @@ def names_moment(call: Call, moment: datetime) -> bool:
 
 
 def moved(call: Call, old: datetime, new: datetime) -> Call:
-    """Move a cutoff in a call's documents; a call that does not name it comes back as it is."""
+    """Replace a cutoff in a call's documents by another; a call that does not have it is returned unchanged."""
     if old == new or not names_moment(call, old):
         return call
     parameters = dict(call.parameters)
@@ -44,7 +44,7 @@ def moved(call: Call, old: datetime, new: datetime) -> Call:
 
 
 def whole_second(moment: datetime) -> datetime:
-    """The first whole second at or after a moment, since a cutoff holds whole seconds."""
+    """The first whole second at or after a time, since cutoffs are whole seconds."""
     return datetime.fromtimestamp(math.ceil(moment.timestamp()), UTC)
 
 
@@ -58,7 +58,7 @@ def _document(text: Any) -> Any:
 
 
 def _conditions(document: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each operator's keys that hold issue times: the mapping, and the key as it is spelled."""
+    """Each `aws:TokenIssueTime` of the conditions: the operator's mapping, and the key as the document spells it."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in statements if isinstance(statements, list) else [statements]:
         condition = statement.get("Condition") if isinstance(statement, dict) else None
@@ -79,7 +79,7 @@ def _rewrite(document: Any, change: Callable[[Any], Any]) -> None:
 
 
 def instant(value: Any) -> datetime | None:
-    """A moment as a document spells it."""
+    """The time that a value of a policy document spells, UTC without a zone; `None` if it spells none."""
     if not isinstance(value, str):
         return None
     try:

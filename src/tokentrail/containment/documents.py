@@ -1,5 +1,5 @@
 """
-The policy documents that containment writes: what they deny, to whom, and how long they are.
+The policy documents that containment writes, and IAM's limits of their size.
 
 Sources: IAM User Guide, 'Revoking IAM role temporary security credentials' (a deny by `aws:TokenIssueTime`), 'Disabling
 permissions for temporary security credentials' (a deny by `aws:userid`), 'IAM and AWS STS quotas' (sizes), AWS
@@ -22,29 +22,29 @@ _ISSUED = "aws:TokenIssueTime"
 _WHO = "aws:userid"
 
 USER_INLINE, ROLE_INLINE, MANAGED = 2_048, 10_240, 6_144
-"""Characters without white space: all inline policies of a user or role together, and a managed policy."""
+"""Most characters, without white space, of all inline policies of a user, of a role, and of one managed policy."""
 _CONTROL, _CONTROL_ELSEWHERE = 10_240, 5_120
 _CONTROL_LONGER = frozenset({"aws", "aws-us-gov", "aws-cn"})
 MANAGED_MOST = 10
-"""Managed policies on one role or user, by default."""
+"""How many managed policies can be attached to one role or user, by default."""
 _NAMED_MOST = 50
-"""User ids of one statement, so that each statement fits a managed policy (an id has 86 characters at most)."""
+"""User ids in one statement, so that it fits in a managed policy: a user id has 86 characters at most."""
 MINTING = ("sts:*", "iam:*")
-"""What `freeze-role` denies: every call that mints a credential or makes something that will."""
+"""What `freeze-role` denies: all calls that mint a credential, or make something that can."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Token:
-    """A temporary credential, as a deny can tell it from others."""
+    """A temporary credential by what a policy can tell it from others."""
 
     issued_at: datetime
     user_id: str | None
-    """Its `aws:userid`; `None` where others may have the same one, so that only the time tells it apart."""
+    """Its `aws:userid`; `None` if that is not known, so that only the time of issue tells it apart."""
 
 
 def control_room(arn: str) -> int:
     """
-    Count the characters, white space and all, that an SCP holds in the partition that an ARN names.
+    The most characters, with white space, of an SCP in the partition of an ARN.
 
     Source: AWS Organizations User Guide, 'Quotas and service limits for AWS Organizations'; that it was 5,120 until May
     2026, and has been more since then in these partitions: AWS, What's New, on increased quotas of SCPs.
@@ -58,34 +58,34 @@ def text(statements: Sequence[Statement]) -> str:
 
 
 def deny(conditions: dict[str, dict[str, Any]] | None = None, actions: Sequence[str] = ("*",)) -> Statement:
-    """A statement that denies on all resources, all actions unless some are named."""
+    """A statement that denies actions, by default all, on all resources."""
     listed = actions[0] if len(actions) == 1 else list(actions)
     statement: Statement = {"Effect": "Deny", "Action": listed, "Resource": "*"}
     return statement | ({"Condition": conditions} if conditions else {})
 
 
 def deny_all() -> str:
-    """Deny everything to everyone whom the policy is on."""
+    """A document that denies everything to everybody to whom the policy applies."""
     return text([deny()])
 
 
 def freeze() -> str:
-    """Deny every call that mints."""
+    """A document that denies all calls that mint."""
     return text([deny(actions=MINTING)])
 
 
 def older(cutoff: datetime, spared: Iterable[Token] = ()) -> list[Statement]:
-    """Deny everything to tokens issued before a cutoff, but not to the spared ones."""
+    """Deny everything to tokens issued before a cutoff, except spared ones."""
     return list(_window(None, cutoff, spared))
 
 
 def window(start: datetime, cutoff: datetime, spared: Iterable[Token] = ()) -> list[Statement]:
-    """Deny everything to tokens issued from `start` and before the cutoff, but not to the spared ones."""
+    """Deny everything to tokens issued at or after `start` and before the cutoff, except spared ones."""
     return list(_window(start, cutoff, spared))
 
 
-def named(user_ids: Iterable[str], cutoff: datetime | None) -> list[Statement]:
-    """Deny everything to tokens of some `aws:userid`s, of whatever time or issued before a cutoff."""
+def of_user_ids(user_ids: Iterable[str], cutoff: datetime | None) -> list[Statement]:
+    """Deny everything to tokens with some `aws:userid`s, if issued before a cutoff when one is given."""
     listed = sorted(set(user_ids))
     until = {} if cutoff is None else _between(None, cutoff)
     return [
@@ -102,8 +102,8 @@ def brackets(tokens: Iterable[Token]) -> list[Statement]:
     ]
 
 
-def control(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str] = ()) -> Statement:
-    """Deny everything to some principals of the accounts that an SCP is attached to, or to some persons among them."""
+def of_principals(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str] = ()) -> Statement:
+    """Deny everything to principals with some ARNs, for an SCP; if persons are given, only to these."""
     conditions: dict[str, dict[str, Any]] = {"ArnLike": {"aws:PrincipalArn": list(arns)}}
     if persons:
         conditions["StringEquals"] = {"identitystore:userId": list(persons)}
@@ -113,7 +113,7 @@ def control(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str]
 
 
 def _window(start: datetime | None, end: datetime, spared: Iterable[Token]) -> Iterator[Statement]:
-    """Split a window around the seconds of those spared; within such a second, deny it to all others."""
+    """Split a window around the seconds in which spared tokens were issued; within each, deny all other user ids."""
     seconds: dict[datetime, set[str | None]] = {}
     for one in spared:
         if (start is None or one.issued_at >= start) and one.issued_at < end:

@@ -1,5 +1,5 @@
 """
-Which principals can mint sessions of which roles: seen in the log, or allowed by the policies of a snapshot.
+Which principals can mint sessions of which roles: those seen in the log, and those that a snapshot's policies allow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tokentrail.policy.reach import Reach
 
 
 def seen_edges(forest: Forest) -> Iterator[Edge]:
-    """Who was seen to assume which role, each pair once."""
+    """The pairs of which the log shows that the one assumed the other, each once."""
     once: dict[tuple[Principal, Principal], Edge] = {}
     for row in forest.mints():
         by, into = of_arn(row["by_arn"]), of_arn(row["into_arn"])
@@ -22,13 +22,13 @@ def seen_edges(forest: Forest) -> Iterator[Edge]:
             continue
         event = rows.event_id(row["event"], row["text"])
         once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRole, event {event}", seen=True))
-    for by, into, event in _roots(forest):
+    for by, into, event in _root_sessions(forest):
         once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRoot, event {event}", seen=True))
     yield from once.values()
 
 
-def _roots(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
-    """Who became root of a member account, with the event."""
+def _root_sessions(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
+    """Who became root of which member account by AssumeRoot, with the event's id."""
     found = [
         row
         for row in forest.rows("kind = 'root_session' AND parent_n IS NOT NULL")
@@ -42,7 +42,7 @@ def _roots(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
 
 
 def allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[Edge]) -> Iterator[Edge]:
-    """What trust policies and permissions allow beyond what was seen, from any principal that can be reached."""
+    """The edges beyond the seen ones that trust policies and permissions allow, from all principals within reach."""
     done = {(edge.by, edge.into) for edge in seen}
     into: dict[Principal, set[Principal]] = {}
     for edge in seen:
@@ -64,7 +64,7 @@ def allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[E
 
 
 def closure(starts: Iterable[Principal], edges: Iterable[Edge]) -> set[Principal]:
-    """All principals that can be reached from some, themselves too."""
+    """All principals that can be reached from some by edges, and these themselves."""
     into: dict[Principal, set[Principal]] = {}
     for edge in edges:
         into.setdefault(edge.by, set()).add(edge.into)

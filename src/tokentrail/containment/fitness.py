@@ -1,5 +1,5 @@
 """
-Whether a plan may be carried out: by whom, with which calls, and whether the evidence still says what it said.
+Whether a plan may be carried out: with which calls, by whom, and whether newer evidence adds to what it must end.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 
-from tokentrail.containment.cloud import Caller, Cloud
+from tokentrail.containment.cloud import CallingIdentity, Cloud
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
@@ -19,7 +19,10 @@ from tokentrail.lineage.model import Trace
 from tokentrail.spelling import instant, more
 
 RESERVE = 10
-"""Seconds before a cutoff by which its step must have been sent: the longest that IAM was seen to lag, doubled."""
+"""
+The least margin in seconds of a plan with cutoffs, and how far our clock may be off: twice the longest time that IAM
+was measured to take until a change has effect.
+"""
 
 
 def accounts(plan: Plan) -> list[str]:
@@ -28,7 +31,7 @@ def accounts(plan: Plan) -> list[str]:
 
 
 def by_hand(step: Step, cloud: Cloud) -> str | None:
-    """Why a person must do a step; `None` where calls do it."""
+    """Why a person must do a step; `None` if calls do it."""
     if not step.calls:
         return step.why
     faults = (cloud.fault(call) for call in step.calls if call.service == "signin")
@@ -38,11 +41,11 @@ def by_hand(step: Step, cloud: Cloud) -> str | None:
 
 def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
     """
-    Check each call before any is sent.
+    Check every call before any is sent.
 
     Raises:
-        UsageError: one is no call that TokenTrail makes, or AWS would not understand it.
-        ActionRefused: the plan's margin is too small for IAM to follow.
+        UsageError: TokenTrail does not make such a call, or AWS's API does not have it or its parameters.
+        ActionRefused: the plan's margin is shorter than changes to IAM may take.
     """
     for step in plan.steps:
         if step.cutoff and step.calls and plan.margin < RESERVE:
@@ -65,12 +68,12 @@ def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
             change(call)
 
 
-def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[Caller, ...]:
+def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[CallingIdentity, ...]:
     """
-    Check who would make the calls, in every account of a plan.
+    Check with which identity the calls would be made, in every account of a plan.
 
     Raises:
-        ActionRefused: nobody can, or it is somebody who must not: in another account, tainted, or cut by a step.
+        ActionRefused: there is none, or one that must not: of another account, tainted, or cut off by a step.
     """
     found = tuple(cloud.caller(account) for account in accounts(plan))
     for caller in found:
@@ -86,7 +89,7 @@ def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[Ca
     return found
 
 
-def _insist_on_untainted(plan: Plan, caller: Caller) -> None:
+def _insist_on_untainted(plan: Plan, caller: CallingIdentity) -> None:
     behind = {one for one in plan.tainted if one in caller.access_key_ids}
     behind |= {
         one
@@ -105,7 +108,7 @@ def _session(credential: str) -> str:
     return credential.rpartition("@")[0] or credential
 
 
-def _insist_on_clock(caller: Caller) -> None:
+def _insist_on_clock(caller: CallingIdentity) -> None:
     if abs(caller.clock_ahead) > RESERVE:
         way = "ahead of" if caller.clock_ahead > 0 else "behind"
         raise ActionRefused(
@@ -114,8 +117,8 @@ def _insist_on_clock(caller: Caller) -> None:
         )
 
 
-def _cuts(step: Step, caller: Caller) -> bool:
-    """Whether a step acts on whoever calls: by principal, key or session."""
+def _cuts(step: Step, caller: CallingIdentity) -> bool:
+    """Whether a step acts on the identity that carries out the plan: on its principal, key or session."""
     own = of_arn(caller.arn)
     named = {of_arn(arn) for arn in (*step.principals, *([step.principal] if step.principal else []))} - {
         None
@@ -131,7 +134,7 @@ def _cuts(step: Step, caller: Caller) -> bool:
 
 def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace], done: Mapping[int, StepRecord]) -> None:
     """
-    Check that evidence taken in since the plan was made adds nothing to what it must end.
+    Check that evidence which was ingested after the plan was made adds nothing to what it must end.
 
     Args:
         plan: The plan.
@@ -139,7 +142,7 @@ def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace], done: Mapping[i
         done: The steps that are done.
 
     Raises:
-        ActionRefused: it adds a tainted credential, or something that one made or changed.
+        ActionRefused: the evidence adds a tainted credential, or something that one made or changed.
     """
     trace = retrace()
     tainted = {one.id for one in trace.credentials if one.tainted}
@@ -159,7 +162,7 @@ def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace], done: Mapping[i
 
 
 def again(plan: Plan) -> str:
-    """The command that made a plan, as far as the plan tells: narrowed otherwise, it would end the owner's things."""
+    """The command that plans the same again; without its narrowing, a plan might end what is the owner's."""
     told, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
     options += [("--since", instant(told["since"]))] if told["since"] else []

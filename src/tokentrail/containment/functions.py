@@ -1,9 +1,9 @@
 """
-Functions that the attacker gave other code: with which role they run, and which sessions they held by then.
+Functions whose code the attacker changed: with which role they run, and which sessions they held at that time.
 
-The call that changes the code names no role (AWS Lambda API Reference, 'UpdateFunctionCode'), and what the function
-was handed before, its code can carry off: it stands in its environment (AWS Lambda Developer Guide, 'Working with
-Lambda environment variables').
+The call that changes the code names no role (AWS Lambda API Reference, 'UpdateFunctionCode'). The new code can steal
+sessions that the function was handed before, since they are in its environment (AWS Lambda Developer Guide, 'Working
+with Lambda environment variables').
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
-from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import Source
 from tokentrail.lineage import rows
@@ -22,10 +22,10 @@ def taken_over(
     forest: Forest, sources: Sequence[Source], tainted: Set[str]
 ) -> tuple[list[Source], list[tuple[str, str]]]:
     """
-    Give functions of no known role those that they are seen with.
+    Replace function sources whose role is not known by one for each role that the function was seen with.
 
     Returns:
-        The sources, and of the sessions that live and are not called tainted: each, and the function that holds it.
+        The sources; and the ids of living sessions that are not tainted, each with the function that holds it.
     """
     wanted = {
         (one.account, one.id) for one in sources if one.what == "function" and one.mints.kind == "unknown"
@@ -33,7 +33,7 @@ def taken_over(
     if not wanted:
         return list(sources), []
     names = sorted({name for _, name in wanted})
-    found = forest.chosen_rows(forest.called(names, NAMED_SO, (names, names), "f.kind = 'service_role'"))
+    found = forest.chosen_rows(forest.called(names, SESSION_NAMED, (names, names), "f.kind = 'service_role'"))
     roles: dict[tuple[str, str], set[Principal]] = {}
     held = []
     for row, one in zip(found, forest.credentials(found), strict=True):

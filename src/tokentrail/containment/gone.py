@@ -1,5 +1,5 @@
 """
-Which users and roles are no more, or go by another name: what was left on those that are gone mints nothing.
+Which users and roles were deleted or renamed. What was left on a deleted one mints nothing.
 """
 
 from __future__ import annotations
@@ -18,54 +18,54 @@ NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "
 """The kinds of principal that IAM calls name, and the parameter by which they do."""
 
 
-def gone(changes: Iterable[Change]) -> dict[Principal, datetime]:
+def deleted_principals(changes: Iterable[Change]) -> dict[Principal, datetime]:
     """
-    When users and roles were deleted that have not been made again.
+    When users and roles were deleted that have not been created again.
 
-    Where a user was renamed and another with its old name deleted, the first lives on.
+    A user that was renamed is not among them, even if another user that got its old name was deleted.
     """
     last: dict[Principal, Change] = {}
     away: set[Principal] = set()
     for change in sorted(changes, key=lambda one: one.order):
-        if (moved := _moved(change)) is not None:
+        if (moved := _renamed_user(change)) is not None:
             away.add(moved)
         for kind, member in NAMED:
             name = change.asked(member)
             if name is not None and change.event_name in (f"Create{kind.title()}", f"Delete{kind.title()}"):
                 last[Principal(change.account, kind, name)] = change
-    dead = {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
-    return {one: time for one, time in dead.items() if one not in away}
+    deleted = {one: change.time for one, change in last.items() if change.event_name.startswith("Delete")}
+    return {one: time for one, time in deleted.items() if one not in away}
 
 
-def to_the_gone(deed: Deed, dead: Mapping[Principal, datetime], going: Collection[Principal]) -> bool:
-    """Whether a deed was done to who has been deleted since, or is among those that are `going` as a whole."""
+def done_to_deleted(deed: Deed, deleted: Mapping[Principal, datetime], going: Collection[Principal]) -> bool:
+    """Whether a deed was done to a principal that was deleted since, or that a plan deletes or denies (`going`)."""
     named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := deed.asked(member))]
-    return any(one in going or (one in dead and dead[one] >= deed.time) for one in named)
+    return any(one in going or (one in deleted and deleted[one] >= deed.time) for one in named)
 
 
-def _moved(change: Change) -> Principal | None:
-    """The user that a change gave another name, by its old one (IAM API Reference, 'UpdateUser')."""
+def _renamed_user(change: Change) -> Principal | None:
+    """The user that a change renamed, by its old name (IAM API Reference, 'UpdateUser')."""
     name = change.asked("userName")
     renames = change.event_name == "UpdateUser" and name and change.asked("newUserName") not in (None, name)
     return Principal(change.account, "user", name) if renames and name else None
 
 
-def moved_on(change: Change, member: str, since: datetime, changes: Iterable[Change]) -> bool:
-    """Whether the user that a change names was renamed since, so that the change was to another of that name."""
+def renamed_since(change: Change, member: str, since: datetime, changes: Iterable[Change]) -> bool:
+    """Whether a change names a user that had been renamed after `since`, so that it was to another user."""
     name = change.asked("userName") if member == "userName" else None
     user = Principal(change.account, "user", name or "")
     return name is not None and any(
-        since <= one.time <= change.time and _moved(one) == user for one in changes
+        since <= one.time <= change.time and _renamed_user(one) == user for one in changes
     )
 
 
 def renamed(changes: Iterable[Change]) -> dict[Principal, str]:
-    """What users are called by now whom somebody has renamed, by their old names, if no other got these."""
+    """The present names of renamed users by their old names, unless another user got the old name."""
     return _names(changes)[0]
 
 
 def namesakes(changes: Iterable[Change], concerned: Collection[Principal]) -> list[str]:
-    """The conditions of a proof where another user got the name of one that was renamed: steps name the other."""
+    """The proof's assumptions about renamed users whose old name another user got: steps name that other one."""
     return [
         f"nothing of the attacker's was left on the user {now} (account {one.account}), who was called {one.name} "
         f"before another got that name: look at {now} by hand"
@@ -74,11 +74,11 @@ def namesakes(changes: Iterable[Change], concerned: Collection[Principal]) -> li
 
 
 def _names(changes: Iterable[Change]) -> tuple[dict[Principal, str], dict[Principal, str]]:
-    """What renamed users are called by now, by their old names: those that are theirs, and those that another got."""
+    """The present names of renamed users by their old names: those still free, and those that another user got."""
     found: dict[Principal, str] = {}
     taken: dict[Principal, str] = {}
     for change in sorted(changes, key=lambda one: one.order):
-        moved, new = _moved(change), change.asked("newUserName")
+        moved, new = _renamed_user(change), change.asked("newUserName")
         user = Principal(change.account, "user", change.asked("userName") or "")
         if moved is not None and new:
             for names in (found, taken):

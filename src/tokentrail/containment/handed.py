@@ -1,14 +1,14 @@
 """
-What the sources behind tainted credentials handed out since: a plan counts it as the attacker's, a trace does not.
+Credentials that the sources behind tainted ones handed out since: a plan counts them as the attacker's, no trace does.
 
-A trace follows what credentials mint. Sources are not credentials: hosts, passwords, portals, sign-ins. But whoever
-controls a source gets the sessions that it hands out. A host or a sign-in session (`aws login`) has one holder: all
-that it hands out from its first tainted credential on is the attacker's. By password, portal, certificate or identity
-provider the owner may come in again, too: there, what was used from an address of the attacker's is the attacker's,
-and the proof assumes that the rest is the owner's.
+A trace follows what credentials mint. Sources (hosts, passwords, portals, sign-ins) are not credentials, but whoever
+controls one gets the sessions that it hands out. A host or a sign-in session (`aws login`) has one holder, so all that
+it hands out from its first tainted credential on is the attacker's. By a password, portal, certificate or identity
+provider the owner may come in again too: there, what was used from an address of the attacker's is the attacker's, and
+the proof assumes that the rest is the owner's.
 
-A session is `spent` if it had expired before the log stops telling all and did nothing but call. There is nothing of it
-to end, so that a plan leaves it out; but the addresses that it was used from are the attacker's.
+A session is `spent` if it had expired by the time when the log stops being complete, and minted and changed nothing.
+Nothing of it is left to end, so that a plan leaves it out; but the addresses from which it was used are the attacker's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.containment.neighbours import stays
-from tokentrail.containment.origins import Seen, certified
+from tokentrail.containment.origins import TaintedCredential, certified
 from tokentrail.containment.principal import of_caller
 from tokentrail.containment.removed import issued_where
 from tokentrail.containment.righted import PASSWORD_CHANGES
@@ -37,29 +37,29 @@ _KINDS = (
     "assumed_role_web_identity",
 )  # fmt: skip
 """The kinds of credentials that sources hand out."""
-NAMED_SO = """
+SESSION_NAMED = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
-_OF_THESE = f"{NAMED_SO} OR kind IN ('console_session', 'oauth_login')"
+_NAMED_OR_SIGNED_IN = f"{SESSION_NAMED} OR kind IN ('console_session', 'oauth_login')"
 _LAMBDA = "lambda.amazonaws.com"
-_ALONE = frozenset({"host", "sign_in"})
-"""Sources with one holder, to which nobody signs in."""
+_ONE_HOLDER = frozenset({"host", "sign_in"})
+"""Kinds of sources with one holder, to which nobody else signs in."""
 
-Key = tuple[str, ...]
-"""A source: its kind, and what tells it from other sources of that kind."""
+SourceKey = tuple[str, ...]
+"""What identifies a source: its kind, and what tells it from others of that kind."""
 
 
 @dataclass(slots=True)
-class Handed:
-    """What counts as the attacker's beyond a trace, and what may be."""
+class BeyondTrace:
+    """The credentials that count as the attacker's beyond a trace, and those that may."""
 
     subjects: list[str]
-    """The subjects of the trace, and the ids of what was handed out."""
+    """The subjects of the trace, and the ids of the credentials that were handed out."""
     why: dict[str, str] = field(default_factory=dict)
-    """Why each credential counts that the trace does not call tainted, by id."""
+    """By credential id: why it counts, though the trace does not call it tainted."""
     doubts: list[tuple[str, str]] = field(default_factory=list)
-    """Living credentials that are the owner's or the attacker's, each with the reason."""
+    """The ids of living credentials that are either the owner's or the attacker's, each with the reason."""
     spent: dict[str, str] = field(default_factory=dict)
-    """Why each `spent` credential counts, by id."""
+    """By id of a `spent` credential: why it counts."""
     owners: frozenset[str] = frozenset()
     """Addresses of the owner, from which the subjects were used before the theft."""
 
@@ -86,28 +86,31 @@ def follow(
     forest: Forest,
     trace: Trace,
     narrowing: Narrowing,
-    since: Mapping[str, datetime],
+    unseen_since: Mapping[str, datetime],
     also: Mapping[str, str] | None = None,
     spent: Mapping[str, str] | None = None,
-) -> Handed:
+) -> BeyondTrace:
     """
-    Follow a theft through its sources, and what they handed out through theirs.
+    Find what the sources behind tainted credentials handed out, what that minted, and what its sources handed out.
 
     Args:
         forest: The forest of the trace.
-        trace: What was minted and made.
-        narrowing: What of the subjects counts; it holds for whoever signs in too.
-        since: By account, from when on the log may not tell all: what had run out before, and did nothing, is spent.
-        also: What else counts as the attacker's, by credential id, and why.
-        spent: What else does, and leaves nothing to end: its sources hand out the next all the same.
+        trace: The trace of the subjects.
+        narrowing: What of the subjects counts as the attacker's; also applied to sign-ins.
+        unseen_since: By account, when the log stops telling all: a credential that had expired by then, and only made
+            calls, is spent.
+        also: By credential id: what else counts as the attacker's, and why.
+        spent: By credential id: spent ones that count too, and why, since their sources can hand out more.
     """
-    found = Handed(list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing))
+    found = BeyondTrace(
+        list(trace.subject), spent=dict(spent or {}), owners=_owners(forest, trace, narrowing)
+    )
     theirs: dict[str, Credential] = {one.id: one for one in trace.credentials if one.tainted}
     theirs |= {one.id: one for one in forest.credentials(forest.named(sorted(found.spent)))}
-    first, doubtful = dict[Key, _First](), dict[str, str]()
+    first, doubtful = dict[SourceKey, _First](), dict[str, str]()
     while True:
         first |= {key: one for key, one in _sources(forest, theirs).items() if key not in first}
-        handed_out = list(_handed_out(forest, first, theirs, narrowing, since, found.owners))
+        handed_out = list(_handed_out(forest, first, theirs, narrowing, unseen_since, found.owners))
         doubtful |= {each.one.id: each.why for each in handed_out if not each.certain}
         over_now = {each.one.id: each.one for each in handed_out if each.certain and each.spent}
         found.spent |= {each.one.id: each.why for each in handed_out if each.one.id in over_now}
@@ -124,12 +127,12 @@ def follow(
             if one.tainted and one.id not in theirs:
                 theirs[one.id] = one
                 found.why.setdefault(one.id, f"it descends from {one.parent}")
-    found.doubts = list(living(forest, doubtful, theirs))
+    found.doubts = list(living_doubtful(forest, doubtful, theirs))
     return found
 
 
 def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str]:
-    """Where the subjects were used before the theft; only if `--since` alone tells the owner from the attacker."""
+    """Where the subjects were used before the theft; none unless `--since` alone tells the owner from the attacker."""
     if narrowing.since is None or narrowing.source_ips or narrowing.trusted_ips:
         return frozenset()
     begins = narrowing.since.timestamp()
@@ -139,27 +142,27 @@ def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str
 
 
 def has_source(one: Credential) -> bool:
-    """Whether a credential may come from a source that can hand out more."""
+    """Whether a credential may have been handed out by a source that can hand out more."""
     return one.kind in _KINDS or certified(one)
 
 
 def _handed_out(
-    forest: Forest, first: Mapping[Key, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
-    since: Mapping[str, datetime], owners: Set[str],
+    forest: Forest, first: Mapping[SourceKey, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
+    unseen_since: Mapping[str, datetime], owners: Set[str],
 ) -> Iterator[_HandedOut]:  # fmt: skip
-    """What sources handed out from their first tainted credential on, and why it counts."""
+    """The credentials that sources handed out from their first tainted one on, and why each counts."""
     changes = _passwords(forest, first, theirs)
     seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)} - owners
-    candidates = list(_candidates(forest, first, theirs, since))
+    candidates = list(_candidates(forest, first, theirs, unseen_since))
     places = _functions(forest, (one for _, one, _ in candidates))
     for row, one, spent in candidates:
         begins = _begins(row)
-        for key in _keys(row, one, places.get(one.id)):
+        for key in _source_keys(row, one, places.get(one.id)):
             known = first.get(key)
             if known is None or begins < known.begins:
                 continue
-            why = f"{_called(key)} handed it out after {known.id}"
-            if key[0] in _ALONE:
+            why = f"{_in_words(key)} handed it out after {known.id}"
+            if key[0] in _ONE_HOLDER:
                 yield _HandedOut(one, why, True, spent)
             elif narrowing.since is None or begins >= narrowing.since.timestamp():
                 shared = sorted(seen_at.intersection(used_from([one])))
@@ -169,13 +172,13 @@ def _handed_out(
                     yield _HandedOut(one, why, False, spent)
 
 
-def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _First]:
-    """The sources behind tainted credentials, each with the first of these."""
-    found: dict[Key, _First] = {}
+def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[SourceKey, _First]:
+    """The sources behind tainted credentials, each with the first credential that it handed out."""
+    found: dict[SourceKey, _First] = {}
     places = _functions(forest, theirs.values())
     for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
         one = theirs.get(row["id"])
-        for key in _keys(row, one, places.get(one.id)) if one is not None else ():
+        for key in _source_keys(row, one, places.get(one.id)) if one is not None else ():
             if key[0] == "password" and one is not None and one.kind == "oauth_login":
                 continue  # it may have been stolen without the password
             known = found.get(key)
@@ -185,12 +188,12 @@ def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[Key, _Fir
 
 
 def _functions(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
-    """In which region the function is that Lambda gave each of some credentials to."""
+    """By credential id: the region of the function to which Lambda gave it."""
     return issued_where(forest, [one for one in some if one.issued_by and one.issued_by.source_ip == _LAMBDA])
 
 
-def _keys(row: Row, one: Credential, region: str | None) -> Iterator[Key]:
-    """The sources that may have handed out a credential; `region` is where its function is, if it is one's."""
+def _source_keys(row: Row, one: Credential, region: str | None) -> Iterator[SourceKey]:
+    """The sources that may have handed out a credential; `region` is its function's, if a function has it."""
     caller = rows.caller(row)
     principal, name = of_caller(caller), caller.session_name or ""
     match one.kind:
@@ -216,7 +219,11 @@ def _keys(row: Row, one: Credential, region: str | None) -> Iterator[Key]:
 
 
 def _of_host(name: str, role: str, region: str | None) -> tuple[str, ...]:
-    """What tells a host from others of its name, whichever role it has: an instance nothing, a function its region."""
+    """
+    What tells a host from others of the same name: nothing for an instance, since its id is unique.
+
+    For others it is the role; for a function, whose role may change, also its region.
+    """
     if name.startswith("i-"):
         return ("",)
     return (role, f"function in {region}") if region else (role,)
@@ -224,11 +231,11 @@ def _of_host(name: str, role: str, region: str | None) -> tuple[str, ...]:
 
 def _candidates(
     forest: Forest,
-    first: Mapping[Key, _First],
+    first: Mapping[SourceKey, _First],
     theirs: Mapping[str, Credential],
-    since: Mapping[str, datetime],
+    unseen_since: Mapping[str, datetime],
 ) -> Iterator[tuple[Row, Credential, bool]]:
-    """What some sources may have handed out, without tainted ones, and whether each is spent."""
+    """The credentials, not yet tainted, that some sources may have handed out, and whether each is spent."""
     if not first:
         return
     sessions = sorted({key[-1] for key in first if key[0] != "password"})
@@ -238,18 +245,18 @@ def _candidates(
     kinds = ", ".join(f"'{one}'" for one in _KINDS)
     begins = min(one.begins for one in first.values())
     places = forest.called(
-        sorted({*sessions, *(one.rpartition("/")[2] for one in acting)}), _OF_THESE, (sessions, sessions),
+        sorted({*sessions, *(one.rpartition("/")[2] for one in acting)}), _NAMED_OR_SIGNED_IN, (sessions, sessions),
         f"f.kind IN ({kinds}) AND coalesce(f.issued_at, f.first, 0) >= {begins}",
     )  # fmt: skip
     listed = [row for row in forest.chosen_rows(places) if row["id"] not in theirs]
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if over(one, since)}
-    spent = dead - doing(forest, dead)
+    dead = {row["n"] for row, one in pairs if expired_before_log_ends(one, unseen_since)}
+    spent = dead - that_minted_or_changed(forest, dead)
     yield from ((row, one, row["n"] in spent) for row, one in pairs)
 
 
-def doing(forest: Forest, places: set[int]) -> set[int]:
-    """Those of some credentials that minted or changed something."""
+def that_minted_or_changed(forest: Forest, places: set[int]) -> set[int]:
+    """Those of some credentials, by place, that minted a credential or changed something."""
     if not places:
         return set()
     below, extra = forest.descendants(places)
@@ -257,10 +264,10 @@ def doing(forest: Forest, places: set[int]) -> set[int]:
     return places & (parents | {row["n"] for row in forest.changed_by(places)})
 
 
-def over(one: Credential, since: Mapping[str, datetime]) -> bool:
-    """Whether a credential had expired before the log stops telling all."""
+def expired_before_log_ends(one: Credential, unseen_since: Mapping[str, datetime]) -> bool:
+    """Whether a credential had expired by the time, by account, up to which the log is complete."""
     end = one.expires_at or one.expires_bound
-    started = since.get(one.account or "")
+    started = unseen_since.get(one.account or "")
     return end is not None and started is not None and end <= started
 
 
@@ -268,8 +275,8 @@ def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
 
 
-def ways_in(forest: Forest, theirs: Iterable[Seen]) -> Iterator[WayIn]:
-    """Portals, certificates and SAML sign-ins behind tainted credentials, and what else each was ever seen to open."""
+def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[WayIn]:
+    """Portals, certificates and SAML sign-ins behind tainted credentials, with other roles that each has opened."""
     first: dict[tuple[WayKind, str, str], datetime | None] = {}
     own = set()
     for seen in theirs:
@@ -281,7 +288,9 @@ def ways_in(forest: Forest, theirs: Iterable[Seen]) -> Iterator[WayIn]:
             first[key] = min(known, one.issued_at) if known and one.issued_at else None
     names = sorted({name for _, name, _ in first})
     kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
-    found = forest.chosen_rows(forest.called(names, _OF_THESE, (names, names), kept)) if names else ()
+    found = (
+        forest.chosen_rows(forest.called(names, _NAMED_OR_SIGNED_IN, (names, names), kept)) if names else ()
+    )
     opened = {
         (_way(caller.session_name, row["kind"], row["target"], certified=True), of_caller(caller))
         for row in found
@@ -295,7 +304,7 @@ def ways_in(forest: Forest, theirs: Iterable[Seen]) -> Iterator[WayIn]:
 def _way(
     name: str | None, kind: str, target: str | None, *, certified: bool
 ) -> tuple[WayKind, str, str] | None:
-    """What let a person or a machine in, by name; of SAML, the provider too, which has an ARN in each account."""
+    """What let a person or machine in: its kind and name; for SAML also the provider's name, without account."""
     match kind:
         case "identity_center" if name:
             return "portal", name, ""
@@ -307,13 +316,13 @@ def _way(
 
 
 def unsure(one: Credential, narrowing: Narrowing) -> bool:
-    """Whether the narrowing leaves open whose a sign-in is: it was not used from trusted addresses alone."""
+    """Whether the narrowing leaves it open whose a sign-in is, as it was not used from the owner's addresses only."""
     used = set(used_from([one]))
     return not used or any(narrowing.admits(None, address) for address in used)
 
 
-def _passwords(forest: Forest, first: Iterable[Key], theirs: Mapping[str, Credential]) -> list[Change]:
-    """The changes of passwords that others than the attacker made, in the accounts where one is known."""
+def _passwords(forest: Forest, first: Iterable[SourceKey], theirs: Mapping[str, Credential]) -> list[Change]:
+    """The password changes that others than the attacker made, in accounts where the attacker knows a password."""
     accounts = {key[1] for key in first if key[0] == "password"}
     if not accounts:
         return []
@@ -326,8 +335,8 @@ def _passwords(forest: Forest, first: Iterable[Key], theirs: Mapping[str, Creden
     ]
 
 
-def _renewed(changes: Iterable[Change], key: Key, first: _First, begins: int) -> bool:
-    """Whether somebody has changed a password between the theft and a sign-in, which the thief then can't have made."""
+def _renewed(changes: Iterable[Change], key: SourceKey, first: _First, begins: int) -> bool:
+    """Whether a password was changed between the theft and a sign-in, so that the thief did not make the sign-in."""
     return key[0] == "password" and any(
         one.account == key[1]
         and (one.asked("userName") or one.caller_user) == key[-1]
@@ -337,14 +346,16 @@ def _renewed(changes: Iterable[Change], key: Key, first: _First, begins: int) ->
 
 
 def used_from(some: Iterable[Credential]) -> Iterator[str]:
-    """The addresses of credentials, and not the names of services that stand in their place."""
+    """The addresses from which credentials were used or signed in, without names of AWS services."""
     for one in some:
         issued = (one.issued_by.source_ip,) if one.issued_by and one.kind == "console_session" else ()
         yield from (text for text in (*one.source_ips, *issued) if text and parse_address(text))
 
 
-def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The doubtful sign-ins, and their descendants, that may still work."""
+def living_doubtful(
+    forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """The doubtful sign-ins and their descendants that may still work, each with the reason for the doubt."""
     left = sorted(doubtful.keys() - set(theirs))
     if not left:
         return
@@ -357,12 +368,12 @@ def living(forest: Forest, doubtful: Mapping[str, str], theirs: Collection[str])
             yield one.id, doubtful.get(one.id) or f"it descends from {one.parent}"
 
 
-_CALLED = {
+_IN_WORDS = {
     "host": "the host {}", "sign_in": "the sign-in session", "password": "the password of {}",
     "certificate": "the certificate {}", "portal": "the access portal of {}",
     "provider": "the identity provider of {}",
 }  # fmt: skip
 
 
-def _called(key: Key) -> str:
-    return _CALLED[key[0]].format(key[-1])
+def _in_words(key: SourceKey) -> str:
+    return _IN_WORDS[key[0]].format(key[-1])

@@ -1,7 +1,7 @@
 """
-What a journal tells: which steps are done, what each thing was before and how it was left, which calls are open.
+What a journal says: which steps are done, the state of each changed thing before and after, which calls are open.
 
-Pure: lines in, history out.
+Pure: it takes the journal's lines.
 """
 
 from __future__ import annotations
@@ -30,29 +30,30 @@ class StepRecord:
 
 @dataclass(slots=True, kw_only=True)
 class ThingRecord:
-    """What was done to one thing."""
+    """What was done to one thing: something in an account that a call changes."""
 
     key: str
     call: Call
-    """The last call that was meant for it, as it was sent."""
+    """The last call of the plan on it, with the cutoff that was sent."""
     original: State
-    """What was there before the first change."""
+    """Its state before the first change."""
     left: State | None
-    """How the last change left it; `None` where one was broken off between its parts."""
+    """Its state after the last change; `None` if that was broken off between its parts."""
     changed: bool
-    """Whether we changed it, or it stood already."""
+    """Whether we changed it; else it was as wanted already."""
     steps: set[int]
+    """The steps that are about it."""
     seq: int
-    """The line of the first change: what came later may rest on it, such as an attachment on its policy."""
+    """The number of the first change's line. Later changes may depend on it, as an attachment does on its policy."""
     at: datetime
     """When the last change was made."""
     cutoffs: dict[int, datetime]
-    """The last cutoff sent for it, by step."""
+    """By step: the last cutoff that was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCall:
-    """A call whose answer nobody wrote down."""
+    """A call without a journaled answer: the run ended in between."""
 
     seq: int
     line: Line
@@ -60,7 +61,7 @@ class OpenCall:
 
 @dataclass(slots=True)
 class History:
-    """All that a journal tells."""
+    """All that a journal says."""
 
     steps: dict[int, StepRecord] = field(default_factory=dict)
     things: dict[str, ThingRecord] = field(default_factory=dict)
@@ -68,12 +69,12 @@ class History:
 
     @property
     def changed(self) -> list[ThingRecord]:
-        """What was changed and not taken back, the newest change first."""
+        """What was changed and not undone, the newest change first."""
         return sorted((one for one in self.things.values() if one.changed), key=lambda one: -one.seq)
 
 
 def history(lines: Iterable[Line]) -> History:
-    """Read a journal's lines."""
+    """Make the history of a journal's lines."""
     found = History()
     for line in lines:
         match line["kind"]:
@@ -91,7 +92,7 @@ def history(lines: Iterable[Line]) -> History:
 
 
 def call_of(plain: Mapping[str, Any]) -> Call:
-    """Read a call that `plain` spelled."""
+    """The call that `plain` wrote as a mapping."""
     return Call(
         account=plain["account"], service=plain["service"], operation=plain["operation"],
         parameters=plain["parameters"], region=plain.get("region"),
@@ -99,7 +100,7 @@ def call_of(plain: Mapping[str, Any]) -> Call:
 
 
 def plain(call: Call) -> dict[str, Any]:
-    """Spell a call for the journal."""
+    """A call as a mapping, for the journal."""
     return {
         "account": call.account, "service": call.service, "operation": call.operation,
         "parameters": dict(call.parameters), "region": call.region,
@@ -121,7 +122,7 @@ def _done(found: History, before: Line, after: Line) -> None:
 
 
 def _stood(found: History, line: Line) -> None:
-    """Take note of what stood already; where we had left it half done, it is whole now."""
+    """Note a thing that was as wanted without a call; if a change of ours was broken off, it has completed since."""
     record = _record(found, line)
     record.left = line["wanted"]
 

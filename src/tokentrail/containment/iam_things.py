@@ -1,5 +1,5 @@
 """
-What the IAM calls of a plan act on: keys, inline and attached policies, trusts, sign-in, and whole users.
+The things that a plan's IAM calls change: keys, inline and attached policies, trust policies, sign-in, and users.
 
 Sources: IAM API Reference, the page of each operation.
 """
@@ -18,7 +18,7 @@ from tokentrail.containment.thing import Irreversible, State, Thing, document_te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey(Thing):
-    """A user's long-term key: `status` is `Active`, `Inactive`, or null where it is gone."""
+    """A user's long-term key: `status` is `Active`, `Inactive`, or null if it does not exist."""
 
     compared: ClassVar = ("status",)
     user: str
@@ -30,7 +30,7 @@ class AccessKey(Thing):
         return f"access key {self.access_key_id} of user {self.user}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read its status; a user that was renamed meanwhile is not gone, and neither is its key."""
+        """Read its status; raises if the key is not found because its user was renamed, since it may still work."""
         keys = self._list(cloud, "iam", "ListAccessKeys", "AccessKeyMetadata", UserName=self.user)
         found = [one["Status"] for one in keys if one["AccessKeyId"] == self.access_key_id]
         if not found:
@@ -55,7 +55,7 @@ class AccessKey(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OfOwner(Thing):
-    """What a user or role has; its state says `owner_gone` where there is no such user or role."""
+    """Something that a user or role has; its state has `owner_gone` if that user or role does not exist."""
 
     owner: Owner
     owner_name: str
@@ -67,7 +67,7 @@ class _OfOwner(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InlinePolicy(_OfOwner):
-    """An inline policy of a user or role: `document` is its text, or null."""
+    """An inline policy of a user or role: `document` is its text, or null if there is none."""
 
     compared: ClassVar = ("document",)
     policy: str
@@ -100,7 +100,7 @@ class InlinePolicy(_OfOwner):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedPolicy(_OfOwner):
-    """A managed policy on a user or role: `attached`."""
+    """A managed policy's attachment to a user or role: `attached` is whether there is one."""
 
     compared: ClassVar = ("attached",)
     policy_arn: str
@@ -131,7 +131,7 @@ class AttachedPolicy(_OfOwner):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedPolicy(Thing):
-    """A customer managed policy: `document` is its default version's text, or null; its id, path and versions."""
+    """A customer managed policy: `document` is its default version's text, or null; beside it its ARN and versions."""
 
     compared: ClassVar = ("document",)
     policy: str
@@ -154,7 +154,7 @@ class ManagedPolicy(Thing):
         return f"arn:{partition}:iam::{self.account}:policy/{self._tail}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read its text, and which versions it has, the oldest first."""
+        """Read its text, and the ids of its other versions, the oldest first."""
         arn = self.arn(cloud.caller(self.account).partition)
         found = self._ask(cloud, "iam", "GetPolicy", PolicyArn=arn)
         if found is None:
@@ -171,7 +171,7 @@ class ManagedPolicy(Thing):
         }  # fmt: skip
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
-        """Delete it where there was none, make it anew, or write the text that was there."""
+        """Delete it if there was none, create it if it was deleted, or write the original text."""
         if original["document"] is None:
             return self.deleting(present)
         document = {"PolicyDocument": original["document"]}
@@ -198,7 +198,7 @@ class ManagedPolicy(Thing):
         )
 
     def rewriting(self, present: State, document: str) -> tuple[Call, ...]:
-        """Make a new default version, the oldest other one deleted first where there are five."""
+        """Create a new default version; if there are five already, the most that IAM keeps, first delete the oldest."""
         arn, others = {"PolicyArn": present["arn"]}, list(present.get("other_versions", ()))
         return (
             *(self._call("iam", "DeletePolicyVersion", **arn, VersionId=one) for one in others[:1] if len(others) > 3),
@@ -208,7 +208,7 @@ class ManagedPolicy(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust(Thing):
-    """A role's trust policy: `document` is its text, or null where there is no role."""
+    """A role's trust policy: `document` is its text, or null if the role does not exist."""
 
     compared: ClassVar = ("document",)
     role: str
@@ -237,7 +237,7 @@ class Trust(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership(Thing):
-    """A user in a group: `member`."""
+    """A user's membership in a group: `member` is whether there is one."""
 
     compared: ClassVar = ("member",)
     user: str
@@ -261,7 +261,7 @@ class Membership(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn(Thing):
-    """What a user signs in or signs with, and what can't be made again: a password, an MFA device, a certificate."""
+    """What a user signs in or signs requests with and can't be restored, such as a password: `exists`."""
 
     compared: ClassVar = ("exists",)
     user: str
@@ -306,7 +306,7 @@ _SIGN_IN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User(Thing):
-    """A whole user: `exists`, and all that has to go before it can."""
+    """A whole user: `exists`, and all that must be deleted before IAM deletes the user."""
 
     compared: ClassVar = ("exists",)
     user: str
@@ -327,7 +327,7 @@ class User(Thing):
             return [one[id_] for one in (self._ask(cloud, "iam", operation, **user) or {}).get(member, [])]
 
         def rare(what: str) -> list[str]:
-            """What few users have: where it can't be listed and is there, DeleteUser refuses, and nothing is lost."""
+            """Ids of what few users have; if they can't be listed, DeleteUser refuses as long as there are any."""
             try:
                 return ids(*_SIGN_IN[what])
             except CallFailed:
@@ -350,7 +350,7 @@ class User(Thing):
         }  # fmt: skip
 
     def deleting(self, state: State, last: Call) -> tuple[Call, ...]:
-        """Delete what it has, its keys first and its policies (so our denial) last, then the user itself."""
+        """Delete what it has, its password and keys first and its policies, such as our deny, last; then the user."""
         if not state.get("exists"):
             return (last,)
         one_of = (
@@ -374,7 +374,7 @@ class User(Thing):
         return (*password, *found, last)
 
     def lost(self, present: State, original: State) -> str | None:
-        """Say what of a user's is gone since its deletion was broken off."""
+        """Say what the user has lost by a deletion that was broken off."""
         return taken_from(present, original)
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from tokentrail.containment.principal import Known, Principal, arn_of, of_arn, partition_in
+from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, of_arn, partition_in
 from tokentrail.containment.scene import HeldCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.changes import Change, in_order
@@ -13,14 +13,14 @@ from tokentrail.policy.changes import Change, in_order
 
 def identified(
     some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal], changes: Iterable[Change]
-) -> dict[Principal, Known]:
-    """What is known of those that are reached, and of those that some credentials are of."""
+) -> dict[Principal, KnownPrincipal]:
+    """What is known of the principals that are reached, and of those that some credentials act as."""
     return _renewed(dict(_known(some, reached)), changes)
 
 
 def _known(
     some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal]
-) -> Iterator[tuple[Principal, Known]]:
+) -> Iterator[tuple[Principal, KnownPrincipal]]:
     """The fullest ARN and the unique id by which each principal is known."""
     arns: dict[Principal, set[str]] = {one: set() for one in reached}
     ids: dict[Principal, tuple[int, str]] = {}
@@ -50,12 +50,16 @@ def _known(
         unique_id = ids[principal][1] if principal in ids else None
         yield (
             principal,
-            Known(principal=principal, arn=arn, unique_id=unique_id, path_told=principal in told_paths),
+            KnownPrincipal(
+                principal=principal, arn=arn, unique_id=unique_id, path_told=principal in told_paths
+            ),
         )
 
 
-def _renewed(known: Mapping[Principal, Known], changes: Iterable[Change]) -> dict[Principal, Known]:
-    """The same, with the unique ids of those that were made in the evidence: of several, the last."""
+def _renewed(
+    known: Mapping[Principal, KnownPrincipal], changes: Iterable[Change]
+) -> dict[Principal, KnownPrincipal]:
+    """The same, with unique ids from the calls that created users and roles: the last, if one was created again."""
     found = dict(known)
     for change in in_order(changes):
         for kind, name in (("role", change.asked("roleName")), ("user", change.asked("userName"))):

@@ -1,5 +1,5 @@
 """
-What an attacker might hold that nobody has seen, and what the policies on its principal tell apart.
+Credentials that an attacker might hold without the log showing it, and what policies tell such credentials apart by.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 
 ANY_NAME = "any-name"
+"""Stands for any session name that policies don't mention."""
 Window = tuple[datetime, datetime]
+"""The first and the last time of issue."""
 _EVER: Window = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _AFTER, _BEFORE = re.compile(r"DateGreaterThan", re.IGNORECASE), re.compile(r"DateLessThan", re.IGNORECASE)
@@ -25,20 +27,20 @@ _NEGATED = re.compile(r"Not(Equals|Like)", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Differences:
-    """What the policies on a principal make differences by: dates, and user ids that they leave out."""
+    """The dates and user ids by which the policies on a principal treat its credentials differently."""
 
     dates: set[datetime] = field(default_factory=set)
     excepted: dict[str, set[Window]] = field(default_factory=dict)
-    """With the times of issue of which the statements speak that leave them out."""
+    """User ids that statements except, each with the times of issue to which those statements apply."""
 
     def merge(self, other: Differences) -> None:
-        """Take in what others make."""
+        """Add another's dates and user ids."""
         self.dates |= other.dates
         for name, windows in other.excepted.items():
             self.excepted.setdefault(name, set()).update(windows)
 
     def names(self, moment: datetime) -> list[str]:
-        """The user ids of which a token that is issued then may fare otherwise than all others."""
+        """The user ids whose tokens, if issued then, may be treated differently from all others."""
         return sorted(
             name
             for name, windows in self.excepted.items()
@@ -48,10 +50,10 @@ class Differences:
 
 def differences(changes: Sequence[Change]) -> dict[tuple[str, str], Differences]:
     """
-    What makes differences, by the account and name of the user or role that it is on.
+    The differences that policies make, by account and name of the user or role.
 
-    A managed policy is on whom it is attached to, at any time. What is on a group, or on no user or role that is seen,
-    is by the account and no name, and what an organisation says by neither.
+    A managed policy counts for all to whom it was ever attached. One on a group, or on no known user or role, is under
+    the account and an empty name; an organisation's policy is under an empty account and name.
     """
     found: dict[tuple[str, str], Differences] = {}
     attached: dict[str, set[tuple[str, str]]] = {}
@@ -90,7 +92,15 @@ def _resource(arn: str) -> str:
 
 
 def imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str | None) -> Iterator[Caller]:
-    """What an attacker might hold unseen: a session under any name, or a user's or root's token of any kind."""
+    """
+    The credentials that an attacker might have minted unseen for a principal in a second.
+
+    Args:
+        scene: The scene.
+        principal: For a role, sessions; for a user or root, tokens of every kind.
+        moment: The time of issue.
+        user_id: Their `aws:userid`; `None` for one that no policy mentions.
+    """
     known = scene.known.get(principal)
     arn, unique = scene.arn(principal), known.unique_id if known else None
     account, partition = principal.account, arn.split(":")[1]
@@ -123,7 +133,7 @@ def imagined(scene: Scene, principal: Principal, moment: datetime, user_id: str 
 
 
 def _excepted(document: str) -> Iterator[tuple[str, Window]]:
-    """The user ids that a document names in a negated condition, and of which times of issue the statement speaks."""
+    """The user ids in negated conditions of a document, each with the times of issue to which the statement applies."""
     try:
         statements = json.loads(document).get("Statement", [])
     except (ValueError, AttributeError, RecursionError):
@@ -143,7 +153,7 @@ def _excepted(document: str) -> Iterator[tuple[str, Window]]:
 
 
 def _window(told: Sequence[tuple[str, str, Sequence[object]]]) -> Window:
-    """The times of issue that conditions admit, or more."""
+    """The times of issue that a statement's conditions admit, or a wider window if that is not clear."""
     since, until = _EVER
     for operator, key, values in told:
         dates = _dates(" ".join(map(str, values))) if key == "aws:tokenissuetime" else set()

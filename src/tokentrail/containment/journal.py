@@ -1,9 +1,9 @@
 """
-The journal: what was there, what was sent and what came of it, a line of JSON each, beside the plan.
+The journal, a file of JSON lines beside the plan: the state before each call, the call, and what came of it.
 
-A line is on the disk before the call that it speaks of is sent, and another after its answer, so that a run that is
-killed anywhere can be taken up again, and all of it taken back. Nothing is ever rewritten; a last line that was
-torn off in the middle is set aside into a file of its own.
+One line is on the disk before a call is sent, and another after its answer. So a run that is killed at any moment can
+be continued, and all that it did can be undone. Lines are never rewritten; if the last line is incomplete, it is
+moved to a file of its own.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _SECRET = frozenset(
         "qrcodepng",
     }
 )
-"""Members of AWS's parameters and answers that a journal must not hold."""
+"""Members of AWS's parameters and answers that must not be written to a journal, in lower case."""
 _ADDING = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""How files are opened that are added to: whoever handed the plan over put no link or pipe beside it."""
+"""Flags to append to a file; links and pipes are refused, since whoever handed over the plan could put one there."""
 Line = dict[str, Any]
 
 
 def journal_path(plan: Path) -> Path:
-    """The journal of a plan file."""
+    """Where the journal of a plan file is."""
     return plan.with_name(plan.name + ".journal.jsonl")
 
 
@@ -49,7 +49,7 @@ class Journal:
 
     Args:
         path: The file; see `journal_path`.
-        plan: The digest of the plan that it belongs to.
+        plan: The digest of its plan (`planfile.digest`).
         run: The id of this run.
     """
 
@@ -60,8 +60,8 @@ class Journal:
         self._lock = threading.Lock()
         self._descriptor = _opened(path)
         try:
-            self.lines = _settled(self._descriptor, path)
-            _of_plan(self.lines, plan, path)
+            self.lines = _read_and_repaired(self._descriptor, path)
+            _insist_on_plan(self.lines, plan, path)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -76,18 +76,18 @@ class Journal:
 
     def write(self, line: Mapping[str, Any], at: datetime) -> int:
         """
-        Put a line on the disk.
+        Write a line through to the disk.
 
         Returns:
-            Its number, by which others may refer to it.
+            The line's number, by which later lines refer to it.
 
         Raises:
-            ActionRefused: it can't be written, so that nothing may be sent.
+            ActionRefused: it can't be written, so that no call may be sent.
         """
         return self.write_all([line], at)[0]
 
     def write_all(self, lines: Sequence[Mapping[str, Any]], at: datetime) -> list[int]:
-        """Put some lines on the disk at once; see `write`."""
+        """Write several lines through to the disk with one write; see `write`."""
         with self._lock:
             lines = lines if self.lines else [self._head(), *lines]
             first = len(self.lines) + 1
@@ -108,16 +108,16 @@ class Journal:
             return [one["seq"] for one in whole if one["kind"] != "journal"]
 
     def _head(self) -> Line:
-        """The first line, written with the first deed: a run that was refused leaves nothing behind."""
+        """The first line, written together with the first entry, so that a run that was refused leaves no journal."""
         return {"kind": "journal", "version": JOURNAL_VERSION, "plan": self._plan}
 
 
 def read(path: Path, *, plan: str) -> list[Line]:
     """
-    Read a journal without touching it; what a torn last line held is left out.
+    Read a journal without changing it; an incomplete last line is left out.
 
     Raises:
-        ActionRefused: it is damaged, or another plan's.
+        ActionRefused: the journal is damaged, or another plan's.
     """
     try:
         content = path.read_bytes()
@@ -126,12 +126,12 @@ def read(path: Path, *, plan: str) -> list[Line]:
     except OSError as error:
         raise ActionRefused(f"{path}: the journal can't be read: {error.strerror or error}.") from error
     lines, _ = _parsed(content, path)
-    _of_plan(lines, plan, path)
+    _insist_on_plan(lines, plan, path)
     return lines
 
 
-def other_plan(path: Path, plan: str) -> bool:
-    """Whether a journal lies there that holds deeds of another plan."""
+def holds_other_plan(path: Path, plan: str) -> bool:
+    """Whether there is a journal of another plan, or one that can't be read as this plan's."""
     try:
         read(path, plan=plan)
     except ActionRefused:
@@ -140,17 +140,17 @@ def other_plan(path: Path, plan: str) -> bool:
 
 
 def stamp(moment: datetime) -> str:
-    """Spell a moment to the microsecond."""
+    """Spell a time to the microsecond."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def moment(text: str) -> datetime:
-    """Read a moment that `stamp` spelled."""
+    """Read a time that `stamp` spelled."""
     return datetime.fromisoformat(text)
 
 
 def without_secrets(value: Any) -> Any:
-    """Blank what must not be written down, and spell what JSON can't hold."""
+    """Replace members that must not be written down, and spell values that JSON doesn't have."""
     if isinstance(value, Mapping):
         return {
             str(name): "(not kept)" if str(name).lower() in _SECRET else without_secrets(one)
@@ -181,8 +181,8 @@ def _opened(path: Path) -> int:
     return descriptor
 
 
-def _settled(descriptor: int, path: Path) -> list[Line]:
-    """Read all lines; set a torn last one aside, and end a whole one that lacks its line break."""
+def _read_and_repaired(descriptor: int, path: Path) -> list[Line]:
+    """Read all lines; move an incomplete last one aside, and add the line break that a complete last one may lack."""
     content = b""
     while piece := os.pread(descriptor, 1 << 20, len(content)):
         content += piece
@@ -204,7 +204,7 @@ def _settled(descriptor: int, path: Path) -> list[Line]:
 
 
 def _keep_entry(folder: Path) -> None:
-    """Put a new file's entry in its folder on the disk too."""
+    """Write a folder's entry for a new file through to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -213,7 +213,7 @@ def _keep_entry(folder: Path) -> None:
 
 
 def _parsed(content: bytes, path: Path) -> tuple[list[Line], bytes]:
-    """The lines, and what was torn off in the last."""
+    """The lines, and the bytes of an incomplete last one."""
     lines: list[Line] = []
     pieces = content.split(b"\n")
     for number, piece in enumerate(pieces, 1):
@@ -234,7 +234,7 @@ def _parsed(content: bytes, path: Path) -> tuple[list[Line], bytes]:
     return lines, b""
 
 
-def _of_plan(lines: list[Line], plan: str, path: Path) -> None:
+def _insist_on_plan(lines: list[Line], plan: str, path: Path) -> None:
     if not lines:
         return
     first = lines[0]

@@ -1,11 +1,12 @@
 """
-Judge whether what was done has held: steps, credentials and events in, verdicts out. Pure.
+Judge whether the steps of a plan have held, by the steps, credentials and events. Pure.
 
-A success after a credential's step bit refutes, and so does a session minted with it then; only a refusal by a policy
-of the type that the step wrote proves. Silence is neither: an attacker may wait.
-GetCallerIdentity and GetSessionToken answer even under a deny (AWS STS API Reference; IAM User Guide, 'Controlling
-permissions for GetSessionToken'), so that they say nothing there; but nothing answers a key that is inactive or gone.
-CloudTrail's times are whole seconds, cut off, so that an event is later than a moment only if its second is.
+A credential is refuted to have ended if it made a successful call, or minted a session, after its step took effect
+("bit"). It is proven to have ended by a refusal by a policy of the type that the step wrote. Silence proves nothing,
+since an attacker may wait.
+GetCallerIdentity and GetSessionToken succeed even under a deny (AWS STS API Reference; IAM User Guide, 'Controlling
+permissions for GetSessionToken'), so that they prove nothing there. With an inactive or deleted key no call succeeds.
+CloudTrail truncates times to whole seconds, so that an event is surely later than a time only if its second is.
 """
 
 from __future__ import annotations
@@ -21,36 +22,36 @@ from tokentrail.policy.deny import UNDENIABLE
 from tokentrail.spelling import instant
 
 KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
-"""After these the key itself no longer signs, so that no denial can ever be seen in the log."""
+"""Actions after which the key can't sign requests, so that the log never shows a deny."""
 USER_ACTIONS: frozenset[Action] = frozenset({"delete-user", "delete-created-user"})
-"""After these the user's keys are gone with it (IAM User Guide, 'Remove or deactivate an IAM user')."""
+"""Actions that delete a user with its keys (IAM User Guide, 'Remove or deactivate an IAM user')."""
 
 Denier = Literal["identity-based policy", "service control policy"]
-"""A type of policy that a step may write, as AWS's messages call it."""
+"""A type of policy that a step may write, in the words of AWS's error messages."""
 _WRITES: Mapping[Action, Denier] = {
     "revoke-user-sessions": "identity-based policy", "deny-user": "identity-based policy",
     "revoke-role-sessions": "identity-based policy", "deny-sessions": "identity-based policy",
     "deny-role": "identity-based policy", "freeze-role": "identity-based policy",
     "attach-quarantine": "identity-based policy", "scp-deny": "service control policy",
 }  # fmt: skip
-"""The type of policy by which each action denies; a refusal by another says nothing of it."""
+"""The type of policy by which each action denies; a refusal by another type proves nothing about the step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bite:
-    """A step of the plan, and whether and when it took effect (bit)."""
+    """A step of the plan, and when it took effect ("bit"), if it did."""
 
     n: int
     action: Action
     ends: frozenset[str]
     at: datetime | None
-    """When it took effect at the latest; `None` where it is not done."""
+    """When it took effect at the latest; `None` if it is not done."""
     reads_back: bool | None
-    """Whether what it did still stands; `None` where nobody could look."""
+    """Whether its changes are still there; `None` if they could not be read."""
     changed: str | None = None
-    """What no longer stands."""
+    """A thing that is no longer as the step left it."""
     shown: str | None = None
-    """How the log shows that a person did it and that nothing since speaks against it; `None` where it does not."""
+    """How the log proves that a person did it and that it still holds; `None` if it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +65,16 @@ class AttackerCredential:
     issued_in: str | None
     """The event that issued it."""
     expires: datetime | None
-    """Its end, or the latest possible; `None` for a long-term key."""
+    """When it expires, at the latest; `None` for a long-term key."""
     parent: str | None
     issued_with: str | None = None
     """The call that issued it."""
     long_term: bool = False
     """Whether it is known to be a user's access key, which never expires."""
     survives: bool = False
-    """Whether the plan itself says that it is not ended."""
+    """Whether the plan itself says that no step ends it."""
     active: bool = False
-    """Whether the evidence shows that it works, where no step that was read back says otherwise."""
+    """Whether the evidence shows it to work, apart from the plan's steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ class ObservedCall:
     denied: bool
     failed: bool
     denied_by: Denier | None = None
-    """The type of policy in which the refusal names an explicit deny."""
+    """The type of policy whose explicit deny the error message names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ class Observations:
     credentials: Sequence[AttackerCredential]
     events: Sequence[ObservedCall]
     newest: datetime | None
-    """The time of the newest evidence; `None` where there is none to look at."""
+    """The time of the newest evidence; `None` if there is none."""
     lag: timedelta
     now: datetime
     whole: bool = True
@@ -112,8 +113,8 @@ def judge(
     """
     Judge each step, each credential, and the whole.
 
-    The whole is proven only by evidence that reaches past the last bite and the log's lag: what was minted unseen until
-    then would not show before.
+    The whole is proven only if the evidence reaches past the time when the last step took effect, by the log's lag:
+    before, sessions that were minted until then may not be in the log yet.
     """
     credentials = tuple(_Credentials(observations).verdicts())
     steps = tuple(_step(bite, credentials) for bite in observations.bites)
@@ -218,7 +219,7 @@ class _Credentials:
         return None
 
     def _read_back_proves(self, one: AttackerCredential, bite: Bite) -> bool:
-        """Whether a step that still stands leaves a key nothing to sign with, so that silence is all there can be."""
+        """Whether a step is still in place that leaves a key unable to sign, so that the log can show only silence."""
         return _ends_key(one, bite) and bite.reads_back is True
 
     def _silent(self, one: AttackerCredential, bite: Bite | None, at: datetime) -> CredentialVerdict:
@@ -248,7 +249,7 @@ class _Credentials:
         return one.expires is not None and one.expires <= self._observations.now
 
     def _covered(self, at: datetime) -> bool:
-        """Whether the evidence reaches so far past a moment that what happened then would be in it."""
+        """Whether the evidence reaches past a time by the log's lag, so that it has all that happened until then."""
         return (
             self._observations.newest is not None and self._observations.newest >= at + self._observations.lag
         )
@@ -267,12 +268,12 @@ class _Credentials:
 
 
 def _ends_key(one: AttackerCredential, bite: Bite | None) -> bool:
-    """Whether a step leaves a key nothing to sign with: then no call of it succeeds, of whatever kind."""
+    """Whether a step leaves a key unable to sign, so that none of its calls can succeed."""
     return bite is not None and ends_key(bite.action, long_term=one.long_term)
 
 
 def ends_key(action: Action, *, long_term: bool) -> bool:
-    """Whether an action leaves what it ends nothing to sign with, as it is (`long_term`) a user's access key or not."""
+    """Whether an action leaves a credential unable to sign; `long_term`: whether that is a user's access key."""
     return action in KEY_ACTIONS or (action in USER_ACTIONS and long_term)
 
 
@@ -293,7 +294,7 @@ def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:
 
 
 def _unattended(bite: Bite) -> Verdict:
-    """A step that ends nothing that was seen is proven by standing, or by the log of what a person did."""
+    """The verdict on a step that ends no known credential: proven if it is still in place, or the log proves it."""
     return "proven" if bite.reads_back or bite.shown else "not-yet-proven"
 
 

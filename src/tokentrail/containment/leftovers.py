@@ -1,8 +1,8 @@
 """
-What tainted credentials left behind that mints again: keys, users, passwords, roles, trusts, providers, hosts.
+What tainted credentials left behind that can mint again: keys, users, passwords, roles, trusts, providers, hosts.
 
-Which call makes what: `lineage.creations`. What somebody else has put right since hands out nothing from then on,
-but may have handed out until then what no log shows yet.
+Which call makes what is said in `lineage.creations`. Something that somebody else has put right since hands out nothing
+more, but may have handed out credentials before that no log shows yet.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.containment.gone import gone, to_the_gone
+from tokentrail.containment.gone import deleted_principals, done_to_deleted
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.residual import ENDING, ENTERED, LEFT, counts_as, unnamed, with_article
-from tokentrail.containment.righted import Others
+from tokentrail.containment.righted import OthersChanges
 from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.undone import Undoings
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
@@ -26,17 +26,17 @@ from tokentrail.policy.changes import Change
 from tokentrail.spelling import listed
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
-"""Credentials that carry no issue time, so that no revocation of tokens ends them."""
+"""Credentials without a time of issue, so that no cutoff ends them."""
 _BY_NAME = frozenset({"function", "instance", "instance_profile"})
-"""Workloads by whose name their sessions are told."""
+"""Workloads whose sessions have their name, or their instances'."""
 _HOSTING = ("AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
-"""Changes by which a host is handed a role's sessions from then on."""
+"""Calls after which a host is handed a role's sessions."""
 _QUARANTINE = ":aws:policy/AWSCompromisedKeyQuarantine"
 _NAMED = {
     "user": ("user", "userName"), "role": ("role", "roleName"), "login_profile": ("password", "userName"),
     "trust": ("trust", "roleName"),
 }  # fmt: skip
-"""Things known by a name: the kind of source that each is, and the parameter that names it."""
+"""By thing: the kind of source that it is, and the parameter that names it."""
 _UNTOLD = {
     "user": "a user", "role": "a role", "login_profile": "a password", "trust": "a role's trust", "access_key": "a key",
 }  # fmt: skip
@@ -45,7 +45,7 @@ _ANYBODYS = ("Delete", "Remove", "UpdateUser")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """One change that a tainted credential made, seen to succeed."""
+    """A successful change that a tainted credential made."""
 
     by: str
     event_id: str
@@ -58,18 +58,18 @@ class Deed:
     document: str | None = None
     """The policy document of the request."""
     user: str | None = None
-    """The IAM user that made the change, for calls that mean the caller's own user by naming none."""
+    """The IAM user that made the change: a call that names no user means the caller's own."""
     certain: bool = True
-    """Whether it is the attacker's, and not perhaps that of the owner of the key that leaked."""
+    """Whether the attacker surely made it, and not perhaps the owner of the leaked key."""
     region: str | None = None
 
     def asked(self, name: str) -> str | None:
-        """A request parameter, if it is text: whoever made the call chose what it is."""
+        """A request parameter, if it is text; the caller can put anything there."""
         value = object_of(self.request).get(name)
         return value if isinstance(value, str) else None
 
     def said(self, things: Iterable[str | None]) -> str:
-        """The call, what it was done to, and where."""
+        """The call, the things that it was done to, and where, in words."""
         where = ", ".join(one for one in (self.account, self.region) if one)
         on = f" on {', '.join(named)}" if (named := [one for one in things if one]) else ""
         return f"{self.name}{on} ({where}{', ' if where else ''}event {self.event_id})"
@@ -82,30 +82,34 @@ class Deed:
 
 @dataclass(slots=True)
 class Leftovers:
-    """Sorted by what can be done about each."""
+    """What was left behind, sorted by what can be done about it."""
 
     sources: list[Source] = field(default_factory=list)
+    """What hands out credentials, to be closed."""
     keys: set[str] = field(default_factory=set)
+    """Ids of long-term keys that the attacker made and used."""
     users: set[Principal] = field(default_factory=set)
     roles: set[Principal] = field(default_factory=set)
     risks: list[str] = field(default_factory=list)
+    """Sentences about what no step takes back."""
     entered: list[str] = field(default_factory=list)
-    """What the attacker got into that has a role of its own: a proof rests on that no credentials were taken there."""
+    """Sentences about what the attacker got into that has a role: the proof assumes that no credentials were taken."""
     uncertain: set[str] = field(default_factory=set)
-    """Ids of what the owner of the leaked key may have made."""
+    """Ids of things that the owner of the leaked key may have made."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What decides whether the work of a deed still stands."""
+class _Evidence:
+    """What shows whether that which a deed left is still there, and with which roles."""
 
     removed: Removals
-    righted: Others
+    righted: OthersChanges
     held: Sequence[HeldCredential]
+    """The tainted credentials."""
     keys: Set[str | None]
-    """Ids of the long-term keys among the held."""
+    """The ids of the long-term keys among them."""
     roles: Mapping[tuple[str, str | None], Set[Principal]]
-    """Of the held, by their accounts and the names of their sessions."""
+    """By account and session name: the roles of the sessions among them."""
 
 
 def left_behind(
@@ -115,19 +119,21 @@ def left_behind(
     removals: Sequence[Change] = (),
 ) -> Leftovers:
     """
-    Sort out what deeds left.
+    Find what deeds left behind.
 
     Args:
-        deeds: The changes of tainted credentials.
-        changes: Everybody's changes, by which something may have been put right.
-        held: The tainted credentials, also those that have run out: whoever gave them out gives out others.
-        removals: Everybody's calls that took away, stopped or shut what is not IAM's.
+        deeds: The changes that tainted credentials made.
+        changes: All changes to IAM and Organizations, by which something may have been put right.
+        held: The tainted credentials, expired ones too, since their sources can hand out more.
+        removals: All calls that deleted, stopped or shut things of other services.
     """
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
-    seen = _Seen(Removals(others), Others(others), held, {one.key_id for one in held}, _roles_by_name(held))
-    dead, undone, found = gone(changes), Undoings(changes, removals), Leftovers()
+    seen = _Evidence(
+        Removals(others), OthersChanges(others), held, {one.key_id for one in held}, _roles_by_name(held)
+    )
+    deleted, undone, found = deleted_principals(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
     names = {one.caller.session_name for one in held} - {None}
@@ -136,7 +142,7 @@ def left_behind(
             what = counts_as(made, object_of(deed.request))
             works = _works_by_itself(deed, what) or session_of(what, thing or "") in names
             over = what in ("policy", "boundary", "instance_profile") and (
-                to_the_gone(deed, dead, found.users | found.roles)
+                done_to_deleted(deed, deleted, found.users | found.roles)
                 or _QUARANTINE in (deed.asked("policyArn") or "")
             )
             if over or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
@@ -169,18 +175,18 @@ def left_behind(
 
 
 def _said(deed: Deed, thing: str | None) -> str:
-    """One call that left something, and where that is."""
+    """A call that left something, and where, in words."""
     admitted = unquote(deed.asked("principalArn") or "")  # as EKS has it in an address
     return deed.said(dict.fromkeys([thing, *_listed(deed, "instanceIds"), deed.asked("target"), admitted]))
 
 
 def _works_by_itself(deed: Deed, what: str) -> bool:
-    """Whether what was made gets credentials of its own, as far as the call tells."""
+    """Whether what was made gets credentials of its own, as far as the call shows."""
     workload = WORKLOADS.get(what)
     return workload is None or workload.without_role or bool(_roles(deed, what))
 
 
-def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Seen) -> None:
+def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Evidence) -> None:
     before = len(found.sources)
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, seen.keys))
@@ -199,8 +205,12 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Se
             found.roles.add(source.mints)
 
 
-def _of_name(deed: Deed, what: str, thing: str | None, righted: Others) -> Iterator[Source]:
-    """A user, role, password or trust; only who changes the own password names nobody (IAM API Reference)."""
+def _of_name(deed: Deed, what: str, thing: str | None, righted: OthersChanges) -> Iterator[Source]:
+    """
+    The source that a made or changed user, role, password or trust policy is.
+
+    Only ChangePassword names no user: it changes the caller's own password (IAM API Reference, 'ChangePassword').
+    """
     name = (thing or (deed.user if deed.name == "ChangePassword" else None) or "").rpartition("/")[2]
     if not name:
         yield _untold(deed, what)
@@ -211,8 +221,8 @@ def _of_name(deed: Deed, what: str, thing: str | None, righted: Others) -> Itera
         yield replace(_standing(deed, kind, name, righted), until=until)
 
 
-def _standing(deed: Deed, kind: str, name: str, righted: Others) -> Source:
-    """A user, role, password or trust that stands as the attacker left it."""
+def _standing(deed: Deed, kind: str, name: str, righted: OthersChanges) -> Source:
+    """The source that a user, role, password or trust policy is, if it is as the attacker left it."""
     if kind == "password":
         return _password(deed, name)
     if kind == "trust":
@@ -228,7 +238,7 @@ def _made(deed: Deed, kind: Literal["user", "role"], name: str) -> Source:
 
 
 def _key(found: Leftovers, deed: Deed, thing: str | None, keys: Set[str | None]) -> Iterator[Source]:
-    """A key that the attacker made or made active again: one that nobody was seen to use may be used yet."""
+    """A key that the attacker created or reactivated: it is a source if the log does not show it in use."""
     made = deed.name == "CreateAccessKey"
     if thing and thing in keys:
         if made:
@@ -248,7 +258,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, keys: Set[str | None])
 
 
 def _untold(deed: Deed, what: str) -> Source:
-    """A user, role, key or password that the record does not name, as a table without requests and answers has it."""
+    """A user, role, key or password that the record does not name, as in a table without requests and responses."""
     name = unnamed(deed.name, deed.event_id)
     return Source(
         kind="key", id=name, account=deed.account, since=deed.time, mints=Principal(deed.account, "unknown", name),
@@ -258,7 +268,7 @@ def _untold(deed: Deed, what: str) -> Source:
 
 
 def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
-    """Something of a user's that acts for ever and that no call of ours takes back."""
+    """A credential of a user's that does not expire and that no call of ours ends, such as an SSH key."""
     user = deed.asked("userName") or deed.user
     return Source(
         kind="key", id=thing or f"what {deed.name} made", account=deed.account, since=deed.time,
@@ -268,7 +278,7 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
 
 
 def _profile(deed: Deed, instance: str | None, removed: Removals) -> Iterator[Source]:
-    """A role that instances get through their profile, or an instance that gets one."""
+    """An instance profile that got a role, or an instance that got a profile."""
     role, profile = deed.asked("roleName"), deed.asked("instanceProfileName")
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
@@ -289,7 +299,7 @@ def _password(deed: Deed, name: str) -> Source:
     )  # fmt: skip
 
 
-def _trust(deed: Deed, name: str, righted: Others) -> Source:
+def _trust(deed: Deed, name: str, righted: OthersChanges) -> Source:
     document = righted.before(deed, name)
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account, since=deed.time,
@@ -298,8 +308,10 @@ def _trust(deed: Deed, name: str, righted: Others) -> Source:
     )  # fmt: skip
 
 
-def _provider(deed: Deed, thing: str, righted: Others, held: Iterable[HeldCredential]) -> Iterator[Source]:
-    """One source for each role that was entered through it; one of no known role where nobody was seen to."""
+def _provider(
+    deed: Deed, thing: str, righted: OthersChanges, held: Iterable[HeldCredential]
+) -> Iterator[Source]:
+    """A source for each role that a provider or trust anchor was seen to open; one of an unknown role if for none."""
     ends = [
         righted.put_right(deed, "provider", member, thing)
         for member in ("openIDConnectProviderArn", "sAMLProviderArn")
@@ -336,12 +348,12 @@ def _roles_by_name(held: Iterable[HeldCredential]) -> dict[tuple[str, str | None
     return found
 
 
-def _host(deed: Deed, what: str, thing: str, seen: _Seen) -> Iterator[Source]:
+def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source]:
     """
-    One source for each role that it runs with; one of no known role where nobody was seen in one.
+    A source for each role that a workload runs with; one of an unknown role if none is known.
 
-    A service is given roles of its own account alone (IAM User Guide, 'Grant a user permissions to pass a role to an
-    AWS service').
+    A service can be given roles of its own account only (IAM User Guide, 'Grant a user permissions to pass a role to
+    an AWS service').
     """
     name = name_of(what, thing) or unnamed(deed.name, deed.event_id)
     door = WORKLOADS[what].door
@@ -358,7 +370,7 @@ def _host(deed: Deed, what: str, thing: str, seen: _Seen) -> Iterator[Source]:
 
 
 def _makes(deed: Deed) -> bool:
-    """Whether a call makes something new, and not something else of what there was."""
+    """Whether a call makes a new thing, rather than changing one."""
     return deed.name.startswith(("Create", "Run", "Start", "Register", "Request", "Retry"))
 
 
@@ -367,7 +379,7 @@ def _roles(deed: Deed, what: str) -> list[str]:
 
 
 def roles_given(deed: Deed) -> list[Principal]:
-    """The roles that a deed gave to something whose sessions don't bear its name."""
+    """The roles that a deed gave to workloads whose sessions don't have the workload's name."""
     kinds = [what for what, _ in creations.made(deed.name, deed.request, deed.response, deed.source)]
     named = (
         one for what in kinds if what in WORKLOADS and what not in _BY_NAME for one in _roles(deed, what)
@@ -376,7 +388,7 @@ def roles_given(deed: Deed) -> list[Principal]:
 
 
 def roles_let_in(deed: Deed) -> list[Principal]:
-    """The roles that a profile of IAM Roles Anywhere hands to whoever has a certificate of a trust anchor."""
+    """The roles that a deed gave to a profile of IAM Roles Anywhere, for all who have a trust anchor's certificate."""
     if deed.source.startswith("rolesanywhere.") and deed.name in ("CreateProfile", "UpdateProfile"):
         return [role for one in _listed(deed, "roleArns") if (role := of_arn(one))]
     return []

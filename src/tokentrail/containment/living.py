@@ -1,4 +1,4 @@
-"""The credentials of the principals in a plan that may still be valid, the attacker's and others'."""
+"""The credentials of a plan's principals that have not expired, the attacker's and others'."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 
-OF_NAMES = """
+ACTING_AS = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
 _OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner IN (SELECT unnest(?))"
-"""A key that was never used: its records hold no ARN but its maker's."""
+"""For a key that was never used, the evidence has no ARN but that of whoever made it."""
 
 
 def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
@@ -22,12 +22,12 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
     names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    found = forest.called(names, f"{OF_NAMES}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
+    found = forest.called(names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
     return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
 
 
 def federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:
-    """Federation tokens of other users, which an SCP against a user or root in their account hits too."""
+    """Federation tokens of other users, which an SCP against a user or root of the same account denies too."""
     accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
     users = [(row, of_caller(rows.caller(row))) for row in found]

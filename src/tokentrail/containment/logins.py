@@ -1,8 +1,9 @@
 """
-Sessions of `aws login` that tainted credentials opened and that nobody was seen to act through yet.
+Sign-in sessions of `aws login` that tainted credentials opened and that were not yet seen in use.
 
-The grant names no key, so that no credential stands for it before one is used; its refresh token is good for twelve
-hours, and what it is traded for later is newer than any cutoff (AWS Sign-In User Guide, 'Sign in through the AWS CLI').
+The record of the grant names no key, so that the inventory has no credential for it before one is used. Its refresh
+token is valid for twelve hours, and credentials that it is exchanged for later are newer than any cutoff (AWS Sign-In
+User Guide, 'Sign in through the AWS CLI').
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tokentrail.containment.origins import SIGN_IN, Seen, refreshing
+from tokentrail.containment.origins import SIGN_IN, TaintedCredential, refreshing
 from tokentrail.containment.scene import Source
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
@@ -26,17 +27,21 @@ WHERE i.api LIKE 'CreateOAuth2Token%' ORDER BY a.time, a.event_id"""
 
 
 def logins(
-    forest: Forest, tainted: Iterable[Seen], ids: Mapping[int, str], own: Set[str], narrowing: Narrowing
+    forest: Forest,
+    tainted: Iterable[TaintedCredential],
+    ids: Mapping[int, str],
+    own: Set[str],
+    narrowing: Narrowing,
 ) -> Iterator[Source]:
     """
-    The sign-in sessions; one of which a credential tells is `origins.behind`'s as well, and counts once.
+    The sign-in sessions. One whose credentials are known is also found by `origins.behind`; `once` merges them.
 
     Args:
         forest: The forest of the trace.
         tainted: The tainted credentials.
-        ids: The same, by their places.
-        own: Those of them that are their owner's too.
-        narrowing: What of these is the attacker's.
+        ids: The ids of the same, by place.
+        own: The ids of those that may also be in their owner's hands.
+        narrowing: Which acts of these are the attacker's.
     """
     seen = {one.held.id: one for one in tainted}
     calls: Any = forest.rolled_up(ids, rollups.APIS)

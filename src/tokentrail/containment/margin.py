@@ -1,5 +1,5 @@
 """
-How long before its cutoff a step is sent, how late the log may be, and which of either no proof could rest on.
+The margin, by which a step is sent before its cutoff, and the lag, by which the log may be late; and their limits.
 """
 
 from __future__ import annotations
@@ -7,38 +7,36 @@ from __future__ import annotations
 from tokentrail.errors import UsageError
 
 MARGIN, LAG = 60, 900
-"""Seconds, by default: from sending a cutoff to the moment that it names; by which the log may be late."""
+"""The default margin and the default lag, in seconds."""
 PROPAGATION = 5
 """
-Seconds that IAM was measured to take until a change bites (3 to 4), rounded up: a margin below, or without time for
-sending, is refused.
+Seconds until a change to IAM takes effect: 3 to 4 as measured, rounded up.
 
-AWS itself puts the cutoff of the console's revocation about 30 seconds ahead (IAM User Guide, 'Revoking IAM role
+AWS itself sets the cutoff of the console's revocation about 30 seconds ahead (IAM User Guide, 'Revoking IAM role
 temporary security credentials'), and says that changes may take longer ('Troubleshoot IAM', 'Changes that I make are
 not always immediately visible').
 """
-
-
 LEAST_MARGIN = 10
+"""A shorter margin, in seconds, is refused: it leaves too little time to send the calls and for them to take effect."""
 SENDING = 10
-"""Seconds of a margin that are left for sending all calls of a step."""
+"""Seconds of the margin that are reserved for sending all calls of a step."""
 
 
 def bites_within(margin: int) -> int:
     """
-    How long IAM may take for the proof to hold, of a margin.
+    The seconds in which each change must take effect for the proof to hold, given the margin.
 
-    The last call of a step is sent no later than this before its cutoff, so that all have taken effect by then.
+    The last call of a step is sent at least this long before its cutoff, so that all have taken effect by then.
     """
     return max(PROPAGATION, margin - SENDING)
 
 
 def check_margin(margin: int, lag: int) -> None:
     """
-    Refuse a margin or a lag that no proof could rest on.
+    Refuse a margin or a lag with which nothing could be proven.
 
     Raises:
-        UsageError: the margin is shorter than IAM takes, or the lag negative.
+        UsageError: the margin is shorter than `LEAST_MARGIN`, or the lag is negative.
     """
     if margin < LEAST_MARGIN:
         raise UsageError(

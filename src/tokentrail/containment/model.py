@@ -1,7 +1,7 @@
 """
 The typed results of containment: a plan, its steps, its proof.
 
-Field names are those of the JSON that others script against, so that the plan file is one `document` away.
+Field names are those of the plan's JSON, which others script against.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class Call:
 
     account: str
     service: str
-    """As boto3 names its client: `iam`, `organizations`, `ec2`, `lambda`, `ecs`, `codebuild`, `signin` and others."""
+    """The name of boto3's client: `iam`, `organizations`, `ec2`, `lambda`, `ecs`, `codebuild`, `signin` and others."""
     operation: str
     parameters: Mapping[str, Any]
     region: str | None = None
-    """Where, for a service that is another one in each region; `None` for IAM and Organizations."""
+    """`None` for IAM and Organizations, which are the same in all regions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collateral:
-    """A credential that is nobody's but its owner's, and that a step ends all the same."""
+    """A credential that a step ends although its owner uses it legitimately."""
 
     credential: str
     principal: str | None
@@ -50,28 +50,29 @@ class Step:
     n: int
     action: Action
     account: str | None
-    """`None` where the principals lie in several accounts."""
+    """`None` if the principals are in several accounts."""
     principal: str | None
-    """The ARN that it acts on; `None` where there are several."""
+    """The ARN that it acts on; `None` if there are several."""
     principals: tuple[str, ...]
     targets: tuple[str, ...]
     """What `--what-if ACTION:TARGET` would name: key ids for keys, ARNs for the rest."""
     calls: tuple[Call, ...]
-    """Empty where a person must do it; `why` then tells how."""
+    """Empty if a person must do it; `why` then says how."""
     cutoff: datetime | None
-    """The moment in its documents that `apply` moves to its own clock plus the margin; never earlier than this."""
+    """The cutoff in its policy documents, which `apply` moves to its own clock plus the margin, but never earlier."""
     ends: tuple[str, ...]
-    """Tainted credentials that live before it and not after it."""
+    """The ids of tainted credentials that live before the step and not after it."""
     alive_after: tuple[str, ...]
+    """The ids of tainted credentials that live after it."""
     collateral: tuple[Collateral, ...]
     undo: tuple[Call, ...]
     safe_to_undo_after: datetime | None
-    """When all that it ended has expired by itself; `None` where that never happens, as with a leaked key."""
+    """When all that it ended has expired by itself; `None` if that never happens, as with a leaked key."""
     reversible: bool
     bites_within: int
     """Seconds until it takes effect at the latest (IAM is eventually consistent)."""
     needs: tuple[str, ...]
-    """Permissions of whoever carries it out, such as `iam:PutRolePolicy`."""
+    """The permissions that whoever carries it out needs, such as `iam:PutRolePolicy`."""
     why: str
 
 
@@ -80,7 +81,7 @@ class Survivor:
     """What still works after the last step, or can be minted then."""
 
     credential: str
-    """A credential id, or words for one that would be minted."""
+    """A credential id, or words for a credential that would be minted."""
     until: datetime | None
     why: str
 
@@ -94,21 +95,21 @@ class AttackerMove:
     after_step: int
     """How many of the steps have taken effect by then."""
     does: Literal["goes-on", "mints"]
-    """Whether something is simply not ended, or a new credential is minted."""
+    """`goes-on` if a credential or source is simply not ended, `mints` if a new credential is minted."""
     by: str
-    """A credential id; `new-N`, which move N made; or the id of a source, such as an instance's."""
+    """What is used for it: a credential id; `new-N`, made by move N; or the id of a source, such as an instance's."""
     by_kind: str
     """The kind of that credential, `minted`, or the kind of the source: `host`, `password`, `trust` and the like."""
     by_principal: str | None
-    """The ARN that it acts as, where that is known."""
+    """The ARN that it acts as, if known."""
     call: str | None
-    """The call that mints, such as `AssumeRole`; `null` where none is needed or none is known."""
+    """The call that mints, such as `AssumeRole`; `null` if none is needed or known."""
     principal: str | None
     """The ARN of the role, user or root that the new credential acts as."""
     session_name: str | None
-    """The name that it must have; `null` where any does."""
+    """The session name that it must have; `null` if any will do."""
     makes: str | None
-    """`new-N` for a new credential, by which later moves name it."""
+    """`new-N`, by which later moves name the new credential."""
     expires_at: datetime | None
     survives: bool
     """Whether it works after the last step."""
@@ -117,12 +118,12 @@ class AttackerMove:
     cutoff: datetime | None
     """The cutoff of that step, which does not cover it."""
     why: str | None
-    """How a source is known."""
+    """For a source: how it is known to be one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """A way around the steps, to be played: when the steps are sent, and what the attacker does meanwhile."""
+    """A way around the steps that can be replayed: when the steps are sent, and what the attacker does when."""
 
     steps_sent: tuple[datetime, ...]
     moves: tuple[AttackerMove, ...]
@@ -139,7 +140,7 @@ class Proof:
     """The moves of `replay`, each as a sentence."""
     holds_if: tuple[str, ...]
     replay: Replay | None = None
-    """`None` where the plan is complete."""
+    """`None` if the plan is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +160,13 @@ class Plan:
     as_of: datetime
     subjects: tuple[str, ...]
     strategy: Strategy | None
-    """`None` for steps that were given (`--what-if`)."""
+    """`None` for steps given by `--what-if`."""
     margin: int
-    """Seconds between sending a cutoff and the moment that it names."""
+    """Seconds between sending a cutoff and the time that it names."""
     lag: int
-    """Seconds before the newest evidence from which sessions may exist that no log shows yet."""
+    """Seconds by which the log may be late: for so long before the newest evidence, sessions may be missing in it."""
     narrowing: Mapping[str, Any]
-    """`since`, `source_ips`, `trusted_ips` as given, so that `apply` and `verify` can ask the case again."""
+    """`since`, `source_ips` and `trusted_ips` as given, so that `apply` and `verify` can trace again."""
     tainted: tuple[str, ...]
     steps: tuple[Step, ...]
     proof: Proof

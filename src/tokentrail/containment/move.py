@@ -1,5 +1,5 @@
 """
-A move: one action on its targets, as the calls that carry it out and as what the prover makes of them.
+A move: one action on its targets, with the calls that carry it out, and what the prover needs to know of their effect.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ ORGANIZATIONS = "organizations"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One action, before anything has been proved of it."""
+    """An action on targets, which becomes a step of a plan once the prover has judged it."""
 
     action: Action
     targets: tuple[str, ...]
     principals: tuple[Principal, ...]
     calls: tuple[Call, ...]
-    """What is sent; empty where a person must do it."""
+    """The calls to send; empty if a person must do it."""
     undo: tuple[Call, ...] = ()
     by_hand: tuple[Call, ...] = ()
-    """What a person will have sent in the end, where that is known: the prover reckons with it."""
+    """The calls that a person's work amounts to, if known, so that the prover can judge their effect."""
     cutoff: datetime | None = None
     closes: frozenset[tuple[str, ...]] = frozenset()
-    """Sources (by `Source.name`) that hand out nothing after it."""
+    """The sources, by `Source.name`, that hand out nothing after it."""
     lingers: timedelta = timedelta()
-    """How long what it stops may go on after it, and be handed sessions, where that is longer than the margin."""
+    """How long what it stops may still run and be handed sessions after the step was sent."""
     shuts: tuple[Principal, ...] = ()
     """Roles that nobody can assume after it."""
     spares: frozenset[tuple[Principal, datetime, str | None]] = frozenset()
-    """Seconds and user ids that it leaves out, since a known and innocent credential was issued there."""
+    """Seconds of issue and user ids that its policies except for a known innocent credential."""
     by_portal: bool = False
-    """Whether Identity Center writes it, which alone can edit its roles."""
+    """Whether Identity Center makes the change, since it alone can edit its roles."""
     shields: bool = False
     """Whether an attacker who may write IAM can't take it back."""
     reversible: bool = True
@@ -47,12 +47,12 @@ class Move:
 
     def changes(self, number: int, bites: datetime, cutoff: datetime) -> Iterator[Change]:
         """
-        The changes that the log would show of it.
+        The changes that the log would show for it.
 
         Args:
             number: Its number among the moves.
-            bites: When it takes effect, which counts as the time of the changes.
-            cutoff: The moment that its cutoff names.
+            bites: When it takes effect, used as the time of the changes.
+            cutoff: The cutoff to write into its documents.
         """
         for place, call in enumerate(self.calls or self.by_hand):
             kept = moved(call, self.cutoff, cutoff) if self.cutoff else call
@@ -60,12 +60,12 @@ class Move:
 
 
 def new_policy(place: int) -> str:
-    """How a later call of a step names the service control policy that its call number `place` makes."""
+    """How a later call of a step refers to the service control policy that the step's call number `place` creates."""
     return f"${{step.call[{place}].Policy.PolicySummary.Id}}"
 
 
 def _change(call: Call, number: int, place: int, time: datetime) -> Change:
-    """A call as the change that it makes: parameters in CloudTrail's lower camel case."""
+    """A call as the change that the log shows, with parameters in CloudTrail's lower camel case."""
     request = {name[:1].lower() + name[1:]: value for name, value in call.parameters.items()}
     response: Mapping[str, Any] | None = None
     account = call.account

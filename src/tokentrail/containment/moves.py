@@ -1,8 +1,8 @@
 """
-How each action of the catalogue is carried out: its calls, their undoing, and what it spares.
+The moves of the catalogue's actions: which calls carry them out, and which undo them.
 
-Names of operations and parameters: IAM and AWS Organizations API References. Policies are named `TokenTrail-…`, so
-that they are known as ours and replace nobody else's.
+Source for operations and parameters: IAM and AWS Organizations API References. Policies are named `TokenTrail-…`, so
+that they are known to be ours and replace nobody else's.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from tokentrail.spelling import instant, joined, listed, short, without_ids
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",
 )  # fmt: skip
-"""Names of policies, to which `own` adds what tells one incident's from another's."""
+"""Names of policies, to which `incident_name` adds a mark of the incident."""
 _LONGEST_NAME = 64
+"""Characters of a user's or role's name that go into a policy's name."""
 _NAMED = 8
 """How many targets a sentence names; the step lists them all."""
 _IN = "--region "
-"""What stands before a region in a command."""
+"""What precedes a region in a command."""
 _IN_FULL = 3
-"""Sentences that differ by their region, up to which each is told with commands that can be pasted."""
+"""How many sentences that differ only by region or name are written out with commands that can be pasted."""
 QUARANTINE = "arn:{}:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 _LOCK_OUT = documents.text([
     {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
@@ -46,12 +47,12 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
 
 
 def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
-    """Deactivate or delete long-term keys; a person does it to root's, and to those of whom is not known."""
+    """Deactivate or delete long-term keys; by a person for root's, and for those whose user is not known."""
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
     calls, undo, by_hand = [], [], []
     for one in listed:
         if not one.principal.is_root and not one.principal.is_named:
-            continue  # what else its user was given is not known either
+            continue  # its user is not known
         if one.principal.is_root:
             off = {"Status": "Inactive"} if action == "deactivate-key" else {}
             operation = "UpdateAccessKey" if off else "DeleteAccessKey"
@@ -70,13 +71,13 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
     )  # fmt: skip
 
 
-def own(scene: Scene, name: str) -> str:
-    """A policy's name for this incident: another's policy of the same name would be replaced, and lifted with it."""
+def incident_name(scene: Scene, name: str) -> str:
+    """A policy's name for this incident; with the same name, another incident's policy would be replaced and lifted."""
     return f"{name}-{hashlib.sha256(chr(10).join(sorted(scene.subjects)).encode()).hexdigest()[:8]}"
 
 
 def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
-    """Put an inline policy on a user or role; and take it away again."""
+    """The calls that put an inline policy on a user or role, and those that undo it."""
     kind = "User" if principal.kind == "user" else "Role"
     named = {f"{kind}Name": principal.name, "PolicyName": name}
     return (
@@ -85,8 +86,8 @@ def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Cal
     )
 
 
-def room(scene: Scene, principal: Principal) -> int:
-    """Characters left for an inline policy: all of them where no snapshot shows what is there."""
+def inline_room(scene: Scene, principal: Principal) -> int:
+    """Characters left for an inline policy; IAM's whole limit if no snapshot shows what is there."""
     limit = documents.USER_INLINE if principal.kind == "user" else documents.ROLE_INLINE
     return limit - scene.inline_size(principal)
 
@@ -95,10 +96,10 @@ def attach_policies(
     scene: Scene, principal: Principal, name: str, texts: Sequence[str]
 ) -> tuple[list[Call], list[Call]]:
     """
-    Make managed policies and attach them, for what is too long for an inline policy.
+    The calls that create managed policies and attach them, for what is too long to be inline, and those that undo it.
 
-    A user and a role may have the same name, so that a policy's name holds the kind too.
-    Source: 'IAM and AWS STS quotas': 64 characters for a user's or role's name, 128 for a policy's.
+    A policy's name includes the kind of principal, since a user and a role may have the same name.
+    Source: IAM User Guide, 'IAM and AWS STS quotas' (64 characters for a user's or role's name, 128 for a policy's).
     """
     kind = "User" if principal.kind == "user" else "Role"
     calls: list[Call] = []
@@ -115,16 +116,16 @@ def attach_policies(
 
 
 def with_document(scene: Scene, action: Action, name: str, document: str, on: Iterable[Principal]) -> Move:
-    """Put the same document on several principals; its cutoff is the scene's, if it holds one."""
+    """Put the same document on several principals; the move has the scene's cutoff if the document does."""
     listed = tuple(sorted(on))
     calls: list[Call] = []
     undo: list[Call] = []
     why = ""
     for principal in listed:
-        if size_of(document) <= room(scene, principal):
-            put, taken = put_policy(principal, own(scene, name), document)
+        if size_of(document) <= inline_room(scene, principal):
+            put, taken = put_policy(principal, incident_name(scene, name), document)
         elif scene.attachable(principal):
-            put, taken = attach_policies(scene, principal, own(scene, name), [document])
+            put, taken = attach_policies(scene, principal, incident_name(scene, name), [document])
         else:
             why += no_room(scene, principal)
             continue
@@ -141,7 +142,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
 
 
 def no_room(scene: Scene, principal: Principal) -> str:
-    """Say that IAM takes no further policy on a principal, so that a step does nothing there."""
+    """Say that a principal has no room for another policy, so that a step does nothing there."""
     return (
         f"{short(scene.arn(principal))} has no room for another policy, inline or attached (the snapshot shows it at "
         "IAM's quotas): take one off it and plan again; until then this does nothing there. "
@@ -149,7 +150,7 @@ def no_room(scene: Scene, principal: Principal) -> str:
 
 
 def delete_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredential], action: Action) -> Move:
-    """Delete a user; IAM wants its keys and all else gone first, which `apply` reads and removes before."""
+    """Delete a user. IAM requires its keys and all else to be deleted first; `apply` finds and deletes what it has."""
     calls = [
         iam(principal.account, "DeleteAccessKey", UserName=principal.name, AccessKeyId=one.key_id)
         for one in keys if one.principal == principal and one.key_id
@@ -162,7 +163,7 @@ def delete_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredentia
 
 
 def attach_quarantine(scene: Scene, principal: Principal) -> Move:
-    """Attach AWS's own quarantine policy, which is no containment."""
+    """Attach AWS's quarantine policy, which by itself contains nothing."""
     named = {"UserName": principal.name, "PolicyArn": QUARANTINE.format(scene.arn(principal).split(":")[1])}
     return Move(
         action="attach-quarantine", targets=(scene.arn(principal),), principals=(principal,),
@@ -183,10 +184,17 @@ def edit_trust(scene: Scene, principal: Principal) -> Move:
     )
 
 
-def control(
+def deny_by_scp(
     scene: Scene, policies: Sequence[tuple[Sequence[Statement], Sequence[Principal]]], why: str
 ) -> Move:
-    """Deny principals by service control policies on their accounts, which their organisation alone can attach."""
+    """
+    Deny principals by service control policies on their accounts, which only their organisation can attach.
+
+    Args:
+        scene: The scene.
+        policies: For each policy: its statements, and the principals whose accounts it is attached to.
+        why: A sentence to begin the move's explanation.
+    """
     calls: list[Call] = []
     undo: list[Call] = []
     told = []
@@ -196,7 +204,7 @@ def control(
         made = new_policy(len(calls))
         calls += [
             _of_organization(
-                scene, "CreatePolicy", Name=_name_of_control(scene, accounts, document),
+                scene, "CreatePolicy", Name=_name_of_scp(scene, accounts, document),
                 Description="Containment by TokenTrail", Type="SERVICE_CONTROL_POLICY", Content=document,
             ),
             *(_of_organization(scene, "AttachPolicy", PolicyId=made, TargetId=one) for one in accounts),
@@ -222,7 +230,7 @@ def control(
 
 
 def in_time(scene: Scene) -> str:
-    """What a person must mind who writes a cutoff: it is another one by then."""
+    """What a person who writes a cutoff by hand must know: it must be later than the plan's, by the time of writing."""
     return (
         f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, else what "
         "was minted until then goes on,"
@@ -234,14 +242,14 @@ def _of_organization(scene: Scene, operation: str, **parameters: str) -> Call:
     return Call(account=account, service=ORGANIZATIONS, operation=operation, parameters=parameters)
 
 
-def _name_of_control(scene: Scene, accounts: Sequence[str], document: str) -> str:
-    mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # several may be needed
+def _name_of_scp(scene: Scene, accounts: Sequence[str], document: str) -> str:
+    mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # tells several policies of one plan apart
     name = f"TokenTrail-Deny-{accounts[0]}" if len(accounts) == 1 else "TokenTrail-Deny"
-    return f"{own(scene, name)}-{mark}"
+    return f"{incident_name(scene, name)}-{mark}"
 
 
 def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
-    """Several moves sent together as one."""
+    """Several moves as one, whose calls are sent together."""
     cutoffs: list[datetime] = [one.cutoff for one in moves if one.cutoff]
     return Move(
         action=action,
@@ -263,7 +271,7 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
 
 
 def by_present_names(scene: Scene, move: Move) -> Move:
-    """The same, with calls to users under the names that they have now; two that come to the same are one."""
+    """The same move with users' present names in its calls; calls that become equal are sent once."""
     if not scene.renamed:
         return move
 
@@ -290,7 +298,7 @@ def by_present_names(scene: Scene, move: Move) -> Move:
 
 
 def _said(moves: Sequence[Move]) -> str:
-    """What is told of several moves; what differs by the target, the region and other ids alone is told once."""
+    """The explanations of several moves; those that differ only by target, region or other ids are given once."""
     alike: dict[str, list[Move]] = {}
     for one in moves:
         alike.setdefault(_without(_name(one), "NAME", _without_region(one.why)), []).append(one)
@@ -328,7 +336,7 @@ def _said_once(text: str, group: Sequence[Move]) -> str:
 
 
 def _name(move: Move) -> str:
-    """What its sentence calls the one target that a move has: as it is, or the last part of its ARN."""
+    """The target of a move with one target, as its explanation names it: in full, or by the last part of its ARN."""
     target = move.targets[0] if len(move.targets) == 1 else ""
     return target if target in move.why else target.rpartition("/")[2]
 
@@ -338,7 +346,7 @@ def _without(what: str, word: str, text: str) -> str:
 
 
 def _region(text: str) -> str | None:
-    """The one region that a sentence's commands name."""
+    """The region that a sentence's commands name, if it is one."""
     found = set(re.findall(rf"{_IN}([a-z]{{2,}}(?:-[a-z]+)+-\d+)", text))
     return found.pop() if len(found) == 1 else None
 
@@ -348,6 +356,6 @@ def _without_region(text: str) -> str:
     return text.replace(f"{_IN}{region}", f"{_IN}REGION") if region else text
 
 
-def says(principals: Iterable[Principal], scene: Scene) -> str:
-    """Name principals in a sentence."""
+def short_list(principals: Iterable[Principal], scene: Scene) -> str:
+    """Up to three principals, as a sentence names them."""
     return listed(short_apart([scene.arn(one) for one in principals]), 3)

@@ -1,8 +1,8 @@
 """
-The names of a plan's managed policies: its own, so that it replaces no other plan's, nor is stopped by one.
+Give the managed policies of a plan names of its own.
 
-CreatePolicy refuses a name that is taken (IAM API Reference, 'CreatePolicy'), and a plan that follows another on the
-same subjects would meet the policies of the one before, which stand until that one is undone.
+CreatePolicy refuses a name that is taken (IAM API Reference, 'CreatePolicy'). A second plan for the same subjects would
+otherwise meet the first one's policies, which are there until that plan is undone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _DIGITS = 8
 
 def by_own_names(scene: Scene, moves: Sequence[Move], asked: str) -> list[Move]:
     """
-    The same moves, with a mark of what the plan says in the name of each managed policy that they make.
+    The same moves, with a mark of the plan's content in the name of each managed policy that they create.
 
-    The same plan has the same names, so that carrying it out again goes on where it stopped.
+    An equal plan has equal names, so that carrying it out again continues where it stopped.
 
     Args:
-        scene: What is planned for.
-        moves: All of the plan.
-        asked: The strategy, or that steps were given.
+        scene: The scene.
+        moves: All moves of the plan.
+        asked: The strategy, or words that say that steps were given.
     """
     made = {
         (call.account, str(call.parameters["PolicyName"]))
@@ -53,7 +53,7 @@ def _makes(call: Call) -> bool:
 
 
 def _mark(scene: Scene, moves: Sequence[Move], asked: str) -> str:
-    """A short hash of what a plan says."""
+    """A short hash of a plan's content."""
     said = [scene.as_of.isoformat(), scene.margin, scene.lag, sorted(scene.subjects), asked] + [
         [move.action, [[call.account, call.operation, dict(call.parameters)] for call in move.calls]]
         for move in moves

@@ -1,8 +1,8 @@
 """
-What was used from where the attacker had come first: it may have been stolen otherwise than by minting it.
+Credentials that were used from an address that the attacker used first: they may have been stolen, too.
 
-A key that stood in a file, or the session of an instance that commands ran on, descends from nothing of the attacker's,
-and no log tells that it was taken. That it works from an address which nobody had but the attacker does.
+A key found in a file, or the session of an instance on which the attacker ran commands, descends from no tainted
+credential, and no log shows the theft. Its use from an address that only the attacker had used before does.
 """
 
 from __future__ import annotations
@@ -18,26 +18,28 @@ from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
 
 _ADDRESSES = 50
-"""Addresses of the attacker's that are looked at, the first ones."""
+"""How many of the attacker's addresses are looked at, the first ones."""
 _CROWD = 200
-"""Credentials of others at one address beyond which it is a gateway."""
+"""An address from which more credentials of others were used than this is taken to be a gateway."""
 _STAYS = "SELECT n, ip, min(time) AS first, max(time) AS last FROM acts WHERE ip IS NOT NULL GROUP BY n, ip"
 
 _First = tuple[int, int]
-"""When somebody was first at an address, and by which credential, by its place."""
+"""The time of the first use of an address, and the place of the credential that was used."""
 
 
 def neighbours(
     forest: Forest, theirs: Sequence[tuple[Row, Credential]], starts: Set[int], narrowing: Narrowing
 ) -> Iterator[Neighbour]:
     """
-    Whoever lives, is not the attacker's, and came to an address after the attacker had brought it.
+    The living credentials, not the attacker's, that were first used at an address after the attacker was.
+
+    Descendants of others among them are left out, since a plan for those ends them too.
 
     Args:
         forest: The forest of the trace.
         theirs: The attacker's credentials.
-        starts: The places of the subjects, which may have an owner, too.
-        narrowing: Which addresses count.
+        starts: The places of the subjects, which their owner may use too.
+        narrowing: Which addresses count as the attacker's.
     """
     found = list(_came_after(forest, {row["n"]: one for row, one in theirs}, starts, narrowing))
     ids = {one.id for one, _ in found}
@@ -57,7 +59,7 @@ def _came_after(
         if len(others) <= _CROWD and all(time >= first for time in others.values()):
             where = dict.fromkeys(others, address) | where
     there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]
-    # Of many, some are spelled out.
+    # Only the first are named in a plan: long-term keys, and those at the attacker's first addresses.
     there.sort(key=lambda each: (each[0].kind != "long_term_key", brought[each[2]]))
     for one, row, address in there:
         yield one, Neighbour(row["id"], address, own[brought[address][1]].id)
@@ -72,11 +74,11 @@ def _brought(
     forest: Forest, own: Mapping[int, Credential], starts: Set[int], narrowing: Narrowing
 ) -> dict[str, _First]:
     """
-    The addresses that the attacker brought, with the first of the attacker's credentials there.
+    The addresses that the attacker brought, each with the attacker's first use of it.
 
-    Not where a workload began its work, as that is its host's or a gateway of AWS's. Nor where a subject did, if it was
-    used elsewhere later, and nobody says which addresses are the attacker's: it may be its owner's, and so may
-    what was minted there. Where a subject was before the theft nobody brought it to, but who is named for it.
+    The first address of a workload is left out, as it is its host's or a gateway of AWS's. So is the first address of a
+    subject that was used elsewhere later, as it may be the owner's. The narrowing may name either as the attacker's.
+    Without being named, an address at which a subject was used before the theft does not count.
     """
     stayed = stays(forest, own.keys())
     homes = {
@@ -98,7 +100,7 @@ def _brought(
 
 
 def stays(forest: Forest, places: Set[int]) -> dict[int, list[Row]]:
-    """Where each of some credentials was used, the first address first."""
+    """By place of a credential: the addresses from which it was used, each with the first and last time, in order."""
     found: dict[int, list[Row]] = {}
     for row in forest.done_by(places, _STAYS) if places else ():
         found.setdefault(row["n"], []).append(row)

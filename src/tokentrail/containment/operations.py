@@ -1,7 +1,7 @@
 """
-The AWS operations that may be carried out, and what each makes of the thing that it acts on.
+The AWS operations that may be carried out: which thing each changes, and in which state it leaves that.
 
-A plan that holds any other is refused: a plan file is no way to call whatever one likes.
+A plan with any other operation is refused, so that a plan file can't be used to make arbitrary calls.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from tokentrail.containment.other_things import (
     Task,
 )
 from tokentrail.containment.owner import Owner
-from tokentrail.containment.thing import Change, State, Thing
+from tokentrail.containment.thing import State, Thing, ThingChange
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
-"""Operations that only work once the others of the step on the same thing are done."""
+"""Operations that AWS refuses until the step's other calls on the same thing are done."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _REFERENCE = re.compile(r"\$\{step\.call\[(\d+)\]((?:\.[A-Za-z][A-Za-z0-9]*)+)\}")
 
 
-def change(call: Call) -> Change:
+def change(call: Call) -> ThingChange:
     """
-    What a call does.
+    The change that a call makes.
 
     Raises:
-        UsageError: it is none that containment needs, or it lacks a parameter.
+        UsageError: containment makes no such call, or the call lacks a parameter.
     """
     build = _BUILDERS.get((call.service, call.operation))
     if build is None:
@@ -70,12 +70,12 @@ def change(call: Call) -> Change:
 
 
 def known(call: Call) -> bool:
-    """Whether a call is one that containment carries out."""
+    """Whether containment makes such calls."""
     return (call.service, call.operation) in _BUILDERS
 
 
 def references(call: Call) -> set[int]:
-    """The calls of the same step, by place, whose answers a call refers to."""
+    """The places, from 0, of those calls of the step to whose answers a call refers."""
     return {
         int(found[1])
         for value in call.parameters.values()
@@ -85,10 +85,10 @@ def references(call: Call) -> set[int]:
 
 def resolved(call: Call, answers: Mapping[int, Mapping[str, Any]]) -> Call:
     """
-    Put the answers of earlier calls in the place of references to them.
+    Replace a call's references to the answers of earlier calls by what they refer to.
 
-    A parameter that is `${step.call[0].Policy.PolicySummary.Id}`, and nothing else, is that member of what the
-    first call of the step answered.
+    A parameter whose whole value is `${step.call[0].Policy.PolicySummary.Id}` stands for that member of the answer to
+    the step's first call.
 
     Raises:
         UsageError: the answer has no such member.
@@ -115,14 +115,23 @@ def _filled(value: Any, answers: Mapping[int, Mapping[str, Any]]) -> Any:
 def _of(
     kind: Callable[..., Thing], wanted: State | Callable[[Mapping[str, Any]], State], *,
     settled: Callable[[State], bool] | None = None, keeps: bool = True, **named: str,
-) -> Callable[[Call], Change]:  # fmt: skip
-    """A call that makes what is wanted of a thing, whose members are so named among the parameters."""
+) -> Callable[[Call], ThingChange]:  # fmt: skip
+    """
+    A builder of changes that leave a kind of thing in a wanted state.
 
-    def build(call: Call) -> Change:
+    Args:
+        kind: Makes the thing.
+        wanted: The state, or a function that takes it from the call's parameters.
+        settled: See `ThingChange`.
+        keeps: See `ThingChange`.
+        named: For each member of the thing, the parameter that has it.
+    """
+
+    def build(call: Call) -> ThingChange:
         p = call.parameters
         members = {name: p[parameter] for name, parameter in named.items()}
         thing = kind(account=call.account, **members)
-        return Change(
+        return ThingChange(
             call=call, thing=thing, wanted=wanted(p) if callable(wanted) else wanted, settled=settled, keeps=keeps
         )  # fmt: skip
 
@@ -130,20 +139,22 @@ def _of(
 
 
 def _some(kind: Callable[..., Thing], /, **members: Any) -> Callable[..., Thing]:
-    """Things of a kind that have some members alike."""
+    """A kind of thing with some members given."""
     return partial(kind, **members)
 
 
-def _inline(owner: Owner, wanted: State | Callable[[Mapping[str, Any]], State]) -> Callable[[Call], Change]:
+def _inline(
+    owner: Owner, wanted: State | Callable[[Mapping[str, Any]], State]
+) -> Callable[[Call], ThingChange]:
     return _of(_some(InlinePolicy, owner=owner), wanted, owner_name=f"{owner}Name", policy="PolicyName")
 
 
-def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], Change]:
+def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], ThingChange]:
     thing = _some(AttachedPolicy, owner=owner)
     return _of(thing, {"attached": attached}, owner_name=f"{owner}Name", policy_arn="PolicyArn")
 
 
-def _create_policy(call: Call) -> Change:
+def _create_policy(call: Call) -> ThingChange:
     p = call.parameters
     document = p["PolicyDocument"]
     thing = ManagedPolicy(account=call.account, policy=p["PolicyName"], path=p.get("Path", "/"))
@@ -152,33 +163,33 @@ def _create_policy(call: Call) -> Change:
         there = ours or _alike(state["document"], document)
         return thing.rewriting(state, document) if there and state["document"] is not None else (call,)
 
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"document": document}, sending=sending,
         answer=lambda state: {"Policy": {"Arn": state["arn"]}},
     )  # fmt: skip
 
 
 def _alike(there: str | None, document: str) -> bool:
-    """Whether a policy of the same name differs in its moments alone, as one does that the same plan made before."""
+    """Whether a policy of the same name differs only in its times, so that an earlier run of the plan made it."""
     return there is not None and _MOMENT.sub("", there) == _MOMENT.sub("", document)
 
 
-def _delete_policy(call: Call) -> Change:
+def _delete_policy(call: Call) -> ThingChange:
     thing = ManagedPolicy(account=call.account, policy=call.parameters["PolicyArn"])
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"document": None}, sending=lambda state, _: thing.deleting(state)
     )
 
 
-def _delete_user(call: Call) -> Change:
+def _delete_user(call: Call) -> ThingChange:
     thing = User(account=call.account, user=call.parameters["UserName"])
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"exists": False},
         sending=lambda state, _: thing.deleting(state, call),
     )  # fmt: skip
 
 
-def _create_scp(call: Call) -> Change:
+def _create_scp(call: Call) -> ThingChange:
     p = call.parameters
     thing = OrganizationPolicy(account=call.account, policy=p["Name"], by_id=False, type=p.get("Type", SCP))
 
@@ -188,7 +199,7 @@ def _create_scp(call: Call) -> Change:
         parameters = {"PolicyId": state["id"], "Content": p["Content"]}
         return (replace(call, operation="UpdatePolicy", parameters=parameters),)
 
-    return Change(
+    return ThingChange(
         call=call, thing=thing, wanted={"document": p["Content"]}, sending=sending,
         answer=lambda state: {"Policy": {"PolicySummary": {"Id": state["id"], "Arn": state["arn"]}}},
     )  # fmt: skip
@@ -209,7 +220,7 @@ def _written(parameters: Mapping[str, Any]) -> State:
 _NONE: State = {"document": None}
 _NO_MORE: State = {"exists": False}
 _BY_ID = _some(OrganizationPolicy, by_id=True)
-_BUILDERS: dict[tuple[str, str], Callable[[Call], Change]] = {
+_BUILDERS: dict[tuple[str, str], Callable[[Call], ThingChange]] = {
     ("iam", "UpdateAccessKey"): _of(
         AccessKey, lambda p: {"status": p["Status"]}, user="UserName", access_key_id="AccessKeyId"
     ),

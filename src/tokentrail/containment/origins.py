@@ -1,8 +1,7 @@
 """
-What stands behind tainted credentials and hands out more of them: hosts, passwords, portals, sign-ins, providers.
+The sources behind tainted credentials, which can hand out more: hosts, passwords, portals, sign-ins, providers.
 
-A credential that has run out says as much of what handed it out as one that lives: whoever holds that is handed the
-next.
+An expired credential points to its source as well as a living one does: whoever controls the source gets the next.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ How long a sign-in to the access portal may last (IAM Identity Center User Guide
 AWS access portal and IAM Identity Center integrated applications').
 """
 SIGN_IN = timedelta(hours=12)
-"""How long `aws login` refreshes its credentials (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
+"""How long a sign-in session of `aws login` refreshes its credentials (AWS Sign-In User Guide, see `GRANTED`)."""
 GRANTED = timedelta(minutes=15)
-"""How long what `aws login` is granted lives at most (the same, 'Sign in through the AWS CLI')."""
+"""The longest life of credentials that `aws login` gets (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
-"""Services that give each thing that somebody starts a session name of its own, and what that is."""
+"""By service that gives each run of a workload its own session name: the kind of workload."""
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
 _PASSWORDS_GIVEN = frozenset({"CreateLoginProfile", "UpdateLoginProfile", "ChangePassword"})
 _PROVIDERS_GONE = {
@@ -49,35 +48,35 @@ _BY_SOMEBODY = frozenset(
         "unknown",
     }
 )
-"""Kinds that are minted with another credential, or a password: of the others, what hands them out is a source."""
+"""Kinds of credentials that are minted with another credential or a password; the others come from other sources."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A credential as a proof sees it, and what else is known of it."""
+class TaintedCredential:
+    """A tainted credential in the form that proofs use, with what else finding its source needs."""
 
     held: HeldCredential
     credential: Credential
     target: str | None = None
-    """Of a SAML session: its provider."""
+    """Of a SAML session: the provider's ARN."""
     region: str | None = None
-    """Where AWS gave it to a function or host, if that is known."""
+    """The region in which a service issued it to a function or host, if known."""
 
 
 def behind(
-    tainted: Iterable[Seen],
+    tainted: Iterable[TaintedCredential],
     removals: Iterable[Change],
     as_of: datetime,
     shut: Container[tuple[str | None, Principal]] = (),
 ) -> Iterator[Source]:
     """
-    What hands out more of tainted credentials, whether these live or not: all but passwords.
+    The hosts, certificates, portals and sign-in sessions behind tainted credentials, whether these live or not.
 
     Args:
         tainted: The tainted credentials.
-        removals: Everybody's calls that took away, stopped or shut what is not IAM's.
-        as_of: The moment of the plan.
-        shut: What of the attacker's is shut anyway, and whom it lets in as: then a certificate need not be revoked.
+        removals: All calls that deleted, stopped or shut things of other services than IAM.
+        as_of: The time of the plan.
+        shut: Trust anchors that the plan closes anyway, each with its role: their certificates need not be revoked.
     """
     removed = Removals(removals)
     for seen in tainted:
@@ -91,7 +90,7 @@ def behind(
             case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
                 issued = credential.issued_by.source_ip if credential.issued_by else None
                 by = issued if issued and issued.endswith(".amazonaws.com") else None
-                # Of what nobody is known to have started, a service may have started another in its place.
+                # If nobody is known to have started it, a service may have started another in its place.
                 own = _OF_THEIR_OWN.get(by or "") if credential.parent_link == "created" else None
                 what = "instance" if name.startswith("i-") else own or "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
@@ -112,19 +111,19 @@ def behind(
 
 
 def refreshing(one: HeldCredential, arn: str | None) -> Source:
-    """The sign-in session that gave a credential, or that it opened, which speaks for the same principal."""
+    """The sign-in session that handed out a credential, or that it opened; both act as the same principal."""
     why = "the sign-in session refreshes its credentials by itself"
     return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
 
 
 def passwords(
-    tainted: Iterable[Seen], deeds: Collection[Deed], changes: Sequence[Change]
+    tainted: Iterable[TaintedCredential], deeds: Collection[Deed], changes: Sequence[Change]
 ) -> Iterator[Source]:
     """
-    Passwords that an attacker has signed in with, until somebody else changed them.
+    The passwords with which the attacker signed in, until somebody else changed them.
 
-    A user's browser session whose sign-in is not in the evidence had one too: it is logged in whichever region the
-    user was sent to (AWS CloudTrail User Guide, 'AWS Management Console sign-in events').
+    A user's console session needed one even if its sign-in is not in the evidence, since that may have been logged in
+    another region (AWS CloudTrail User Guide, 'AWS Management Console sign-in events').
     """
     own = {deed.event_id for deed in deeds}
     for seen in tainted:
@@ -155,11 +154,13 @@ def passwords(
         yield replace(found, since=max(given, default=ALWAYS), until=min(changed, default=None))
 
 
-def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetime) -> Iterator[Source]:
+def providers(
+    tainted: Iterable[TaintedCredential], changes: Sequence[Change], as_of: datetime
+) -> Iterator[Source]:
     """
-    Identity providers that let the attacker in, up to this moment: that they do so no more is what a proof rests on.
+    The identity providers that let the attacker in until now; the proof assumes that they no longer do.
 
-    A provider that was deleted lets nobody in any more (IAM API Reference, 'DeleteSAMLProvider').
+    A provider that was deleted lets nobody in (IAM API Reference, 'DeleteSAMLProvider').
     """
     for seen in tainted:
         one, credential = seen.held, seen.credential
@@ -179,12 +180,14 @@ def providers(tainted: Iterable[Seen], changes: Sequence[Change], as_of: datetim
         yield replace(found, person=credential.identity or one.caller.session_name)
 
 
-def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[tuple[str, Principal, str]]:
+def strangers(
+    tainted: Iterable[TaintedCredential], deleted: Container[Principal]
+) -> Iterator[tuple[str, Principal, str]]:
     """
-    Tainted credentials of which the evidence does not show who minted them, and what it says instead.
+    Tainted credentials whose minter is not in the evidence: the id, the principal, and what the evidence says instead.
 
-    Nobody can end what is not known: whoever assumed a role from another account, or by a key that leaked with the
-    session, assumes it again.
+    An unknown minter can't be ended: whoever assumed a role from another account, or with a key that leaked together
+    with the session, can assume it again.
     """
     told = set[tuple[Principal, str]]()
     for seen in tainted:
@@ -195,7 +198,7 @@ def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[t
             credential.origin != "not_in_evidence"
             or one.kind not in _BY_SOMEBODY
             or by_password
-            or one.principal in dead
+            or one.principal in deleted
         ):
             continue
         if (one.principal, why) not in told:
@@ -205,10 +208,10 @@ def strangers(tainted: Iterable[Seen], dead: Container[Principal]) -> Iterator[t
 
 def certified(one: Credential) -> bool:
     """
-    Whether IAM Roles Anywhere gave it to the holder of a certificate, by whose serial number it is named.
+    Whether IAM Roles Anywhere issued it to the holder of a certificate, whose serial number is then its name.
 
-    Its CreateSession is in the log, and the AssumeRole that this wraps (IAM Roles Anywhere User Guide, 'The
-    CreateSession operation'; the calls' `eventName`, and `sourceIPAddress`).
+    The log has the CreateSession, and the AssumeRole within it (IAM Roles Anywhere User Guide, 'The CreateSession
+    operation'; the records' `eventName` and `sourceIPAddress`).
     """
     issued = one.issued_by
     return issued is not None and (issued.api == "CreateSession" or issued.source_ip == _ANYWHERE)
@@ -216,9 +219,9 @@ def certified(one: Credential) -> bool:
 
 def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
     """
-    What somebody has shut may hand out until that has taken effect everywhere.
+    The same source; if somebody has shut it, with the margin added, since it may hand out until that took effect.
 
-    What goes on for longer than any cutoff lies ahead, as a task may that has been told to stop, is open still.
+    One that may still be running although it was told to stop, as a task may, counts as open.
     """
     if source.until is None or source.assumed:
         return source
@@ -229,9 +232,10 @@ def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
 
 def once(sources: Iterable[Source]) -> list[Source]:
     """
-    Each source once for each principal that it hands out; one that hands out longer stands for all alike.
+    Merge equal sources: one for each principal that it hands out, the one that is open longest.
 
-    One of which only its sessions tell, and not all that it is, stands for one of its name that may be the same.
+    A source that is known only by its sessions is left out if a source of the same name, of which more is known, may be
+    the same.
     """
     found: dict[Any, Source] = {}
     for one in sources:
@@ -252,7 +256,7 @@ def once(sources: Iterable[Source]) -> list[Source]:
 
 
 def _same(one: Source, other: Source) -> bool:
-    """Whether a source may be another, of which more is known: no region has a second task or build of one id."""
+    """Whether a source may be the same as another, of which more is known; ids of tasks and builds are unique."""
     if other.made and not one.made and other.what and session_of(other.what, other.id):
         return True
     return not (one.what and one.region) and one.region in (None, other.region)
@@ -263,7 +267,7 @@ def _longer(one: Source, other: Source) -> bool:
 
 
 def _lasts(one: HeldCredential, longest: timedelta, as_of: datetime) -> bool:
-    """Whether what handed it out, at the longest from then on, still hands out."""
+    """Whether its source may still hand out, given how long that does so at most after the credential was issued."""
     return one.issued_at is None or one.issued_at + longest > as_of
 
 

@@ -1,6 +1,6 @@
 """
-What the other calls of a plan act on: service control policies, instances, functions, tasks, builds, trust anchors,
-sign-ins, identity providers.
+The things that a plan's other calls change: service control policies, instances, functions, tasks, builds, trust
+anchors, sign-in sessions, and identity providers.
 
 Sources: the IAM, AWS Organizations, Amazon EC2, AWS Lambda, Amazon ECS, AWS CodeBuild, IAM Roles Anywhere and AWS
 Sign-In API References, the page of each operation.
@@ -72,7 +72,7 @@ class OrganizationPolicy(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganizationAttachment(Thing):
-    """A policy on an account, unit or root of an organisation: `attached`."""
+    """A policy's attachment to an account, unit or root of an organisation: `attached` is whether there is one."""
 
     compared: ClassVar = ("attached",)
     policy_id: str
@@ -96,7 +96,7 @@ class OrganizationAttachment(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileAssociation(Thing):
-    """An instance profile on an instance: `associated`, the instance and the profile."""
+    """An instance profile's association with an instance: `associated`, and with which `instance` and `profile`."""
 
     compared: ClassVar = ("associated",)
     association_id: str
@@ -107,7 +107,7 @@ class ProfileAssociation(Thing):
         return f"instance profile association {self.association_id}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read whether it stands, and between what."""
+        """Read whether it exists, and of which instance and profile."""
         found = self._list(
             cloud, "ec2", "DescribeIamInstanceProfileAssociations", "IamInstanceProfileAssociations",
             AssociationIds=[self.association_id],
@@ -130,7 +130,7 @@ class ProfileAssociation(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instances(Thing):
-    """Instances that run or don't: `running` lists those that do or are about to."""
+    """Instances: `running` lists those that run or are starting."""
 
     compared: ClassVar = ("running",)
     ids: tuple[str, ...]
@@ -155,7 +155,7 @@ class Instances(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionConcurrency(Thing):
-    """How many calls of a function may run at once: `reserved` is a number, or null where nothing is set."""
+    """A function's reserved concurrency, how many of its calls may run at once: `reserved`, or null if none is set."""
 
     compared: ClassVar = ("reserved",)
     function: str
@@ -166,7 +166,7 @@ class FunctionConcurrency(Thing):
         return f"concurrency of function {self.function}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read what is reserved, and whether the function is there at all."""
+        """Read what is reserved, and whether the function exists."""
         found = self._ask(cloud, "lambda", "GetFunctionConcurrency", FunctionName=self.function)
         if found is None:
             return {"exists": False, "reserved": None}
@@ -186,14 +186,14 @@ class FunctionConcurrency(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Thing):
-    """What runs once, until it has ended or is stopped: `running`, and `exists`, as what has ended is forgotten."""
+    """A run that ends by itself or is stopped: `running`, and `exists`, since AWS forgets runs that have ended."""
 
     compared: ClassVar = ("running",)
     slow: ClassVar[bool] = True
     id: str
 
     def gone(self, state: Mapping[str, Any]) -> str | None:
-        """Say that nobody knows of it any more, as what has ended is forgotten after a while."""
+        """Say that AWS no longer has it, as it forgets runs a while after they ended."""
         return None if state["exists"] else f"{self.name} has ended, or its cluster or project is no more"
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
@@ -203,7 +203,7 @@ class Run(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(Run):
-    """A task of ECS. One that is being stopped runs still; it is forgotten an hour after, as 'DescribeTasks' says."""
+    """An ECS task. While it is being stopped it counts as running; AWS forgets it in an hour (see 'DescribeTasks')."""
 
     cluster: str
 
@@ -213,7 +213,7 @@ class Task(Run):
         return f"ECS task {self.cluster}/{self.id}"
 
     def read(self, cloud: Cloud) -> State:
-        """Read whether any of its containers may run; a cluster that is gone had none (see 'DeleteCluster')."""
+        """Read whether any of its containers may run; a deleted cluster has no tasks (see 'DeleteCluster')."""
         found = self._ask(cloud, "ecs", "DescribeTasks", cluster=self.cluster, tasks=[self.id]) or {}
         for failure in found.get("failures", ()):
             if failure.get("reason") != "MISSING":
@@ -243,7 +243,7 @@ class Build(Run):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolesAnywhere(Thing):
-    """A trust anchor or profile of IAM Roles Anywhere: `enabled`, or null where it is gone."""
+    """A trust anchor or profile of IAM Roles Anywhere: `enabled`, or null if it does not exist."""
 
     compared: ClassVar = ("enabled",)
     kind: Literal["TrustAnchor", "Profile"]
@@ -274,7 +274,7 @@ class RolesAnywhere(Thing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSessions(Thing):
-    """Sessions of `aws login` and OAuth clients: `active` lists those that are."""
+    """Sign-in sessions of `aws login` and OAuth clients: `active` lists those that are active."""
 
     compared: ClassVar = ("active",)
     arns: tuple[str, ...]

@@ -1,5 +1,5 @@
 """
-The typed results of carrying out: what was sent, what came of it, what was taken back, and what is proven.
+The typed results of `apply`, `undo` and `verify`: what was sent, what came of it, what was undone, what is proven.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ Verdict = Literal["proven", "not-yet-proven", "refuted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
-    """One call, as it was sent or found not to be needed."""
+class CallResult:
+    """What came of one call: it was sent, or its effect was there already."""
 
     n: int
-    """The step."""
+    """The number of the step."""
     index: int
-    """Its place among the step's calls, from 0."""
+    """The place of the plan's call among the step's calls, from 0."""
     part: int
-    """Its place among the calls that carry out that one, from 0; there are several where a user is deleted."""
+    """The place among the calls that were sent for that one, from 0; to delete a user takes several."""
     call: Call
     outcome: CallOutcome
     at: datetime | None
     request_id: str | None
     error: str | None
     why: str | None = None
-    """Why nothing needed to be sent, where what it acts on is gone."""
+    """If the thing to change does not exist: what is gone, so that nothing needed to be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,10 @@ class StepDone:
     sent_at: datetime | None
     bites_at: datetime | None
     """When it takes effect at the latest."""
-    deeds: tuple[Deed, ...]
-    """What this run did for it."""
+    deeds: tuple[CallResult, ...]
+    """The results of the calls that this run made for it."""
     why: str | None
-    """What went wrong, or why it was not reached."""
+    """What went wrong; `None` if nothing did, or if the step was not reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +60,31 @@ class Applied:
     run: str
     journal: str
     complete: bool
-    """Whether all steps are carried out and stood at the read-back after the last one bit."""
+    """Whether all steps are done, and read back as in place after the last one took effect."""
     steps: tuple[StepDone, ...]
     repeated: tuple[str, ...]
-    """What somebody had undone by the read-back, and was done again."""
+    """What somebody had undone when it was read back, and was done again."""
     stopped: str | None
-    """Why it stopped, where it did."""
+    """Why the run stopped before all was done; `None` if it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What came of taking back the changes to one thing."""
+    """What came of undoing the changes to one thing."""
 
     thing: str
     account: str
     steps: tuple[int, ...]
     outcome: UndoOutcome
     calls: tuple[Call, ...]
-    """What was sent."""
+    """The calls that were sent."""
     safe_after: datetime | None
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByHand:
-    """A step that a person carried out, of which nothing can be taken back by calls."""
+    """A step that a person carried out, which no call of ours undoes."""
 
     n: int
     action: Action
@@ -101,7 +101,7 @@ class Undone:
     """Whether nothing was refused and nothing failed."""
     things: tuple[Restored, ...]
     by_hand: tuple[ByHand, ...] = ()
-    """What stands as a person left it."""
+    """The steps that stay as a person did them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ class StepVerdict:
     action: Action
     verdict: Verdict
     reads_back: bool | None
-    """Whether what it did still stands; `None` where nobody could look."""
+    """Whether its changes are still there; `None` if they could not be read."""
     bites_at: datetime | None
     why: str
 
@@ -123,10 +123,10 @@ class CredentialVerdict:
 
     credential: str
     step: int | None
-    """The step that ends it."""
+    """The step that ends it; `None` if none does by itself."""
     verdict: Verdict
     event_id: str | None
-    """The event that proves or refutes."""
+    """The event that proves or refutes it, if one does."""
     why: str
 
 
@@ -138,7 +138,7 @@ class Verification:
     evidence_until: datetime | None
     """The time of the newest evidence."""
     looked_back: bool
-    """Whether the accounts were reachable."""
+    """Whether the accounts were read back."""
     steps: tuple[StepVerdict, ...]
     credentials: tuple[CredentialVerdict, ...]
     notes: tuple[str, ...]

@@ -1,5 +1,5 @@
 """
-Whom an IAM thing belongs to, and whether that user or role is there at all: what is gone needs no denial.
+Whether the user or role that an IAM thing belongs to still exists: what does not exist needs no deny.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _LOOK: dict[Owner, str] = {"User": "GetUser", "Role": "GetRole"}
 
 def owner_gone(account: str, owner: Owner, name: str, cloud: Cloud) -> bool:
     """
-    Tell whether a user or role is no more; one that may not be looked at is taken to be there.
+    Whether a user or role does not exist; one that we may not read is assumed to exist.
 
     Sources: IAM API Reference, 'GetUser' and 'GetRole', which answer NoSuchEntity for what does not exist.
 
     Raises:
-        CallFailed: it can't be told.
+        CallFailed: AWS did not say.
     """
     call = Call(account=account, service="iam", operation=_LOOK[owner], parameters={f"{owner}Name": name})
     try:
@@ -35,12 +35,12 @@ def owner_gone(account: str, owner: Owner, name: str, cloud: Cloud) -> bool:
 
 def insist_on_name(account: str, user: str, access_key_id: str, cloud: Cloud) -> None:
     """
-    Make sure that a key which a user does not have is not another's, since an attacker may rename the user.
+    Check that a key that was not found with its user does not belong to another name: an attacker may rename users.
 
     Source: IAM API Reference, 'GetAccessKeyLastUsed', which names the user that owns a key.
 
     Raises:
-        CallFailed: the key is there under another name, or AWS does not answer.
+        CallFailed: the key belongs to a user of another name, or AWS does not answer.
     """
     asked = {"AccessKeyId": access_key_id}
     try:
@@ -60,14 +60,14 @@ def insist_on_name(account: str, user: str, access_key_id: str, cloud: Cloud) ->
 
 
 def no_more(what: str) -> str:
-    """Say that something is gone, and what follows; of a user, whom IAM alone can rename, what else it may mean."""
+    """Say that something does not exist and needs no deny; of a user, that it may have been renamed instead."""
     said = f"there is no {what} any more, and what is gone needs no denial"
     renamed = "; if it was renamed (UpdateUser), it lives on: then ingest newer logs and plan again"
     return said + renamed if what.startswith("user ") else said
 
 
 def taken_from(present: Mapping[str, Any], original: Mapping[str, Any]) -> str | None:
-    """Say what a user had and has no more; policies of ours, which are told by themselves, left out."""
+    """Say what a user no longer has, without TokenTrail's policies, which are reported by themselves."""
     lists = {member: was for member, was in original.items() if isinstance(was, list)}
     found = [
         f"{member.replace('_', ' ')} {', '.join(gone)}"

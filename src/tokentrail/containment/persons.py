@@ -1,9 +1,10 @@
 """
-Whom of Identity Center's directory the attacker acts as, so that a policy can name the person and spare colleagues.
+The users of Identity Center's directory as whom the attacker acts, so that a policy can name them and spare colleagues.
 
 Most calls of a session show the user id (`onBehalfOf`), some services' do not (TrailTool, 'identity-first sessions':
-87 % of a live trail's in 2026). A session of which no call does is the person's whom others of its name show, as the
-portal names sessions by their user: that is seen, not documented, so that the proof says that it rests on it.
+87 % of a live trail's in 2026). A session none of whose calls shows it is taken to be that of the person whom other
+sessions of the same name show, since the portal names sessions after their user. This was observed and is not
+documented, so that the proof states it as an assumption.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from tokentrail.containment.handed import NAMED_SO
+from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Edge, HeldCredential
 from tokentrail.lineage import rows
@@ -22,11 +23,11 @@ _KIND = "identity_center"
 
 
 def by_name(forest: Forest, held: Iterable[HeldCredential]) -> dict[str, str]:
-    """Of sessions that do not show whose they are: the user id of the one person whom others of their name show."""
+    """By name of sessions that show no user id: the user id, if all other sessions of that name show the same one."""
     silent = sorted({one.caller.session_name for one in held if _is_silent(one) and one.caller.session_name})
     if not silent:
         return {}
-    places = forest.called(silent, NAMED_SO, (silent, silent), f"f.kind = '{_KIND}'")
+    places = forest.called(silent, SESSION_NAMED, (silent, silent), f"f.kind = '{_KIND}'")
     found: dict[str, set[str]] = {}
     for caller in map(rows.caller, forest.chosen_rows(places)):
         if caller.session_name in silent and caller.person:
@@ -34,14 +35,14 @@ def by_name(forest: Forest, held: Iterable[HeldCredential]) -> dict[str, str]:
     return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
 
 
-def told(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential:
-    """The same, with its person where its name tells."""
+def with_person(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential:
+    """The same credential, with the user id that its session name stands for, if it shows none itself."""
     person = named.get(one.caller.session_name or "") if _is_silent(one) else None
     return replace(one, caller=replace(one.caller, person=person)) if person else one
 
 
 def conditions(named: Mapping[str, str]) -> Iterator[str]:
-    """What a proof rests on where names told."""
+    """The proof's assumption, if user ids were taken from session names."""
     if named:
         yield (
             f"of {listed(sorted(named))}, sessions of Identity Center whose calls do not show whose they are belong to "
@@ -53,11 +54,11 @@ def persons(
     held: Iterable[HeldCredential], innocents: Sequence[HeldCredential], edges: Iterable[Edge]
 ) -> dict[Principal, tuple[str, ...]]:
     """
-    By roles of Identity Center, who of its directory the attacker acts as, or acted as.
+    By role of Identity Center: the directory's users as whom the attacker acts, or acted.
 
-    Left out where a session of the attacker's does not tell whose it is, or where the role may be had otherwise than
-    through the portal. A person whose laptop was stolen works in the same roles: that one's other sessions end with the
-    thief's, and nobody else's, whether or not a colleague's calls show who that is.
+    A role is left out if a session of the attacker's does not show its user, or if the role can be entered otherwise
+    than through the portal. A person whose laptop was stolen works in the same roles: the person's other sessions end
+    with the thief's, and nobody else's, whether or not a colleague's calls show a user id.
     """
     entered = {edge.into for edge in edges}
     theirs: dict[Principal, set[str | None]] = {}

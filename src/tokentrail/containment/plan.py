@@ -1,5 +1,5 @@
 """
-From a scene to a plan: moves, what each of them ends and costs, and the proof.
+Make a plan of a scene: the moves as steps, what each ends and whom it affects, and the proof.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _OF_PERMISSION_SETS = ("sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermi
 
 
 def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
-    """Plan, and prove the plan."""
+    """Choose the moves of a strategy, and prove them."""
     moves, refused = planner.plan_moves(scene, strategy, spare)
     return _plan(scene, strategy, moves, refused, gaps)
 
 
 def what_if(scene: Scene, steps: Sequence[str], gaps: Sequence[Gap]) -> Plan:
     """
-    Prove, or refute, steps that somebody has in mind.
+    Prove, or refute, given steps.
 
     Raises:
         UsageError: one of them is no `ACTION:TARGET`, or its target is unknown.
@@ -122,7 +122,7 @@ def _says(move: Move) -> str:
 
 
 def _beyond_the_trace(scene: Scene, outcome: Outcome, number: int) -> str:
-    """Tell apart what a trace does not call tainted and a plan ends as the attacker's."""
+    """Name the credentials that a step ends as the attacker's though a trace does not call them tainted."""
     ended = [(one, why) for one, why in sorted(scene.handed.items())
              if one in outcome.lives and outcome.lives[one].by == number]  # fmt: skip
     if not ended:
@@ -142,7 +142,7 @@ def _perhaps_the_owners(scene: Scene, move: Move) -> str:
 
 
 def _own_session(scene: Scene, outcome: Outcome, number: int) -> str:
-    """Name whoever has taken steps of containment already and would be cut off."""
+    """Name the responders whom a step would cut off: those who have already acted against the attack."""
     hit = sorted(
         one for one in scene.responders if one in outcome.innocents and outcome.innocents[one].by == number
     )
@@ -152,7 +152,7 @@ def _own_session(scene: Scene, outcome: Outcome, number: int) -> str:
 
 
 def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iterator[Collateral]:
-    """Innocent credentials that a move ends, and whoever uses a leaked key legitimately, however the key is ended."""
+    """The innocent credentials that a move ends, and the leaked keys that it ends, which their owner uses too."""
     found = {
         one.id: scene.arn(one.principal) for one in scene.innocents if outcome.innocents[one.id].by == number
     }
@@ -168,7 +168,7 @@ def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iter
 
 
 def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime | None:
-    """When all that a move ended, and all that may have been minted unseen, has expired by itself."""
+    """When all that a move ended, and all that may have been minted unseen, has expired by itself; `None` if never."""
     if not move.undo or move.action in ("deactivate-key", "edit-trust", "attach-quarantine"):
         return None
     if any(source.name in move.closes for source in scene.sources):

@@ -1,8 +1,8 @@
 """
-Plan files: a plan as JSON on disk, read with suspicion.
+Plan files: a plan as JSON on disk, checked when it is read.
 
-A plan file says what to change in somebody's account, so that one which is damaged, of another version or at odds
-with itself is refused whole, with the place of the first fault.
+A plan file says what to change in an account, so that a damaged, contradictory or other-version file is refused as a
+whole, with the place of the first fault.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 import msgspec
 
 from tokentrail.containment.cutoff import names_moment
-from tokentrail.containment.journal import journal_path, other_plan
+from tokentrail.containment.journal import holds_other_plan, journal_path
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
 from tokentrail.containment.workloads import REGION
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
 
 LARGEST = 256 * 1024 * 1024
-"""Bytes; a plan of ten thousand credentials over fifty roles has a few hundred thousand."""
+"""The most bytes of a plan file; a plan of ten thousand credentials over fifty roles has a few hundred thousand."""
 _LONGEST = 7 * 24 * 3600
-"""Seconds; no margin, lag or propagation is longer than a week."""
+"""The longest margin, lag or time until a step takes effect, in seconds: a week."""
 _ACCOUNT = re.compile(r"\d{12}")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{1,40}")
 _EVERYWHERE = frozenset({"iam", "organizations"})
@@ -44,7 +44,7 @@ def load(path: Path) -> Plan:
     Read a plan file.
 
     Raises:
-        UsageError: there is none, or it is no plan of this version, or it is at odds with itself.
+        UsageError: there is no such file, or it is no plan of this version, or it contradicts itself.
     """
     try:
         with path.open("rb") as file:
@@ -61,12 +61,12 @@ def load(path: Path) -> Plan:
 
 def save(plan: Plan, path: Path) -> None:
     """
-    Write a plan file, whole or not at all, for its owner alone; its JSON is the plan's document.
+    Write a plan file, whole or not at all, readable by its owner only.
 
     Raises:
-        UsageError: it can't be written there, or a plan lies there that was applied and can still be taken back.
+        UsageError: it can't be written, or it would replace a plan that was applied and can still be undone.
     """
-    if other_plan(journal_path(path), digest(plan)):
+    if holds_other_plan(journal_path(path), digest(plan)):
         raise UsageError(
             f"{path}: a plan lies there that was applied, and `tokentrail undo` needs it. Name another file with -o."
         )
@@ -88,7 +88,7 @@ def save(plan: Plan, path: Path) -> None:
 
 
 def digest(plan: Plan) -> str:
-    """A plan's SHA-256, by which its journal knows it, whatever the layout of the file."""
+    """The SHA-256 of a plan's content, whatever the layout of the file; its journal names the plan by it."""
     canonical = json.dumps(asdict(plan), default=_spelled, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -122,7 +122,7 @@ def _decoded(path: Path, content: bytes) -> Plan:
 
 
 def _narrowing_typed(path: Path, plan: Plan) -> Plan:
-    """Give `narrowing` the types that it was planned with."""
+    """The plan with the values of `narrowing` in their Python types, since the file's schema leaves them open."""
     given = plan.narrowing
     try:
         typed = {
@@ -136,7 +136,7 @@ def _narrowing_typed(path: Path, plan: Plan) -> Plan:
 
 
 def _faults(plan: Plan) -> Iterator[str]:
-    """What is at odds in a plan, the first fault first."""
+    """The faults of a plan, in order."""
     for name, seconds in (("margin", plan.margin), ("lag", plan.lag)):
         if not 0 <= seconds <= _LONGEST:
             yield f"`{name}` is {seconds}, and must lie between 0 and {_LONGEST:,} seconds"

@@ -1,9 +1,9 @@
 """
-Which moves end all of an attacker's credentials: upstream first, all roles at once, least collateral.
+Choose the moves that end all of an attacker's credentials: minters first, all roles at once, with least collateral.
 
-Roles are cut in one step, since cutoffs of one step cover each other and those of two do not; what mints into them
-(keys, passwords, hosts, trusts, portals, users' tokens) is ended before. Whether that is enough is not decided here but
-proved by `prover`.
+All roles are cut off in one step: with the same cutoff, no session of one can mint a session of another that survives.
+What mints into them (keys, passwords, hosts, trusts, portals, users' tokens) is ended before. Whether the moves
+are enough is not decided here, but proven by `prover`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
 from tokentrail.containment.closing import centrally, close_source
-from tokentrail.containment.controls import controls, in_permission_sets
+from tokentrail.containment.controls import deny_by_scps, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal
@@ -28,18 +28,18 @@ _CLOSING = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
 
 @dataclass(frozen=True, slots=True)
 class _Needs:
-    """What lives when nothing is done, and so must be ended."""
+    """What must be ended: that which lives if nothing is done."""
 
     scene: Scene
     strategy: Strategy
     live: tuple[HeldCredential, ...]
     pools: frozenset[Principal]
-    """Principals that may have, or get, tokens that nobody has seen."""
+    """Principals for which tokens may have been minted unseen, or may still be minted."""
     spared: tuple[HeldCredential, ...]
 
     @property
     def keys(self) -> list[HeldCredential]:
-        """The long-term keys that live and do not go with a user whom the attacker made."""
+        """The living long-term keys, without those of users that the attacker made, which are deleted with them."""
         gone = self.scene.made_users | {one for one in self.pools if one.account in self.scene.without_access}
         return [
             one for one in self.live
@@ -62,7 +62,7 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
         *_keys(needs),
         *_made_users(scene),
         *_sources(scene),
-        *_controls(needs),
+        *_scps(needs),
         *_users(needs),
         *_roles(needs),
     ]
@@ -71,9 +71,9 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
 
 def _keys(needs: _Needs) -> Iterator[Move]:
     """
-    Stop long-term keys: those that the attacker made are deleted, leaked ones deactivated.
+    End long-term keys: those that the attacker made are deleted, leaked ones deactivated.
 
-    Where the evidence does not tell whose a key is, AWS does (AWS STS API Reference, 'GetAccessKeyInfo'; IAM API
+    If the evidence does not show whose a key is, AWS can say (AWS STS API Reference, 'GetAccessKeyInfo'; IAM API
     Reference, 'GetAccessKeyLastUsed').
     """
     leaked = [one for one in needs.keys if not one.made and one.principal.is_named]
@@ -112,11 +112,11 @@ def _made_users(scene: Scene) -> Iterator[Move]:
 
 def _sources(scene: Scene) -> Iterator[Move]:
     """
-    Stop what mints by itself, all of one action in one step.
+    Close the sources, those of one action in one step.
 
-    Calls that nothing takes back are a step of their own, so that the others of the action can be undone. A person's
-    portal is one and the same for all accounts. In an account without access only a portal can be shut, as that is
-    elsewhere; the rest is denied by `controls`.
+    Irreversible calls are a step of their own, so that the action's other calls can be undone. A person's portal is the
+    same for all accounts. In an account without access only a portal can be closed, as that is elsewhere; the rest is
+    denied by service control policy (`_scps`).
     """
     for kind in _CLOSING:
         once = {
@@ -135,8 +135,8 @@ def _sources(scene: Scene) -> Iterator[Move]:
                 yield moves.merged(alike[0].action, alike)
 
 
-def _controls(needs: _Needs) -> Iterator[Move]:
-    """Deny by service control policy what IAM calls can't reach; in the management account, by permission set."""
+def _scps(needs: _Needs) -> Iterator[Move]:
+    """Deny by service control policy what IAM calls can't; in the management account, by permission sets."""
     scene = needs.scene
     beyond = [
         one for one in sorted({one.principal for one in needs.live} | needs.pools)
@@ -149,11 +149,13 @@ def _controls(needs: _Needs) -> Iterator[Move]:
     ]  # fmt: skip
     if reserved:
         yield in_permission_sets(scene, reserved, needs.live)
-    yield from controls(scene, [one for one in beyond if one.account != scene.management_account], needs.live)
+    yield from deny_by_scps(
+        scene, [one for one in beyond if one.account != scene.management_account], needs.live
+    )
 
 
 def _users(needs: _Needs) -> Iterator[Move]:
-    """End the tokens of the users behind: those seen, and those minted since the log stopped telling all."""
+    """End the tokens of users: those seen, and those that may have been minted since the log stops being complete."""
     scene = needs.scene
     behind = {one.principal for one in needs.live} | needs.pools
     behind |= {one.mints for one in scene.sources if one.kind == "password" and one.until is None}
@@ -165,7 +167,7 @@ def _users(needs: _Needs) -> Iterator[Move]:
 
 
 def _roles(needs: _Needs) -> Iterator[Move]:
-    """End the sessions of all roles that the attacker has or could have, in one step; of made roles, for ever."""
+    """End the sessions of all roles that the attacker has or could have, in one step; deny roles it made for good."""
     scene = needs.scene
     made = sorted(one for one in scene.made_roles if one.account not in scene.without_access)
     if made:
@@ -185,12 +187,13 @@ def _roles(needs: _Needs) -> Iterator[Move]:
 
 def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action: Action) -> Move:
     """
-    Cut several principals at once: all their older tokens, or only what is tainted or not seen.
+    Cut off several principals at once: all their tokens before the cutoff, or only tainted and unseen ones.
 
     Args:
         needs: What to end, and what to spare.
-        on: The principals; with a time, only what was issued since then is cut, as no tainted token was seen before.
-        action: What it is called if tokens of whatever age go.
+        on: The principals. If one has a time, no tainted token was issued to it before, and only tokens issued since
+            are cut off.
+        action: The action if tokens of any age are cut off; else it is `deny-sessions`.
     """
     scene = needs.scene
     tainted, others, spared = (
@@ -215,7 +218,7 @@ def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action:
 def _spared(
     scene: Scene, spare: Iterable[str], strategy: Strategy
 ) -> tuple[list[HeldCredential], list[NotSpared]]:
-    """Find the credentials to spare, by id or a unique beginning of one."""
+    """Find the credentials to spare, by key id or a unique prefix of a credential's id."""
     found, refused = [], []
     for name in spare:
         matching = [one for one in scene.innocents if one.id.startswith(name) or one.key_id == name]

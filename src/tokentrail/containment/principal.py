@@ -20,19 +20,19 @@ PrincipalKind = Literal["user", "role", "root", "unknown"]
 _ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
-"""Those that there are (AWS General Reference, 'Amazon Resource Names')."""
+"""AWS's partitions (AWS General Reference, 'Amazon Resource Names')."""
 _ACCOUNT = 4
-"""Where an ARN has its account."""
+"""The place of the account among an ARN's parts, from 0."""
 _SERVICE_LINKED = "/aws-service-role/"
 _RESERVED = "/aws-reserved/"
 _RESERVED_NAME = "AWSReservedSSO_"
 _MARK = re.compile(rf"/{_RESERVED_NAME}.+_([0-9a-f]+)$")
-"""What differs between the roles of one permission set (IAM Identity Center User Guide, 'Permission sets')."""
+"""The end of a role's name that differs between accounts (IAM Identity Center User Guide, 'Permission sets')."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Principal:
-    """Whom IAM's policies know: a user, a role, an account's root."""
+    """A user, a role or an account's root: to whom IAM attaches policies, or who owns the account."""
 
     account: str
     kind: PrincipalKind
@@ -46,24 +46,24 @@ class Principal:
 
     @property
     def is_named(self) -> bool:
-        """Whether calls to IAM can name it: a user or role whose account is known."""
+        """Whether IAM calls can name it: a user or role whose account and name are known."""
         return self.kind in ("user", "role") and bool(self.account and self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A principal, and what the evidence knows of it."""
+class KnownPrincipal:
+    """A principal, and what the evidence shows of it."""
 
     principal: Principal
     arn: str
     unique_id: str | None = None
-    """`AROA…` or `AIDA…`, where a credential of it was seen."""
+    """`AROA…` or `AIDA…`, if the evidence shows it."""
     path_told: bool = True
-    """Whether the evidence tells the path that its ARN has, or that it has none."""
+    """Whether the evidence shows which path its ARN has, if any."""
 
     @property
     def pattern(self) -> str:
-        """What `aws:PrincipalArn` of its credentials is like; one of Identity Center's roles always has a path."""
+        """A pattern that `aws:PrincipalArn` of its credentials matches; Identity Center's roles always have a path."""
         return self.arn if self.path_told and not self.reserved else under_any_path(self.arn)
 
     @property
@@ -74,24 +74,24 @@ class Known:
     @property
     def is_host(self) -> bool:
         """
-        Whether it stands for instances themselves, as `aws:ec2-instance` does: no identity or resource policy binds it.
+        Whether it is an instance identity role such as `aws:ec2-instance`, which no identity or resource policy binds.
 
-        IAM has no role of such a name. Sources: Amazon EC2 User Guide, 'Instance identity roles'; IAM User Guide,
-        'IAM and AWS STS quotas' (names).
+        Its name could not be a role's in IAM. Sources: Amazon EC2 User Guide, 'Instance identity roles'; IAM User
+        Guide, 'IAM and AWS STS quotas' (names).
         """
         return self.principal.kind == "role" and _ROLE_NAME.fullmatch(self.principal.name) is None
 
     @property
     def reserved(self) -> bool:
-        """Whether Identity Center keeps it, so that IAM calls can't edit it (IAM User Guide, 'Revoke sessions')."""
+        """Whether Identity Center manages it, so that IAM calls can't edit it (IAM User Guide, 'Revoke sessions')."""
         return _RESERVED in self.arn or self.principal.name.startswith(_RESERVED_NAME)
 
 
 def of_arn(arn: str | None) -> Principal | None:
     """
-    The principal that an ARN names: a user's or role's own, or that of a session of it.
+    The principal of an ARN: a user's, a role's or root's own, or that of a role's session.
 
-    A federated user's ARN does not tell whose it is: `None`.
+    `None` for a federated user's, which does not show the user behind it.
     """
     found = _ARN.fullmatch(arn or "")
     if found is None:
@@ -111,10 +111,10 @@ def of_arn(arn: str | None) -> Principal | None:
 
 def role_told(told: str, account: str) -> Principal | None:
     """
-    The role that a request names, by its ARN or by its name, which may have its path before it.
+    The role that a request names by its ARN or by its name, which its path may precede.
 
-    What can be the name of none, such as a reference to a parameter, tells of no role. Sources: AWS Systems Manager
-    API Reference, 'CreateActivation' (the path); IAM User Guide, 'IAM and AWS STS quotas' (names).
+    `None` if it can't be a role's name, such as a reference to a parameter. Sources: AWS Systems Manager API Reference,
+    'CreateActivation' (the path); IAM User Guide, 'IAM and AWS STS quotas' (names).
     """
     if told.startswith("arn:"):
         return of_arn(told)
@@ -124,10 +124,10 @@ def role_told(told: str, account: str) -> Principal | None:
 
 def of_caller(caller: Caller) -> Principal:
     """
-    The principal whose policies a credential is under; a federated user is under those of the user behind it.
+    The principal whose policies bind a credential; for a federated user, the user behind it.
 
-    Root's federated user is under nobody's, and goes with root (AWS STS API Reference, 'GetFederationToken'; the
-    record's `sessionIssuer`).
+    No policies bind root's federated users, which count as root's credentials (AWS STS API Reference,
+    'GetFederationToken'; the record's `sessionIssuer`).
     """
     sort = principal_of(caller)
     account = caller.account or ""
@@ -150,19 +150,19 @@ def of_caller(caller: Caller) -> Principal:
 
 
 def arn_of(principal: Principal, partition: str = "aws") -> str:
-    """An ARN for it, without path where none is known."""
+    """An ARN of a principal, without path."""
     if principal.kind == "root":
         return f"arn:{partition}:iam::{principal.account}:root"
     return f"arn:{partition}:iam::{principal.account}:{principal.kind}/{principal.name}".rstrip("/")
 
 
 def permission_set(role: Principal) -> str:
-    """The permission set that a role of Identity Center is named after, between a beginning and a mark."""
+    """The permission set of a role of Identity Center, taken from the middle of the role's name."""
     return role.name.removeprefix(_RESERVED_NAME).rpartition("_")[0] or role.name
 
 
 def in_any_account(arn: str) -> str:
-    """A pattern of the same in any account, where a permission set's role ends in another mark."""
+    """A pattern for an ARN in any account, where the role of the same permission set ends in another mark."""
     *before, _, resource = arn.split(":", 5)
     mark = _MARK.search(resource)
     resource = resource[: mark.start(1)] + "?" * len(mark[1]) if mark else resource
@@ -171,10 +171,10 @@ def in_any_account(arn: str) -> str:
 
 def partition_in(arns: Iterable[str], account: str) -> str:
     """
-    The partition of an account, by what ARNs there are: its own first.
+    The partition of an account, by known ARNs: of the account itself, or else of any other.
 
-    An organisation lies in one partition (AWS General Reference, 'Amazon Resource Names'). ARNs that the evidence does
-    not tell are made up in `aws`, so that another partition that is seen counts for more.
+    An organisation lies in one partition (AWS General Reference, 'Amazon Resource Names'). ARNs that are made up, where
+    the evidence has none, are in `aws`, so that any other partition takes precedence.
     """
     own, others = set[str](), set[str]()
     for arn in arns:
@@ -186,7 +186,7 @@ def partition_in(arns: Iterable[str], account: str) -> str:
 
 
 def short_apart(arns: Sequence[str]) -> list[str]:
-    """The same of several, with their accounts where these are more than one: roles there are often called alike."""
+    """ARNs in short form, with their accounts if these differ, since roles of several accounts often share a name."""
     accounts = {arn.split(":")[4] for arn in arns if arn.startswith("arn:") and arn.count(":") > 4} - {""}
     if len(accounts) < 2:
         return [short(one) for one in arns]

@@ -1,15 +1,16 @@
 """
-The game: which of an attacker's credentials outlive a sequence of moves, whatever the attacker does between them.
+The prover: which of an attacker's credentials outlive a sequence of moves, whatever the attacker does between them.
 
-Between two moves an attacker may wait as long as it likes and mint with every live credential in every role that it
-can reach, under any session name. So each principal has, beside the credentials that the log shows, a *pool*: all
-that could have been minted unseen, from the moment when the log stops telling all until the last minter is dead. A
-pool outlives a move if any second and name in it does. How long minters live depends on pools and the other way
-round; the least solution of both is found by going round until nothing grows.
+It is a game of the moves against the attacker. Between two moves the attacker may wait as long as it likes, and mint
+with every living credential in every role within reach, under any session name. So each principal has, besides the
+credentials that the log shows, a *pool*: all credentials that could have been minted unseen, from the time when the log
+stops being complete until the last minter is dead. A pool outlives a move if a credential of any second and name in it
+does. How long minters live depends on pools, and pools depend on minters. The least solution is found by iteration:
+pools grow until none grows any more.
 
-Times: each move is sent `_PAUSE` after the one before has taken effect. A longer wait gives an attacker nothing more:
-expiry only takes away, and a second more or less decides nothing once it lies past the cutoff. A move takes effect
-before its cutoff, which `apply` sees to; what is minted until then has been issued before the cutoff.
+Times: each move is sent `_PAUSE` after the one before has taken effect. A longer wait gives the attacker nothing more,
+since with time credentials only expire, and a second more or less makes no difference once it is past the cutoff. A
+move takes effect before its cutoff, as `apply` makes sure; what is minted until then is issued before the cutoff.
 Source: IAM User Guide, 'Revoking IAM role temporary security credentials'; what a policy ends is judged by `policy`.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from tokentrail.containment.gone import NAMED, gone
+from tokentrail.containment.gone import NAMED, deleted_principals
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, arn_of, of_caller
@@ -38,7 +39,7 @@ _CLOCK = re.compile(r"aws:(CurrentTime|EpochTime)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """When a move is sent, and when it has taken effect at the latest: the moment that its cutoff names."""
+    """When a move is sent, and when it takes effect ("bites") at the latest, which is also its cutoff."""
 
     sent: datetime
     bites: datetime
@@ -46,29 +47,31 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """How long a credential, a pool or a source lives and mints under the moves; `NEVER` if to the end."""
+    """Until when a credential, pool or source works and mints under the moves; `NEVER` if no move ends that."""
 
     ends: datetime
     mints_until: datetime
     by: int | None = None
-    """The move that ends it, counted from 0."""
+    """The number of the move that ends it, from 0; `None` if none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """All that may have been minted unseen for one principal, and how long the longest-lived of it lives."""
+    """All credentials that may have been minted unseen for one principal."""
 
     principal: Principal
     start: datetime
+    """From when on they may have been issued: when the log stops being complete."""
     last: datetime
-    """No minter lives from here on."""
+    """Before when they were issued: when the last minter ends."""
     life: Life
+    """The life of the longest-lived of them."""
     sample: Caller | None
-    """One that lives longest."""
+    """One of the longest-lived."""
     minter: str
-    """What mints last: a credential id, `pool:ARN`, or what a source is called."""
+    """The last minter: a credential id, `pool:ARN`, or the label of a source."""
     first: str
-    """What minted before the pool renewed itself; the same where it does not."""
+    """The minter that started it, if `minter` is the pool itself, which renews itself; else the same as `minter`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,24 +84,24 @@ class Outcome:
     sources: Mapping[Source, Life]
     pools: Mapping[Principal, Pool]
     innocents: Mapping[str, Life]
-    """As if none ran out by itself: a step may be sent long before the moment that the proof gives it."""
+    """By credential id, as if none expired: a step may be sent long before the time that the proof assumes."""
     twins: frozenset[tuple[Principal, datetime]]
-    """Seconds that moves leave out for an innocent credential, in which an attacker might have minted unseen."""
+    """Seconds that moves spare for an innocent credential, in which an attacker might have minted unseen."""
 
     @property
     def contained(self) -> bool:
-        """Whether nothing of the attacker's is left."""
+        """Whether the moves end all credentials, sources and pools of the attacker."""
         lives = [*self.lives.values(), *self.sources.values(), *(pool.life for pool in self.pools.values())]
         return all(life.ends is not NEVER for life in lives)
 
 
 def prove(scene: Scene, moves: Sequence[Move]) -> Outcome:
-    """Play the game to its end."""
+    """Find what the moves leave in a scene."""
     return Game(scene, moves).outcome()
 
 
 class Game:
-    """A scene, the moves against it, and what each credential would live through."""
+    """A scene and the moves, with which the life of any credential can be judged."""
 
     def __init__(self, scene: Scene, moves: Sequence[Move]) -> None:
         self._scene, self._moves = scene, moves
@@ -111,7 +114,7 @@ class Game:
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
-        self._gone = gone((*scene.changes, *changes))
+        self._gone = deleted_principals((*scene.changes, *changes))
         self.edges: dict[Principal, list[Edge]] = {}
         for edge in scene.edges:
             self.edges.setdefault(edge.by, []).append(edge)
@@ -128,7 +131,7 @@ class Game:
         )  # fmt: skip
 
     def _grow(self, lives: Mapping[str, Life], sources: Mapping[Source, Life]) -> dict[Principal, Pool]:
-        """Go round until no pool grows any more."""
+        """Let pools grow from the credentials and sources, and from each other, until none grows any more."""
         pools: dict[Principal, Pool] = {}
         fresh: list[tuple[Principal, datetime, str]] = []
         for one in self._scene.held:
@@ -136,7 +139,9 @@ class Game:
         fresh += [
             (one.mints, life.ends, one.label) for one, life in sources.items() if one.mints.kind != "unknown"
         ]
-        fresh.sort(key=lambda seed: seed[1])  # whoever lives longest first, as whoever a story names
+        fresh.sort(
+            key=lambda seed: seed[1]
+        )  # the longest-lived minter is taken first, so that sentences name it
         while fresh:
             principal, last, minter = fresh.pop()
             start = self._scene.unseen(principal)
@@ -173,7 +178,7 @@ class Game:
         return self._shut.get(role, NEVER)
 
     def touching(self, principals: Iterable[Principal]) -> set[Moment]:
-        """When moves are made that may change anything for some principals, and the first and the last."""
+        """The times of moves that may affect some principals, and those of the first and the last move."""
         renamed = self._scene.renamed
         named = {(one.account, name) for one in principals for name in (one.name, renamed.get(one, one.name))}
         found = {time for one in (None, *named) for time in self._touched.get(one, ())}
@@ -183,7 +188,7 @@ class Game:
         """
         Until when a credential works, and until when it mints.
 
-        What is issued under a denial that reaches it has never worked.
+        A credential that is already denied when it is issued never worked: its life ends then.
         """
         issued = caller.issued_at or self._scene.as_of
         expiry = expires if expires is not None and caller.kind != "long_term_key" else NEVER
@@ -207,7 +212,7 @@ class Game:
         return Life(ends=ends, mints_until=ends)
 
     def _ends_after(self, number: int, expiry: datetime, caller: Caller, key_id: str | None) -> Life:
-        """The life of what lived until a move was sent (the first is 0) and not after it, or to the end."""
+        """The life of a credential that survives all moves before one, from 0, and not that one; or survives all."""
         mints_until = self._mints(caller, key_id, number)
         if number == len(self.times):
             return Life(ends=NEVER, mints_until=mints_until)
@@ -217,7 +222,7 @@ class Game:
         return Life(ends=bites, mints_until=mints_until, by=number)
 
     def _mints(self, caller: Caller, key_id: str | None, number: int) -> datetime:
-        """Until when it mints if it lives until a move takes effect: until then, unless an earlier one forbids it."""
+        """Until when a credential mints that lives until a move takes effect: until then, or until that is denied."""
         while number > 0 and self.effects.denies(
             caller, key_id, "sts:AssumeRole", self.times[number - 1].bites
         ):
@@ -225,11 +230,11 @@ class Game:
         return self.times[number].bites if number < len(self.times) else NEVER
 
     def gone(self, principal: Principal) -> datetime:
-        """From when on a user or role is no more."""
+        """When a user or role was, or will be, deleted; `NEVER` if it is not."""
         return self._gone.get(principal, NEVER)
 
     def differences(self, principal: Principal) -> Differences:
-        """What the policies on a principal make differences by."""
+        """What the policies on a principal tell its credentials apart by."""
         found = self._merged.get(principal)
         if found is None:
             found = self._merged[principal] = Differences()
@@ -247,7 +252,7 @@ class Game:
         return Life(ends=NEVER, mints_until=NEVER)
 
     def _pool(self, principal: Principal, start: datetime, last: datetime, minter: str, first: str) -> Pool:
-        """The longest life of anything that was issued from `start` on and before `last`."""
+        """The pool of what is issued at or after `start` and before `last`."""
         longest, until = Life(ends=start, mints_until=start), start
         sample: Caller | None = None
         for caller in self._samples(principal, start, last):
@@ -265,10 +270,10 @@ class Game:
 
     def _samples(self, principal: Principal, start: datetime, last: datetime) -> Iterator[Caller]:
         """
-        Credentials of which at least one lives as long as any in the pool.
+        Some credentials of a pool, among which is one that lives as long as any in it.
 
-        Policies tell tokens apart by issue time and user id only, so that between two dates that they hold all
-        tokens fare alike, and so do all names but those that they leave out.
+        Policies tell tokens apart by time of issue and user id only. So between two dates that occur in policies all
+        tokens are treated alike, and so are all user ids that no policy excepts.
         """
         docs = self.differences(principal)
         end = self._horizon if last is NEVER else last - _SECOND
@@ -282,7 +287,7 @@ class Game:
                         yield caller
 
     def spares(self, principal: Principal, moment: datetime, user_id: str | None) -> bool:
-        """Whether a move leaves out that very second and user id, for a credential known to be innocent."""
+        """Whether a move spares that second and user id for a credential known to be innocent; noted in `twins`."""
         alike = self._spared.get((principal, moment), ())
         if user_id in alike or None in alike:
             self._twins.add((principal, moment))
@@ -291,7 +296,7 @@ class Game:
 
     @cached_property
     def _shut(self) -> dict[Principal, datetime]:
-        """From when on nobody can assume roles."""
+        """By role: from when on nobody can assume it."""
         found: dict[Principal, datetime] = {}
         for move, time in zip(self._moves, self.times, strict=True):
             for role in move.shuts:
@@ -300,7 +305,7 @@ class Game:
 
     @cached_property
     def _touched(self) -> dict[tuple[str, str] | None, set[Moment]]:
-        """When moves are made, by the account and name of whom they are on; those on nobody in particular by `None`."""
+        """The times of moves by the account and name of their principals; `None` for moves without principals."""
         found: dict[tuple[str, str] | None, set[Moment]] = {}
         for move, time in zip(self._moves, self.times, strict=True):
             for one in move.principals or (None,):
@@ -309,13 +314,13 @@ class Game:
 
     @cached_property
     def _by_clock(self) -> bool:
-        """Whether any policy depends on the time of the request, so that what it ends may come back."""
+        """Whether a policy depends on the time of the request, so that what it denies may be allowed again later."""
         documents = (change.document("policyDocument") for change in self._scene.changes)
         return any(isinstance(one, str) and _CLOCK.search(one) for one in documents)
 
     @cached_property
     def _later(self) -> datetime:
-        """A time by which all that lives now without renewal has expired."""
+        """A time by which all credentials have expired that are not renewed after the last move."""
         return self._horizon + max(LONGEST.values())
 
     @cached_property
@@ -336,7 +341,7 @@ def _times(scene: Scene, moves: Sequence[Move]) -> Iterator[Moment]:
 
 
 def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iterator[Change]:
-    """The changes that moves make: none to whom an earlier one deleted, whom AWS no longer finds."""
+    """The changes that the moves make; none to a principal that an earlier move deleted."""
     gone_by_now: set[Principal] = set()
     for number, (move, time) in enumerate(zip(moves, times, strict=True)):
         for change in move.changes(number, time.bites, time.bites):
@@ -354,7 +359,7 @@ def _whom(change: Change) -> Principal | None:
 
 
 def _takes_effect(scene: Scene, change: Change, whom: Principal | None) -> bool:
-    """Whether AWS lets a call be made and what it writes bind: not on its own roles, nor in the management account."""
+    """Whether a change is allowed and binds: not on AWS's own roles, nor by SCP in the management account."""
     if change.event_source.startswith("organizations."):
         return change.asked("targetId") is None or change.asked("targetId") != scene.management_account
     return whom is None or scene.within_reach(whom)

@@ -1,7 +1,7 @@
 """
-What somebody did away with that is not IAM's, and where.
+The calls that deleted, stopped or shut things of other services than IAM, with their regions.
 
-In another region a thing of the same name is another one, and whoever made one in each may have deleted one of them.
+Things of the same name in two regions are different, and of two the attacker made, one may have been deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from tokentrail.policy.changes import Change
 
 
 def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Change]:
-    """All such calls; of those that may have ended what deeds made, or what is called so, also in which region."""
+    """
+    All such calls; their region is filled in only for those that may matter.
+
+    Args:
+        forest: The evidence.
+        deeds: The attacker's changes: calls that may have ended what they made matter.
+        names: Names of hosts whose end matters too.
+    """
     known = names | {
         name_of(what, thing)
         for deed in deeds
@@ -35,7 +42,7 @@ def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Cha
 
 
 def issued_where(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
-    """In which region each of some credentials was issued: that of the function or host, if AWS gave it to one."""
+    """By id of a credential that a service issued: the region in which it did, which is the function's or host's."""
     events = {one.id: one.issued_by.event_id for one in some if one.kind == "service_role" and one.issued_by}
     regions = _regions(forest, set(events.values()))
     return {id: region for id, event in events.items() if (region := regions.get(event))}

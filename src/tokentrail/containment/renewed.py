@@ -1,9 +1,9 @@
 """
-Sessions that a host of a plan's was given after the plan was made, and that the plan's own steps end.
+Sessions that a host of a plan was handed after the plan was made, and that the plan's steps end as they are.
 
-A host is handed a new session before the old one runs out, some times a day and by itself (Amazon EC2 User Guide,
-'Retrieve security credentials from instance metadata'). One that speaks for the same role under the same name, and
-minted and made nothing, changes nothing in what the plan must end: the cutoff, which is sent later, lies after it too.
+A host is handed a new session before the old one expires, several times a day (Amazon EC2 User Guide, 'Retrieve
+security credentials from instance metadata'). One of the same role and name that minted and made nothing does not
+change what the plan must do, since the cutoff, which is sent later, is after its issue, too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def renewed(plan: Plan, trace: Trace, done: Mapping[int, StepRecord]) -> frozens
     Args:
         plan: The plan.
         trace: What counts as the attacker's now.
-        done: The steps that are done, whose cutoffs move no more.
+        done: The steps that are done, whose cutoffs are fixed.
     """
     known = {one.principal for one in trace.credentials if one.id in plan.tainted and hosted(one)}
     parents = {one.parent for one in trace.credentials}
@@ -48,13 +48,13 @@ def renewed(plan: Plan, trace: Trace, done: Mapping[int, StepRecord]) -> frozens
 
 
 def hosted(one: TracedCredential) -> bool:
-    """Whether a service gave it to what runs with a role, started by somebody who is known or not."""
+    """Whether a service issued it to a workload that runs with a role."""
     given = one.origin == "service" or one.parent_link == "created"
     return one.kind == "service_role" and given and one.principal is not None
 
 
 def _ends(step: Step, role: Principal | None, issued: datetime, record: StepRecord | None) -> bool:
-    """Whether a step denies everything to whatever a role was issued after the plan's moment, up to its cutoff."""
+    """Whether a step denies everything to a role's sessions that were issued at that time, before its cutoff."""
     if record is not None and (record.outcome != "done" or (record.cutoff and record.cutoff <= issued)):
         return False
     own = (one for one in step.calls if one.operation == "PutRolePolicy" and _role(one) == role)
@@ -73,7 +73,7 @@ def _statements(call: Call) -> Iterator[Mapping[str, Any]]:
 
 
 def _whole(statement: Mapping[str, Any], cutoff: datetime | None, issued: datetime) -> bool:
-    """Whether a statement denies all, without any condition but on when a token was issued."""
+    """Whether a statement denies everything, with no condition but that on the time of issue, which must cover this."""
     if (statement.get("Effect"), statement.get("Action"), statement.get("Resource")) != ("Deny", "*", "*"):
         return False
     told = dict(statement.get("Condition") or {})

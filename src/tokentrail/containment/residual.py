@@ -1,5 +1,5 @@
 """
-Residual risks by kind, in words: what an attacker left that no step takes back, and what of the owner's it got into.
+The words for residual risks: what an attacker left that no step removes, and what of the owner's it got into.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEFT = {
     "environment": "a Cloud9 environment", "lightsail_access": "access to Lightsail", "webhook": "a webhook of builds",
     "workspace_token": "a way into Grafana", "ssm_document": "a Systems Manager document",
 }  # fmt: skip
-"""What an attacker left that lets somebody in or acts for it, and that a plan only names."""
+"""What an attacker leaves that lets somebody in or acts for the attacker, and that a plan names without removing it."""
 
 ENTERED = {
     "command": "an SSM command ran", "ssm_session": "an SSM session was opened",
@@ -39,18 +39,18 @@ ENTERED = {
     "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
     "build": "a build was started", "start_script": "an instance was given a script that it runs when it starts",
 }  # fmt: skip
-"""What was done to something of the owner's that has a role, whose credentials may have been taken by it."""
+"""What was done to something of the owner's that has a role: its credentials may have been stolen that way."""
 
 ENDING = frozenset({"key", "password", "trust"})
-"""Kinds of sources that end with the user or role that they stand for; hosts and providers stay when that is denied."""
+"""Kinds of sources that end with their user or role; hosts and providers remain when their role is denied."""
 
 
 def counts_as(made: str, request: Mapping[str, Any]) -> str:
     """
-    The kind that a thing counts as, where the request decides.
+    The kind that a made thing counts as, which may depend on the request.
 
-    A changed script may run at the next start (Amazon EC2 User Guide, 'Run commands when you launch an EC2 instance
-    with user data input'); the log keeps that there is one.
+    A changed start script may run at the instance's next start (Amazon EC2 User Guide, 'Run commands when you launch an
+    EC2 instance with user data input'); the log shows that there is one.
     """
     return "start_script" if made == "instance_attribute" and "userData" in request else made
 

@@ -1,7 +1,7 @@
 """
-What somebody has put right since of what an attacker left in IAM, and when.
+What others have put right of that which an attacker left in IAM, and when.
 
-Sorted once by what each call names, since deeds and what others did may both be many.
+The others' changes are indexed by what each names, since there may be many of them and many deeds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tokentrail.containment.gone import moved_on
+from tokentrail.containment.gone import renamed_since
 from tokentrail.policy.changes import Change
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ _PUT_RIGHT = {
     "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
     "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
 }  # fmt: skip
-"""What ends each: a deletion whoever did it, anything else only if somebody else did."""
+"""By kind of thing: the calls that put it right. Deletions count whoever made them, others only if not the attacker."""
 _TELLING = ("CreateRole", "UpdateAssumeRolePolicy")
-"""Calls that say what a role's trust policy is from then on."""
+"""The calls that set a role's trust policy."""
 _RENAMING = "UpdateUser"
 _LOOKED_AT = frozenset({_RENAMING, *_TELLING, *(name for names in _PUT_RIGHT.values() for name in names)})
 _MEMBERS = (
@@ -41,11 +41,11 @@ _MEMBERS = (
 )
 
 
-class Others:
-    """What others did, by account, call, and what it names."""
+class OthersChanges:
+    """The changes that others made, by account, call, and what they name."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
-        """Sort what may put something right, or tells how it was before."""
+        """Index those changes that may put something right, or show how it was before."""
         self._by: dict[tuple[str, str, str, str], list[Change]] = {}
         for one in changes:
             for member in _MEMBERS if one.event_name in _LOOKED_AT else ():
@@ -56,8 +56,8 @@ class Others:
         """
         When somebody put right what a deed did; `None` if nobody has.
 
-        What happened in the same second may have come before it, and a trust that still names whom the attacker let in
-        is not put right.
+        A change in the same second does not count, as it may have come before. A trust policy that still names whom the
+        attacker let in is not put right.
         """
         added = trusted(deed.document) - trusted(self.before(deed, value)) if deed.document else set()
         renames = self._naming(deed, (_RENAMING,), member, value)
@@ -66,12 +66,12 @@ class Others:
             for one in sorted(self._naming(deed, _PUT_RIGHT[kind], member, value), key=lambda one: one.time)
             if one.time > deed.time
             and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
-            and not moved_on(one, member, deed.time, renames)
+            and not renamed_since(one, member, deed.time, renames)
         )
         return next(found, None)
 
     def before(self, deed: Deed, role: str) -> str | None:
-        """What a role's trust policy said before a deed, where the evidence shows it."""
+        """The text of a role's trust policy before a deed, if the evidence has it."""
         earlier = [one for one in self._naming(deed, _TELLING, "roleName", role) if one.time < deed.time]
         if not earlier:
             return None
@@ -89,7 +89,7 @@ def _still_lets_in(change: Change, added: set[str]) -> bool:
 
 
 def trusted(document: str | None) -> set[str]:
-    """Whom a trust policy names, as it spells them; nobody where it can't be read."""
+    """The principals that a trust policy names, as it spells them; none if it can't be parsed."""
     try:
         statements = json.loads(document or "{}").get("Statement", [])
     except (ValueError, AttributeError, RecursionError):

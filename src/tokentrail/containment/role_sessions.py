@@ -1,11 +1,11 @@
 """
-Sessions of roles that may be the attacker's though it minted none of them, and whose names do not say whose they are.
+Sessions of roles that may be the attacker's although it did not mint them and their names don't show whose they are.
 
-The session of a function or an instance has its name, and that of a task or a build the id that its start returned.
-Sessions that pods, role aliases of devices, identity pools and others are given have no such name. So where the
-attacker gave a role to one of those, some of the later sessions of that role may be its own.
-The same holds for tasks, pods and builds that replace one which was stolen from: the thief may come in again the same
-way, and each replacement has a new name.
+The session of a function or an instance has its name, and that of a task or build the id that its start returned.
+Sessions handed to pods, role aliases of devices, identity pools and others have no such name. So if the attacker gave a
+role to one of those, later sessions of that role may be the attacker's; such a role is called *opened*.
+The same holds for tasks, pods and builds that replace one from which a session was stolen: the thief may get in again
+the same way, and each replacement has a new name.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.handed import doing, over, unsure, used_from
+from tokentrail.containment.handed import expired_before_log_ends, that_minted_or_changed, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
-from tokentrail.containment.living import OF_NAMES
+from tokentrail.containment.living import ACTING_AS
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
@@ -32,50 +32,56 @@ from tokentrail.lineage.trace import Narrowing
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
-"""Services whose sessions have the name of what holds them, so that `handed` can follow these."""
+"""Services whose sessions have the name of their host or holder, so that `handed` can follow them."""
 
 
 _SOME = "some service"
-"""Stands for the service that gave a session where the evidence begins too late to show it."""
+"""Stands for the service that issued a session, if the evidence begins too late to show it."""
 _LOOKED_BACK = 86_400
 """Seconds before the theft for which a role's sessions are read, to learn where its workloads call from."""
 
 
 class SessionVerdicts(NamedTuple):
-    """The sessions that are the attacker's, or may be: the reason by credential id."""
+    """The sessions that are the attacker's, or may be: by credential id, the reason."""
 
     certain: dict[str, str]
     doubtful: dict[str, str]
     spent: dict[str, str]
-    """Certain ones that have ended and did nothing but call, as in `handed`."""
+    """Certain ones that are spent, as `handed` defines it."""
 
 
 class RoleSession(NamedTuple):
-    """A session of a role that was opened."""
+    """A session of an opened role."""
 
     row: Row
     one: Credential
     spent: bool
-    """Whether it has ended, and neither minted nor changed anything; not asked of one that began before the theft."""
+    """Whether it is spent, as `handed` defines it; always false if it began before the theft."""
 
 
 class Opening(NamedTuple):
-    """From when on, and why, sessions of a role may be the attacker's though it minted none of them."""
+    """From when on sessions of a role may be the attacker's although it did not mint them, and why."""
 
     time: datetime
     why: str
     service: str | None = None
-    """The service whose sessions alone count: that of the workload that was stolen from."""
+    """If given, only sessions that this service issued count: that of the workload from which one was stolen."""
 
 
 def openings(
     deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, HeldCredential]]
 ) -> dict[Principal, Opening]:
-    """The roles that were opened: given by the attacker to what names no session, or stolen from such a workload."""
+    """
+    The opened roles: given by the attacker to a workload without session names, or stolen from such a workload.
+
+    Args:
+        deeds: The changes that the attacker made.
+        theirs: The attacker's credentials, in both forms.
+    """
     found: dict[Principal, Opening] = {}
     seen, known = {own.caller.session_name for _, own in theirs}, {one.id for one, _ in theirs}
     for deed in sorted(deeds, key=lambda one: (one.time, one.event_id)):
-        if _called(deed) <= seen:  # then no others are
+        if _session_names(deed) <= seen:  # the sessions of all that it started are known
             continue
         why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets its maker have sessions of its role"
         for role in roles_given(deed):
@@ -83,7 +89,9 @@ def openings(
         for role in roles_let_in(deed):
             found.setdefault(role, Opening(deed.time, why, _ANYWHERE))
     for one, own in theirs:
-        if one.parent_link == "created" and one.parent in known:  # nothing takes the place of what they made
+        if (
+            one.parent_link == "created" and one.parent in known
+        ):  # no service replaces what the attacker started
             continue
         service, begins = _service_of(one), one.issued_at
         if (
@@ -106,23 +114,23 @@ def may_open(what: str) -> bool:
     return what in WORKLOADS or what == "anywhere_profile"
 
 
-def _called(deed: Deed) -> set[str]:
-    """The session names of all that a deed started; with an empty one if the log leaves any of them out."""
+def _session_names(deed: Deed) -> set[str]:
+    """The session names of all that a deed started; an empty one stands for those that the log does not show."""
     made = creations.made(deed.name, deed.request, deed.response, deed.source)
     return {(session_of(what, thing) if thing else None) or "" for what, thing in made} or {""}
 
 
 def sessions_of(
-    forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], since: Mapping[str, datetime]
+    forest: Forest, opened: Mapping[Principal, Opening], known: Set[str], unseen_since: Mapping[str, datetime]
 ) -> list[RoleSession]:
-    """The sessions of opened roles, from a day before the theft on; without those `known`."""
+    """The sessions of opened roles, from `_LOOKED_BACK` before the theft on, without those `known`."""
     names = sorted({one.name for one in opened})
     if not names:
         return []
     kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
     first = min(one.time for one in opened.values())
     places = forest.called(
-        names, OF_NAMES, (names, names),
+        names, ACTING_AS, (names, names),
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
         f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})",
     )  # fmt: skip
@@ -131,8 +139,12 @@ def sessions_of(
         if row["id"] not in known and of_caller(rows.caller(row)) in opened
     ]  # fmt: skip
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
-    dead = {row["n"] for row, one in pairs if not _before(one, first) and over(one, since)}
-    busy = doing(forest, dead)
+    dead = {
+        row["n"]
+        for row, one in pairs
+        if not _before(one, first) and expired_before_log_ends(one, unseen_since)
+    }
+    busy = that_minted_or_changed(forest, dead)
     return [RoleSession(row, one, row["n"] in dead - busy) for row, one in pairs]
 
 
@@ -145,9 +157,9 @@ def attackers_of(
     owners: Set[str] = frozenset(),
 ) -> SessionVerdicts:
     """
-    Tell which sessions of opened roles are the attacker's.
+    Decide which sessions of opened roles are the attacker's.
 
-    A session that was used from an address of a tainted credential is. One that may have been is doubtful.
+    A session is if it was used from an address of a tainted credential, and doubtful if it may have been.
 
     Args:
         opened: What `openings` found.
@@ -155,7 +167,7 @@ def attackers_of(
         theirs: The tainted credentials.
         narrowing: Which addresses count.
         homes: The workloads' own addresses, by `home_addresses`, which say nothing of the attacker.
-        owners: Addresses of the owner of a subject, as `Handed` has them.
+        owners: Addresses of the owner of a subject, as `BeyondTrace` has them.
     """
     found = SessionVerdicts({}, {}, {})
     theirs = list(theirs)
@@ -182,17 +194,17 @@ def attackers_of(
 
 def home_addresses(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> set[str]:
     """
-    The address from which each workload that was stolen from called first, if its session was used elsewhere too.
+    The first address of each stolen session of a workload, if the session was used from others too.
 
-    That is the workload's own address or gateway, unless the evidence begins with the thief's calls. Who knows better
-    names the attacker's addresses (`Narrowing`).
+    It is the workload's own address or gateway, unless the evidence begins with the thief's calls; a user who knows
+    better names the attacker's addresses (`Narrowing`).
     """
     places = {row["n"] for row, one in theirs if one.kind in _KINDS}
     return {listed[0]["ip"] for listed in stays(forest, places).values() if len(listed) > 1}
 
 
 def _service_of(one: Credential) -> str | None:
-    """The service that issued a session to a workload, by the source address, or to a holder of a certificate."""
+    """The service that issued a session, by the source address of the issuing event or as IAM Roles Anywhere."""
     if certified(one):
         return _ANYWHERE
     told = one.issued_by.source_ip if one.kind == "service_role" and one.issued_by else None
@@ -207,9 +219,9 @@ def _own_addresses(
     opened: Mapping[Principal, Opening], near: Iterable[RoleSession], robbed: Set[str | None]
 ) -> dict[Principal, set[str]]:
     """
-    The addresses that workloads of a role call from by themselves: those of its sessions from before the theft.
+    By role: the addresses from which its workloads call, taken from its sessions before the theft.
 
-    Sessions with the name of a `robbed` one are left out: they are that workload itself.
+    Sessions with the name of a stolen one (`robbed`) are left out, since they are of the same workload.
     """
     found: dict[Principal, set[str]] = {}
     for row, one, _ in near:

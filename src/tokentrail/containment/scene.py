@@ -1,7 +1,7 @@
 """
-What a proof is about: who holds what, who can mint what, and what nobody has seen yet.
+The scene of a plan: who holds which credentials, who can mint which, and since when the log is incomplete.
 
-A scene is pure data; `staging` takes it from a case. All times are whole seconds, as CloudTrail has them.
+It is pure data, which `staging` takes from a case. All times are whole seconds, as in CloudTrail.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.containment.principal import Known, Principal, arn_of, partition_in
+from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, partition_in
 from tokentrail.policy.arn import under_any_path
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
@@ -20,71 +20,74 @@ from tokentrail.policy.holders import Holder
 from tokentrail.policy.reach import Reach
 
 UNTIMED = frozenset({"scoped", "forwarded"})
-"""Kinds whose `aws:TokenIssueTime` may be another than the log's creation date (`policy.context.issue_time`)."""
+"""Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
 SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
 WayKind = Literal["portal", "certificate", "saml"]
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
-"""How long what is minted can live (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
+"""The longest lives of sessions (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
 ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""Stands for the beginning of what was there before the evidence begins."""
 _STOPPING = timedelta(seconds=130)
 """
-How long a container may go on once its ECS task is stopped: on Fargate 120 seconds at most, and a few until its agent
-knows; on instances whatever is set there.
+How long a container may go on after its ECS task was stopped: on Fargate 120 seconds at most, and a few until the agent
+knows; on instances as long as is configured there.
 
-Source: Amazon ECS API Reference, 'StopTask' (a signal first, and only after a timeout the end), 'ContainerDefinition'
-(`stopTimeout`). Whether a task that is being stopped is handed a new session is nowhere said, so that it counts as if.
+Source: Amazon ECS API Reference, 'StopTask' (it signals first, and kills after a timeout), 'ContainerDefinition'
+(`stopTimeout`). AWS does not say whether a task that is being stopped is handed new sessions; we assume that it is.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCredential:
-    """A credential that the evidence shows, the attacker's or an innocent one, as planner and prover see it."""
+    """A credential in the evidence, the attacker's or an innocent one, in the form that planner and prover use."""
 
     id: str
     caller: Caller
+    """It as policies see it, when it calls."""
     key_id: str | None
-    """For a long-term key: its id."""
+    """The access key id, if it is a long-term key."""
     principal: Principal
+    """The principal whose policies bind it."""
     expires: datetime | None
-    """Its known end, or the latest possible one."""
+    """When it expires, at the latest."""
     made: bool = False
-    """Whether an attacker made it: a key that nobody else uses."""
+    """Whether it is a key that the attacker created, so that nobody else uses it."""
     since: datetime | None = None
-    """When it was made, if it is a long-term key and the evidence shows that."""
+    """When it was created, if it is a long-term key and the evidence shows it."""
     anchor: str | None = None
-    """Of a certificate's holder: the trust anchor that it came in by, where an attacker made that."""
+    """For the session of a certificate's holder: the trust anchor by which it was issued, if the attacker made that."""
 
     @property
     def kind(self) -> CallerKind:
-        """What sort of credential it is."""
+        """The kind of credential."""
         return self.caller.kind
 
     @property
     def issued_at(self) -> datetime | None:
-        """When it was issued, where that is known."""
+        """When it was issued, if known."""
         return self.caller.issued_at
 
     @property
     def user_id(self) -> str | None:
-        """Its `aws:userid`, as far as the evidence tells it; all session tokens of a user share the user's."""
+        """Its `aws:userid`, if the evidence shows it; all session tokens of a user share the user's."""
         found = self.caller.principal_id
         return found if self.principal.kind != "role" or ":" in (found or "") else None
 
     @property
     def timed(self) -> bool:
-        """Whether it is known what a deny by issue time makes of it."""
+        """Whether its `aws:TokenIssueTime` is known, so that it is known whether a deny by it applies."""
         return self.issued_at is not None and self.kind not in UNTIMED
 
     @property
     def token(self) -> Token | None:
-        """How a deny can single it out; `None` for long-term keys and where the issue is not known."""
+        """By what a deny can single it out; `None` for a long-term key, and if the time of issue is not known."""
         if self.kind == "long_term_key" or self.issued_at is None:
             return None
         return Token(self.issued_at, self.user_id)
 
 
 def by_principal(some: Iterable[HeldCredential]) -> dict[Principal, list[HeldCredential]]:
-    """Credentials by whom they act as, in the order in which they are given."""
+    """Credentials grouped by their principals, in the given order."""
     found: dict[Principal, list[HeldCredential]] = {}
     for one in some:
         found.setdefault(one.principal, []).append(one)
@@ -93,13 +96,13 @@ def by_principal(some: Iterable[HeldCredential]) -> dict[Principal, list[HeldCre
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """A principal's credentials may mint sessions of a role."""
+    """That a principal's credentials can mint sessions of a role."""
 
     by: Principal
     into: Principal
     why: str
     seen: bool
-    """Whether the log shows it done; else a trust policy allows it."""
+    """Whether the log shows that it was done; else policies allow it."""
 
 
 _LABELS: dict[str, str] = {
@@ -119,20 +122,20 @@ def assumes(caller: Caller) -> bool:
     """
     Whether a credential may assume roles.
 
-    A forwarded call is nobody's credential, and STS refuses a federated user, in the console too, all but what mints
-    the same identity (AWS STS API Reference, 'GetFederationToken').
+    A forwarded call is not a credential by itself. A federated user, also in the console, can only mint sessions of the
+    same identity (AWS STS API Reference, 'GetFederationToken').
     """
     return caller.kind != "forwarded" and principal_of(caller) != "federated_user"
 
 
 def label_of(kind: str, name: str) -> str:
-    """What a sentence calls whoever mints with a source; a kind that is none is called by its name alone."""
+    """What a sentence calls whoever mints with a source of some kind; for other kinds, the name itself."""
     return _LABELS[kind].format(name) if kind in _LABELS else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Something that is no credential and mints them: a host, a password, a trust opened to strangers."""
+    """Something other than a credential that hands out credentials: a host, a password, a changed trust policy."""
 
     kind: SourceKind
     id: str
@@ -140,29 +143,29 @@ class Source:
     account: str
     why: str
     before: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """What is known of how it was before the attacker touched it, such as a role's `trust` document."""
+    """For a trust policy: its text before the attacker's change (`document`) and after (`now`). For a key: its `id`."""
     made: bool = False
-    """Whether the attacker made it, so that it can be removed; else it must be put back."""
+    """Whether the attacker made it, so that it can be deleted; else it must be put back."""
     region: str | None = field(default=None, compare=False)
-    """Where it is, if it is somewhere and that is known."""
+    """Its region, if it has one and that is known."""
     what: str | None = field(default=None, compare=False)
-    """Of a host: which kind of workload, as `workloads` calls them. Of a provider: `certificate`, if it is one."""
+    """For a host: the kind of workload (`workloads.WORKLOADS`). For a provider: the same, or `certificate`."""
     service: str | None = field(default=None, compare=False)
-    """Of a host: the service that gave it its session, if that is known."""
+    """For a host: the service that issued its session, if known."""
     person: str | None = field(default=None, compare=False)
-    """Of an identity provider: whom it let in; of a portal: what its sessions are named."""
+    """For an identity provider: whom it let in; for a portal: the name of its sessions."""
     cluster: str | None = field(default=None, compare=False)
-    """Of an ECS task or service: where it runs, if that is known."""
+    """For an ECS task or service: its cluster, if known."""
     since: datetime | None = field(default=None, compare=False)
-    """From when on it hands out anything, where the evidence tells; `ALWAYS` where it may have before all that."""
+    """From when on it hands out credentials, if known; `ALWAYS` if it may have done so before the evidence begins."""
     until: datetime | None = field(default=None, compare=False)
-    """From when on it hands out nothing, as somebody has shut it already: nothing is left to close."""
+    """From when on it hands out nothing, because somebody has closed it already; `None` if it is open."""
     assumed: bool = field(default=False, compare=False)
-    """Whether that is not in the evidence, but what the proof rests on."""
+    """Whether `until` is not in the evidence, but an assumption of the proof."""
 
     @property
     def lingers(self) -> timedelta:
-        """How long it may go on, and be handed sessions, after it was stopped."""
+        """How long it may still run, and be handed sessions, after it was stopped."""
         ecs = self.what in ("task", "task_service") or self.service == "ecs-tasks.amazonaws.com"
         return _STOPPING if self.kind == "host" and ecs else timedelta()
 
@@ -174,26 +177,26 @@ class Source:
     @property
     def name(self) -> tuple[str, ...]:
         """
-        What tells it from other sources: kind, account and id; of what runs or is a door, also what it is, and where.
+        What tells it from other sources: kind, account and id; for a workload also its kind and region.
 
-        Nearly all that AWS runs is named within a service and a region: of one name there can be one in each.
+        Most names are unique only within a service and a region.
         """
         return (self.kind, self.account, self.id, *((self.what, self.region or "") if self.what else ()))
 
 
 class WayIn(NamedTuple):
-    """A portal's or provider's person, or a certificate, that opens more than one role."""
+    """A person of a portal or provider, or a certificate, that may open more roles than the attacker was seen in."""
 
     kind: WayKind
     name: str
     since: datetime | None
-    """When it was first seen in the attacker's hands."""
+    """When the attacker first used it, if known."""
     others: tuple[Principal, ...]
-    """The roles besides the attacker's that it was seen to open, at any time."""
+    """Roles, other than the attacker's, that it has opened at any time."""
 
 
 class Neighbour(NamedTuple):
-    """A credential that descends from none of the attacker's, and works from an address that the attacker brought."""
+    """A credential, not descending from the attacker's, that is used from an address that the attacker used first."""
 
     id: str
     address: str
@@ -203,7 +206,7 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """All that planner and prover look at."""
+    """All that planner and prover know."""
 
     case_id: str
     as_of: datetime
@@ -212,37 +215,38 @@ class Scene:
     margin: int
     lag: int
     tainted: tuple[str, ...]
-    """All tainted credentials, dead ones too, and what counts as such."""
+    """The ids of all credentials that count as tainted, including those that have ended."""
     held: tuple[HeldCredential, ...]
-    """The tainted ones that had not expired when the log stopped telling all; some of them may have been ended."""
+    """Those of them that had not expired when the log stops being complete; some may have been ended otherwise."""
     acted_as: frozenset[Principal]
-    """The principals of all tainted credentials, dead ones too."""
+    """The principals of all tainted credentials, including those that have ended."""
     innocents: tuple[HeldCredential, ...]
-    """Others that live now, of the principals that the tainted ones act as or could."""
-    known: Mapping[Principal, Known]
+    """Other living credentials of the principals as which the tainted ones act or could act."""
+    known: Mapping[Principal, KnownPrincipal]
     renamed: Mapping[Principal, str]
-    """Users whom somebody has renamed, and what they are called now: calls must say that."""
+    """By old name: the present names of renamed users, which calls must use."""
     persons: Mapping[Principal, tuple[str, ...]]
-    """Of roles of Identity Center: the attacker's user ids in its directory, where they tell it from all others."""
+    """By role of Identity Center: the attacker's user ids in its directory, if they tell it from colleagues."""
     edges: tuple[Edge, ...]
     sources: tuple[Source, ...]
     let_in: tuple[tuple[str, str, Principal], ...]
-    """Identity providers, whom each let in as the attacker, and into which role, where nobody has seen that to end."""
+    """Identity providers that may still let the attacker in: the provider, the person let in, and the role."""
     ways_in: tuple[WayIn, ...]
-    """What lets the attacker in, and may do so into other roles than it was seen in."""
+    """What lets the attacker in, and may let it into other roles than it was seen in."""
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
     changes: tuple[Change, ...]
+    """All changes to IAM and Organizations that bear on the principals, by whomever."""
     unseen_since: Mapping[str, datetime]
-    """By account, from when on sessions may exist that no log shows yet."""
+    """By account: from when on there may be sessions that no log shows yet."""
     beyond: tuple[str, ...]
-    """What snapshots allow the attacker that the game does not play."""
+    """What snapshots allow the attacker that the prover does not consider, as assumptions."""
     writing: frozenset[Principal]
-    """The principals of those who may change IAM."""
+    """The principals that may change IAM."""
     responders: frozenset[str]
-    """Credentials, not tainted, that took steps of containment already."""
+    """Untainted credentials that have already taken steps of containment."""
     uncertain: frozenset[str]
-    """Ids of keys and users that the owner of the leaked key may have made before it leaked."""
+    """Ids of things that the owner of the leaked key may have made before it leaked."""
     made_users: frozenset[Principal]
     made_roles: frozenset[Principal]
     without_access: frozenset[str]
@@ -251,75 +255,73 @@ class Scene:
     reach: Reach | None
     residual_risks: tuple[str, ...]
     entered: tuple[str, ...] = ()
-    """What of the owner's the attacker got into, as conditions: what was taken there is not known."""
+    """Assumptions about things of the owner's that the attacker got into."""
     minters: tuple[str, ...] = ()
-    """What the subjects descend from and is not tainted, as far as it may still work: whoever holds it mints again."""
+    """Untainted credentials from which the subjects descend and that may still work: who has them can mint again."""
     left_out: tuple[str, ...] = ()
-    """What descends from the subjects, may still work, and does not count as the attacker's, as it was narrowed."""
+    """Descendants of the subjects that may still work and that the narrowing leaves out."""
     strangers: tuple[tuple[str, Principal, str], ...] = ()
-    """Tainted ones of which the evidence does not show who minted them, whom they act as, and what it says instead."""
-
+    """Tainted credentials whose minter is not in the evidence: id, principal, and what the evidence says instead."""
     held_there: tuple[tuple[str, str], ...] = ()
-    """Others that live and that a function held when the attacker gave it other code, and the function."""
-
+    """Other living sessions that a function held when the attacker changed its code: id, and the function."""
     handed: Mapping[str, str] = field(default_factory=dict)
-    """Of the tainted ones, those that a trace does not call so, and why they count: `handed`."""
+    """By id of a tainted credential that a trace does not call so: why it counts (see `handed`)."""
     doubts: tuple[tuple[str, str], ...] = ()
-    """Others that live, which a source of the attacker's handed out to its owner or to the attacker, and how."""
+    """Other living credentials that a source handed out either to its owner or to the attacker: id and reason."""
     neighbours: tuple[Neighbour, ...] = ()
-    """Others that live and were used from where the attacker had come first."""
+    """Other living credentials that were used from an address that the attacker used first."""
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Find who has keys or federated users, which is asked of each of thousands."""
+        """Find once which principals have keys or federated users, since `federates` is called very often."""
         having = (one.principal for one in self.held if one.kind in ("long_term_key", "federation_token"))
         object.__setattr__(self, "_federating", frozenset(having))
 
     @property
     def cutoff(self) -> datetime:
-        """The moment that cutoffs name when sent at `as_of`."""
+        """The cutoff of steps that are sent at `as_of`."""
         return self.as_of + timedelta(seconds=self.margin)
 
     def unseen(self, principal: Principal) -> datetime:
         """
         From when on a principal may have living sessions that no log shows.
 
-        In an account without a log, as long as any may live; nowhere longer than that.
+        Never earlier than the longest life of a session ago, which is also the answer for accounts without a log.
         """
         longest = self.as_of - LONGEST.get(principal.kind, LONGEST["user"])
         return max(self.unseen_since.get(principal.account, longest), longest)
 
     def within_reach(self, principal: Principal) -> bool:
-        """Whether IAM calls of ours bind a principal: not root's, not AWS's own roles, not without access."""
+        """Whether our IAM calls can bind a principal: not root, nor AWS's own roles, nor in accounts without access."""
         known = self.known.get(principal)
         beyond = principal.is_root or principal.kind == "unknown" or principal.account in self.without_access
         return not beyond and not (known and (known.reserved or known.service_linked))
 
     def federates(self, principal: Principal) -> bool:
-        """Whether it may have federated users: any user, and root where its key or one of them is the attacker's."""
+        """Whether it may have federated users: any user, and root if the attacker has a key or federated user of it."""
         return principal.kind == "user" or principal in self._federating
 
     def arn(self, principal: Principal) -> str:
-        """The ARN by which the evidence knows a principal."""
+        """The ARN of a principal, as the evidence shows it."""
         known = self.known.get(principal)
         return known.arn if known else arn_of(principal, self.partition(principal.account))
 
     def pattern(self, principal: Principal) -> str:
-        """What `aws:PrincipalArn` of its credentials is like, as far as the evidence knows."""
+        """A pattern that `aws:PrincipalArn` of its credentials matches."""
         known = self.known.get(principal)
         return known.pattern if known else under_any_path(self.arn(principal))
 
     def partition(self, account: str) -> str:
-        """The partition that an account is in: that of whatever is known there, else of all else that is known."""
+        """The partition of an account, by the ARNs known there, or else by all others."""
         return partition_in((one.arn for one in self.known.values()), account)
 
     def inline_size(self, principal: Principal) -> int:
-        """Characters of the inline policies that a snapshot shows on a principal; 0 where none shows it."""
+        """Characters of a principal's inline policies, by the snapshots; 0 if they don't have it."""
         holder = self._holder(principal)
         return holder.inline_size if holder else 0
 
     def attachable(self, principal: Principal) -> int:
-        """How many managed policies fit on a principal besides those that a snapshot shows there."""
+        """How many more managed policies can be attached to a principal, by the snapshots."""
         holder = self._holder(principal)
         return max(MANAGED_MOST - len(holder.managed), 0) if holder else MANAGED_MOST
 

@@ -1,5 +1,5 @@
 """
-Send the calls of one step together: read what is there, write down what will be sent, send, write down the answer.
+Send the calls of one step together: read the present state, journal what will be sent, send it, journal the answer.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tokentrail.containment.history import call_of, history, plain
 from tokentrail.containment.journal import Journal, stamp
 from tokentrail.containment.model import Call, Step
 from tokentrail.containment.operations import LAST, change, references, resolved
-from tokentrail.containment.outcome import Deed
-from tokentrail.containment.thing import Change, State, Thing
+from tokentrail.containment.outcome import CallResult
+from tokentrail.containment.thing import State, Thing, ThingChange
 from tokentrail.errors import ActionRefused, UsageError
 
 AT_ONCE = 16
-"""Calls under way at the same time."""
+"""How many calls are under way at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,17 @@ class Sent:
     """What came of sending a step once."""
 
     cutoff: datetime | None
-    deeds: tuple[Deed, ...]
+    deeds: tuple[CallResult, ...]
     why: str | None
-    """Why not all of it stands."""
+    """Why not all of it is in effect; `None` if it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Entry:
-    """A call of the step that must be sent, from the state that was read."""
+    """A call of the step whose effect is not there yet, with the calls that bring it about from the state read."""
 
     index: int
-    change: Change
+    change: ThingChange
     state: State
     calls: tuple[Call, ...]
     context: Mapping[str, Any]
@@ -47,7 +47,7 @@ class _Entry:
 
 def read_all(cloud: Cloud, things: Sequence[Thing]) -> list[State]:
     """
-    Read things, several at once.
+    Read the states of things, several at the same time.
 
     Raises:
         CallFailed: one can't be read.
@@ -57,10 +57,10 @@ def read_all(cloud: Cloud, things: Sequence[Thing]) -> list[State]:
 
 def settle(sender: Sender, verb: Literal["apply", "undo"]) -> None:
     """
-    Decide what became of calls that a killed run left open.
+    Find out what became of calls that were sent by a run that was killed before it journaled their answers.
 
     Raises:
-        ActionRefused: what is there now can't be read.
+        ActionRefused: the present state can't be read.
     """
     try:
         sender.settle(verb)
@@ -75,16 +75,20 @@ class Sender:
     """Sends steps of one plan."""
 
     def __init__(
-        self, cloud: Cloud, journal: Journal, clock: Callable[[], datetime], tell: Callable[[Deed], None]
+        self,
+        cloud: Cloud,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        tell: Callable[[CallResult], None],
     ) -> None:
         self._cloud, self._journal, self._clock, self._tell = cloud, journal, clock, tell
 
     def settle(self, verb: Literal["apply", "undo"] = "apply") -> None:
         """
-        Decide what became of calls that a killed run left open, by what is there now.
+        Find out what became of calls without a journaled answer, by the present state.
 
         Raises:
-            CallFailed: it can't be read.
+            CallFailed: the state can't be read.
         """
         for one in history(self._journal.lines).open.values():
             line = one.line
@@ -105,10 +109,10 @@ class Sender:
 
         Args:
             step: The step.
-            cutoff: Asked for the moment to write, once all has been read.
+            cutoff: Gives the cutoff to write; called once all states have been read.
         """
         answers: dict[int, Mapping[str, Any]] = {}
-        deeds: list[Deed] = []
+        deeds: list[CallResult] = []
         moment: datetime | None = None
         for place, wave in enumerate(_waves(step.calls)):
             try:
@@ -128,16 +132,16 @@ class Sender:
             deeds += sent
             failed = [one for one in sent if one.outcome == "failed"]
             if failed:
-                return Sent(cutoff=moment, deeds=tuple(deeds), why=_told(failed, step))
+                return Sent(cutoff=moment, deeds=tuple(deeds), why=_failure_in_words(failed, step))
         return Sent(cutoff=moment, deeds=tuple(deeds), why=None)
 
     def _wave(
-        self, step: Step, cutoff: datetime | None, changes: Mapping[int, Change], states: Mapping[int, State],
+        self, step: Step, cutoff: datetime | None, changes: Mapping[int, ThingChange], states: Mapping[int, State],
         answers: dict[int, Mapping[str, Any]],
-    ) -> list[Deed]:  # fmt: skip
-        """Send what is not there yet; the rest is written down as standing already."""
+    ) -> list[CallResult]:  # fmt: skip
+        """Send the calls whose effect is not there yet, and journal the others as needing no call."""
         known = history(self._journal.lines).things
-        deeds: list[Deed] = []
+        deeds: list[CallResult] = []
         entries: list[_Entry] = []
         for index, meant in changes.items():
             state, key = states[index], meant.thing.key
@@ -161,10 +165,12 @@ class Sender:
             answers[entry.index] = answer
         return deeds
 
-    def _already(self, index: int, meant: Change, state: State, context: Mapping[str, Any]) -> Deed:
+    def _already(
+        self, index: int, meant: ThingChange, state: State, context: Mapping[str, Any]
+    ) -> CallResult:
         now = self._clock()
         self._journal.write({"kind": "already", **context, "call": plain(meant.call), "before": state}, now)
-        deed = Deed(
+        deed = CallResult(
             n=context["n"], index=index, part=0, call=meant.call, outcome="already", at=now, request_id=None,
             error=None, why=meant.thing.gone(state),
         )  # fmt: skip
@@ -172,14 +178,14 @@ class Sender:
         return deed
 
     def _before_all(self, entries: Sequence[_Entry]) -> list[int]:
-        """Write down the first call of each, all on the disk at once."""
+        """Journal the first part of each call, with one write to the disk."""
         lines = [_before(entry, 0) for entry in entries]
         return self._journal.write_all(lines, self._clock()) if lines else []
 
-    def _carry_out(self, given: tuple[_Entry, int]) -> tuple[list[Deed], Mapping[str, Any]]:
+    def _carry_out(self, opened: tuple[_Entry, int]) -> tuple[list[CallResult], Mapping[str, Any]]:
         """Send the parts of one call, one after the other, until one fails."""
-        entry, seq = given
-        deeds: list[Deed] = []
+        entry, seq = opened
+        deeds: list[CallResult] = []
         answer: Mapping[str, Any] = {}
         for part, call in enumerate(entry.calls):
             if part:
@@ -190,7 +196,7 @@ class Sender:
         return deeds, answer
 
     def _send_part(
-        self, entry: _Entry, part: int, call: Call, seq: int, deeds: list[Deed]
+        self, entry: _Entry, part: int, call: Call, seq: int, deeds: list[CallResult]
     ) -> Mapping[str, Any]:
         request_id = error = why = None
         answer: Mapping[str, Any] = {}
@@ -210,7 +216,7 @@ class Sender:
                 answer = entry.change.answer(state) if entry.change.answer else {}
                 why = entry.change.thing.gone(state) if state else None
                 self._after(seq, "done", request_id=request_id, error=str(failure), found=True)
-        deed = Deed(
+        deed = CallResult(
             n=entry.context["n"], index=entry.index, part=part, call=call, at=self._clock(), request_id=request_id,
             error=error, outcome="failed" if error else "done", why=why,
         )  # fmt: skip
@@ -219,7 +225,7 @@ class Sender:
         return answer
 
     def _stands_after_all(self, entry: _Entry, part: int, failure: CallFailed) -> State | None:
-        """The state, where a call that failed has taken effect, or is not needed any more."""
+        """The present state, if a failed call has taken effect or is no longer needed; `None` if it really failed."""
         if part < len(entry.calls) - 1:
             return {} if failure.kind == "missing" else None
         if failure.kind == "denied":
@@ -253,10 +259,10 @@ def _before(entry: _Entry, part: int) -> dict[str, Any]:
 
 def _waves(calls: Sequence[Call]) -> list[list[int]]:
     """
-    Which calls go together.
+    Which calls are sent together, by their places in the step, wave after wave.
 
-    Each goes after those that it refers to, what attaches policies after those that are made, and what only works
-    at last, at last.
+    A call comes after those that it refers to; one that attaches a policy, after all that create one; and one that only
+    works when all else is done (`LAST`), after all before it.
     """
     wave_of: list[int] = []
     made: set[int] = set()
@@ -275,7 +281,7 @@ def _waves(calls: Sequence[Call]) -> list[list[int]]:
     ]
 
 
-def _told(failed: Sequence[Deed], step: Step) -> str:
+def _failure_in_words(failed: Sequence[CallResult], step: Step) -> str:
     first = failed[0]
     others = f" ({len(failed) - 1:,} more failed too)" if len(failed) > 1 else ""
     return (
@@ -286,9 +292,9 @@ def _told(failed: Sequence[Deed], step: Step) -> str:
 
 
 def together(do: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Do the same with several, at the same time; the results come in the items' order."""
-    given = list(items)
-    if len(given) < 2:
-        return [do(one) for one in given]
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(given))) as pool:
-        return list(pool.map(do, given))
+    """Call a function for several items at the same time; the results are in the order of the items."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [do(one) for one in listed]
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(listed))) as pool:
+        return list(pool.map(do, listed))

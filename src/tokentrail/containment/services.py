@@ -1,8 +1,8 @@
 """
-What else runs with a role, and what hands a role's sessions to whoever it lets in: how each is called and stopped.
+More kinds of workloads (see `workloads`), and of what hands a role's sessions to whoever it lets in.
 
-Sources: the API References and the `aws` command of each service that `events.handover` names. A role is told by ARN or
-by name; where a call tells an instance profile or nothing, it is not known which role is meant.
+Sources: the API References and the `aws` commands of the services in `events.handover`. A call names the role by ARN or
+by name; if it names an instance profile or nothing, the role is not known.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from typing import NamedTuple
 
 
 class Service(NamedTuple):
-    """One kind of thing."""
+    """One kind; the fields are those of `workloads.Workload`, except for `needs_role`."""
 
     called: str
     roles: tuple[str, ...]
-    """Paths of the request that name the role."""
     stop: str
     gone_by: Mapping[str, str] = {}
     needs_role: bool = False
-    """Whether it runs with nobody's role, or its caller's, where none is named."""
+    """Whether it runs without a role, or with its caller's, if the call names none."""
 
 
 RUNNING: Mapping[str, Service] = {
@@ -170,7 +169,7 @@ RUNNING: Mapping[str, Service] = {
         "Braket job", ("roleArn",), "aws braket cancel-job --region {region}, with the ARN of {name}",
     ),
 }  # fmt: skip
-"""What runs with a role, by what `events.handover` calls it."""
+"""What runs with a role, by its name in `events.handover`."""
 
 DOORS: Mapping[str, Service] = {
     "identity_pool": Service(
@@ -219,4 +218,4 @@ DOORS: Mapping[str, Service] = {
         "aws greengrass disassociate-role-from-group --region {region} --group-id={name}",
     ),
 }  # fmt: skip
-"""What hands a role's sessions to whoever it lets in, in the same way."""
+"""What hands a role's sessions to whoever it lets in, by its name in `events.handover`."""

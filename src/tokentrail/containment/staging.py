@@ -1,7 +1,7 @@
 """
-From a traced case to a scene: the live credentials, the edges between principals, and the sources that mint.
+Make the scene of a traced case: the living credentials, the edges between principals, and the sources.
 
-Everything that the evidence shows is taken from the forest; what an IAM snapshot allows is added to it.
+What the evidence shows is taken from the forest; what IAM snapshots allow is added.
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ from tokentrail.containment.attackers import Attackers, attackers, held_of, log_
 from tokentrail.containment.closing import running_on
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.gone import gone, namesakes, renamed
+from tokentrail.containment.gone import deleted_principals, namesakes, renamed
 from tokentrail.containment.handed import ways_in
 from tokentrail.containment.identified import identified
 from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
 from tokentrail.containment.living import federated_in, living_of
 from tokentrail.containment.logins import logins
 from tokentrail.containment.neighbours import neighbours
-from tokentrail.containment.origins import Seen, behind, once, passwords, providers, settled, strangers
+from tokentrail.containment.origins import (
+    TaintedCredential,
+    behind,
+    once,
+    passwords,
+    providers,
+    settled,
+    strangers,
+)
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
@@ -43,12 +51,12 @@ _CONTAINS = (
     "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
     "DeleteLoginProfile", "DeleteUser", "DeleteRole",
 )  # fmt: skip
-"""Calls that a responder ends credentials with."""
+"""Calls with which responders end credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What a plan is asked for, besides its subjects."""
+    """What a plan is to be made for, besides its subjects."""
 
     case_id: str
     margin: int
@@ -58,20 +66,20 @@ class PlanRequest:
     without_access: frozenset[str] = frozenset()
     management_account: str | None = None
     also: frozenset[Principal] = frozenset()
-    """Principals on which steps are to be proved, whoever acts as them."""
+    """Principals of steps to prove, which the scene must have even if the attacker can't act as them."""
 
 
 def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest) -> Scene:
     """
     Make the scene of a trace.
 
-    In this order: the attacker's credentials, what they left behind, the sources that hand out more of them, the
-    principals within their reach, and whose else credentials of these principals are.
+    In this order: the attacker's credentials, what they left behind, the sources that hand out more, the principals
+    within reach, and the other credentials of these principals.
     """
     unseen = log_ends(covered, asked.lag, forest.as_of)
     theirs = attackers(forest, trace, unseen, asked.narrowing)
     people = persons.by_name(forest, theirs.held)
-    theirs.held[:] = [persons.told(one, people) for one in theirs.held]
+    theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
     known = set(theirs.tainted)
     attack = _attack(forest, theirs, unseen)
     left, held = attack.left, attack.held
@@ -106,10 +114,10 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
             *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),
             *persons.conditions(people),
         ))),
-        minters=_minters(forest, theirs.more.subjects, known),
+        minters=_minters(forest, theirs.beyond.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
-        strangers=tuple(strangers(attack.seen, attack.dead)), held_there=sources.held_there, handed=theirs.more.why,
-        doubts=tuple(theirs.more.doubts),
+        strangers=tuple(strangers(attack.seen, attack.deleted)), held_there=sources.held_there,
+        handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
         neighbours=tuple(
             neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing)
         ),
@@ -118,36 +126,37 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attack:
-    """The attacker's credentials, and what bears on what they left behind."""
+    """The attacker's credentials, what they left behind, and the evidence about both."""
 
     rows: list[Row]
+    """Their described rows."""
     ids: dict[int, str]
     """Their ids by place."""
     starts: set[int]
     """The places of the subjects, and of what counts beyond the trace."""
     subjects: set[str]
     """The ids of those at `starts`."""
-    seen: list[Seen]
+    seen: list[TaintedCredential]
     """All of them."""
     held: list[HeldCredential]
-    """Those that had not expired when the log stopped telling all."""
+    """Those of them that had not expired when the log stops being complete."""
     accounts: set[str]
-    """The accounts that they are of, or made changes in."""
+    """Their accounts, and those in which they made changes."""
     changes: list[Change]
     """All changes in these accounts."""
     removals: list[Change]
     """The calls that may have ended what they made."""
-    dead: Mapping[Principal, datetime]
-    """Users and roles there that were deleted."""
+    deleted: Mapping[Principal, datetime]
+    """Users and roles in these accounts that were deleted, and when."""
     deeds: list[Deed]
     left: Leftovers
-    """What they left behind; `stage` adds to its risks."""
+    """What they left behind; `stage` adds to its sentences."""
 
 
 def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -> _Attack:
     where = issued_where(forest, [one for _, one in theirs.pairs])
     seen = [
-        Seen(own, one, row["target"], where.get(one.id))
+        TaintedCredential(own, one, row["target"], where.get(one.id))
         for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)
     ]
     earliest = forest.as_of - LONGEST["user"]
@@ -155,7 +164,7 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
     changes = list(forest.changes(accounts))
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
     since = removals(forest, theirs.deeds, names)
-    starts = starts_of(forest, theirs.more.subjects)
+    starts = starts_of(forest, theirs.beyond.subjects)
     ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
     return _Attack(
         rows=[row for row, _ in theirs.pairs], ids=ids, starts=starts,
@@ -164,7 +173,7 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
             one.held for one in seen
             if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
         ],
-        accounts=accounts, changes=changes, removals=since, dead=gone(changes), deeds=theirs.deeds,
+        accounts=accounts, changes=changes, removals=since, deleted=deleted_principals(changes), deeds=theirs.deeds,
         left=left_behind(theirs.deeds, changes, [one.held for one in seen], since),
     )  # fmt: skip
 
@@ -183,11 +192,11 @@ class _Sources(NamedTuple):
 def _sources(
     forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: PlanRequest
 ) -> _Sources:
-    """Find the sources that may still hand out credentials; what is only a risk is added to what was left behind."""
+    """Find the sources that may still hand out credentials; other risks are added to `attack.left.risks`."""
     left, deeds = attack.left, attack.deeds
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
-    left.risks += [*idle, *weakened(deeds, attack.changes, attack.dead, left.users | left.roles)]
+    left.risks += [*idle, *weakened(deeds, attack.changes, attack.deleted, left.users | left.roles)]
     found = [
         *standing,
         *behind(attack.seen, attack.removals, forest.as_of, shut),
@@ -199,13 +208,13 @@ def _sources(
     settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)
     earliest = forest.as_of - LONGEST["user"]
     found = [one for one in settling if one.until is None or one.until > unseen.get(one.account, earliest)]
-    orphaned = [one for one in found if one.mints in attack.dead and one.kind == "host" and one.made]
+    orphaned = [one for one in found if one.mints in attack.deleted and one.kind == "host" and one.made]
     left.risks += [
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on"
         for one in orphaned
         if one.until is None
     ]
-    found = [one for one in found if one.mints not in attack.dead]
+    found = [one for one in found if one.mints not in attack.deleted]
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {one.id for one in doors if one.account not in asked.without_access}
     foreign = [one for one in found if one.assumed and one.id not in shutting_out]
@@ -213,20 +222,20 @@ def _sources(
     return _Sources(found, tuple(let_in), tuple(held_there))
 
 
-class _Reach(NamedTuple):
-    """The principals that the attacker acts as, or may come to."""
+class _Reachable(NamedTuple):
+    """The principals as which the attacker acts or may come to act."""
 
     edges: list[Edge]
     """Who can mint sessions of which role: seen, or allowed by snapshots."""
     concerned: set[Principal]
-    """Those that it acts as, or is handed sessions of, or made."""
+    """Those as which it acts, whose sessions sources hand to it, or that it made."""
     assumable: Set[Principal]
-    """Those of `concerned` that can assume roles, and all roles that they can come to by `edges`."""
+    """Those of `concerned` that can assume roles, and all roles that they can reach by `edges`."""
     reached: Set[Principal]
     """All of these."""
 
 
-def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reach:
+def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reachable:
     edges = list(seen_edges(forest))
     assuming = {one.principal for one in attack.held if assumes(one.caller)}
     assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles
@@ -234,7 +243,7 @@ def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: Pl
     if asked.reach is not None:
         edges += allowed_edges(asked.reach, assuming, edges)
     assumable = closure(assuming, edges)
-    return _Reach(edges, concerned, assumable, assumable | concerned)
+    return _Reachable(edges, concerned, assumable, assumable | concerned)
 
 
 def _others(
@@ -248,16 +257,16 @@ def _others(
     ]
     judge = forest.judge_of(found)
     pairs = ((row, rows.credential(row, judge)) for row in found)
-    return [(row, persons.told(held_of(row, one), people), one.state) for row, one in pairs]
+    return [(row, persons.with_person(held_of(row, one), people), one.state) for row, one in pairs]
 
 
 def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:
-    listed = forest.named(sorted(theirs.more.spent))
+    listed = forest.named(sorted(theirs.beyond.spent))
     return zip(listed, forest.credentials(listed), strict=True)
 
 
 def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
-    """What stands above the subjects, is not tainted, and may still work: the nearest first."""
+    """The ids of the subjects' untainted ancestors that may still work, the nearest first."""
     starts = starts_of(forest, subjects)
     above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
     found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
@@ -265,7 +274,7 @@ def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tupl
 
 
 def _expired(one: Credential, since: datetime) -> bool:
-    """Whether it had expired by then; what was ended in another way may be revived."""
+    """Whether a credential had expired by then; one that was ended otherwise may be revived, and does not count."""
     end = one.expires_at or one.expires_bound
     return one.kind != "long_term_key" and end is not None and end <= since
 
@@ -273,7 +282,7 @@ def _expired(one: Credential, since: datetime) -> bool:
 def _responders(
     forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[HeldCredential]
 ) -> frozenset[str]:
-    """Who, untainted, has taken steps against the tainted principals and keys already."""
+    """The ids of untainted credentials that have taken steps against the tainted principals and keys."""
     names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}
     return frozenset(
         row["id"]

@@ -1,7 +1,7 @@
 """
-Why a sequence of moves does not contain an attacker: as moves that can be played, and told as a short story with times.
+Why a sequence of moves does not contain an attacker: the attacker's moves around it, and the same as sentences.
 
-The sentences are made from the moves and from nothing else, so that the two can't differ.
+The sentences are made from the attacker's moves alone, so that the two can't differ.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MINTED = "minted"
 
 
 def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
-    """What is left after the last move."""
+    """What works, or can be minted, after the last move."""
     found = [
         Survivor(credential=one.id, until=one.expires if one.kind != "long_term_key" else None,
                  why=f"{_held(one.id, one.kind, short(scene.arn(one.principal)))}: nothing ends it")
@@ -63,9 +63,9 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
 
 def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:
     """
-    A way past the moves, as what an attacker does; `None` if there is none.
+    A way around the moves; `None` if there is none.
 
-    What works only while IAM is slow is told where nothing else is.
+    Mints that depend on IAM being slow are included only if there is no other way.
     """
     if outcome.contained:
         return None
@@ -89,7 +89,7 @@ def sentences(told: Replay | None) -> tuple[str, ...]:
 
 
 def _called(arns: Iterable[str]) -> Mapping[str, str]:
-    """What principals are called: as people say, with the account where two are called alike."""
+    """By ARN: the short name of a principal, with its account if two have the same."""
     found = sorted(set(arns))
     alike = Counter(short(arn) for arn in found)
     return {
@@ -99,7 +99,7 @@ def _called(arns: Iterable[str]) -> Mapping[str, str]:
 
 
 class _Played:
-    """The moves of the attacker, as far as they are told."""
+    """Collects the attacker's moves, up to a number that can still be read."""
 
     def __init__(self, scene: Scene, moves: Sequence[Move], outcome: Outcome) -> None:
         self._scene, self._steps, self._outcome = scene, moves, outcome
@@ -109,7 +109,7 @@ class _Played:
         self._last = times[-1].bites + SOON if times else scene.as_of
 
     def what_goes_on(self) -> None:
-        """What nothing ends: credentials first, then what hands out new ones."""
+        """Add what nothing ends: credentials first, then sources."""
         left = [one for one in self._scene.held if self._outcome.lives[one.id].ends is NEVER]
         for one in left[:_MOST_ALIKE]:
             self._goes_on(one.id, one.kind, one.principal, one.expires, None)
@@ -118,7 +118,7 @@ class _Played:
             self._goes_on(source.id, source.kind, source.mints, None, source.why)
 
     def mints(self, chain: Sequence[Hand]) -> None:
-        """What is minted to come to a credential that survives; all of it or none."""
+        """Add the mints that lead to a surviving credential; all of them, or none if they are too many."""
         fresh = [hand for hand in chain if id(hand) not in self._made]
         if self.moves and len(self.moves) + len(fresh) > _MOST:
             return
@@ -166,7 +166,7 @@ class _Played:
         return self._scene.arn(principal) if principal.kind != "unknown" else None
 
     def _cut_by(self, principal: Principal) -> tuple[int | None, datetime | None]:
-        """The last move on a principal, counted from 1, and what its cutoff is as sent."""
+        """The number of the last move on a principal, from 1, and its cutoff as sent."""
         for number in range(len(self._steps), 0, -1):
             move = self._steps[number - 1]
             acts = (move.calls or move.by_hand) and not move.shuts and not move.closes
@@ -196,7 +196,7 @@ def _sentence(
 
 
 def _missed(move: AttackerMove) -> str:
-    """Why what was minted is not ended."""
+    """Why the minted credential is not ended, in words."""
     if not move.survives:
         return ""
     if move.step is None:
@@ -207,7 +207,7 @@ def _missed(move: AttackerMove) -> str:
 
 
 def _new(arn: str | None, called: Mapping[str, str]) -> str:
-    """What is minted: `role/MyBucketRole session`, with its account after it where two are called alike."""
+    """What is minted, such as `role/MyBucketRole session`, with its account if two principals have the same name."""
     name, _, account = called.get(arn or "", "?").partition(" of account ")
     return f"{name} {_what(arn)}{f' of account {account}' if account else ''}"
 
@@ -232,7 +232,7 @@ def _held(name: str, kind: str, called: str | None) -> str:
 
 
 def _minter(scene: Scene, one: HeldCredential | None, minter: str) -> str:
-    """What mints, in words: a credential of the evidence, a session of a role, or what a source is called."""
+    """What mints, in words: a credential of the evidence, a session of a role, or a source."""
     if one is not None:
         return _held(one.id, one.kind, short(scene.arn(one.principal)))
     return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter

@@ -1,9 +1,9 @@
 """
-Take back what a plan's `apply` did: what the journal saved, the newest change first.
+Undo what a plan's `apply` did: restore the original states from the journal, the newest change first.
 
-A change stays where somebody else has changed the thing since, and where lifting its step would revive a credential
-of the attacker's, known or minted in the blind window. The plan says until when that is, counted from its own moment;
-where a step was sent later, sessions could be minted for as much longer, so that much is added.
+A change is not undone if somebody else has changed the thing since, or if lifting its step would revive a credential of
+the attacker's, be it known or minted in the blind window. The plan says until when it would, as if each step were sent
+at `as_of`. If a step was sent later, sessions could be minted for that much longer, so the same time is added.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tokentrail.spelling import instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taking:
-    """What would be done about one thing."""
+class UndoDecision:
+    """What `undo` would do about one thing that was changed, and why."""
 
     record: ThingRecord
     thing: Thing
     present: State
     calls: tuple[Call, ...]
-    """What would be sent; empty where nothing would."""
+    """The calls that it would send; empty if none."""
     outcome: Literal["restore", "already", "kept", "irreversible", "refused"]
     safe_after: datetime | None
     why: str
@@ -42,15 +42,15 @@ class Taking:
 
 class Undo:
     """
-    One run of `undo`: look, then take back.
+    One run of `undo`: `look`, then `go`.
 
     Args:
         plan: The plan that was applied.
         cloud: The accounts.
-        journal: What was done.
-        clock: The time now.
-        reactivate_leaked_key: Lift also what would let a leaked key work again.
-        only: The steps to take back; all by default.
+        journal: The plan's journal.
+        clock: Gives the present time.
+        reactivate_leaked_key: Also lift steps whose lifting lets a leaked key work again.
+        only: The steps to undo; all by default.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Undo:
         self._only = frozenset(only)
         self._sender = Sender(cloud, journal, clock, lambda deed: None)
 
-    def look(self) -> tuple[Taking, ...]:
+    def look(self) -> tuple[UndoDecision, ...]:
         """
         Say what would be done about each thing that was changed, the newest change first.
 
         Raises:
-            ActionRefused: an account can't be reached, or nobody fit for it is at hand.
-            UsageError: nothing is known of a step that is to be taken back.
+            ActionRefused: an account can't be reached, or only with an identity that must not carry out the plan.
+            UsageError: the journal has nothing about a step that is to be undone.
         """
         self._insist_on_known()
         fitness.insist_on_callers(self._plan, self._cloud, may_be_cut=True)
@@ -78,11 +78,13 @@ class Undo:
         changed = history(self._journal.lines).changed
         return tuple(self._judged(record) for record in changed if self._is_meant(record.steps))
 
-    def go(self, takings: Sequence[Taking], tell: Callable[[Restored], None] = lambda one: None) -> Undone:
-        """Take back what may be, each after a last look at what is there."""
+    def go(
+        self, decisions: Sequence[UndoDecision], tell: Callable[[Restored], None] = lambda one: None
+    ) -> Undone:
+        """Undo what may be undone, each after a last look at the present state."""
         done = []
-        for taking in takings:
-            done.append(self._take_back(self._judged(taking.record) if taking.calls else taking))
+        for decision in decisions:
+            done.append(self._take_back(self._judged(decision.record) if decision.calls else decision))
             tell(done[-1])
         self._close_steps()
         return Undone(
@@ -94,7 +96,7 @@ class Undo:
         )
 
     def by_hand(self) -> tuple[ByHand, ...]:
-        """The steps that a person carried out: no call is known that takes them back."""
+        """The steps that a person carried out, which no call of ours undoes."""
         told = history(self._journal.lines).steps
         return tuple(
             ByHand(n=n, action=step.action, targets=step.targets)
@@ -114,34 +116,34 @@ class Undo:
     def _is_meant(self, steps: Set[int]) -> bool:
         return not self._only or not self._only.isdisjoint(steps)
 
-    def _judged(self, record: ThingRecord) -> Taking:
+    def _judged(self, record: ThingRecord) -> UndoDecision:
         thing = change(record.call).thing
         try:
             present = thing.read(self._cloud)
         except CallFailed as failure:
             why = f"what is there now can't be read: {failure}"
-            return _taking(record, thing, {}, "refused", why)
+            return _decision(record, thing, {}, "refused", why)
         if thing.same(present, record.original):
             if record.left is None and (lost := thing.lost(present, record.original)) is not None:
-                return _taking(record, thing, present, "irreversible", lost)
-            return _taking(record, thing, present, "already", "it is as it was before")
+                return _decision(record, thing, present, "irreversible", lost)
+            return _decision(record, thing, present, "already", "it is as it was before")
         try:
             calls = thing.restoring(present, record.original)
         except Irreversible as never:
-            return _taking(record, thing, present, "irreversible", str(never))
+            return _decision(record, thing, present, "irreversible", str(never))
         if record.left is None or not thing.same(present, record.left):
             why = "somebody has changed it since, so that putting back what was there would undo that; do it by hand"
-            return _taking(record, thing, present, "refused", why)
+            return _decision(record, thing, present, "refused", why)
         outcome, safe_after, why = self._safety(record)
         kept = outcome != "restore"
-        return _taking(
+        return _decision(
             record, thing, present, outcome, why, calls=() if kept else calls, safe_after=safe_after
         )
 
     def _safety(
         self, record: ThingRecord
     ) -> tuple[Literal["restore", "kept", "refused"], datetime | None, str]:
-        """Whether lifting all steps that touched a thing revives nothing."""
+        """Whether lifting all steps that changed a thing revives a credential: the outcome, safe from when, and why."""
         if self._only and (others := record.steps - self._only):
             named = " ".join(f"--step {n}" for n in sorted(record.steps))
             why = f"it bears what step {min(others)} did, too; take back all that it bears with {named}"
@@ -175,43 +177,43 @@ class Undo:
         return "restore", safe, "put back what was there"
 
     def _safe_after(self, step: Step, record: ThingRecord) -> datetime | None:
-        """From when lifting a step is safe, given when it was sent."""
+        """When lifting a step becomes safe, given when it was sent; `None` if never."""
         if step.safe_to_undo_after is None:
             return None
         cutoff = record.cutoffs.get(step.n)
         later = cutoff - step.cutoff if cutoff and step.cutoff else record.at - self._plan.as_of
         return step.safe_to_undo_after + max(later, timedelta())
 
-    def _take_back(self, taking: Taking) -> Restored:
-        if not taking.calls:
-            outcome: UndoOutcome = taking.outcome if taking.outcome != "restore" else "already"
+    def _take_back(self, decision: UndoDecision) -> Restored:
+        if not decision.calls:
+            outcome: UndoOutcome = decision.outcome if decision.outcome != "restore" else "already"
             if outcome == "already":
-                self._write_already(taking)
-            return _restored(taking, outcome, (), taking.why)
+                self._write_already(decision)
+            return _restored(decision, outcome, (), decision.why)
         sent: list[Call] = []
-        for part, call in enumerate(taking.calls):
-            error = self._send(taking, part, call)
+        for part, call in enumerate(decision.calls):
+            error = self._send(decision, part, call)
             if error is not None:
                 why = f"{call.service}:{call.operation} failed: {error}. Put that right, and run the same command again"
-                return _restored(taking, "failed", sent, why)
+                return _restored(decision, "failed", sent, why)
             sent.append(call)
-        return _restored(taking, "restored", sent, taking.why)
+        return _restored(decision, "restored", sent, decision.why)
 
-    def _line(self, taking: Taking, part: int, call: Call, *, final: bool) -> dict[str, object]:
-        record = taking.record
+    def _line(self, decision: UndoDecision, part: int, call: Call, *, final: bool) -> dict[str, object]:
+        record = decision.record
         return {
             "kind": "before", "verb": "undo", "n": max(record.steps), "index": 0, "part": part, "final": final,
             "thing": record.key, "meant": plain(record.call), "call": plain(call),
-            "before": taking.present, "wanted": record.original, "cutoff": None,
+            "before": decision.present, "wanted": record.original, "cutoff": None,
         }  # fmt: skip
 
-    def _send(self, taking: Taking, part: int, call: Call) -> str | None:
-        final = part == len(taking.calls) - 1
-        seq = self._journal.write(self._line(taking, part, call, final=final), self._clock())
+    def _send(self, decision: UndoDecision, part: int, call: Call) -> str | None:
+        final = part == len(decision.calls) - 1
+        seq = self._journal.write(self._line(decision, part, call, final=final), self._clock())
         try:
             answer = self._cloud.send(call)
         except CallFailed as failure:
-            if final and self._is_back(taking):
+            if final and self._is_back(decision):
                 self._after(seq, "done", failure.request_id, None, str(failure))
                 return None
             self._after(seq, "failed", failure.request_id, None, str(failure))
@@ -219,15 +221,15 @@ class Undo:
         self._after(seq, "done", answer.request_id, answer.body, None)
         return None
 
-    def _is_back(self, taking: Taking) -> bool:
+    def _is_back(self, decision: UndoDecision) -> bool:
         try:
-            return taking.thing.same(taking.thing.read(self._cloud), taking.record.original)
+            return decision.thing.same(decision.thing.read(self._cloud), decision.record.original)
         except CallFailed:
             return False
 
-    def _write_already(self, taking: Taking) -> None:
-        """Take note that a thing needs no taking back any more."""
-        seq = self._journal.write(self._line(taking, 0, taking.record.call, final=True), self._clock())
+    def _write_already(self, decision: UndoDecision) -> None:
+        """Journal that a thing is in its original state, so that nothing is left to undo."""
+        seq = self._journal.write(self._line(decision, 0, decision.record.call, final=True), self._clock())
         self._after(seq, "done", None, None, None)
 
     def _after(
@@ -247,7 +249,7 @@ class Undo:
         )  # fmt: skip
 
     def _close_steps(self) -> None:
-        """Write down which steps are lifted, so that `apply` would carry them out again."""
+        """Journal which steps are lifted, so that `apply` carries them out again."""
         told = history(self._journal.lines)
         standing = {n for record in told.changed for n in record.steps}
         for n in sorted(set(told.steps) - standing):
@@ -257,19 +259,19 @@ class Undo:
                 )
 
 
-def _taking(
+def _decision(
     record: ThingRecord, thing: Thing, present: State,
     outcome: Literal["restore", "already", "kept", "irreversible", "refused"], why: str, *,
     calls: tuple[Call, ...] = (), safe_after: datetime | None = None,
-) -> Taking:  # fmt: skip
-    return Taking(
+) -> UndoDecision:  # fmt: skip
+    return UndoDecision(
         record=replace(record), thing=thing, present=present, calls=calls, outcome=outcome, safe_after=safe_after,
         why=why,
     )  # fmt: skip
 
 
-def _restored(taking: Taking, outcome: UndoOutcome, calls: Sequence[Call], why: str) -> Restored:
+def _restored(decision: UndoDecision, outcome: UndoOutcome, calls: Sequence[Call], why: str) -> Restored:
     return Restored(
-        thing=taking.thing.name, account=taking.thing.account, steps=tuple(sorted(taking.record.steps)),
-        outcome=outcome, calls=tuple(calls), safe_after=taking.safe_after, why=why,
+        thing=decision.thing.name, account=decision.thing.account, steps=tuple(sorted(decision.record.steps)),
+        outcome=outcome, calls=tuple(calls), safe_after=decision.safe_after, why=why,
     )  # fmt: skip

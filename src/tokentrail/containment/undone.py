@@ -1,9 +1,9 @@
 """
-Whether something that was left behind has been done away with since, and when.
+Whether something that was left behind has been undone since, and when.
 
-Told only where the taking back names that very thing, in the same account, service and, outside IAM, region, later
-than the making. Each making is judged by itself, so that what was made anew counts anew. Source: the API References of
-IAM, Amazon S3, AWS Lambda and the other services, the page of each call; their parameters are those of CloudTrail.
+A call undoes another only if it names the very same thing, in the same account, service and, outside IAM, region, and
+came later. Each call that left something is judged by itself, so that a thing made again counts again. Sources: the API
+References of IAM, Amazon S3, AWS Lambda and the other services, the page of each call; parameters as in CloudTrail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tokentrail.policy.changes import Change
 if TYPE_CHECKING:
     from tokentrail.containment.leftovers import Deed
 
-_ROWS = (
+_TAKEN_BACK_BY = (
     ("iam", "PutUserPolicy", "DeleteUserPolicy", "userName policyName"),
     ("iam", "PutRolePolicy", "DeleteRolePolicy", "roleName policyName"),
     ("iam", "PutGroupPolicy", "DeleteGroupPolicy", "groupName policyName"),
@@ -105,29 +105,29 @@ _ROWS = (
     ("eks", "CreateAccessEntry UpdateAccessEntry AssociateAccessPolicy", "DeleteAccessEntry", "name principalArn"),
 )  # fmt: skip
 """
-What a service's calls did, the calls that take it back, and what both must name alike.
+A service, its calls that leave something, the calls that undo them, and the members in which both must agree.
 
-A member is spelled `in the taking back=in the making`, or once where both have it; with `~` it is of the answer. One
-that ends in `*` may be several: all of them must be taken back, and some such member must be there. A grant that is
-retired is not among them, as its record has the grant's id in no parameter (AWS KMS Developer Guide, 'RetireGrant'). A
-key pair is not among them, since instances started with it admit its holder after it was deleted (Amazon EC2 User
-Guide, 'Delete your key pair'), nor a boundary, since without one there may be less of a limit than before.
+A member is spelled `PATH-IN-UNDOING=PATH-IN-MAKING`, or once if both have the same path; after `~` the path is in the
+making's response. A path that ends in `*` may have several values: all must be undone, and there must be at least one.
+Not listed: RetireGrant, as its record has the grant's id in no parameter (AWS KMS Developer Guide, 'RetireGrant');
+deleting a key pair, since instances started with it still admit its holder (Amazon EC2 User Guide, 'Delete your key
+pair'); and deleting a permissions boundary, since without one there may be less of a limit than before.
 """
 _MAY_LACK = frozenset({"qualifier", "registryId", "eventBusName", "featureName"})
-"""Members that both may leave out: the function itself, the caller's own registry, the default bus, no feature."""
-_OF_A_PART = ("qualifier", "versionName", "documentVersion")
-"""What makes a deletion one of a version alone (AWS Lambda and Systems Manager API References)."""
+"""Members that may be missing in both: then the function itself, the own registry, the default bus, or no feature."""
+_VERSION_PARAMETERS = ("qualifier", "versionName", "documentVersion")
+"""Parameters with which a deletion is only of a version (AWS Lambda and Systems Manager API References)."""
 _FOR_GOOD = frozenset({"TerminateInstances"})
-"""What ends a thing whose id no other ever has: in whichever order the two came within a second, it is gone."""
+"""Calls that end a thing whose id is never used again: they undo what was done in the same second, too."""
 _RESTORES = {"RestoreImageFromRecycleBin": "imageId", "RestoreSnapshotFromRecycleBin": "snapshotId"}
-"""What brings back what was deregistered or deleted, by the same id (Amazon EC2 API Reference, the page of each)."""
+"""Calls that restore something deleted, and the parameter with its id (Amazon EC2 API Reference, the page of each)."""
 _RENAMES = {"UpdateUser": "userName", "UpdateGroup": "groupName"}
-"""The calls after which a name may be another's, and how they have it (IAM API Reference)."""
+"""Calls that rename, after which the name may be another's, and the parameter with the name (IAM API Reference)."""
 
 
 def _rules() -> dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str, str], ...]]]]:
     found: dict[tuple[str, str], list[tuple[frozenset[str], tuple[tuple[str, str], ...]]]] = {}
-    for service, made, undone, members in _ROWS:
+    for service, made, undone, members in _TAKEN_BACK_BY:
         pairs = tuple((one.partition("=")[0], one.rpartition("=")[2]) for one in members.split())
         for name in made.split():
             found.setdefault((service, name), []).append((frozenset(undone.split()), pairs))
@@ -142,22 +142,22 @@ _PATHS = {
     )
     for call in _CALLS
 }
-"""By taking back: where it may name what it takes."""
+"""By undoing call: the paths by which it may name what it undoes."""
 
 
 class Undoings:
-    """What everybody took back."""
+    """All calls that undo something, by whomever."""
 
     def __init__(self, changes: Iterable[Change], removals: Iterable[Change]) -> None:
         """
-        Sort what may be one.
+        Index the calls that may undo something.
 
         Args:
             changes: The calls to IAM and Organizations.
-            removals: Those to others, with the regions of those that `named` tells.
+            removals: The calls to other services, with their regions if they may matter (`named`).
         """
         self._by: dict[tuple[str, str, str, str], list[Change]] = {}
-        """By service, account, call, and each text by which it names something: a year of a pipeline's are many."""
+        """By service, account, call, and each text by which it names something; a pipeline may make thousands."""
         self._renames: list[Change] = []
         self._restored: dict[str, datetime] = {}
         for one in (*changes, *removals):
@@ -170,7 +170,7 @@ class Undoings:
                 self._restored[thing] = max(one.time, self._restored.get(thing, one.time))
 
     def of(self, deed: Deed) -> datetime | None:
-        """When what a call left was done away with; `None` where it was not, or where it can't be matched surely."""
+        """When what a deed left was undone; `None` if it was not, or if no call surely is about the same thing."""
         service = deed.source.partition(".")[0]
         anywhere = service in ("iam", "organizations")
         for names, pairs in _RULES.get((service, deed.name), ()):
@@ -182,8 +182,8 @@ class Undoings:
                 if (
                     (one.time > deed.time or (one.time == deed.time and one.event_name in _FOR_GOOD))
                     and (anywhere or one.region == deed.region)
-                    and all(value in _told(one.request, path) for path, value in wanted)
-                    and not _of_a_part(one)
+                    and all(value in _texts_at(one.request, path) for path, value in wanted)
+                    and not _of_one_version(one)
                     and not self._renamed(deed, one.time)
                     and not any(self._restored.get(value, one.time) > one.time for _, value in wanted)
                 ):
@@ -191,11 +191,11 @@ class Undoings:
         return None
 
     def _naming(self, deed: Deed, name: str, texts: Set[str]) -> Sequence[Change]:
-        """Those of a call that name the rarest of some texts."""
+        """The calls of one name that name the rarest of some texts."""
         return min((self._by.get((deed.source, deed.account, name, one), ()) for one in texts), key=len)
 
     def _renamed(self, deed: Deed, until: datetime) -> bool:
-        """Whether what it was done to has another name since, so that what bears the old one is something else."""
+        """Whether the user or group of a deed was renamed before `until`, so that its old name means another."""
         request = object_of(deed.request)
         return any(
             one.account == deed.account
@@ -207,46 +207,49 @@ class Undoings:
 
 
 def named(change: Change) -> set[str]:
-    """The texts of a removal by which it may be matched."""
+    """The texts by which an undoing call may name what it undoes."""
     return {
-        value for path in _PATHS.get(change.event_name, ()) for value in _told(change.request, path) if value
+        value
+        for path in _PATHS.get(change.event_name, ())
+        for value in _texts_at(change.request, path)
+        if value
     }
 
 
 def names_of(deed: Deed) -> set[str]:
-    """The texts by which what a call left may be named in its removal."""
+    """The texts by which a later call may name what a deed left."""
     rules = _RULES.get((deed.source.partition(".")[0], deed.name), ())
     return {value for _, pairs in rules for _, value in _wanted(deed, pairs) or () if value}
 
 
 def _wanted(deed: Deed, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]] | None:
-    """What a taking back must name, by path; `None` where the making doesn't tell all of it."""
+    """What an undoing call must name: paths and their values; `None` if the deed's record does not have them all."""
     found, several = [], [own for _, own in pairs if own.endswith("*")]
     for path, own in pairs:
         member = deed.response if own.startswith("~") else deed.request
-        values = _told(object_of(member), own.strip("~*"))
+        values = _texts_at(object_of(member), own.strip("~*"))
         if len(values) != 1 and own not in several:
             return None
         found += [(path, value) for value in sorted(values)]
     return found if not several or len(found) > len(pairs) - len(several) else None
 
 
-def _told(value: Any, path: str) -> set[str]:
-    """The texts at a path, through lists; an empty one for a member that may be left out."""
+def _texts_at(value: Any, path: str) -> set[str]:
+    """The texts at a path, through lists; an empty text for a member that may be missing."""
     at = [value]
     for name in path.split("."):
         inner = [one.get(name) for one in at if isinstance(one, Mapping)]
         at = [each for one in inner for each in (one if isinstance(one, list) else [one])]
-    found = {_plain(path, one) for one in at if isinstance(one, str) and one}
+    found = {_decoded(path, one) for one in at if isinstance(one, str) and one}
     return found or ({""} if path in _MAY_LACK else set())
 
 
-def _plain(path: str, text: str) -> str:
-    """A text as it stands: EKS has ARNs in addresses."""
+def _decoded(path: str, text: str) -> str:
+    """A text without percent-encoding: EKS takes ARNs as parts of a URL."""
     return unquote(text) if path == "principalArn" else text
 
 
-def _of_a_part(change: Change) -> bool:
-    """Whether only a version goes; a function's URL or permission has a qualifier of its own."""
+def _of_one_version(change: Change) -> bool:
+    """Whether a call deletes only a version; for a function's URL or permission, `qualifier` is a part of the name."""
     own = _PATHS[change.event_name]
-    return any(change.request.get(name) for name in _OF_A_PART if name not in own)
+    return any(change.request.get(name) for name in _VERSION_PARAMETERS if name not in own)

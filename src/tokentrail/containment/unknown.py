@@ -1,8 +1,8 @@
 """
-Calls of the attacker's of which nothing in the log says what came of them: a plan names them, and hides none.
+Calls of the attacker's whose effect the log does not show: a plan names them all.
 
-AWS has more calls that take a role or admit somebody than any list knows, and gets more each week. Some hand out
-credentials of a role that the caller is not, and tell neither the role nor the key.
+AWS has more calls that take a role or admit somebody than any list has, and more are added each week. Some hand out
+credentials of another role, and the log shows neither the role nor the key.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from tokentrail.lineage.trace import Narrowing
 from tokentrail.spelling import listed
 
 _MOST = 12
-_CHANGING = re.compile(
+_SETS_UP = re.compile(
     "(Accept|Activate|Add|Admin|Allow|Approve|Assign|Associate|Attach|Authorize|Confirm|Connect|Create|Deploy|Enable"
     "|Execute|Grant|Import|Install|Invite|Join|Launch|Leave|Modify|Move|Open|Provision|Publish|Push|Put|Register"
     "|Replace|Request|Reset|Restore|Resume|Retry|Run|Send|Set|Share|Start|Submit|Update)(?![a-z])"
 )
-"""How the names of calls begin that set something up or start it."""
-_ELSEWHERE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
-"""Services whose changes are told by what they do to credentials or to the log."""
-_DATA = frozenset({
+"""The beginnings of names of calls that set something up or start it."""
+_KNOWN_OTHERWISE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
+"""Services whose changes are judged elsewhere, by their effect on credentials or on the log."""
+_DATA_SERVICES = frozenset({
     "ce", "cloudtrail", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support",
     "tagging", "timestream", "xray",
 })  # fmt: skip
-"""Services that hold data, measure or count: what admits to them is known by its name (`events.handover`)."""
+"""Services that hold data or measure: their calls that admit somebody are all known by name (`events.handover`)."""
 _NETWORK = re.compile(
     "[A-Z][a-z]+(Address|DhcpOptions|Image|InternetGateway|NatGateway|NetworkAcl|NetworkAclEntry|NetworkInterface|Route"
     "|RouteTable|SecurityGroup|Snapshot|Subnet|Volume|Vpc)(Attribute|Permission)?"
 )
-"""Calls of EC2 that lay networks and disks."""
-_OF_DATA = frozenset({
+"""Calls of EC2 that set up networks and disks."""
+_ABOUT_DATA = frozenset({
     "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
     "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
     "PutComplianceItems", "PutInventory", "PutLifecyclePolicy", "PutLogEvents", "PutObject", "PutObjectTagging",
@@ -44,9 +44,8 @@ _OF_DATA = frozenset({
     "SendRawEmail", "StartQuery", "StartQueryExecution", "UpdateInstanceAssociationStatus",
     "UpdateInstanceInformation",
 })  # fmt: skip
-
-
-_GIVEN = {
+"""Calls that set up or change data only."""
+_ROLE_CREDENTIAL_CALLS = {
     "s3": "GetDataAccess",
     "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
     "GetTemporaryGlueFunctionCredentials GetTemporaryGluePartitionCredentials GetTemporaryGlueTableCredentials",
@@ -62,18 +61,20 @@ _GIVEN = {
     ),
 }
 """
-By service: the calls whose answer holds temporary credentials of a role that the service takes up for the caller.
+By service: the calls whose answer has temporary credentials of a role that the service assumes for the caller.
 
-The API Reference of each, the page of each call; of S3, 'GetDataAccess': "the IAM role that S3 Access Grants assumes".
-That by which a node of Systems Manager is given its role is none of the reference's, but is logged (AWS Systems Manager
-User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail'). That of EKS Pod Identity is made by
-the node's agent, and by whoever else has a node's credentials and pods' tokens.
-Which of its two names CloudWatch Omni logs under, its reference does not say.
+Sources: each service's API Reference, the page of each call; for S3, 'GetDataAccess': "the IAM role that S3 Access
+Grants assumes". RequestManagedInstanceRoleToken, by which a node of Systems Manager gets its role, is not in the
+reference, but is logged (AWS Systems Manager User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail').
+AssumeRoleForPodIdentity is called by the node's agent, and by whoever else has a node's credentials and pods' tokens.
+CloudWatch Omni's reference does not say under which of its two names it logs.
 """
-_ROLES = frozenset((service, name) for service, names in _GIVEN.items() for name in names.split())
-_PERSONS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
+_GIVE_ROLE_CREDENTIALS = frozenset(
+    (service, name) for service, names in _ROLE_CREDENTIAL_CALLS.items() for name in names.split()
+)
+_GIVE_PERSONS_TOKENS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
 """Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
-_TIMED = {
+_DELETE_DATA_LATER = {
     ("s3", "PutBucketLifecycle"): "aws s3api put-bucket-lifecycle-configuration with the rules of before, or "
     "delete-bucket-lifecycle",
     ("kms", "ScheduleKeyDeletion"): "aws kms cancel-key-deletion, then enable-key",
@@ -91,14 +92,14 @@ _TIMED = {
     ): "aws logs put-retention-policy with the days of before, or delete-retention-policy",
 }
 """
-Calls by which data goes days later, whoever is ended until then, and how each is taken back.
+Calls by which AWS deletes data days later, even if the caller's credentials are ended, and how each is undone.
 
 Sources: Amazon S3 API Reference, 'PutBucketLifecycleConfiguration', which the log calls PutBucketLifecycle (Invictus);
 AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager API Reference, 'DeleteSecret' (7 to 30
 days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
 'PutRetentionPolicy'.
 """
-_KEEPING = {
+_STOP_KEEPING_DATA = {
     (
         "s3",
         "PutBucketVersioning",
@@ -111,17 +112,17 @@ _KEEPING = {
     ("backup", "DeleteBackupPlan"): "aws backup create-backup-plan, and its selections again",
 }
 """
-Calls by which what is deleted or overwritten from then on is kept no longer, and how each is looked at or taken back.
+Calls after which deleted or overwritten data is no longer kept, and how each is checked or undone.
 
 Sources: Amazon S3 API Reference, 'PutBucketVersioning'; Amazon DynamoDB API Reference, 'UpdateContinuousBackups'; AWS
-Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Which way the first two set it, only
-their request tells.
+Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Whether one of the first two turned
+it on or off, only its request shows.
 """
-_LATER = {name: (service, name) for service, name in (*_TIMED, *_KEEPING)}
+_BY_NAME = {name: (service, name) for service, name in (*_DELETE_DATA_LATER, *_STOP_KEEPING_DATA)}
 _NARROWED = """
 SELECT source, name, ip, CASE WHEN name IN {} THEN resource END AS resource, count(*) AS count, min(time) AS first
 FROM acts WHERE error IS NULL AND time >= {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
-_WATCHES = {
+_WATCH_STOPPING_CALLS = {
     "config": "DeleteConfigRule DeleteConfigurationRecorder DeleteDeliveryChannel StopConfigurationRecorder",
     "ec2": "DeleteFlowLogs",
     "route53resolver": "DeleteResolverQueryLogConfig DisassociateResolverQueryLogConfig",
@@ -137,42 +138,44 @@ _WATCHES = {
     "detective": "DeleteGraph",
     "access-analyzer": "DeleteAnalyzer",
 }
-_WATCHING = frozenset((service, name) for service, names in _WATCHES.items() for name in names.split())
+_STOP_WATCHING = frozenset(
+    (service, name) for service, names in _WATCH_STOPPING_CALLS.items() for name in names.split()
+)
 """
-Calls that turn off what tells or watches besides CloudTrail, or let it pass over something.
+Calls that turn off logs and detection other than CloudTrail, or make them ignore something.
 
 Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver), AWS WAF, Amazon CloudWatch Logs,
 Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
 Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
 """
-_OUTSIDE = frozenset({("sts", "GetWebIdentityToken")})
-"""Calls that give a token which others than AWS accept (AWS STS API Reference, 'GetWebIdentityToken')."""
+_GIVE_TOKENS_FOR_OTHERS = frozenset({("sts", "GetWebIdentityToken")})
+"""Calls that give a token for services outside AWS (AWS STS API Reference, 'GetWebIdentityToken')."""
 
 
 @dataclass(slots=True)
 class Use:
-    """What the attacker called by one name of a service, and that succeeded."""
+    """The attacker's successful calls of one name."""
 
     first: int
-    """When the first of them was."""
+    """The time of the first one, in seconds since 1970."""
     count: int = 0
     things: dict[str, None] = field(default_factory=dict)
-    """What it was done to, of those calls alone that delete something later."""
+    """The resources, as a set in order; only for calls of `_DELETE_DATA_LATER` and `_STOP_KEEPING_DATA`."""
 
 
 Calls = Mapping[tuple[str, str], Use]
-"""By service and name."""
+"""By service and name of the call."""
 
 
 def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowing: Narrowing) -> Calls:
     """
-    What the attacker called, without what failed.
+    The attacker's successful calls.
 
     Args:
         forest: The forest of the trace.
-        ids: The tainted credentials, by their places.
-        subjects: Those of them that may be their owner's, too.
-        narrowing: What of these is the attacker's.
+        ids: The ids of the tainted credentials, by place.
+        subjects: The ids of those that may also be in their owner's hands.
+        narrowing: Which calls of these are the attacker's.
     """
     own = {n for n, one in ids.items() if one in subjects} if narrowing != Narrowing() else set[int]()
     others = {n: one for n, one in ids.items() if n not in own}
@@ -182,11 +185,11 @@ def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowi
             first = int(use.first.timestamp())
             _use(found, use.event_source, use.event_name, first).count += use.count - use.errors
     for touched in doings.resources(forest, others):
-        call = _LATER.get(touched.event_name or "")
+        call = _BY_NAME.get(touched.event_name or "")
         if call in found and touched.arn and touched.count > touched.errors:
             found[call].things[touched.arn] = None
     since = int(narrowing.since.timestamp()) if narrowing.since else 0
-    for row in forest.done_by(own, _NARROWED.format(tuple(_LATER), since)) if own else ():
+    for row in forest.done_by(own, _NARROWED.format(tuple(_BY_NAME), since)) if own else ():
         if narrowing.admits(None, row["ip"]):
             one = _use(found, row["source"], row["name"], row["first"])
             one.count += row["count"]
@@ -201,14 +204,14 @@ def _use(found: dict[tuple[str, str], Use], source: str | None, name: str | None
 
 
 def given_calls(calls: Calls) -> Iterator[str]:
-    """The conditions that what such calls handed out no longer works, if there are any."""
-    if found := _among(calls, _ROLES):
+    """The proof's assumptions that credentials and tokens which calls handed out no longer work."""
+    if found := _among(calls, _GIVE_ROLE_CREDENTIALS):
         yield (
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
             f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
             "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
         )
-    if found := _among(calls, _PERSONS):
+    if found := _among(calls, _GIVE_PERSONS_TOKENS):
         yield (
             "no token works any more that the attacker was given of people in IAM Identity Center: "
             f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
@@ -218,28 +221,28 @@ def given_calls(calls: Calls) -> Iterator[str]:
 
 
 def unknown_calls(calls: Calls) -> Iterator[str]:
-    """The sentences about such calls, if there are any."""
+    """Sentences about calls that a person must look at."""
     if found := _among(calls, [call for call in calls if _is_unknown(*call)]):
         yield (
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
             f"with a role: look at each by hand: {_listed(found)}"
         )
-    if found := _among(calls, _TIMED):
+    if found := _among(calls, _DELETE_DATA_LATER):
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_with_cures(found, _TIMED))}"
+            f"{'; '.join(_with_remedies(found, _DELETE_DATA_LATER))}"
         )
-    if found := _among(calls, _KEEPING):
+    if found := _among(calls, _STOP_KEEPING_DATA):
         yield (
             "what keeps data that is deleted or overwritten may be off since; look at it before more is lost: "
-            f"{'; '.join(_with_cures(found, _KEEPING))}"
+            f"{'; '.join(_with_remedies(found, _STOP_KEEPING_DATA))}"
         )
-    if found := _among(calls, _WATCHING):
+    if found := _among(calls, _STOP_WATCHING):
         yield (
             "what tells of an attacker or watches for one, and was turned off, deleted or told to pass something over; "
             f"no step turns it on again, look at each by hand: {_listed(found)}"
         )
-    if found := _among(calls, _OUTSIDE):
+    if found := _among(calls, _GIVE_TOKENS_FOR_OTHERS):
         yield (
             "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
             f"back: {_listed(found)}; tell whoever accepts them"
@@ -262,20 +265,23 @@ def _listed(found: Calls) -> str:
     return ", ".join(told[:_MOST]) + more
 
 
-def _with_cures(found: Calls, cures: Mapping[tuple[str, str], str]) -> Iterator[str]:
-    """Each call, what it was made for, as far as the log tells, and how it is taken back."""
+def _with_remedies(found: Calls, remedies: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """Each call with its resources, if the log shows them, and how it is undone."""
     for call, use in found.items():
         on = f" on {listed(use.things, _MOST)}" if use.things else ""
-        yield f"{':'.join(call)}{on} ({cures[call]})"
+        yield f"{':'.join(call)}{on} ({remedies[call]})"
 
 
 def _is_unknown(service: str, name: str) -> bool:
-    source = f"{service}.amazonaws.com"
-    if (service, name) in _WATCHING:
+    """Whether a call sets something up or starts it, and no list says what it lets in or runs."""
+    call, source = (service, name), f"{service}.amazonaws.com"
+    if not _SETS_UP.match(name) or service in _DATA_SERVICES or name in _ABOUT_DATA:
         return False
-    issues = (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (service, name) in _PERSONS | _ROLES
-    told = (name in CHANGES and service in _ELSEWHERE) or bool(creations.made(name, None, None, source))
-    laid = service == "ec2" and _NETWORK.fullmatch(name)
-    return not (issues or told or laid or service in _DATA or name in _OF_DATA) and bool(
-        _CHANGING.match(name)
-    )
+    if call in _STOP_WATCHING | _GIVE_PERSONS_TOKENS | _GIVE_ROLE_CREDENTIALS:
+        return False
+    if (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (
+        name in CHANGES and service in _KNOWN_OTHERWISE
+    ):
+        return False
+    network = service == "ec2" and _NETWORK.fullmatch(name)
+    return not network and not creations.made(name, None, None, source)

@@ -1,5 +1,5 @@
 """
-Look whether a plan that was carried out has held: in the accounts, and in the evidence since.
+Check whether a plan that was carried out has held, in the accounts and in the evidence since.
 """
 
 from __future__ import annotations
@@ -41,38 +41,38 @@ _REASON = re.compile(
     r"|because no ",
     re.IGNORECASE,
 )
-"""How AWS's message says why: by which type of policy, and by which one where that is known."""
+"""How AWS's error message gives the reason: the type of policy, and its ARN if known."""
 _OURS = ":policy/TokenTrail-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the case is asked."""
+    """What verification asks of the case."""
 
     covered: Sequence[Coverage]
     """How far the evidence reaches, by account and region."""
     retrace: Callable[[], Trace]
-    """Traces what counts as the attacker's now, as the plan did: its subjects, and what was handed out since."""
+    """Traces what counts as the attacker's now, by the plan's rules: its subjects, and what was handed out since."""
     timeline: Callable[[Sequence[str]], Iterable[TimelineEvent]]
-    """The calls of some subjects and of all that descends from them."""
+    """The calls of subjects and of all their descendants."""
     record: Callable[[str, int], Any]
-    """One raw record, by evidence object and place."""
+    """One raw record, by evidence object and place in it."""
     closed: Callable[[Mapping[str, Collection[str]], datetime], Mapping[str, Closing]] = lambda hosts, since: {}
-    """By what call each of some hosts, given with its roles, was shut since a time, and handed no session after."""
+    """For hosts, given with their roles: the call after a time that shut each, if no session was handed to it since."""
 
 
 def verify(
     plan: Plan, history: History, cloud: Cloud | None, evidence: Evidence | None, *, now: datetime
 ) -> Verification:
     """
-    Judge a plan by what its journal tells, what the accounts show, and what the case holds.
+    Judge a plan by its journal, the state of the accounts, and the evidence in the case.
 
     Args:
         plan: The plan.
-        history: What its journal tells.
-        cloud: The accounts, if they may be looked at.
+        history: What its journal says.
+        cloud: The accounts, if they may be read.
         evidence: The case, if there is one.
-        now: The time.
+        now: The present time.
     """
     notes: list[str] = []
     unreachable = _unreachable(plan, history, cloud) if cloud is not None else {}
@@ -81,13 +81,13 @@ def verify(
         notes.append("The accounts were not read back: whether each step still stands is not known.")
     by_hand = _done_by_hand(plan, history, cloud, unreachable) if cloud is not None else frozenset()
     bites = _bites(plan, history, standing, by_hand)
-    held = _planned(plan)
+    held = _known_to_plan(plan)
     events: tuple[ObservedCall, ...] = ()
     if evidence is not None:
         trace = evidence.retrace()
         held = _attacker_credentials(plan, trace)
         events = _observed(evidence, trace.subject, {one.id for one in held}, bites)
-        notes += _unknown(held, trace, renewed(plan, trace, history.steps))
+        notes += _about_added(held, trace, renewed(plan, trace, history.steps))
         bites = _with_log_proofs(plan, history, evidence, bites, _started_by_attacker(trace))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
@@ -114,9 +114,10 @@ def verify(
 
 def reaches(plan: Plan, covered: Sequence[Coverage]) -> tuple[datetime | None, list[str]]:
     """
-    Until when the logs of all accounts of a plan reach, and the accounts that the case holds no log of.
+    The time up to which the case has the logs of all of a plan's accounts, and the accounts of which it has none.
 
-    The log of one account says nothing of another's. In an account all regions count as one, since many are quiet.
+    The log of one account says nothing about another. Within an account, the newest event of any region counts, since
+    many regions are quiet.
     """
     last: dict[str, datetime] = {}
     for one in covered:
@@ -130,7 +131,7 @@ def _accounts(plan: Plan) -> set[str]:
 
 
 def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:
-    """What kinds of events the logs of a plan's accounts hold none of: that none tells of the attacker proves less."""
+    """Notes on the kinds of events that the logs of a plan's accounts lack: silence proves less there."""
     whose: dict[str, list[str]] = {}
     known = {one.account for one in covered if one.account}
     for gap in gaps(covered, known & (_accounts(plan) or known)):
@@ -140,7 +141,7 @@ def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:
 
 
 def _unreachable(plan: Plan, history: History, cloud: Cloud) -> dict[str, str]:
-    """Why accounts can't be looked at: each is asked once, as one that can't be reached takes its time to say so."""
+    """Why accounts can't be read, by account. Each is tried once, since it takes long to find one unreachable."""
     unreachable = {}
     calls = [record.call for record in history.things.values()]
     calls += [call for step in plan.steps if _by_person(history, step) for call in step.calls]
@@ -155,7 +156,7 @@ def _unreachable(plan: Plan, history: History, cloud: Cloud) -> dict[str, str]:
 def _read_back(
     history: History, cloud: Cloud, unreachable: Mapping[str, str], notes: list[str]
 ) -> dict[str, bool | None] | None:
-    """Whether each thing is as it was left; `None` as a whole where no account could be reached."""
+    """Whether each thing is as it was left, by key, or `None` if unknown; `None` as a whole if none could be read."""
 
     def look(record: ThingRecord) -> tuple[str, bool | None, str | None]:
         if record.call.account in unreachable:
@@ -174,7 +175,7 @@ def _read_back(
 
 
 def _done_by_hand(plan: Plan, history: History, cloud: Cloud, unreachable: Container[str]) -> frozenset[int]:
-    """The steps that a person did whose every call has nothing left to do, as the accounts read."""
+    """The steps that a person carried out and whose calls all have nothing left to do, by the state of the accounts."""
 
     def stands(call: Call) -> bool:
         if call.account in unreachable:
@@ -197,9 +198,9 @@ def _by_person(history: History, step: Step) -> bool:
 
 def _started_by_attacker(trace: Trace) -> frozenset[str]:
     """
-    The tasks and builds that the attacker started by call, by id.
+    The ids of tasks and builds that the attacker started by a call.
 
-    What a service or pipeline runs is another matter: it starts others in the place of one that is stopped.
+    A service or pipeline, in contrast, starts another in place of one that is stopped.
     """
     return frozenset(
         name_of(one.what, one.id) for one in trace.created if one.id and one.what in ("task", "build")
@@ -209,7 +210,7 @@ def _started_by_attacker(trace: Trace) -> frozenset[str]:
 def _with_log_proofs(
     plan: Plan, history: History, evidence: Evidence, bites: Sequence[Bite], started: Container[str]
 ) -> tuple[Bite, ...]:
-    """The same steps, with what the log shows of hosts that a person shut: once it would show what came after, too."""
+    """The same steps, with the log's proof that a person shut their hosts, if the log goes far enough past that."""
     wanted = {
         step.n: step.targets
         for step in plan.steps
@@ -255,8 +256,8 @@ def _bites(
     return tuple(bites)
 
 
-def _planned(plan: Plan) -> tuple[AttackerCredential, ...]:
-    """What the plan alone knows of the attacker's credentials."""
+def _known_to_plan(plan: Plan) -> tuple[AttackerCredential, ...]:
+    """The attacker's credentials as far as the plan itself knows them."""
     survivors = {one.credential for one in plan.proof.survivors}
     return tuple(
         AttackerCredential(
@@ -267,9 +268,9 @@ def _planned(plan: Plan) -> tuple[AttackerCredential, ...]:
 
 
 def _attacker_credentials(plan: Plan, trace: Trace) -> tuple[AttackerCredential, ...]:
-    """The same as the evidence shows them now, with those that came since."""
+    """The attacker's credentials as the evidence shows them now, with those added since the plan."""
     traced = {one.id: one for one in trace.credentials}
-    known = {one.id: one for one in _planned(plan)}
+    known = {one.id: one for one in _known_to_plan(plan)}
     joined = [_updated(one, traced.get(one.id)) for one in known.values()]
     added = [
         _updated(
@@ -298,7 +299,7 @@ def _updated(held: AttackerCredential, one: TracedCredential | None) -> Attacker
 def _observed(
     evidence: Evidence, subjects: Sequence[str], tainted: set[str], bites: Sequence[Bite]
 ) -> tuple[ObservedCall, ...]:
-    """The calls of tainted credentials that may tell: refusals, and all since the first step bit."""
+    """The calls of tainted credentials that bear on the verdict: all since the first step took effect, and refusals."""
     first = min((bite.at for bite in bites if bite.at), default=None)
     if first is None:
         return ()
@@ -331,10 +332,10 @@ def _denied(event: TimelineEvent) -> bool:
 
 def _denier(record: Any) -> Denier | None:
     """
-    The type of policy that a refusal names, if a policy of a plan may be of that type.
+    The type of policy that denied a call, by the error message; `None` if the plan's policies can't have done so.
 
-    A message says why at its end, after the resource, whose name an attacker may choose. Where it gives the ARN of an
-    identity-based policy, that must be one of ours.
+    The reason is at the end of the message, after the resource, whose name an attacker may choose. If the message has
+    the ARN of an identity-based policy, it must be one of TokenTrail's.
     Sources: IAM User Guide, 'Troubleshoot access denied error messages'; AWS Security Blog, 'Enhanced access denied
     error messages with policy ARNs'.
     """
@@ -348,7 +349,7 @@ def _denier(record: Any) -> Denier | None:
     return "identity-based policy" if kind == "identity-based" and (not arn or _OURS in arn) else None
 
 
-def _unknown(held: Iterable[AttackerCredential], trace: Trace, covered: Container[str]) -> list[str]:
+def _about_added(held: Iterable[AttackerCredential], trace: Trace, covered: Container[str]) -> list[str]:
     added = [one.id for one in held if not one.planned and one.id not in covered]
     if not added:
         return []

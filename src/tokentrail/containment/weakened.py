@@ -1,7 +1,7 @@
 """
-What the attacker took away that protected: second factors, boundaries, policies, the log. No step gives it back.
+Protections that the attacker removed: second factors, boundaries, policies, the log. No step restores them.
 
-What was the attacker's own, and what somebody gave back since, is not told. Sources: IAM API Reference, AWS
+What the attacker itself had added, and what somebody restored since, is left out. Sources: IAM API Reference, AWS
 Organizations API Reference, AWS CloudTrail API Reference and Amazon GuardDuty API Reference, the page of each call.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tokentrail.containment.gone import to_the_gone
+from tokentrail.containment.gone import done_to_deleted
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
 from tokentrail.policy.changes import Change
 from tokentrail.spelling import listed
 
-_ROWS = (
+_PROTECTIONS = (
     ("iam", "DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),
     (
         "iam",
@@ -43,44 +43,50 @@ _ROWS = (
     ("organizations", "DetachPolicy", "a policy of the organisation", "policyId targetId", "AttachPolicy"),
     ("organizations", "UpdatePolicy", "what a policy of the organisation said", "policyId", "UpdatePolicy"),
 )
-_TAKEN = {(service, name): (what, members.split(), giver) for service, name, what, members, giver in _ROWS}
-"""By call: what it takes away, the parameters that name it, and the call that gives it, with the same ones."""
+_TAKEN = {
+    (service, name): (what, members.split(), giver) for service, name, what, members, giver in _PROTECTIONS
+}
+"""By call: what it removes, the parameters that name that, and the call that adds it, with the same parameters."""
 _GIVEN = {(service, giver): members for (service, _), (_, members, giver) in _TAKEN.items()}
-_ALIKE = frozenset(name for _, name in _GIVEN if name.startswith(("Attach", "Add")))
-"""Calls that give the very same again, whoever makes them; of the others the attacker's may give something else."""
+_GIVE_THE_SAME = frozenset(name for _, name in _GIVEN if name.startswith(("Attach", "Add")))
+"""Calls that restore the very same, whoever makes them; with the others, the attacker may have added something else."""
 _FACTOR, _WHOSE = "EnableMFADevice", 3
-"""A second factor is given back by another device, too: by the call, account and user."""
+"""A second factor may be restored by another device: only the first three members of a thing count, up to the user."""
 _Thing = tuple[str | None, ...]
+"""A protection: the call that adds it, the account, and the values of the parameters that name it."""
 _BLINDS = {
     "cloudtrail": "StopLogging DeleteTrail UpdateTrail PutEventSelectors DeleteEventDataStore "
     "StopEventDataStoreIngestion",
     "guardduty": "DeleteDetector UpdateDetector",
 }
-"""By service: the calls that turn off the log, or what watches it, or may narrow it."""
+"""By service: the calls that turn off the log or what watches it, or may reduce it."""
 _NAMES = ("name", "trailName", "eventDataStore", "detectorId")
 
 
 def weakened(
-    deeds: Sequence[Deed], changes: Sequence[Change], dead: Mapping[Principal, datetime], going: Collection[Principal]
-) -> Iterator[str]:  # fmt: skip
+    deeds: Sequence[Deed],
+    changes: Sequence[Change],
+    deleted: Mapping[Principal, datetime],
+    going: Collection[Principal],
+) -> Iterator[str]:
     """
-    The sentences about what deeds took away, by whom and of which kind.
+    Sentences about what deeds removed, by who did it and by kind.
 
     Args:
-        deeds: The changes of tainted credentials.
-        changes: Everybody's changes to IAM, by which it may have been given back.
-        dead: The users and roles that were deleted, and when: of what they had, nothing is to be given back.
-        going: Those that the attacker made, and that are ended as a whole.
+        deeds: The changes that tainted credentials made.
+        changes: All changes to IAM, by which protections may have been restored.
+        deleted: The users and roles that were deleted, and when: they need no protection.
+        going: Those that the attacker made, and that a plan deletes or denies.
     """
     told: dict[tuple[str, str], list[str]] = {}
-    first, given, since = _in_turn(deeds, changes)
+    first, given, since = _taken_and_given(deeds, changes)
     for deed in deeds:
         service = deed.source.partition(".")[0]
         if (service, deed.name) in _TAKEN:
             what, thing = _TAKEN[service, deed.name][0], _taken(deed)
-            back = since.get(_back(thing))
+            back = since.get(_proof_of_return(thing))
             own = thing in given and given[thing] <= first[thing]
-            if not own and (back is None or back <= deed.time) and not to_the_gone(deed, dead, going):
+            if not own and (back is None or back <= deed.time) and not done_to_deleted(deed, deleted, going):
                 told.setdefault((deed.by, what), []).append(deed.said(thing[2:]))
         elif deed.name in _BLINDS.get(service, "").split():
             named = [deed.asked(each) for each in _NAMES]
@@ -95,10 +101,10 @@ def weakened(
             )
 
 
-def _in_turn(
+def _taken_and_given(
     deeds: Iterable[Deed], changes: Iterable[Change]
 ) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime], dict[_Thing, datetime]]:
-    """When the attacker took each thing first, and gave it first; and when it was given last as it had been."""
+    """When the attacker first removed each thing, and first added it; and when it was last restored."""
     first: dict[_Thing, datetime] = {}
     given: dict[_Thing, datetime] = {}
     since: dict[_Thing, datetime] = {}
@@ -115,8 +121,8 @@ def _in_turn(
                 given[thing] = min(given.get(thing, deed.time), deed.time)
     for one in changes:
         members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
-        if members and (one.event_id not in own or one.event_name in _ALIKE):
-            back = _back((one.event_name, one.account, *(one.asked(each) for each in members)))
+        if members and (one.event_id not in own or one.event_name in _GIVE_THE_SAME):
+            back = _proof_of_return((one.event_name, one.account, *(one.asked(each) for each in members)))
             if None not in back:
                 since[back] = max(since.get(back, one.time), one.time)
     return first, given, since
@@ -127,6 +133,6 @@ def _taken(deed: Deed) -> _Thing:
     return giver, deed.account, *(deed.asked(one) for one in members)
 
 
-def _back(thing: _Thing) -> _Thing:
-    """What tells that a thing is there again."""
+def _proof_of_return(thing: _Thing) -> _Thing:
+    """What shows that a thing is there again."""
     return thing[:_WHOSE] if thing[0] == _FACTOR else thing

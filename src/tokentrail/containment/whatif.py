@@ -1,7 +1,7 @@
 """
-Steps that somebody has in mind: `ACTION:TARGET`, read into moves.
+Read the steps of `--what-if`, spelled `ACTION:TARGET`, as moves.
 
-The target is all after the first colon: a key id or an ARN. `@TIME` at its end sets a revocation's cutoff.
+The target is all after the first colon: a key id or an ARN. `@TIME` at its end sets the cutoff of a revocation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read(scene: Scene, step: str) -> Move:
     Read one step.
 
     Raises:
-        UsageError: no such action, or nothing that the target could mean.
+        UsageError: there is no such action, or the target is nothing that it could be about.
     """
     action, colon, target = step.partition(":")
     if not colon or action not in _ACTIONS or not target:
@@ -52,7 +52,7 @@ def read(scene: Scene, step: str) -> Move:
     return _with_cutoff(scene, move, cutoff) if cutoff else move
 
 
-def named(steps: Sequence[str]) -> frozenset[Principal]:
+def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
     """The principals that steps name."""
     found = (of_arn(_cutoff(step.partition(":")[2])[0]) for step in steps)
     return frozenset(one for one in found if one is not None)
@@ -73,7 +73,7 @@ def _principal(target: str, step: str) -> Principal:
 
 
 def _close(scene: Scene, action: Action, target: str) -> Move:
-    """Stop a source that the evidence shows; naming one that is not there changes nothing, and may be asked."""
+    """Close a source that the evidence shows; a target that is none makes a move without effect."""
     principal = of_arn(target)
     for source in scene.sources:
         closed = source.kind == _CLOSES[action] and (source.id == target or source.mints == principal)
@@ -109,7 +109,7 @@ def _deny(action: Action) -> Callable[[Scene, Principal, str], Move]:
 
 
 def _deny_sessions(scene: Scene, principal: Principal, target: str) -> Move:
-    """Of a session's ARN: deny its name, of whatever time. Of a role or user: what `surgical` would write."""
+    """For a session's ARN, deny its session name; for a role's or user's, do what strategy `surgical` does."""
     session = target.partition(":assumed-role/")[2].partition("/")[2]
     if session:
         known = scene.known.get(principal)
@@ -130,7 +130,7 @@ def _deny_sessions(scene: Scene, principal: Principal, target: str) -> Move:
 
 def _control(scene: Scene, principal: Principal, target: str) -> Move:
     said = statements(scene, [principal], {principal})
-    return moves.control(scene, [(said, [principal])], "")
+    return moves.deny_by_scp(scene, [(said, [principal])], "")
 
 
 _ON_PRINCIPALS: dict[str, Callable[[Scene, Principal, str], Move]] = {
@@ -162,7 +162,7 @@ def _cutoff(target: str) -> tuple[str, datetime | None]:
 
 
 def _with_cutoff(scene: Scene, move: Move, cutoff: datetime) -> Move:
-    """Write a cutoff of the user's own, which nothing moves."""
+    """The move with a cutoff that the user gave, which `apply` does not move."""
     old, new = instant(scene.cutoff), instant(cutoff)
     calls = tuple(
         replace(call, parameters={name: value.replace(old, new) if isinstance(value, str) else value

@@ -1,10 +1,9 @@
 """
-What runs with a role and is handed new sessions of it: of each kind, how it is found, stopped, and known to be gone.
+Workloads, which run with a role and are handed sessions of it: how each kind is named, stopped, and known to be gone.
 
 Sources: the API References of AWS Lambda, Amazon EC2, Amazon ECS, AWS Glue, AWS CodeBuild, Amazon SageMaker AI, AWS
 CloudFormation, AWS Step Functions, Amazon EventBridge and EventBridge Scheduler, the page of each call; that a service
-or deployment replaces what is stopped: Amazon ECS Developer Guide, 'Amazon ECS services'. Where a role's
-session can't be told from its log to be a workload's, the workload is named by what made it.
+or deployment replaces what is stopped: Amazon ECS Developer Guide, 'Amazon ECS services'.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 _FUNCTION = re.compile(r"(?:.*:)?function:([^:]+)(?::[^:]+)?|(?:\d{12}:)?([^:/]+)(?::[^:/]+)?")
 """A function's name, partial ARN or ARN, each with a version or alias or without one."""
 _VERSION = re.compile(r"(^|function:)[^:]+:[^:]+$")
-"""How such a text ends in a version: AWS Lambda API Reference, 'DeleteFunction'."""
+"""Such a text with a version or alias at its end (AWS Lambda API Reference, 'DeleteFunction')."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +32,15 @@ class Workload:
     called: str
     """What a sentence calls it."""
     roles: tuple[str, ...] = ()
-    """Paths of the request, and of the answer, that name the role that it runs with."""
+    """Paths in the request and the response that name its role."""
     without_role: bool = True
-    """Whether it is one even where no role is named: else it acts with nobody's."""
+    """Whether it is a workload even if the call names no role; else it then acts without one."""
     stop: str
-    """How a person stops it; `{name}`, `{region}` and, of a task, `{cluster}` stand for what they say."""
+    """How a person stops it, with the placeholders `{name}`, `{region}` and, for a task, `{cluster}`."""
     gone_by: Mapping[str, str]
-    """The calls that do away with it, and the path that names it there."""
+    """By call that ends it: the path in the request that names it."""
     door: bool = False
-    """Whether it runs nothing, but hands the role's sessions to whoever it lets in."""
+    """Whether it runs nothing itself, but hands the role's sessions to whoever it lets in."""
 
 
 def _of(service: Service, *, door: bool = False) -> Workload:
@@ -128,7 +127,7 @@ WORKLOADS: Mapping[str, Workload] = {
     **{what: _of(service) for what, service in RUNNING.items()},
     **{what: _of(service, door=True) for what, service in DOORS.items()},
 }  # fmt: skip
-"""By what `lineage.creations` calls what a call made."""
+"""The kinds of workloads, by the names that `lineage.creations` uses."""
 
 RUN_BY: Mapping[str, str] = {
     "lambda.amazonaws.com": "`aws lambda put-function-concurrency{where} --function-name={name} "
@@ -159,14 +158,14 @@ RUN_BY: Mapping[str, str] = {
     "place, for anything else that has the role look where its service lists it",
 }  # fmt: skip
 """
-By the service that gave something of nobody's making its role: how a person stops it, and what would take its place.
+By service that issued a session to a host that nobody is known to have made: how a person stops that.
 
-`*` is any other, and an empty name means that the evidence does not tell which.
+`*` stands for all other services, and an empty name for an unknown one.
 """
 
 
 def name_of(what: str, thing: str) -> str:
-    """What a workload goes by: the name where an ARN has one that its calls take, else the ARN."""
+    """The name of a workload: taken from its ARN if calls accept that name, else the ARN."""
     if what == "function":
         found = _FUNCTION.fullmatch(thing)
         return (found[1] or found[2]) if found else thing
@@ -177,9 +176,9 @@ def name_of(what: str, thing: str) -> str:
 
 def cluster_of(thing: str) -> str | None:
     """
-    The ECS cluster that a task's ARN names.
+    The ECS cluster in a task's ARN, if it is of the long form.
 
-    Only long ones do (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs').
+    Source: Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs'.
     """
     kind, *named = thing.rpartition(":")[2].split("/")
     return named[0] if kind == "task" and len(named) == 2 and ":ecs:" in thing else None
@@ -187,9 +186,10 @@ def cluster_of(thing: str) -> str | None:
 
 def session_of(what: str, thing: str) -> str | None:
     """
-    What its sessions are called, where its own id tells: ECS names them by the task, CodeBuild by the build.
+    The name of a task's or build's sessions: ECS and CodeBuild name them after its id. `None` for other kinds.
 
-    A session that is called so is its own: both ids are random. Where a service called them otherwise, none would be.
+    The ids are random, so that a session of that name is surely the workload's. If a service named them otherwise, no
+    session would match.
     """
     if what == "task":
         return name_of(what, thing)
@@ -197,19 +197,19 @@ def session_of(what: str, thing: str) -> str | None:
 
 
 def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
-    """The roles that a request and its answer let a workload run with, as they name them: by ARN, or by name alone."""
+    """The roles that a request and its response name for a workload, each by ARN or by name."""
     found = (one for path in WORKLOADS[what].roles for member in told for one in _at(member, path.split(".")))
     return list(dict.fromkeys(found))
 
 
 def removing(change: Change) -> Iterator[str]:
-    """What a change may do away with, by name."""
+    """The names of workloads that a change may end."""
     for what in WORKLOADS:
         yield from _removed(change, what)
 
 
 def _removed(change: Change, what: str) -> Iterator[str]:
-    """Which of a kind a change does away with: a function not by the deletion of one of its versions."""
+    """The names of workloads of a kind that a change ends; deleting a version does not end a function."""
     path = WORKLOADS[what].gone_by.get(change.event_name)
     if path is not None and not (what == "function" and change.asked("qualifier")):
         for one in _at(change.request, path.split(".")):
@@ -218,10 +218,10 @@ def _removed(change: Change, what: str) -> Iterator[str]:
 
 
 class Removals:
-    """Calls that did away with workloads, by what they name: sorted once for each kind that is asked about."""
+    """The calls that ended workloads, by name; indexed once for each kind that is asked about."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
-        """Take everybody's calls that took away, stopped or shut something."""
+        """Take all calls that deleted, stopped or shut something."""
         self._changes = tuple(changes)
         self._by: dict[str, dict[tuple[str, str], list[Change]]] = {}
 
@@ -234,15 +234,14 @@ class Removals:
         where: tuple[str | None, str | None] = (None, None),
     ) -> datetime | None:
         """
-        When somebody did away with a workload after it was made; `None` if nobody did.
+        When somebody ended a workload after it was made; `None` if nobody did.
 
         Args:
-            what: Which kind it is of.
-            name: What it goes by, or what its sessions are called.
-            account: Where it is.
+            what: Its kind.
+            name: Its name, or that of its sessions.
+            account: Its account.
             since: When it was made, if known.
-            where: Its service and region, if known: of another service or elsewhere, what has its name is something
-                else.
+            where: Its service and region, if known: a workload of the same name in another is a different one.
         """
         if what not in self._by:
             self._by[what] = self._sorted(what)

@@ -1,5 +1,5 @@
 """
-Who of the attacker's may change IAM, and what else snapshots allow that the game does not play.
+Which of the attacker's credentials and principals may change IAM, and what snapshots allow beyond the prover's game.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def writers(
     reached: Iterable[Principal],
     reach: Reach | None,
 ) -> dict[str, str]:
-    """Which live tainted credentials, or principals that the attacker may yet act as, may change IAM, and why."""
+    """The living tainted credentials, and the principals within reach, that may change IAM: how each is known to."""
     live = {one.id: one for one in held if one.id in alive}
     found: dict[str, str] = {}
     for deed in deeds:
@@ -60,7 +60,11 @@ def _may_write(reach: Reach | None, principal: Principal) -> str | None:
 
 
 def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
-    """What principals may do that the game does not play: use the organisation, take over what runs, go elsewhere."""
+    """
+    Sentences about what principals may do that the prover does not consider.
+
+    They may change the organisation, take over a workload, or assume a role in an account without snapshot.
+    """
     for principal in sorted(reached) if reach is not None else ():
         arn = arn_of(principal)
         if reach is None or principal.kind not in ("user", "role") or not reach.is_known(arn):
@@ -80,7 +84,7 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
 def reactivated(
     changes: Iterable[Change], held: Iterable[HeldCredential], deeds: Iterable[Deed]
 ) -> Iterator[str]:
-    """The conditions of a proof where none of the attacker's made a key of the attacker's active again: who did?"""
+    """The proof's assumptions about keys of the attacker's that somebody else, or so it seems, made active again."""
     keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}
     for change in sorted(changes, key=lambda one: one.order):
         key = keys.get(change.asked("accessKeyId") or "")

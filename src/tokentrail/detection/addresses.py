@@ -1,8 +1,8 @@
 """
-What is known of an address beyond the log: country and owner from MaxMind databases, and whether it is AWS's.
+What is known of an address besides the log: country and owner by MaxMind databases, and whether it is AWS's.
 
-Both come from files that the user has; nothing is asked of anybody. Sources: MaxMind DB file format 2.0, GeoLite2's
-and GeoIP2's Country, City, ASN and ISP databases; AWS General Reference, 'AWS IP address ranges' (ip-ranges.json).
+All of it comes from files that the user gives; no network is asked. Sources: MaxMind DB file format 2.0, GeoLite2's and
+GeoIP2's Country, City, ASN and ISP databases; AWS General Reference, 'AWS IP address ranges' (ip-ranges.json).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Address:
     country: str | None = None
     """Two letters, as ISO 3166-1 spells it."""
     asn: int | None = None
-    """Of the network that announces it."""
+    """The number of the autonomous system that announces it."""
     owner: str | None = None
-    """Whose network that is."""
+    """The owner of that system."""
     aws: str | None = None
     """Service and region, if AWS lists it as its own, such as `EC2 eu-west-1`."""
 
 
 class Addresses:
-    """Looks addresses up in the files that there are."""
+    """Looks up addresses in the given files."""
 
     def __init__(
         self, databases: Sequence[Any] = (), ranges: Mapping[tuple[int, int], Mapping[int, str]] | None = None
@@ -69,13 +69,13 @@ class Addresses:
         return bool(self._databases)
 
     def of(self, ip: str) -> Address:
-        """What is known of an address; of what is none, no more than its text."""
+        """What is known of an address; only the text, if it is no address."""
         found = self._found.get(ip)
         if found is None:
             found = self._found[ip] = self._looked_up(ip)
         return found
 
-    def told(self, ip: str) -> str:
+    def in_words(self, ip: str) -> str:
         """An address in words, with what is known of it."""
         one = self.of(ip)
         owner = f"AS{one.asn} {one.owner or ''}".rstrip() if one.asn is not None else one.owner

@@ -1,4 +1,4 @@
-"""Everything above some credentials: where all are in memory read at once, of very many step by step."""
+"""The ancestors of credentials: read all parents at once, or, with very many credentials, climb step by step."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _ABOVE = """
     SELECT DISTINCT parent_n FROM forest
     WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
 _CLIMBED = 64
-"""Steps up that are taken one by one."""
+"""How many generations are climbed one query at a time, before the forest is asked."""
 
 
 class Ancestors:
     """
-    What stands above credentials; several threads may ask at once.
+    Finds the ancestors of credentials; several threads may use it at once.
 
     Args:
-        engine: Where the forest lies.
-        forest: The same; it may be asked by one thread at a time.
-        alone: Held by whoever asks it.
+        engine: The engine with the forest's tables.
+        forest: The same forest, which only one thread at a time may use.
+        alone: The lock to hold while using `forest`.
     """
 
     def __init__(self, engine: Engine, forest: Forest, alone: AbstractContextManager[Any]) -> None:
@@ -32,7 +32,7 @@ class Ancestors:
         self._parents: dict[int, int] | None = None
 
     def at_once(self, places: Iterable[int]) -> set[int]:
-        """Of some credentials, where it may be known of all who is above whom."""
+        """The ancestors of some credentials, by reading all parents of the case into memory once."""
         with self._alone:
             if self._parents is None:
                 found = self._engine.table(_PARENTS)
@@ -47,7 +47,7 @@ class Ancestors:
         return above
 
     def step_by_step(self, places: Iterable[int]) -> set[int]:
-        """Of some credentials, of however many."""
+        """The ancestors of some credentials, generation by generation, so that memory does not limit the case."""
         # By two columns: the forest's own way reads whole rows, and is meant for few credentials at a time.
         fresh, above = set(places), set[int]()
         for _ in range(_CLIMBED):

@@ -1,8 +1,8 @@
 """
-What findings say of the credentials that they name.
+What findings say about the credentials that they name.
 
-A case of ten million events names a hundred thousand: as objects these would be most of what judging holds, so that
-they stay columns, and each finding takes out its own.
+The findings of ten million events may name a hundred thousand credentials. As objects these would take most of the
+memory of a detection, so that they are kept as columns, from which each finding takes its own.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TOGETHER = 1_000
 
 
 class Brief(NamedTuple):
-    """What findings say of a credential."""
+    """What findings say about a credential."""
 
     age: int
-    """When it was issued or, if nobody saw that, first used; seconds."""
+    """When it was issued or, if the log does not show that, first used, in seconds since 1970."""
     id: str
     root: int
     account: str | None
@@ -37,7 +37,7 @@ class Brief(NamedTuple):
 
 
 class Briefs:
-    """What findings say of some credentials, by their places in the forest."""
+    """The briefs of some credentials, by their places in the forest."""
 
     def __init__(self, scene: Scene, places: Set[int]) -> None:
         self._columns = _columns(scene, places) if scene.large else None
@@ -45,7 +45,7 @@ class Briefs:
         self._rows = {n: _brief(row) for n, row in known.items()}
 
     def each(self, asked: Iterable[Sequence[int]]) -> Iterator[list[Brief]]:
-        """Of some findings' credentials those of each finding, in its order."""
+        """For each finding, given by its credentials' places, the briefs of these in their order."""
         for some in _together(asked):
             told = iter(self._of([n for places in some for n in places]))
             for places in some:
@@ -62,7 +62,7 @@ class Briefs:
 
 
 def _together(asked: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
-    """The credentials of some findings at a time: to look up each finding's alone takes longer than all of it."""
+    """Findings in batches: to look up the credentials of each finding by itself would take too long."""
     some: list[Sequence[int]] = []
     held = 0
     for places in asked:
@@ -83,12 +83,12 @@ def _brief(row: Row) -> Brief:
 
 
 def _columns(scene: Scene, places: Set[int]) -> pa.Table:
-    """A row each by place; whose one is that nobody was seen using, only more columns tell."""
+    """The briefs as columns, sorted by place; for unused credentials, more columns are read to find their owner."""
     import pyarrow.compute as pc  # takes its time to load, for large cases alone
 
-    told = scene.told(places, _TOLD).sort_by("n")
+    told = scene.columns_of(places, _TOLD).sort_by("n")
     unseen = told["unseen"].combine_chunks()
-    asked = scene.told(told["n"].filter(unseen).to_numpy().tolist(), ("n", *OWNER)).sort_by("n")
+    asked = scene.columns_of(told["n"].filter(unseen).to_numpy().tolist(), ("n", *OWNER)).sort_by("n")
     owners = [owner(row) for some in asked.to_batches(_TOGETHER) for row in some.to_pylist()]
     accounts, principals = (pa.array([one[at] for one in owners], pa.string()) for at in (0, 1))
     return pa.table(

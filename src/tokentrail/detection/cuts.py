@@ -1,4 +1,4 @@
-"""Credentials that a change ended before their time: which, by what, since when."""
+"""Credentials that a change ended before they expired: which, by what, since when."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Cut:
     """One credential that was ended."""
 
     row: Row
-    """What is known of it."""
+    """Its described row."""
     at: int
-    """Since when it should not work."""
+    """Since when it should not work, in seconds since 1970."""
     done_at: int
-    """When the change was made."""
+    """When the change was made, in seconds since 1970."""
     by: str
-    """The event that did it."""
+    """The id of the event that ended it."""
     call: str
-    """Its name."""
+    """The event's name."""
     sentence: str
 
 
@@ -43,7 +43,7 @@ _TOUCHED = """
        OR (name IN ('PutUserPolicy', 'PutRolePolicy') AND document LIKE '%"Deny"%')
        OR name IN ('AttachUserPolicy', 'AttachRolePolicy', 'PutUserPermissionsBoundary', 'PutRolePermissionsBoundary')
     GROUP BY ALL ORDER BY ALL"""
-"""Who may have been ended by a change to themselves."""
+"""The keys, users, roles and policies of changes that may have ended credentials."""
 _RENAMED = """
     SELECT DISTINCT regexp_extract(request, '"userName":"([^"]+)"', 1) AS old,
                     regexp_extract(request, '"newUserName":"([^"]+)"', 1) AS new
@@ -64,7 +64,7 @@ _ORGANISED = """
 
 
 def touched(scene: Scene) -> list[Row]:
-    """The changes that may have ended something: of attached policies, those that deny at all."""
+    """The changes that may have ended credentials; attaching a policy only if some version of it denies anything."""
     denying = {row["policy"] for row in scene.rows(_DENYING)}
     return [
         row
@@ -115,7 +115,7 @@ def cut_sessions(scene: Scene) -> Iterator[Cut]:
 
 
 def _people(scene: Scene, names: Iterable[str | None]) -> list[str]:
-    """Users by all names that they have had: what was done under one holds (IAM API Reference, 'UpdateUser')."""
+    """All names that users have had, since what was done under one stays in force (IAM API Reference, 'UpdateUser')."""
     others: dict[str, set[str]] = {}
     for row in scene.rows(_RENAMED):
         others.setdefault(row["old"], set()).add(row["new"])
@@ -133,7 +133,7 @@ def _people(scene: Scene, names: Iterable[str | None]) -> list[str]:
 def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
     rows = list(found)
     if not rows:
-        return  # to play changes through takes its time
+        return  # working out the effects of changes takes time
     callers = [scene.caller(row) for row in rows]
     effects = scene.effects(callers)
     for row, caller in zip(rows, callers, strict=True):
@@ -151,6 +151,6 @@ def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
 
 
 def _late(row: Row, ending: Ending) -> bool:
-    """Whether it was over by then anyway."""
+    """Whether the credential had expired by then anyway."""
     end = moment(row["expires_at"]) or moment(row["expires_bound"])
     return row["kind"] != "long_term_key" and end is not None and ending.at >= end

@@ -1,4 +1,4 @@
-"""Whether an address is as new to somebody as it looks."""
+"""Whether a new address of somebody belongs to a network that they have used before."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from tokentrail.detection.scene import Scene
 
 def familiar(scene: Scene, person: str | None, ip: str | None, before: int) -> bool:
     """
-    Whether somebody had called from the same owner's network, in the same country, before.
+    Whether somebody had called before from a network of the same owner in the same country.
 
-    Providers give out new addresses every day; without databases of owners and countries nothing is familiar.
+    Providers assign new addresses every day. Without databases of owners and countries, the answer is always no.
     """
     if person is None or ip is None or not scene.addresses.knows_owners:
         return False

@@ -1,8 +1,8 @@
 """
-Service control policies that denied somebody everything, and the calls that took them away.
+Calls that lifted a service control policy which denied somebody everything.
 
-Whoever may write an organisation lifts a containment that nobody in the account itself could.
-Source: AWS Organizations User Guide, 'Service control policies (SCPs)'; `policy.organisation` has those of each call.
+Whoever may change the organisation can lift a containment that nobody in the account itself could lift.
+Source: AWS Organizations User Guide, 'Service control policies (SCPs)'; `policy.organisation` cites that of each call.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifted:
-    """A denial by an SCP that a call took from an account."""
+    """A denial by an SCP that a call lifted from an account."""
 
     by: str
-    """The event that did it."""
+    """The id of the event that lifted it."""
     before: str
-    """The event that had put it there."""
+    """The id of the event that had put it in force."""
     done: str
     """What was done, in words."""
 
 
 def lifted(changes: Iterable[Change]) -> Iterator[Lifted]:
-    """Tell which calls took such a denial from an account, each once."""
+    """Find the calls that lifted such a denial from an account, each once."""
     organisation = Organisation(Reader())
     for change in in_order(changes):
         organisation.enter(change)
@@ -60,6 +60,6 @@ def lifted(changes: Iterable[Change]) -> Iterator[Lifted]:
 
 
 def _denies_all(held: PlacedPolicy) -> bool:
-    """Whether it denies everything to somebody: guardrails deny some actions, or some regions."""
+    """Whether a policy denies everything to somebody, unlike guardrails, which deny some actions or regions."""
     denials = held.denials if isinstance(held, Document) else ()
     return any(all_actions(one) and all_resources(one) for one in denials)

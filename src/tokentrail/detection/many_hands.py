@@ -1,8 +1,9 @@
 """
-A credential that many use at once, as one that was published: networks and tools that are new to it, many in a day.
+Find credentials that many use at once, as if published: on one day, many networks and tools are new to one.
 
-Whoever roams brings one tool to many networks, and hosted runners the few that they have; a program on many machines
-comes to them over weeks. Here both are new, and come together. A tool is what `userAgent` begins with, and its version.
+Somebody who travels uses one tool from many networks, hosted runners use few tools, and a program reaches many machines
+over weeks. Here, many networks and many tools are new within a day. A tool is the first word of `userAgent`, with its
+version.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ _TOOLS = r"""
     FROM deeds d JOIN crowded c ON c.n = d.n WHERE NOT d.forwarded AND d.agent IS NOT NULL
     GROUP BY 1, 2 ORDER BY 1, 3"""
 _COUNTRIES = 3
-"""Countries that many hands are in at the least, where that can be looked up: a gateway has them in one or two."""
+"""The least number of countries, if these can be looked up: the addresses of a gateway are in one or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Crowd:
-    """What came to a credential within a day."""
+    """What was new to a credential within a day: the first call from each network, and how many tools."""
 
     networks: list[Row]
     tools: int
 
 
 def many_hands(scene: Scene) -> Iterator[Hit]:
-    """Look for days on which many networks and tools were new to a credential; asks the table `its_networks`."""
+    """Look for days on which many networks and tools were new to a credential; it needs the table `its_networks`."""
     bars = scene.thresholds
     within = bars.whole("new_for")
     if not scene.table("crowded", _CROWDED.format(within=within, many=bars.whole("many_networks"))):
@@ -65,7 +66,7 @@ def many_hands(scene: Scene) -> Iterator[Hit]:
 
 
 def _crowd(scene: Scene, networks: list[Row], tools: list[Row], within: int) -> _Crowd | None:
-    """The first day on which enough was new; where its first use is not a day past, all is new, and twice as much."""
+    """The first day on which enough was new; in its first day of use, when all is new, twice as much is required."""
     bars = scene.thresholds
     habit = networks[0]["first"] + bars["habit_after"]
     for since, times in ((habit, 1), (networks[0]["first"], 2)):
@@ -93,14 +94,16 @@ def _crowd(scene: Scene, networks: list[Row], tools: list[Row], within: int) -> 
 
 
 def _apart(scene: Scene, came: deque[Row]) -> bool:
-    """Whether they lie in several countries, where that can be looked up."""
+    """Whether the networks are in enough countries; true if that can't be looked up."""
     countries = {scene.addresses.of(row["ip"]).country for row in came} - {None}
     return not countries or len(countries) >= _COUNTRIES
 
 
 def _hit(scene: Scene, known: Row, crowd: _Crowd) -> Hit:
     first, last = crowd.networks[0]["first"], crowd.networks[-1]["first"]
-    addresses = listed((scene.addresses.told(row["ip"]) for row in crowd.networks), of=len(crowd.networks))
+    addresses = listed(
+        (scene.addresses.in_words(row["ip"]) for row in crowd.networks), of=len(crowd.networks)
+    )
     return Hit(
         about=(known["id"], "many hands"),
         time=first,

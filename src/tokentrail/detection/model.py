@@ -19,37 +19,37 @@ SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One story that the evidence tells, with what it rests on and what answers it."""
+    """Something in the evidence that looks like theft, with the events that it rests on and what to do about it."""
 
     id: str
-    """The same for the same story, however often and from however much later evidence it is told."""
+    """Stable: the same for the same finding in repeated runs and with later evidence."""
     rule: str
     title: str
     severity: Severity
     time: datetime
     """When it became true."""
     subject: str | None
-    """The credential to start from: what the others of this finding descend from."""
+    """The credential to start an investigation from, of which the others in this finding are descendants."""
     credentials: tuple[str, ...]
     principals: tuple[str, ...]
     accounts: tuple[str, ...]
     events: tuple[str, ...]
-    """The events that it rests on, in order of time; of many, the first ones."""
+    """The ids of the events that it rests on, in order of time; of many, the first ones."""
     addresses: tuple[Address, ...] = ()
-    """Where those of its lineages came from, in order of time, with what is known of each; not a responder's."""
+    """The addresses of these events, in order of time; only of those that its credentials' lineages made."""
     count: int
     """How many events there are in all."""
     why: str
     false_alarm: str
-    """How to tell that it is harmless."""
+    """How to recognise a harmless case."""
     attack: tuple[str, ...]
     """ATT&CK techniques."""
     next: str
-    """The command that answers it."""
+    """The command to run next."""
     thresholds: tuple[str, ...]
-    """The thresholds that it was judged by, `name=value`."""
+    """The thresholds that it was judged by, as `name=value`."""
     root: str | None = None
-    """The topmost known ancestor of the subject, which may be the subject itself: what leaked may stand above it."""
+    """The topmost known ancestor of the subject, or itself: what leaked may be an ancestor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Hit:
     """What a rule found, by places in the forest."""
 
     about: tuple[str, ...]
-    """What makes it this finding and no other: ids of credentials and events that later evidence does not change."""
+    """What identifies the finding: ids of credentials and events, which later evidence does not change."""
     time: int
     severity: Severity
     why: str
@@ -71,22 +71,22 @@ class Hit:
     thresholds: tuple[str, ...] = ()
     """Names of the thresholds that it was judged by."""
     principals: tuple[str, ...] = ()
-    """Principals beyond those that the credentials speak for."""
+    """Principals besides those as which the credentials act."""
     accounts: tuple[str, ...] = ()
     next: str | None = None
-    """What to do, where it is not to contain the subject."""
+    """What to do, if not to contain the subject."""
     hole: str | None = None
-    """What gives out credential after credential to whoever is in it: these have no ancestor, and are one story."""
+    """A host that hands a new credential to the thief again and again: hits with the same one are one story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One idea of what theft looks like."""
+    """A rule: one idea of what theft looks like, and how to find it."""
 
     id: str
     title: str
     severity: Severity
-    """The worst that it finds."""
+    """The highest severity of its findings."""
     attack: tuple[str, ...]
     why: str
     """Why it matters."""
@@ -94,11 +94,11 @@ class Rule:
     references: tuple[str, ...]
     find: Callable[[Scene], Iterable[Hit]]
     late: bool = False
-    """Whether it asks which credentials others found suspicious, and so comes after them."""
+    """Whether it uses what other rules found suspicious, and so must run after them."""
     thresholds: tuple[str, ...] = ()
     marks: frozenset[str] = frozenset()
-    """Names of calls and kinds of credentials (see `Scene.marks`): evidence that has none of them has nothing for it.
-    Empty where no such names can be told."""
+    """Names of calls and kinds of credentials (see `Scene.marks`): if the evidence has none of them, the rule need not
+    run. Empty if it must always run."""
 
 
 def at_least(severity: Severity, bar: Severity) -> bool:

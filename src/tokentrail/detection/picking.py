@@ -1,4 +1,4 @@
-"""Rows picked out of columns: of very many values, the few that a rule asks for."""
+"""Rows as views of columns, so that of very many values only those that a rule uses become Python objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 
 class Columns(Mapping[str, Sequence[Any]]):
-    """Columns of a table, each of which becomes a list when it is first asked for: of forty, rules ask for a few."""
+    """The columns of a table, each of which becomes a list when first used; of forty, rules use a few."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
@@ -29,7 +29,7 @@ class Columns(Mapping[str, Sequence[Any]]):
 
 
 class Picked(Mapping[str, Any]):
-    """A row of columns: of many rows at once, a fraction of what as many dictionaries take."""
+    """A row as a view of columns, which takes a fraction of a dictionary's memory."""
 
     __slots__ = ("_columns", "_place")
 

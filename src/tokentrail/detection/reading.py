@@ -1,4 +1,4 @@
-"""How a scene reads raw records, and has them judged where they lie."""
+"""How a scene reads raw records, or has them judged by other processes."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from tokentrail.events.sifting import Needs
 from tokentrail.lineage.rows import Row
 
 Place = tuple[int, int, int]
-"""Where a raw record lies: segment, object, ordinal."""
+"""The place of a raw record: segment, object, ordinal."""
 Read = Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]
-"""Reads raw records, secrets blanked; those that can't be read any more are left out."""
+"""Reads raw records, with secrets blanked; those that can no longer be read are left out."""
 
 
 def place_of(row: Row) -> Place:
-    """Where the record lies that a row is of."""
+    """The place of a row's raw record."""
     return row["segment"], row["object"], row["ordinal"]
 
 
 class Judge(Protocol):
-    """Judges raw records; it pickles, so that other processes can be handed it."""
+    """Judges raw records; it pickles, so that other processes can use it."""
 
     def members(self) -> frozenset[str] | None:
         """The members of a record that it looks at; `None` for the whole of it."""
 
     def needs(self) -> Needs:
-        """What a record must hold for it to answer a question."""
+        """What a record must contain to answer any question; others need not be parsed."""
 
     def __call__(self, mask: int, record: Any) -> list[Any]:
-        """What a record answers to the questions whose bits are set."""
+        """The answers of a record to the questions whose bits are set in `mask`."""
 
 
 Sweep = Callable[[Iterable[pa.Table], int, Judge], Iterator[tuple[Place, list[Any]]]]
-"""Reads the raw records that tables name (segment, object, ordinal, and masks of so many bits), secrets and all, and
-tells what they answered."""
+"""Judges the raw records that tables name by segment, object and ordinal, with columns of masks of so many bits each.
+The judge sees secrets, too; the answers are yielded with the records' places."""
 
 
 def one_by_one(
     read: Read, wanted: Iterable[pa.Table], bits: int, judge: Judge
 ) -> Iterator[tuple[Place, list[Any]]]:
-    """Judge records by reading them here, where there is no quicker way."""
+    """Judge records one by one in this process, if there is no quicker way."""
     for table in wanted:
         columns: list[list[Any]] = [table[name].to_pylist() for name in table.column_names]
         asked: dict[Place, int] = {}

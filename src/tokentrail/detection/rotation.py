@@ -1,4 +1,4 @@
-"""Whether a key was cut because it was rotated in good order."""
+"""Whether a key was ended in an ordinary rotation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _NEXT_KEY = """
 
 def rotated(scene: Scene, cut: Cut) -> bool:
     """
-    Whether the user has another key, and whatever the cut one left works where that one does, as it did days ago.
+    Whether the user has another key, and all that the ended key minted is used from addresses of that other key, which
+    the user had already used days before.
 
-    A thief may make a second key of the user's too, but not at an address that was the user's before.
+    A thief may create a second key too, but does not use it from an address that was the user's before.
     """
     row = cut.row
     if row["person"] is None or not cut.call.endswith("AccessKey"):

@@ -95,13 +95,13 @@ def detect(
 
 
 def _acting(told: tuple[Rule, Hit]) -> tuple[Rule, Hit]:
-    """What an allow-list judges: those that acted, not what they merely descend from."""
+    """The credentials that an allow-list judges: those that acted, without those that they only descend from."""
     rule, hit = told
     return rule, replace(hit, subject=hit.places[0]) if hit.places and hit.subject not in hit.places else hit
 
 
 def _say_what_is_short(scene: Scene, rules: Iterable[Rule], said: Callable[[str], None]) -> None:
-    """Say which rules the evidence has too few days for, if any."""
+    """Say which rules need more days of evidence than there are, if any do."""
     first, last = scene.history()
     days = scene.thresholds["habit_days"]
     silent = [one.id for one in rules if "habit_days" in one.thresholds]
@@ -121,7 +121,7 @@ def _told(scene: Scene, hits: Sequence[tuple[Rule, Hit]]) -> Iterator[tuple[Find
 
 
 def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> list[tuple[Rule, Hit]]:
-    """What the catalogue finds, and then what Sigma rules do, whose records are read meanwhile."""
+    """The hits of the catalogue's rules, then those of Sigma rules, whose records are read meanwhile."""
     if sigma is None or not sigma.simple:
         return _hits(scene, rules)
     from tokentrail.detection.sigma.matching import SigmaRun  # pySigma takes its time to load
@@ -165,12 +165,12 @@ def _asked(scene: Scene, rule: Rule) -> list[Hit]:
 
 
 def _bounded(scene: Scene, hit: Hit) -> Hit:
-    """A hit with no more events than its finding lists: of some there are very many."""
+    """A hit with no more events than its finding lists, since some hits have very many."""
     return replace(hit, events=_events(scene, hit), count=max(hit.count, len(set(hit.events))))
 
 
 def identity(rule: str, about: Iterable[str]) -> str:
-    """What a finding is known by."""
+    """The stable id of a finding."""
     return hashlib.sha256("\0".join((rule, *about)).encode()).hexdigest()[:16]
 
 
@@ -180,13 +180,13 @@ def answer(subject: str) -> str:
 
 
 def _sources(scene: Scene, events: Set[str]) -> dict[str, Source]:
-    """Where events came from, as `Scene.sources` tells it, asked beside others."""
+    """The sources of events, as `Scene.sources` gives them, queried beside other threads."""
     with scene.apart():
         return scene.sources(events)
 
 
 def _places(hit: Hit) -> tuple[int, ...]:
-    """The credentials that a finding names: first its subject, none of them twice."""
+    """The places of the credentials that a finding names: its subject first, each once."""
     return tuple(dict.fromkeys(hit.places if hit.subject is None else (hit.subject, *hit.places)))
 
 

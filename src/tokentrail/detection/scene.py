@@ -1,13 +1,13 @@
 """
-What a rule may ask: the forest, what each credential did and from where, and what changes did to it.
+The scene of a rule: the forest, what each credential did and from where, and what changes did to it.
 
-All of it are tables of the store's engine: `known` (a row a credential), `actors` (the credential and root of each
-identity), `deeds` (a row an event, with the `n` of its credential), `stays` (who called from which address), `homes`
-(which principal called from which address, since when), `changed` (a row a change), `makers` (who made these).
-They are made when first named by a query; rules bring rows together there and take only few out. Of a large case
-most lie in files, of which a query reads the columns that it names: name those that are wanted. What looks through
-all deeds names them `some_deeds`, and is then asked for some segments at a time.
-Rules may ask from several threads: what they `give` or put in a `table` is seen by the thread that did so alone.
+It consists of tables in the store's engine: `known` (a row for each credential), `actors` (the credential and root of
+each identity), `deeds` (a row for each event, with the `n` of its credential), `stays` (which credential called from
+which address), `homes` (which principal called from which address, since when), `changed` (a row for each change), and
+`makers` (who made the changes). A table is made when a query first names it. Rules join rows in queries and fetch only
+a few. In a large case most tables are in files, and a query should name only the columns that it needs. A query over
+all deeds calls them `some_deeds`, and is then run for some segments at a time.
+Rules may query from several threads; a table made by `table` or `add_table` is visible to its own thread only.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from tokentrail.policy.effects import Effects, accounts
 from tokentrail.store.interface import Engine
 
 _MANY_CHANGES = 10_000
-"""Changes from which on they lie in a file: most of what is kept of one is text that few rules ask for."""
+"""With more changes, they are kept in a file, since most of a change is text that few rules need."""
 _FILED = frozenset({"known", "placed", "actors", "stays", "homes"})
-"""What lies in files in a large case."""
+"""Tables that are kept in files in a large case."""
 _MOST = 60_000
-"""Identities that are brought together with their calls at once."""
+"""How many identities are joined with their calls at once."""
 _REMEMBERED = 4
-"""Parts of a case up to which it is remembered how its files are laid out."""
+"""With more batches of segments than this, the layout of their files is not remembered."""
 _TOGETHER = 200_000
-"""Rows of a table in files that are put together at a time, about."""
+"""About how many rows of a table in files are put together at a time."""
 _TOLD = """
     SELECT e.segment, e.identity, e.event_id, e.event_id_text, e.time, e.ip
     FROM facts e JOIN told_events t ON t.event_id = e.event_id WHERE e.ip IS NOT NULL"""
@@ -68,7 +68,7 @@ Source: TypeAlias = tuple[int, str, int | None]
 
 
 class Scene:
-    """One case at one moment, as rules see it."""
+    """One case at one time, as rules see it."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Scene:
         self._ancestors = Ancestors(engine, forest, self._thinking)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows of a query over the tables of the scene, a batch at a time."""
+        """The rows of a query over the tables of the scene, fetched batch by batch."""
         self._make(sql)
         yield from self._engine.each(sql, parameters)
 
@@ -144,7 +144,7 @@ class Scene:
         return int(row["rows"])
 
     def parts(self, sql: str) -> Sequence[str]:
-        """A query by some segments at a time, if it asks `some_facts`, `some_identities`, `some_actors` and so on."""
+        """A query for each batch of segments, if it names `some_facts`, `some_identities`, `some_actors` and so on."""
         self._make(sql)
         apart = self._apart | {"facts", *OWN_FILES}
         return [one.of(sql, apart, SPELLED) for one in self._parted()] if "some_" in sql else [sql]
@@ -170,7 +170,7 @@ class Scene:
         return rows
 
     def add_table(self, name: str, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]) -> None:
-        """Make columns a table that queries of the scene can name."""
+        """Register columns as a table that queries can name."""
         self._engine.register(f"given_{name}", pa.table(dict(columns)))
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
@@ -178,17 +178,17 @@ class Scene:
         """A table whose rows come some at a time; all threads can read it once it is registered, in a large case."""
         return GrowingTable(self._engine, name, self._folder(name) if self.large else None)
 
-    def held(self, name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables in their order, asked for at once; of a large case they wait in files."""
+    def collected(self, name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables in order, after all have been computed; in a large case they are kept in files meanwhile."""
         return through_files(tables, self._folder(name)) if self.large else iter(list(tables))
 
     def _folder(self, name: str) -> Path:
-        """Where rows under a name may lie, however often it is used."""
+        """A new folder for the files of a table; a name may be used again."""
         assert self._scratch is not None
         return self._scratch / f"{name}-{next(self._numbers)}"
 
     def apart(self) -> AbstractContextManager[None]:
-        """For as long as a thread asks beside others."""
+        """A context in which a thread may query beside others."""
         return self._engine.apart()
 
     def _make(self, sql: str) -> None:
@@ -218,7 +218,7 @@ class Scene:
 
     @property
     def large(self) -> bool:
-        """Whether there are so many credentials that little of a table should be in memory at a time."""
+        """Whether there are so many credentials that only a small part of a table should be in memory at a time."""
         if self._is_large is None:
             self._is_large = self._scratch is not None and known.are_many(self._engine)
         return self._is_large
@@ -244,7 +244,7 @@ class Scene:
         self._engine.view(name, folder)
 
     def _in_files(self, name: str, parts: Sequence[str], whole: str | None, folder: Path) -> Path:
-        """Write a table to files in a folder, and what puts its parts together to another; answers which holds it."""
+        """Write a table to files in a folder, and its parts put together to another. Returns the folder to read."""
         folder.mkdir(mode=0o700, parents=True)
         for number, part in enumerate(parts):
             self._engine.park(part, folder / f"{number}.parquet")
@@ -262,7 +262,7 @@ class Scene:
         return folder
 
     def close(self) -> None:
-        """Let go of all tables."""
+        """Drop all tables."""
         self._at_hand = None
         for name, form in reversed(self._made.items()):
             self._engine.run(f"DROP {form} {name}")
@@ -276,7 +276,7 @@ class Scene:
         self._kept_in_files.clear()
 
     def known(self, places: Iterable[int]) -> dict[int, Row]:
-        """What is known of some credentials, by place; from then on they are the `sought` of queries."""
+        """The described rows of some credentials, by place; afterwards, queries find these credentials as `sought`."""
         asked = self.seek(places)
         unread = [n for n in asked if n not in self._rows]
         if unread:
@@ -285,19 +285,19 @@ class Scene:
             self._rows |= {n: Picked(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in asked if n in self._rows}
 
-    def told(self, places: Iterable[int], columns: Sequence[str]) -> pa.Table:
-        """Some of what is known of very many credentials, which is not remembered as what rules ask for is."""
+    def columns_of(self, places: Iterable[int], columns: Sequence[str]) -> pa.Table:
+        """Some columns of the described rows of very many credentials; they are not remembered, as `known` ones are."""
         self._engine.release()
         self.seek(places)
         return self.arrow(_SOUGHT.format(columns=", ".join(columns)))
 
     def seek(self, places: Iterable[int]) -> list[int]:
-        """Have queries find some credentials as `sought`; answers them in order."""
+        """Make some credentials the `sought` ones of queries. Returns their places in order."""
         self._asked.sought, self._asked.given = sorted(set(places)), False
         return self._asked.sought
 
     def _known_of(self, places: list[int]) -> pa.Table:
-        """The rows of some credentials; where they lie in a table, one query has all of them at hand."""
+        """The described rows of some credentials; if they are in a table, one query fetches all."""
         if self._made["known"] == "VIEW":
             return self._engine.table(_OF, [places])
         with self._reading:
@@ -306,7 +306,7 @@ class Scene:
         return self._at_hand.filter(pa.array(np.isin(self._at_hand["n"].to_numpy(), places)))
 
     def sources(self, events: Set[str]) -> dict[str, Source]:
-        """When and from which address some events came, and in which lineage; those from no address are left out."""
+        """By event id: its time, address and lineage; events without an address are left out."""
         if not events:
             return {}
         self.add_table("told_events", {"event_id": digests(sorted(events))})
@@ -322,21 +322,21 @@ class Scene:
         }
 
     def caller(self, row: Row) -> Caller:
-        """A row of `known` as policies see it."""
+        """A row of `known` in the form that policies judge."""
         return rows.caller(row)
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
-        """Everything above some credentials."""
+        """All ancestors of some credentials."""
         return self._ancestors.step_by_step(places) if self.large else self._ancestors.at_once(places)
 
     def marks(self, asked: Set[str]) -> frozenset[str]:
-        """Of some names of calls and kinds of credentials, those that the evidence has."""
+        """Those names of calls and kinds of credentials, among some, that occur in the evidence."""
         self._parted()  # before anything reads all files
         self.add_table("asked_marks", {"mark": pa.array(sorted(asked), pa.string())})
         return frozenset(row["mark"] for row in self.rows(_MARKS))
 
     def effects(self, callers: Iterable[Caller]) -> Effects:
-        """What the changes up to this moment did that bear on some credentials."""
+        """The effects, until this time, of the changes that affect some credentials."""
         concerned = accounts(callers)
         with self._thinking:
             if concerned not in self._effects:
@@ -352,14 +352,14 @@ class Scene:
             return self._touched
 
     def cut_keys(self) -> tuple[Cut, ...]:
-        """The long-term keys that a change has ended, by this moment."""
+        """The long-term keys that a change had ended by this time."""
         with self._thinking:
             if self._keys is None:
                 self._keys = tuple(cut_keys(self))
             return self._keys
 
     def cut_sessions(self) -> tuple[Cut, ...]:
-        """The sessions that a change ended before their time, by this moment."""
+        """The sessions that a change had ended by this time, before they expired."""
         with self._thinking:
             if self._sessions is None:
                 self._sessions = tuple(cut_sessions(self))
@@ -373,7 +373,7 @@ class Scene:
         return row["first"], row["last"]
 
     def suspect(self, places: Iterable[tuple[int, int]]) -> None:
-        """Note credentials, each with the span of its subtree, that were found suspicious, and so all below them."""
+        """Note suspicious credentials, given by place and span, with all their descendants."""
         for place, span in places:
             self._suspects[place] = max(span, self._suspects.get(place, 0))
         outermost: dict[int, int] = {}
@@ -385,7 +385,7 @@ class Scene:
         self._suspects, self._starts = outermost, list(outermost)
 
     def suspicious(self, place: int | None) -> bool:
-        """Whether an earlier rule found this credential, or one above it, suspicious."""
+        """Whether an earlier rule found this credential or one of its ancestors suspicious."""
         if place is None:
             return False
         before = bisect_right(self._starts, place) - 1
@@ -393,7 +393,7 @@ class Scene:
 
 
 class _Asked(local):
-    """The credentials that a thread asked about last."""
+    """The credentials that a thread last fetched."""
 
     def __init__(self) -> None:
         self.sought: list[int] = []

@@ -64,7 +64,7 @@ def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> li
 
 
 def _is_sigma(rule: Rule) -> bool:
-    """Whether it is anybody's: these tell each lineage once by themselves, and a correlation each group."""
+    """Whether a hit is from a Sigma rule: those already have one hit for each lineage, or group of a correlation."""
     return rule.id.startswith("sigma:")
 
 
@@ -78,7 +78,7 @@ def _nodes(scene: Scene, places: Collection[int]) -> dict[int, _Node]:
 
 
 def _within(found: Iterable[Found], gap: float) -> Iterator[list[Found]]:
-    """What belongs together: none much later than the one before."""
+    """The hits in groups, in which none comes much later than the one before."""
     story: list[Found] = []
     for one in sorted(found, key=lambda one: (one[1].time, one[1].about)):
         if story and one[1].time - story[-1][1].time > gap:
@@ -89,14 +89,14 @@ def _within(found: Iterable[Found], gap: float) -> Iterator[list[Found]]:
 
 
 def _subjects(story: Iterable[Found]) -> list[int]:
-    """What a story's subject must stand above: a Sigma rule tells no subject from the rest of what it matched."""
+    """The credentials above which a story's subject must be; Sigma rules don't tell the subject from the others."""
     return [
         n for rule, hit in story for n in (hit.places if _is_sigma(rule) else (hit.subject,)) if n is not None
     ]
 
 
 def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found:
-    """A story as one hit; of one that was found once, that."""
+    """A story's hits as one hit; a single hit stays as it is."""
     rule, first = story[0]
     if len(story) == 1:
         subjects = _subjects(story)
@@ -121,7 +121,7 @@ def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found
 
 
 def _why(hits: Sequence[Hit]) -> str:
-    """The first sentences, each once, and how often the same was found besides."""
+    """The first sentences of a story, each once, and how often the same was found besides."""
     said = list(dict.fromkeys(hit.why for hit in hits))
     more = len(said) - _TOLD
     where = "in this lineage" if hits[0].hole is None else "of this role"
@@ -130,7 +130,7 @@ def _why(hits: Sequence[Hit]) -> str:
 
 
 def _above(subjects: Sequence[int], nodes: dict[int, _Node]) -> int:
-    """The nearest credential that is, or stands above, all of some; a subtree is a range of places."""
+    """The nearest credential that all of some are, or descend from; descendants are a range of places."""
     place, last = min(subjects), max(subjects)
     for _ in range(_CLIMBED):
         parent = nodes[place].parent
@@ -141,5 +141,5 @@ def _above(subjects: Sequence[int], nodes: dict[int, _Node]) -> int:
 
 
 def _covers(place: int, last: int, nodes: dict[int, _Node]) -> bool:
-    """Whether the last of some credentials lies within one's subtree."""
+    """Whether the last of some credentials is a descendant of one, or itself."""
     return place + nodes[place].span > last

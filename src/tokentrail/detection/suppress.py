@@ -61,11 +61,11 @@ class Allowed:
         return cls(tuple(_entry(one, f"{path}, entry {place}") for place, one in enumerate(listed, 1)))
 
     def expired(self, as_of: datetime) -> int:
-        """How many entries no longer count at some moment."""
+        """How many entries no longer count at a time."""
         return sum(one.until is not None and as_of >= one.until for one in self.entries)
 
     def covers(self, finding: Finding, scene: Scene, places: Sequence[int]) -> bool:
-        """Whether an entry that still counts meets a finding, whose credentials stand at some places in the forest."""
+        """Whether an entry that still counts matches a finding, whose credentials are at some places in the forest."""
         return any(_meets(entry, finding, scene, places) for entry in self.entries)
 
 
@@ -91,7 +91,7 @@ def _entry(given: Any, where: str) -> Entry:
 
 
 def _may_name(pattern: str) -> bool:
-    """Whether a glob is some rule's name; what Sigma rules are named depends on what else is given."""
+    """Whether a glob may match a rule's name; names of Sigma rules depend on which folders are given."""
     return (
         pattern[:1] in "*?["
         or pattern.startswith("sigma")

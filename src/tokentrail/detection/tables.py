@@ -1,4 +1,4 @@
-"""The tables of a scene as queries; what is called `some_...` is asked for some segments at a time."""
+"""The queries that make the tables of a scene; a query with names `some_...` is run for some segments at a time."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ SPELLED = {"deeds": TABLES["deeds"].replace("facts", "some_facts").replace("acto
 
 
 def began(query: str) -> str:
-    """Ask of rows that have `n` and `root_n` where each one's lineage `began` too: what was started, else its root."""
+    """Add `began` to rows with `n` and `root_n`: the workload session that the lineage began with, else its root."""
     return (
         f"SELECT k.*, coalesce(s.host, k.root_n) AS began FROM ({query}) k "
         "ASOF LEFT JOIN started_hosts s ON k.n >= s.n"

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.rows import object_of
-from tokentrail.policy.ledger import takes
+from tokentrail.policy.ledger import takes_away
 from tokentrail.policy.managed import Reader
 
 _FEW = 50
@@ -57,7 +57,7 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
     if _REPEATED * len(documents) > int(puts.sum()):
         return idle, whose
     read = Reader()
-    taking = np.array([takes(read(text)) for text in documents], np.bool_)[document]
+    taking = np.array([takes_away(read(text)) for text in documents], np.bool_)[document]
     names, name = _coded(edits, "name", puts)
     requests, request = _coded(edits, "request", puts)
     asked = [object_of(text) for text in requests]

@@ -1,9 +1,8 @@
 """
-Which permissions a logged call needs: the event's source and name, as policies name actions.
+Which permissions a logged call needs, by the event's source and name.
 
-Most services name an event, an operation and its permission alike; the exceptions that matter are listed.
-Where the log does not tell which permission it was, the answer is a pattern, such as `s3:*`, of which a policy
-may mean all, some or none.
+Most services use the same name for the event, the operation and its permission; the exceptions that matter are listed.
+If the log does not show which permission was needed, the answer is a pattern such as `s3:*`.
 Sources: Service Authorization Reference, 'Actions, resources, and condition keys for Amazon S3', '... for AWS
 Lambda', '... for Amazon CloudWatch'; Amazon S3 User Guide, 'Amazon S3 CloudTrail events';
 AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail' (names with versions).

@@ -1,8 +1,8 @@
 """
 Whether the policies that bear on a principal allow it an action: identity policies, boundary, SCPs.
 
-What a policy that could not be read says, and what depends on a key that the attacker may choose, is
-`UNDECIDED`, and so possible.
+What an unreadable policy says, and what depends on a condition key that the attacker may choose, is `UNDECIDED`, and
+so counts as possible.
 Sources: IAM User Guide, 'Policy evaluation logic', 'Policy evaluation for requests within a single account'
 and 'Permissions boundaries for IAM entities'; AWS Organizations User Guide, 'SCP evaluation'.
 """
@@ -29,23 +29,23 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
-    """Every policy that bears on a principal, session and resource policies apart."""
+    """All policies that apply to a principal, except session and resource policies."""
 
     identity: tuple[Policy, ...]
     """Its own inline and managed policies, and those of its groups."""
     boundary: Policy | None = None
     controls: tuple[Policy, ...] | None = None
-    """The SCPs of its account, in any order; `None` where none is known or none binds it."""
+    """The SCPs of its account, in any order; `None` if none is known, or none binds it."""
 
 
 class Need(enum.Enum):
-    """What must allow an action, besides that nothing may deny it."""
+    """Which policies must allow an action; in any case, none may deny it."""
 
     IDENTITY = "identity policies, boundary and SCPs"
     BOUNDARY = "boundary and SCPs"
-    """Where the resource's policy names the caller's role, in the same account."""
+    """If the resource's policy names the caller's role, in the same account."""
     CONTROLS = "SCPs"
-    """Where the resource's policy names the caller's user or session, in the same account."""
+    """If the resource's policy names the caller's user or session, in the same account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +59,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A statement that names the action, made ready for one principal."""
+    """A statement about the action in question, evaluated for one principal except for the resource."""
 
     label: str
     resources: Resources
     truth: Truth
     """Whether its conditions hold; never `NO`."""
     keys: tuple[str, ...] = ()
-    """The condition keys that leave it open."""
+    """If the conditions are undecided: the condition keys that decide them."""
 
     def speaks(self, resource: str | None) -> Truth:
         """Whether it allows, or denies, the action on a resource."""
@@ -76,7 +76,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Policies that grant together: what one of them allows is allowed."""
+    """Policies of which one is enough to allow an action."""
 
     allowances: tuple[Rule, ...] = ()
     denials: tuple[Rule, ...] = ()
@@ -84,7 +84,7 @@ class Layer:
     """Policies that could not be read, and why."""
 
     def allows(self, resource: str | None) -> Truth:
-        """Whether any policy allows the action, denials apart."""
+        """Whether any of the policies allows the action, without regard to denials."""
         return self._open(some(rule.speaks(resource) for rule in self.allowances))
 
     def denies(self, resource: str | None) -> Truth:
@@ -97,9 +97,9 @@ class Layer:
 
 class Rules:
     """
-    What a principal's policies say of one action: made ready once, asked for many resources.
+    What a principal's policies say about one action, prepared once to judge many resources.
 
-    Resources that the same statements name are judged once.
+    Resources that are named by the same statements are judged once.
     """
 
     def __init__(self, permissions: Permissions, action: str, request: Request) -> None:
@@ -130,7 +130,7 @@ class Rules:
         self._judgements: dict[tuple[Need, int], Judgement] = {}
 
     def truth(self, resource: str | None, need: Need = Need.IDENTITY) -> Truth:
-        """Whether the action is allowed on a resource (of a pattern: on any that matches)."""
+        """Whether the action is allowed on a resource; for a pattern, on any resource that matches."""
         asked = need, self._signature(resource)
         truth = self._truths.get(asked)
         if truth is None:
@@ -148,7 +148,7 @@ class Rules:
         return judgement
 
     def _signature(self, resource: str | None) -> int:
-        """Tell which statements name a resource, and how surely; nothing else of it matters."""
+        """A number for which statements name a resource, and how surely; equal numbers have equal answers."""
         found = 0
         for resources in self._named:
             taken = resources.takes(resource)
@@ -171,11 +171,11 @@ class Rules:
 
     def _controlled(self, resource: str | None) -> Truth:
         """
-        Whether the SCPs allow it, which they must at each level: root, organisational unit, account.
+        Whether the SCPs allow it, as they must at each level: root, organisational unit, account.
 
-        Which hangs where is not known: if none allows it, it is not allowed; if each that allows anything
-        allows it, it is.
-        SCPs that only deny would leave an account nothing, so that others must be there and be unlisted.
+        At which level each is attached is not known. If no SCP allows it, it is not allowed; if each that allows
+        anything allows it, it is.
+        If all listed SCPs only deny, there must be others, since otherwise the account could do nothing.
         """
         if not self._controls:
             return Truth.UNDECIDED if self._bare else Truth.YES
@@ -194,7 +194,7 @@ class Rules:
         return f"no SCP allows {self.action}"
 
     def _grant(self, resource: str | None, need: Need) -> str:
-        """Name a policy that allows it, as surely as any does, and all that it hangs on."""
+        """Name the policy that allows it most surely, and all that the answer depends on."""
         needed = (*self._needed(need), *self._controls)
         granting = [rule for layer in needed if (rule := _best(layer, resource)) is not None]
         unread = [text for layer in (*needed, *self._denying) for text in layer.unread]
@@ -213,7 +213,7 @@ class Rules:
         return text + self._doubt(resource)
 
     def _doubt(self, resource: str | None) -> str:
-        """Tell what may still forbid it."""
+        """Name the conditions of denials that may still forbid it."""
         rules = [rule for layer in self._denying for rule in layer.denials]
         keys = [key for rule in rules if rule.speaks(resource) is not Truth.NO for key in rule.keys]
         return f", unless a denial under {listed(tuple(keys))} stops it" if keys else ""
@@ -234,7 +234,7 @@ def allows(permissions: Permissions, action: str, resource: str | None, request:
 
 
 def _best(layer: Layer, resource: str | None) -> Rule | None:
-    """The allowance that says so most surely."""
+    """The rule that allows most surely; `None` if none does."""
     judged = [(rule.speaks(resource).value, rule) for rule in layer.allowances]
     possible = [pair for pair in judged if pair[0]]
     return max(possible, key=lambda pair: pair[0])[1] if possible else None

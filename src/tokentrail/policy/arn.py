@@ -1,8 +1,8 @@
 """
-Whom an ARN of IAM or STS names.
+The principal that an ARN of IAM or STS names.
 
-Names of users and roles are unique in an account whatever their path and case, so that account, kind and name
-tell a principal; logs and policies do not always agree on its path.
+Names of users and roles are unique in an account regardless of path and case, so that account, kind and name identify a
+principal; logs and policies do not always agree on its path.
 Source: IAM User Guide, 'IAM identifiers' and 'IAM and AWS STS quotas' (names are not distinguished by case).
 """
 
@@ -24,7 +24,7 @@ _NO_PATH = re.compile(r"(arn:[^:]+:iam::\d*:(?:user|role))(/[^/]+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An IAM user, a role or an account's root user, path and session apart."""
+    """An IAM user, a role or an account's root user, without path and session."""
 
     account: str
     kind: Kind
@@ -34,9 +34,9 @@ class Identity:
 
 def identity_of(arn: str) -> Identity | None:
     """
-    Tell the user, role or root user that an ARN names; for an assumed-role session, its role.
+    The user, role or root user that an ARN names; for an assumed-role session, its role.
 
-    `None` for anything else, federated users included, whose ARN does not tell which user asked for them.
+    `None` for anything else, also for federated users, whose ARN does not show the user behind them.
     """
     found = _ARN.fullmatch(arn)
     if found is None:
@@ -56,27 +56,27 @@ def identity_of(arn: str) -> Identity | None:
 
 
 def role_arn(arn: str) -> str:
-    """The ARN of the role that a session's ARN names, without path, as that leaves it out; any other ARN as it is."""
+    """The ARN of a session's role, without path, as a session's ARN has none; any other ARN unchanged."""
     return _OF_SESSIONS.sub(r"\1:iam:\2:role/\3", arn)
 
 
 def under_any_path(arn: str) -> str:
     """
-    The pattern for a user's or role's ARN whose path is not known: that of its name alone, wherever it lies.
+    A pattern for the ARN of a user or role whose path is not known, that matches its name under any path.
 
-    `aws:PrincipalArn` has the path, so that a condition without it would be about nobody, and a name is unique in its
-    account whatever the path. Sources: IAM User Guide, 'AWS global condition context keys' and 'IAM identifiers'.
+    `aws:PrincipalArn` includes the path, so that a condition without it would match nobody; and a name is unique in its
+    account whatever its path. Sources: IAM User Guide, 'AWS global condition context keys' and 'IAM identifiers'.
     """
     return _NO_PATH.sub(r"\1*\2", arn)
 
 
 def in_conditions(arn: str) -> str:
-    """The pattern for `aws:PrincipalArn` of whom an ARN names: of a session's, its role, whose path that leaves out."""
+    """A pattern for the `aws:PrincipalArn` of an ARN's principal; for a session, its role's under any path."""
     return under_any_path(role_arn(arn)) if _OF_SESSIONS.fullmatch(arn) else arn
 
 
 def account_of(arn: str) -> str | None:
-    """The account of an ARN of IAM or STS; none for what AWS itself owns."""
+    """The account in an ARN of IAM or STS; `None` for what AWS itself owns."""
     found = _ARN.fullmatch(arn)
     return found[3] if found else None
 
@@ -88,7 +88,7 @@ def partition_of(arn: str) -> str:
 
 
 def reserved(arn: str) -> bool:
-    """Whether a role is kept by Identity Center, and so can be edited in its permission set alone (IAM refuses it)."""
+    """Whether Identity Center manages a role, so that only its permission set can be edited; IAM refuses calls."""
     return _RESERVED.search(arn) is not None
 
 

@@ -1,8 +1,8 @@
 """
-What a policy says to one call that a log shows: denied, allowed, or not to be told from the log.
+Whether a policy would deny or allow a logged call, or whether the log does not show enough to say.
 
-The same statements, operators and three values as everywhere else in this room; what is added here is that a log
-may leave open which permission a call needed and which resource it was authorised on.
+It uses the same statements, operators and three truth values as the rest of this room. In addition, a log may leave
+open which permission a call needed, and on which resource it was authorised.
 Sources: IAM User Guide, 'Policy evaluation logic'; AWS Organizations User Guide, 'SCP evaluation' and 'RCP
 evaluation'.
 """
@@ -27,9 +27,9 @@ class Call:
     """One call, or many that no policy can tell apart."""
 
     actions: tuple[str, ...]
-    """Every permission that it needs, in lower case; one with wildcards is not known exactly."""
+    """All permissions that it needs, in lower case; with wildcards if not known exactly."""
     resources: tuple[str, ...] | None
-    """The ARNs that the log names; `None` where it names none."""
+    """The ARNs that the log names; `None` if it names none."""
     request: Request
 
     @classmethod
@@ -52,7 +52,7 @@ def denied(document: Document | Malformed, call: Call) -> Truth:
 
 
 def allowed(document: Document | Malformed, call: Call) -> Truth:
-    """Whether statements of a policy allow every permission that a call needs, denials apart."""
+    """Whether statements of a policy allow every permission that a call needs, without regard to denials."""
     if isinstance(document, Malformed):
         return Truth.UNDECIDED
     granting = [one for one in document.statements if one.effect == "Allow"]
@@ -68,9 +68,9 @@ def allowed(document: Document | Malformed, call: Call) -> Truth:
 
 def refused_by(document: Document | Malformed, call: Call) -> Truth:
     """
-    Whether a policy that bounds what others allow (an SCP, a boundary) refuses a call.
+    Whether a policy that limits what others allow (an SCP, a boundary) refuses a call.
 
-    One that allows nothing at all is meant to stand beside one that allows everything, as deny lists do.
+    One that only denies is taken to be a deny list, used beside another that allows everything.
     """
     deny = denied(document, call)
     if deny is Truth.YES or isinstance(document, Malformed) or not document.allows:
@@ -84,8 +84,8 @@ def denied_by_trust(trust: Trust | Malformed, who: Who | None, call: Call) -> Tr
 
     Args:
         trust: The policy; a role's trust policy, or an RCP.
-        who: The user, role or root user; `None` for a service, a federated user or anybody who is no such
-            principal, of whom only a policy on all speaks.
+        who: The user, role or root user; `None` for a service, a federated user or anybody else, to whom only
+            statements about all principals apply.
         call: The call.
     """
     if isinstance(trust, Malformed):
@@ -137,7 +137,7 @@ def _meets(statement: Statement, document: Document, call: Call) -> Truth:
 
 
 def _selects(selection: Selection, action: str) -> Truth:
-    """Whether a statement names a permission, of which wildcards may leave open which it is."""
+    """Whether a statement names a permission, which wildcards may leave open."""
     if not ("*" in action or "?" in action):
         return Truth.of(selects_action(selection, action))
     if any(covers(pattern, action) for pattern in selection.patterns):
@@ -150,7 +150,7 @@ def _selects(selection: Selection, action: str) -> Truth:
 
 
 def _takes(chosen: Resources, named: tuple[str, ...] | None) -> Truth:
-    """Of several resources in the log, one is what the call was authorised on; all must say the same."""
+    """Whether the logged resources are chosen; the call was authorised on one of several, so all must agree."""
     if named is None:
         return chosen.takes(None)
     truths = {chosen.takes(one) for one in named}

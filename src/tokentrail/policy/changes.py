@@ -14,13 +14,11 @@ from datetime import datetime
 
 Order = tuple[datetime, int, str]
 """
-Where a change stands among all: by time, then by rank, then by event id.
+The order of changes: by time, then by rank, then by event id.
 
-Records hold whole seconds. Within one, what makes a thing comes before what uses it, and what removes it
-comes last,
-as IAM would have refused any other order. Where both orders are possible (a deny put and deleted in one
-second), the
-denial loses: better to look for a credential that is dead than to forget one that lives.
+Records have whole seconds. Within one second, what creates a thing comes before what uses it, and what deletes it comes
+last, as IAM would have refused any other order. If both orders are possible, as when a deny is put and deleted in one
+second, the deny counts as lifted: better to look for a credential that is dead than to forget one that lives.
 """
 
 _MAKES, _SETS, _LIFTS, _FORGETS, _ENDS = range(5)
@@ -45,7 +43,7 @@ _RANKS = {
 
 @dataclass(slots=True, kw_only=True)
 class Change:
-    """One successful call to IAM or Organizations; it never changes, yet to make one that can't takes twice as long."""
+    """One successful call to IAM or Organizations. Not frozen, as that takes twice as long, but never changed."""
 
     time: datetime
     event_id: str
@@ -56,14 +54,14 @@ class Change:
     request: Mapping[str, object] = field(default_factory=dict)
     response: Mapping[str, object] | None = None
     caller_user: str | None = None
-    """The IAM user that made the call, for calls that mean the caller's own user by naming none."""
+    """The IAM user that made the call: a call that names no user means the caller's own."""
     region: str | None = None
-    """Where it was made, of the few of which that is asked."""
+    """Where it was made; filled in only where it matters."""
     order: Order = field(init=False, compare=False, repr=False)
-    """Where it stands among all changes."""
+    """Its place among all changes."""
 
     def __post_init__(self) -> None:
-        """Tell once where it stands, which is asked several times of each."""
+        """Work out its order once, since it is needed several times."""
         lifts = self.event_name.startswith(("Delete", "Detach")) or self.asked("status") == "Active"
         rank = _RANKS.get(self.event_name, _LIFTS if lifts else _SETS)
         self.order = (self.time, rank, self.event_id)
@@ -85,7 +83,7 @@ class Change:
         return value is True or (isinstance(value, str) and value.casefold() == "true")
 
     def document(self, name: str) -> object:
-        """A policy document of the request, unread."""
+        """A policy document of the request, not parsed."""
         return self.request.get(name)
 
 
@@ -100,7 +98,7 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 
 
 def _content(change: Change) -> str:
-    """Tell apart two records that claim one event id, as only a forged or damaged log has them."""
+    """Order two records with one event id but different content, which only a forged or damaged log has."""
     told = asdict(change)
     del told["order"]  # which the rest tells
     return json.dumps(told, sort_keys=True, default=str)

@@ -24,7 +24,7 @@ class Condition:
 
     operator: str
     key: str
-    """In lower case, since IAM does not look at the case of condition keys."""
+    """In lower case, since IAM ignores the case of condition keys."""
     values: tuple[str, ...]
 
 
@@ -89,7 +89,7 @@ def _compared(
 
 
 def _match(operator: Operator, pattern: Glob | Unresolved, value: str) -> Truth:
-    """Let a variable whose key is absent match nothing; negated, AWS's answer is not documented."""
+    """Compare; a variable whose key is absent matches nothing, but AWS does not say what that means if negated."""
     if pattern is Unresolved.ABSENT and not operator.negated:
         return Truth.NO
     if isinstance(pattern, Unresolved):
@@ -98,7 +98,7 @@ def _match(operator: Operator, pattern: Glob | Unresolved, value: str) -> Truth:
 
 
 def _no_later(condition: Condition, asked: Wanted, known: NoLaterThan) -> Truth:
-    """Decide what follows from the latest possible date alone."""
+    """Judge a condition on a date of which only the latest possible value is known."""
     if not asked.operator.date:
         return Truth.UNDECIDED
     latest = known.latest.timestamp()

@@ -1,5 +1,5 @@
 """
-The condition keys that a request by a credential carries, as far as the log can tell.
+The values of condition keys in a credential's requests, as far as the log shows them.
 
 Which kind of credential carries which key: IAM User Guide, 'AWS global condition context keys',
 'IAM policy elements: Variables and tags' (table of principal values) and 'Disabling permissions for
@@ -19,7 +19,7 @@ CallerKind = Literal[
     "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
     "oauth_login", "scoped", "forwarded", "unknown",
 ]  # fmt: skip
-Principal = Literal["user", "federated_user", "role", "root", "unknown"]
+PrincipalType = Literal["user", "federated_user", "role", "root", "unknown"]
 
 ABSENT = Presence.ABSENT
 PRESENT = Presence.PRESENT
@@ -34,12 +34,12 @@ _TYPES = {"user": "User", "federated_user": "FederatedUser", "role": "AssumedRol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A credential, as far as policies can tell it from others."""
+    """A credential, by all that policies can tell it from others by."""
 
     kind: CallerKind
     account: str | None
     principal: str | None = None
-    """The ARN that it speaks for: user, assumed-role session, federated user, root."""
+    """The ARN as which it acts: a user's, an assumed-role session's, a federated user's, or root's."""
     principal_id: str | None = None
     """`AIDA...`, `AROA...:session`, `account:federated name`, or the account id for root."""
     role: str | None = None
@@ -48,22 +48,22 @@ class Caller:
     user_name: str | None = None
     """The IAM user's name; for a federation token, that of the user who asked for it."""
     behind: str | None = None
-    """Of a federated user: the ARN of the user, or of root, that asked for its token, where the log shows it."""
+    """For a federated user: the ARN of the user, or of root, that requested its token, if the log shows it."""
     issued_at: datetime | None = None
     issued_no_later_than: datetime | None = None
-    """A bound, such as the first use, where `issued_at` is not known."""
+    """If `issued_at` is not known: a bound, such as the first use."""
     source_identity: str | None = None
     mfa: bool | None = None
     sign_in_session_arn: str | None = None
     federated_provider: str | None = None
     person: str | None = None
-    """Of IAM Identity Center: the user id in its directory, where a call shows it (`onBehalfOf`)."""
+    """For Identity Center: the user id in its directory, if a call shows it (`onBehalfOf`)."""
     ec2_instance: bool = False
     """Whether it was delivered to an EC2 instance."""
 
 
-def principal_of(caller: Caller) -> Principal:
-    """Tell what sort of principal a credential speaks for."""
+def principal_of(caller: Caller) -> PrincipalType:
+    """The type of principal as which a credential acts."""
     resource = _resource(caller.principal)
     if caller.kind == "root_session" or resource == "root":
         return "root"
@@ -78,9 +78,9 @@ def principal_of(caller: Caller) -> Principal:
 
 def context_of(caller: Caller) -> Context:
     """
-    List what is known of a request that the credential makes.
+    The known condition keys of all requests that a credential makes.
 
-    Keys that depend on the single call, such as `aws:SourceIp`, and tags are not there: they are unknown.
+    Keys that differ between calls, such as `aws:SourceIp`, and tags are left out, as they are unknown.
     """
     principal = principal_of(caller)
     context: dict[str, Known | None] = {
@@ -115,11 +115,11 @@ def with_time(context: Context, at: datetime) -> Context:
 
 def issue_time(caller: Caller) -> Known | None:
     """
-    Tell when the token was issued; a request with a long-term key does not carry it.
+    The value of `aws:TokenIssueTime`; requests with a long-term key don't have it.
 
     Source: IAM User Guide, 'Revoking IAM role temporary security credentials'.
-    AWS does not say whether the token of GetScopedCredentials carries its own issue time or its parent's,
-    and a forwarded call has a creation date of its own: for these only the latest possible time is known.
+    AWS does not say whether the token of GetScopedCredentials has its own time of issue or its parent's, and a
+    forwarded call has a creation date of its own: for these only the latest possible time is known.
     """
     if caller.kind == "long_term_key":
         return ABSENT
@@ -132,7 +132,7 @@ def issue_time(caller: Caller) -> Known | None:
     return PRESENT if caller.kind != "unknown" else None
 
 
-def _mfa(caller: Caller, principal: Principal) -> Known | None:
+def _mfa(caller: Caller, principal: PrincipalType) -> Known | None:
     """Present for temporary credentials of users and roles, but not for federated ones."""
     if caller.kind == "long_term_key" or principal == "federated_user" or caller.kind in _WITHOUT_MFA:
         return ABSENT
@@ -141,14 +141,14 @@ def _mfa(caller: Caller, principal: Principal) -> Known | None:
     return ("true" if caller.mfa else "false",)
 
 
-def _mfa_age(caller: Caller, principal: Principal) -> Known | None:
+def _mfa_age(caller: Caller, principal: PrincipalType) -> Known | None:
     present = _mfa(caller, principal)
     if isinstance(present, tuple):
         return PRESENT if caller.mfa else ABSENT
     return present
 
 
-def _user_id(caller: Caller, principal: Principal) -> Known | None:
+def _user_id(caller: Caller, principal: PrincipalType) -> Known | None:
     if caller.kind == "root_session":
         return None
     if principal == "root":
@@ -161,14 +161,14 @@ def _user_id(caller: Caller, principal: Principal) -> Known | None:
     return (identity,)
 
 
-def _user_name(caller: Caller, principal: Principal) -> Known | None:
+def _user_name(caller: Caller, principal: PrincipalType) -> Known | None:
     if principal == "user":
         name = caller.user_name or _resource(caller.principal).rpartition("/")[2]
         return (name,) if name else None
     return None if principal == "unknown" else ABSENT
 
 
-def _principal_arn(caller: Caller, principal: Principal) -> Known | None:
+def _principal_arn(caller: Caller, principal: PrincipalType) -> Known | None:
     """
     Give the role's ARN for a role session, not the session's.
 
@@ -185,7 +185,7 @@ def _principal_arn(caller: Caller, principal: Principal) -> Known | None:
     return (caller.principal,)
 
 
-def _source_identity(caller: Caller, principal: Principal) -> Known | None:
+def _source_identity(caller: Caller, principal: PrincipalType) -> Known | None:
     if caller.source_identity:
         return (caller.source_identity,)
     return None if principal == "unknown" else ABSENT
@@ -207,9 +207,9 @@ def _federated_provider(caller: Caller) -> Known | None:
 
 def _person(caller: Caller) -> Known | None:
     """
-    Only sessions of Identity Center carry it (IAM Identity Center User Guide, 'Identity store context keys').
+    Only sessions of Identity Center have it (IAM Identity Center User Guide, 'Identity store context keys').
 
-    Not every call in the log shows whose it is, so that it is unknown for a session that none does.
+    Not every call in the log shows it, so that it is unknown for a session none of whose calls does.
     """
     if caller.person:
         return (caller.person,)
@@ -217,7 +217,7 @@ def _person(caller: Caller) -> Known | None:
     return None if portal else ABSENT
 
 
-def _not_from_ec2(principal: Principal) -> Known | None:
+def _not_from_ec2(principal: PrincipalType) -> Known | None:
     return None if principal == "unknown" else ABSENT
 
 

@@ -1,7 +1,7 @@
 """
 What a policy document denies to one credential.
 
-An explicit deny wins over every allow, so that the denials alone tell what a credential can no longer do.
+An explicit deny overrides every allow, so that the denials alone decide what a credential can no longer do.
 Source: IAM User Guide, 'Policy evaluation logic' and 'Disabling permissions for temporary security
 credentials'.
 """
@@ -26,27 +26,27 @@ EVERY = "*"
 """All actions, or all resources."""
 UNDENIABLE = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
 """
-What no policy takes away, and so what no policy needs to name.
+Calls that no policy can deny, so that a policy that denies everything need not name them.
 
-GetCallerIdentity needs no permission and answers even under a deny (AWS STS API Reference,
-'GetCallerIdentity').
-GetSessionToken needs none either; its token is under the same denials as the user that asked for it
-(IAM User Guide, 'Controlling permissions for GetSessionToken').
+GetCallerIdentity needs no permission and succeeds even under a deny (AWS STS API Reference, 'GetCallerIdentity').
+GetSessionToken needs none either; its token is subject to the same denials as the user who requested it (IAM User
+Guide, 'Controlling permissions for GetSessionToken').
 """
 
 
 _NAMED_MOST = 4
+"""How many denied actions a sentence names."""
 
 
 class Extent(enum.Enum):
     """How much a document denies."""
 
     ALL = "all"
-    """Every action on every resource, but for what no policy can deny."""
+    """Every action on every resource, except those that no policy can deny."""
     PARTLY = "partly"
     NO = "no"
     UNDECIDED = "undecided"
-    """It may be all; the log does not tell."""
+    """It may be all; the log does not show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Verdict:
 
     extent: Extent
     reason: str
-    """A clause that goes after 'it', such as 'denies every action on every resource'."""
+    """A clause to follow 'it', such as 'denies every action on every resource'."""
 
 
 def denies_everything(policy: Document | Malformed | Iterable[Statement], context: Context) -> Verdict:
@@ -113,13 +113,13 @@ def denies(
 
 
 def applies(statement: Statement, document: Document, context: Context) -> Truth:
-    """Whether a statement's conditions hold for the credential, and so whether it speaks of it at all."""
+    """Whether a statement's conditions hold for the credential."""
     truth = all_hold(statement.conditions, context, variables=document.variables)
     return every((truth, Truth.UNDECIDED)) if statement.names_principals else truth
 
 
 def all_actions(statement: Statement) -> bool:
-    """Whether a statement surely names every action, but for what can't be denied anyhow."""
+    """Whether a statement surely names every action, except those that can't be denied anyway."""
     if statement.actions.inverted:
         return UNDENIABLE.issuperset(statement.actions.patterns)
     return any(_any_action(pattern) for pattern in statement.actions.patterns)
@@ -135,8 +135,8 @@ def cutoff_of(document: Document) -> float | None:
     """
     The time before which tokens must have been issued for the document to deny them everything.
 
-    Infinite if it denies everything to all credentials; `None` if its denials are of any other shape, so that
-    only `denies_everything` can tell. A shortcut for the documents that revocations write.
+    In seconds since 1970; infinite if it denies everything to all credentials; `None` if its denials have any other
+    form, so that only `denies_everything` can judge them. A shortcut for the documents that revocations write.
     """
     cutoffs = [_cutoff(statement) for statement in document.denials]
     known = [cutoff for cutoff in cutoffs if cutoff is not None]
@@ -156,7 +156,7 @@ def _cutoff(statement: Statement) -> float | None:
 
 
 def widest(document: Document) -> Statement:
-    """Of a document that has a cutoff, the statement that reaches furthest."""
+    """The statement with the latest cutoff of a document that has a cutoff."""
     return max(document.denials, key=lambda statement: _cutoff(statement) or -math.inf)
 
 
@@ -199,7 +199,7 @@ def _meets(pattern: str, resource: str, document: Document, context: Context, *,
 
 
 def _remaining(statements: Sequence[Statement]) -> tuple[str, ...] | None:
-    """What the statements leave allowed together: `()` for nothing, `None` where they do not list it."""
+    """The actions that statements together do not deny: `()` if none, `None` if they can't be listed."""
     wide = [statement for statement in statements if all_resources(statement)]
     if any(all_actions(statement) for statement in wide):
         return ()
@@ -231,7 +231,7 @@ def _lesser(certain: Sequence[Statement], remaining: tuple[str, ...] | None) -> 
 
 
 def _still_mints(certain: Sequence[Statement]) -> str:
-    """Say so where the way on to other roles stays open, as under AWS's own quarantine policies."""
+    """Say so if roles can still be assumed, as under AWS's quarantine policies."""
     closed = any(_selects_action(statement.actions, "sts:assumerole") is Truth.YES for statement in certain)
     return "" if closed else "; sts:AssumeRole is not denied"
 
@@ -243,7 +243,7 @@ def _named(statement: Statement) -> Iterable[str]:
 
 
 def _complete_reason(certain: Sequence[Statement]) -> str:
-    """Name the plainest statement that denies all, with its conditions."""
+    """Describe the statement that denies everything with the fewest conditions."""
     full = [item for item in certain if all_actions(item) and all_resources(item)]
     if not full:
         return "denies every action on every resource, by several statements together"

@@ -1,9 +1,8 @@
 """
-Policy documents as they stand in log records, read into statements.
+Policy documents of log records, parsed into statements.
 
-A record holds the text as the caller sent it: JSON, at times URL-encoded, at times written by an attacker.
-What IAM would not have stored, or what we can't read with certainty, becomes a `Malformed` with the reason;
-nothing raises.
+A record has the text as the caller sent it: JSON, sometimes URL-encoded, sometimes written by an attacker. What IAM
+would not have stored, or what can't be read with certainty, becomes a `Malformed` with the reason; nothing raises.
 Source: IAM User Guide, 'Grammar of the IAM JSON policy language'.
 """
 
@@ -20,7 +19,7 @@ from tokentrail.policy.conditions import Condition
 LONGEST_TEXT = 1_048_576
 """Characters; CloudTrail records hold less, and IAM's own limits are far below."""
 CURRENT_VERSION = "2012-10-17"
-"""The version of the language that knows policy variables."""
+"""The version of the policy language that has policy variables."""
 _LONGEST_QUOTE = 200
 
 
@@ -41,11 +40,11 @@ class Statement:
 
     effect: Literal["Allow", "Deny"]
     actions: Selection
-    """In lower case, since IAM does not look at the case of actions."""
+    """In lower case, since IAM ignores the case of actions."""
     resources: Selection
     conditions: tuple[Condition, ...] = ()
     names_principals: bool = False
-    """Whether it has a (Not)Principal, as resource policies have; then whom it hits is not decided here."""
+    """Whether it has a (Not)Principal, as resource policies do; to whom it applies is then not decided here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Document:
 
     statements: tuple[Statement, ...]
     variables: bool = True
-    """Whether its version knows policy variables."""
+    """Whether its version has policy variables."""
 
     @property
     def denials(self) -> tuple[Statement, ...]:
@@ -75,7 +74,7 @@ class Malformed:
 
 
 class _Unreadable(Exception):
-    """Carries the reason out of the depths of a document."""
+    """Raised while a document is parsed; the message is the reason."""
 
 
 def parse(text: object) -> Document | Malformed:
@@ -89,7 +88,7 @@ def parse(text: object) -> Document | Malformed:
 
 
 def quoted(text: str) -> str:
-    """Make text of a log fit to stand in a sentence: one line, no control characters, not too long."""
+    """Text from a log made fit for a sentence: one line, no control characters, not too long."""
     plain = "".join(character if character.isprintable() else "?" for character in text)
     return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 3] + "..."
 

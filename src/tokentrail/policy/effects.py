@@ -1,8 +1,7 @@
 """
-What the changes in the log did to a credential: whether it has been ended, by what, and since when.
+What the changes in the log did to a credential: whether it was ended, by what, and since when.
 
-An ending counts only while it stands: a policy removed again, or a key made active again, ends nothing any
-more.
+An ending counts only as long as it lasts: a policy that was removed, or a key that was reactivated, ends nothing.
 Which call does what: `replay` and `organisation`. Sources: IAM User Guide, 'Revoking IAM role temporary security
 credentials' and 'Disabling permissions for temporary security credentials'.
 """
@@ -22,18 +21,18 @@ from tokentrail.policy.ledger import Attachment, Entity, EntityKind, Key, Ledger
 from tokentrail.policy.organisation import Organisation
 from tokentrail.policy.replay import enter
 from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
-from tokentrail.policy.steps import PlacedPolicy, Step, gated, has_clock, standing
+from tokentrail.policy.steps import PlacedPolicy, Step, gated, has_clock, step_at
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
 KEY_OVER = "deleted the key", "made the key inactive"
-"""How the sentences end that say why a long-term key answers no call at all any more, as none says of a denial."""
+"""The ends of sentences for a long-term key with which no call works at all; sentences for denials differ."""
 _SERVICE_LINKED = ":role/aws-service-role/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """Which user or role a credential is of, or why that can't be told."""
+    """The user or role of a credential, or why it is not known."""
 
     entity: Entity | None = None
     doubt: str | None = None
@@ -41,9 +40,9 @@ class _Found:
 
 class Effects:
     """
-    The effects of a set of changes on any credential, at any moment.
+    The effects of a set of changes on any credential, at any time.
 
-    Feed it all changes of all accounts, in any order and as often as they come; then ask.
+    It takes all changes of all accounts, in any order, repeated or not.
     """
 
     def __init__(self, changes: Iterable[Change]) -> None:
@@ -53,8 +52,8 @@ class Effects:
         for change in in_order(changes):
             enter(self._ledger, change)
             self._organisation.enter(change)
-        self._standings: dict[int, _Bearing] = {}
-        self._controls: dict[str, _Bearing] = {}
+        self._standings: dict[int, _Standings] = {}
+        self._controls: dict[str, _Standings] = {}
 
     def ended(self, caller: Caller, key_id: str | None, as_of: datetime) -> Ending | None:
         """
@@ -116,7 +115,7 @@ class Effects:
     def _standing(self, entity: Entity, as_of: datetime) -> Standing:
         known = self._standings.get(id(entity))
         if known is None:
-            known = self._standings[id(entity)] = _Bearing(list(_places(entity, self._ledger)))
+            known = self._standings[id(entity)] = _Standings(list(_places(entity, self._ledger)))
         return known.at(as_of)
 
     def _controlled(self, account: str, as_of: datetime) -> Standing:
@@ -130,7 +129,7 @@ class Effects:
                 )
                 for control in self._organisation.controls(account)
             ]
-            known = self._controls[account] = _Bearing(places)
+            known = self._controls[account] = _Standings(places)
         return known.at(as_of)
 
     def _key(self, caller: Caller, key_id: str | None) -> Key | None:
@@ -141,7 +140,7 @@ class Effects:
     def _key_ending(self, caller: Caller, key_id: str | None, as_of: datetime) -> Ending | None:
         """Find since when a long-term key has not been active; tokens made with it go on."""
         key = self._key(caller, key_id)
-        index = standing(key.steps, as_of) if key else -1
+        index = step_at(key.steps, as_of) if key else -1
         if key is None or index < 0 or key.steps[index].value == "Active":
             return None
         while index > 0 and key.steps[index - 1].value != "Active":
@@ -164,15 +163,15 @@ class Effects:
         )
 
 
-class _Bearing:
-    """What bears on a user, a role or an account: what of it stands is the same from one change to the next."""
+class _Standings:
+    """What is in force on a user, role or account over time; it is computed anew only if something changed."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self._places = places
         self._last: tuple[datetime, Standing] | None = None
 
     def at(self, as_of: datetime) -> Standing:
-        """What stands at a moment; the last answer serves until something changes."""
+        """What is in force at a time; the last answer is reused if nothing changed in between."""
         if self._last is None or not self._alike(self._last[0], as_of):
             self._last = as_of, Standing.at(self._places, as_of)
         return self._last[1]
@@ -195,7 +194,7 @@ class _Bearing:
 
 
 def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
-    """The accounts, besides the organisation, whose changes bear on some credentials; `None` where one tells none."""
+    """The accounts whose changes, besides the organisation's, affect some credentials; `None` if one is not known."""
     found = set[str]()
     for caller in callers:
         named = _name(caller)
@@ -207,7 +206,7 @@ def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
 
 
 def name_of(caller: Caller) -> str | None:
-    """The name of the user or role whose policies bear on a credential; a key's owner may have had others."""
+    """The name of the user or role whose policies apply to a credential; a key's owner may have had others."""
     named = _name(caller)
     return named[2] if named else None
 
@@ -230,7 +229,7 @@ def _name(caller: Caller) -> tuple[EntityKind, str, str] | None:
 
 
 def _chosen(begun: Sequence[Tenure], caller: Caller, as_of: datetime, title: str) -> _Found:
-    """Pick whose credential it is among those who held the name."""
+    """Pick whose credential it is, among those who had the name at some time."""
     unique = _unique_id(caller)
     held = [(tenure, tenure.entity) for tenure in begun if tenure.entity is not None]
     same = [entity for _, entity in held if unique and entity.unique_id == unique]
@@ -251,7 +250,7 @@ def _chosen(begun: Sequence[Tenure], caller: Caller, as_of: datetime, title: str
 def _by_issue(
     possible: Sequence[tuple[Tenure, Entity]], issued: datetime, as_of: datetime, title: str
 ) -> _Found:
-    """Pick who held the name at the time of issue, unless it may be someone renamed or unseen."""
+    """Pick who had the name at the time of issue, unless it may be somebody who was renamed or not seen."""
     covering = [index for index, (tenure, _) in enumerate(possible) if tenure.covers(issued)]
     if not covering:
         return _Found()
@@ -286,7 +285,7 @@ def _death(entity: Entity | None, caller: Caller, as_of: datetime) -> Ending | N
 
 
 def _places(entity: Entity, ledger: Ledger) -> Iterator[Place]:
-    """Every policy that bears on a user or role: its own, its boundary, and those of its groups."""
+    """Every policy that applies to a user or role over time: its own, its boundary, and those of its groups."""
     where = f"{entity.kind} {quoted(entity.name)}"
     yield from _policies(entity, ledger, where)
     for bound in entity.boundary.values():
@@ -308,5 +307,5 @@ def _policies(entity: Entity, ledger: Ledger, where: str) -> Iterator[Place]:
 
 
 def _attached(place: Attachment, ledger: Ledger) -> Sequence[Step[PlacedPolicy]]:
-    documents, before = ledger.says(place.arn)
+    documents, before = ledger.documents_of(place.arn)
     return gated(place.steps, documents, before)

@@ -1,5 +1,5 @@
 """
-Users and roles as an account's snapshot shows them, with the policies that they hold.
+The users and roles of an account's snapshot, with their policies.
 
 Source: IAM API Reference, 'UserDetail', 'RoleDetail', 'GroupDetail'; IAM User Guide, 'IAM and AWS STS quotas'
 (sizes are counted without white space).
@@ -45,7 +45,7 @@ class Managed:
     arn: str
     name: str
     document: Document | Malformed
-    """Of its default version; `Malformed` if the snapshot does not hold it and it is not known otherwise."""
+    """Its default version's; `Malformed` if the snapshot does not have it and it is not known otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Holder:
 
     @cached_property
     def policies(self) -> tuple[Policy, ...]:
-        """Every identity policy that bears on it, its groups' included."""
+        """Every identity policy that applies to it, including those of its groups."""
         own = _policies(self.inline, self.managed, self.title)
         return (*own, *(policy for group in self.groups for policy in group.policies()))
 
@@ -125,16 +125,16 @@ class Role(Holder):
 
     trust: Trust | Malformed
     longest: int | None = None
-    """MaxSessionDuration in seconds, where the snapshot tells; `aws iam list-roles` does."""
+    """MaxSessionDuration in seconds, if the snapshot has it; `aws iam list-roles` prints it."""
     last_used: datetime | None = None
-    """As IAM tracks it for 400 days; `None` for never, or not told."""
+    """As IAM tracks it for 400 days; `None` if never used, or if the snapshot does not say."""
     use_tracked: bool = False
-    """Whether the snapshot tells of its last use at all."""
+    """Whether the snapshot has the last use of roles."""
 
     @property
     def service_linked(self) -> bool:
         """
-        Whether a service keeps it, so that nobody edits its policies and SCPs do not bind it.
+        Whether a service manages it, so that nobody else can edit its policies, and SCPs do not bind it.
 
         Source: IAM User Guide, 'Create a service-linked role'.
         """

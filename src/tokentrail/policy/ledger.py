@@ -1,10 +1,9 @@
 """
-The account's users, groups, roles, keys and policies through time, as the changes in the log tell it.
+The users, groups, roles, keys and policies of all accounts over time, by the changes in the log.
 
-Names are compared without case, as IAM does (IAM User Guide, 'IAM and AWS STS quotas': names are unique
-regardless of case).
-A name is not an identity: a user or role made anew under an old name is another one, with another unique id
-(IAM User Guide, 'IAM identifiers').
+Names are compared without case, as in IAM (IAM User Guide, 'IAM and AWS STS quotas': names are unique regardless of
+case). A name is not an identity: a user or role that is created under the name of a deleted one is another one, with
+another unique id (IAM User Guide, 'IAM identifiers').
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Slot:
 
 @dataclass(slots=True, kw_only=True)
 class Attachment:
-    """A managed policy attached, or set as permissions boundary, or not."""
+    """Whether a managed policy is attached, or set as permissions boundary, over time."""
 
     arn: str
     steps: list[Step[bool]] = field(default_factory=list)
@@ -46,38 +45,38 @@ class Entity:
     kind: EntityKind
     account: str
     name: str
-    """The first name that is known of it."""
+    """The first known name."""
     unique_id: str | None = None
     born: Step[None] | None = None
     died: Step[None] | None = None
     replaced: bool = False
-    """Whether its end was not seen, only that another took its name."""
+    """Whether its deletion was not seen, but only that another got its name."""
     inline: dict[str, Slot] = field(default_factory=dict)
     attached: dict[str, Attachment] = field(default_factory=dict)
     boundary: dict[str, Attachment] = field(default_factory=dict)
     groups: list[tuple[Entity, list[Step[bool]]]] = field(default_factory=list)
 
-    def says(self, name: str, change: Change, held: PlacedPolicy) -> None:
+    def put_inline(self, name: str, change: Change, held: PlacedPolicy) -> None:
         """
-        Put an inline policy in its place, or remove it (`None`).
+        Enter that an inline policy was put, or deleted (`None`).
 
-        What only allows takes nothing from anybody and is remembered only where it lifts what did: most policies
-        never deny anything, and automation writes them anew by the thousand.
+        A policy that denies nothing is entered only if it replaces one that did: most policies never deny anything, and
+        automation writes them by the thousand.
         """
         slot = self.inline.get(name.casefold())
-        if slot is None and not takes(held):
+        if slot is None and not takes_away(held):
             return
         if slot is None:
             slot = self.inline[name.casefold()] = Slot(label=name)
-        if takes(held) or takes(slot.steps[-1].value):
+        if takes_away(held) or takes_away(slot.steps[-1].value):
             slot.steps.append(step(change, held))
 
     def attachment(self, arn: str) -> Attachment:
-        """The place of a managed policy."""
+        """The attachment of a managed policy, be it attached or not."""
         return self.attached.setdefault(arn.casefold(), Attachment(arn=arn))
 
     def bound_by(self, arn: str | None, change: Change) -> None:
-        """Set or remove (`None`) the permissions boundary; there is one at most."""
+        """Enter that the permissions boundary was set, or removed (`None`); there is one at most."""
         for other in self.boundary.values():
             if arn is None or other.arn.casefold() != arn.casefold():
                 other.steps.append(step(change, False))
@@ -86,7 +85,7 @@ class Entity:
             place.steps.append(step(change, True))
 
     def membership(self, group: Entity) -> list[Step[bool]]:
-        """The steps of a user's membership in a group."""
+        """The steps of the user's membership in a group, to be added to."""
         for member_of, steps in self.groups:
             if member_of is group:
                 return steps
@@ -95,7 +94,7 @@ class Entity:
         return steps
 
     def ends(self, change: Change) -> None:
-        """Delete it, with all that was in force on it."""
+        """Enter that it was deleted, with all that was in force on it."""
         self.died = step(change, None)
         for slot in self.inline.values():
             slot.steps.append(step(change, None))
@@ -107,20 +106,20 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenure:
-    """From `start` on, a name means this entity, or nobody."""
+    """That a name means an entity, or nobody, from `start` on."""
 
     start: datetime
     seen: datetime
-    """When the first change happened that shows it."""
+    """The time of the first change that shows it."""
     entity: Entity | None
-    """`None` where a rename freed the name."""
+    """`None` if a rename freed the name."""
     inclusive: bool = False
     """Whether a credential issued in that very second is the entity's."""
     renamed: bool = False
     """Whether the entity took the name by being renamed."""
 
     def covers(self, moment: datetime) -> bool:
-        """Whether something issued at a moment came under this tenure or a later one."""
+        """Whether a credential issued at a time was issued under this tenure or a later one."""
         return self.start <= moment if self.inclusive else self.start < moment
 
 
@@ -135,7 +134,7 @@ class Key:
 
 @dataclass(slots=True, kw_only=True)
 class ManagedPolicy:
-    """A customer's managed policy: its versions, and which of them was the default when."""
+    """A customer's managed policy: its versions, and the default one's document over time."""
 
     versions: dict[str, Document | Malformed] = field(default_factory=dict)
     steps: list[Step[PlacedPolicy]] = field(default_factory=list)
@@ -152,7 +151,7 @@ class Ledger:
         self.policies: dict[str, ManagedPolicy] = {}
 
     def entity(self, kind: EntityKind, change: Change, name: str) -> Entity:
-        """Whom a name means at the time of a change, be it the first that is heard of it."""
+        """The entity that a name means at the time of a change; a new one if the name was not known."""
         tenures = self._tenures(kind, change, name)
         start = BEGINNING
         if tenures:
@@ -165,7 +164,7 @@ class Ledger:
         return entity
 
     def created(self, kind: EntityKind, change: Change, name: str, unique_id: str | None) -> Entity:
-        """Enter a new user, group or role; whoever had its name before was gone by then."""
+        """Enter that a user, group or role was created; another that had its name must have been deleted before."""
         tenures = self._tenures(kind, change, name)
         earlier = tenures[-1].entity if tenures else self.entity(kind, change, name)
         if earlier is not None and earlier.died is None:
@@ -178,7 +177,7 @@ class Ledger:
         return entity
 
     def renamed(self, kind: EntityKind, change: Change, name: str, new_name: str) -> None:
-        """Carry a user or group over to a new name, with all that it has."""
+        """Enter that a user or group was renamed; all that it has stays with it."""
         entity = self.entity(kind, change, name)
         old, new = self._tenures(kind, change, name), self._tenures(kind, change, new_name)
         if old is not new:
@@ -194,8 +193,8 @@ class Ledger:
         """The record of a customer's managed policy."""
         return self.policies.setdefault(_named(arn), ManagedPolicy())
 
-    def says(self, arn: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
-        """What a managed policy says, by time, and what it says before the first change that was seen."""
+    def documents_of(self, arn: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
+        """The documents of a managed policy over time, and that before the first change that was seen."""
         owned = aws_owned(arn)
         if owned is not None:
             return [], owned
@@ -206,8 +205,8 @@ class Ledger:
         return self.tenures.setdefault((change.account, kind, name.casefold()), [])
 
 
-def takes(held: PlacedPolicy) -> bool:
-    """Whether an inline policy takes anything from whom it is put on, as far as can be read."""
+def takes_away(held: PlacedPolicy) -> bool:
+    """Whether an inline policy denies anything, or may, as it can't be read."""
     return isinstance(held, Malformed) or (held is not None and bool(held.denials))
 
 
@@ -216,5 +215,5 @@ def _end(entity: Entity) -> datetime:
 
 
 def _named(arn: str) -> str:
-    """A policy's ARN without its partition, which the evidence does not always tell: no account is in two of them."""
+    """A policy's ARN without its partition, which is not always known; an account is in one partition only."""
     return arn.casefold().split(":", 2)[-1]

@@ -1,7 +1,7 @@
 """
-The documents of policies that AWS keeps, and the reader that knows a document when it sees it again.
+The documents of some policies that AWS manages, and a reader that parses equal documents once.
 
-Only a few policies kept by AWS deny anything; the rest can only allow, and so end no credential.
+Only a few policies that AWS manages deny anything; the others only allow, and so end no credential.
 Source: AWS Managed Policy Reference, 'AWSDenyAll' and 'AWSCompromisedKeyQuarantineV3'.
 """
 
@@ -50,7 +50,7 @@ _QUARANTINED = {
     "sns": "GetSMSAttributes",
     "sts": "GetFederationToken GetSessionToken",
 }
-"""What AWSCompromisedKeyQuarantineV2 (v5) and V3 (v2) deny, as of 2024-10-02; not sts:AssumeRole."""
+"""What AWSCompromisedKeyQuarantineV2 (v5) and V3 (v2) deny, as of 2024-10-02; sts:AssumeRole is not among it."""
 QUARANTINE = Document(
     statements=(
         Statement(
@@ -66,11 +66,11 @@ QUARANTINE = Document(
         ),
     )
 )
-"""No containment: whoever holds the key goes on to assume roles."""
+"""It contains nothing: with the key, roles can still be assumed."""
 
 
 def aws_owned(policy_arn: str) -> Document | Malformed | None:
-    """What a policy kept by AWS denies, or `None` if the policy is a customer's."""
+    """A document that denies what a policy that AWS manages does; `None` if the policy is a customer's."""
     if _AWS_OWNED not in policy_arn:
         return None
     name = policy_arn.rpartition("/")[2]
@@ -82,7 +82,7 @@ def aws_owned(policy_arn: str) -> Document | Malformed | None:
 
 
 _UNSEEN_TEXT = (Condition(operator="StringEquals", key="what AWS's policy says", values=("",)),)
-"""Holds for no known request and fails for none, so that what it guards stays undecided."""
+"""A condition on a key that no request is known to have, so that statements with it are always undecided."""
 _WATCHED = ("sts:*", "iam:*", "organizations:*")
 _READING = Document(
     statements=(
@@ -100,9 +100,9 @@ _READING = Document(
     )
 )
 """
-Stands for a policy that only reads: of STS, IAM and Organizations it allows nothing that mints or writes.
+Stands for read-only policies, which allow no calls of STS, IAM and Organizations that mint or write.
 
-What it allows of other services is left undecided.
+What they allow for other services is undecided.
 """
 _POWER_USER = Document(
     statements=(
@@ -149,10 +149,9 @@ _KNOWN = {
 
 def aws_document(policy_arn: str) -> Document | Malformed:
     """
-    What a policy says whose document is not at hand: known of a few that AWS keeps, else not.
+    The document of a policy that the snapshot does not have: known for a few that AWS manages, else `UNSEEN`.
 
-    Of those that only read, and of what IAMFullAccess allows of Organizations, only what matters to credentials
-    is told.
+    For read-only policies, and what IAMFullAccess allows for Organizations, it has only what matters for credentials.
     Source: AWS Managed Policy Reference, 'AdministratorAccess', 'PowerUserAccess', 'IAMFullAccess',
     'ReadOnlyAccess', 'SecurityAudit', 'ViewOnlyAccess', 'IAMReadOnlyAccess'.
     """
@@ -162,9 +161,9 @@ def aws_document(policy_arn: str) -> Document | Malformed:
 
 class Reader:
     """
-    Reads documents and keeps only what they deny; the same text is read once.
+    Parses documents and keeps only what they deny; equal texts are parsed once.
 
-    Logs repeat documents by the thousand, as automation writes them again and again.
+    Logs have the same documents thousands of times, since automation writes them again and again.
     """
 
     def __init__(self) -> None:
@@ -172,7 +171,7 @@ class Reader:
         self._read: dict[bytes, Document | Malformed] = {}
 
     def __call__(self, text: object) -> Document | Malformed:
-        """Read a request's document, statements that allow being told only in sum."""
+        """Parse a request's document; its statements that allow are replaced by one that allows everything."""
         if not isinstance(text, str):
             return _denying(parse(text))
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -2,8 +2,7 @@
 How one value of a policy compares with one value of a request, operator by operator.
 
 Source: IAM User Guide, 'IAM JSON policy elements: Condition operators'.
-What AWS would have refused to store (a date that is none, a network that is none) is undecided rather than
-guessed.
+A value that AWS would have refused to store, such as an invalid date or network, makes the answer undecided.
 """
 
 from __future__ import annotations
@@ -118,19 +117,19 @@ def _ordered(read: Callable[[str], float | None], holds: Callable[[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """A condition operator, its negation apart."""
+    """A condition operator; one and its negation share `compare`, and differ in `negated`."""
 
     name: str
     compare: Comparison
     wildcards: bool = False
     """Whether `*` and `?` in the policy's value are wildcards."""
     negated: bool = False
-    """Whether it holds where its opposite does not; then an absent key makes it hold."""
+    """Whether it is a negation, which holds if `compare` fails, or if the key is absent."""
     date: bool = False
 
     @property
     def exact(self) -> bool:
-        """Whether texts must be equal, letter by letter, so that long lists can be searched at once."""
+        """Whether it compares texts for equality, so that long lists of values need not be tried one by one."""
         return self.compare is _same
 
 
@@ -189,7 +188,7 @@ class Wanted:
 
 @lru_cache(maxsize=256)
 def wanted(name: str) -> Wanted | None:
-    """Read an operator's name; `None` if IAM has none such."""
+    """Read an operator's name; `None` if IAM has no such operator."""
     prefix, colon, rest = name.rpartition(":")
     quantifiers: dict[str, Quantifier] = {
         "": "", "forallvalues": "ForAllValues", "foranyvalue": "ForAnyValue"

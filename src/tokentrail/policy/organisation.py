@@ -1,11 +1,11 @@
 """
-Service control policies through time, as far as the log of the management account shows them.
+Service control policies (SCPs) over time, as far as the log of the management account shows them.
 
-They bind every principal of the accounts they are attached to, root included, but neither the management
-account nor service-linked roles.
-Which accounts lie under a root or organisational unit, the log does not tell, but for what an account was moved from
-and to. Where an account leaves, and where SCPs are switched off in a root, they bind no more, and are not there when
-they are switched on again.
+They bind all principals of the accounts to which they are attached, root included, but neither the management account
+nor service-linked roles.
+The log does not show which accounts are under a root or organisational unit, except for those that were moved. If an
+account leaves the organisation, or SCPs are disabled in a root, they no longer bind, and enabling them again does not
+attach them.
 Source: AWS Organizations User Guide, 'Service control policies (SCPs)', 'Disabling a policy type', 'Moving accounts to
 an organizational unit (OU)'; AWS Organizations API Reference, 'MoveAccount', 'RemoveAccountFromOrganization',
 'LeaveOrganization'.
@@ -33,7 +33,7 @@ _DETACHED = Malformed(reason="it was detached, and what the other SCPs there sti
 
 @dataclass(slots=True, kw_only=True)
 class Target:
-    """A place that SCPs are attached to: an account, organisational unit or root."""
+    """An account, organisational unit or root to which SCPs are attached."""
 
     id: str
     attached: dict[str, list[Step[bool]]] = field(default_factory=dict)
@@ -42,7 +42,9 @@ class Target:
 
     def holds(self, parent: str | None) -> bool:
         """
-        Whether what lies directly under a unit or root surely lies under this: units bear the id of their root.
+        Whether all that is directly under a unit or root (`parent`) is surely under this target, too.
+
+        The id of a unit contains that of its root.
 
         Source: AWS Organizations API Reference, 'MoveAccount' (pattern of `DestinationParentId`).
         """
@@ -50,24 +52,24 @@ class Target:
         return parent is not None and (parent == self.id or bool(units and parent.startswith(units)))
 
     def may_hold(self, parent: str | None) -> bool:
-        """Whether that is not known: what lies directly under a root lies under no unit."""
+        """Whether it is not known if it does; what is directly under a root is under no unit."""
         return not self.holds(parent) and not (parent or "").startswith("r-")
 
-    def is_rid_of_all(self, change: Change) -> None:
-        """Enter that nothing of what is attached binds any more: what allows everything stands for that."""
+    def binds_nothing_more(self, change: Change) -> None:
+        """Enter that the attached SCPs no longer bind; the SCP that allows everything counts as attached."""
         for policy, steps in self.attached.items():
             steps.append(step(change, policy == FULL_ACCESS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One SCP at one target, through time."""
+    """One SCP at one target over time, for one account."""
 
     policy: str
     target: str
     steps: list[Step[PlacedPolicy]]
     doubt: str | None
-    """Why it is not sure that it binds the account asked about."""
+    """Why it may not bind the account; `None` if it surely does."""
 
 
 class Organisation:
@@ -100,15 +102,19 @@ class Organisation:
                 continue
             for policy, gate in target.attached.items():
                 if policy not in self._other_types:
-                    steps = _full_access(gate) if policy == FULL_ACCESS else gated(gate, *self._says(policy))
+                    steps = (
+                        _full_access(gate)
+                        if policy == FULL_ACCESS
+                        else gated(gate, *self._documents_of(policy))
+                    )
                     for under, doubt in self._under(target, account):
                         yield Control(policy=policy, target=target.id, steps=gated(under, steps), doubt=doubt)
 
     def _under(self, target: Target, account: str) -> Iterator[tuple[list[Step[bool]], str | None]]:
         """
-        When an account surely is a target or lies under it, and when it may lie under it, and why not.
+        Over time: whether an account surely is a target or under it; and whether it may be under it, with the doubt.
 
-        It may at any time when it lies in another unit, or is not known to lie anywhere: that may lie under the target.
+        It may be if it is in another unit, which itself may be under the target, or if it is not known where it is.
         """
         own = None
         if account in target.callers:
@@ -130,7 +136,7 @@ class Organisation:
         yield sure, own
         yield unsure, f"whether account {account} lies under {target.id} is not in the evidence"
 
-    def _says(self, policy: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
+    def _documents_of(self, policy: str) -> tuple[list[Step[PlacedPolicy]], PlacedPolicy]:
         return self._documents.get(policy, []), UNSEEN
 
     def creates(self, change: Change) -> None:
@@ -138,17 +144,17 @@ class Organisation:
         policy = change.answered("policy", "policySummary", "id")
         if policy is None:
             return
-        self._sorts(policy, change)
-        self._writes(policy, change)
+        self._note_type(policy, change)
+        self._note_document(policy, change)
 
     def updates(self, change: Change) -> None:
         """Enter UpdatePolicy; without content it only renames."""
         policy = change.asked("policyId")
         if policy is None:
             return
-        self._sorts(policy, change)
+        self._note_type(policy, change)
         if change.document("content") is not None:
-            self._writes(policy, change)
+            self._note_document(policy, change)
 
     def deletes(self, change: Change) -> None:
         """Enter DeletePolicy."""
@@ -157,11 +163,11 @@ class Organisation:
 
     def attaches(self, change: Change) -> None:
         """Enter AttachPolicy."""
-        self._hangs(change, attach=True)
+        self._attach_or_detach(change, attach=True)
 
     def detaches(self, change: Change) -> None:
         """Enter DetachPolicy."""
-        self._hangs(change, attach=False)
+        self._attach_or_detach(change, attach=False)
 
     def moves(self, change: Change) -> None:
         """Enter MoveAccount, which the management account alone may call."""
@@ -174,22 +180,22 @@ class Organisation:
         account = change.asked("accountId") or change.account
         self._moves.setdefault(account, []).append(change)
         if account in self._targets:
-            self._targets[account].is_rid_of_all(change)
+            self._targets[account].binds_nothing_more(change)
 
     def switches_off(self, change: Change) -> None:
         """
         Enter DisablePolicyType.
 
-        Whether what hangs on a target is of the same organisation, the log does not always tell: better to look for a
-        credential that is dead than to forget one that lives.
+        The log does not always show whether a target is in the same organisation, so that all are taken to be: better
+        to look for a credential that is dead than to forget one that lives.
         """
         if change.asked("policyType") == _SERVICE_CONTROL:
             for target in self._targets.values():
-                target.is_rid_of_all(change)
+                target.binds_nothing_more(change)
 
-    def _sorts(self, policy: str, change: Change) -> None:
+    def _note_type(self, policy: str, change: Change) -> None:
         """
-        Tell policies of other types apart; UpdatePolicy is not asked for the type, but answers with it.
+        Note a policy of another type than SCP; UpdatePolicy has the type only in its response.
 
         Source: AWS Organizations API Reference, 'CreatePolicy' and 'UpdatePolicy'.
         """
@@ -197,11 +203,11 @@ class Organisation:
         if told not in (None, _SERVICE_CONTROL):
             self._other_types.add(policy)
 
-    def _writes(self, policy: str, change: Change) -> None:
+    def _note_document(self, policy: str, change: Change) -> None:
         document = self._read(change.document("content"))
         self._documents.setdefault(policy, []).append(step(change, document))
 
-    def _hangs(self, change: Change, *, attach: bool) -> None:
+    def _attach_or_detach(self, change: Change, *, attach: bool) -> None:
         policy, place = change.asked("policyId"), change.asked("targetId")
         if policy and place:
             target = self._targets.setdefault(place, Target(id=place))
@@ -210,7 +216,7 @@ class Organisation:
 
 
 def _full_access(gate: list[Step[bool]]) -> list[Step[PlacedPolicy]]:
-    """Without it an account may do only what other SCPs allow, which may be nothing."""
+    """The documents of the SCP that allows everything: if detached, it is not known what the other SCPs allow."""
     return [Step(item.order, item.event_name, ALLOWS_ONLY if item.value else _DETACHED) for item in gate]
 
 
@@ -225,4 +231,4 @@ ORGANIZATIONS_HANDLERS: dict[str, Callable[[Organisation, Change], None]] = {
     "LeaveOrganization": Organisation.removes,
     "DisablePolicyType": Organisation.switches_off,
 }
-"""By event name; what each one means for credentials is told in `catalogue`."""
+"""By event name."""

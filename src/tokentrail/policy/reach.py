@@ -1,9 +1,9 @@
 """
-What a principal can come to, by the IAM of the accounts at hand: roles that it may assume, IAM that it may write.
+What a principal can reach by the IAM snapshots of accounts: roles that it may assume, and IAM that it may write.
 
-Made for proofs: what can't be decided counts as possible. Only what policies surely refuse is left out.
-Resource control policies, session policies and permissions that snapshots do not hold can only take away, and
-so are left aside; policies change, so a snapshot speaks of its own moment.
+It is made for proofs: what can't be decided counts as possible, and only what policies surely refuse is left out.
+Resource control policies and session policies can only restrict, and are ignored. A snapshot is of one time, and
+policies may have changed since.
 Sources: AWS STS API Reference, 'AssumeRole'; IAM User Guide, 'Policy evaluation for requests within a single
 account', 'Cross-account policy evaluation logic' and 'Permissions for GetFederationToken'.
 """
@@ -38,11 +38,11 @@ class Way:
     why: str
     """A sentence, without its full stop."""
     certain: bool
-    """Whether every policy at hand allows it, whatever the request carries."""
+    """Whether all policies surely allow it, whatever the request's condition keys."""
 
 
 class _View:
-    """One principal with all that bears on it."""
+    """One principal with all policies that apply to it, for judging many roles and calls."""
 
     def __init__(
         self, identity: Identity, arn: str, holder: Holder | None, snapshot: Snapshot | None
@@ -56,7 +56,7 @@ class _View:
         self._verdicts: dict[int, TrustVerdict] = {}
 
     def trusted(self, role: Role) -> TrustVerdict:
-        """What a role's trust policy says to it; roles that share a policy are judged once."""
+        """Whether a role's trust policy lets it in; roles with the same policy are judged once."""
         if isinstance(role.trust, Malformed) or role.trust.names_resources:
             return trusts(role.trust, self.who, self.request, role=role.arn)
         verdict = self._verdicts.get(id(role.trust))
@@ -80,7 +80,7 @@ class _View:
 
 
 class Reach:
-    """What principals can come to, by one snapshot for each account."""
+    """What principals can reach, by one snapshot for each account."""
 
     def __init__(self, snapshots: Iterable[Snapshot]) -> None:
         """
@@ -106,7 +106,7 @@ class Reach:
 
     @property
     def accounts(self) -> frozenset[str]:
-        """The accounts that there are snapshots of."""
+        """The accounts with a snapshot."""
         return frozenset(self._snapshots)
 
     @property
@@ -115,7 +115,7 @@ class Reach:
         return tuple(self._snapshots[account] for account in sorted(self._snapshots))
 
     def is_known(self, principal_arn: str) -> bool:
-        """Whether a user or role is in a snapshot, so that its policies are known; root in any of its account."""
+        """Whether a user or role is in a snapshot, so that its policies are known; root is if its account has one."""
         identity = identity_of(principal_arn)
         if identity is not None and identity.kind == "root":
             return identity.account in self._snapshots
@@ -133,11 +133,11 @@ class Reach:
 
     def may_assume(self, principal_arn: str, role_arn: str) -> Way | None:
         """
-        Tell whether a user, or a role's sessions, may call AssumeRole on a role.
+        How a user, or a role's sessions, may call AssumeRole on a role.
 
-        `None` if they surely can't, and also for a role that no snapshot holds: of that nothing can be said.
-        A principal that no snapshot holds may have any permission, but must be trusted all the same.
-        Federated users assume no role (IAM User Guide, 'Compare AWS STS credentials').
+        `None` if they surely can't, and also for a role that is in no snapshot, of which nothing is known.
+        A principal that is in no snapshot may have any permission, but the role must trust it.
+        Federated users can't assume roles (IAM User Guide, 'Compare AWS STS credentials').
         """
         view, role = self._view(principal_arn), self.role(role_arn)
         return _way(view, role) if view is not None and role is not None else None
@@ -149,13 +149,13 @@ class Reach:
         return tuple((arn, way) for arn, way in found if way is not None)
 
     def edges(self, principal_arn: str) -> tuple[tuple[str, bool], ...]:
-        """List the same roles without saying why: whether it is certain, of each."""
+        """List the same roles by ARN, each with whether it is certain, without the reasons, which take longer."""
         view = self._view(principal_arn)
         found = ((role.arn, _best(view, role)) for role in self._candidates(view)) if view else ()
         return tuple((arn, best.certain) for arn, best in found if best is not None)
 
     def _candidates(self, view: _View) -> list[Role]:
-        """The roles that may let a principal in; where it may assume nothing at all, those that name it alone."""
+        """The roles that may let a principal in; if it has no permission to assume any, only those that name it."""
         named, delegated = self._index.candidates(view.who)
         if delegated and view.assuming.truth("*") is Truth.NO:
             delegated = []
@@ -164,11 +164,11 @@ class Reach:
 
     def may_write_iam(self, principal_arn: str) -> tuple[str, ...]:
         """
-        List the calls that a principal may make to undo containment, or to outlast it.
+        List the calls by which a principal may undo or evade containment.
 
-        `launches` stands for handing a role to a machine or function of its own.
-        Everything is possible to a principal that is no user, role or root user, as nothing is known of it. Which of
-        its credentials calls makes no difference: a token that can't call IAM's API may open a console that can.
+        `launches` stands for passing a role to a machine or function that it starts.
+        For a principal that is no user, role or root user, all are listed, as nothing is known of it. It makes no
+        difference which of its credentials calls: a token that can't call IAM's API may open a console that can.
         """
         names = self._possible(principal_arn, writes.IAM)
         launches = self._possible(principal_arn, writes.PASSING) and self._possible(
@@ -178,10 +178,10 @@ class Reach:
 
     def may_write_organizations(self, principal_arn: str) -> tuple[str, ...]:
         """
-        List the calls with which a principal may take SCPs away.
+        List the calls by which a principal may remove SCPs.
 
-        Only the management account, or one that it has delegated this to, gets through with most of them; where
-        the snapshot says that its account is not the management account, LeaveOrganization alone is listed.
+        Most work only in the management account, or one to which it delegated this. If the snapshot says that the
+        principal's account is not the management account, only LeaveOrganization is listed.
         """
         names = self._possible(principal_arn, writes.ORGANIZATIONS)
         identity = identity_of(principal_arn)
@@ -190,14 +190,14 @@ class Reach:
         return tuple(name for name in names if name == writes.LEAVES or not member)
 
     def may_take_over(self, principal_arn: str) -> tuple[str, ...]:
-        """List the calls with which a principal may get at the credentials of workloads that run already."""
+        """List the calls by which a principal may get the credentials of running workloads."""
         return self._possible(principal_arn, writes.TAKING_OVER)
 
     def may_go_elsewhere(self, principal_arn: str) -> tuple[str, ...]:
         """
-        List AssumeRole, if a principal may call it on a role of an account that there is no snapshot of.
+        List AssumeRole, if a principal may call it on roles of accounts without a snapshot.
 
-        Whether any such role trusts it is not known. In each account that an organisation made, one trusts the
+        Whether such a role trusts it is not known. In each account that an organisation created, one role trusts the
         management account (AWS Organizations User Guide, 'Accessing a member account that has
         OrganizationAccountAccessRole').
         """
@@ -218,7 +218,7 @@ class Reach:
 
     def may_federate(self, user_arn: str) -> bool:
         """
-        Tell whether a user (or root) may call GetFederationToken; GetSessionToken needs no permission.
+        Whether a user or root may call GetFederationToken; GetSessionToken needs no permission.
 
         Roles can't (AWS STS API Reference, 'GetFederationToken').
         """
@@ -241,7 +241,7 @@ class Reach:
         return snapshot.holder(arn) if snapshot else None
 
     def _view(self, arn: str) -> _View | None:
-        """Look at a principal; `None` for what is no user, role or root user."""
+        """The view of a principal; `None` if it is no user, role or root user."""
         identity = identity_of(arn)
         if identity is None:
             return None
@@ -255,7 +255,7 @@ class Reach:
 
 
 def _permissions(view: _View, snapshot: Snapshot | None) -> Permissions:
-    """Gather what bears on a principal; what no snapshot holds may be anything."""
+    """Collect the policies that apply to a principal; if no snapshot has it, they are `Malformed`, so undecided."""
     controls = None
     if snapshot is not None and not snapshot.management and not _service_linked(view.holder):
         controls = snapshot.controls
@@ -275,7 +275,7 @@ def _service_linked(holder: Holder | None) -> bool:
 
 
 def _of_role(arn: str) -> str:
-    """Turn the ARN of a session into its role's, path apart; leave others alone."""
+    """The ARN of a session's role, without path; other ARNs unchanged."""
     head, _, rest = arn.partition(":assumed-role/")
     return f"{head.replace(':sts:', ':iam:', 1)}:role/{rest.split('/')[0]}" if rest else arn
 
@@ -316,9 +316,9 @@ def _best(view: _View, role: Role) -> _Best | None:
 
 def _itself(view: _View, role: Role, verdict: TrustVerdict) -> tuple[Grant, ...]:
     """
-    Let a role assume itself without being trusted, if its trust policy does not deny it.
+    A grant for a role to assume itself without being trusted, unless its trust policy denies it.
 
-    Since 2022 it must be trusted like any other, but roles that had done so before are spared the change.
+    Since 2022 a role must be trusted by itself, too, except for roles that had assumed themselves before.
     Source: AWS Security Blog, 'Announcing an update to IAM role trust policy behavior'; such calls are logged
     with `additionalEventData.explicitTrustGrant` (IAM User Guide, 'Logging IAM and AWS STS API calls').
     """
@@ -329,12 +329,12 @@ def _itself(view: _View, role: Role, verdict: TrustVerdict) -> tuple[Grant, ...]
 
 def _needs(basis: Basis, identity: Identity, role: Role) -> Iterator[tuple[Need, Truth]]:
     """
-    Say what must allow the call besides the trust policy, and how sure it is then, at the most.
+    Which policies, besides the trust policy, must allow the call, and how certain the answer can be at most.
 
-    In one account, a trust policy that names a user or session needs no other; one that names a role is
-    bounded by the role's boundary. Across accounts, and where an account is named, identity policies decide.
-    Source: IAM User Guide, 'Policy evaluation for requests within a single account'. That it holds for `*` as
-    well is not said there, so that without identity policies it is not taken as certain.
+    Within an account, if the trust policy names a user or session, no identity policy is needed; if it names a role,
+    the role's boundary must allow the call. Across accounts, and if an account is named, identity policies decide.
+    Source: IAM User Guide, 'Policy evaluation for requests within a single account'. It does not say whether this holds
+    for `*` as well, so that without identity policies that is not certain.
     """
     if identity.account != role.identity.account or basis in (Basis.ACCOUNT, Basis.ITSELF):
         yield Need.IDENTITY, Truth.YES

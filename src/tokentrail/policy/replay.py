@@ -1,8 +1,8 @@
 """
-Entering changes into the ledger: which call alters which thing.
+Enter changes into the ledger: which call changes what.
 
-What stops new sign-ins, assumptions or deliveries alone, such as DeleteLoginProfile, UpdateAssumeRolePolicy and
-RemoveRoleFromInstanceProfile, ends nothing that lives, and is not among them.
+Calls that only stop new sign-ins or sessions, such as DeleteLoginProfile, UpdateAssumeRolePolicy and
+RemoveRoleFromInstanceProfile, end no living credential, and are ignored.
 
 Request and response fields: IAM API Reference, under the name of each action. Sources of what they do: IAM User Guide,
 'Manage access keys for IAM users', 'Remove or deactivate an IAM user', 'Delete roles or instance profiles', 'IAM user
@@ -67,7 +67,7 @@ def _inline(kind: EntityKind, *, put: bool) -> Handler:
         entity, policy = _named(ledger, change, kind), change.asked("policyName")
         if entity and policy:
             held = ledger.read(change.document("policyDocument")) if put else None
-            entity.says(policy, change, held)
+            entity.put_inline(policy, change, held)
 
     return handle
 

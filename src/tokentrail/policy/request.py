@@ -1,8 +1,8 @@
 """
-What a principal's future requests carry, whichever of its credentials makes them, and what that decides.
+The condition keys of a principal's future requests, with whichever of its credentials, and which conditions they meet.
 
-An attacker chooses the credential, the session's name and the time: keys that depend on them are unknown,
-and what they decide counts as possible.
+An attacker can choose the credential, the session's name and the time. Keys that depend on these are unknown, and what
+they decide counts as possible.
 Source: IAM User Guide, 'AWS global condition context keys'.
 """
 
@@ -23,10 +23,10 @@ _OF_A_ROLES_SESSION = frozenset(
         "ec2:roledelivery", "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4",
     }
 )  # fmt: skip
-"""What one session of a role carries and another does not."""
+"""Keys that one session of a role has and another does not."""
 _OF_A_ROOT_SESSION = frozenset({"aws:assumedroot", "aws:userid"})
 _OF_THE_NAME = frozenset({"aws:principalarn", "aws:principaltype", "aws:userid", "aws:username"})
-"""What a federated user's requests carry of its own instead of the IAM user's."""
+"""Keys for which a federated user's requests have other values than the IAM user's."""
 _SPELLED = {
     key.casefold(): key
     for key in (
@@ -39,16 +39,16 @@ _SPELLED = {
         "sts:RoleSessionName", "sts:SourceIdentity", "sts:TransitiveTagKeys",
     )
 }  # fmt: skip
-"""How AWS writes the keys that trust policies use; documents are read in lower case."""
+"""By key in lower case, in which documents are parsed: AWS's spelling of keys that trust policies use."""
 
 
 def context_for(arn: str, *, unique_id: str | None = None, known: bool = True) -> Context:
     """
-    List what every request of a user, role or root user carries.
+    The condition keys that all requests of a user, role or root user have.
 
     Args:
-        arn: Of the user, role or root user.
-        unique_id: `AIDA...` of a user, if known; of a role it is of no use, the session's name being open.
+        arn: The ARN of the user, role or root user.
+        unique_id: A user's `AIDA...`, if known; not used for a role, since the session's name is open.
         known: Whether the ARN is from IAM; one from a log may lack its path.
     """
     identity = identity_of(arn)
@@ -82,9 +82,9 @@ def _dropped(identity: Identity) -> frozenset[str]:
 
 def federated(context: Context) -> Context:
     """
-    List what is left of a user's context when federated users that it vouches for are meant as well.
+    The part of a user's context that holds for its federated users, too.
 
-    Their permissions are the user's, cut by a session policy; their names are their own.
+    Their permissions are the user's, restricted by a session policy; their names are their own.
     Source: IAM User Guide, 'Permissions for GetFederationToken'.
     """
     return {key: value for key, value in context.items() if key not in _OF_THE_NAME}
@@ -95,7 +95,7 @@ _Asked = tuple[tuple[Condition, ...], bool]
 
 
 class Request:
-    """A principal's requests, and which conditions hold for them; the same conditions are judged once."""
+    """A principal's requests, and which conditions hold for them; equal conditions are judged once."""
 
     def __init__(self, context: Context) -> None:
         """Begin with what is known of the requests."""
@@ -115,7 +115,7 @@ class Request:
         return truth
 
     def open_keys(self, statement: Statement, *, variables: bool) -> tuple[str, ...]:
-        """The condition keys that decide, and whose values are up to the attacker or not known."""
+        """The condition keys on which an undecided statement depends, as they are unknown or the attacker's choice."""
         asked = (statement.conditions, variables)
         keys = self._open.get(asked)
         if keys is None:

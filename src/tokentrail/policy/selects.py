@@ -1,5 +1,5 @@
 """
-Which actions and resources a statement names, asked of one action and of one resource or a pattern of many.
+Whether a statement names an action, and a resource or all resources that match a pattern.
 
 Sources: IAM User Guide, 'IAM JSON policy elements: Action', 'IAM JSON policy elements: Resource' and
 'IAM JSON policy elements: NotResource'.
@@ -27,7 +27,7 @@ def selects_action(selection: Selection, action: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """The resources that a statement names to one caller, its variables replaced."""
+    """The resources that a statement names for one caller, with policy variables replaced."""
 
     inverted: bool = False
     everything: bool = False
@@ -44,8 +44,8 @@ class Resources:
         """
         Whether a resource is among them.
 
-        Of a resource with wildcards, `YES` if all that it matches are, `UNDECIDED` if some may be; `None` is
-        a resource of which nothing is known.
+        For a resource with wildcards: `YES` if all that match are, `UNDECIDED` if some may be. `None` stands for a
+        resource of which nothing is known.
         """
         if self.everything:
             return Truth.of(not self.inverted)
@@ -68,7 +68,7 @@ _ALL = Resources(everything=True)
 
 
 def resources_of(selection: Selection, context: Context, *, variables: bool) -> Resources:
-    """Make a statement's resources ready to be asked for."""
+    """Prepare a statement's resources for judging."""
     if selection is EVERYTHING or any(stars(pattern) for pattern in selection.patterns):
         return Resources(everything=True, inverted=True) if selection.inverted else _ALL
     plain = [text for text in selection.patterns if not (variables and "${" in text)]
@@ -91,7 +91,11 @@ def resources_of(selection: Selection, context: Context, *, variables: bool) -> 
 
 
 def _open(value: Glob | Unresolved, *, inverted: bool) -> bool:
-    """Let a variable whose key is absent match nothing; whether all but nothing is all, AWS does not say."""
+    """
+    Whether it is open what a variable matches.
+
+    One whose key is absent matches nothing; AWS does not say what NotResource means then.
+    """
     return value is Unresolved.UNKNOWN or (inverted and value is Unresolved.ABSENT)
 
 

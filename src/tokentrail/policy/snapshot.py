@@ -1,9 +1,9 @@
 """
-The users, roles and policies of one account at one moment, as `aws iam get-account-authorization-details` tells.
+The users, roles and policies of one account at one time, as `aws iam get-account-authorization-details` prints them.
 
-Read as the AWS CLI and boto3 print it, whole or in pages; documents are objects or URL-encoded text.
-Two things may be added at the top, which IAM does not tell: `ServiceControlPolicies`, a list of the SCPs that
-bind the account, and `ManagementAccount`, whether it is the organisation's, which no SCP binds.
+The output of the AWS CLI or boto3 is read, whole or in pages; documents are objects or URL-encoded text.
+Two members that IAM does not give may be added at the top: `ServiceControlPolicies`, a list of the SCPs that bind the
+account, and `ManagementAccount`, whether it is the organisation's management account, which no SCP binds.
 Source: IAM API Reference, 'GetAccountAuthorizationDetails'.
 """
 
@@ -27,7 +27,7 @@ from tokentrail.policy.operators import instant
 from tokentrail.policy.trust import Trust, parse_trust
 
 LONGEST = 1 << 30
-"""Bytes; the largest accounts (5,000 users, 5,000 roles, 5,000 policies) stay well below."""
+"""The most bytes of a snapshot; the largest accounts (5,000 users, 5,000 roles, 5,000 policies) need far fewer."""
 _COMMAND: Final = "aws iam get-account-authorization-details > FILE"
 _LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 _CONTROLS, _MANAGEMENT = "ServiceControlPolicies", "ManagementAccount"
@@ -39,7 +39,7 @@ _Json = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """An account's IAM at one moment."""
+    """An account's IAM at one time."""
 
     account: str
     name: str
@@ -49,9 +49,9 @@ class Snapshot:
     roles: Mapping[str, Role]
     """By ARN."""
     controls: tuple[Policy, ...] | None = None
-    """The SCPs that bind it; `None` if the snapshot tells none."""
+    """The SCPs that bind it; `None` if the snapshot has none."""
     management: bool | None = None
-    """Whether it is the organisation's management account, where the snapshot tells."""
+    """Whether it is the organisation's management account; `None` if the snapshot does not say."""
     _index: Mapping[Identity, Holder] = field(repr=False)
 
     @classmethod
@@ -60,7 +60,7 @@ class Snapshot:
         Read a snapshot.
 
         Raises:
-            UsageError: It is none, or of several accounts.
+            UsageError: it is no snapshot, or one of several accounts.
         """
         return _Reading(name).snapshot(_pages(text, name))
 
@@ -80,7 +80,7 @@ class Snapshot:
         return None if identity is None else self._index.get(identity)
 
     def denials(self, arn: str) -> tuple[Policy, ...]:
-        """The policies on a user or role that deny anything or could not be read; none if it is not known."""
+        """The policies of a user or role that deny anything or could not be read; empty if it is not known."""
         found = self.holder(arn)
         return found.denials if found else ()
 
@@ -121,14 +121,14 @@ def _decoded(text: str | bytes, name: str) -> str:
 
 
 def _number(text: str) -> object:
-    """Keep a number that is too long to be one as text; documents may hold any."""
+    """Read a number; one too long to be meant as such stays text, since documents may have any."""
     if len(text) > _LONGEST_NUMBER:
         return text
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | None:
-    """Read no object that has a key twice: a document that does is `Malformed`, as `document` has it."""
+    """An object; `None` if it has a key twice, so that a document with such an object is `Malformed`."""
     found = dict(pairs)
     return found if len(found) == len(pairs) else None
 
@@ -220,7 +220,7 @@ class _Reading:
         return value
 
     def _once(self, holders: Iterable[_Held]) -> dict[str, _Held]:
-        """Index users or roles; pages may repeat one, but not tell two things of it."""
+        """Users or roles by ARN; pages may repeat one, but only if it is the same."""
         found: dict[Identity, _Held] = {}
         for holder in holders:
             if found.setdefault(holder.identity, holder) != holder:
@@ -312,7 +312,7 @@ class _Reading:
 
 
 def _use_of(item: _Json) -> dict[str, Any]:
-    """What it tells of a role's sessions: the longest, and the last one used."""
+    """What an entry says about the use of a role: the longest session, and the last use."""
     longest, used = item.get("MaxSessionDuration"), item.get("RoleLastUsed")
     last = used.get("LastUsedDate") if isinstance(used, dict) else None
     return {
@@ -339,7 +339,7 @@ def _default_version(item: _Json) -> Document | Malformed:
 
 
 def _control(value: object) -> tuple[str | None, object]:
-    """Take an SCP as its document alone, or as Organizations and people write it, with a name."""
+    """The name, if any, and the document of an SCP, which may be given as the document alone."""
     if isinstance(value, dict) and "Statement" not in value:
         document = value.get("Document", value.get("Content"))
         name = value.get("Name", value.get("Id"))
@@ -348,7 +348,7 @@ def _control(value: object) -> tuple[str | None, object]:
 
 
 def _document(value: object) -> tuple[str, Document | Malformed]:
-    """Give a document's text as JSON, empty if there is none, and what it says."""
+    """A document's text as JSON, empty if there is none, and the parsed document."""
     if isinstance(value, dict):
         text = json.dumps(value, ensure_ascii=False)
     elif isinstance(value, str):

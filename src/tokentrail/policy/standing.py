@@ -1,10 +1,9 @@
 """
-The policies that stand on one principal at one moment, ready to be asked about many credentials.
+The policies in force on one principal at one time, prepared to judge many credentials.
 
-A role may have a hundred thousand sessions, and its policies may have been written twenty thousand times.
-Documents that
-deny everything before a cutoff, as revocations write them, are therefore kept sorted, and a session is
-looked up among them.
+A role may have a hundred thousand sessions, and its policies may have been written twenty thousand times. Documents
+that deny everything to tokens issued before a cutoff, as revocations write them, are therefore sorted by cutoff, and a
+session is looked up among them.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from tokentrail.policy.deny import (
 )
 from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.operators import instant
-from tokentrail.policy.steps import PlacedPolicy, Step, ValueT, has_clock, standing, with_clock
+from tokentrail.policy.steps import PlacedPolicy, Step, ValueT, has_clock, step_at, with_clock
 from tokentrail.policy.truth import Truth
 from tokentrail.policy.variables import Context, Presence
 
@@ -39,9 +38,9 @@ class Ending:
     """What ended a credential, and since when."""
 
     at: datetime
-    """Since when it has not worked; its issue, where it was covered before it was issued."""
+    """Since when it has not worked; the time of issue, if it was already denied then."""
     by: str
-    """The event that did it."""
+    """The id of the event that did it."""
     event_name: str
     done_at: datetime
     """When that event happened."""
@@ -61,28 +60,28 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A policy where it bears on a principal, through time."""
+    """A policy that applies to a principal, over time: where it is, and its documents."""
 
     label: str
     steps: Sequence[Step[PlacedPolicy]]
     doubt: str | None = None
-    """Why it may not bear on the principal at all."""
+    """Why it may not apply to the principal at all; `None` if it does."""
     boundary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The unbroken sequence of documents with denials in one place, up to the moment asked about."""
+    """The unbroken sequence of documents with denials in one place, up to the time in question."""
 
     place: Place
     steps: list[Step[PlacedPolicy]]
     cutoffs: list[float | None]
-    """Of each step's document."""
+    """By step: its document's cutoff (`cutoff_of`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """From a step on until now, all tokens issued before the cutoff are denied everything."""
+    """That from a step on, all tokens issued before a cutoff have been denied everything."""
 
     cutoff: float
     step: Step[PlacedPolicy]
@@ -97,22 +96,25 @@ class _Cut:
 
 @dataclass(slots=True)
 class Standing:
-    """All that bears on one principal at one moment."""
+    """All that is in force on one principal at one time."""
 
     plain: list[_Run] = field(default_factory=list)
-    """Runs of documents that all have a cutoff and bear on the principal without doubt."""
+    """Runs of documents that all have a cutoff and surely apply to the principal."""
     intricate: list[_Run] = field(default_factory=list)
+    """All other runs."""
     unread: list[tuple[Place, Step[PlacedPolicy], str]] = field(default_factory=list)
+    """Policies in force that can't be read, with the reason."""
     cutoffs: list[float] = field(default_factory=list)
+    """The cutoffs of `plain` runs, sorted."""
     earliest: list[_Cut] = field(default_factory=list)
-    """For each cutoff, the earliest step among the cuts that reach at least as far."""
+    """For each of `cutoffs`, the earliest of the cuts with the same or a later cutoff."""
 
     @classmethod
     def at(cls, places: Sequence[Place], as_of: datetime) -> Standing:
-        """Find what stands in each place at a moment."""
+        """Find what is in force in each place at a time."""
         found = cls()
         for place in places:
-            index = standing(place.steps, as_of)
+            index = step_at(place.steps, as_of)
             held = place.steps[index].value if index >= 0 else None
             if isinstance(held, Malformed):
                 found.unread.append((place, place.steps[index], held.reason))
@@ -135,7 +137,7 @@ class Standing:
         self.earliest.reverse()
 
     def ending(self, caller: Caller) -> Ending | None:
-        """What ended the credential, the earliest that still stands."""
+        """The earliest ending of a credential that still lasts."""
         issued = _issue_second(caller)
         found = [self._by_cutoff(caller, issued)] if issued is not None else []
         runs = self.intricate if issued is not None else (*self.intricate, *self.plain)
@@ -145,7 +147,7 @@ class Standing:
         return earliest(ending for ending in found if ending is not None)
 
     def denies(self, caller: Caller, action: str) -> bool:
-        """Whether a policy that stands surely denies the credential an action on every resource."""
+        """Whether a policy in force surely denies the credential an action on every resource."""
         runs = [run for run in (*self.plain, *self.intricate) if run.place.doubt is None]
         if not runs:
             return False
@@ -157,7 +159,7 @@ class Standing:
         )
 
     def notes(self, caller: Caller) -> Iterator[Note]:
-        """What bears on the credential and does not surely end it."""
+        """What limits a credential without surely ending it."""
         for place, item, reason in self.unread:
             yield _note("undecided", item, f"{place.label}: undecided, since {reason}")
         runs = self.intricate if _issue_second(caller) is not None else (*self.intricate, *self.plain)
@@ -175,7 +177,7 @@ class Standing:
 
 
 def _distinct(runs: Sequence[_Run]) -> list[_Run]:
-    """Of runs that are one and the same document, put in several places, the one put first: it decides for all."""
+    """The runs without those that repeat another's single document, of which the one put first decides for all."""
     first: dict[object, _Run] = {}
     for run in runs:
         alone = len(run.steps) == 1 and run.place.doubt is None and not run.place.boundary
@@ -219,7 +221,7 @@ def _cuts(run: _Run) -> Iterator[_Cut]:
 
 
 def _issue_second(caller: Caller) -> float | None:
-    """When the token was issued, beyond all cutoffs for what carries no such time; `None` if not known."""
+    """The time of issue in seconds since 1970; later than all cutoffs for a long-term key; `None` if not known."""
     known = issue_time(caller)
     if known is Presence.ABSENT:
         return sys.float_info.max
@@ -235,7 +237,7 @@ def _verdict(item: Step[PlacedPolicy], context: Context) -> Verdict:
 
 
 def _run_ending(run: _Run, caller: Caller, context: Context) -> Ending | None:
-    """The first of the unbroken steps, up to now, that each deny the credential everything."""
+    """The ending by a run: the first step from which on, unbroken until now, the credential is denied everything."""
     since: tuple[Step[PlacedPolicy], Verdict] | None = None
     for item in reversed(run.steps):
         verdict = _verdict(item, context)

@@ -1,4 +1,4 @@
-"""How one thing changes over time: a sequence of steps, each holding from its time until the next."""
+"""How a value changes over time: a sequence of steps, each of which is in force from its time until the next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tokentrail.policy.document import Document, Malformed
 from tokentrail.policy.operators import instant
 
 PlacedPolicy = Document | Malformed | None
-"""What a place for a policy holds: a policy that can be read, one that can't, or none."""
+"""What a policy's place has: a policy that can be read, one that can't, or none."""
 ValueT = TypeVar("ValueT")
 
 _CLOCK_KEYS = frozenset({"aws:currenttime", "aws:epochtime"})
@@ -21,7 +21,7 @@ _CLOCK_KEYS = frozenset({"aws:currenttime", "aws:epochtime"})
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[ValueT]):
-    """From its time on, `value` holds; the event made it so."""
+    """That `value` is in force from a time on, because of an event."""
 
     order: Order
     event_name: str
@@ -43,8 +43,8 @@ def step(change: Change, value: ValueT) -> Step[ValueT]:
     return Step(change.order, change.event_name, value)
 
 
-def standing(steps: Sequence[Step[ValueT]], as_of: datetime) -> int:
-    """Find the step that holds at a moment, changes of that very second included; -1 before the first."""
+def step_at(steps: Sequence[Step[ValueT]], as_of: datetime) -> int:
+    """The index of the step in force at a time, including changes in that second; -1 before the first."""
     return bisect_right(steps, as_of, key=lambda item: item.order[0]) - 1
 
 
@@ -52,12 +52,12 @@ def gated(
     gate: Sequence[Step[bool]], inner: Sequence[Step[PlacedPolicy]], before: PlacedPolicy = None
 ) -> list[Step[PlacedPolicy]]:
     """
-    Join whether a policy counts (attached, a member of its group) with what it says, into what it does.
+    Join whether a policy applies over time (is attached, or the user is in its group) with its documents over time.
 
     Args:
-        gate: Whether it counts; it does not before the first step.
-        inner: What it says, by time.
-        before: What it says before the first step of `inner`.
+        gate: Whether it applies; it does not before the first step.
+        inner: Its documents.
+        before: Its document before the first step of `inner`.
     """
     joined: list[Step[PlacedPolicy]] = []
     counts, says, place = False, before, 0
@@ -74,9 +74,9 @@ def gated(
 
 def with_clock(steps: Sequence[Step[PlacedPolicy]], as_of: datetime) -> list[Step[PlacedPolicy]]:
     """
-    Split the steps up to a moment where a document's own dates (`aws:CurrentTime`) change what it does.
+    The steps up to a time, split where dates in a document (`aws:CurrentTime`) change its effect.
 
-    After this, evaluating a step at its own time tells its effect until the next.
+    Then the effect of a step at its own time is its effect until the next step.
     """
     found: list[Step[PlacedPolicy]] = []
     for index, item in enumerate(steps):
@@ -102,7 +102,7 @@ def has_clock(document: Document) -> bool:
 
 
 def _moments(document: Document) -> list[datetime]:
-    """List when conditions on the clock may change their answer: each date, and the second after it."""
+    """The times at which conditions on the time of the request may change: each date, and the second after it."""
     texts = {
         text
         for statement in document.denials

@@ -1,7 +1,7 @@
 """
-What may be given beside snapshots: credential reports, the lengths of roles' sessions, service control policies.
+Files that may be given beside snapshots: credential reports, the longest sessions of roles, service control policies.
 
-Read as the AWS CLI prints them; what is none of these is refused in words.
+They are read as the AWS CLI prints them.
 Sources: IAM User Guide, 'Generate credential reports for your AWS account'; IAM API Reference, 'ListRoles';
 AWS Organizations API Reference, 'DescribePolicy'.
 """
@@ -28,12 +28,12 @@ from tokentrail.policy.snapshot import LONGEST
 
 _HEAD = "user,arn,user_creation_time"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""How files begin that Windows PowerShell makes of what a program prints."""
+"""The beginnings of files to which Windows PowerShell redirected a program's output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedKey:
-    """A long-term access key, as a credential report tells of it; its id is not told."""
+    """A long-term access key in a credential report, which does not have its id."""
 
     number: int
     active: bool
@@ -63,7 +63,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLengths:
-    """How long roles' sessions may live, in seconds, by the role's ARN."""
+    """By ARN of a role: the longest life of its sessions, in seconds."""
 
     of: Mapping[str, int]
 

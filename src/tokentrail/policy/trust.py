@@ -1,5 +1,5 @@
 """
-A role's trust policy: whom it lets assume the role.
+Trust policies of roles: whom they let assume the role.
 
 Sources: IAM User Guide, 'AWS JSON policy elements: Principal', 'AWS JSON policy elements: NotPrincipal',
 'How permissions and policies provide access management' and 'IAM roles trust policies';
@@ -24,7 +24,7 @@ from tokentrail.policy.truth import Truth, every, some
 
 ASSUME_ROLE = "sts:AssumeRole"
 FEDERATED_ACTIONS = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
-"""Calls that no AWS credential makes, but the bearer of an identity provider's assertion or token."""
+"""Calls that are not made with an AWS credential, but with an identity provider's assertion or token."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{12,124}")
@@ -39,7 +39,7 @@ class Basis(enum.Enum):
     SESSION = "names a session of it"
     ACCOUNT = "delegates to its account, whose identity policies decide"
     ITSELF = "says nothing of it, being its own role's"
-    """Only where a role assumes itself, which long went without being trusted."""
+    """Only for a role that assumes itself, which in the past needed no trust."""
     ANYONE = "trusts anyone"
 
 
@@ -54,13 +54,13 @@ class Principals:
     sessions: frozenset[tuple[Identity, str]] = frozenset()
     """Sessions of roles, with their names."""
     unique_ids: frozenset[str] = frozenset()
-    """What IAM shows for a user or role that has been deleted since; another of its name is not meant."""
+    """IAM shows the unique id of a user or role that was deleted; another of the same name is not meant."""
     services: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     inverted: bool = False
-    """NotPrincipal, which IAM does not take in trust policies: undecided for everyone."""
+    """NotPrincipal, which IAM does not accept in trust policies: undecided for everybody."""
     unclear: bool = False
-    """Something that names a principal in no known way, such as an ARN with wildcards: it may be anyone."""
+    """Whether something, such as an ARN with wildcards, is no known way to name a principal: it may be anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Trust:
 
     @cached_property
     def names_resources(self) -> bool:
-        """Whether it has a Resource, as IAM would not have stored it, so that the role's ARN matters."""
+        """Whether it has a Resource, so that the role's ARN matters; IAM would not have stored that."""
         return any(item.statement.resources is not EVERYTHING for item in self.clauses)
 
     def about(self, action: str) -> tuple[Clause, ...]:
@@ -93,7 +93,7 @@ class Trust:
         return self.assuming if action == ASSUME_ROLE else self._about(action)
 
     def naming(self, action: str = ASSUME_ROLE) -> tuple[Principals, ...]:
-        """Whom its statements that allow an action name, whatever their conditions."""
+        """The principals of its statements that allow an action, regardless of conditions."""
         return tuple(item.principals for item in self.about(action) if item.statement.effect == "Allow")
 
     def _about(self, action: str) -> tuple[Clause, ...]:
@@ -139,10 +139,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustVerdict:
-    """What a trust policy says to one principal."""
+    """Whether a trust policy lets one principal in."""
 
     grants: tuple[Grant, ...]
-    """Empty if it surely does not let it in."""
+    """The ways in; empty if it surely does not let it in."""
     denial_keys: tuple[str, ...] = ()
     """The condition keys that an explicit denial depends on, if any may apply."""
     refused: bool = False
@@ -186,7 +186,7 @@ def trusts(
     Judge whether a trust policy lets a principal call an action on its role.
 
     Args:
-        role: The role's ARN, for documents that name a Resource, as IAM would not have stored them.
+        role: The role's ARN, for documents with a Resource, which IAM would not have stored.
     """
     if isinstance(trust, Malformed):
         return TrustVerdict(grants=(Grant(basis=Basis.ANYONE, truth=Truth.UNDECIDED),))
@@ -237,7 +237,7 @@ def _applies(item: Clause, trust: Trust, request: Request, role: str | None) -> 
 
 
 def _named(principals: Principals, who: Who) -> Iterator[tuple[Basis, Truth, str | None]]:
-    """Tell by what a statement's principals may be this one."""
+    """The ways in which a statement's principals include this one, how surely, and under which session name."""
     if principals.inverted:
         yield Basis.ANYONE, Truth.UNDECIDED, None
         return
@@ -261,9 +261,9 @@ def _named(principals: Principals, who: Who) -> Iterator[tuple[Basis, Truth, str
 
 def hits(principals: Principals, who: Who) -> Truth:
     """
-    Whether a denial speaks of the principal for sure.
+    Whether a denial applies to a principal.
 
-    Denied to an account, it is denied to each principal in it; to a role, to its sessions.
+    A denial to an account applies to all principals in it, and one to a role to its sessions.
     """
     return some(truth for _, truth, _ in _named(principals, who))
 
@@ -276,7 +276,7 @@ def _same_id(unique_ids: frozenset[str], who: Who) -> Truth:
 
 
 def _raw_statements(text: object) -> list[object]:
-    """The statements once more, of a document that has been found to be sound."""
+    """The raw statements of a document that could be parsed."""
     value = text
     if isinstance(text, str):
         plain = text.strip().removeprefix("\ufeff")
@@ -341,7 +341,7 @@ def _pattern(text: str) -> bool:
 
 
 def _strange(text: str) -> bool:
-    """Whether a text is no way of naming a principal that is known here; federated users assume no roles."""
+    """Whether a text names a principal in no known way; federated users are known, but can't assume roles."""
     if text == "*" or _UNIQUE_ID.fullmatch(text) or _ACCOUNT.fullmatch(text):
         return False
     if _pattern(text):

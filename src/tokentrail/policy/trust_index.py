@@ -1,5 +1,5 @@
 """
-Roles by whom their trust policies may let in.
+An index of roles by the principals that their trust policies may let in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tokentrail.policy.trust import Principals, Who
 
 
 class TrustIndex:
-    """Roles by whom their trust policies may let in, so that only they are judged."""
+    """Roles by the principals that their trust policies may let in, so that only those roles are judged."""
 
     def __init__(self, roles: Iterable[Role]) -> None:
         """Index some roles."""
@@ -43,7 +43,7 @@ class TrustIndex:
         """
         Find every role whose trust policy may let a principal in, and the principal's own.
 
-        The second list holds those that trust no more than its account, so that identity policies must allow it.
+        The second list has the roles that only trust its account, so that identity policies must allow the call.
         """
         ids = self._by_unique_id
         gone = (

@@ -1,5 +1,5 @@
 """
-Three-valued truth: what the log shows to hold, shows not to hold, and leaves open.
+Three-valued truth: the log shows that something holds, shows that it does not, or leaves it open.
 
 Conditions are joined by Kleene's strong logic, so that an unknown key only matters where it could change the
 answer.

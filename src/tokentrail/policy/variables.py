@@ -1,8 +1,8 @@
 """
 Policy variables: `${aws:username}`, with defaults, and the escapes `${*}`, `${?}` and `${$}`.
 
-They are replaced only in documents of version 2012-10-17; older ones mean them literally.
-A value that is put in is literal, whatever characters it holds.
+They are replaced only in documents of version 2012-10-17; older documents mean them literally.
+A value that replaces a variable is literal, even if it has wildcard characters.
 Source: IAM User Guide, 'IAM policy elements: Variables and tags'.
 """
 
@@ -21,17 +21,17 @@ _ESCAPES = frozenset("*?$")
 
 
 class Presence(enum.Enum):
-    """What is known of a condition key whose value is not."""
+    """What is known of a condition key whose value is not known."""
 
     ABSENT = "absent"
-    """The request surely does not carry it."""
+    """The request surely does not have it."""
     PRESENT = "present"
-    """The request surely carries it; with which value, the log does not tell."""
+    """The request surely has it; the log does not show the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoLaterThan:
-    """A date key that is there, and of which only the latest possible value is known."""
+    """A date key that the request has, and of which only the latest possible value is known."""
 
     latest: datetime
 

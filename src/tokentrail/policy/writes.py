@@ -1,5 +1,5 @@
 """
-The calls that undo containment, or that outlast it, each with what it acts on.
+The calls that undo or evade containment, each with the resources that it acts on.
 
 Source: Service Authorization Reference, 'Actions, resources, and condition keys for AWS Identity and Access
 Management', '... for AWS Organizations', '... for AWS Lambda', '... for Amazon EC2'.
@@ -16,12 +16,12 @@ LEAVES = "LeaveOrganization"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A call, and the sort of resource that its permission is about."""
+    """A call, and the type of resource that its permission is about."""
 
     service: str
     name: str
     resources: str | None
-    """Such as `user/*`, in the caller's account; `None` where there are several sorts."""
+    """Such as `user/*`, in the caller's account; `None` if there are several types."""
 
     @property
     def action(self) -> str:
@@ -94,7 +94,7 @@ LAUNCHING = (
     *_any("cognito-identity", "SetIdentityPoolRoles"),
     *_any("bedrock-agentcore", "CreateCodeInterpreter CreateAgentRuntime"),
 )
-"""Calls that take a role and let something run under it."""
+"""Calls that start something with a role that they pass."""
 TAKING_OVER = (
     *_any(
         "lambda", "UpdateFunctionCode UpdateFunctionConfiguration"
@@ -112,7 +112,7 @@ TAKING_OVER = (
     *_any("cloudshell", "CreateSession"),
 )
 """
-Calls that get at the credentials of a workload that runs under a role already.
+Calls that give access to the credentials of a workload that already runs with a role.
 
 Source: the API References of the services, the page of each call.
 """

@@ -1,5 +1,5 @@
 """
-What a traced lineage made, learned and touched, and what the answer lacks, as text.
+What a traced lineage created, learned and touched, and which evidence is missing, as text.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.outcome import (
     Applied,
     ByHand,
-    Deed,
+    CallResult,
     Restored,
     StepDone,
     StepVerdict,
@@ -97,7 +97,7 @@ def write_call(call: Call, paper: Paper) -> None:
             paper.wrapped(line.lstrip(" "), first=" " * (8 + len(line) - len(line.lstrip(" "))))
 
 
-def write_deed(deed: Deed, paper: Paper) -> None:
+def write_deed(deed: CallResult, paper: Paper) -> None:
     """Write a line for a call that was answered."""
     outcome = {"done": "done", "already": "stood already", "failed": "FAILED", "not-sent": "not sent"}[
         deed.outcome

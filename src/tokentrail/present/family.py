@@ -1,8 +1,8 @@
 """
-The shape of a traced lineage for the eye: who stands below whom, what is shown, and what is folded.
+The shape of a traced lineage on a page: who descends from whom, what is shown, and what is folded.
 
-A node with many children of one role and kind shows the few that matter most, and counts the rest; nothing
-that still works is folded without a word.
+A node with many children of one role and kind shows the few that matter most, and counts the rest; if any folded
+credential still works, the fold says so.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from tokentrail.lineage.model import Trace, TracedCredential
 
 MANY = 12
-"""Children of one role and kind, from which on they are folded."""
+"""So many children of one role and kind are folded."""
 FEW = 5
 """How many of these are shown."""
 VARIED = 40
-"""Roles and users of children of one kind, up to which each of them is told apart; of more children some of each."""
+"""Children of one kind are grouped by role or user only if these are no more than so many."""
 MOST = 150
 """Credentials shown in all."""
 

@@ -21,12 +21,12 @@ from tokentrail.spelling import short
 _TAIL = 6
 _NAME, _CALL, _ADDRESS = 12, 27, 16
 _LEAST = 12
-"""Columns below which the end of a resource's name says nothing any more: then it stands on a line of its own."""
+"""With fewer columns left, the end of a resource's name would mean nothing, so that it gets a line of its own."""
 _TIME = 21
 _UNDER = _TIME + _NAME
-"""Where that begins; so too of several calls, since what is cut off would be that it is the first one's."""
+"""The column where that line begins."""
 RUN = 4
-"""Calls in a row of one credential, name, address and outcome, from which on they become one line."""
+"""So many calls in a row of one credential, name, address and outcome become one line."""
 
 _END = 100
 """Lines at either end of a long timeline."""

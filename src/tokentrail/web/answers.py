@@ -1,9 +1,8 @@
 """
-What the pages are made of, asked of the case: one question at a time, the costly answers kept for as long as the
-evidence stays the same.
+The case's answers to the questions of pages, one question at a time; costly ones are kept until the evidence changes.
 
-Two doors to the same case are open, one for the newest evidence and one for earlier moments, so that going back and
-forth in time does not grow the newest forest again.
+The same case is opened twice, once for the newest evidence and once for earlier times, so that going back and forth in
+time does not link the newest evidence again.
 """
 
 from __future__ import annotations
@@ -49,16 +48,16 @@ from tokentrail.web.pages import (
 )
 
 _LOOKED_AFTER = 30.0
-"""Seconds after which a case in a bucket is looked at again."""
+"""Seconds after which a case in a bucket is checked for changes."""
 _KEPT = 16
-"""Costly answers that are kept."""
+"""How many costly answers are kept."""
 _BRANCH = 100
-"""Credentials of a part of a lineage on one page."""
+"""How many credentials of a part of a lineage are on one page."""
 Answer = TypeVar("Answer")
 
 
 class Answers:
-    """A case folder, and what the console asks of it. Not for two threads at once."""
+    """A case folder, and the answers to the console's questions. Only one thread at a time may use it."""
 
     def __init__(self, folder: Path | str, snapshots: Iterable[Snapshot] = ()) -> None:
         self._snapshots = tuple(snapshots)
@@ -75,7 +74,7 @@ class Answers:
         """Where detection looks at a large case."""
 
     def close(self) -> None:
-        """Let go of the case."""
+        """Close the case."""
         self.beside.end()
         self._newest.close()
         self._earlier.close()
@@ -95,7 +94,7 @@ class Answers:
             self._open()
 
     def start(self, query: QueryParams) -> StartPage:
-        """The case at a glance."""
+        """The start page: the case at a glance."""
         when = asked.as_of(query)
         case, findings = self._case(when), self._findings(when)
         return StartPage(
@@ -125,7 +124,7 @@ class Answers:
         )
 
     def lineage(self, query: QueryParams) -> LineagePage:
-        """Part of a subject's lineage, some at a time."""
+        """One page of a part of a subject's lineage."""
         sheet, part, page = self._sheet(query), asked.part(query), asked.page(query)
         every = members(sheet, part)
         found, more = _page(every, page, _BRANCH)
@@ -186,7 +185,7 @@ class Answers:
         return FindingsPage(findings=self._findings(asked.as_of(query)), live=self.live("/findings", query))
 
     def evidence(self, query: QueryParams) -> EvidencePage:
-        """What was read."""
+        """The page of what was read."""
         when = asked.as_of(query)
         return EvidencePage(status=self._case(when).status(as_of=when), live=self.live("/evidence", query))
 
@@ -230,7 +229,7 @@ class Answers:
         return replace(live, first=found[0].time) if found else live
 
     def _traced(self, question: Question) -> Trace:
-        """The trace of a page of the newest evidence, which may be at hand."""
+        """The trace for a page of the newest evidence; remembered if it was asked before."""
         gathered = self._kept.get((self._newest.fingerprint, ("gathered", question)))
         if gathered is not None:
             return cast(Dossier, gathered).trace
@@ -263,7 +262,7 @@ class Answers:
         return self._keep(("status",), self._newest.status)
 
     def _keep(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
-        """Answer from memory if this was asked of the same evidence before."""
+        """Compute an answer, unless the same was asked of the same evidence before."""
         whole = (self._newest.fingerprint, key)
         if whole not in self._kept:
             self._kept[whole] = ask()
@@ -274,7 +273,7 @@ class Answers:
 
 
 def _with(events: Iterable[TimelineEvent], search: str) -> Iterable[TimelineEvent]:
-    """Only calls that say a text."""
+    """The calls that contain a text."""
     wanted = search.lower()
     return (one for one in events if wanted in _said(one)) if wanted else events
 

@@ -1,5 +1,5 @@
 """
-The application: an address for each page, and with `.json` behind it for its twin.
+The web application: an address for each page, and the same with `.json` for its JSON twin.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from tokentrail.web.pages import Page
 
 Ask = Callable[[Request], Page]
 _WITH_FINDINGS = ("/start", "/trace", "/findings")
-"""Pages that tell what detection found."""
+"""Pages with what detection found."""
 
 
 class Console:
-    """Turns requests into pages, one at a time, since a case is for one thread."""
+    """Turns requests into pages, one at a time, since only one thread may use a case."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
@@ -92,7 +92,7 @@ class Console:
         return self._guarded(request, found, html=False)
 
     def _await_findings(self, request: Request) -> None:
-        """Wait until detection has looked, since a program can't look again; meanwhile others may ask."""
+        """Wait until detection has ended, since a program does not ask again; others may ask meanwhile."""
         with suppress(TokenTrailError):  # told when the page is asked for
             while asked.as_of(request.query_params) is None and (looking := self._looking()) is not None:
                 wait([looking])
@@ -103,7 +103,7 @@ class Console:
             return self._answers.looking()
 
     def _guarded(self, request: Request, answer: Callable[[], Response], *, html: bool) -> Response:
-        """Answer, or say why there is no answer."""
+        """Answer, or give a page that says why there is no answer."""
         with self._answers.turn:
             try:
                 asked.understood(request.query_params)
@@ -137,7 +137,7 @@ class Console:
 
 
 def application(answers: Answers, *, token: str, port: int) -> Guard:
-    """Build the application, with the guard before it."""
+    """Build the application, behind the guard."""
 
     def refusal(title: str, told: str, onward: tuple[str, str] | None) -> str:
         return refusal_page(title, told, None, __version__, onward)
@@ -146,7 +146,7 @@ def application(answers: Answers, *, token: str, port: int) -> Guard:
 
 
 def _canonical(request: Request) -> Response:
-    """Send the slider's answer on to the address that names the moment as people read it."""
+    """Redirect the slider's request to the address with the time in readable form."""
     query = request.query_params
     rest = [(name, value) for name, value in query.multi_items() if name not in ("at", "as_of") and value]
     moment = asked.as_of(QueryParams([("at", query["at"])]))
@@ -155,7 +155,7 @@ def _canonical(request: Request) -> Response:
 
 
 def _no_icon(_: Request) -> Response:
-    """Answer what browsers ask of themselves, which is no error to show in theirs."""
+    """Answer the browser's own request for an icon, so that it shows no error."""
     return Response(status_code=204)
 
 

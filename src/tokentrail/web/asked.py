@@ -1,5 +1,5 @@
 """
-What an address asks: subjects, the moment, what narrows the answer. The same words as the command line's options.
+Read the query of an address: subjects, the time, what narrows the answer. Its names are those of the command line.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from tokentrail.present.html.console import STORY, Query
 
 _LIST = ("search", "state", "kind", "under", "of", "find")
 _PAGES_OWN = ("step", "sift", "marked")
-"""What a page's own script keeps in its address."""
+"""Names that a page's script keeps in its address for itself."""
 _ASKED = frozenset([*STORY, *_LIST, *_PAGES_OWN, "as_of", "at", "page", "token"])
 Word = TypeVar("Word", bound=str)
 PAGE = 200
-"""Lines of a list on one page."""
+"""How many lines of a list are on one page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is looked for in the list of credentials."""
+    """What is searched for in the list of credentials."""
 
     search: str | None
     state: State | None
@@ -39,10 +39,10 @@ class Wish:
 
 def understood(query: QueryParams) -> None:
     """
-    Refuse what is nothing that can be asked: an answer that passes over `as-of` is one about another moment.
+    Refuse unknown names in a query: if `as-of` for `as_of` were ignored, the answer would be about another time.
 
     Raises:
-        UsageError: there is such a name.
+        UsageError: there is an unknown name.
     """
     for name in query:
         if name not in _ASKED:
@@ -53,7 +53,7 @@ def understood(query: QueryParams) -> None:
 
 def as_of(query: QueryParams) -> datetime | None:
     """
-    Read the moment; `at` is the slider's, in seconds.
+    Read the time as of which to answer; `at` is the slider's, in seconds since 1970.
 
     Raises:
         UsageError: it is no time.
@@ -71,10 +71,10 @@ def as_of(query: QueryParams) -> datetime | None:
 
 def question(query: QueryParams) -> Question:
     """
-    Read what is asked about a subject.
+    Read a question about a subject.
 
     Raises:
-        UsageError: there is none, or a time or strategy can't be read.
+        UsageError: there is no subject, or a time or strategy can't be read.
     """
     subjects = _many(query, "subject")
     if not subjects:
@@ -92,7 +92,7 @@ def question(query: QueryParams) -> Question:
 
 def wish(query: QueryParams) -> Wish:
     """
-    Read what is looked for in a list.
+    Read what is searched for in the list of credentials.
 
     Raises:
         UsageError: there is no such state or kind.
@@ -115,13 +115,13 @@ def part(query: QueryParams) -> Part:
 
 
 def page(query: QueryParams) -> int:
-    """Read which page of a list."""
+    """Read which page of a list is asked for."""
     text = query.get("page", "1")
     return max(int(text[:9]), 1) if text.isdecimal() else 1
 
 
 def kept(query: QueryParams, *, story: bool) -> Query:
-    """List what was asked, without the moment, in one order: a part of the view's address."""
+    """The query without the time, in a fixed order, to be part of the view's address."""
     names = STORY if story else ()
     given = [(name, value) for name in (*names, *_LIST) for value in query.getlist(name) if value]
     return (*given, *((("page", str(page(query))),) if page(query) > 1 else ()))
@@ -132,7 +132,7 @@ def _many(query: QueryParams, name: str) -> tuple[str, ...]:
 
 
 def _networks(query: QueryParams, name: str) -> tuple[str, ...]:
-    """Read addresses and networks, several in one field parted by spaces or commas."""
+    """Read addresses and networks, several in one field separated by spaces or commas."""
     return tuple(dict.fromkeys(part for one in _many(query, name) for part in one.replace(",", " ").split()))
 
 

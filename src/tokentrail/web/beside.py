@@ -1,5 +1,5 @@
 """
-What detection finds in a large case, looked for in a process of its own: it takes minutes, and pages don't wait.
+Detection for a large case in a process of its own: it takes minutes, and pages don't wait for it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tokentrail.present.document import Document, document
 from tokentrail.store.workers import Worker, WorkerLost
 
 _SOON = 0.5
-"""Seconds."""
+"""Seconds between two looks at whether the parent process is still there."""
 LARGE = 1_000_000
-"""Records from which on detection takes more than some seconds."""
+"""With at least so many records, detection takes more than some seconds, and runs in a process of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What detection finds, and in which evidence."""
+    """What detection found, and in which evidence."""
 
     fingerprint: str
     findings: tuple[Document, ...]
@@ -33,7 +33,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Looks at the newest evidence of a case; it pickles."""
+    """Runs detection over the newest evidence of a case; it pickles."""
 
     folder: Path | str
 
@@ -44,7 +44,7 @@ class Look:
 
 
 class Beside:
-    """One look after another, each in a process that ends with it."""
+    """Runs one detection after another, each in a process of its own."""
 
     def __init__(self, folder: Path | str) -> None:
         self._look = Look(folder)
@@ -54,10 +54,12 @@ class Beside:
 
     def ask(self, fingerprint: str) -> Future[Found]:
         """
-        What is found in some evidence, looked for once; that of a look under way, if it is at older evidence still.
+        What detection finds in some evidence, given by its fingerprint; it is looked for once.
+
+        While a detection over older evidence is under way, its answer is given instead.
 
         Raises:
-            CaseError: from the answer: the process was ended, or the case can't be read.
+            CaseError: raised by the future's result: the process was ended, or the case can't be read.
         """
         if self._asked is None or (self._asked[1].done() and _evidence(*self._asked) != fingerprint):
             self._asked = fingerprint, self._pool.submit(self._looked)
@@ -76,24 +78,24 @@ class Beside:
             self._worker.end()
 
     def end(self) -> None:
-        """End a look that is under way."""
+        """End the process of a detection under way."""
         if self._worker is not None:
             self._worker.end()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def detected(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
-    """What the catalogue finds in a case as of a moment, as documents."""
+    """What the catalogue finds in a case as of a time, as documents."""
     return tuple(document(one) for one in case.detect(as_of=as_of))
 
 
 def _evidence(asked: str, answer: Future[Found]) -> str:
-    """The evidence that an answer is about: it may have grown before the look began."""
+    """An identifier of the evidence that an answer is about, which may have grown before the detection began."""
     return asked if answer.exception() else answer.result().fingerprint
 
 
 def _end_with_parent() -> None:
-    """Have a process end soon after the one that started it, whatever ended that: nobody is left to be answered."""
+    """Make a process end soon after its parent has ended, however that happened, since nobody needs its answer."""
     parent = os.getppid()
 
     def wait() -> None:

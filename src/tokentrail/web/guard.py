@@ -1,10 +1,10 @@
 """
-Who may ask: a browser on this machine that was given the start address, and no page of anybody else's.
+Let only a browser on this machine in that was given the start address, and no other site's page.
 
-Any page on the web can make a browser send requests to a server on loopback, or bring a name of its own to point there
-(DNS rebinding). Against the first stand Sec-Fetch-Site and Origin, against the second Host; the token keeps out other
-users of the machine. The start address carries the token once; it becomes a cookie that no script can read and that no
-other site's request carries. All views only read, so that no method but GET and HEAD is let through.
+Any page on the web can make a browser send requests to a server on loopback, or make a domain name of its own point
+there (DNS rebinding). Sec-Fetch-Site and Origin protect against the first, Host against the second, and the token
+against other users of the machine. The start address has the token once; it becomes a cookie that scripts can't read
+and that is not sent with other sites' requests. Views only read, so that only GET and HEAD are let through.
 
 Sources: Fetch Metadata Request Headers (W3C), RFC 6265bis (SameSite), 'Content Security Policy Level 3' (W3C).
 """
@@ -30,13 +30,13 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""What the pages' own policy, which stands in each, can't say. Evidence is kept in no cache."""
+"""Headers for what a page's own policy (a `meta` element) can't say. Evidence must not be kept in caches."""
 _LONGEST = 8_000
-"""Characters of an address."""
+"""The most characters of an address."""
 TOKEN = "token"  # noqa: S105  # the name of a parameter
 
 Refusal = Callable[[str, str, tuple[str, str] | None], str]
-"""Makes a page of a title, a sentence, and a link onward."""
+"""Makes a page of a title, a sentence, and a link to go on."""
 
 
 class Guard:

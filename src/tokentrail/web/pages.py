@@ -1,5 +1,5 @@
 """
-The pages, each a value: what it shows as HTML and what its JSON twin says come from the same fields.
+The pages as values: the HTML and the JSON twin of each are made from the same fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tokentrail.results import RawRecord, Status
 from tokentrail.web.asked import Wish
 
 _AT_ONCE = 1_000
-"""Entries of each list of a trace that one page of its twin holds."""
+"""How many entries of each list of a trace are in one page of its twin."""
 _LONG = ("credentials", "links", "created", "apis", "resources", "secrets_read", "by_principal")
 
 

@@ -29,10 +29,10 @@ _PATIENCE = 2
 
 def listening(port: int | None) -> socket.socket:
     """
-    Listen on loopback: at a port asked for, else at the usual one, so that addresses outlive a restart, or any other.
+    Listen on loopback: at the given port, else at the usual one, so that addresses survive a restart, else at any free.
 
     Raises:
-        UsageError: the port asked for is taken or not allowed.
+        UsageError: the given port is taken or not allowed.
     """
     for wanted in (USUAL_PORT, 0) if port is None else (port,):
         try:
@@ -65,10 +65,10 @@ def serve(
 
     Args:
         folder: The case.
-        port: Where; chosen if `None`.
-        as_of: The moment of the start page.
-        started: Told the start address, once the server listens.
-        snapshots: IAM, by which the proofs of plans walk trust policies and permissions.
+        port: The port; chosen if `None`.
+        as_of: The time of the start page.
+        started: Called with the start address, once the server listens.
+        snapshots: IAM snapshots, by whose trust policies and permissions plans are proven.
     """
     answers = Answers(folder, snapshots)
     token = secrets.token_urlsafe(24)

@@ -25,7 +25,7 @@ from tokentrail.policy.deny import cutoff_of
 from tokentrail.policy.document import Document
 from tokentrail.policy.ledger import Ledger
 from tokentrail.policy.replay import enter
-from tokentrail.policy.steps import PlacedPolicy, standing
+from tokentrail.policy.steps import PlacedPolicy, step_at
 
 _CALLS = (
     "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
@@ -71,7 +71,7 @@ _Thing = tuple[str, str, str, str]
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Walk through the changes: what denied or deactivated, and what took that back."""
+    """Go through the changes: which denied or deactivated something, and which undid that."""
     yield from _controls_lifted(scene)
     if not scene.table("steps", _STEPS):
         return
@@ -108,7 +108,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _controls_lifted(scene: Scene) -> Iterator[Hit]:
-    """The same of service control policies, in the log of whoever keeps the organisation."""
+    """The same for service control policies, in the log of the organisation's management account."""
     rows = {event_id(row["event_id"], row["event_id_text"]) or "": row for row in scene.rows(_CONTROLLED)}
     changes = (change({**row, "account": row["in_account"]}, event) for event, row in rows.items())
     for one in sorted(lifted(changes), key=lambda one: (rows[one.by]["time"], one.by)):
@@ -124,7 +124,7 @@ def _controls_lifted(scene: Scene) -> Iterator[Hit]:
 
 
 def _undone(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Iterator[Hit]:
-    """What is told of a step that was taken back, if it was soon enough after."""
+    """The hit for a step that was undone, if that came soon enough after it."""
     if before is None or row["time"] - before["time"] <= scene.thresholds.whole("undone_within"):
         hit = _hit(scene, row, before, thing)
         if hit is not None:
@@ -132,7 +132,7 @@ def _undone(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Iterat
 
 
 def _weaker(row: Row, before: Row | None, ledger: Ledger) -> bool:
-    """Whether an inline denial is put in the place of one that denied everything, or to more tokens."""
+    """Whether an inline denial replaces one that denied everything, or denied it to more tokens."""
     if before is None or not before["name"].startswith("Put") or not row["name"].endswith("Policy"):
         return False
     return _reach(ledger.read(row["document"])) < _reach(ledger.read(before["document"]))
@@ -141,7 +141,7 @@ def _weaker(row: Row, before: Row | None, ledger: Ledger) -> bool:
 def _opened(
     row: Row, asked: Mapping[str, Any], set_before: Mapping[_Thing, Row], ledger: Ledger
 ) -> list[_Thing]:
-    """Where a policy was attached, or set as a boundary, that denied everything until a version of it changed."""
+    """Changes of a version of an attached policy or boundary that had denied everything and no longer does."""
     arn = str(asked.get("policyArn", ""))
     if _denies_all(ledger, arn, row["time"]):
         return []
@@ -155,7 +155,7 @@ def _policy_of(before: Row) -> str | None:
 
 
 def _policies(scene: Scene) -> Ledger:
-    """The customer's policies that denied at any time, with what each said when."""
+    """The customer's policies that denied at any time, each with its documents over time."""
     ledger = Ledger()
     if scene.table("denying_policies", _DENYING_POLICIES):
         written = (
@@ -170,22 +170,22 @@ def _policies(scene: Scene) -> Ledger:
 
 
 def _denies_all(ledger: Ledger, arn: str, time: int) -> bool:
-    """Whether a managed policy denied everything at a moment, or everything to what had been issued before one."""
-    steps, says = ledger.says(arn)
-    last = standing(steps, datetime.fromtimestamp(time, UTC))
+    """Whether a managed policy denied everything at a time, or everything to tokens issued before a cutoff."""
+    steps, says = ledger.documents_of(arn)
+    last = step_at(steps, datetime.fromtimestamp(time, UTC))
     held = steps[last].value if last >= 0 else says
     return _reach(held) > -math.inf
 
 
 def _reach(held: PlacedPolicy) -> float:
-    """Until when tokens must have been issued for a policy to deny them everything; infinite for all."""
+    """The cutoff before which tokens must have been issued for a policy to deny them everything; infinite for all."""
     denials = held.denials if isinstance(held, Document) else ()
     cutoffs = (cutoff_of(Document(statements=(one,))) for one in denials)
     return max((cutoff for cutoff in cutoffs if cutoff is not None), default=-math.inf)
 
 
 def _thing(row: Row, asked: Mapping[str, Any]) -> _Thing | None:
-    """What a call is about, where it is one that can contain or undo."""
+    """What a call is about, if it is one that can contain or undo."""
     account = row["in_account"] or ""
     who = str(asked.get("roleName") or asked.get("userName") or "")
     name = row["name"]
@@ -214,12 +214,12 @@ def _contains(row: Row, asked: Mapping[str, Any], ledger: Ledger) -> bool:
 
 
 def _quarantines(arn: str) -> bool:
-    """Whether a policy's name tells by itself that it contains."""
+    """Whether a policy contains, judged by its name."""
     return any(one in arn for one in _DENYING)
 
 
 def _hit(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Hit | None:
-    """A responder who takes back a step of their own is left out."""
+    """The hit for an undone step; a responder who undoes a step of their own is left out."""
     _, kind, _, what = thing
     if before is None and not ((kind == "attached" and _quarantines(what)) or what == _REVOCATION):
         return None
@@ -232,7 +232,7 @@ def _hit(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Hit | Non
 
 
 def _own(row: Row, thing: _Thing) -> bool:
-    """Whether a credential freed its own user or role: a role's session bears the role's name before its own."""
+    """Whether a credential freed its own user or role; a role session's name follows the role's name."""
     _, kind, who, _ = thing
     if kind == "key":
         who = str(object_of(row["request"]).get("userName") or "")
@@ -263,7 +263,7 @@ def _done(row: Row, before: Row | None, thing: _Thing) -> str:
 
 
 def _deactivated_before(scene: Scene, reactivated: list[tuple[Row, _Thing]]) -> Iterator[Hit]:
-    """Keys made active again that were deactivated before the evidence begins, if it has anything else of them."""
+    """Keys that were reactivated and had been deactivated before the evidence begins, if they occur in it otherwise."""
     if not reactivated:
         return
     known = {row["id"] for row in scene.rows(_KEYS)}

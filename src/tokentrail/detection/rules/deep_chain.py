@@ -53,7 +53,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _path(row: Row, above: dict[int, Row]) -> list[Row]:
-    """What stands above a credential, from the root down, or from what somebody started."""
+    """The ancestors of a credential, from the root, or from what somebody started, downwards."""
     path: list[Row] = []
     while row["parent_n"] is not None:
         row = above[row["parent_n"]]

@@ -90,7 +90,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
-    """How bad one change is; nothing, for what people and pipelines do every day."""
+    """One change as a lasting thing, with its severity; `None` for what people and pipelines do every day."""
     asked = object_of(row["request"])
     if row["name"] in _INLINE and not grants_all(row["document"]):
         return None
@@ -108,7 +108,7 @@ def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
 
 
 def _besides(row: Row, asked: dict[str, Any]) -> str:
-    """What is told of a suspicious lineage alone, in words."""
+    """What is reported of suspicious lineages only, in words."""
     name, who = row["name"], asked.get("userName")
     if name == "CreateAccessKey" or name in _PASSWORDS:
         return f"{_PASSWORDS.get(name, 'a key')} for {_whose(row, who)}"

@@ -20,7 +20,7 @@ _MINTED = """
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Look for what each key that was cut had minted just before."""
+    """For each key that was ended, look at what it had minted shortly before."""
     cuts = {one.row["n"]: one for one in scene.cut_keys()}
     window = scene.thresholds.whole("before_cut")
     if not cuts:

@@ -30,7 +30,7 @@ _USED = """
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Look below each key that was cut for credentials that went on."""
+    """Look among the descendants of each key that was ended for credentials that were used afterwards."""
     cuts = {one.row["n"]: one for one in scene.cut_keys()}
     if not cuts:
         return

@@ -67,7 +67,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _names(tried: Mapping[Place, str]) -> int:
-    """How many roles were tried; one name in many accounts is one."""
+    """How many different role names were tried; the same name in several accounts counts once."""
     return len({role.rpartition("/")[2] for role in tried.values()})
 
 
@@ -82,7 +82,7 @@ def _tried(scene: Scene, refused: list[Row]) -> dict[Place, str]:
 def _granted(
     scene: Scene, by_caller: Mapping[int, list[Row]], tried: Mapping[int, Mapping[Place, str]]
 ) -> set[Place]:
-    """The refused calls after which the same caller was soon given the same role."""
+    """The refused calls after which the same caller was soon granted the same role."""
     rows = [
         (*place_of(row), n, row["time"], roles[place_of(row)])
         for n, roles in tried.items()
@@ -100,7 +100,7 @@ def _granted(
 
 
 def _hit(known: Row, first: Row, refused: list[Row], roles: list[str]) -> Hit:
-    """Tell it; what makes it this finding is the caller's first refusal, whatever is learned of that later."""
+    """The hit; it is identified by the caller's first refusal, whatever is learned later."""
     severity: Severity = "high" if known["kind"] in ("service_role", "session_token") else "medium"
     return Hit(
         about=(known["id"], event_id(first["event_id"], first["event_id_text"]) or ""),

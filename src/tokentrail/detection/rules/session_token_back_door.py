@@ -58,7 +58,7 @@ def _signs(scene: Scene, row: Row, keys: dict[int, int]) -> tuple[list[str], boo
         and row["elsewhere"] >= bars["habit_calls"]
         and not familiar(scene, row["person"], row["issue_ip"], row["home_since"])
     ):
-        whence = scene.addresses.told(row["issue_ip"])
+        whence = scene.addresses.in_words(row["issue_ip"])
         signs.append(f"from {whence}, an address new to {row['person'].rpartition(':')[2]}")
     if row["moved"]:
         signs.append("used from an address that its user was never seen at before")

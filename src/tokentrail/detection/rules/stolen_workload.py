@@ -117,7 +117,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 
 
 def _odd(row: Row) -> bool:
-    """Whether an instance's credential was used where it may be a thief's: alone there, or with others of its kind."""
+    """Whether an instance's credential was used where a thief may be: where only it was, or others of its kind were."""
     alike = row["alone"] or (row["apart"] and _comparable(row))
     return bool(row["strange"] and row["instance"] and alike)
 
@@ -140,7 +140,7 @@ def _outside(scene: Scene, row: Row, inside: dict[str, int]) -> bool:
 
 
 def _inside(scene: Scene, visits: list[Row]) -> dict[str, int]:
-    """Since when each role is known to be used inside AWS."""
+    """By role: since when it is known to be used from inside AWS."""
     since: dict[str, int] = {}
     for row in visits if scene.addresses.knows_aws else ():
         if not scene.addresses.outside_aws(row["ip"]):
@@ -160,7 +160,7 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
         reasons.append("that is outside AWS, where its role had been used until then")
     if strange:
         reasons.append(
-            f"it had been used from {scene.addresses.told(strange[0]['home'])} until then; its role knew neither "
+            f"it had been used from {scene.addresses.in_words(strange[0]['home'])} until then; its role knew neither "
             "this address nor this tool"
         )
     if shared:
@@ -171,7 +171,7 @@ def _hit(scene: Scene, known: dict[int, Row], visits: list[Row], events: list[st
         time=visits[0]["first"],
         severity=severity,
         why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
-        f"{scene.addresses.told(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
+        f"{scene.addresses.in_words(visits[0]['ip'])} at {at(visits[0]['first'])}: {'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
         events=tuple(events),

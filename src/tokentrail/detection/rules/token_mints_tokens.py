@@ -56,7 +56,7 @@ def _from_tokens(scene: Scene) -> Iterator[Hit]:
 
 
 def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
-    """Tell it of the first token that minted; what later ones add changes neither the finding's id nor its severity."""
+    """The hit for the first token that minted; later ones change neither the finding's id nor its severity."""
     first, started = minted[0], minted[0][0]
     every = [row for rows in minted for row in rows]
     severity: Severity = "high" if len(first) > 1 else "medium"

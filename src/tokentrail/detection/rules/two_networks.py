@@ -154,17 +154,17 @@ def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None
     if not other and (back is None or not far):
         return None  # one machine that changes between office, home and train, or starts a tunnel
     tool = ", by another tool" if other else ", by the same tool"
+    before = scene.addresses.in_words(there["ip"])
     last = (
-        f", {span(came['time'] - came['time_before'])} after {scene.addresses.told(there['ip'])}, in another country"
+        f", {span(came['time'] - came['time_before'])} after {before}, in another country"
         if back is None
-        else f", and from {scene.addresses.told(there['ip'])} again at {at(back['time'])}"
-        f"{', in another country' if far else ''}"
+        else f", and from {before} again at {at(back['time'])}{', in another country' if far else ''}"
     )
     return Hit(
         about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
         time=came["time"],
         severity=_severity(known, other=other, near=near, far=far),
-        why=f"{named(known)} was used from {scene.addresses.told(came['ip'])} at {at(came['time'])}, where it was "
+        why=f"{named(known)} was used from {scene.addresses.in_words(came['ip'])} at {at(came['time'])}, where it was "
         f"never used before{tool}{last}.",
         subject=known["n"],
         places=(known["n"],),

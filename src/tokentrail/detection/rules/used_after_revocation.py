@@ -24,7 +24,7 @@ _USED = f"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
-    """Look for successes after the moment at which each cut must have bitten."""
+    """Look for successful calls after the time at which each ending must have taken effect."""
     cuts = {one.row["n"]: one for one in (*scene.cut_keys(), *scene.cut_sessions())}
     grace = scene.thresholds.whole("propagation")
     if not cuts:

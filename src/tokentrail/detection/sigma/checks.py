@@ -22,56 +22,56 @@ Judged: TypeAlias = Callable[[Any], bool]
 
 
 class Needle(NamedTuple):
-    """What a record must hold: `events.sifting` looks for it."""
+    """Words of which a record must contain one; `events.sifting` searches records for them before they are parsed."""
 
     member: str
     words: tuple[bytes, ...]
-    """In small letters; one of them must stand in the member."""
+    """In lower case; the member must contain at least one of them."""
     bar: Bar | None = None
-    """Where given, as the name of a number on that side of it."""
+    """If given, the word must be the name of a number that meets this bound."""
     other: str | None = None
-    """Where given, the word is the name of texts in this member, of which one must stand in the first."""
+    """If given, the word is the name of texts in this other member, one of which `member` must contain."""
 
 
 class Check(Protocol):
-    """Judges a record."""
+    """What a rule asks of a record: yes or no. It pickles; `judge` makes the function that answers."""
 
     def judge(self) -> Judged:
-        """What does so."""
+        """The function that judges a record."""
 
     def members(self) -> Members:
-        """What of the record it looks at."""
+        """The members of a record that it looks at; `None` for the whole record."""
 
     def needles(self) -> tuple[Needle, ...]:
-        """What a record must hold for it to hold."""
+        """What every record that meets the check contains, all of it; empty if nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Always:
-    """Nothing is asked."""
+    """A check that every record meets."""
 
     def judge(self) -> Judged:
-        """It says yes."""
+        """The function that judges a record: always true."""
         return lambda record: True
 
     def members(self) -> Members:
-        """None."""
+        """No member."""
         return frozenset()
 
     def needles(self) -> tuple[Needle, ...]:
-        """None."""
+        """No texts, since every record meets it."""
         return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Every one of some checks, or at least one of them."""
+    """All of some checks, or at least one of them."""
 
     checks: tuple[Check, ...]
     every: bool
 
     def judge(self) -> Judged:
-        """It goes through them until one decides."""
+        """The function that judges a record; it stops at the first check that decides."""
         judges = [check.judge() for check in self.checks]
         deciding = not self.every
 
@@ -84,7 +84,7 @@ class Several:
         return judged
 
     def members(self) -> Members:
-        """Those of any."""
+        """The members that any of the checks looks at."""
         return members(self.checks)
 
     def needles(self) -> tuple[Needle, ...]:
@@ -99,33 +99,33 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite of a check."""
+    """The negation of a check."""
 
     check: Check
 
     def judge(self) -> Judged:
-        """It turns the answer over."""
+        """The function that judges a record."""
         inner = self.check.judge()
         return lambda record: not inner(record)
 
     def members(self) -> Members:
-        """Its own."""
+        """The members that the negated check looks at."""
         return self.check.members()
 
     def needles(self) -> tuple[Needle, ...]:
-        """None: it holds where words are missing."""
+        """No texts, since a record may meet it by lacking something."""
         return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """A field whose values meet a test."""
+    """A field with values that meet a test."""
 
     field: Field
     test: Test
 
     def judge(self) -> Judged:
-        """It looks the field up, and mostly finds one text or nothing."""
+        """The function that judges a record; mostly a field has one text or nothing, which is judged directly."""
         value_of, test, single = self.field.getter(), self.test.of_all(), self.test.of_text()
         of_nothing = test(())
 
@@ -138,11 +138,11 @@ class Has:
         return judged
 
     def members(self) -> Members:
-        """The field's."""
+        """The field's member."""
         return frozenset({self.field.member})
 
     def needles(self) -> tuple[Needle, ...]:
-        """The test's words; else, of a test that nothing can't meet, the field's name, with the number it asks for."""
+        """The test's words; if it has none, and needs a value, the field's name, with the number it asks for."""
         words = self.test.words_of()
         if words:
             return (Needle(self.field.member, words),)
@@ -154,14 +154,14 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """A field that is, begins or ends as another does; an empty text is none, as CloudTrail writes either."""
+    """A field whose text equals another field's, or begins or ends with it; an empty text counts as absent."""
 
     field: Field
     other: Field
     way: Callable[[str, str], bool]
 
     def judge(self) -> Judged:
-        """It compares each value of the one with each of the other."""
+        """The function that judges a record; it compares all values of one field with all of the other."""
         mine, theirs = self.field.getter(), self.other.getter()
 
         def judged(record: Any) -> bool:
@@ -173,11 +173,11 @@ class Agree:
         return judged
 
     def members(self) -> Members:
-        """Both fields'."""
+        """The members of both fields."""
         return frozenset({self.field.member, self.other.member})
 
     def needles(self) -> tuple[Needle, ...]:
-        """Both fields' names, and in the one field's member what the other field says."""
+        """The names of both fields, and in the one field's member the text of the other."""
         words = [one.words for one in named(self.other)]
         apart = self.field.member != self.other.member
         echo = [
@@ -195,26 +195,26 @@ class Anywhere:
     test: Test
 
     def judge(self) -> Judged:
-        """It looks through the record as text."""
+        """The function that judges a record; it searches the record's text."""
         single = self.test.of_text()
         return lambda record: single(text(record))
 
     def members(self) -> Members:
-        """The whole record."""
+        """`None`: the whole record."""
         return None
 
     def needles(self) -> tuple[Needle, ...]:
-        """None."""
+        """No texts."""
         return ()
 
 
 def _told(value: Any) -> list[str]:
-    """The texts of a field's values, in small letters, but for empty ones."""
+    """The texts of a field's values in lower case, without empty ones."""
     return [told.lower() for one in each(value) if (told := text(one))]
 
 
 def members(checks: Iterable[Check]) -> Members:
-    """What some checks look at."""
+    """The members of a record that some checks look at; `None` for the whole record."""
     found: frozenset[str] = frozenset()
     for check in checks:
         inner = check.members()
@@ -225,7 +225,7 @@ def members(checks: Iterable[Check]) -> Members:
 
 
 def named(field: Field, bar: Bar | None = None) -> tuple[Needle, ...]:
-    """What a record must hold to have a field below a member: its name; with a bar, as that of such a number."""
+    """Texts that a record with a field below a member must contain: its name; with a bar, before such a number."""
     words = spelled_once(field.names[-1]) if len(field.names) > 1 else ()
     return (Needle(field.member, words, bar if _whole(field) else None),) if words else ()
 

@@ -1,5 +1,5 @@
 """
-Sigma's correlations: how many, how many different, all of them, all in order, within a span of time and a group.
+Sigma's correlations: in each group and span of time, how many events, how many values, all rules, or all in order.
 
 Source: Sigma specification, 'Sigma Correlation Rules'.
 """
@@ -20,7 +20,7 @@ from tokentrail.lineage.rows import event_id
 
 
 class Match(NamedTuple):
-    """A record that a rule of a correlation matched."""
+    """A record that one of a correlation's rules matched."""
 
     group: str
     time: int
@@ -35,7 +35,7 @@ class Match(NamedTuple):
 
 @dataclass(slots=True)
 class _Story:
-    """All that meets a correlation in one group: one stretch of time, or several with nothing like it between."""
+    """What meets a correlation in one group: one stretch of time, or several without unrelated matches in between."""
 
     met: int
     """When it was first met."""
@@ -52,7 +52,7 @@ class _Story:
     """The events of the last second: a record that several rules match comes again within it."""
 
     def add(self, one: Match, most: int) -> None:
-        """Take in a match; they come in order of time."""
+        """Add a match; matches come in order of time."""
         if one.time != self.last:
             self.second.clear()
         self.last = one.time
@@ -94,7 +94,7 @@ def correlated(
 
 
 def _together(correlation: Correlation, matches: Iterable[Match]) -> Iterator[tuple[bool, list[Match]]]:
-    """What is new in each span that meets it, and whether a stretch begins with it: no match of it was told before."""
+    """The new matches of each span that meets a correlation, and whether a new stretch of time begins with them."""
     window: deque[Match] = deque()
     untold = 0
     seen: Counter[object] = Counter()
@@ -117,7 +117,7 @@ def _together(correlation: Correlation, matches: Iterable[Match]) -> Iterator[tu
 
 
 def _counted(correlation: Correlation, one: Match) -> object:
-    """What must differ to count again: of several rules that match one record, `event_count` counts the record."""
+    """What must differ to count again: if several rules match one record, `event_count` counts it once."""
     match correlation.way:
         case "event_count":
             return one.event
@@ -128,7 +128,7 @@ def _counted(correlation: Correlation, one: Match) -> object:
 
 
 def _in_order(correlation: Correlation, matches: Iterable[Match]) -> Iterator[tuple[bool, list[Match]]]:
-    """Each run of matches that goes through the rules in their order, however many go before it in vain."""
+    """Each sequence of matches that meets the rules in their order."""
     runs: dict[int, tuple[Match, ...]] = {}
     """For each number of rules gone through, the run that began last: it has the most time left."""
     for one in matches:

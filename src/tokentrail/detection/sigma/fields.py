@@ -1,4 +1,4 @@
-"""Where a rule's fields lie in a record, and what they say as text."""
+"""Look up a rule's fields in a record, and give their values as text."""
 
 from __future__ import annotations
 

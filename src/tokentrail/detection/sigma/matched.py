@@ -1,4 +1,4 @@
-"""What rules matched of raw records, and what correlations count of it, as tables."""
+"""Tables of the raw records that rules matched, and of what correlations count of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLD = {"event_count": "''", "value_count": "value", "temporal": "rule", "tempor
 
 
 def rows_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table."""
+    """Rows as an Arrow table."""
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.table(
         [pa.array(one, field.type) for one, field in zip(columns, schema, strict=True)], schema=schema
@@ -27,10 +27,10 @@ def rows_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 
 def enough_for(correlation: Correlation) -> str:
     """
-    What a group must hold, in any span of time, to meet a correlation.
+    The SQL condition that a group must meet, in any span of time, to meet a correlation.
 
-    That several rules matched one record is not looked at here, where it would take memory for each record: it lets
-    through some groups more, and what judges their matches counts each record once.
+    A record that several rules matched is counted for each of them here, since telling records apart would take memory
+    for each. This lets a few more groups through; what judges their matches counts each record once.
     """
     if correlation.way == "event_count":
         return f"sum(matches) >= {correlation.least}"
@@ -40,11 +40,11 @@ def enough_for(correlation: Correlation) -> str:
 
 
 def name_of(names: dict[str, str], rule: str) -> str:
-    """What a field is called in a rule."""
+    """The name of a correlation's field in one of its rules."""
     return names.get(rule) or names[""]
 
 
 def fields_of(correlation: Correlation, rule: str) -> list[str]:
-    """The fields that group or are counted, as a rule calls them."""
+    """The fields by which a correlation groups or counts, in the names of one of its rules."""
     asked = [*correlation.group_by, *([correlation.value] if correlation.value else [])]
     return [name_of(names, rule) for names in asked]

@@ -1,7 +1,7 @@
 """
 Run Sigma rules over a case: one pass over the columns for all of them, and raw records only where those can't decide.
 
-What a rule matches is told once for each lineage, with a count; a correlation, once for each group.
+The matches of a rule become one hit for each lineage, with a count; those of a correlation, one for each group.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class SigmaRun:
             return [*self._told()]
 
     def _told(self) -> Iterator[tuple[Rule, Hit]]:
-        """All hits; first what no record is read for is looked through."""
+        """All hits. What needs no raw records is computed first, while records are read."""
         tallies, reading = self._begun.result()
         found = {number: self._correlated(number) for number in self._by_columns()}
         for table in reading.result():
@@ -106,7 +106,7 @@ class SigmaRun:
                 yield one.rule, hit
 
     def _begin(self) -> tuple[Tallies, Future[tuple[GrowingTable, GrowingTable]]]:
-        """What each rule that columns decide matched, and what others will have, for whom records are read."""
+        """Tally the rules that columns decide, and start reading raw records for the others."""
         with self._scene.apart():
             live = self._live()
             self._raw = [number for number in live if self._needs_records(number)]
@@ -115,7 +115,7 @@ class SigmaRun:
             return self._tallied(), reading
 
     def _by_columns(self) -> list[int]:
-        """The correlations of rules that columns decide."""
+        """The numbers of the correlations whose rules are all decided by columns."""
         read = {number for place in self._raw for number in self._counting[place]}
         return [number for number in range(len(self._rules.correlations)) if number not in read]
 
@@ -125,7 +125,7 @@ class SigmaRun:
         return list(correlated(correlation, matches, events=events, places=places))
 
     def _live(self) -> list[int]:
-        """The rules that may match anything, going by the calls, tools, errors and regions that the case has at all."""
+        """The rules that may match anything, judged by the calls, tools, errors and regions that occur in the case."""
         numbers = list(self._counting)
         for which, fields in enumerate(FEW_VALUES):
             telling = [number for number in numbers if self._alone_over(number, which) != TRUE]
@@ -137,7 +137,7 @@ class SigmaRun:
         return self._rules.simple[number].condition.alone[which].over
 
     def _met(self, numbers: list[int], which: int, columns: list[str]) -> Iterator[int]:
-        """Of some rules those that a value of some columns, or a pair, may meet."""
+        """Those of some rules that a value of some columns, or a pair of values, may meet."""
         for start in range(0, len(numbers), _BITS):
             block = numbers[start : start + _BITS]
             mask = masked([self._alone_over(number, which) for number in block])
@@ -156,7 +156,7 @@ class SigmaRun:
         )
 
     def _wanted(self) -> Iterator[pa.Table]:
-        """The records that columns leave over, with the rules that ask for them as bits, some segments at a time."""
+        """The records that columns can't decide, with the rules to judge them by as bits; some segments at a time."""
         over = [self._asking(number) for number in self._raw] or [FALSE]
         masks = [masked(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
         named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
@@ -168,7 +168,7 @@ class SigmaRun:
         return (self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
 
     def _asking(self, number: int) -> Sql:
-        """Of which records a rule is asked: where only busy groups of its matches can count, of theirs alone."""
+        """A condition for the records to read for a rule; if only busy groups can count, only the records of those."""
         one = self._rules.simple[number]
         counting = [self._rules.correlations[place] for place in self._counting[number]]
         if (
@@ -187,7 +187,7 @@ class SigmaRun:
         return combined([one.condition.over, combined(either, every=False)], every=True)
 
     def _busy(self, correlation: Correlation, matched: str, over: Sql) -> dict[str, pa.Array[Any]]:
-        """The groups that have as many matches as a correlation asks for, within its span of time."""
+        """The groups with as many matches, within a span of time, as a correlation requires."""
         often = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING count(*) >= {correlation.least}"
         groups = self._scene.arrow(often, over.parameters)
         if len(groups):  # in any span of time; mostly none, and there is no need to sort what matched
@@ -202,12 +202,12 @@ class SigmaRun:
         return {"grouped": groups["grouped"].combine_chunks()}
 
     def _swept(self) -> Iterator[tuple[Place, list[Any]]]:
-        """Reads records once for all rules, when it is first asked; which those are is asked here."""
+        """Read and judge records, once for all rules, when first iterated."""
         judge = Judge([self._asked(number) for number in self._raw])
-        return self._scene.sweep(self._scene.held("sigma_wanted", self._wanted()), _BITS, judge)
+        return self._scene.sweep(self._scene.collected("sigma_wanted", self._wanted()), _BITS, judge)
 
     def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> tuple[GrowingTable, GrowingTable]:
-        """Which rule matched which of the records that are read, and what correlations count of it."""
+        """Tables of which rule matched which of the records read, and of what correlations count of them."""
         with self._scene.apart():
             read, counted = (
                 self._scene.growing_table("sigma_read"),
@@ -241,7 +241,7 @@ class SigmaRun:
         return Asked(one.condition.rest, tuple(counted_by))
 
     def _tallied(self) -> Tallies:
-        """What each rule that columns decide matched by itself, where that is a finding."""
+        """Tally what each rule that columns decide matched, if it is a finding by itself."""
         tallies: Tallies = {}
         shown = [number for number in self._exact if self._rules.simple[number].shown]
         for start in range(0, len(shown), _BITS):
@@ -259,7 +259,7 @@ class SigmaRun:
         return tallies
 
     def _tally_read(self, tallies: Tallies) -> None:
-        """Add what the others matched."""
+        """Add to the tallies what the rules matched whose records were read."""
         quiet = [number for number in self._raw if not self._rules.simple[number].shown]
         seen = self._scene.growing_table(CALLERS)
         read = READ + BY_THEM + JOINED.format(table="some_sigma_read")
@@ -299,7 +299,7 @@ class SigmaRun:
             )
 
     def _matches(self, number: int) -> Iterator[Match]:
-        """What the rules of a correlation matched, by group, then by time."""
+        """The matches of a correlation's rules, by group, then by time."""
         correlation = self._rules.correlations[number]
         of = [place for place in (*self._raw, *self._exact) if number in self._counting[place]]
         if not of:
@@ -331,7 +331,7 @@ class SigmaRun:
             )
 
     def _groups(self, correlation: Correlation, some: str, parameters: Sequence[Any]) -> pa.Table:
-        """The groups that hold enough, in any span of time, for a correlation to be met."""
+        """The groups with enough matches, within any span of time, to meet a correlation."""
         each = (
             f"SELECT grouped, {TOLD[correlation.way]} AS told, count(*) AS matches FROM ({some}) GROUP BY ALL"
         )
@@ -346,7 +346,7 @@ class SigmaRun:
         return self._scene.arrow(enough.format(held="SELECT * FROM sigma_held"))
 
     def _counted_read(self, number: int, place: int) -> str:
-        """What a correlation counts of a rule whose records were read; who called is in columns mostly."""
+        """The query for what a correlation counts of a rule whose records were read; callers are mostly in columns."""
         correlation, rule = self._rules.correlations[number], self._rules.simple[place].rule.id
         names = [name_of(one, rule) for one in correlation.group_by]
         grouped = _grouped(names) if _in_columns(names) else "r.grouped"
@@ -358,7 +358,7 @@ class SigmaRun:
         )
 
     def _counted_exact(self, number: int, place: int) -> str:
-        """What a correlation counts of a rule that columns decide."""
+        """The query for what a correlation counts of a rule that columns decide."""
         correlation, one = self._rules.correlations[number], self._rules.simple[place]
         grouped = _grouped([name_of(each, one.rule.id) for each in correlation.group_by])
         value = COLUMNS[name_of(correlation.value, one.rule.id)] if correlation.value else "''"
@@ -370,7 +370,7 @@ class SigmaRun:
 
 
 def _counts_alone(correlation: Correlation, rule: str) -> bool:
-    """Whether a correlation counts one rule's matches, by groups that columns tell."""
+    """Whether a correlation counts the matches of one rule, in groups by columns."""
     names = [name_of(one, rule) for one in correlation.group_by]
     return correlation.way.endswith("count") and set(correlation.of) == {rule} and _in_columns(names)
 

@@ -46,40 +46,40 @@ def expression(pattern: str) -> Any:
 
 
 class Test(Protocol):
-    """Judges the values of a field."""
+    """What a rule asks of the values of a field: yes or no. It pickles; `of_all` makes the function that answers."""
 
     def of_all(self) -> OfAll:
-        """What judges them all."""
+        """The function that judges all values of a field."""
 
     def of_text(self) -> OfText:
-        """What judges one text, the same as `of_all` does."""
+        """The function that judges a field with one text; its answer is the same as that of `of_all`."""
 
     def words_of(self) -> tuple[bytes, ...]:
-        """Words, in small letters, of which one stands in every value that meets it; none, where that can't be said."""
+        """Words in lower case, of which every value that meets the test has at least one; empty if not known."""
 
 
 def spelled_once(text: str) -> tuple[bytes, ...]:
-    """The longest run of letters of a text: but for escapes, JSON spells it in one way only, unlike numbers."""
+    """The longest run of letters in a text: JSON spells letters, apart from escapes, in one way only."""
     found = max(_PLAIN.findall(text.lower()), key=len, default="")
     return (found.encode(),) if len(found) >= _TELLING and found.strip("0123456789.e-") else ()
 
 
 class _Single:
-    """At least one value, as text, must meet it."""
+    """A test that at least one value must meet, as text."""
 
     __slots__ = ()
 
     def of_all(self) -> OfAll:
-        """One is enough."""
+        """The function that judges all values: one that meets the test is enough."""
         single = self.of_text()
         return lambda values: any(single(text(one)) for one in values)
 
     def of_text(self) -> OfText:
-        """What judges a value."""
+        """The function that judges one value."""
         raise NotImplementedError  # each kind of probe says it
 
     def words_of(self) -> tuple[bytes, ...]:
-        """None."""
+        """No words, unless a test knows better."""
         return ()
 
 
@@ -90,43 +90,43 @@ class Either:
     tests: tuple[Test, ...]
 
     def of_all(self) -> OfAll:
-        """It goes through them."""
+        """The function that judges all values by each test in turn."""
         tests = [one.of_all() for one in self.tests]
         return lambda values: any(test(values) for test in tests)
 
     def of_text(self) -> OfText:
-        """It goes through them."""
+        """The function that judges one text by each test in turn."""
         tests = [one.of_text() for one in self.tests]
         return lambda value: any(test(value) for test in tests)
 
     def words_of(self) -> tuple[bytes, ...]:
-        """Those of each."""
+        """The words of all tests; empty if any has none."""
         found = [one.words_of() for one in self.tests]
         return tuple(word for words in found for word in words) if all(found) else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """There is a value, or there is none; an empty text is none, as CloudTrail writes either."""
+    """That there is a value, or none; an empty text counts as none, since CloudTrail writes either."""
 
     wanted: bool
 
     def of_all(self) -> OfAll:
-        """It looks for a value that is no empty text."""
+        """The function that judges all values: whether there is one that is not empty, as wanted."""
         return lambda values: any(one != "" for one in values) is self.wanted
 
     def of_text(self) -> OfText:
-        """It asks for any text."""
+        """The function that judges one text: whether it is not empty, as wanted."""
         return lambda value: bool(value) is self.wanted
 
     def words_of(self) -> tuple[bytes, ...]:
-        """None."""
+        """No words."""
         return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Words(_Single):
-    """A text in the value: all of it, its beginning, its end, or anywhere."""
+    """A text that the value equals, begins with, ends with, or contains."""
 
     words: str
     where: str
@@ -134,7 +134,7 @@ class Words(_Single):
     cased: bool
 
     def of_text(self) -> OfText:
-        """The way to look for it."""
+        """The function that compares one value."""
         words = self.words
         if self.cased:
             ways: dict[str, OfText] = {
@@ -153,23 +153,23 @@ class Words(_Single):
         return ways[self.where]
 
     def words_of(self) -> tuple[bytes, ...]:
-        """The longest run of letters."""
+        """The longest run of letters in the text."""
         return spelled_once(self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf(_Single):
-    """One of some texts, in small letters; looked up, however many they are."""
+    """One of some texts in lower case, looked up in a set."""
 
     texts: frozenset[str]
 
     def of_text(self) -> OfText:
-        """It looks it up."""
+        """The function that looks up one value."""
         texts = self.texts
         return lambda value: value.lower() in texts
 
     def words_of(self) -> tuple[bytes, ...]:
-        """Those of each, where they are few."""
+        """The longest run of letters in each text, if there are few texts."""
         if len(self.texts) > _FEW:
             return ()
         return Either(tuple(Words(one, "=", cased=False) for one in sorted(self.texts))).words_of()
@@ -177,13 +177,13 @@ class OneOf(_Single):
 
 @dataclass(frozen=True, slots=True)
 class Pattern(_Single):
-    """A regular expression, RE2's: none takes more than linear time on what an attacker wrote."""
+    """A regular expression for RE2, which takes linear time whatever an attacker wrote."""
 
     pattern: str
     lower: bool = False
 
     def of_text(self) -> OfText:
-        """The expression, compiled."""
+        """The compiled expression's function."""
         search = expression(self.pattern).search
         if self.lower:
             return lambda value: search(value.lower()) is not None
@@ -197,7 +197,7 @@ class Within(_Single):
     network: ipaddress.IPv4Network | ipaddress.IPv6Network
 
     def of_text(self) -> OfText:
-        """It reads the value as an address."""
+        """The function that reads the value as an address."""
         return self._holds
 
     def _holds(self, value: str) -> bool:
@@ -209,18 +209,18 @@ class Within(_Single):
 
 @dataclass(frozen=True, slots=True)
 class Compared(_Single):
-    """A number on one side of another."""
+    """A number that is less or greater than another."""
 
     way: str
     """`<`, `<=`, `>` or `>=`."""
     number: float
 
     def bar(self) -> Bar:
-        """What a number must stand on the right side of."""
+        """The bound that a number must meet."""
         return self.way, self.number
 
     def of_text(self) -> OfText:
-        """It reads the value as a number."""
+        """The function that reads the value as a number."""
         way, number = WAYS[self.way], self.number
 
         def holds(value: str) -> bool:
@@ -234,13 +234,13 @@ class Compared(_Single):
 
 @dataclass(frozen=True, slots=True)
 class Dated(_Single):
-    """A part of a time, in UTC: minute, hour, day, week, month or year."""
+    """A part of a time in UTC: minute, hour, day, week, month or year."""
 
     part: str
     number: int
 
     def of_text(self) -> OfText:
-        """It reads the value as a time."""
+        """The function that reads the value as a time."""
         return self._holds
 
     def _holds(self, value: str) -> bool:

@@ -1,4 +1,4 @@
-"""What Sigma rules ask of the tables of a scene, as SQL: what is called `some_...` some segments at a time."""
+"""The queries of Sigma rules over the tables of a scene; `some_...` tables are read some segments at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read Sigma rules from folders: what can be run, and what can't, with the reason."""
+"""Read Sigma rules from folders: those that can be run, and those that can't, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass over raw records for all rules that need them: what each record is asked, and what it answered."""
+"""One pass over raw records for all rules that need them: which rules a record is for, and which it meets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = tuple[int, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one rule asks of a record that its columns left over."""
+    """What a rule needs to judge a record that columns could not decide."""
 
     rest: Check
     counted: tuple[tuple[tuple[Field, ...], Field | None], ...] = ()
@@ -34,14 +34,14 @@ _Ready: TypeAlias = tuple[Judged, list[Callable[[Any], tuple[str, str]]]]
 
 
 class Judge:
-    """Judges raw records by several rules; pickles, and knows nothing of where records come from."""
+    """Judges raw records by several rules; it pickles, and does not know where records come from."""
 
     def __init__(self, asked: Sequence[Asked]) -> None:
         self._asked = tuple(asked)
         self._ready: list[_Ready] = []
 
     def __reduce__(self) -> Any:
-        """What another process makes it anew of: functions stay where they are."""
+        """How another process makes the same judge: functions don't pickle, so they are made anew there."""
         return Judge, (self._asked,)
 
     def members(self) -> Members:
@@ -56,13 +56,13 @@ class Judge:
         return None if found is None else found | fields
 
     def needs(self) -> Needs:
-        """The words that a record must hold for a rule to be met."""
+        """The words that a record must contain to meet any of the rules."""
         return [
             Need(number, *needle) for number, one in enumerate(self._asked) for needle in one.rest.needles()
         ]
 
     def __call__(self, mask: int, record: Any) -> list[Answer]:
-        """The rules that a record meets, of those whose bits are set."""
+        """The rules that a record meets, of those whose bits are set in `mask`."""
         ready = self._ready or self._made_ready()
         found: list[Answer] = []
         while mask:
@@ -82,7 +82,7 @@ class Judge:
 
 
 def _teller(group: Sequence[Field], value: Field | None) -> Callable[[Any], tuple[str, str]]:
-    """What tells a record's group and value for one correlation."""
+    """The function that gives a record's group and value for one correlation."""
     grouping = [field.teller() for field in group]
     of_value = value.teller() if value else None
 
@@ -95,5 +95,5 @@ def _teller(group: Sequence[Field], value: Field | None) -> Callable[[Any], tupl
 
 @lru_cache(maxsize=1 << 14)  # who calls is told again and again
 def shown(told: str) -> str:
-    """What a field says, fit to be shown: without secrets, and not without end."""
+    """A field's text fit to be shown: without secrets, and not too long."""
     return hide_secrets(told)[:MOST].replace(BETWEEN, " ")

@@ -1,4 +1,4 @@
-"""What each rule matched of each lineage: how many calls, the first of them, and whose they were."""
+"""Count what each rule matched in each lineage: how many calls, the first ones, and whose they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From pySigma's values to tests that we run."""
+"""Turn pySigma's values into tests that we can run."""
 
 from __future__ import annotations
 

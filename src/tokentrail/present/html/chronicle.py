@@ -1,9 +1,9 @@
 """
-What a page asks of the calls of a trace: the lines that are worth telling, and how dense each bar's calls are.
+The calls of a trace for a page: the lines to show, and how dense the calls of each bar are.
 
-A page has room for some thousand lines. Calls that mint, make, change or fail come first; of the rest, runs of like
-calls become one line, and what still does not fit is counted. A report of a whole theft holds more of them than a page
-of a console, which has all others a click away.
+A page has room for about a thousand lines. Calls that mint, make, change or fail come first; of the others, similar
+calls in a row become one line, and what does not fit is counted. A report has room for more lines than a page of a
+console, where all calls are a click away.
 """
 
 from __future__ import annotations

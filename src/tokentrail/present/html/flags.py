@@ -1,7 +1,7 @@
 """
-What was done against the credentials: a line across, a flag with words on it, and a mark on each bar that it crosses.
+Actions against the credentials, in the picture: a line across, a flag with words, a mark on each bar that it crosses.
 
-Actions that lie too close to be told apart in the picture share a flag; each keeps its number.
+Actions that are too close in the picture to be told apart share a flag; each keeps its number.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 The lineage as a tree that folds: each credential with whom it came from, what it did and made, and its children.
 
-A report holds all of it. A page of a console over a large lineage holds its trunk: what would take more room than there
-is folds, and is fetched from the console when it is opened. Built without recursion, since an attacker decides how deep
-a lineage is; no deeper than a browser nests elements.
+A report has the whole tree. A page of a console has the trunk of a large lineage: parts for which there is no room are
+folded, and fetched from the console when they are opened. The tree is built without recursion, since an attacker
+decides how deep a lineage is, and elements are nested no deeper than browsers can.
 """
 
 from __future__ import annotations

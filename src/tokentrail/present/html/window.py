@@ -1,8 +1,8 @@
 """
 The stretch of time that a picture shows, and where in it a moment lies.
 
-A token that is good for 36 hours must not squash the hour in which things happened, so that the window is the span of
-the incident, with a little before, and as much of the future as the next few endings take.
+A token that is valid for 36 hours must not squeeze the hour in which things happened. So the window is the span of the
+incident, with a little before it, and as much of the future as the next few endings need.
 """
 
 from __future__ import annotations
