@@ -164,7 +164,7 @@ class Gathering:
             return
         self._fresh |= identifiers(tables)
         between()
-        found = self._recollection.about([touched], self.held.spans(), self.held.recallable, between)
+        found = self._recollection.find(touched, self.held.spans(), self.held.recallable, between)
         if found is not None:
             self._recalled.append(found)
             self.held.recall(found.segment, found.tables["events"].num_rows)
