@@ -15,18 +15,18 @@ _WAIT = 60.0
 
 def opened(path: Path, schema: str, version: int, memory: int, page: int = 4096) -> sqlite3.Connection:
     """
-    Open a database, or make it. It commits without waiting for the disk, and may be used by several threads in turn.
+    Open a database, or make it. It commits without waiting for the disk, and several threads may use it in turn.
 
     Args:
         path: Its file.
         schema: The statements that make its tables.
-        version: Their version.
-        memory: Kilobytes that it may take.
-        page: Bytes that are read and written at once: few where what is written lies apart.
+        version: The version of the schema, which must not be 0.
+        memory: Kilobytes of memory that its cache may use.
+        page: Bytes that are read and written at once: few where rows that are written together lie apart.
 
     Raises:
-        sqlite3.DatabaseError: it is damaged, of another version, or a link: who schema the case may not choose which of
-            one's own files are written.
+        sqlite3.DatabaseError: it is damaged, of another version, or a symbolic link: whoever made the case folder must
+            not be able to choose which other file of the user is overwritten.
     """
     for one in (path.parent, *path.parent.glob(f"{path.name}*")):
         if one.is_symlink():

@@ -2,8 +2,8 @@
 The ledger: a database beside the case of the notices that were sent, and of those that each sink has yet to receive.
 
 A notice is on the disk before it is sent, and its delivery is noted afterwards. So a watch that is killed at any moment
-sends what is missing when it starts again, and repeats only what a sink received in the moment before. One process at a
-time writes it. Notices are read when they are needed and not kept in memory, since a watch runs for months.
+sends what is missing when it starts again, and repeats at most what a sink had just received. One process at a time
+writes it. Notices are read when they are needed and not kept in memory, since a watch runs for months.
 """
 
 from __future__ import annotations
