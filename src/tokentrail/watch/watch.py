@@ -2,9 +2,8 @@
 The watch itself: follow a feed into a case, and send each finding, until it is stopped.
 
 Each round takes what has arrived, puts it into the case, tells the feed so, and recalls the older records that it must
-be seen with. As soon as the look before has ended, another one links and judges all of it, and new findings are sent.
-Revisions that were held back are sent when no more evidence comes. What looks can't see, a sweep finds meanwhile, in a
-process of its own.
+be seen with. As soon as the look before has ended, another one links and judges all of it, and new findings are sent;
+revisions that were held back, when no more evidence comes. What looks can't see, a sweep finds in a process of its own.
 """
 
 from __future__ import annotations
@@ -46,10 +45,8 @@ BATCH = 4 << 20
 _WAIT, _GLANCE = 0.2, 0.02
 """Seconds to wait for arrivals: when no look is under way, and when one is, whose end must be noticed soon."""
 _GATHERED = 0.25
-"""Seconds between two batches that are taken in while a look is under way.
-
-The next look waits for the batch that is being taken in, so that these should be small, but each has a fixed cost.
-"""
+"""Seconds between two batches that are taken in during a look: the next one waits for a batch, and small ones cost as
+much as large ones."""
 _OTHERS = 5.0
 """Seconds after which to check again whether another process has put evidence into the case."""
 _DUTY = 3.0
@@ -93,7 +90,6 @@ class _Looking(NamedTuple):
 
     number: int
     settled: bool
-    """Whether evidence had stopped coming when it was requested."""
     swept_all: bool
     """Whether a sweep had judged all that it sees."""
     gathered: Gathered
@@ -136,8 +132,7 @@ class Watch:
         self._looking: _Looking | None = None
         self._dirty = self._unsettled = True
         """Whether evidence has come since the last look; whether no look has judged it since it stopped coming."""
-        self._unswept = False
-        """Whether evidence has come since the last sweep began."""
+        self._unswept = False  # whether evidence has come since the last sweep began
         self._sweep: SweepProcess | None = None
         self._sweep_began = self._sweep_after = 0.0
         self._sweep_look = 0
@@ -199,12 +194,7 @@ class Watch:
         return self._counts
 
     def _note_the_past(self) -> bool:
-        """
-        Note the findings of what the case holds as known, if only new ones are to be sent.
-
-        Returns:
-            Whether that was done, or need not be: not if the watch was stopped before.
-        """
+        """If only new findings are to be sent, note those of what the case holds; `False` if stopped before that."""
         if self._noting_past and self._held.whole:
             self._request_look(settled=True)
             self._finish_look()
