@@ -69,7 +69,7 @@ class Content:
     name: str = ""
     """Which member of an archive it is; empty for the object itself."""
 
-    def told(self, reason: str) -> str:
+    def named(self, reason: str) -> str:
         """A reason, with the member's name before it."""
         return f"member {self.name}: {reason}" if self.name else reason
 

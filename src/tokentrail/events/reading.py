@@ -140,7 +140,7 @@ def _carefully(data: bytes, expanded: Expanded, room: Room, scan: Scan | None) -
             yield reading.reading
             ordinal += reading.places
         if content.broken:
-            yield _refused([(None, None, content.told(content.broken))])
+            yield _refused([(None, None, content.named(content.broken))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _content(content: Content, first: int, room: Room, scan: Scan | None, *, tri
                 continue
             some = list(flat([some]))
         if some:
-            at_once = _soundly(some, first) if plain else None
+            at_once = _sound_pieces(some, first) if plain else None
             yield _Part(at_once or _one_by_one(some, first, content), len(some))
             first += len(some)
 
@@ -210,7 +210,7 @@ def _at_once(many: Many, first: int, scan: Scan | None) -> Reading | Scanned | N
     return Reading(records, ordinals, times, (), carriers)
 
 
-def _soundly(some: Sequence[Piece], first: int) -> Reading | None:
+def _sound_pieces(some: Sequence[Piece], first: int) -> Reading | None:
     """Decode pieces of which none is odd; `None` where one is."""
     try:
         records = [one.record or decode_one(one.raw) for one in some if not one.reason]
@@ -234,17 +234,17 @@ def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
     for ordinal, piece in enumerate(some, first):
         outcome = piece.reason or read(piece.raw)
         if isinstance(outcome, str):
-            refusals.append((ordinal if piece.raw else None, None, content.told(outcome)))
+            refusals.append((ordinal if piece.raw else None, None, content.named(outcome)))
             continue
         record, notes = outcome
-        when = _placed(record)
+        when = _time_of(record)
         if isinstance(when, str):
-            refusals.append((ordinal, None, content.told(when)))
+            refusals.append((ordinal, None, content.named(when)))
             continue
         if not record.eventID:
             record.eventID = "sha256:" + hashlib.sha256(_canonical(piece.raw)).hexdigest()
             carriers.add(WITHOUT_IDS if piece.carrier else "")
-        refusals.extend((ordinal, name, content.told(why)) for name, why in notes)
+        refusals.extend((ordinal, name, content.named(why)) for name, why in notes)
         records.append(record)
         ordinals.append(ordinal)
         times.append(when)
@@ -274,7 +274,7 @@ _DECODERS: dict[bytes, tuple[Callable[[bytes], Sequence[SoundRecord] | None], ..
 }
 
 
-def _placed(record: Record) -> int | str:
+def _time_of(record: Record) -> int | str:
     """When a record happened, in seconds; or why it can't be used."""
     if record.eventSource == NOTIFICATION:
         return "an S3 event notification, not a CloudTrail record"

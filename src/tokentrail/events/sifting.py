@@ -115,11 +115,11 @@ class Sieve:
         """
         if _sift is None:
             return None
-        made = self._compiled.get(bits) or self._made(bits)
+        made = self._compiled.get(bits) or self._compile(bits)
         found = _sift(data, ordinals, masks, columns, self._names, made.words, made.needs)
         return None if found is None else Sifted(data, found, self.members)
 
-    def _made(self, bits: int) -> _Compiled:
+    def _compile(self, bits: int) -> _Compiled:
         words: list[bytes] = []
         needs = []
         for question, member, some, bar, other in self._needs:
