@@ -95,7 +95,7 @@ def objects(
         if source == "-":
             yield BytesObject("-", sys.stdin.buffer.read())
             continue
-        see([source])
+        check_exist([source])
         path = Path(source)
         if path.is_fifo():  # that is named itself, as the shell's <(…) is; in a folder it might never end
             yield BytesObject(source, path.read_bytes())
@@ -107,7 +107,7 @@ def objects(
             yield _file(str(path))
 
 
-def see(sources: Iterable[str]) -> None:
+def check_exist(sources: Iterable[str]) -> None:
     """
     See that files and folders are there.
 

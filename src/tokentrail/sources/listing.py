@@ -48,11 +48,11 @@ class Contents:
     part: Part = field(default_factory=Part)
     """What names told of the part that is wanted."""
 
-    def take_in(self, other: Contents) -> None:
+    def add(self, other: Contents) -> None:
         """Add what another part of the bucket holds."""
         self.objects += other.objects
         self.skipped += other.skipped
-        self.part.take_in(other.part)
+        self.part.add(other.part)
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class Lister:
             for level in pool.map(lambda folder, depth=depth: self._level(folder, depth), folders):
                 self._take(found, level.objects)
                 found.skipped += level.skipped
-                found.part.take_in(level.part)
+                found.part.add(level.part)
                 deeper += level.folders
                 flat += level.flat
             folders = deeper
@@ -130,7 +130,7 @@ class Lister:
         for part in (spread or pool.map)(partial(_contents_below, *given), sorted(flat)):
             if isinstance(part, Failed):
                 raise part
-            found.take_in(part)
+            found.add(part)
         found.objects.sort(key=lambda one: one.key)
         self._leave_out_cases(found)
         found.skipped.sort(key=lambda one: one.name)
@@ -205,7 +205,7 @@ class Lister:
             elif why is None:
                 (level.flat if self._is_flat(child) else level.folders).append(child)
             elif step is not None:
-                level.part.leaves(step, name)
+                level.part.skip_folder(step, name)
         return level
 
     def _listed(self, folder: str) -> tuple[list[Listed], list[str]]:

@@ -97,7 +97,7 @@ class _Cursor:
             ) from error
 
     def add(self, name: str, span: Span) -> None:
-        self.done[name] = spans.together([*self.done.get(name, []), span])
+        self.done[name] = spans.merged([*self.done.get(name, []), span])
 
     def keep(self, notes: Notes) -> None:
         notes.place_note(_NOTE, {"done": self.done, "followed": self.followed})
@@ -241,7 +241,7 @@ class _Rounds:
                 if (question.regions and place.region not in question.regions) or place.name in self._refused:
                     continue
                 one = _Asking(place, question, [])
-                one.left = spans.left(question.window, self._cursor.done.get(one.name, ()))
+                one.left = spans.remaining(question.window, self._cursor.done.get(one.name, ()))
                 if one.left:
                     self._under_way.append(one)
 
