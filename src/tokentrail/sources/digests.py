@@ -92,7 +92,7 @@ class Digest:
 
     @property
     def chain(self) -> tuple[str, str]:
-        """What the digests of one trail and region share: bucket, and key without the time; backfills form their own."""
+        """What digests of one trail and region share: bucket, and key without the time; backfills form their own."""
         return self.bucket, _STAMP.sub("", _FOLDER.sub("/", self.key))
 
     def place_of(self, log: LogFile) -> tuple[str, str]:
