@@ -100,7 +100,7 @@ class Estate:
         return tuple(one for report in self.reports for one in report.users)
 
     @cached_property
-    def ways(self) -> Mapping[str, tuple[tuple[str, bool], ...]]:
+    def assumable(self) -> Mapping[str, tuple[tuple[str, bool], ...]]:
         """By user and role, the roles that it may take up, and whether that is certain."""
         everybody: Iterable[Holder] = (*self.users, *self.roles)
         return {one.arn: self.reach.edges(one.arn) for one in everybody}

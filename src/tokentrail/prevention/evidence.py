@@ -119,7 +119,7 @@ class Evidence:
 
     ways: tuple[Way, ...]
     """Without addresses."""
-    stays: tuple[Way, ...] = ()
+    ways_by_address: tuple[Way, ...] = ()
     """With addresses: what IAM users, and roles that the attacker used, ordinarily do; others' are not looked at."""
     regions: frozenset[tuple[str, str, str]] = frozenset()
     """Where ordinary calls that a policy might have refused went, with the event source and, of S3's, the name."""
@@ -185,7 +185,7 @@ class Evidence:
 
     def addresses(self, test: Callable[[Way], bool]) -> Iterator[Way]:
         """Ways of others than the attacker, with their addresses."""
-        return filter(test, self.stays)
+        return filter(test, self.ways_by_address)
 
     def callers(self, role: str) -> tuple[Mint, ...]:
         """Who ordinarily takes up a role."""
@@ -207,7 +207,7 @@ class Evidence:
             found[identity_of(one.role)].append(one)
         return {role: tuple(mints) for role, mints in found.items()}
 
-    def taken(self) -> tuple[str, ...]:
+    def roles_assumed(self) -> tuple[str, ...]:
         """The roles that the attacker took up with AssumeRole, each once."""
         return tuple(sorted({one.role for one in self.mints if one.theirs and one.api == "AssumeRole"}))
 
@@ -252,18 +252,18 @@ def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapsho
     }
     return Evidence(
         ways=ways,
-        stays=tuple(_stays(history, ways)),
+        ways_by_address=tuple(_ways_by_address(history, ways)),
         regions=frozenset(
             (row["region"], row["source"] or "", row["name"] or "")
-            for row in history.told(_REGIONS, _DISTINCT)
+            for row in history.over_batches(_REGIONS, _DISTINCT)
             if is_principal(row) and not service_linked(row)
         ),
-        mints=tuple(_mint(row) for row in history.told(_MINTS, _MINTED)),
-        used={row["role"]: max(0, row["used"]) for row in history.told(_SESSIONS, _LONGEST)},
+        mints=tuple(_mint(row) for row in history.over_batches(_MINTS, _MINTED)),
+        used={row["role"]: max(0, row["used"]) for row in history.over_batches(_SESSIONS, _LONGEST)},
         first=span["first"],
         last=span["last"],
         organisations=organisations,
-        endpoints=tuple(sorted(row["endpoint"] for row in history.told(_ENDPOINTS, _DISTINCT))),
+        endpoints=tuple(sorted(row["endpoint"] for row in history.over_batches(_ENDPOINTS, _DISTINCT))),
         snapshots=tuple(snapshots),
     )
 
@@ -276,7 +276,7 @@ def _way(row: Row) -> Way:
     )  # fmt: skip
 
 
-def _stays(history: History, ways: Iterable[Way]) -> Iterator[Way]:
+def _ways_by_address(history: History, ways: Iterable[Way]) -> Iterator[Way]:
     """Where IAM users, and the roles that the attacker used, ordinarily call from."""
     theirs = sorted({way.principal for way in ways if way.theirs and way.principal})
     history.add_table("used_by_them", principal=pa.array(theirs, pa.string()))

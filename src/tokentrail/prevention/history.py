@@ -21,21 +21,21 @@ from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, add_table
+from tokentrail.prevention.change_points import ChangePoints, period_start
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.lots import (
     HEAVY,
-    Chosen,
+    CallGroups,
     Grouping,
     Lot,
     alias_of,
-    chosen,
-    dims_of,
+    columns_of,
     grouping,
+    groups_for,
     mints,
     table_of,
 )
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.turning import Turns, turned
 from tokentrail.store.interface import Engine
 
 REFUSED = "(?i)(access.?denied|unauthori[sz]ed|not.?authori[sz]ed|forbidden|explicit.?deny)"
@@ -125,7 +125,7 @@ _BIRTHS = """
 _ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
 _BIRTH = f"LEFT JOIN some_births b ON {_ON.format('b')}"
 _THEIRS = THEIRS.format("e")
-_NONE: Turns = {}
+_NONE: ChangePoints = {}
 _AT_ONCE = 8_192
 """Groups of calls that are judged at once."""
 _ALIKE = "SELECT * EXCLUDE (calls), CAST(sum(calls) AS BIGINT) AS calls FROM {parts} GROUP BY ALL"
@@ -159,7 +159,7 @@ class History:
         """The table of the attacker's groups, and how it is joined with their calls."""
         try:
             self._calls.open()
-            self._know(attackers, starts)
+            self._register_attackers(attackers, starts)
         except BaseException:
             self.close()
             raise
@@ -171,10 +171,10 @@ class History:
     def totals(self) -> tuple[int, int]:
         """How many calls of the attacker's got through, and how many of others."""
         counted = f"SELECT {_THEIRS} AS theirs, count(*) AS calls {_from(frozenset())} GROUP BY ALL"
-        found = {row["theirs"]: row["calls"] for row in self.told(counted, _ALIKE)}
+        found = {row["theirs"]: row["calls"] for row in self.over_batches(counted, _ALIKE)}
         return found.get(True, 0), found.get(False, 0)
 
-    def told(self, sql: str, whole: str) -> Iterator[Row]:
+    def over_batches(self, sql: str, whole: str) -> Iterator[Row]:
         """Rows of a query by some segments at a time (`Calls.keep`), to be read before the next one is asked."""
         self._calls.keep("told", sql, whole)
         return self.query("SELECT * FROM told")
@@ -187,7 +187,7 @@ class History:
     def ways(self, columns: frozenset[str], where: str = "TRUE") -> Iterator[Row]:
         """All calls, grouped by some columns, by whom and what, and by whether they are the attacker's."""
         grouped = f"SELECT {_selected(columns)}, {_THEIRS} AS theirs, count(*) AS calls {_from(columns)} GROUP BY ALL"
-        return self.told(f"SELECT * FROM ({grouped}) WHERE {where}", _ALIKE)
+        return self.over_batches(f"SELECT * FROM ({grouped}) WHERE {where}", _ALIKE)
 
     def prepare(self, proposals: Sequence[Proposal]) -> None:
         """Group the calls once by all that proposals ask for, but for those that have them grouped for themselves."""
@@ -232,21 +232,31 @@ class History:
         return self._engine.table("SELECT parent, child FROM descents")
 
     def _group(
-        self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
+        self,
+        table: str,
+        columns: frozenset[str],
+        extra: str | None = None,
+        change_points: ChangePoints = _NONE,
     ) -> None:
         minting = " AND s.role_arn IS NOT NULL" if table == "mintings" else ""
-        selected = _selected(columns, *([extra] if extra else []), turns=turns)
+        selected = _selected(columns, *([extra] if extra else []), change_points=change_points)
         self._calls.keep(
             table,
             f"SELECT {selected}, count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
             f"{_from(columns | {'role_arn'} if minting else columns)} AND NOT {_THEIRS}{minting} GROUP BY ALL",
-            None if (columns - turns.keys()) & HEAVY else _ALIKE_BY_TIME,  # where hardly any two are alike
+            None
+            if (columns - change_points.keys()) & HEAVY
+            else _ALIKE_BY_TIME,  # where hardly any two are alike
         )
 
     def _group_theirs(
-        self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
+        self,
+        table: str,
+        columns: frozenset[str],
+        extra: str | None = None,
+        change_points: ChangePoints = _NONE,
     ) -> None:
-        selected = _selected(columns, *([extra] if extra else []), turns=turns)
+        selected = _selected(columns, *([extra] if extra else []), change_points=change_points)
         self._calls.keep_theirs(
             "their_calls",
             f"SELECT {selected}, list({{'place': coalesce(w.place, r.place), 'moment': e.time}}) AS calls, "
@@ -266,7 +276,7 @@ class History:
         Each with `verdict` and `calls`. Each distinct set of what is asked for is judged once; who called is judged
         first, which rules out most.
         """
-        groups, dims = chosen(lot, table_of(lot[0])), dims_of(lot[0])
+        groups, dims = groups_for(lot, table_of(lot[0])), columns_of(lot[0])
         if not self._verdicts(lot, groups, dims):
             return iter(())
         return self.query(
@@ -277,7 +287,7 @@ class History:
             groups.parameters,
         )
 
-    def _verdicts(self, lot: Lot, groups: Chosen, dims: Sequence[str]) -> bool:
+    def _verdicts(self, lot: Lot, groups: CallGroups, dims: Sequence[str]) -> bool:
         """Judge groups of calls, and keep those that are not let through as `verdicts`; whether any is."""
         whom = sorted(("nth", *(IDENTITY & set(dims))))
         joined = ""
@@ -287,7 +297,7 @@ class History:
             joined = f" JOIN possible p ON {_same(whom, 'p')}"
         return self._judged("verdicts", dims, groups, joined, lot)
 
-    def _judged(self, name: str, dims: Sequence[str], groups: Chosen, joined: str, lot: Lot) -> bool:
+    def _judged(self, name: str, dims: Sequence[str], groups: CallGroups, joined: str, lot: Lot) -> bool:
         """Judge each distinct set of columns, and keep those that are not let through, under a name; whether any is."""
         columns = ", ".join(f"a.{column}" for column in dims)
         found = self._engine.table(
@@ -300,7 +310,7 @@ class History:
 
     def refused(self, lot: Lot) -> pa.Table:
         """Which groups of the attacker's calls proposals refuse, or may: `nth` of them, number `k` and `verdict`."""
-        groups, dims = chosen(lot, f"their_{table_of(lot[0])}"), dims_of(lot[0])
+        groups, dims = groups_for(lot, f"their_{table_of(lot[0])}"), columns_of(lot[0])
         if not self._verdicts(lot, groups, dims):
             return pa.table({
                 "nth": pa.array([], pa.int64()), "k": pa.array([], pa.int64()), "verdict": pa.array([], pa.string()),
@@ -310,7 +320,7 @@ class History:
             groups.parameters,
         )
 
-    def _know(self, attackers: Places, starts: Sequence[Start]) -> None:
+    def _register_attackers(self, attackers: Places, starts: Sequence[Start]) -> None:
         since = {one.n: one.since for one in starts}
         self.add_table(
             "attackers",
@@ -339,8 +349,8 @@ class History:
         add_table(self._engine, name, columns)
 
 
-def _selected(columns: Iterable[str], *extras: str, turns: Turns = _NONE) -> str:
-    told = _SQL | {name: turned(_SQL[name], at) for name, at in turns.items()}
+def _selected(columns: Iterable[str], *extras: str, change_points: ChangePoints = _NONE) -> str:
+    told = _SQL | {name: period_start(_SQL[name], at) for name, at in change_points.items()}
     return ", ".join([*(f"{told[name]} AS {name}" for name in _named(columns)), *extras])
 
 

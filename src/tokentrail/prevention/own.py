@@ -33,13 +33,13 @@ def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
     Raises:
         UsageError: it is none, or lacks a target.
     """
-    given = _read(content, name)
-    policy = given.get("policy", given)
+    parsed = _read(content, name)
+    policy = parsed.get("policy", parsed)
     document = parse(policy)
     if not isinstance(policy, Mapping) or isinstance(document, Malformed):
         reason = document.reason if isinstance(document, Malformed) else "it is no object"
         raise UsageError(f"{name}: no policy that can be judged: {reason}. {_FORM}")
-    kind = given.get("kind") or _kind(policy)
+    kind = parsed.get("kind") or _kind(policy)
     words = Words(
         id=OWN,
         title=f"Your own: {name}",
@@ -47,18 +47,18 @@ def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
         limits="Tested as if it had been in force from the beginning; permissions that you add are not tested.",
         stage=2,
     )
-    return replace(_proposal(kind, words, policy, given, name, evidence), id=f"{OWN}:{name}")
+    return replace(_proposal(kind, words, policy, parsed, name, evidence), id=f"{OWN}:{name}")
 
 
 def _proposal(
     kind: str,
     words: Words,
     policy: Mapping[str, Any],
-    given: Mapping[str, Any],
+    parsed: Mapping[str, Any],
     name: str,
     evidence: Evidence,
 ) -> Proposal:
-    target, account = given.get("target"), _account(given.get("account"), name)
+    target, account = parsed.get("target"), _account(parsed.get("account"), name)
     match kind:
         case "scp" | "rcp" if target not in (
             None,

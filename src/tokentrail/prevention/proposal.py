@@ -19,6 +19,7 @@ from tokentrail.policy.deny import all_actions
 from tokentrail.policy.document import EVERYTHING, Document, Malformed, Statement, parse
 from tokentrail.policy.trust import Trust, parse_trust, trusts
 from tokentrail.policy.truth import Truth, some
+from tokentrail.prevention.change_points import ChangePoints, change_points_of
 from tokentrail.prevention.circumstances import (
     ACTION,
     EVENT,
@@ -29,7 +30,6 @@ from tokentrail.prevention.circumstances import (
     who_of,
 )
 from tokentrail.prevention.model import GuardKind, Stage
-from tokentrail.prevention.turning import Turns, turns_of
 
 Judgement = tuple[Truth, tuple[str, ...]]
 """Whether a call is refused, and the condition keys that leave it open."""
@@ -67,7 +67,7 @@ class Proposal:
     """Of a proposal for one principal: in SQL over those columns, the names of whom a call concerns, as a list."""
     name: str = ""
     """Which of these it is for: of many alike that differ by it, all are asked for at once."""
-    turns: Turns = field(default_factory=dict)
+    change_points: ChangePoints = field(default_factory=dict)
     """Columns of seconds that it tells apart by some dates alone."""
     extra: str | None = None
     """A column of its own, in SQL over `e` (facts) and `i` (identities)."""
@@ -229,7 +229,10 @@ def _proposal(
         id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
         prevents=words.prevents, limits=words.limits + _too_long(policy, kind, target), stage=words.stage,
         attach=words.attach or attach, judge=judge, needs=needs, where=where, parameters=parameters, whom=whom,
-        name=name, turns={column: at for column, at in turns_of(_statements(read)).items() if column in needs},
+        name=name,
+        change_points={
+            column: at for column, at in change_points_of(_statements(read)).items() if column in needs
+        },
     )  # fmt: skip
 
 
