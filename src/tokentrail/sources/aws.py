@@ -1,9 +1,9 @@
 """
 The one place in which AWS is called to read evidence, and to read and write a case in a bucket.
 
-Clients are made when they are first needed, and all failures become `Failed`. Each call has
-`tokentrail/VERSION run/RUN` in its user agent, and a role the session name `TokenTrail-RUN`, so that our
-own calls can be recognised in the log.
+Clients are made when they are first needed, and all failures become `Failed`. The user agent of each call holds
+`tokentrail/VERSION run/RUN`, and the sessions of roles that are assumed are named `TokenTrail-RUN`, so that our own
+calls can be recognised in the log.
 """
 
 from __future__ import annotations
