@@ -1,4 +1,8 @@
-"""What several guardrails do alike: bind all accounts, spare who does it today, keep to networks, go role by role."""
+"""
+What guardrails have in common.
+
+They deny something in all accounts, to all but those who do it today, or from other networks, or role by role.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ def everywhere(evidence: Evidence, words: Words, statement: Json) -> tuple[Propo
 def but_for_doers(
     evidence: Evidence, words: Words, sid: str, actions: Sequence[str], *, do: str
 ) -> tuple[Proposal] | NotMade:
-    """Some actions are denied to all but those who did so in the evidence."""
+    """An SCP that denies some actions to all but those who ordinarily did one of them."""
     able = doers(evidence, actions)
     if len(able) > MOST_SPARED:
         return NotMade(f"{len(able)} principals {do}, too many to spare in one policy")
@@ -52,7 +56,18 @@ def but_for_doers(
 def from_networks(
     evidence: Evidence, words: Words, sid: str, wanted: Callable[[Way], bool], bound: Json, *, used: str, unseen: str
 ) -> tuple[Proposal] | NotMade:  # fmt: skip
-    """All is denied to some principals but from the networks that `wanted` ways come from ordinarily."""
+    """
+    An SCP that denies everything to some principals, except from networks from which they ordinarily call.
+
+    Args:
+        evidence: What is ordinary.
+        words: The texts of the guardrail.
+        sid: The id of the statement.
+        wanted: Whether a group of calls is one of these principals.
+        bound: The condition that selects the principals.
+        used: What is used from too many networks, for the reason why there is no proposal.
+        unseen: The reason why there is none if there are no such calls.
+    """
     networks, inside = networks_of(evidence.addresses(wanted))
     if not networks and not inside:
         return NotMade(unseen)
@@ -66,7 +81,7 @@ def from_networks(
 def role_by_role(
     evidence: Evidence, propose: Callable[[Evidence, str], Proposal | None], *, otherwise: str
 ) -> Iterable[Proposal] | NotMade:
-    """A guardrail for each role that the attacker took up, where there is one to propose."""
+    """Proposals for the roles that the attacker assumed; `otherwise` is the reason if there are roles but none."""
     roles = evidence.roles_assumed()
     found = [one for role in roles if (one := propose(evidence, role)) is not None]
     return tuple(found) or (NotMade(otherwise) if roles else NO_ROLE)
@@ -75,7 +90,7 @@ def role_by_role(
 def distrusted(
     roles: Iterable[str], words: Words, sid: str, condition: Json, *, title: str
 ) -> tuple[Proposal, ...]:
-    """One denial for the trust policy of each role; in the title, `{}` is its name."""
+    """A denial under a condition in the trust policy of each role; in the title, `{}` stands for its name."""
     document = policy(distrust(sid, condition))
     return tuple(
         trust_policy(replace(words, title=title.format(named(role))), document, role) for role in roles

@@ -1,7 +1,8 @@
 """
-The user's own policies, to be tested like ours: a document alone, or an object that says what it is and where it goes.
+Read the user's own policies, which are tested like our guardrails.
 
-An object is what `guard --format json` prints of a guardrail: `kind`, `target`, `account`, `policy`.
+A file holds a policy document, or an object that says what it is and to what it is attached: `kind`, `target`,
+`account` and `policy`, as `guard --format json` prints guardrails.
 """
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ _FORM = (
 
 def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
     """
-    Read a policy of the user's, known by the file's name.
+    Read a policy of the user's.
+
+    Args:
+        content: The content of the file.
+        name: Its name, by which the guardrail is known.
+        evidence: What is ordinary.
 
     Raises:
-        UsageError: it is none, or lacks a target.
+        UsageError: it is no policy, or lacks a target.
     """
     parsed = _read(content, name)
     policy = parsed.get("policy", parsed)

@@ -23,7 +23,7 @@ from tokentrail.spelling import counted, joined, listed
 AROUND = 60
 """Seconds before and after the issue of a session within which its issuing call is looked for."""
 LONGEST = 36 * 3600
-"""Seconds that a session lasts, at most (STS API Reference, 'GetSessionToken'): console sessions are followed so far."""
+"""Seconds a session lasts, at most (STS API Reference, 'GetSessionToken'): console sessions are followed as long."""
 _ISSUERS = {
     "AssumedRole": ("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"),
     "Root": ("AssumeRoot", "GetSessionToken"),
