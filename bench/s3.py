@@ -113,7 +113,7 @@ class Bucket:
 
 def one_run(source: str, endpoint: str | None, cores: int) -> dict[str, float]:
     """Ingest into a fresh case; seconds from the call to the committed case, without linking."""
-    from tokentrail.sources import given
+    from tokentrail.sources import dispatch
     from tokentrail.sources.interface import Access, Wanted
     from tokentrail.store.folder import CaseFolder
     from tokentrail.store.ingest import ingest
@@ -123,7 +123,7 @@ def one_run(source: str, endpoint: str | None, cores: int) -> dict[str, float]:
         folder = CaseFolder.open(Path(parent) / "case")
         started, before = time.perf_counter(), sum(os.times()[:4])
         events = 0
-        for batch in given.batches([source], [Access(endpoint_url=endpoint)], Wanted(), folder):
+        for batch in dispatch.batches([source], [Access(endpoint_url=endpoint)], Wanted(), folder):
             events += sum(
                 one.records for one in ingest(folder, batch.objects, options=Options(), workers=cores)
             )

@@ -8,12 +8,12 @@ TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in a
         case.ingest(["s3://my-trail/AWSLogs/"], engine=Cluster(spark))
         trace = case.trace(["AKIA..."])
 
-Executors read the log files themselves, run the same kernel as one machine does, and write the case's own segments;
-the case folder, and files that are named by path, must lie where all of them reach them. Linking runs as the same SQL.
-What is derived is the case's own Parquet: answers are read from it, by this process or by another machine.
+Executors read the log files themselves, with the same kernel as on one machine, and write the case's own segments. So
+the case folder, and files that are named by path, must be where all of them can reach them. Linking runs the same SQL.
+What is derived is the case's own Parquet files, which this process or another machine reads to answer questions.
 
-Of a case under `s3://`, executors read each task into a folder of their own and put what came of it into the bucket;
-linking reads from there, and puts there what it needs in between. All reach the bucket with the SDK's own access.
+For a case under `s3://`, executors write the segment of each task into a folder of their own and upload it. Linking
+reads from the bucket, and puts intermediate tables there. All reach the bucket with the SDK's own credentials.
 """
 
 from __future__ import annotations
@@ -73,25 +73,28 @@ _LOCAL = {
     "spark.sql.shuffle.partitions": "4",
     "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
-"""For a session of our own on this machine; a cluster's own settings stand."""
+"""Settings of a session of our own on this machine; those of a cluster are left as they are."""
 _SAFE_PATH = "spark.executorEnv.PYTHONSAFEPATH"
 _REMOTE = "SPARK_REMOTE"
 _MASTER = re.compile(r"[^/@]*:\d{1,5}")
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds within which one of a cluster's masters must answer."""
-_HERE = re.compile(r"local(\[.*\])?")
+_LOCAL_MASTER = re.compile(r"local(\[.*\])?")
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
-_NO_NAME = (
+_PATTERN_IN_PATH = (
     "{}: Spark takes *, ?, [, ], {{, }} and \\ in the name of a folder for a pattern of names. Put the case where no "
     "folder above it is called so."
 )
 _MARKED_AT_ONCE = 50
-"""Segments whose names a task marks: of a bucket, they lie on the executor's disk meanwhile, some hundred megabytes."""
+"""Segments whose names one task marks; those of a bucket, some hundred megabytes, are on its disk meanwhile."""
 _LISTING_TASKS = 1_000
-"""Into how many tasks listing is cut at most: a folder of a day is listed sooner than a task begins."""
+"""Tasks into which listing is divided, at most: listing the folder of a day takes less time than starting a task."""
 _SPREAD_FROM = 30_000_000
-"""Records from which on linking is spread over the cluster. Its fifty queries take a minute however many machines share
-them; one machine links fewer records in that time, within 4 GB."""
+"""
+Records from which on the cluster links a case.
+
+Its fifty queries take a minute on any number of machines; in that time, one machine links fewer records within 4 GB.
+"""
 
 
 class Cluster:
@@ -99,32 +102,33 @@ class Cluster:
 
     def __init__(self, session: SparkSession, *, spread_from: int = _SPREAD_FROM) -> None:
         """
-        Use a session that there is.
+        Use an existing session.
 
         Args:
-            session: As a notebook has it under the name `spark`.
-            spread_from: Records of a case from which on the cluster links it; one of fewer is linked by this process.
+            session: The session; in notebooks it is called `spark`.
+            spread_from: The number of records from which on the cluster links a case; this process links smaller ones.
 
         Raises:
             UsageError: the session was stopped, is of an older Spark, or one of Spark Connect.
         """
-        _see(session)
+        _check_session(session)
         self._given = session
         self.spread_from = spread_from
 
     @property
     def _session(self) -> SparkSession:
-        """The session, which may have been stopped since it was given: notebooks end those that idle."""
-        _see(self._given)
+        """The session, checked again, since notebooks stop sessions that idle."""
+        _check_session(self._given)
         return self._given
 
     @classmethod
     def start(cls, master: str | None = None) -> Cluster:
         """
-        Start a session, or find the one that this process has.
+        Start a session, or use the active one of this process.
 
         Args:
-            master: Such as `local[4]`, `yarn` or `spark://host:7077`; else what Spark is configured with.
+            master: The cluster, such as `local[4]`, `yarn` or `spark://host:7077`; by default what Spark is configured
+                with.
 
         Raises:
             UsageError: Spark is not installed, can't be started or reached, or is asked for by Spark Connect.
@@ -144,12 +148,12 @@ class Cluster:
             if master is None:  # which Spark itself knows, from its files or from `spark-submit`
                 SparkContext._ensure_initialized()
                 master = SparkConf().get("spark.master")
-            _reach(master or "")
+            _check_reachable(master or "")
             # Executors start where there may be evidence, and would look for modules there (`store.workers.started`).
             builder = SparkSession.builder.appName("tokentrail").config(_SAFE_PATH, "1")
             if master is not None:
                 builder = builder.master(master)
-            if master is None or _HERE.fullmatch(master):
+            if master is None or _LOCAL_MASTER.fullmatch(master):
                 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
                 for name, value in _LOCAL.items():
                     builder = builder.config(name, value)
@@ -164,7 +168,17 @@ class Cluster:
     def elsewhere(
         self, folder: CaseFolder, work: Callable[[Any], Any], things: Sequence[Any]
     ) -> Iterator[Any]:
-        """Do work on each of some things, such as listing a folder, in executors; answers come in their order."""
+        """
+        Call a function on each of some things in executors, as for listing folders.
+
+        Args:
+            folder: The case.
+            work: The function.
+            things: The things.
+
+        Returns:
+            The results, in the order of the things.
+        """
         from tokentrail.store.spark import spread
 
         if not things:
@@ -172,7 +186,7 @@ class Cluster:
         many = -(-len(things) // _LISTING_TASKS)
         payloads = [pickle.dumps(things[at : at + many]) for at in range(0, len(things), many)]
         place = errands(folder, "listing")
-        for answer in spread(self._session, payloads, place, partial(_each, work)):
+        for answer in spread(self._session, payloads, place, partial(_call_on_each, work)):
             yield from pickle.loads(answer)  # noqa: S301 - our own executor wrote it
 
     def ingest(
@@ -184,12 +198,18 @@ class Cluster:
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Outcome]:
         """
-        Read objects into the case, a segment a task; yields what became of each as tasks end.
+        Read objects into the case, one segment for each task; yields what became of each object as tasks end.
+
+        Args:
+            folder: The case.
+            objects: The evidence objects.
+            options: How to read.
+            progress: Called with how many bytes were read, and how many there are.
 
         Raises:
-            UsageError: the case's folder has a name that Spark takes for a pattern.
+            UsageError: the path of the case holds characters that Spark takes for a pattern.
         """
-        _named(folder)
+        _check_path(folder)
         from tokentrail.store.spark import spread
 
         held, new = apart(objects, folder.snapshot().objects().values())
@@ -198,8 +218,8 @@ class Cluster:
         total, done = sum(task.size for task in listed), 0
         case = folder.mirror.bucket if folder.mirror else folder.path.resolve()
         payloads, place = [pickle.dumps(task) for task in listed], errands(folder, "tasks")
-        done_by = partial(_done, case, secrets.token_hex(8), options)
-        for answer in spread(self._session, payloads, place, done_by):
+        run_task = partial(_run_task, case, secrets.token_hex(8), options)
+        for answer in spread(self._session, payloads, place, run_task):
             size, outcomes = pickle.loads(answer)  # noqa: S301 - our own executor wrote it
             done += size
             if progress:
@@ -208,17 +228,18 @@ class Cluster:
 
     def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> ForestSize:
         """
-        Derive the forest of all evidence.
+        Link all evidence of a case.
 
         Args:
-            case: The case; of one in a bucket, executors read from there what the snapshot holds, and write there.
+            case: The case. If it is in a bucket, executors read its segments from there, and write there.
             snapshot: Its segments.
-            folder: Where to, on this machine, which of a case in a folder all others reach.
+            folder: The folder for derived tables on this machine; all executors must reach it unless the case is in a
+                bucket.
 
         Raises:
-            UsageError: the case's folder has a name that Spark takes for a pattern.
+            UsageError: the path of the case holds characters that Spark takes for a pattern.
         """
-        _named(case)
+        _check_path(case)
         from tokentrail.store.shelf import BucketShelf, FolderShelf
         from tokentrail.store.spark import SparkEngine
 
@@ -237,7 +258,7 @@ class Cluster:
         return grown
 
     def _marked(self, case: CaseFolder, snapshot: Snapshot) -> Iterator[Marked]:
-        """Which segments hold which names, some segments a task."""
+        """Make the marks of the segments, some segments in each task."""
         from tokentrail.store.spark import spread
 
         segments = sorted(snapshot.folders)
@@ -247,12 +268,19 @@ class Cluster:
         ]
         bucket = case.mirror.bucket if case.mirror else None
         place = errands(case, "marking")
-        for answer in spread(self._session, payloads, place, partial(_mark, bucket or case.path.resolve())):
+        for answer in spread(
+            self._session, payloads, place, partial(_mark_segments, bucket or case.path.resolve())
+        ):
             yield pickle.loads(answer)  # noqa: S301 - our own executor wrote it
 
 
-def _see(session: SparkSession) -> None:
-    """Refuse a session that can't do what is asked of it, before anything is made for it."""
+def _check_session(session: SparkSession) -> None:
+    """
+    Check that a session can be used, before anything is made for it.
+
+    Raises:
+        UsageError: it was stopped, is of an older Spark, or one of Spark Connect.
+    """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import DataFrame, GroupedData
@@ -267,22 +295,23 @@ def _see(session: SparkSession) -> None:
         raise UsageError(_OLD.format(session.version))
 
 
-def _reach(master: str) -> None:
+def _check_reachable(master: str) -> None:
     """
-    Refuse a cluster of Spark's own kind none of whose masters can be reached.
+    Check that some master of a standalone cluster can be reached; addresses of other kinds are left to Spark.
 
-    Spark itself tries for a minute and says that the session was stopped (Spark Standalone Mode, 'Connecting an
-    Application to the Cluster': `spark://HOST:PORT`, and with 'High Availability' more of them after commas).
+    Otherwise Spark tries for a minute, and then says that the session was stopped. For the form of addresses, see Spark
+    Standalone Mode, 'Connecting an Application to the Cluster': `spark://HOST:PORT`, and 'High Availability': several
+    after commas.
 
     Raises:
-        UsageError: none of them can.
+        UsageError: none of the masters can be reached.
     """
     hosts = master.removeprefix("spark://").split(",")
     if not master.startswith("spark://") or not all(map(_MASTER.fullmatch, hosts)):
-        return  # which Spark says by itself
+        return  # Spark itself says what is wrong with it
     for host, _, port in (one.rpartition(":") for one in hosts):
         try:
-            create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+            create_connection((host.strip("[]"), int(port)), _TIMEOUT).close()
         except (OSError, OverflowError) as error:
             failed = error
         else:
@@ -290,19 +319,24 @@ def _reach(master: str) -> None:
     raise UsageError(_UNREACHED.format(master, failed)) from failed
 
 
-def _named(case: CaseFolder) -> None:
-    """Refuse a case whose folder has a name that Spark takes for a pattern."""
+def _check_path(case: CaseFolder) -> None:
+    """
+    Check that Spark can read from the path of a case.
+
+    Raises:
+        UsageError: it holds characters that Spark takes for a pattern.
+    """
     if case.mirror is None and _PATTERN.search(str(case.path.resolve())):
-        raise UsageError(_NO_NAME.format(case.path.resolve()))
+        raise UsageError(_PATTERN_IN_PATH.format(case.path.resolve()))
 
 
-def _each(work: Callable[[Any], Any], payload: bytes) -> bytes:
-    """Do some work on several things, in an executor."""
+def _call_on_each(work: Callable[[Any], Any], payload: bytes) -> bytes:
+    """Call a function on several things; runs in an executor."""
     return pickle.dumps([work(one) for one in pickle.loads(payload)])  # noqa: S301 - our own driver wrote it
 
 
-def _done(case: Path | Bucket, job: str, options: Options, payload: bytes) -> bytes:
-    """Do a task, in an executor: what an earlier attempt at it has published is not read again."""
+def _run_task(case: Path | Bucket, job: str, options: Options, payload: bytes) -> bytes:
+    """Run a task in an executor. What an earlier attempt at it has published is not read again."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
@@ -321,8 +355,8 @@ def _done(case: Path | Bucket, job: str, options: Options, payload: bytes) -> by
         return pickle.dumps(done)
 
 
-def _mark(case: Path | Bucket, payload: bytes) -> bytes:
-    """Mark the names of some segments, in an executor."""
+def _mark_segments(case: Path | Bucket, payload: bytes) -> bytes:
+    """Make the marks of some segments, named in the lines of the payload; runs in an executor."""
     segments = payload.decode().split("\n")
     if isinstance(case, Path):
         return pickle.dumps(marked([case / "segments" / one for one in segments]))
@@ -340,7 +374,7 @@ def _mark(case: Path | Bucket, payload: bytes) -> bytes:
 
 @lru_cache(maxsize=1)
 def _known(case: Path | Bucket, job: str) -> dict[str, StoredObject]:
-    """What the case holds, as this process saw it when it first worked for a job."""
+    """The objects that the case held when this process first worked for a job, by their digests."""
     if isinstance(case, Path):
         return CaseFolder.open(case, create=False).snapshot().objects()
     return {one.sha256: one for manifest in manifests_in(case) for one in manifest.objects}

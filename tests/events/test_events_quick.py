@@ -383,7 +383,7 @@ KINDS = (
 def test_carriers_go_the_quick_way(carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record of a sound carrier becomes a row without a Python object of its own."""
     ordinary: list[Batch] = []
-    monkeypatch.setattr(Segment, "_append", lambda self, batch: ordinary.append(batch))
+    monkeypatch.setattr(Segment, "_add_batch", lambda self, batch: ordinary.append(batch))
     segment = Segment(7)
     summary = segment.add(carriers.WRITERS[carrier](morning()))
 

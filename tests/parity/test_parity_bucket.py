@@ -123,7 +123,7 @@ def test_a_task_that_failed_once_loses_and_repeats_nothing(
     """Each task's first attempt ends after it gave its segment: the second finds it there, and reads nothing again."""
     import tokentrail.spark
 
-    done = tokentrail.spark._done
+    done = tokentrail.spark._run_task
 
     def failing(*given: object) -> bytes:
         from pyspark import TaskContext
@@ -137,7 +137,7 @@ def test_a_task_that_failed_once_loses_and_repeats_nothing(
     with Case.open(tmp_path / "local") as local:
         local.ingest(logs, workers=1)
         expected, objects = everything(local), local.status().objects
-    monkeypatch.setattr(tokentrail.spark, "_done", failing)
+    monkeypatch.setattr(tokentrail.spark, "_run_task", failing)
     monkeypatch.setattr(cluster, "spread_from", 1 << 60)
     with Case.open(CASE) as case:
         case.ingest(logs, engine=cluster)

@@ -21,9 +21,9 @@ from tokentrail.policy.document import Document, parse
 from tokentrail.policy.operators import instant
 from tokentrail.policy.truth import Truth
 from tokentrail.present.document import document
+from tokentrail.prevention.change_points import change_points_of, period_start
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.model import Backtest
-from tokentrail.prevention.turning import turned, turns_of
 from tokentrail.testing import World
 from work import some
 
@@ -471,9 +471,9 @@ def test_one_second_stands_for_all_between_two_dates_of_a_policy(
     statement = deny("*", {operator: {key: values} for operator, key, values in written})
     document = parse(scp(statement))
     assert isinstance(document, Document)
-    turns = turns_of(document.statements)
+    turns = change_points_of(document.statements)
     second = int(instant(near) or 0) + off
-    [[standing]] = duckdb.sql(f"SELECT {turned(str(second), turns['time'])}").fetchall()
+    [[standing]] = duckdb.sql(f"SELECT {period_start(str(second), turns['time'])}").fetchall()
 
     def met(at: int) -> list[Truth]:
         context = {
@@ -497,7 +497,7 @@ def test_what_asks_for_more_than_the_order_has_every_second_judged(condition: An
     """A text's likeness, another key's date and a date that is none are no turns."""
     document = parse(scp(deny("*", condition)))
     assert isinstance(document, Document)
-    assert "time" not in turns_of(document.statements)
+    assert "time" not in change_points_of(document.statements)
 
 
 def test_a_date_in_a_policy_splits_the_calls_there() -> None:

@@ -12,7 +12,7 @@ import tokentrail.prevention.guardrails
 from tokentrail.detection.model import SEVERITIES
 from tokentrail.prevention.catalogue import CHECKS, GUARDRAILS
 from tokentrail.prevention.model import STAGES
-from tokentrail.prevention.rule import Check, Maker
+from tokentrail.prevention.rule import Check, GuardrailRule
 
 
 def files(package: object) -> list[str]:
@@ -28,7 +28,7 @@ def test_every_file_is_in_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("maker", GUARDRAILS, ids=lambda one: one.id)
-def test_a_guardrail_says_all_that_a_reader_needs(maker: Maker) -> None:
+def test_a_guardrail_says_all_that_a_reader_needs(maker: GuardrailRule) -> None:
     """Title, what it prevents and what not, its effort, and where it is from."""
     words = maker.words
     assert words.title and not words.title.endswith(".")

@@ -24,7 +24,7 @@ from tokentrail.lineage.trace import Narrowing, trace
 from tokentrail.policy.actions import actions_of
 from tokentrail.policy.deny import UNDENIABLE
 from tokentrail.policy.truth import Truth
-from tokentrail.prevention import backtest, evidence, guard, history, theirs
+from tokentrail.prevention import attacker_history, backtest, evidence, guard, history
 from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import filled, spoken
@@ -181,7 +181,7 @@ def alike(case: Case, subjects: tuple[str, ...], *policies: Any) -> int:
 def _few_at_once() -> Iterator[None]:
     """Let even a small world be looked through in parts."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(theirs, "_AT_ONCE", 3)
+        patched.setattr(attacker_history, "_AT_ONCE", 3)
         patched.setattr(history, "_AT_ONCE", 2)
         yield
 

@@ -23,7 +23,7 @@ from tokentrail.prevention.guardrails import (
 )
 from tokentrail.prevention.model import Guard, Guardrail
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 from tokentrail.testing import World
 
 READER = f"arn:aws:iam::{HOME}:role/Reader"
@@ -402,13 +402,13 @@ def of_many(count: int, action: str) -> Evidence:
         (no_new_keys.GUARDRAIL, "iam:CreateUser"),
     ],
 )
-def test_more_principals_than_an_scp_can_spare_make_none(maker: Maker, action: str) -> None:
+def test_more_principals_than_an_scp_can_spare_make_none(maker: GuardrailRule, action: str) -> None:
     """Organizations would refuse the policy for its length; what is made of 25 principals fits. One that spares none says so."""
     [few], [none] = (cast("tuple[Proposal, ...]", maker.make(of_many(count, action))) for count in (25, 0))
     assert "binds everybody" in none.limits and "binds everybody" not in few.limits
 
     assert len(json.dumps(few.policy)) < 5_120
-    assert isinstance(maker.make(of_many(70, action)), Nothing)
+    assert isinstance(maker.make(of_many(70, action)), NotMade)
 
 
 def test_a_policy_that_may_not_fit_says_so() -> None:

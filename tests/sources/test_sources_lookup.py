@@ -362,5 +362,5 @@ def seconds(some: list[spans.Span]) -> set[int]:
 @given(st.tuples(st.integers(0, 60), st.integers(0, 60)), SPANS)
 def test_what_is_left_is_what_is_not_done(wanted: spans.Span, done: list[spans.Span]) -> None:
     """Second by second."""
-    assert seconds([wanted]) - seconds(done) == seconds(spans.left(wanted, done))
-    assert seconds(done) == seconds(spans.together(done))
+    assert seconds([wanted]) - seconds(done) == seconds(spans.remaining(wanted, done))
+    assert seconds(done) == seconds(spans.merged(done))

@@ -20,7 +20,7 @@ from tokentrail.present.document import document
 from tokentrail.sources.interface import Access
 from tokentrail.testing import native
 from tokentrail.testing.story import story
-from tokentrail.watch.far_sinks import WebhookSink, told
+from tokentrail.watch.far_sinks import WebhookSink, notice_json
 from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 from tokentrail.watch.opening import sink_of
 
@@ -200,7 +200,7 @@ def test_a_webhook_gets_each_notice_signed(hook: Hook, notices: list[Notice]) ->
     sink = WebhookSink(url.replace("://", "://ada:p%40ss@"), "secret")
     sink.deliver(notices)
 
-    assert [told(one) for one in notices] == [body.decode() for _, body in got]
+    assert [notice_json(one) for one in notices] == [body.decode() for _, body in got]
     assert [one.key for one in notices] == [headers["idempotency-key"] for headers, _ in got]
     signed = hmac.new(b"secret", got[0][1], hashlib.sha256).hexdigest()
     assert f"sha256={signed}" == got[0][0]["x-tokentrail-signature"]
@@ -259,7 +259,9 @@ def test_a_notice_too_large_for_a_message_is_cut(members: dict[str, Any], notice
 
     A message that is refused for its size would be sent again and again, and all others wait behind it.
     """
-    text = told(Notice(id="a", revision=1, change="new", changed=(), document=notices[0].document | members))
+    text = notice_json(
+        Notice(id="a", revision=1, change="new", changed=(), document=notices[0].document | members)
+    )
 
     assert len(text) < 256 * 1024
     assert json.loads(text)["cut"] is True

@@ -140,7 +140,7 @@ def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     from tokentrail.spark import Cluster
 
     monkeypatch.setenv("PYSPARK_PYTHON", "python3")
-    monkeypatch.setattr("tokentrail.spark._reach", lambda _: None)
+    monkeypatch.setattr("tokentrail.spark._check_reachable", lambda _: None)
     given: dict[str, str] = {}
     builder = SimpleNamespace(
         master=lambda _: builder,
@@ -161,12 +161,12 @@ def test_a_cluster_that_is_not_there_is_said_before_spark_looks_for_it(
 ) -> None:
     """Spark took a minute, printed its stack and said that one can't call methods of what was stopped."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.spark import Cluster, _reach
+    from tokentrail.spark import Cluster, _check_reachable
 
     monkeypatch.delenv("SPARK_REMOTE", raising=False)
     with create_server(("127.0.0.1", 0)) as there:
         here = f"127.0.0.1:{there.getsockname()[1]}"
-        _reach(master.format(here, here))
+        _check_reachable(master.format(here, here))
     with pytest.raises(UsageError, match=rf"^{master.format(here, here)} can't be reached .*--master"):
         Cluster.start(master.format(here, here))
 
@@ -175,10 +175,10 @@ def test_a_cluster_that_is_not_there_is_said_before_spark_looks_for_it(
 def test_of_other_clusters_spark_itself_says_what_is_wrong(master: str) -> None:
     """Where they lie does not stand in their names."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.spark import _reach
+    from tokentrail.spark import _check_reachable
 
     with mock.patch("tokentrail.spark.create_connection") as asked:
-        _reach(master)
+        _check_reachable(master)
 
     asked.assert_not_called()
 
@@ -262,7 +262,7 @@ def test_executors_with_another_tokentrail_are_refused(
 def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> None:
     """A second attempt finds what the first one published, says so, and adds no segment."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.spark import _done, _known
+    from tokentrail.spark import _known, _run_task
 
     world = World(START)
     world.user("ada").assumes("Deploy").calls("s3:ListBuckets")
@@ -270,10 +270,10 @@ def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> No
     with Case.open(tmp_path / "case") as case:
         [task] = tasks(files.objects([str(tmp_path / "log.json")]))
         payload = pickle.dumps(task)
-        _, [first] = pickle.loads(_done(case.path, "job", Options(), payload))
+        _, [first] = pickle.loads(_run_task(case.path, "job", Options(), payload))
         _known.cache_clear()  # as an attempt after the first does
 
-        _, [second] = pickle.loads(_done(case.path, "job", Options(), payload))
+        _, [second] = pickle.loads(_run_task(case.path, "job", Options(), payload))
 
         assert [False, True] == [first.repeated, second.repeated]
         assert 1 == len(list((case.path / "manifests").iterdir()))
@@ -283,7 +283,7 @@ def test_a_task_that_is_done_again_publishes_nothing_twice(tmp_path: Path) -> No
 def test_small_objects_of_a_task_that_is_done_again_are_packed_once(tmp_path: Path) -> None:
     """A second attempt finds in the first one's archive what it reads, and leaves no other."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.spark import _done, _known
+    from tokentrail.spark import _known, _run_task
 
     world = World(START)
     world.user("ada").assumes("Deploy").calls("s3:ListBuckets", count=3)
@@ -294,7 +294,7 @@ def test_small_objects_of_a_task_that_is_done_again_are_packed_once(tmp_path: Pa
     with Case.open(tmp_path / "case") as case:
         [task] = tasks(files.objects([str(logs)]))
         for _ in range(2):
-            _done(case.path, "job", Options(), pickle.dumps(task))
+            _run_task(case.path, "job", Options(), pickle.dumps(task))
             _known.cache_clear()  # as an attempt after the first does
         found = [case.record(one.object, one.ordinal)["eventID"] for one in case.timeline(["AKIA"])]
 
@@ -307,7 +307,7 @@ def test_an_executor_killed_at_any_put_into_a_bucket_loses_and_repeats_nothing(
 ) -> None:
     """Done again, the task is in the bucket once; what it was read into aside is gone from this machine."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.spark import _done, _known
+    from tokentrail.spark import _known, _run_task
 
     monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "mirrors"))
     (tmp_path / "aside").mkdir()
@@ -321,12 +321,12 @@ def test_an_executor_killed_at_any_put_into_a_bucket_loses_and_repeats_nothing(
         with Case(mirror.opened(bucket, create=True)) as case:
             bucket.puts_left = count
             try:
-                _done(bucket, "job", Options(), pickle.dumps(task))
+                _run_task(bucket, "job", Options(), pickle.dumps(task))
             except Killed:
                 killed = True
             bucket.puts_left = None
             _known.cache_clear()  # as an attempt after the first does
-            _done(bucket, "job", Options(), pickle.dumps(task))
+            _run_task(bucket, "job", Options(), pickle.dumps(task))
             case.refresh()
             assert len(world.records()) == case.status().records
             assert 1 == len([one for one in bucket.held if one.startswith("manifests/")])

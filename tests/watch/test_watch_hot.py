@@ -217,8 +217,8 @@ def test_records_are_found_as_they_were(folder: CaseFolder, recall: Recall) -> N
     hot, recollection = HotSet(folder), Recollection(recall)
     touched = Recollection(recall).note(tables)
 
-    assert recollection.about([touched], [span], 100) is None
-    found = Recollection(recall).about([touched], [], 100)
+    assert recollection.find(touched, [span], 100) is None
+    found = Recollection(recall).find(touched, [], 100)
 
     assert found is not None
     hot.recall(found)
@@ -245,7 +245,7 @@ def test_raw_records_of_small_objects_that_came_together_are_read(folder: CaseFo
     assert [segment] * len(records) == [one.pack for one in objects]
 
     recall.keep(number, tables, objects)
-    found = Recollection(recall).about([Recollection(recall).note(tables)], [], 100)
+    found = Recollection(recall).find(Recollection(recall).note(tables), [], 100)
     assert found is not None
     hot = HotSet(folder)
     hot.add(number, tables, objects)
@@ -296,7 +296,7 @@ def test_what_is_let_go_is_found_again_through_what_led_to_it(folder: CaseFolder
             recollection.let_go([0])
             del held[0]
         segment, tables, objects = put(folder, f"{place}.json", part)
-        found.append(recollection.about([recollection.note(tables)], held.values(), 100))
+        found.append(recollection.find(recollection.note(tables), held.values(), 100))
         held[place], names = recall.keep(int(segment, 16), tables, objects)
         recollection.kept(place, names)
 
@@ -311,7 +311,7 @@ def test_what_led_somewhere_is_forgotten_when_nobody_asks_for_it(folder: CaseFol
     recollection, held, remembered = Recollection(recall), {}, []
     for place in range(24):
         segment, tables, objects = one_more(folder, f"user-{place}")
-        recollection.about([recollection.note(tables)], held.values(), 100)
+        recollection.find(recollection.note(tables), held.values(), 100)
         held[place], names = recall.keep(int(segment, 16), tables, objects)
         recollection.kept(place, names)
         if place >= 4:
@@ -342,7 +342,7 @@ def test_what_was_recalled_and_is_let_go_is_asked_for_again(folder: CaseFolder, 
     for segment, tables, objects in kept.values():
         recall.keep(int(segment, 16), tables, objects)
     recollection = Recollection(recall)
-    first = {name: recollection.about([recollection.note(kept[name][1])], [], 100) for name in names}
+    first = {name: recollection.find(recollection.note(kept[name][1]), [], 100) for name in names}
     hot = HotSet(folder)
     for one in first.values():
         assert one is not None
@@ -352,7 +352,9 @@ def test_what_was_recalled_and_is_let_go_is_asked_for_again(folder: CaseFolder, 
     assert gone is not None and stays is not None
     recollection.forget([gone.segment])
     hot.forget([gone.segment])
-    again = recollection.about([recollection.note(kept[name][1]) for name in names], [], 100)
+    touched = recollection.note(kept["a"][1])
+    touched.add(recollection.note(kept["b"][1]))
+    again = recollection.find(touched, [], 100)
 
     assert again is not None
     assert again.segment not in (gone.segment, stays.segment)

@@ -21,7 +21,7 @@ from tokentrail.watch import look_runner, sweep, watch
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.judging import Judging
 from tokentrail.watch.looking import Looker, LookRequest
-from tokentrail.watch.sweep import Sweeping, SweepProcess
+from tokentrail.watch.sweep import SweepProcess, SweepRequest
 from tokentrail.watch.watch import Settings, Watch
 
 
@@ -86,7 +86,7 @@ def test_the_past_is_known_once(tmp_path: Path) -> None:
 class Failing:
     """A sweep that always fails."""
 
-    def __init__(self, asked: Sweeping) -> None:
+    def __init__(self, asked: SweepRequest) -> None:
         pass
 
     def done(self) -> bool:
@@ -137,7 +137,7 @@ def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
     """It disturbs nobody from its start; on a machine without idle time it would never end, were it not for the second."""
     with Case.open(tmp_path / "case") as case:
         (case.folder.path / "watch").mkdir()
-        process = SweepProcess(Sweeping(case=case.folder.path, judging=Judging(), since=None))
+        process = SweepProcess(SweepRequest(case=case.folder.path, judging=Judging(), since=None))
         number = process._process.pid
         assert os.sched_getscheduler(number) == os.SCHED_IDLE
         assert os.getpriority(os.PRIO_PROCESS, number) == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
@@ -164,7 +164,7 @@ def test_a_sweep_that_is_waited_for_takes_its_share(tmp_path: Path) -> None:
     with Case.open(tmp_path / "case") as case:
         (case.folder.path / "watch").mkdir()
         process = SweepProcess(
-            Sweeping(case=case.folder.path, judging=Judging(), since=None, waited_for=True)
+            SweepRequest(case=case.folder.path, judging=Judging(), since=None, waited_for=True)
         )
         seen = set[tuple[int, int]]()
         while not process.done():  # nobody else waits for it to end, so that its number stays its own
@@ -182,7 +182,7 @@ def test_a_sweep_loads_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with Case.open(tmp_path / "case") as case:
         (case.folder.path / "watch").mkdir()
         process = SweepProcess(
-            Sweeping(case=case.folder.path, judging=Judging(), since=None, waited_for=True)
+            SweepRequest(case=case.folder.path, judging=Judging(), since=None, waited_for=True)
         )
         assert process.result() is not None
         process.kill()

@@ -14,7 +14,7 @@ from tokentrail import Case
 from tokentrail.testing import World
 from tokentrail.watch import watch
 from tokentrail.watch.interface import Arrival
-from tokentrail.watch.sweep import Sweeping
+from tokentrail.watch.sweep import SweepRequest
 from work import some
 
 HOT = 20
@@ -26,7 +26,7 @@ Told = Iterator[None]
 class NoSweep:
     """A sweep that never ends: whatever is told is told without one."""
 
-    def __init__(self, asked: Sweeping) -> None:
+    def __init__(self, asked: SweepRequest) -> None:
         pass
 
     def done(self) -> bool:

@@ -48,7 +48,7 @@ from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
 from tokentrail.results import IngestSummary, LogVerification, SkippedObject, Status
-from tokentrail.sources import given
+from tokentrail.sources import dispatch
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
@@ -166,7 +166,7 @@ class Case(Lookups, Tracing, Guarding):
         asked: list[str] = []
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
-        found = given.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
+        found = dispatch.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
         with sharing.around(reference=reference), closing(found):
             before = self._records()
             sharing.before_reading()

@@ -10,7 +10,7 @@ from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, family
-from tokentrail.prevention.attacker import Attacker, Since, of_findings, of_subjects, worst_subjects
+from tokentrail.prevention.attacker import Attacker, HandedOut, of_findings, of_subjects, worst_subjects
 from tokentrail.prevention.guard import Given, guard
 from tokentrail.prevention.model import Guard
 from tokentrail.results import Coverage
@@ -34,12 +34,12 @@ def guarded(
     attacker = Attacker()
     if named:
         places = tainted(engine, forest, named, narrowing)
-        since = Since(followed=len(places) <= MOST_FOLLOWED)
+        since = HandedOut(followed=len(places) <= MOST_FOLLOWED)
         if since.followed:
             # Else a thief's next session makes the ordinary ways that guardrails are made from.
             found = family(forest, named, narrowing=narrowing, gaps=())
             more = follow_sources(forest, found, covered, narrowing)
-            since = Since(roots(found, more), len(more.doubts)) if more else Since(followed=False)
+            since = HandedOut(roots(found, more), len(more.doubts)) if more else HandedOut(followed=False)
             places = tainted(engine, forest, (*named, *since.handed), narrowing) if since.handed else places
         attacker = (
             of_subjects(engine, forest, named, places, narrowing, since)

@@ -18,7 +18,7 @@ from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
 from tokentrail.results import IngestSummary
-from tokentrail.sources.given import LOOKUP, see
+from tokentrail.sources.dispatch import LOOKUP, check_exist
 
 if TYPE_CHECKING:
     from tokentrail.spark import Cluster
@@ -68,7 +68,7 @@ def command(
     """
     if subjects and not any(one.startswith(LOOKUP) for one in sources):
         raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
-    see(sources)
+    check_exist(sources)
     cluster = _cluster(engine, master, intake.workers)
     with Case.open(options.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
         summary = intake.narrowed(since, until, subjects).into(case, sources, progress, cluster)

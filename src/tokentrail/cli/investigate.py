@@ -24,7 +24,7 @@ from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, with_handed_out
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.results import IngestSummary
-from tokentrail.sources.given import see
+from tokentrail.sources.dispatch import check_exist
 
 
 @click.command(
@@ -60,7 +60,7 @@ def command(
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
     plan = None
-    see(logs)
+    check_exist(logs)
     with Case.open(options.case) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, subjects))
         findings = judging.judge(case, options.as_of)

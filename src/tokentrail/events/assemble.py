@@ -1,4 +1,4 @@
-"""From plain values to Arrow arrays, a column at a time."""
+"""Make Arrow arrays of plain values, a column at a time."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ MOMENT_LENGTH = len("2024-03-01T00:00:00Z")
 
 
 class Labels(dict[Any, int]):
-    """Numbers values in order of first sight; `self[value]` is the number."""
+    """Numbers values in the order in which they are first seen: `self[value]` is the number, of a new value too."""
 
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)
         return number
 
     def codes(self, values: Iterable[Any], count: int) -> Codes:
-        """The numbers of `count` values; native files are of one account and region, which is seen at once."""
+        """The numbers of `count` values; quick for a tuple of equal ones, as accounts and regions of a log file are."""
         if isinstance(values, tuple) and values[0] == values[-1] and values.count(values[0]) == count:
             return np.full(count, self[values[0]], np.int32)
         return np.fromiter(map(self.__getitem__, values), np.int32, count)
 
 
 class Marks:
-    """Bits that each label carries, found once for each label and not for each event that bears it."""
+    """Bits for each label, computed once for each label and not for each event that has it."""
 
     def __init__(self, labels: Labels, bits: Callable[[Any], int]) -> None:
         self._labels, self._bits = labels, bits
@@ -49,7 +49,7 @@ class Marks:
 
 
 def moments(texts: Sequence[str]) -> Moments | None:
-    """Seconds since 1970 of texts that are as long as `2024-03-01T00:00:00Z`; `None` where one is spelled otherwise."""
+    """Seconds since 1970 of texts as long as `2024-03-01T00:00:00Z`; `None` if any of them is spelled otherwise."""
     try:
         return pa.array(texts, pa.string()).cast(_SECONDS).view(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
@@ -57,7 +57,7 @@ def moments(texts: Sequence[str]) -> Moments | None:
 
 
 def optional_moments(texts: Sequence[str | None]) -> Array:
-    """The same as a nullable column, each text on its own where the quick way fails."""
+    """The same as a nullable column, in which a time that can't be read is null; any spelling of `seconds` will do."""
     if {len(text) for text in texts if text is not None} <= {MOMENT_LENGTH}:
         try:
             return pa.array(texts, pa.string()).cast(_SECONDS).view(pa.int64())
@@ -67,14 +67,14 @@ def optional_moments(texts: Sequence[str | None]) -> Array:
 
 
 def joined(parts: Sequence[Any], kind: pa.DataType) -> Array:
-    """One column of the parts that batches gave."""
+    """Join the parts of a column."""
     if not parts:
         return pa.array([], kind)
     return pa.concat_arrays([part if isinstance(part, pa.Array) else pa.array(part, kind) for part in parts])
 
 
 def labelled(codes: Array, labels: Labels) -> Array:
-    """A dictionary column from numbers that `labels` gave; the number of `None` becomes null."""
+    """Make a dictionary column of numbers from `labels`; the number of `None` becomes null."""
     absent = labels.get(None)
     if absent is not None:
         codes = pc.if_else(pc.equal(codes, pa.scalar(absent, pa.int32())), pa.scalar(None, pa.int32()), codes)
@@ -88,7 +88,7 @@ def flags(values: Iterable[Any]) -> Array:
 
 
 def known_flags(values: npt.NDArray[np.int8]) -> Array:
-    """A boolean column from 1, 0 and 2 for neither."""
+    """A boolean column from 1 for true, 0 for false and 2 for null."""
     flags: Array = pa.array(values == 1, mask=values > 1)
     return flags
 
@@ -99,7 +99,7 @@ def sizes(values: Sequence[float | None]) -> Array:
 
 
 def counts(numbers: npt.NDArray[np.float64]) -> Array:
-    """A column of byte counts; what is no sensible count becomes null."""
+    """A column of byte counts; NaN, negative and absurdly large numbers become null."""
     sound = (numbers >= 0) & (numbers < float(1 << 62))
     return pa.array(np.where(sound, numbers, 0).astype(np.int64), mask=~sound)
 
@@ -112,7 +112,14 @@ def plain(values: Iterable[Any], kind: pa.DataType) -> Array:
 
 
 def texts(characters: bytes, ends: npt.NDArray[np.int32], instead: Mapping[int, str | None]) -> Array:
-    """A column of texts that stand one behind the other; an empty one becomes null, or what stands in its stead."""
+    """
+    A column of texts.
+
+    Args:
+        characters: The texts in UTF-8, one behind the other.
+        ends: Where each of them ends. An empty one becomes null.
+        instead: Other values for some rows.
+    """
     offsets = np.concatenate((np.zeros(1, np.int32), ends))
     present = np.packbits(offsets[1:] > offsets[:-1], bitorder="little")
     buffers = [pa.py_buffer(one) for one in (present.tobytes(), offsets.tobytes(), characters)]
@@ -125,7 +132,7 @@ def texts(characters: bytes, ends: npt.NDArray[np.int32], instead: Mapping[int, 
 
 
 def own_labels(column: Array) -> Array:
-    """A dictionary column that carries only the labels it uses, taken from one that carries more."""
+    """A dictionary column with only the labels that it uses; any other column as it is."""
     return (
         column.dictionary_decode().dictionary_encode() if isinstance(column, pa.DictionaryArray) else column
     )

@@ -1,4 +1,4 @@
-"""Records of one object after another, taken through all columns some thousands at a time."""
+"""Gather the records of objects into batches, which the kernel handles column by column."""
 
 from __future__ import annotations
 
@@ -14,26 +14,30 @@ from tokentrail.events.reading import Reading
 from tokentrail.events.record import Record
 
 BATCH = 2_000
-"""Records of a batch at most: as many as the processor's caches hold."""
+"""Records of a batch, at most: as many as the processor's caches hold."""
 ENOUGH = 500
-"""Records that are worth a batch: calls cost little beside them, and waiting for more would cost the caches."""
+"""Records that are enough for a batch: more would make it little cheaper, and would leave the processor's caches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records, column by column: each of `Record`'s fields; their objects, places in them, seconds."""
+    """Some records, column by column."""
 
     fields: dict[str, tuple[Any, ...]]
+    """By the name of a field of `Record`."""
     objects: Codes
+    """The numbers of the objects that hold them."""
     ordinals: Codes
+    """Their places in these objects."""
     times: Moments
+    """When they happened, in seconds since 1970."""
 
 
-class Gathering:
+class Batcher:
     """
-    Gathers what was read of small objects, and cuts up large ones, in the order in which they come.
+    Makes batches of the records of objects in the order in which these come: joins small objects, and cuts large ones.
 
-    Log files hold ten records or ten thousand, and what is done once for each column takes as long for either.
+    Log files hold ten records or ten thousand, and each column of a batch has a fixed cost.
     """
 
     def __init__(self) -> None:
@@ -43,7 +47,7 @@ class Gathering:
         self._times: list[Moments] = []
 
     def add(self, number: int, reading: Reading) -> Iterator[Batch]:
-        """Take in the records of object `number`; yields the batches that are full."""
+        """Add the records of the object `number`, and yield all batches once there are enough records."""
         self._records += reading.records
         self._objects.append(np.full(len(reading.records), number, np.int32))
         self._ordinals.append(reading.ordinals)
@@ -52,7 +56,7 @@ class Gathering:
             yield from self.rest()
 
     def rest(self) -> Iterator[Batch]:
-        """Yield all that is there."""
+        """Yield batches of all records that were added and not yielded yet."""
         if not self._records:
             return
         records, objects = self._records, np.concatenate(self._objects)

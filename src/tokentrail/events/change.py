@@ -1,4 +1,8 @@
-"""What changes to principals, policies and lasting things say: asked, documented, made."""
+"""
+Read calls that change principals and policies, or make lasting things, into the columns of `changes`.
+
+These are the request, the policy document in it, and the ids in the answer.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +37,9 @@ _PARTS = {
     "executionEngine": ("executionRoleArn",),
     "parameters": ("AutomationAssumeRole",),
 }
-"""Of these parameters, which may be large, the members that name a role or what is called."""
+"""By parameter that may be large: the members that are kept of it, which name a role or what is called."""
 _LONGEST = 2048
+"""Characters of a text that is kept of a request outside IAM, at most."""
 
 
 class _Summary(msgspec.Struct, gc=False, omit_defaults=True):
@@ -166,7 +171,7 @@ _WRAPPED = (
 
 
 def _whatever(value: dict[str, Any]) -> dict[str, Any]:
-    """Of an answer of odd types: the ids that can be found in it, at the paths at which others have them."""
+    """The ids in an answer that does not have the types of `_Made`, at the paths at which that has them."""
     for key in _WRAPPED:
         value = {**value, **inner} if isinstance(inner := value.get(key), dict) else value
     found = {key: item if isinstance(item, str) else _inside(key, item) for key, item in value.items()}
@@ -211,7 +216,17 @@ Texts = list[str | None]
 def changes(
     names: Sequence[str | None], requests: Sequence[Raw], answers: Sequence[Raw]
 ) -> tuple[Texts, Texts, Texts]:
-    """Requests, policy documents and answers of changes, as JSON text without secrets and without bulk."""
+    """
+    The columns of some changes, as JSON texts without secrets and without bulk.
+
+    Args:
+        names: The name of each call.
+        requests: Its request.
+        answers: Its answer.
+
+    Returns:
+        Requests, policy documents and answers.
+    """
     asked, documents = [], []
     hidden: dict[str | None, str | None] = {None: None}
     for name, request in zip(names, _requests(requests), strict=True):
@@ -225,7 +240,7 @@ def changes(
 
 def _unwrapped(name: str | None, request: dict[str, Any]) -> dict[str, Any]:
     """
-    A request that EC2 logs within a member called after the call, its parameters spelled as elsewhere.
+    A request without the member, named after the call, in which EC2 wraps some, and with its usual spelling.
 
     Source: EC2 User Guide, 'Log Amazon EC2 API calls using AWS CloudTrail'; seen of AssociateIamInstanceProfile and,
     in issue 2813 of kubernetes-sigs/karpenter, of CreateFleet.
@@ -253,10 +268,10 @@ def _answered(answer: Any) -> Any:
 
 def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """
-    Part the policy document from the rest of a request, and leave bulk out of requests outside IAM.
+    Part a request into its policy document and the rest; of requests outside IAM, bulk is left out.
 
-    Where no policy is made, `content` is something else: that of a Systems Manager document is a program. AWS logs a
-    document as text, and pipelines that decode what is JSON in texts hand it on as an object.
+    In calls that make no policy, `content` is something else: a Systems Manager document, for one, is a program. AWS
+    logs a policy document as text, but pipelines that decode JSON in texts make it an object.
     """
     document: str | None = None
     policies = name in IAM_CHANGES or name in POLICY_CHANGES
@@ -283,11 +298,11 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a text, or texts, as a run of a Systems Manager document has its parameters."""
+    """Whether a value is a text or a list of texts, as parameters of Systems Manager automations are."""
     return all(isinstance(one, str) for one in value) if isinstance(value, list) else isinstance(value, str)
 
 
 def _json(values: Iterable[Any]) -> Texts:
-    """Each value as JSON text, all of them written and searched for secrets at once: JSON holds no line feed."""
+    """Each value as JSON text. All are searched for secrets as lines of one text, since JSON has no line feeds."""
     lines = hide_secrets(_encode_lines(list(values)).decode()).split("\n")
     return [line if len(line) > len("{}") else None for line in lines[:-1]]

@@ -1,4 +1,4 @@
-"""Cut one JSON object into its members by strings and brackets alone, whatever else is wrong with it."""
+"""Cut a JSON object into its members by strings and brackets alone, so that other damage does not matter."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _QUOTE = b'"'
 
 def tokens(data: bytes, start: int = 0) -> Iterator[re.Match[bytes]]:
     """
-    Yield strings and structure from a place on; the quotation mark alone of a string that never ends.
+    Yield the strings, brackets, commas and colons from a place on.
 
-    After such a mark all others are escaped, so that none of them begins a string that ends: they are not tried.
+    Of a string that never ends, its quotation mark is yielded, and then each bracket, comma, colon and mark after it.
+    All marks after it are escaped, so that none of them begins a string that ends.
     """
     for match in _TOKEN.finditer(data, start):
         yield match
@@ -26,7 +27,12 @@ def tokens(data: bytes, start: int = 0) -> Iterator[re.Match[bytes]]:
 
 
 def fields(raw: bytes) -> dict[str, bytes] | None:
-    """Cut one JSON object into its members' raw values; `None` where none begins or ends. The last of a name wins."""
+    """
+    Cut a JSON object into the raw values of its members, by name; of several with one name, the last counts.
+
+    Returns:
+        The values, or `None` if the bytes don't start with an object or it does not end.
+    """
     if raw[:1] != b"{":
         return None
     found: dict[str, bytes] = {}

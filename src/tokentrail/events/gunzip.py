@@ -1,4 +1,4 @@
-"""Gunzip evidence, within bounds, keeping what stands before a break."""
+"""Expand gzip evidence within bounds, and keep what can be read before a damaged place."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ GZIP_MAGIC = b"\x1f\x8b"
 DEFAULT_BOUND = 2 << 30
 """Bytes that one object may expand to: a 50 MB log file expands to about 400 MB, a bomb to far more."""
 _STEP = 1 << 10
-"""Bytes that are taken at once where all of them may be lost to a break."""
+"""Bytes that are expanded at a time in a damaged stream, where an error loses those of the step."""
 _WINDOW = 1 << 14
-"""Bytes of a later member that are looked at first: what follows a member is copied, and there may be many."""
+"""Bytes with which a later member is begun: the library copies what is left after it, and there may be many members."""
 _CONTENT = re.compile(rb"[^\0]")
 _HEADER = 10
+"""Bytes of a member's fixed header (RFC 1952, 2.3)."""
 _TRAILER = 8
+"""Bytes of a member's checksum and size (RFC 1952, 2.3)."""
 _CORRUPT: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs say an instance
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The expanded bytes, and the break after which nothing could be read."""
+    """The expanded bytes of an object."""
 
     data: bytes
     broken: str | None
+    """What is damaged, in words; `None` if nothing is."""
 
 
 def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
     """
     Expand `data` if it is gzip (any number of members, zero padding allowed); else hand it back.
 
-    A truncated or corrupt stream yields the bytes before the break, and the reason. After a member whose
-    checksum is wrong the next ones are read all the same.
+    Of a truncated or corrupt stream, the bytes before the damage are returned, and the reason. Members after one whose
+    checksum is wrong are read all the same.
     """
     if data[:2] != GZIP_MAGIC:
         return Expanded(data, None)
@@ -57,7 +60,7 @@ def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
 
 
 def _member(data: bytes, at: int, room: int) -> tuple[bytes, int, str | None]:
-    """Expand the member at a place: its bytes, where what follows it starts, and the break, if any."""
+    """Expand the member at a place: its bytes, where the next one starts, and what is damaged, if anything."""
     stream = isal_zlib.decompressobj(31)
     parts: list[bytes] = []
     window, fed, most = len(data) if at == 0 else _WINDOW, at, min(room, _claimed(data))
@@ -89,12 +92,12 @@ def _member(data: bytes, at: int, room: int) -> tuple[bytes, int, str | None]:
 
 
 def _claimed(data: bytes) -> int:
-    """The size that the last four bytes claim: true for a sound single member, a mere hint else (RFC 1952)."""
+    """The expanded size in the last four bytes: right for a sound single member, else a mere hint (RFC 1952)."""
     return int.from_bytes(data[-4:], "little")
 
 
 def _salvage(data: bytes, at: int, room: int) -> tuple[bytes, int]:
-    """Expand step by step and unchecked, to keep what stands before the break; and where what follows starts."""
+    """Expand a damaged member step by step, without its checksum: its bytes, and where the next member starts."""
     stream = isal_zlib.decompressobj(-15)
     parts: list[bytes] = []
     fed = _body(data, at)

@@ -1,7 +1,7 @@
 """
-`userIdentity`, decoded once for each spelling of it that occurs.
+Decode `userIdentity`, once for each of its spellings in a segment.
 
-CloudTrail User Guide, 'CloudTrail userIdentity element'.
+Source: CloudTrail User Guide, 'CloudTrail userIdentity element'.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
     Read identities: the columns of `columns.IDENTITIES` from `type` on, `created` still as text.
 
     Returns:
-        The columns, and the places of the identities of which some could not be read.
+        The columns, and the places of the identities of which some member could not be read.
     """
     odd: list[int] = []
     (
@@ -103,10 +103,10 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
 
 def _key_ids(keys: Sequence[str | None], principals: Sequence[str | None]) -> Sequence[str | None]:
     """
-    Access key ids, without what stands there in place of one.
+    Access key ids, with `None` for values that are none.
 
-    CloudTrail leaves it empty at times (CloudTrail User Guide, 'CloudTrail userIdentity element'), and some services
-    log "Unknown", or the principal's id once more: neither works anywhere, and would pass for a long-term key.
+    CloudTrail leaves the member empty at times (CloudTrail User Guide, 'CloudTrail userIdentity element'), and some
+    services log "Unknown", or the principal's id once more. Kept, these would pass for long-term keys.
     """
     return [
         None if key in ("", "Unknown", WITHHELD) or key == principal else key

@@ -1,4 +1,8 @@
-"""Event ids as columns: sixteen bytes each, and the texts of those that are no plain UUIDs."""
+"""
+Make columns of event ids: sixteen bytes for each, and the text of those that are no plain UUIDs.
+
+A UUID in its usual spelling is stored as its bytes, any other text as a digest.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ _UUID_LENGTH = 36
 
 
 def event_ids(texts: Sequence[str]) -> tuple[Array, Array]:
-    """Event ids as sixteen bytes each, and the texts of those that are no plain UUIDs."""
+    """The two columns of some event ids."""
     packed = _plain_uuids(texts)
     if packed is not None:
         ids = pa.Array.from_buffers(pa.binary(16), len(texts), [None, pa.py_buffer(packed)])
@@ -27,22 +31,28 @@ def event_ids(texts: Sequence[str]) -> tuple[Array, Array]:
 
 
 def packed_ids(packed: bytes, odd: Sequence[tuple[int, str]]) -> tuple[Array, Array]:
-    """Event ids that are packed already, but for some rows whose texts are given; and the texts, as `event_ids`."""
+    """
+    The two columns of event ids that the scanner has packed.
+
+    Args:
+        packed: Sixteen bytes for each row.
+        odd: The rows whose ids the scanner could not pack, and their texts.
+    """
     count = len(packed) // 16
-    told: list[str | None] = [None] * count if odd else []
+    spelled: list[str | None] = [None] * count if odd else []
     if odd:
         places = bytearray(packed)
         for row, text in odd:
             known = uuid_bytes(text)
             places[16 * row : 16 * row + 16] = known or _digest(text)
-            told[row] = None if known else text
+            spelled[row] = None if known else text
         packed = bytes(places)
     ids = pa.Array.from_buffers(pa.binary(16), count, [None, pa.py_buffer(packed)])
-    return ids, pa.array(told, pa.string()) if odd else pa.nulls(count, pa.string())
+    return ids, pa.array(spelled, pa.string()) if odd else pa.nulls(count, pa.string())
 
 
 def digests(texts: Iterable[str | None]) -> Array:
-    """Ids as sixteen bytes each: a UUID's own, a digest of any other text."""
+    """A column of sixteen bytes for each text, and of null for `None`."""
     ids = [None if one is None else uuid_bytes(one) or _digest(one) for one in texts]
     return pa.array(ids, pa.binary(16))
 
@@ -52,7 +62,7 @@ def _digest(text: str) -> bytes:
 
 
 def _plain_uuids(texts: Sequence[str]) -> bytes | None:
-    """The bytes of UUIDs, all at once; `None` where one is spelled in any other way than the usual."""
+    """The bytes of UUIDs, all at once; `None` if one of them is not spelled in the usual way."""
     count = len(texts)
     joined = "".join(texts)
     if len(joined) != _UUID_LENGTH * count or set(map(len, texts)) - {_UUID_LENGTH}:
@@ -61,7 +71,7 @@ def _plain_uuids(texts: Sequence[str]) -> bytes | None:
         return None
     bare = joined.replace("-", "")
     try:
-        packed = bytes.fromhex(bare)  # forgives spaces, which the length tells, and capitals
+        packed = bytes.fromhex(bare)  # accepts spaces and capitals too, which are found below
     except ValueError:
         return None
     return packed if len(packed) == 16 * count and bare == bare.lower() else None

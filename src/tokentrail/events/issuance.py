@@ -1,4 +1,4 @@
-"""What calls that issue say of the credential that came out of them."""
+"""Read calls that issue credentials into the columns of `issuances`."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def issuances(
     requests: Sequence[Raw], answers: Sequence[Raw], details: Sequence[Raw], *, compiled: bool = True
 ) -> tuple[list[Column], list[bool]]:
     """
-    What successful issuing calls say of their credentials, column by column; and whether the answer tells of success.
+    The columns `ISSUED` of some issuing calls; and for each, whether its answer says nothing of a failure.
 
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
     'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'.
@@ -134,17 +134,17 @@ def issuances(
 
 
 def _either(first: Column, second: Column) -> Column:
-    """What the first says, row by row, else the second; no text is as good as an empty one."""
+    """Row by row, the first value, or the second if that is absent; an empty text counts as absent."""
     if not any(second) and "" not in first:
         return first
     return [one or other or None for one, other in zip(first, second, strict=True)]
 
 
 def _of_sets(own: list[Column], sets: list[Column]) -> list[Column]:
-    """What an answer says of its credentials, or the set in which it wraps them."""
+    """Row by row, the values of an answer's first credential set, if it has one (`_Set`), else those of its own."""
     if not any(map(any, sets)):
         return own
-    wrapped = [any(row) for row in zip(*sets, strict=True)]  # no text is as good as an empty one
+    wrapped = [any(row) for row in zip(*sets, strict=True)]  # empty texts count as absent
     return [
         [inner if there else mine for there, mine, inner in zip(wrapped, *both, strict=True)]
         for both in zip(own, sets, strict=True)
@@ -152,7 +152,7 @@ def _of_sets(own: list[Column], sets: list[Column]) -> list[Column]:
 
 
 def _anywhere(keys: Column, expirations: Column, answers: Sequence[Raw]) -> tuple[Column, Column]:
-    """Key ids and expirations, wherever an answer has them that has none in the usual place."""
+    """Key ids and expirations; of answers without any in the usual place, from wherever they are."""
     if None not in keys:
         return keys, expirations
     keys, expirations = list(keys), list(expirations)

@@ -1,9 +1,9 @@
 """
 The ingest kernel: bytes of log objects in, canonical columns out.
 
-The same code runs in a local process pool and inside another engine's workers. It is written for speed: records
-are taken a batch at a time and column by column, each distinct text is kept once, and only the few calls that
-issue, change, name or reveal something are looked into, a batch at a time as well.
+The same code runs in a local process pool and in the executors of Spark. It is written for speed: records are handled
+a batch at a time and column by column, each distinct text is stored once, and the requests and answers of calls are
+decoded only for the few that issue, change, name or reveal something (`special`), a batch at a time as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tokentrail.events import assemble, identity, special
 from tokentrail.events.assemble import Labels, Marks
-from tokentrail.events.batch import Batch, Gathering
+from tokentrail.events.batch import Batch, Batcher
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.ids import digests, event_ids
@@ -39,7 +39,7 @@ _LABELLED = {
     "endpoint": "vpcEndpointId",
     "endpoint_account": "vpcEndpointAccountId",
 }
-"""Columns of few distinct values, and the fields that fill them."""
+"""The columns of `EVENTS` that have few distinct values, and the fields of a record that fill them."""
 _ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
 _TRUE = frozenset((True, "true", "True"))
 
@@ -56,7 +56,7 @@ class ObjectSummary:
     """What brought the records, by the names of `carriers.lost`."""
 
     def plus(self, reading: Reading | Scanned) -> ObjectSummary:
-        """The same, and what was read of another part of the object."""
+        """This summary with what was read of another part of the object added."""
         if isinstance(reading, Scanned):
             records, rejected, ends = reading.records, 0, [reading.first, reading.last]
         else:
@@ -81,39 +81,41 @@ def _parts() -> dict[str, list[Any]]:
     return {name: [] for name in EVENTS.names if name != "segment"}
 
 
-class Gathered:
-    """What calls of a segment had to tell: the rows of their events, and columns."""
+class SegmentCalls:
+    """The columns of a table of issuances or changes, as far as `special` fills them, and the rows of their events."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.places: list[int] = []
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
 
-    def add(self, first: int, told: special.Told) -> None:
-        """Add what calls told whose batch begins at a row."""
-        if not told.places:
+    def add(self, first: int, calls: special.CallColumns) -> None:
+        """Add the calls of a batch of events whose first row is `first`."""
+        if not calls.places:
             return
-        self.places += [first + at for at in told.places]
-        for column, more in zip(self.columns.values(), told.columns, strict=True):
+        self.places += [first + at for at in calls.places]
+        for column, more in zip(self.columns.values(), calls.columns, strict=True):
             column += more
 
 
 @dataclass(slots=True)
 class Segment:
-    """Collects the columns of several objects; `tables()` hands them over."""
+    """Reads objects into the columns of a segment, which `tables()` returns."""
 
     number: int
-    """Names the segment: a random number, so that two writers never meet."""
+    """Identifies the segment: a random number, so that two writers never use the same."""
     bound: int = DEFAULT_BOUND
+    """Bytes to which one object may expand."""
     compiled: bool = True
     """Use the compiled scanner, if there is one."""
     objects: int = 0
+    """How many objects were added; the next one gets this number."""
     _rows: int = 0
-    _waiting: Gathering = field(default_factory=Gathering)
+    _waiting: Batcher = field(default_factory=Batcher)
     _labels: dict[str, Labels] = field(default_factory=_labels)
     _parts: dict[str, list[Any]] = field(default_factory=_parts)
     _identities: Labels = field(default_factory=Labels)
-    _issuances: Gathered = field(default_factory=lambda: Gathered(_ISSUANCE_ROW))
-    _changes: Gathered = field(default_factory=lambda: Gathered(special.CHANGE))
+    _issuances: SegmentCalls = field(default_factory=lambda: SegmentCalls(_ISSUANCE_ROW))
+    _changes: SegmentCalls = field(default_factory=lambda: SegmentCalls(special.CHANGE))
     _rejected: list[tuple[int, int | None, str | None, str]] = field(default_factory=list)
     _quick: Quick | None = field(init=False)
     _name_marks: Marks = field(init=False)
@@ -132,7 +134,7 @@ class Segment:
             found = self._quick.add(text, number)
             if found is not None:
                 if self._quick.full:
-                    self._take()
+                    self._add_scanned()
                 records, first, last = found
                 return ObjectSummary(records, 0, first, last)
         summary = ObjectSummary()
@@ -142,11 +144,11 @@ class Segment:
                 continue
             self._rejected.extend((number, *refusal) for refusal in reading.refusals)
             for batch in self._waiting.add(number, reading):
-                self._append(batch)
+                self._add_batch(batch)
         return summary
 
     def _scan(self, number: int) -> Scan | None:
-        """How an object's single records become rows the quick way, if there is one."""
+        """A function that makes rows of an object's single records with the compiled scanner, if there is one."""
         quick = self._quick
         if quick is None:
             return None
@@ -154,26 +156,27 @@ class Segment:
         def scan(texts: list[bytes], first: int) -> tuple[int, int] | None:
             ends = quick.add_each(texts, number, first)
             if quick.full:
-                self._take()
+                self._add_scanned()
             return ends
 
         return scan
 
-    def _take(self) -> None:
-        """Add what came the quick way."""
+    def _add_scanned(self) -> None:
+        """Add the rows of the compiled scanner."""
         taken = self._quick.take() if self._quick is not None else None
         if taken is not None:
-            self._add(taken.columns, taken.count, taken.issued, taken.changed)
+            self._add_columns(taken.columns, taken.count, taken.issued, taken.changed)
 
-    def _append(self, batch: Batch) -> None:
-        """Add some records, column by column."""
+    def _add_batch(self, batch: Batch) -> None:
+        """Add a batch of records, column by column."""
         of, count = batch.fields, len(batch.times)
         of = {**of, "errorCode": tuple(filled(of["errorCode"]))}
         codes = {name: self._labels[name].codes(of[member], count) for name, member in _LABELLED.items()}
         marks = self._name_marks.of(codes["name"]) | self._source_marks.of(codes["source"])
         succeeded = codes["error"] == self._labels["error"].get(None, -1)
-        through = enumerate(zip(of["readOnly"], of["vpcEndpointId"], strict=True))
-        succeeded[special.untold(of, [at for at, (flag, one) in through if flag is None and one])] = False
+        flags_and_endpoints = enumerate(zip(of["readOnly"], of["vpcEndpointId"], strict=True))
+        passing = [at for at, (flag, endpoint) in flags_and_endpoints if flag is None and endpoint]
+        succeeded[special.network_activity(of, passing)] = False
         ids, id_texts = event_ids(of["eventID"])
         additional = of["additionalEventData"]
         columns: dict[str, Any] = codes | {
@@ -193,15 +196,16 @@ class Segment:
             "resource": assemble.plain(special.resources(of, marks), pa.string()),
         }
         issued = special.issued(of, marks, succeeded, compiled=False)  # parts of larger texts are not plucked
-        self._add(columns, count, issued, special.changed(of, marks, succeeded))
+        self._add_columns(columns, count, issued, special.changed(of, marks, succeeded))
 
-    def _add(
+    def _add_columns(
         self,
         columns: dict[str, Any],
         count: int,
-        issued: special.Told,
-        changed: special.Told,
+        issued: special.CallColumns,
+        changed: special.CallColumns,
     ) -> None:
+        """Add the columns of `count` rows of events, and those of the issuances and changes among them."""
         for name, column in columns.items():
             self._parts[name].append(column)
         self._issuances.add(self._rows, issued)
@@ -210,9 +214,9 @@ class Segment:
 
     def tables(self) -> dict[str, pa.Table]:
         """The collected columns as Arrow tables, named as in `columns.TABLES`."""
-        self._take()
+        self._add_scanned()
         for batch in self._waiting.rest():
-            self._append(batch)
+            self._add_batch(batch)
         events = self._events_table()
         identities = self._identities_table(events)
         return {
@@ -236,8 +240,8 @@ class Segment:
         raws = list(self._identities)
         values, odd = identity.columns(raws, compiled=self.compiled)
         if odd:
-            told = events.filter(pa.array(np.isin(events["identity"].to_numpy(), odd)))
-            objects, ordinals = told["object"].to_numpy().tolist(), told["ordinal"].to_numpy().tolist()
+            of_odd = events.filter(pa.array(np.isin(events["identity"].to_numpy(), odd)))
+            objects, ordinals = of_odd["object"].to_numpy().tolist(), of_odd["ordinal"].to_numpy().tolist()
             for place in zip(objects, ordinals, strict=True):
                 self._rejected.append((*place, "userIdentity", "a member of another type than expected"))
         arrays = [assemble.same(self.number, len(raws)), pa.array(np.arange(len(raws), dtype=np.int32))]
@@ -255,17 +259,17 @@ class Segment:
         return pa.Table.from_arrays(arrays, schema=REJECTED)
 
 
-def _special_table(events: pa.Table, calls: Gathered, schema: pa.Schema) -> pa.Table:
-    """The events at the calls' places, and what these had to tell."""
-    told = calls.columns
-    shared = [name for name in events.column_names if name in {*schema.names, "name"} - told.keys()]
+def _special_table(events: pa.Table, calls: SegmentCalls, schema: pa.Schema) -> pa.Table:
+    """Make a table of calls: of the columns that `special` filled, and those that their events have as well."""
+    own = calls.columns
+    shared = [name for name in events.column_names if name in {*schema.names, "name"} - own.keys()]
     shown = events.select(shared).take(assemble.plain(calls.places, pa.int64()))
     columns = []
     for name in schema.names:
         if name == "shared_id":
-            columns.append(digests(told[name]))
-        elif name in told:
-            columns.append(assemble.plain(told[name], schema.field(name).type))
+            columns.append(digests(own[name]))
+        elif name in own:
+            columns.append(assemble.plain(own[name], schema.field(name).type))
         else:
             columns.append(assemble.own_labels(shown["name" if name == "api" else name].combine_chunks()))
     return pa.Table.from_arrays(columns, schema=schema)

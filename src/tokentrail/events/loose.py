@@ -1,7 +1,7 @@
 """
-Values out of JSON whose shape nobody promises.
+Read values from JSON whose shape nobody guarantees.
 
-Nothing here raises for bad data: wrong types count as absent.
+Nothing here raises an error for bad data: a value of the wrong type counts as absent.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Raw: TypeAlias = "msgspec.Raw | bytes"
 
 _Utf8 = codecs.getincrementaldecoder("utf-8")
 _STEP = 1 << 20
-"""Bytes that are looked at together: as characters they take four times the room."""
+"""Bytes that are decoded together: as characters they may take four times as much memory."""
 FAILURES = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """All that the decoder raises for bad input."""
 
 
 def is_text(data: bytes) -> bool:
-    """Whether bytes are UTF-8; decoders look at no more of them than they keep."""
+    """Whether bytes are UTF-8, which the JSON decoder checks only in values that it keeps."""
     if data.isascii():
         return True
     decode = _Utf8().decode
@@ -39,7 +39,7 @@ def is_text(data: bytes) -> bool:
 
 
 def filled(texts: Sequence[str | None]) -> Sequence[str | None]:
-    """No text is as good as an empty one: CloudTrail writes either, and what is made of its records does."""
+    """Replace empty texts by `None`: where there is no value, CloudTrail and carriers write either."""
     return [text or None for text in texts] if "" in texts else texts
 
 
@@ -88,7 +88,13 @@ def clean(value: Any) -> Any:
 
 
 class Each(Generic[Parsed]):
-    """Decodes many small values in one call; one by one, and forgivingly, where one of them is odd."""
+    """
+    Decodes many small JSON values to a type in one call; one by one if that fails.
+
+    Args:
+        kind: The type.
+        forgiving: Makes a value of the type from any JSON object, for those that are not of it.
+    """
 
     def __init__(self, kind: type[Parsed], forgiving: Callable[[dict[str, Any]], Parsed]) -> None:
         self._every = msgspec.json.Decoder(list[kind | None]).decode  # type: ignore[valid-type]  # `kind` is a type at run time
@@ -101,7 +107,7 @@ class Each(Generic[Parsed]):
 
         Args:
             raws: Complete JSON values, as the decoder cut them out of their records.
-            odd: Receives the places of values of which some could not be read.
+            odd: Receives the places of the values that `forgiving` had to read, some of which may be lost.
         """
         try:
             return self._every(b"[" + b",".join(raws) + b"]")

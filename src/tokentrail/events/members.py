@@ -1,8 +1,8 @@
 """
-The members of many small JSON objects, column by column.
+Read the members of many small JSON objects into columns.
 
-Where it was compiled, `native/pluck.h` takes them out of the bytes at once; it refuses whatever is not of the usual
-types, which then goes the way of `loose.Each`. Both give the same.
+Where it was compiled, `native/pluck.h` takes them straight from the bytes. It declines values that are not of the
+expected types; `loose.Each` then reads all of them. Both ways give the same columns.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 _decode_text = msgspec.json.Decoder(str).decode
 _LEAVES = ({str}, {str, bool}, {int, float, str})
-"""What a member may be, besides null; `native/pluck.h` knows these by their places here."""
+"""The types that a member may have, besides null; `native/pluck.h` knows each set by its place here."""
 _OBJECT, _LIST = len(_LEAVES), len(_LEAVES) + 1
+"""What stands for an object, and for a list of objects, in place of these."""
 
 
 def _compiled() -> Callable[..., tuple[list[Any], ...] | None] | None:
@@ -39,13 +40,13 @@ _pluck = _compiled()
 
 class Members:
     """
-    Reads the members that a type has, and those of the types inside it, of many values.
+    Reads the members of a type, and of the types inside it, from many values.
 
-    A member of one type is a column; of a list of objects its first one counts.
+    Each member that is not an object itself becomes a column; of a list of objects, only the first one is read.
 
     Args:
         kind: A struct of optional texts, flags, numbers, other such structs and lists of them.
-        forgiving: Makes one of an object that is not of these types.
+        forgiving: Makes such a struct from any JSON object, for values that are not of this type.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class Members:
         self, raws: Sequence[Raw], odd: list[int] | None = None, *, compiled: bool = True
     ) -> list[Sequence[Any]]:
         """
-        The columns, in the order in which the types list their members, those of an inner type in its place.
+        Read the columns, in the order of the type's members; those of an inner type stand in its place.
 
         Args:
             raws: Complete JSON values.
-            odd: Receives the places of values of which some could not be read.
-            compiled: Use what was compiled, if it is there.
+            odd: Receives the places of the values that `forgiving` had to read, some of which may be lost.
+            compiled: Use the compiled way, if there is one.
         """
         if compiled and _pluck is not None:
             found = _pluck(raws, self._plan, _decode_text, MISSING)
@@ -75,15 +76,17 @@ class Members:
 
 
 _Inner = tuple[tuple[msgspec.Struct, "_Inner", bool] | None, ...]
-"""Of each member that holds objects: one of which nothing is there, the same of its members, and whether as a list."""
+"""For each member of a struct: `None` if it is a column, else an empty struct of its type, the same for that one's
+members, and whether it is a list."""
 
 
 def _types(of: Any) -> set[Any]:
+    """The types of a union, but for `None`; of any other annotation, itself."""
     return set(get_args(of)) - {NoneType} or {of}
 
 
 def _inside(of: Any) -> tuple[type[msgspec.Struct] | None, bool]:
-    """The type of the objects that a member holds, if it does; and whether as a list."""
+    """The type of the objects that a member holds, `None` if it holds others, and whether it is a list of them."""
     [kind, *more] = _types(of)
     listed = get_args(kind)
     inside = listed[0] if listed else kind
@@ -97,7 +100,7 @@ def _inner(kind: type[msgspec.Struct]) -> Iterator[tuple[msgspec.Struct, _Inner,
 
 
 def _plan(kind: type[msgspec.Struct]) -> Iterator[Plan]:
-    """Each member's name, what it may be, and how many members come after it that are inside it."""
+    """For `native/pluck.h`, each member's name, the place of its types, and how many entries after it are inside it."""
     for one in msgspec.structs.fields(kind):
         inside, listed = _inside(one.type)
         if inside is None:
@@ -109,8 +112,8 @@ def _plan(kind: type[msgspec.Struct]) -> Iterator[Plan]:
 
 
 def _columns(structs: Sequence[Any], absent: msgspec.Struct, inner: _Inner) -> list[Sequence[Any]]:
-    """The fields of many structs, field by field; those of `absent` where there is none."""
-    if any(structs):  # often none has one
+    """The columns of many structs; for `None`, those of `absent`. The structs' own type is described by `inner`."""
+    if any(structs):  # often all are `None`
         direct: list[Sequence[Any]] = list(zip(*[astuple(one or absent) for one in structs], strict=True))
     else:
         direct = [[None] * len(structs)] * len(inner)

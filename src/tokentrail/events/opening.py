@@ -1,8 +1,8 @@
 """
-What lies in an object: compressed streams and archives, to any depth, within bounds.
+Open what an object is packed in: compressed streams and archives, nested up to a depth, within bounds.
 
-Nothing is written anywhere, so the names of an archive's members are words to show and no paths. An archive's
-members are taken in its own order, and ordinals count through them: the object and an ordinal name one record.
+Nothing is written to disk, so that names of an archive's members are only shown, and are no paths. Members are read
+in the archive's own order, and ordinals count on from one to the next: object and ordinal name one record.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NAME_SHOWN = 120
 _MOST_SALVAGED = 100_000
 _MOST_STREAMS = 100_000
 _PADDED = 4
-"""Bytes by which padding between streams of an .xz file grows."""
+"""Padding between the streams of an .xz file is a multiple of so many bytes (The .xz File Format, 2.2)."""
 _ARROW_FAILURES = (pa.ArrowException, OSError, ValueError)
 _LOCAL = struct.Struct("<6xHH8xI4xHH")
 """A member's own header: flags, method, packed size, lengths of name and extra field (PKWARE, APPNOTE, 4.3.7)."""
@@ -56,7 +56,7 @@ _ZIP_FAILURES = (
     zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError,
     struct.error, UnicodeError, OverflowError, LookupError, MemoryError,
 )  # fmt: skip
-"""What the library raises for archives that are damaged or lie about themselves."""
+"""What the library raises for archives that are damaged or contradict themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Content:
 
     data: bytes
     broken: str | None = None
-    """Why there are no more bytes than these, if there should be."""
+    """Why there are fewer bytes than there should be; `None` if there are not."""
     name: str = ""
-    """Which member of an archive it is; empty for the object itself."""
+    """The name of the member of an archive; empty for the object itself."""
 
-    def told(self, reason: str) -> str:
+    def named(self, reason: str) -> str:
         """A reason, with the member's name before it."""
         return f"member {self.name}: {reason}" if self.name else reason
 
 
 def contents(data: bytes, room: Room, name: str = "", depth: int = 0) -> Iterator[Content]:
-    """Yield what lies in an object: one content for a plain or compressed file, one a member for an archive."""
+    """Yield the contents of an object: one for a plain or compressed file, one for each member of an archive."""
     if depth > DEEPEST:
         yield Content(b"", f"packed more than {DEEPEST} times", name)
         return
@@ -103,7 +103,7 @@ def contents(data: bytes, room: Room, name: str = "", depth: int = 0) -> Iterato
 
 
 def _unpacked(inner: bytes, broken: str | None, room: Room, name: str, depth: int) -> Iterator[Content]:
-    """What came out of something packed, and what is packed in it again."""
+    """Yield expanded bytes, or their contents if they are packed again, and what was damaged."""
     if not packed(inner):
         yield Content(inner, broken, name)
         return
@@ -136,7 +136,7 @@ def _is_tar(data: bytes) -> bool:
 def _streamed(
     data: bytes, room: Room, what: str, start: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
 ) -> tuple[bytes, str | None]:
-    """Expand all streams of a file that is packed so."""
+    """Expand all streams of a bzip2 or .xz file: its bytes, and what is damaged, if anything."""
     parts: list[bytes] = []
     at, end = 0, len(data.rstrip(b"\0"))  # an .xz file may be padded
     try:
@@ -183,7 +183,7 @@ def _steps(data: bytes, what: _Codec) -> Iterator[bytes]:
 
 
 def _last_bytes(data: bytes, known: int, what: _Codec) -> bytes:
-    """What stands before a break and after the bytes that are known: the library drops it with the last step."""
+    """The bytes between those that are known and a damaged place, which the library drops with the last step."""
     found = bytearray()
     with suppress(*_ARROW_FAILURES), pa.CompressedInputStream(pa.BufferReader(data), what) as stream:
         stream.read(known)
@@ -193,7 +193,7 @@ def _last_bytes(data: bytes, known: int, what: _Codec) -> bytes:
 
 
 def _shown(outer: str, name: str) -> str:
-    """A member's name, cut to what fits a line; what it may do to a terminal is the terminal's writer's to stop."""
+    """A member's name, shortened to fit a line; control characters are left to whoever writes to a terminal."""
     name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN // 2]}…{name[-_NAME_SHOWN // 2 :]}"
     name = name.encode("utf-8", "replace").decode()
     return f"{outer}/{name}" if outer else name
@@ -261,7 +261,7 @@ def _salvaged(data: bytes, room: Room, outer: str, depth: int) -> Iterator[Conte
 
 
 def _inflated(data: bytes, at: int, room: Room) -> tuple[bytes, int, str]:
-    """Inflate what starts at a place: the bytes, where what follows them starts, and the break, if any."""
+    """Inflate the stream at a place: its bytes, where it ends, and what is damaged, if anything."""
     stream = zlib.decompressobj(-15)
     parts: list[bytes] = []
     try:

@@ -1,4 +1,8 @@
-"""What a carrier gives for one place in it: a record's bytes, or the reason why there is none."""
+"""
+The places of an object, each of which an ordinal names: a record's bytes, or the reason why there is no record.
+
+Carriers yield them one by one (`Piece`), or many at once (`Many`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from tokentrail.events.record import SoundRecord
 
 
 class Piece(msgspec.Struct, gc=False):
-    """One record's bytes, or the reason why there is none at this place."""
+    """One place: a record's bytes, or the reason why there is no record."""
 
     raw: bytes
     """The record as CloudTrail would write it."""
@@ -20,21 +24,21 @@ class Piece(msgspec.Struct, gc=False):
     carrier: str = ""
     """What brought it, by a name of `carriers.lost`; empty for CloudTrail's own shape."""
     record: SoundRecord | None = None
-    """The decoded record, where whoever cut the piece had to decode it anyhow."""
+    """The record decoded, if that was done already."""
     carried: bytes = b""
-    """The same as the carrier held it, where that is not `raw`: JSON."""
+    """What the carrier had in its place, as JSON; empty where that is `raw`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """Some places at once, each of which holds a sound record unless a look at its text says otherwise."""
+    """Several places at once, each of which is expected to have a sound record."""
 
     texts: list[bytes]
-    """The records, as CloudTrail would write them as far as our columns go."""
+    """The records as CloudTrail would write them, as far as our columns need."""
     carriers: frozenset[str]
     """What brought them; an empty name for CloudTrail's own shape."""
     carefully: Callable[[], Iterator[Found]]
-    """Cuts the same places one by one, for when one of the texts is no sound record."""
+    """Yields the same places one by one, which is needed if one of the texts is no sound record."""
 
 
 Found: TypeAlias = Piece | Many

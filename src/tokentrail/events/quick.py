@@ -1,7 +1,7 @@
 """
-The quick way from bytes to columns, where it was compiled and the bytes are clean; the ordinary way does the rest.
+From bytes to columns with the compiled scanner, for clean native log files; the ordinary way reads everything else.
 
-Both give the same columns. `native/scan.c` is the hot loop; what it sees once in a while is done here.
+Both ways give the same columns. `native/scan.c` is the hot loop; the calls that `special` looks into are handled here.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _CALL = (
     "additionalEventData",
 )  # fmt: skip
 _ENOUGH = 16_000
-"""Rows that are handed over at once: enough that what is done once for each column hardly counts."""
+"""Rows from which on they are taken: so many that the fixed cost of each column hardly counts."""
 _ENOUGH_BYTES = 8 << 20
-"""Bytes of requests, answers and resources that are: a call may be asked with 100 KB, and many calls may."""
+"""Bytes of requests, answers and resources from which on rows are taken: a single request may have 100 KB."""
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_additional = msgspec.json.Decoder(Additional | None).decode
 
@@ -59,24 +59,30 @@ def _scanner_type() -> type[Scanner] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Some rows: their columns, and what issuing and changing calls among them had to tell."""
+class ScannedRows:
+    """Rows of events: their columns, and those of the issuances and changes among them."""
 
     count: int
     columns: dict[str, Any]
-    issued: special.Told
-    changed: special.Told
+    issued: special.CallColumns
+    changed: special.CallColumns
 
 
 class Quick:
-    """Reads clean native files into rows; `add` refuses all others."""
+    """Reads clean native log files into rows; `add` declines all others."""
 
     def __init__(self, scanner: Scanner, endpoints: Labels) -> None:
         self._scanner, self._endpoints = scanner, endpoints
 
     @classmethod
     def start(cls, labels: dict[str, Labels], identities: Labels) -> Quick | None:
-        """Start with the labels that the ordinary way numbers as well; `None` where nothing was compiled."""
+        """
+        Start a scanner; `None` where none was compiled.
+
+        Args:
+            labels: The labels of each column, which the ordinary way numbers too.
+            identities: The same of the texts of `userIdentity`.
+        """
         scanner = _scanner_type()
         if scanner is None:
             return None
@@ -86,11 +92,17 @@ class Quick:
         return cls(made, labels["endpoint"])
 
     def add(self, data: bytes, number: int) -> tuple[int, int, int] | None:
-        """Read an object: its records, first and last second; `None` where the ordinary way must do it."""
+        """
+        Read an object into rows.
+
+        Returns:
+            How many records it has, and the seconds of the first and the last one; `None` if the ordinary way must
+            read it, and no row was added.
+        """
         return self._scanner.scan(data, number)
 
     def add_each(self, texts: list[bytes], number: int, first: int) -> tuple[int, int] | None:
-        """Read texts of one record each, ordinals from `first` on: their first and last second; `None` as above."""
+        """Read texts of one record each, with ordinals from `first` on; first and last second, or `None` as above."""
         return self._scanner.scan_each(texts, number, first)
 
     @property
@@ -98,7 +110,7 @@ class Quick:
         """Whether rows should be taken."""
         return self._scanner.rows >= _ENOUGH or self._scanner.kept >= _ENOUGH_BYTES
 
-    def take(self) -> Taken | None:
+    def take(self) -> ScannedRows | None:
         """Hand over the rows that are there, if any."""
         if not self._scanner.rows:
             return None
@@ -116,11 +128,13 @@ class Quick:
         columns["secret"][looked_into.rows] = looked_into.secrets()
         ends = rows["resource_end"]
         columns["resource"] = assemble.texts(resources, ends, looked_into.named(ends))
-        return Taken(len(rows), columns, looked_into.told(special.issued), looked_into.told(special.changed))
+        return ScannedRows(
+            len(rows), columns, looked_into.columns(special.issued), looked_into.columns(special.changed)
+        )
 
 
 class _Calls:
-    """The calls that are looked into, as `special` wants them."""
+    """The calls among some rows that `special` looks into, in the form that it takes."""
 
     def __init__(self, calls: Calls, passing: npt.NDArray[np.bool_]) -> None:
         rows, marks, succeeded, *rest = calls
@@ -130,31 +144,34 @@ class _Calls:
         fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
         additional = [None if raw is MISSING else _additional(raw) for raw in calls[-1]]
         self._of = fields | {"additionalEventData": additional}
-        self._succeeded[special.untold(self._of, np.flatnonzero(passing[self.rows]).tolist())] = False
+        self._succeeded[special.network_activity(self._of, np.flatnonzero(passing[self.rows]).tolist())] = (
+            False
+        )
 
     def secrets(self) -> npt.NDArray[np.bool_]:
-        """Which answers held a secret."""
+        """Which calls returned a secret."""
         return special.secrets(self._of, self._marks, self._succeeded)
 
     def named(self, ends: npt.NDArray[np.int32]) -> dict[int, str | None]:
-        """What the requests of calls name that list no resource."""
+        """By row: what the request names, for marked calls whose records list no resource."""
         lists = np.diff(ends, prepend=np.int32(0))[self.rows] > 0
         chosen = np.flatnonzero((self._marks & Mark.NAMES_RESOURCE > 0) & ~lists).tolist()
         rows = self.rows[chosen].tolist()
         return dict(zip(rows, special.named(self._of, chosen), strict=True))
 
-    def told(self, what: Callable[..., special.Told]) -> special.Told:
-        """What `special.issued` or `special.changed` finds, by row."""
+    def columns(self, what: Callable[..., special.CallColumns]) -> special.CallColumns:
+        """What `special.issued` or `special.changed` finds, with places among all rows."""
         places, columns = what(self._of, self._marks, self._succeeded)
-        return special.Told(self.rows[places].tolist(), columns)
+        return special.CallColumns(self.rows[places].tolist(), columns)
 
 
 def _additional(raw: bytes) -> Additional | None:
     try:
         found: Additional | None = _decode_additional(raw)
-    except FAILURES:  # can't be: the scanner has looked at each member
+    except FAILURES:  # can't happen: the scanner has looked at each member
         return None
     return found
 
 
 _WANTED = bytes(map(looked_into, range(64)))
+"""For each combination of marks, whether a call that has it is looked into."""

@@ -1,7 +1,7 @@
 """
-From an object's expanded bytes to its records: at once where all is well, else piece by piece.
+Read the records of an object: all at once if they are sound, else piece by piece.
 
-Both ways give the same records in the same order; the careful one also says what is wrong with each.
+Both ways give the same records in the same order; the careful one also says what is wrong with which record.
 """
 
 from __future__ import annotations
@@ -38,33 +38,43 @@ NOTIFICATION = "aws:s3"
 """The source of S3 event notifications, whose envelope looks like a log file's."""
 
 _AT_ONCE = 2_000
-"""Pieces that are read together: as many records as a batch holds."""
+"""Pieces that are read together, at most: as many as a batch has records."""
 
 Refusal = tuple[int | None, str | None, str]
 """Ordinal (`None`: the whole object), field (`None`: the whole record) and reason."""
 
 
 Scan = Callable[[list[bytes], int], "tuple[int, int] | None"]
-"""Reads texts of one record each, with ordinals from a first one on: their first and last second, if all are sound."""
+"""
+Makes rows of texts of one record each, whose ordinals begin with a given one.
+
+Returns the first and the last second of the records; `None`, and makes no rows, if one of the texts is not sound.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Records that became rows already: how many, and their first and last second."""
+    """Records of which a `Scan` has made rows."""
 
     records: int
+    """How many."""
     first: int
+    """The second of the earliest one."""
     last: int
+    """The second of the latest one."""
     carriers: frozenset[str]
+    """What brought them, by the names of `carriers.lost`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The records of one object, their places in it, their seconds; and what of it could not be read."""
+    """Records of one object, and what of it could not be read."""
 
     records: Sequence[Record]
     ordinals: Codes
+    """The place of each in the object."""
     times: Moments
+    """When each happened, in seconds since 1970."""
     refusals: Sequence[Refusal] = ()
     carriers: frozenset[str] = frozenset()
     """What brought them, by the names of `carriers.lost`."""
@@ -74,13 +84,13 @@ def readings(
     data: bytes, expanded: Expanded, *, bound: int, scan: Scan | None = None
 ) -> Iterator[Reading | Scanned]:
     """
-    Read one object, whatever it is packed in and whatever carries its records.
+    Read one object, however it is packed and whatever carries its records.
 
     Args:
         data: The object as received.
-        expanded: The same without its gzip.
-        bound: Bytes that it may expand to.
-        scan: Makes rows of sound records at once, where it was compiled.
+        expanded: The same, expanded if it is gzip.
+        bound: Bytes to which it may expand.
+        scan: Makes rows of sound records at once, if there is a compiled scanner.
     """
     whole = _quickly(expanded.data, lines=scan is None) if expanded.broken is None else None
     if whole is None:
@@ -91,11 +101,12 @@ def readings(
 
 def _quickly(data: bytes, *, lines: bool) -> Reading | None:
     """
-    Decode a whole object at once; `None` where one byte of it needs more care.
+    Decode a whole object at once; `None` if any byte of it needs more care.
 
     Args:
-        data: The object.
-        lines: Try JSON lines, too; else those alone that break within a record, which nobody else puts together.
+        data: The object, expanded.
+        lines: Whether to try JSON lines in any case. Otherwise only if records seem to span several lines, since the
+            careful way, which cuts at line ends, would not join them.
     """
     data = trim(data)
     for decode in _DECODERS.get(data[:1], ()) if is_text(data) else ():
@@ -120,7 +131,7 @@ def _quickly(data: bytes, *, lines: bool) -> Reading | None:
 
 
 def every_piece(data: bytes, *, bound: int) -> Iterator[Piece]:
-    """Every place of an object that an ordinal names, in order; the same ones as `readings` counts."""
+    """Yield all places of an object in the order of their ordinals, which are the same as those of `readings`."""
     room = Room(bound)
     for content in contents(data, room):
         if content.data or content.broken is None:
@@ -128,7 +139,7 @@ def every_piece(data: bytes, *, bound: int) -> Iterator[Piece]:
 
 
 def _carefully(data: bytes, expanded: Expanded, room: Room, scan: Scan | None) -> Iterator[Reading | Scanned]:
-    """Read member by member and piece by piece, noting each record that can't be read and why."""
+    """Read the members of an archive, or the object itself, noting what can't be read and why."""
     ordinal = 0
     if packed(expanded.data):
         members = contents(data, room)
@@ -140,18 +151,29 @@ def _carefully(data: bytes, expanded: Expanded, room: Room, scan: Scan | None) -
             yield reading.reading
             ordinal += reading.places
         if content.broken:
-            yield _refused([(None, None, content.told(content.broken))])
+            yield _refused([(None, None, content.named(content.broken))])
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """What was read of some places of an object."""
+
     reading: Reading | Scanned
     places: int
     """How many ordinals it takes, those of refused records included."""
 
 
 def _content(content: Content, first: int, room: Room, scan: Scan | None, *, tried: bool) -> Iterator[_Part]:
-    """Read one member: at once where it is sound, else some thousands of places at a time."""
+    """
+    Read one member.
+
+    Args:
+        content: The member.
+        first: The ordinal of its first place.
+        room: How much may still be expanded.
+        scan: As in `readings`.
+        tried: Whether reading it at once was tried already, and failed.
+    """
     if (
         content.broken is None
         and not tried
@@ -172,13 +194,13 @@ def _content(content: Content, first: int, room: Room, scan: Scan | None, *, tri
                 continue
             some = list(flat([some]))
         if some:
-            at_once = _soundly(some, first) if plain else None
+            at_once = _sound_pieces(some, first) if plain else None
             yield _Part(at_once or _one_by_one(some, first, content), len(some))
             first += len(some)
 
 
 def _runs(places: Iterable[Found]) -> Iterator[Many | list[Piece]]:
-    """Yield many at once as they come, and single pieces some thousands at a time."""
+    """Yield each `Many` as it comes, and single pieces in lists of up to `_AT_ONCE`."""
     waiting: list[Piece] = []
     for one in places:
         if isinstance(one, Piece):
@@ -194,7 +216,7 @@ def _runs(places: Iterable[Found]) -> Iterator[Many | list[Piece]]:
 
 
 def _at_once(many: Many, first: int, scan: Scan | None) -> Reading | Scanned | None:
-    """Read places together; `None` where one of them is no sound record."""
+    """Read many places together; `None` if one of them is no sound record."""
     carriers = frozenset(filter(None, many.carriers))
     if scan is not None:
         ends = scan(many.texts, first)
@@ -210,8 +232,8 @@ def _at_once(many: Many, first: int, scan: Scan | None) -> Reading | Scanned | N
     return Reading(records, ordinals, times, (), carriers)
 
 
-def _soundly(some: Sequence[Piece], first: int) -> Reading | None:
-    """Decode pieces of which none is odd; `None` where one is."""
+def _sound_pieces(some: Sequence[Piece], first: int) -> Reading | None:
+    """Read pieces that all are sound records; `None` if one of them is not."""
     try:
         records = [one.record or decode_one(one.raw) for one in some if not one.reason]
     except FAILURES:
@@ -226,6 +248,7 @@ def _soundly(some: Sequence[Piece], first: int) -> Reading | None:
 
 
 def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
+    """Read pieces one by one, with a refusal for each that is no record and for each field that can't be read."""
     records: list[Record] = []
     ordinals: list[int] = []
     times: list[int] = []
@@ -234,17 +257,17 @@ def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:
     for ordinal, piece in enumerate(some, first):
         outcome = piece.reason or read(piece.raw)
         if isinstance(outcome, str):
-            refusals.append((ordinal if piece.raw else None, None, content.told(outcome)))
+            refusals.append((ordinal if piece.raw else None, None, content.named(outcome)))
             continue
         record, notes = outcome
-        when = _placed(record)
+        when = _time_of(record)
         if isinstance(when, str):
-            refusals.append((ordinal, None, content.told(when)))
+            refusals.append((ordinal, None, content.named(when)))
             continue
         if not record.eventID:
             record.eventID = "sha256:" + hashlib.sha256(_canonical(piece.raw)).hexdigest()
             carriers.add(WITHOUT_IDS if piece.carrier else "")
-        refusals.extend((ordinal, name, content.told(why)) for name, why in notes)
+        refusals.extend((ordinal, name, content.named(why)) for name, why in notes)
         records.append(record)
         ordinals.append(ordinal)
         times.append(when)
@@ -258,12 +281,12 @@ def _refused(refusals: Sequence[Refusal]) -> Reading:
 
 
 def _breaks_within(data: bytes) -> bool:
-    """Whether some line of JSON lines may end elsewhere than between two objects."""
+    """Whether some line may end within an object, and not between two."""
     return data.count(b"\n") != data.count(b"}\n{")
 
 
 def _native(data: bytes) -> Sequence[SoundRecord] | None:
-    """A log file's records, or a record alone; `None` for one sound object that is neither."""
+    """The records of a native log file, or a single record; `None` for a sound object that is neither."""
     file = decode_file(data)
     return [decode_one(data)] if file.Records is None and file.eventName is not ABSENT else file.Records
 
@@ -274,8 +297,8 @@ _DECODERS: dict[bytes, tuple[Callable[[bytes], Sequence[SoundRecord] | None], ..
 }
 
 
-def _placed(record: Record) -> int | str:
-    """When a record happened, in seconds; or why it can't be used."""
+def _time_of(record: Record) -> int | str:
+    """When a record happened, in seconds since 1970; or the reason why the record can't be used."""
     if record.eventSource == NOTIFICATION:
         return "an S3 event notification, not a CloudTrail record"
     if record.eventTime is None:
@@ -285,7 +308,7 @@ def _placed(record: Record) -> int | str:
 
 
 def _canonical(raw: bytes) -> bytes:
-    """The same bytes for the same record however it was laid out."""
+    """Bytes that are the same for the same record, whatever its white space and the order of its members."""
     try:
         return msgspec.json.encode(msgspec.json.decode(raw), order="deterministic")
     except FAILURES:

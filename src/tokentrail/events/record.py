@@ -1,5 +1,5 @@
 """
-One CloudTrail record, typed: the fields that lineage needs, and how to read them from bytes that may be hostile.
+The type of a CloudTrail record, with the fields that lineage needs, and how to read one from bytes that may be hostile.
 
 Field names and types: CloudTrail User Guide, 'CloudTrail record contents for management, data, and network
 activity events' and 'CloudTrail userIdentity element'.
@@ -41,7 +41,7 @@ class Additional(msgspec.Struct, gc=False):
 
 
 class Record(msgspec.Struct, gc=False):
-    """A CloudTrail record. Nested parts that few events need stay raw until somebody asks."""
+    """A CloudTrail record. Nested members that are needed of few events are not decoded."""
 
     userIdentity: msgspec.Raw = MISSING
     eventSource: str | None = None
@@ -68,9 +68,10 @@ class Record(msgspec.Struct, gc=False):
 
 class SoundRecord(Record, gc=False, kw_only=True):
     """
-    A record that has all that an event needs, which the decoder checks for next to nothing.
+    A record that has all that an event needs, as the decoder itself checks at hardly any cost.
 
-    What it declares anew stands last, there as in `Record`: batches hold both, and take them apart by place.
+    Fields that it declares again must stand last here and in `Record`: batches hold both types, and take their fields
+    by position.
     """
 
     eventTime: Annotated[str, msgspec.Meta(min_length=20, max_length=20)]
@@ -79,7 +80,7 @@ class SoundRecord(Record, gc=False, kw_only=True):
 
 
 class LogFile(msgspec.Struct, gc=False):
-    """A native log file, or a record that lies alone."""
+    """A native log file, or a single record."""
 
     Records: list[SoundRecord] | None = None
     eventName: msgspec.Raw = ABSENT
@@ -110,7 +111,7 @@ Note = tuple[str, str]
 
 def read(raw: bytes) -> tuple[Record, list[Note]] | str:
     """
-    Read one record; each field that can't be read costs itself only, with a note.
+    Read one record. A field that can't be read is left out with a note; the others are kept.
 
     Returns:
         The record and its notes, or the reason why nothing of it could be used.
@@ -138,14 +139,14 @@ def read(raw: bytes) -> tuple[Record, list[Note]] | str:
 
 
 def _may_have_failed(raw: bytes, parts: Mapping[str, bytes], notes: list[Note]) -> bool:
-    """A failed call must never pass for one that issued something, however its record is damaged."""
+    """Whether a damaged record may have an error code: a failed call must never pass for one that issued something."""
     if parts.get("errorCode", b"null") != b"null":
         return True
     return b"errorCode" in raw and "errorCode" not in parts and any(why == _BAD_JSON for _, why in notes)
 
 
 def _value(raw: bytes, name: str, notes: list[Note]) -> Any:
-    """Decode one field's value; fall back to the forgiving decoder; `None` with a note where both fail."""
+    """Decode the value of a field: strictly, else forgivingly with a note; `None` with a note if both fail."""
     try:
         return msgspec.json.decode(raw)
     except FAILURES:
@@ -161,7 +162,7 @@ def _value(raw: bytes, name: str, notes: list[Note]) -> Any:
 
 
 def _coerce(values: Mapping[str, Any], notes: list[Note]) -> Record:
-    """Build a record from decoded values of any type; parts that stay raw are left to the caller."""
+    """Make a record of decoded values of any types; members that stay raw are left to the caller."""
     record = Record()
     for name in _TEXT:
         setattr(record, name, _text(values.get(name), name, notes))
@@ -204,7 +205,7 @@ def _number(value: Any, name: str, notes: list[Note]) -> float | None:
 
 def _additional(value: Any, notes: list[Note]) -> Additional | None:
     if isinstance(value, str) and value[:1] == "{":
-        # As pipelines write it that spare an index its many names.
+        # Some pipelines write it as JSON in a text, to have fewer fields to index.
         with suppress(*FAILURES):
             value = msgspec.json.decode(value)
     if not isinstance(value, dict):

@@ -1,7 +1,8 @@
 """
-Which records of a native file are worth decoding, and of those no more than what somebody looks at.
+Find the records of a native log file that may meet some questions, and decode only those members that are looked at.
 
-`native/sift.h` is the hot loop, where it was compiled; without it the same is told of each record's spelled members.
+Sigma rules are such questions. `native/sift.h` is the hot loop, if it was compiled; `Sieve.left` decides the same from
+the text of a single record's members.
 """
 
 from __future__ import annotations
@@ -16,35 +17,35 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 Bar: TypeAlias = tuple[str, float]
-"""`<`, `<=`, `>` or `>=`, and a number."""
+"""A comparison: `<`, `<=`, `>` or `>=`, and a number."""
 
 
 class Need(NamedTuple):
-    """What a record must hold to meet a question."""
+    """What a record must have to meet a question; if a question has several needs, all of them count."""
 
     question: int
-    """Its number."""
+    """The number of the question."""
     member: str
-    """Of the record."""
+    """The name of a member of the record."""
     words: tuple[bytes, ...]
-    """In small letters; one of them must stand in the member."""
+    """Words in lower case, one of which the member's text must contain."""
     bar: Bar | None = None
-    """Where given, the word must be the name of a number on that side of it."""
+    """If given, the word must be the name of a member whose number fulfils this comparison."""
     other: str | None = None
-    """Where given, the word is the name of texts in this member, of which one must stand in the first."""
+    """If given, the word is the name of a member within this one; its text must be contained in `member`."""
 
 
 Needs: TypeAlias = Sequence[Need]
-"""Of several needs of one question, every one counts."""
+"""The needs of all questions."""
 WAYS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-"""How numbers are compared with a bar."""
+"""The comparisons of a `Bar`."""
 _decode = msgspec.json.Decoder().decode
 _ECHOES = 64
-"""Texts of one name that are looked for elsewhere: past that, the question stays open."""
+"""Texts of one name that are looked for in another member, at most: with more, the record may meet the question."""
 _CALLER = "userIdentity"
-"""The member that is the same in many records."""
+"""A member that is the same in many records, so that decoded values are cached."""
 
 
 @lru_cache(maxsize=1 << 10)
@@ -53,7 +54,14 @@ def _decode_caller(raw: bytes) -> Any:
 
 
 class Sifted:
-    """The records of a file that were asked for."""
+    """
+    The records of a file that may meet a question.
+
+    Args:
+        data: The expanded file.
+        found: How many records these are; for each the questions that it may meet; and the spans of their members.
+        members: The names of the members that have spans.
+    """
 
     def __init__(self, data: bytes, found: tuple[int, bytes, bytes], members: tuple[str, ...]) -> None:
         self.count, self.masks, spans = found
@@ -62,11 +70,11 @@ class Sifted:
         self._places = {name: 2 * place for place, name in enumerate(members)}
 
     def record(self, place: int) -> SiftedRecord:
-        """The members of one of them that are looked at."""
+        """One of the records, by its position among them."""
         return SiftedRecord(self, place * 2 * len(self._places))
 
     def value(self, start: int, name: str) -> Any:
-        """Decode a member."""
+        """Decode a member of the record whose spans begin at a position; `None` if it has none."""
         at = start + self._places[name]
         raw = self._data[self._spans[at] : self._spans[at + 1]]
         if not raw:
@@ -75,7 +83,7 @@ class Sifted:
 
 
 class SiftedRecord:
-    """Some members of a record, each decoded when it is first looked at."""
+    """A record: its members are attributes, each of which is decoded when it is first used."""
 
     def __init__(self, of: Sifted, start: int) -> None:
         self._of, self._start = of, start
@@ -87,14 +95,20 @@ class SiftedRecord:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """Needs as the compiled way wants them."""
+    """Needs in the form that the compiled way takes."""
 
     words: tuple[bytes, ...]
     needs: tuple[tuple[int, int, int, int, str, float, int], ...]
 
 
 class Sieve:
-    """Sifts the records of native files by what questions need."""
+    """
+    Sifts the records of native log files by the needs of questions.
+
+    Args:
+        members: The names of the members that will be looked at.
+        needs: The needs of all questions.
+    """
 
     def __init__(self, members: Iterable[str], needs: Needs) -> None:
         self.members = tuple(members)
@@ -104,22 +118,22 @@ class Sieve:
 
     def sift(self, data: bytes, ordinals: bytes, masks: bytes, columns: int, bits: int) -> Sifted | None:
         """
-        Look at some records of a file in one go; `None` where nothing was compiled or the file needs more care.
+        Sift some records of a file; `None` if there is no compiled way, or the file needs more care.
 
         Args:
             data: The expanded file.
-            ordinals: The records, climbing, 32 bits each.
-            masks: The questions that each is asked, as bits of `columns` numbers of 64 bits.
-            columns: How many.
-            bits: How many bits of each number count.
+            ordinals: The ordinals of the records, ascending, 32 bits each.
+            masks: For each record, the questions to ask of it: `columns` numbers of 64 bits, with a bit for each.
+            columns: How many numbers each record has.
+            bits: How many bits of each number are used.
         """
         if _sift is None:
             return None
-        made = self._compiled.get(bits) or self._made(bits)
+        made = self._compiled.get(bits) or self._compile(bits)
         found = _sift(data, ordinals, masks, columns, self._names, made.words, made.needs)
         return None if found is None else Sifted(data, found, self.members)
 
-    def _made(self, bits: int) -> _Compiled:
+    def _compile(self, bits: int) -> _Compiled:
         words: list[bytes] = []
         needs = []
         for question, member, some, bar, other in self._needs:
@@ -132,7 +146,13 @@ class Sieve:
         return made
 
     def left(self, mask: int, spelled: Callable[[str], bytes]) -> int:
-        """The questions that a record may meet, by the text of its members."""
+        """
+        The questions, of those in `mask`, that a record may meet.
+
+        Args:
+            mask: A bit for each question.
+            spelled: Returns the text of a member of the record.
+        """
         told: dict[str, bytes | None] = {}
 
         def text_of(member: str) -> bytes | None:
@@ -156,7 +176,7 @@ class Sieve:
 
 
 def _stands(word: bytes, text: bytes, bar: Bar | None) -> bool:
-    """Whether a word stands in a text; with a bar, as the name of what may be a number on that side of it."""
+    """Whether a text contains a word; with a bar, as a name of what is no plain number or fulfils the comparison."""
     if bar is None:
         return word in text
     way, number = bar
@@ -166,7 +186,7 @@ def _stands(word: bytes, text: bytes, bar: Bar | None) -> bool:
 
 
 def _echoes(name: bytes, source: bytes, text: bytes) -> bool:
-    """Whether a text that bears a name may stand in another: what is no text may, or what can be spelled otherwise."""
+    """Whether `text` may contain a text that has a name in `source`; that is also so if one can't be compared."""
     texts = [found[1] for found in _named(name).finditer(source) if found[2] is None and found[1] != b""]
     if b"\\" in text or None in texts or len(texts) > _ECHOES:
         return True
@@ -175,20 +195,20 @@ def _echoes(name: bytes, source: bytes, text: bytes) -> bool:
 
 @lru_cache(maxsize=1 << 8)
 def _named(name: bytes) -> re.Pattern[bytes]:
-    """Finds a name, with the text behind it where that is a plain and not a very long one, or null."""
+    """Finds a member's name, with its text if that is plain and not very long, or with a mark if it is null."""
     spelled = rb'"%b"[ \n\r\t]*:[ \n\r\t]*(?:"([^"\\]{0,2048})"|(n)|)'
     return re.compile(spelled % re.escape(name))
 
 
 @lru_cache(maxsize=1 << 8)
 def _numbers(name: bytes) -> re.Pattern[bytes]:
-    """Finds a name, with the number behind it where that is a plain one."""
+    """Finds a member's name, with its number if that is a plain one."""
     spelled = rb'"%b"(?:[ \n\r\t]*:[ \n\r\t]*("?)([0-9]{1,15})\1[ \n\r\t]*[,}])?'
     return re.compile(spelled % re.escape(name))
 
 
 def _plain(raw: bytes) -> bytes | None:
-    """A text in small letters; `None` where letters may be spelled in more than one way."""
+    """A text in lower case; `None` if its letters may be spelled in other ways too."""
     return raw.lower() if raw.isascii() and b"\\u" not in raw else None
 
 

@@ -1,7 +1,8 @@
 """
-The few calls that are looked into: those that issue, change, reveal or name something.
+Look into the few calls that issue, change, reveal or name something, a batch at a time.
 
-Which they are is told by marks that names and sources carry; each kind is then decoded a batch at a time.
+The marks of a call's name and source (`vocabulary.Mark`) say which these are. In all functions here, `of` has the
+fields of a batch of records by name, and `marks` and `succeeded` have a value for each record.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ Fields = Mapping[str, Sequence[Any]]
 Marks = npt.NDArray[np.uint8]
 
 
-class Told(NamedTuple):
-    """What some calls have to tell: their places in the batch, and columns of values."""
+class CallColumns(NamedTuple):
+    """Some calls of a batch, and the columns that are filled from their requests and answers."""
 
     places: list[int]
+    """Their places in the batch."""
     columns: Sequence[Sequence[Any]]
+    """A value for each of them, column by column."""
 
 
 ISSUANCE = ("api", "shared_id", "sign_in_session", "explicit_trust")
@@ -43,20 +46,33 @@ CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
 
 
-def untold(of: Fields, passing: Sequence[int]) -> list[int]:
+def network_activity(of: Fields, passing: Sequence[int]) -> list[int]:
     """
-    Of calls that passed an endpoint and don't say whether they only read: those without what was asked and answered.
+    Recognise network activity events, which are to issue, change and reveal nothing.
 
-    Network activity events are records of a call beside its own, which tells what came of it: counted as well, they
-    would be secrets, changes and sessions of which nobody knows anything (CloudTrail User Guide, 'Logging network
-    activity events').
+    Such a record stands beside the call's own one, which has its request and answer. If it counted as well, there
+    would be secrets, changes and sessions of which nothing is known (CloudTrail User Guide, 'Logging network activity
+    events').
+
+    Args:
+        of: The fields of a batch.
+        passing: The places of calls that passed a VPC endpoint and don't say whether they only read.
+
+    Returns:
+        Those of the places at which there is neither a request nor an answer.
     """
     members = of["requestParameters"], of["responseElements"]
     return [at for at in passing if all(bytes(one[at]) == b"null" for one in members)]
 
 
-def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compiled: bool = True) -> Told:
-    """The credentials that successful calls issued: the columns `ISSUANCE` and `issuance.ISSUED`."""
+def issued(
+    of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compiled: bool = True
+) -> CallColumns:
+    """
+    The credentials that successful calls issued: the columns `ISSUANCE` and `issuance.ISSUED`.
+
+    Calls that are known to issue do so even where the log shows no key; others of issuing services do if it does.
+    """
     named = Mark.NAMES_ISSUER | Mark.FROM_KEYLESS_ISSUER
     certain = (marks & named) == named
     possible = ~certain & (marks & Mark.FROM_ISSUER > 0)
@@ -66,7 +82,7 @@ def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compil
     if more:
         rows = sorted(rows + more)
     if not rows:
-        return Told([], ())
+        return CallColumns([], ())
     details = _at(of["serviceEventDetails"], rows)
     found, successes = issuances(_asked(of, rows), _answered(of, rows), details, compiled=compiled)
     additional: list[Additional] = [one or _NOTHING for one in _at(of["additionalEventData"], rows)]
@@ -85,19 +101,19 @@ def issued(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_], *, compil
     if failed:
         left = [n for n in range(len(rows)) if n not in failed]
         rows, columns = _at(rows, left), [_at(column, left) for column in columns]
-    return Told(rows, columns)
+    return CallColumns(rows, columns)
 
 
-def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> Told:
+def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> CallColumns:
     """The changes that successful calls made: the columns `CHANGE`."""
     rows = _where(succeeded & (marks & Mark.CHANGES > 0))
     if not rows:
-        return Told([], ())
-    return Told(rows, changes(_at(of["eventName"], rows), _asked(of, rows), _answered(of, rows)))
+        return CallColumns([], ())
+    return CallColumns(rows, changes(_at(of["eventName"], rows), _asked(of, rows), _answered(of, rows)))
 
 
 def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which answers held a secret."""
+    """Which calls returned a secret."""
     held = np.zeros(len(marks), dtype=np.bool_)
     rows = _where(succeeded & (marks & Mark.READS_SECRET > 0))
     if rows:
@@ -135,7 +151,7 @@ def _answered(of: Fields, rows: list[int]) -> list[Raw]:
 
 
 def _object(raw: Raw) -> Raw:
-    """A request or an answer; pipelines that spare their index its many names hand them on as JSON in a text."""
+    """A request or an answer as an object: some pipelines keep it as JSON in a text, to have fewer fields to index."""
     if memoryview(raw)[:1] != _QUOTE:
         return raw
     try:
@@ -146,7 +162,7 @@ def _object(raw: Raw) -> Raw:
 
 
 def _where(chosen: npt.NDArray[np.bool_]) -> list[int]:
-    """The places that are chosen, as plain numbers: each use of one of NumPy's own takes ten times as long."""
+    """The places that are chosen, as Python's own integers, which are ten times as quick to use as NumPy's."""
     return np.flatnonzero(chosen).tolist()
 
 

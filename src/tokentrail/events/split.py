@@ -1,9 +1,9 @@
 """
-Cut a log object into its records, whatever state it is in.
+Cut the expanded bytes of an object into its records, whatever state they are in.
 
-The quick way is a JSON decoder; where one byte makes that fail, a scanner that knows only strings and brackets
-takes over, so that one bad record never costs its neighbours. Cutting text at a pattern would be wrong for
-pretty-printed files, and for evidence.
+The quick way is a JSON decoder. If a single byte makes that fail, a scanner takes over that knows only strings and
+brackets, so that one damaged record never costs its neighbours. Cutting at a pattern of text would be wrong for files
+that are pretty-printed, and for texts that an attacker wrote into a record.
 """
 
 from __future__ import annotations
@@ -30,26 +30,31 @@ _LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"',
 _QUOTE, _BRACE, _CLOSER = b'"{}'
 _OPEN = frozenset(f'"{name}"'.encode() for name in OPEN)
 _HITS = b'"hits"'
-"""A search's answer holds its hits one level deeper."""
+"""The list of hits in the answer of a search, which is one level deeper than other lists of records."""
 _CLOSERS = (b"}", b"]")
 _FIRST = rb'(?:eventVersion|EventId|EventName|detail-type|messageType|_index|preview)"\s*:'
 """The first member of a record, or of what wraps one, as AWS and exports write them."""
 _START = re.compile(rb'[,\n]\s*(\{\s*"' + _FIRST + rb")")
-"""Where a native record starts, for going on after one whose brackets don't close."""
+"""What may be the start of a record, with which to go on after one whose brackets don't close."""
 _RESTARTS = 100_000
+"""Records whose brackets don't close, at most; what follows them is given up."""
 _MOST_STARTS = 2
-"""How many such starts may stand in one object before it counts as one that does not close."""
+"""An object whose brackets are still open after this many further starts counts as one that does not close."""
 _UNCLOSED = re.compile(rb'[,\n]\s*\{\s*"\Z')
 _FIRST_NAME = re.compile(_FIRST)
-"""A string that ends so, with a first member's name behind it, began with a quotation mark too many or too few."""
+"""
+A string that ends with `_UNCLOSED` and is followed by `_FIRST_NAME` swallowed the start of a record.
+
+A quotation mark too many, or a missing one, made it begin where another string ended.
+"""
 _LITERALS = re.compile(rb"true|false|null|-?\d[\d.eE+-]*")
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
 _FORMATS = {b"ORC": "ORC", b"Obj\x01": "Avro", b"SQLite format 3\0": "SQLite"}
-"""Files of other formats, by how they begin, which tools for data lakes write as readily as Parquet."""
+"""Formats that are not read, by how their files begin; tools for data lakes write them as they do Parquet."""
 _RESOURCE_FORK = b"\x00\x05\x16\x07"
 _MOST_JOINED = 8
-"""How many brackets that only look like the end of a document may stand in one."""
+"""How many times `}{` may occur within one document, in its texts."""
 
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -58,7 +63,7 @@ SWALLOWED = "what looks like a record stands within another: read as part of it,
 
 
 def _wide(data: bytes) -> str | None:
-    """The UTF-16 that bytes are, by their mark or by where the zeroes are (RFC 4627, 3); `None` if they are none."""
+    """The UTF-16 encoding of bytes, by their byte-order mark or zero bytes (RFC 4627, 3); `None` for others."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     zeroes = [one == 0 for one in data[:4]]
@@ -75,12 +80,12 @@ def trim(data: bytes) -> bytes:
 
 
 def pieces(data: bytes, room: Room | None = None) -> Iterator[Piece]:
-    """Yield every record of expanded bytes, in order; the place in this order is the record's ordinal."""
+    """Yield the places of expanded bytes, in order: the position of each is its ordinal."""
     return flat(found(data, room or Room()))
 
 
 def found(data: bytes, room: Room) -> Iterator[Found]:
-    """The same, places that may be read at once together."""
+    """The same places, in which several that can probably be read at once are one `Many`."""
     if data[:4] == parquet.MAGIC:
         yield from parquet.pieces(data, room)
         return
@@ -103,7 +108,7 @@ def found(data: bytes, room: Room) -> Iterator[Found]:
 
 
 def _whole(data: bytes, room: Room) -> Iterator[Found] | None:
-    """The records of one sound JSON value; `None` where the bytes are none."""
+    """The records of a single sound JSON list or object; `None` if the bytes are not one."""
     try:
         if data[:1] == b"[":
             items = _decode_list(data)
@@ -114,7 +119,7 @@ def _whole(data: bytes, room: Room) -> Iterator[Found] | None:
 
 
 def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Found]:
-    """Take the records out of one JSON object; where it is damaged, out of what looks like objects in it."""
+    """The records in one JSON object, or, if it is damaged, in what looks like objects in it."""
     raw = bytes(raw)
     try:
         found = unwrap(raw, inside)
@@ -124,7 +129,7 @@ def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Found]:
 
 
 def _lines_or_scan(data: bytes, room: Room) -> Iterator[Found]:
-    """Read JSON lines where each line starts an object; else scan for balanced objects."""
+    """The records of JSON lines, or of documents without line breaks between them; else those that a scan finds."""
     rows = [row for line in data.split(b"\n") if (row := line.strip(_WHITE))]
     if len(rows) > 1 and _is_lines(rows):
         yield from together(rows, outside(room), partial(_unwrap_or_scan, inside=outside(room)))
@@ -164,7 +169,7 @@ def _side_by_side(data: bytes) -> list[bytes] | None:
 
 
 def _is_lines(rows: list[bytes]) -> bool:
-    """Whether each row stands for itself: all look so, or most do and the others are damaged."""
+    """Whether each row is a JSON value of its own: all look like that, or most do and the others are damaged."""
     if all(row[0] == _BRACE and row[-1] == _CLOSER for row in rows):
         return True
     objects = sum(line[:1] == b"{" for line in rows)
@@ -175,7 +180,7 @@ def _is_lines(rows: list[bytes]) -> bool:
 
 
 def _stands_alone(line: bytes) -> bool:
-    """Whether a line that starts no object is JSON by itself: a stray number, say, and no part of a longer text."""
+    """Whether a line that is no object is JSON by itself, such as a stray number, and no part of a longer value."""
     try:
         _decode_any(line)
     except FAILURES:
@@ -184,7 +189,7 @@ def _stands_alone(line: bytes) -> bool:
 
 
 def scan(data: bytes, room: Room | None = None) -> Iterator[Found]:
-    """Yield each balanced `{...}`; what is cut off, and text outside of any record, is named and not dropped."""
+    """Yield each balanced `{...}`, and a reason for each that is cut off and for text outside of any record."""
     at = 0
     matches = list(_START.finditer(data))
     starts = [match.start(1) for match in matches]
@@ -203,26 +208,35 @@ def scan(data: bytes, room: Room | None = None) -> Iterator[Found]:
 
 
 class _Scan:
-    """Finds balanced objects by their brackets alone, and where one does not close."""
+    """
+    Finds balanced objects by their brackets alone, up to one that does not close.
+
+    Args:
+        data: The bytes.
+        start: Where to begin.
+        room: How much may still be expanded.
+        starts: The places of what may be the start of a record, in order.
+    """
 
     def __init__(self, data: bytes, start: int, room: Room, starts: Sequence[int]) -> None:
         self._data, self._start, self._room, self._starts = data, start, room, starts
         self._limit = len(data)
-        """Beyond this the object that is open can't be one object."""
+        """The place beyond which the object that is open counts as one that does not close."""
         self._closers = bytearray()
-        """What would close the brackets that are open, from the outermost record on."""
+        """The brackets that would close those that are open, from the outermost record on."""
         self._around = 0
-        """Brackets open around records: those of an array or of an envelope."""
+        """How many brackets are open around records: those of an array or of an envelope."""
         self._listed = b""
-        """The name of the list that is a member of the record."""
+        """The name of the list that was opened last as a member of the record."""
         self._opened = self._after = start
+        """Where the record that is open starts; where the last one ended."""
         self.broken_at: int | None = None
-        """Where the object starts whose brackets don't close."""
+        """Where the object starts whose brackets don't close, once there is one."""
         self.sound_to = 0
-        """Up to where that object is sound: what looks like a record before this is a part of it."""
+        """Up to where that object is sound: what looks like the start of a record before this is a part of it."""
 
     def pieces(self) -> Iterator[Found]:
-        """Yield the objects up to the end or to one that does not close."""
+        """Yield the records up to the end, or to an object that does not close."""
         previous = b""
         for match in tokens(self._data, self._start):
             token = match.group()
@@ -244,7 +258,7 @@ class _Scan:
         yield from self._end()
 
     def _is_odd(self, token: bytes, end: int) -> bool:
-        """Whether a string never ends, or swallowed the beginning of a record."""
+        """Whether a string never ends, or swallowed the start of a record."""
         if token == b'"':
             return bool(self._closers)
         return token[-2:-1] in b"{ \t\r\n" and bool(
@@ -267,10 +281,10 @@ class _Scan:
 
     def _is_broken_by(self, previous: bytes, start: int) -> bool:
         """
-        Whether an object begins where the one that is open can't have any.
+        Whether an object begins where the one that is open can't have one, so that it lost its end.
 
-        A member has a name. And a list that is a record's member (`resources`) holds no records, unless it is one of
-        those into which a caller may write: it lost its end.
+        That is so after a comma without a member's name; and in a list that is a member of a record (`resources`) if
+        the object looks like a record, unless callers can write into the list.
         """
         if previous == b"," and self._closers[-1:] == b"}":
             self.broken_at = self._opened
@@ -319,7 +333,7 @@ class _Scan:
 
 
 def _sound_to(raw: bytes) -> int:
-    """How far an object is JSON, whatever characters its strings hold."""
+    """How many bytes of an object are sound JSON, whatever characters its strings hold."""
     try:
         json.loads(raw.decode("latin-1"), strict=False)  # a character for each byte
     except json.JSONDecodeError as error:
@@ -330,7 +344,7 @@ def _sound_to(raw: bytes) -> int:
 
 
 def _outside(gap: bytes) -> Iterator[Found]:
-    """Text between records that is no JSON of an envelope: perhaps a record without its brackets."""
+    """Name text between records that can't be an envelope's: perhaps a record without its brackets."""
     if len(gap) > 1 and _LITERALS.sub(b"", _without_tokens(gap)).strip(_WHITE):
         yield Piece(gap, "text that is part of no record")
 

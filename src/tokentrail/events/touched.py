@@ -1,4 +1,4 @@
-"""What a call touched: the resource that its request names, the secret that its answer held."""
+"""What a call touched: the resource that its request names, and whether its answer held a secret."""
 
 from __future__ import annotations
 

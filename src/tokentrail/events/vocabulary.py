@@ -153,13 +153,13 @@ NAMED_BY_REQUEST = {
     "sqs.amazonaws.com": "queueUrl",
     "sns.amazonaws.com": "topicArn",
 }
-"""Where the request names the resource of a call whose record has no `resources`."""
+"""By service: the member of the request that names the resource, for calls whose records have no `resources`."""
 NAMED_BY_CALL = {"GetPasswordData": "instanceId", "DescribeInstanceAttribute": "instanceId"}
-"""The same of single calls, of EC2, most of whose requests need not be looked into."""
+"""The same for single calls of EC2, most of whose requests need not be looked into."""
 
 
 class Mark(IntFlag):
-    """What the kernel does with an event, told by its name and its source."""
+    """What to do with an event, by its name and its source: a call is looked into only if it has the marks for it."""
 
     NAMES_ISSUER = 1
     CHANGES = 2
@@ -170,7 +170,7 @@ class Mark(IntFlag):
 
 
 def name_marks(name: str | None) -> int:
-    """What an event's name alone tells."""
+    """The marks of an event's name."""
     return (
         Mark.NAMES_ISSUER * (name in KEYLESS_ISSUERS)
         | Mark.CHANGES * (name in CHANGES)
@@ -180,7 +180,7 @@ def name_marks(name: str | None) -> int:
 
 
 def source_marks(source: str | None) -> int:
-    """What an event's source alone tells."""
+    """The marks of an event's source."""
     return (
         Mark.FROM_ISSUER * (source in ISSUING_SOURCES)
         | Mark.FROM_KEYLESS_ISSUER * (source in KEYLESS_SOURCES)

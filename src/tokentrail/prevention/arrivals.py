@@ -1,14 +1,14 @@
 """
-By which calls the attacker came in without a credential of the case: by a web identity, an assertion, another account.
+Find the calls by which the attacker came in from outside: by a web identity, a SAML assertion or another account.
 
-Such a call is nobody's whom the case knows, and what it minted is the attacker's: else a trust policy that is made of
-who ordinarily comes would let the attacker in by name.
+No credential of the case made such a call. It counts as the attacker's if what it minted is: otherwise a trust policy
+that is made from ordinary callers would let the attacker in by name.
 """
 
 from __future__ import annotations
 
 OUTSIDERS = ("WebIdentityUser", "SAMLUser", "AWSAccount")
-"""How CloudTrail calls those who come so (AWS CloudTrail User Guide, 'CloudTrail userIdentity element')."""
+"""The identity types of such callers (AWS CloudTrail User Guide, 'CloudTrail userIdentity element')."""
 ARRIVALS = f"""
     CREATE OR REPLACE TEMP TABLE arrivals AS
     SELECT f.segment, f.object, f.ordinal, a.n, a.place, f.parent_n IS NULL AS first, s.event_id, s.event_id_text
@@ -18,9 +18,14 @@ ARRIVALS = f"""
     LEFT JOIN starts t ON t.n = f.n
     LEFT JOIN owners o ON o.n = f.n AND o.ip = coalesce(s.ip, '')
     WHERE i.type IN {OUTSIDERS!r} AND (t.since IS NULL OR coalesce(s.time >= t.since, FALSE) AND o.n IS NULL)"""
-"""What narrows the subject's own calls tells its minting as well: a session that was stolen later was its owner's."""
+"""
+Makes `arrivals` of `attackers`, `starts` and `owners` (see `history`).
+
+What narrows the calls of a stolen session narrows the call that minted it too: that was the owner's, if it was earlier.
+"""
 BORN_SO = """
       UNION ALL
       SELECT event_id, event_id_text, place FROM arrivals WHERE first"""
-"""What came to be through something that the attacker made is counted among what that brought about."""
+"""Adds arrivals to the events that created a credential, but for credentials that descend from another."""
 SEGMENTS = "SELECT DISTINCT segment FROM arrivals"
+"""The segments of all arrivals."""

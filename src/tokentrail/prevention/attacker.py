@@ -1,12 +1,11 @@
 """
-Whose calls are the attacker's: tainted credentials of a subject, or what findings name and descends from it.
+Say which credentials and calls are the attacker's: those of subjects, or of what findings name, and their descendants.
 
-What hosts, portals and sign-ins behind them handed out since is the attacker's too, as in a plan: counted as ordinary,
-it would lend the thief's addresses and calls to the guardrails that are made from ordinary ones.
+Credentials that hosts, portals and sign-ins behind them handed out afterwards are the attacker's too, as in a plan. If
+they counted as ordinary, guardrails would be made from the thief's addresses and calls.
 
-A credential that was stolen is in two hands. With `since` and addresses its own calls are told apart by these;
-where a finding says that it is in two hands, what it did before that, and from the addresses where it was used until
-then, counts as its owner's.
+A stolen credential is used by its owner and by the thief. If `since` or addresses are given, they tell the calls of the
+two apart. If a finding says so, calls before it, and from the addresses used until then, count as the owner's.
 """
 
 from __future__ import annotations
@@ -50,15 +49,15 @@ class Attacker:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """What sources behind the subjects have handed out since, as a plan counts it."""
+class HandedOut:
+    """What sources behind the attacker's credentials have handed out since, judged as for a containment plan."""
 
     handed: tuple[str, ...] = ()
-    """The attacker's, by id; what descends from them aside."""
+    """The ids of those that count as the attacker's, without their descendants."""
     doubts: int = 0
-    """How many live that may be the attacker's or the owner's, and count as ordinary."""
+    """How many live ones may be the attacker's or the owner's; they count as ordinary."""
     followed: bool = True
-    """Whether that was looked for."""
+    """Whether they were looked for."""
 
     @property
     def said(self) -> str:
@@ -83,7 +82,7 @@ class Since:
 
 
 def worst_subjects(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """What the findings that matter start from."""
+    """The subjects of all findings of at least medium severity."""
     named = [one for one in findings if at_least(one.severity, "medium")]
     return tuple(dict.fromkeys(one.subject for one in named if one.subject is not None))
 
@@ -94,9 +93,9 @@ def of_subjects(
     subjects: tuple[str, ...],
     places: Places,
     narrowing: Narrowing,
-    since: Since,
+    since: HandedOut,
 ) -> Attacker:
-    """The attacker as a subject and what narrows it say."""
+    """The attacker by given subjects, and by what narrows which of their calls count."""
     narrow = narrowing != Narrowing()
     starts: tuple[Start, ...] = ()
     if narrow:
@@ -129,9 +128,9 @@ def of_findings(
     subjects: tuple[str, ...],
     places: Places,
     findings: Sequence[Finding],
-    since: Since,
+    since: HandedOut,
 ) -> Attacker:
-    """The attacker as findings name it."""
+    """The attacker by findings."""
     shared = [one for one in findings if one.rule in _TWO_HANDS and one.subject in subjects]
     add_table(engine, "tainted", {"n": pa.array(places)})
     named = sorted({one.subject for one in shared if one.subject})
@@ -171,7 +170,14 @@ def _attacker(
 
 
 def _addresses(engine: Engine, since: dict[int, int], *, early: bool) -> dict[int, set[str]]:
-    """From where some credentials were used: ever, or before a time."""
+    """
+    The addresses from which some credentials were used.
+
+    Args:
+        engine: Knows the calls.
+        since: By credential, a time.
+        early: Whether only calls before that time count.
+    """
     listed = sorted(since)
     add_table(
         engine,

@@ -1,8 +1,8 @@
 """
-How a guardrail would have fared over the case's whole history.
+Test proposals over the whole history of the case: which calls would each have refused?
 
-A refused call that mints means that its child never existed, nor anything that the child did or minted in turn.
-What the log can't decide counts as having got through, and is counted apart.
+If a call that mints is refused, its child never existed, nor anything that the child did or minted in turn. A call that
+the log can't decide counts as one that got through, and is also counted apart.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.attacker import Attacker
+from tokentrail.prevention.attacker_history import AttackerHistory, Impact
 from tokentrail.prevention.circumstances import spoken
 from tokentrail.prevention.history import WHYS, History
 from tokentrail.prevention.lots import Lot, grouping, lots
 from tokentrail.prevention.model import Backtest, Broken, Guardrail
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.theirs import Fate, Theirs
 
 MOST = 10
-"""Principals and actions that are listed unless the history is asked for."""
+"""Pairs of principal and action that are listed, unless the whole history is asked for."""
 
 
 @dataclass(slots=True)
@@ -47,19 +47,22 @@ def run(
     history: History, attacker: Attacker, proposals: list[Proposal], *, whole: bool
 ) -> Iterator[Guardrail]:
     """
-    Test proposals.
+    Test proposals, and yield the guardrails with their back-tests.
 
     Args:
+        history: The calls of the case.
+        attacker: The attacker.
+        proposals: The proposals.
         whole: List every call, instead of the most frequent ones.
     """
     totals = history.totals()
     history.prepare(proposals)
-    shared = Theirs(history, attacker)
+    shared = AttackerHistory(history, attacker)
     for asked, some in groupby(proposals, key=grouping):
         theirs = shared
         if asked is not None:
             history.narrow(asked)
-            theirs = Theirs(history, attacker)
+            theirs = AttackerHistory(history, attacker)
         for lot in lots(some):
             yield from _tested(history, theirs, lot, totals, whole=whole)
 
@@ -74,17 +77,23 @@ def _guardrail(one: Proposal, tested: Backtest) -> Guardrail:
 
 
 def _tested(
-    history: History, theirs: Theirs, lot: Lot, totals: tuple[int, int], *, whole: bool
+    history: History, theirs: AttackerHistory, lot: Lot, totals: tuple[int, int], *, whole: bool
 ) -> Iterator[Guardrail]:
     ordinary = _ordinary(history, lot)
-    for nth, (one, fate) in enumerate(zip(lot, theirs.under(history, lot), strict=True)):
-        yield _guardrail(one, _test(theirs, fate, *ordinary.pop(nth, ({}, {})), totals, whole=whole))
+    for nth, (one, impact) in enumerate(zip(lot, theirs.under(history, lot), strict=True)):
+        yield _guardrail(one, _test(theirs, impact, *ordinary.pop(nth, ({}, {})), totals, whole=whole))
 
 
 def _test(
-    theirs: Theirs, fate: Fate, broken: _Tallies, open_ones: _Tallies, totals: tuple[int, int], *, whole: bool
+    theirs: AttackerHistory,
+    impact: Impact,
+    broken: _Tallies,
+    open_ones: _Tallies,
+    totals: tuple[int, int],
+    *,
+    whole: bool,
 ) -> Backtest:
-    refused, never, undecided = theirs.counts(fate)
+    refused, never, undecided = theirs.counts(impact)
     ordinary_undecided = sum(item.calls for item in open_ones.values())
     most = None if whole else MOST
     return Backtest(
@@ -97,10 +106,10 @@ def _test(
         ordinary_blocked=sum(item.calls for item in broken.values()),
         ordinary_undecided=ordinary_undecided,
         undecided=undecided + ordinary_undecided,
-        story_ends_at=theirs.end(fate),
+        story_ends_at=theirs.end(impact),
         broken=_listed(broken)[:most],
         undecided_by=_listed(open_ones)[:most],
-        attacker_calls=theirs.told(fate) if whole else (),
+        attacker_calls=theirs.told(impact) if whole else (),
     )
 
 
@@ -108,7 +117,7 @@ _Tallies = dict[tuple[str, str], _Tally]
 
 
 def _ordinary(history: History, lot: Lot) -> dict[int, tuple[_Tallies, _Tallies]]:
-    """By the number of a proposal, whose calls it breaks, and whose it may."""
+    """By the number of a proposal in its lot: the ordinary calls that it refuses, and those that it may refuse."""
     found: dict[int, tuple[_Tallies, _Tallies]] = {}
     for row in history.ordinary(lot):
         broken, open_ones = found.setdefault(row["nth"], (defaultdict(_Tally), defaultdict(_Tally)))
@@ -131,9 +140,10 @@ def _listed(tallies: _Tallies) -> tuple[Broken, ...]:
 
 def ranked(guardrails: Iterable[Guardrail]) -> tuple[Guardrail, ...]:
     """
-    Put what would have ended the story first, and of these what costs least and comes earliest.
+    Sort guardrails by use.
 
-    Then what would have stopped a part of it, then the rest; equal ones by effort.
+    First come those that would have ended the story (of these, those that cost nothing, then by effort or by when the
+    story ends), then those that would have refused some of the attacker's calls, then the rest.
     """
     return tuple(sorted(guardrails, key=_rank))
 

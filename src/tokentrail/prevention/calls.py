@@ -1,5 +1,5 @@
 """
-All calls of a case joined with their callers, one batch of segments after another, so that memory holds one batch.
+Query all calls of a case with their callers, one batch of segments after another, so that memory holds only one batch.
 
 In a query, `some_facts`, `some_identities`, `some_callers` and so on stand for the rows of the batch.
 """
@@ -19,9 +19,9 @@ from tokentrail.lineage.segment_batches import segment_batches
 from tokentrail.store.interface import Engine
 
 _MOST = 600_000
-"""Identities of a batch; with fewer it takes longer, since each batch plans its query anew."""
+"""Identities of a batch, about: with smaller batches, planning the query for each would take longer."""
 _APART_AT_MOST = 500_000
-"""Rows of batches that wait to be combined, at most; or three times what the last combination came to, if more."""
+"""Rows of batches that may wait to be combined, or three times the rows of the last combination if that is more."""
 _OWN_FILES = ("identities", "events", "issuances")
 _APART = frozenset({"facts", *_OWN_FILES})
 _WITH_PLACE = "SELECT DISTINCT segment FROM callers WHERE place IS NOT NULL"
@@ -36,7 +36,7 @@ class Calls:
 
         Args:
             engine: Knows the case.
-            scratch: A folder that is made, where there is much to keep; in memory if there is none.
+            scratch: A folder that is made for large tables; without one, all are in memory.
         """
         self._engine = engine
         self._parts = segment_batches(engine, _MOST)
@@ -110,13 +110,13 @@ class Calls:
             shutil.rmtree(folder, ignore_errors=True)
 
     def facts_of_theirs(self) -> str:
-        """A query for all calls in the segments in which the attacker called."""
+        """A query for all calls in the segments that hold calls of the attacker's."""
         if not self._theirs:
             return "SELECT * FROM facts LIMIT 0"
         return facts_of(self._engine, self._engine.narrow(self._theirs)["some_events"])
 
     def _keep(self, name: str, parts: Sequence[str]) -> None:
-        """Keep what may be as many rows as there are calls."""
+        """Make a table that may have as many rows as there are calls: in files, if there is a scratch folder."""
         self._made[name] = "TABLE" if self._scratch is None else "VIEW"
         if self._scratch is None:
             self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {' UNION ALL '.join(parts)}")
@@ -128,7 +128,7 @@ class Calls:
         self._engine.view(name, folder)
 
     def _put_together(self, name: str, whole: str) -> int:
-        """Put together what parts said so far; how many rows it comes to."""
+        """Combine the rows of the batches so far; returns how many rows are left."""
         rows = self._engine.made(f"CREATE OR REPLACE TEMP TABLE {name}_whole AS {whole.format(parts=name)}")
         self._engine.run(f"DROP TABLE {name}")
         self._engine.run(f"ALTER TABLE {name}_whole RENAME TO {name}")

@@ -38,9 +38,9 @@ from tokentrail.prevention.guardrails import (
     trust_source_identity,
     user_needs_mfa,
 )
-from tokentrail.prevention.rule import Check, Maker
+from tokentrail.prevention.rule import Check, GuardrailRule
 
-GUARDRAILS: tuple[Maker, ...] = (
+GUARDRAILS: tuple[GuardrailRule, ...] = (
     keys_from_known_networks.GUARDRAIL,
     tokens_need_mfa.GUARDRAIL,
     user_needs_mfa.GUARDRAIL,

@@ -1,7 +1,7 @@
 """
-A logged call as policies see it: who called, and every condition key that the log tells.
+A logged call as policies see it: the caller, and all condition keys whose values the log shows.
 
-A key that is not told is unknown, and what hangs on it is undecided.
+A key that the log does not show is unknown, and conditions on it are undecided.
 Sources: IAM User Guide, 'AWS global condition context keys' and 'Available keys for AWS STS'; CloudTrail User
 Guide, 'CloudTrail record contents' (`sourceIPAddress`, `userAgent`, `awsRegion`) and 'userIdentity element'
 (`invokedBy`).
@@ -26,16 +26,16 @@ from tokentrail.policy.trust import Who
 from tokentrail.policy.variables import Context, Known
 
 ALWAYS = ("kind", "type", "forwarded", "by_service", "linked")
-"""Columns that every judgement asks for."""
+"""Columns that every judgement needs."""
 IDENTITY = frozenset(
     {
         *ALWAYS, "principal", "home", "user_name", "mfa", "source_identity", "federated_provider", "ec2_delivery",
         "sign_in_session", "issuer",
     }
 )  # fmt: skip
-"""Columns that tell who called, of which there are few beside the calls."""
+"""Columns of the caller: they have far fewer distinct values than calls do."""
 ACTION, EVENT = ("source", "name"), ("event",)
-"""What tells the action; and what is left to be told of it where a policy is about all actions."""
+"""The columns of the action; and the one that is enough for a policy about all actions."""
 _ADDRESS = ("ip", "endpoint")
 _ENDPOINT = re.compile(VPC_ENDPOINT)
 COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
@@ -51,13 +51,13 @@ COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
     "sts:rolesessionname": ("session_name", "issued"), "sts:sourceidentity": ("asked_identity", "issued"),
     "sts:durationseconds": ("duration", "issued"),
 }  # fmt: skip
-"""Which columns tell a condition key."""
+"""By condition key: the columns that its value is taken from."""
 _ANYBODY = {
     "IAMUser": "arn:aws:iam::000000000000:user/-", "AssumedRole": "arn:aws:iam::000000000000:role/-",
     "Role": "arn:aws:iam::000000000000:role/-", "Root": "arn:aws:iam::000000000000:root",
     "FederatedUser": "arn:aws:sts::000000000000:federated-user/-",
 }  # fmt: skip
-"""Stands for a principal where a policy does not ask which it is."""
+"""By identity type: a principal to judge by where a policy does not depend on which one it is."""
 RESOURCE = ("resource", "role_arn")
 _OTHERS = frozenset(
     {"AWSService", "SAMLUser", "WebIdentityUser", "IdentityCenterUser", "AWSAccount", "Unknown", "Directory"}
@@ -66,16 +66,16 @@ _OF_PRINCIPALS = (
     "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:userid", "aws:username",
     "aws:tokenissuetime", "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:sourceidentity",
 )  # fmt: skip
-"""What only the requests of IAM principals carry."""
+"""Condition keys that only the requests of IAM principals have."""
 _AGENTS_OF_AWS = ("amazonaws.com", "AWS Internal", "console.amazon")
 _ABOUT_PARTS = ("s3:abortmultipartupload", "s3:listmultipartuploadparts")
-"""What is about an object and does not say so."""
+"""Actions on an object that don't have `object` in their names."""
 _LONGEST_AGENT = 1000
 """CloudTrail cuts user agents at 1 KB (CloudTrail User Guide, 'CloudTrail record contents')."""
 
 
 def filled(row: Row) -> dict[str, Any]:
-    """Let somebody stand for the columns that a policy does not ask for."""
+    """Fill in columns that calls were not grouped by, since the policy does not depend on them."""
     found = dict(row)
     found.setdefault("home", "000000000000")
     found.setdefault("principal", _ANYBODY.get(found["type"] or ""))
@@ -87,7 +87,7 @@ def filled(row: Row) -> dict[str, Any]:
 
 
 def call_of(row: Row, account_orgs: dict[str, str] | None = None) -> Call:
-    """Put together what is known of a call."""
+    """The call of a row: its possible actions, its resources, and the condition keys that are known."""
     context = dict(_context_of_caller(row))
     _add_network(context, row)
     _add_request(context, row)
@@ -108,9 +108,9 @@ def who_of(row: Row) -> Who | None:
 
 def is_principal(row: Row) -> bool:
     """
-    Whether an IAM principal made the call, so that policies on principals bear on it.
+    Whether an IAM principal made the call, so that policies on principals apply to it.
 
-    Sign-in and console events are no calls that policies see, but for those of `aws login`.
+    To sign-in and console events no policy applies, except to those of `aws login`.
     """
     if row["source"] == "signin.amazonaws.com" and "OAuth2" not in (row["name"] or ""):
         return False
@@ -124,7 +124,7 @@ def service_linked(row: Row) -> bool:
 
 @lru_cache(maxsize=65_536)
 def private(address: str) -> bool | None:
-    """Whether an address is a VPC's own; `None` for what is no address."""
+    """Whether an address is a private one, as in a VPC; `None` for what is no address."""
     return None if parse_address(address) is None else not is_public(address)
 
 
@@ -170,7 +170,7 @@ def _of_no_principal(row: Row) -> Context:
 
 
 def _kind(row: Row) -> str:
-    """Of a caller that the forest has no credential for."""
+    """The kind of a caller for which the forest has no credential."""
     if row["type"] == "FederatedUser":
         return "federation_token"
     return "unknown"
@@ -178,13 +178,13 @@ def _kind(row: Row) -> str:
 
 def _add_network(context: dict[str, Known], row: Row) -> None:
     """
-    Tell the network; what a service forwards comes from the service's own, which is not logged.
+    Add the condition keys of the network. Calls that a service forwards come from its own network, which is not logged.
 
-    A VPC endpoint's traffic shows the private address, and mostly the endpoint; it carries aws:SourceVpc and not
-    aws:SourceIp, and direct traffic the other way round (IAM User Guide, 'aws:SourceIp', 'aws:SourceVpc',
-    'aws:SourceVpce'; CloudTrail User Guide, 'CloudTrail record contents', `vpcEndpointId`). Whether a service that took
-    up a role calls with it by itself, or forwards what code that runs with it asked for, the log does not tell: of the
-    first, aws:ViaAWSService is false (IAM User Guide, 'aws:ViaAWSService').
+    Traffic through a VPC endpoint shows the private address, and mostly the endpoint; it has aws:SourceVpc and not
+    aws:SourceIp, direct traffic the other way round (IAM User Guide, 'aws:SourceIp', 'aws:SourceVpc', 'aws:SourceVpce';
+    CloudTrail User Guide, 'CloudTrail record contents', `vpcEndpointId`). If a service has assumed a role, the log does
+    not show whether it calls on its own behalf, with aws:ViaAWSService false, or forwards a call of code that runs with
+    the role (IAM User Guide, 'aws:ViaAWSService').
     """
     context["aws:viaawsservice"] = ("true" if row["forwarded"] and is_principal(row) else "false",)
     if row["type"] == "AWSService" or row.get("by_service"):
@@ -220,12 +220,12 @@ def _add_request(context: dict[str, Known], row: Row) -> None:
 
 
 def _told(agent: str) -> bool:
-    """Whether the log has the caller's own user agent, and all of it."""
+    """Whether the log shows the caller's own user agent, uncut."""
     return len(agent) < _LONGEST_AGENT and not any(part in agent for part in _AGENTS_OF_AWS)
 
 
 def _add_minting(context: dict[str, Known], row: Row) -> None:
-    """What AssumeRole itself was asked; the external id is not kept, and so unknown."""
+    """Add the condition keys of a call that assumes a role; the external id is not stored, and so unknown."""
     if row.get("issued"):
         for key, column in _ASKED:
             if column in row:
@@ -252,9 +252,9 @@ def _resources(row: Row, actions: Sequence[str]) -> Iterable[str] | None:
 
 def _in_s3(action: str, named: list[str]) -> list[str]:
     """
-    Of a bucket and its objects, what the permission is about, as data events name both.
+    The bucket or the objects, whichever an action's permission is about: data events name both.
 
-    Which object it was, DeleteObjects does not tell.
+    The record of DeleteObjects does not name the objects; then any object of the bucket may be meant.
     Sources: Service Authorization Reference, 'Actions, resources, and condition keys for Amazon S3'; Amazon S3 User
     Guide, 'Examples: CloudTrail log file entries for Amazon S3'.
     """
@@ -268,7 +268,7 @@ def _in_s3(action: str, named: list[str]) -> list[str]:
 
 
 def columns_for(keys: Iterable[str], *, resources: bool) -> frozenset[str]:
-    """Which columns must be told apart to judge by some condition keys."""
+    """The columns that are needed to judge by some condition keys, and by resources if these matter."""
     wanted: set[str] = set(RESOURCE) if resources else set()
     for key in keys:
         wanted.update(COLUMNS_OF_KEYS.get(key, ()))
@@ -276,5 +276,5 @@ def columns_for(keys: Iterable[str], *, resources: bool) -> frozenset[str]:
 
 
 def spoken(source: str | None, name: str | None) -> str:
-    """The call as policies and people name it."""
+    """A call by service and name, such as `sts:AssumeRole`."""
     return f"{actions_of(source, name)[0].partition(':')[0]}:{name}"

@@ -1,4 +1,4 @@
-"""Policy documents put together: denials, with the conditions that several guardrails share."""
+"""Build policy documents: statements that deny, and conditions that several guardrails share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokentrail.prevention.evidence import Evidence
 
 Json = dict[str, Any]
 MOST_NETWORKS = 60
-"""More would neither fit an SCP nor be read by anybody."""
+"""Networks in a condition, at most: more would not fit an SCP, and nobody would read them."""
 MOST_SPARED = 25
 """Principals that a denial may except; of more, it would neither fit an SCP nor keep anybody from much."""
 WITHIN_VPCS = (
@@ -58,7 +58,7 @@ def deny(
 
 
 def as_logged(document: Json) -> Json:
-    """A document as the log can judge it: what is asked within a VPC is in none, so that all actions are denied."""
+    """A simpler document that judges calls of a log alike: `WITHIN_VPCS` are never logged and need no exception."""
     excepted = list(WITHIN_VPCS)
     statements = [
         {name: value for name, value in one.items() if name != "NotAction"} | {"Action": "*"}
@@ -77,19 +77,19 @@ def distrust(sid: str, condition: Json) -> Json:
 
 
 def doers(evidence: Evidence, actions: Sequence[str]) -> list[str]:
-    """Who ordinarily does some actions, whom a denial of these spares."""
+    """The principals that ordinarily do one of some actions, as conditions spell them."""
     lower = {one.lower() for one in actions}
     found = {way.principal for way in evidence.ordinary(lambda way: bool(lower & set(way.actions)))}
     return sorted({in_conditions(one) for one in found if one and identity_of(one)})
 
 
 def but_by(able: Sequence[str]) -> Json | None:
-    """The condition that somebody else than some principals calls."""
+    """The condition that the caller is none of some principals; `None` if there are none."""
     return {"ArnNotEquals": {"aws:PrincipalArn": list(able)}} if able else None
 
 
 def spared_none(able: Sequence[str]) -> str:
-    """What is to be said where a denial spares nobody, as nobody in the evidence does what it denies."""
+    """A sentence for a denial without exceptions, since nobody in the evidence does what it denies; else empty."""
     if able:
         return ""
     return (
@@ -100,7 +100,7 @@ def spared_none(able: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """The condition that a call comes from elsewhere, and what is to be said of it."""
+    """The condition that a call comes from other networks, and a sentence about it for the user."""
 
     condition: Json
     said: str
@@ -108,7 +108,7 @@ class Network:
 
 def elsewhere(networks: Sequence[str], *, inside: bool, evidence: Evidence) -> Network:
     """
-    Say in a condition that a call comes from none of some networks, and from no VPC endpoint of ours.
+    The condition that a call comes from none of some networks, nor through a VPC endpoint that ordinary calls use.
 
     Source: aws-samples, data-perimeter-policy-examples, 'network perimeter'; IAM User Guide, 'aws:SourceIp' (not
     there for calls through a VPC endpoint), 'aws:SourceVpce'.

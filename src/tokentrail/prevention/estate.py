@@ -1,7 +1,7 @@
 """
-What the audit looks at: snapshots with what bears on them, credential reports, and what the case shows.
+What the audit examines: snapshots of IAM with the SCPs on them, credential reports, and what the case shows.
 
-A weakness that a boundary, an SCP or a deny closes already is none: the same evaluator that proofs rest on decides it.
+What a boundary, an SCP or a deny already prevents is no weakness. The evaluator that proofs use decides that too.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.model import AuditFinding
 
 OUTSIDE = "192.88.99.1"
-"""An address that is nobody's own: a block that IANA took back (RFC 7526)."""
+"""An address that nobody can have: its block was returned to IANA (RFC 7526)."""
 DAY, HOUR = 86_400, 3_600
 TOKEN_LIFE = 36 * HOUR
-"""GetSessionToken and GetFederationToken (AWS STS API Reference)."""
+"""Seconds that a token of GetSessionToken or GetFederationToken lasts, at most (AWS STS API Reference)."""
 LONGEST_SESSION = 12 * HOUR
-"""The most that any role may allow (IAM User Guide, 'Update the maximum session duration for a role')."""
+"""Seconds that any role may allow, at most (IAM User Guide, 'Update the maximum session duration for a role')."""
 _TRIED = (
     "sts:assumerole",
     "s3:getobject",
@@ -40,7 +40,7 @@ _TRIED = (
     "ec2:runinstances",
     "iam:createaccesskey",
 )
-"""What a thief does first: whoever is refused all of these is taken as stopped."""
+"""Actions that a thief tries first: a credential that is denied all of them counts as stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +100,19 @@ class Estate:
         return tuple(one for report in self.reports for one in report.users)
 
     @cached_property
-    def ways(self) -> Mapping[str, tuple[tuple[str, bool], ...]]:
-        """By user and role, the roles that it may take up, and whether that is certain."""
+    def assumable(self) -> Mapping[str, tuple[tuple[str, bool], ...]]:
+        """By the ARN of a user or role: the roles that it may assume, and whether that is certain."""
         everybody: Iterable[Holder] = (*self.users, *self.roles)
         return {one.arn: self.reach.edges(one.arn) for one in everybody}
 
     def longest(self, role: str, *, of_services: bool = True) -> int | None:
-        """How long a role's sessions may live, in seconds, where that is known; with what services give, or without."""
+        """
+        Seconds that sessions of a role may last; `None` if unknown.
+
+        Args:
+            role: The ARN of the role.
+            of_services: Whether sessions that services issue for what they run count.
+        """
         told = self.lengths.get(role)
         found = self.reach.role(role)
         if told is None and found is not None:
@@ -117,11 +123,17 @@ class Estate:
         return max(told, most)
 
     def session_life(self, role: str) -> int:
-        """How long a leaked session of a role lives at the most."""
+        """Seconds that a leaked session of a role lasts, at most."""
         return self.longest(role) or LONGEST_SESSION
 
     def stops(self, holder: Holder, more: Mapping[str, Known]) -> bool:
-        """Whether policies deny a thief from outside, with such a credential of a user or role, whatever he tries."""
+        """
+        Whether policies deny a thief who has a credential of a user or role all that thieves try first.
+
+        Args:
+            holder: The user or role.
+            more: Condition keys of the kind of credential, such as `TOKEN` or `KEY`.
+        """
         snapshot = next((one for one in self.snapshots if one.account == holder.identity.account), None)
         documents = [one.document for one in holder.denials]
         if snapshot is not None and not snapshot.management:
@@ -137,7 +149,7 @@ class Estate:
         )
 
     def from_outside(self, holder: Holder) -> Context:
-        """What a request with a stolen credential carries: no MFA, and an address that is none of ours."""
+        """Condition keys of a thief's request: from an address that is nobody's, through no VPC and no service."""
         return {
             **context_for(holder.arn, unique_id=holder.unique_id or None),
             "aws:sourceip": (OUTSIDE,),
@@ -158,18 +170,18 @@ class Estate:
 TOKEN: Mapping[str, Known] = {
     "aws:tokenissuetime": PRESENT, "aws:multifactorauthpresent": ("false",), "aws:multifactorauthage": ABSENT,
 }  # fmt: skip
-"""A token of GetSessionToken without MFA."""
+"""Condition keys of a token of GetSessionToken without MFA."""
 KEY: Mapping[str, Known] = {
     "aws:tokenissuetime": ABSENT, "aws:multifactorauthpresent": ABSENT, "aws:multifactorauthage": ABSENT,
 }  # fmt: skip
-"""A long-term key."""
+"""Condition keys of a long-term key."""
 
 
 def finding(
     rule: str, title: str, severity: Severity, principal: str, *, why: str, attack: str, whence: Iterable[str],
     whither: Iterable[str], lives: int | None, fix: str, account: str | None = None, about: Sequence[str] = (),
 ) -> AuditFinding:  # fmt: skip
-    """Put a finding together, with an id that stays."""
+    """Make a finding, whose id depends only on the rule, the principal and `about`."""
     text = "\0".join((rule, principal, *about))
     return AuditFinding(
         id=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16],

@@ -1,7 +1,7 @@
 """
-What the case shows of the organisation's own ways: who works from where, who takes up which role, what is used.
+What is ordinary in the organisation, as the case shows it: who works from where, assumes which role, and uses what.
 
-Guardrails are made from the ordinary calls alone; what the attacker did tells only whom they are for.
+Guardrails are made from ordinary calls alone; the attacker's calls only decide for which principals they are made.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ _DISTINCT = "SELECT DISTINCT * FROM {parts}"
 _SPAN = "SELECT coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last FROM facts"
 _ORGANISATION = re.compile(r"AWSLogs/(o-[a-z0-9]{10,32})/([0-9]{12})/")
 _WHOLE = 8
-"""Addresses of a range of 256 (or /64) from which on it counts as a whole."""
+"""Addresses used of a range (/24, or /64 of IPv6) from which on the whole range counts as ordinary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """Calls of one principal that are alike; with an address, those from there."""
+    """A group of calls of one principal: by action and a few other things, and by address if that was asked for."""
 
     theirs: bool
     """Whether they are the attacker's."""
@@ -85,14 +85,17 @@ class Way:
     account: str | None
     principal: str | None
     forwarded: bool
+    """Whether a service forwarded them (`invokedBy`)."""
     actions: tuple[str, ...]
+    """The IAM actions that the call may be."""
     ec2: str | None
+    """`ec2RoleDelivery` of an instance's credential: the version of the metadata service that gave it."""
     ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """Assumptions of one role by one caller that are alike."""
+    """A group of calls with which one caller assumed one role."""
 
     theirs: bool
     api: str
@@ -115,28 +118,30 @@ class Mint:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The organisation's own ways, as the case shows them."""
+    """What is ordinary in the organisation, and what the attacker did."""
 
     ways: tuple[Way, ...]
-    """Without addresses."""
-    stays: tuple[Way, ...] = ()
-    """With addresses: what IAM users, and roles that the attacker used, ordinarily do; others' are not looked at."""
+    """All calls, without addresses."""
+    ways_by_address: tuple[Way, ...] = ()
+    """Ordinary calls with addresses: only of IAM users, and of roles that the attacker used."""
     regions: frozenset[tuple[str, str, str]] = frozenset()
-    """Where ordinary calls that a policy might have refused went, with the event source and, of S3's, the name."""
+    """Regions of ordinary calls to which policies apply, with the event source and, for some, the event name."""
     mints: tuple[Mint, ...]
     used: Mapping[str, int]
-    """By role, the longest that one of its ordinary sessions was used, in seconds."""
+    """By role: for how many seconds after its beginning an ordinary session was used, at most."""
     first: int
+    """The second of the first record."""
     last: int
+    """The second of the last record."""
     organisations: Mapping[str, str] = field(default_factory=dict)
-    """By account, the id of its organisation, where the trail's objects tell."""
+    """By account: the id of its organisation, as far as names of evidence objects show it."""
     endpoints: tuple[str, ...] = ()
     """VPC endpoints that ordinary calls from private addresses came through."""
     snapshots: tuple[Snapshot, ...] = ()
 
     @cached_property
     def accounts(self) -> frozenset[str]:
-        """The accounts whose principals the case shows at work, or that there are snapshots of."""
+        """The accounts of principals with ordinary calls, and of snapshots."""
         seen = {
             way.account for way in self.ways if way.account and not way.theirs and way.type != "AWSAccount"
         }
@@ -144,7 +149,7 @@ class Evidence:
 
     @cached_property
     def partition(self) -> str:
-        """The partition of the accounts, `aws`, `aws-cn`, `aws-us-gov`: that of most principals but the attacker's."""
+        """The partition (`aws`, `aws-cn`, `aws-us-gov`) of most ordinary principals, or else of the attacker's."""
         named = {
             (way.theirs, way.principal) for way in self.ways if way.principal and identity_of(way.principal)
         }
@@ -159,12 +164,12 @@ class Evidence:
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """The roles whose sessions the attacker used, service-linked ones apart."""
+        """The roles whose sessions the attacker used, without service-linked ones."""
         return self._theirs("role")
 
     @cached_property
     def unbound(self) -> frozenset[str]:
-        """Management accounts, which no SCP binds, where a snapshot tells."""
+        """The management accounts, which no SCP binds, as far as snapshots show them."""
         return frozenset(one.account for one in self.snapshots if one.management)
 
     def _theirs(self, kind: str) -> tuple[str, ...]:
@@ -185,18 +190,18 @@ class Evidence:
 
     def addresses(self, test: Callable[[Way], bool]) -> Iterator[Way]:
         """Ways of others than the attacker, with their addresses."""
-        return filter(test, self.stays)
+        return filter(test, self.ways_by_address)
 
     def callers(self, role: str) -> tuple[Mint, ...]:
-        """Who ordinarily takes up a role."""
+        """The ordinary assumptions of a role."""
         return tuple(one for one in self._mints_of.get(identity_of(role), ()) if not one.theirs)
 
     def granted(self, role: str) -> int:
-        """The longest life that a session of a role was granted, in seconds; 0 where none was."""
+        """The longest duration that a session of a role was granted, in seconds; 0 if none was seen."""
         return max((one.granted or 0 for one in self._mints_of.get(identity_of(role), ())), default=0)
 
     def asked_for(self, role: str) -> int:
-        """The same of sessions that no service gave to what it runs, which the role's maximum doesn't bind."""
+        """The same without sessions that services issue for what they run, which the role's maximum doesn't limit."""
         mints = self._mints_of.get(identity_of(role), ())
         return max((one.granted or 0 for one in mints if one.caller_type != "AWSService"), default=0)
 
@@ -207,16 +212,16 @@ class Evidence:
             found[identity_of(one.role)].append(one)
         return {role: tuple(mints) for role, mints in found.items()}
 
-    def taken(self) -> tuple[str, ...]:
-        """The roles that the attacker took up with AssumeRole, each once."""
+    def roles_assumed(self) -> tuple[str, ...]:
+        """The roles that the attacker assumed with AssumeRole."""
         return tuple(sorted({one.role for one in self.mints if one.theirs and one.api == "AssumeRole"}))
 
 
 def networks_of(ways: Iterable[Way]) -> tuple[tuple[str, ...], bool]:
     """
-    The public addresses of some calls as networks, and whether any came through a VPC's private ones.
+    The networks of the public addresses of some calls, and whether any call came from a private address.
 
-    A range of 256 counts as a whole where `_WHOLE` or more of its addresses were used; else each address by itself.
+    A range (/24, or /64 of IPv6) is one network if at least `_WHOLE` of its addresses were used; else each address is.
     """
     inside = False
     by_range: dict[str, set[str]] = defaultdict(set)
@@ -244,7 +249,14 @@ def _range(address: str) -> str:
 
 
 def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapshot]) -> Evidence:
-    """Gather it from a case's calls."""
+    """
+    Gather the evidence of a case.
+
+    Args:
+        history: The calls.
+        objects: The names of the evidence objects.
+        snapshots: Snapshots of IAM.
+    """
     [span] = list(history.query(_SPAN))
     ways = tuple(_way(row) for row in history.ways(_WAYS))
     organisations = {
@@ -252,18 +264,18 @@ def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapsho
     }
     return Evidence(
         ways=ways,
-        stays=tuple(_stays(history, ways)),
+        ways_by_address=tuple(_ways_by_address(history, ways)),
         regions=frozenset(
             (row["region"], row["source"] or "", row["name"] or "")
-            for row in history.told(_REGIONS, _DISTINCT)
+            for row in history.over_batches(_REGIONS, _DISTINCT)
             if is_principal(row) and not service_linked(row)
         ),
-        mints=tuple(_mint(row) for row in history.told(_MINTS, _MINTED)),
-        used={row["role"]: max(0, row["used"]) for row in history.told(_SESSIONS, _LONGEST)},
+        mints=tuple(_mint(row) for row in history.over_batches(_MINTS, _MINTED)),
+        used={row["role"]: max(0, row["used"]) for row in history.over_batches(_SESSIONS, _LONGEST)},
         first=span["first"],
         last=span["last"],
         organisations=organisations,
-        endpoints=tuple(sorted(row["endpoint"] for row in history.told(_ENDPOINTS, _DISTINCT))),
+        endpoints=tuple(sorted(row["endpoint"] for row in history.over_batches(_ENDPOINTS, _DISTINCT))),
         snapshots=tuple(snapshots),
     )
 
@@ -276,8 +288,8 @@ def _way(row: Row) -> Way:
     )  # fmt: skip
 
 
-def _stays(history: History, ways: Iterable[Way]) -> Iterator[Way]:
-    """Where IAM users, and the roles that the attacker used, ordinarily call from."""
+def _ways_by_address(history: History, ways: Iterable[Way]) -> Iterator[Way]:
+    """The ordinary calls, with addresses, of IAM users and of the roles that the attacker used."""
     theirs = sorted({way.principal for way in ways if way.theirs and way.principal})
     history.add_table("used_by_them", principal=pa.array(theirs, pa.string()))
     wanted = "NOT theirs AND (type = 'IAMUser' OR principal IN (SELECT principal FROM used_by_them))"

@@ -25,7 +25,7 @@ from tokentrail.prevention.evidence import Evidence, gather
 from tokentrail.prevention.history import History
 from tokentrail.prevention.model import AuditFinding, Guard
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.rule import Nothing
+from tokentrail.prevention.rule import NotMade
 from tokentrail.store.interface import Engine
 
 CANNOT = (
@@ -125,7 +125,7 @@ def _proposals(
     unmade = []
     for maker in GUARDRAILS:
         made = maker.make(evidence)
-        if isinstance(made, Nothing):
+        if isinstance(made, NotMade):
             unmade.append(f"{maker.id}: {made.why}.")
         else:
             found += made

@@ -1,8 +1,10 @@
 """
-The case's calls, grouped so that each one that policies can tell apart is judged once.
+The calls of a case, grouped by what policies can tell apart, so that each distinct group is judged once.
 
-Only what got through counts: a call that was refused then would be refused now.
-Of a cross-account assumption, both sides of which are held, the caller's side counts.
+Only calls that got through count: one that was refused then would be refused now too. If the case has both records of
+a cross-account assumption, the one in the caller's account counts.
+
+Queries here have fixed aliases: `e` for facts, `i` for identities, `w` for callers, `s` for issuances.
 """
 
 from __future__ import annotations
@@ -21,29 +23,29 @@ from tokentrail.lineage.taint import Places
 from tokentrail.policy.truth import Truth
 from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, add_table
+from tokentrail.prevention.change_points import ChangePoints, period_start
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.lots import (
     HEAVY,
-    Chosen,
+    CallGroups,
     Grouping,
     Lot,
     alias_of,
-    chosen,
-    dims_of,
+    columns_of,
     grouping,
+    groups_for,
     mints,
     table_of,
 )
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.turning import Turns, turned
 from tokentrail.store.interface import Engine
 
 REFUSED = "(?i)(access.?denied|unauthori[sz]ed|not.?authori[sz]ed|forbidden|explicit.?deny)"
 """What services call a refusal: `AccessDenied`, `Client.UnauthorizedOperation`, `NotAuthorizedException`, ..."""
 WHYS = "\n"
-"""Between the keys of conditions that a verdict rests on."""
+"""Separates the condition keys that leave a verdict open."""
 _BASE = (*ALWAYS, "principal", "home", "source", "name", "event", "account")
-"""Columns by which calls are told of, or left out."""
+"""The columns by which calls are always grouped."""
 LINKED = "coalesce(i.issuer_arn LIKE '%:role/aws-service-role/%', FALSE)"
 """Whether a service-linked role called."""
 PRINCIPAL = """
@@ -51,7 +53,7 @@ PRINCIPAL = """
          WHEN i.arn LIKE 'arn:%:sts::%:assumed-role/%/%'
            THEN split_part(i.arn, '/', 1) || '/' || split_part(i.arn, '/', 2)
          ELSE i.arn END"""
-"""Who called: of a session its role, by the ARN of sessions where a record leaves out the role's own."""
+"""The principal that called: of a session its role, by the session's ARN if the record lacks the role's."""
 _SQL = {
     "kind": "w.kind", "type": "i.type", "home": "i.account", "user_name": "i.user_name", "source": "e.source",
     "principal": PRINCIPAL,
@@ -79,23 +81,23 @@ _TWINS = """
 _CALLERS = """
     SELECT w.segment, w.identity, w.n, f.kind, a.place, s.since FROM who w
     JOIN forest f ON f.n = w.n LEFT JOIN attackers a ON a.n = w.n LEFT JOIN starts s ON s.n = w.n"""
-"""Who acted, and of the attacker's credentials which it was, and since when its calls are not the owner's alone."""
+"""For each identity: its credential, its place among the attacker's, and since when its calls may be the attacker's."""
 WHOSE = """
     LEFT JOIN some_callers w ON w.segment = {0}.segment AND w.identity = {0}.identity
     LEFT JOIN owners o ON o.n = w.n AND o.ip = coalesce({0}.ip, '')
     LEFT JOIN arrivals r ON r.segment = {0}.segment AND r.object = {0}.object AND r.ordinal = {0}.ordinal"""
-"""Joins to some calls what `THEIRS` asks for."""
+"""Joins to calls, whose alias is put in, what `THEIRS` needs."""
 THEIRS = (
     "(r.place IS NOT NULL OR "
     "w.place IS NOT NULL AND (w.since IS NULL OR coalesce({0}.time >= w.since, FALSE) AND o.n IS NULL))"
 )
-"""Whether a call is the attacker's."""
+"""Whether a call, whose alias is put in, is the attacker's."""
 _DESCENTS = """
     CREATE OR REPLACE TEMP TABLE descents AS
     SELECT a.place AS child, p.place AS parent, f.n, f.parent_n, f.parent_link = 'created' AS made, f.segment,
            f.object, f.ordinal
     FROM forest f JOIN attackers a ON a.n = f.n JOIN attackers p ON p.n = f.parent_n"""
-"""The attacker's credentials that one of them minted, or made what they act through."""
+"""The attacker's credentials with a parent among them: one that minted them, or made the key, user or role behind."""
 _RECORDED = f"""
     CREATE OR REPLACE TEMP TABLE recorded AS
     SELECT event_id, child FROM (
@@ -116,32 +118,33 @@ _BORN = """
       SELECT o.event_id, r.child FROM recorded r JOIN issuances s ON s.event_id = r.event_id
       JOIN issuances o ON o.shared_id = s.shared_id)
     GROUP BY event_id"""
-"""Of a cross-account assumption, either side's event."""
+"""By event: the credentials that it created; both events of a cross-account assumption count."""
 _BIRTHS = """
     CREATE OR REPLACE TEMP TABLE births AS
     SELECT e.segment, e.object, e.ordinal, b.children FROM ({facts}) e JOIN born b ON b.event_id = e.event_id
     ORDER BY e.segment"""
-"""The calls that these events are: looked for once, as an event may be anywhere."""
+"""The calls of these events, which are looked up once, since an event may be in any segment."""
 _ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
 _BIRTH = f"LEFT JOIN some_births b ON {_ON.format('b')}"
 _THEIRS = THEIRS.format("e")
-_NONE: Turns = {}
+_NONE: ChangePoints = {}
 _AT_ONCE = 8_192
-"""Groups of calls that are judged at once."""
+"""Groups of calls that are judged at a time."""
 _ALIKE = "SELECT * EXCLUDE (calls), CAST(sum(calls) AS BIGINT) AS calls FROM {parts} GROUP BY ALL"
 _ALIKE_BY_TIME = """
     SELECT * EXCLUDE (calls, first, last), CAST(sum(calls) AS BIGINT) AS calls, min(first) AS first, max(last) AS last
     FROM {parts} GROUP BY ALL"""
-"""Groups of calls that parts of a case were grouped to, put together."""
+"""Combine the groups of several batches of segments; see `Calls.keep`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A credential that may be in two hands: whose calls are the attacker's."""
+    """A credential that both its owner and the attacker may use, and what tells their calls apart."""
 
     n: int
+    """Its place in the forest."""
     since: int
-    """Earlier calls are the owner's."""
+    """Calls before this second are the owner's."""
     owners: frozenset[str]
     """Addresses whose calls are the owner's."""
 
@@ -152,45 +155,45 @@ class History:
     def __init__(
         self, engine: Engine, attackers: Places, starts: Sequence[Start], scratch: Path | None = None
     ) -> None:
-        """Tell the attacker's calls from the others; a `scratch` folder is made for what is much."""
+        """Tell the calls of some credentials, given by place, from all others; `scratch` is made for large tables."""
         self._engine = engine
         self._calls = Calls(engine, scratch)
         self._their = ("", "")
-        """The table of the attacker's groups, and how it is joined with their calls."""
+        """The table of the groups of the attacker's calls, and the condition that joins it with `their_calls`."""
         try:
             self._calls.open()
-            self._know(attackers, starts)
+            self._register_attackers(attackers, starts)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Let go of what was made of the case."""
+        """Drop all tables that were made."""
         self._calls.close()
 
     def totals(self) -> tuple[int, int]:
-        """How many calls of the attacker's got through, and how many of others."""
+        """How many calls of the attacker's, and of all others, got through."""
         counted = f"SELECT {_THEIRS} AS theirs, count(*) AS calls {_from(frozenset())} GROUP BY ALL"
-        found = {row["theirs"]: row["calls"] for row in self.told(counted, _ALIKE)}
+        found = {row["theirs"]: row["calls"] for row in self.over_batches(counted, _ALIKE)}
         return found.get(True, 0), found.get(False, 0)
 
-    def told(self, sql: str, whole: str) -> Iterator[Row]:
-        """Rows of a query by some segments at a time (`Calls.keep`), to be read before the next one is asked."""
+    def over_batches(self, sql: str, whole: str) -> Iterator[Row]:
+        """The rows of a query over batches of segments (`Calls.keep`), to be read before the next call of this."""
         self._calls.keep("told", sql, whole)
         return self.query("SELECT * FROM told")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows of a query, a batch at a time."""
+        """The rows of a query, read in batches."""
         for batch in self._engine.batches(sql, parameters):
             yield from batch.to_pylist()
 
     def ways(self, columns: frozenset[str], where: str = "TRUE") -> Iterator[Row]:
-        """All calls, grouped by some columns, by whom and what, and by whether they are the attacker's."""
+        """All calls, grouped by some columns, by caller and call, and by whether they are the attacker's (`theirs`)."""
         grouped = f"SELECT {_selected(columns)}, {_THEIRS} AS theirs, count(*) AS calls {_from(columns)} GROUP BY ALL"
-        return self.told(f"SELECT * FROM ({grouped}) WHERE {where}", _ALIKE)
+        return self.over_batches(f"SELECT * FROM ({grouped}) WHERE {where}", _ALIKE)
 
     def prepare(self, proposals: Sequence[Proposal]) -> None:
-        """Group the calls once by all that proposals ask for, but for those that have them grouped for themselves."""
+        """Group the calls once for all proposals that can share a grouping; see `lots.grouping`."""
         light = [one for one in proposals if grouping(one) is None]
         for name, some in (
             ("asked", [one for one in light if not mints(one)]),
@@ -205,16 +208,16 @@ class History:
         )
 
     def narrow(self, asked: Grouping) -> None:
-        """Group the calls by what some proposals ask for themselves."""
+        """Group the calls anew for proposals that need a grouping of their own."""
         self._group("narrowed", *asked)
         self._group_theirs("their_narrowed", *asked)
 
     def theirs(self) -> Iterator[pa.RecordBatch]:
         """
-        The attacker's calls as they were grouped last, some groups at a time, in any order.
+        The attacker's calls as they were grouped last, some groups at a time, in any order; they can be read only once.
 
-        They are told once. Of each group, which may come several times, its number `k`, for each of its `calls` the
-        `place` of its credential among the attackers and the `moment`, and the `children` that these brought about.
+        Each row has the number `k` of a group, which may come several times, its `calls`, each with the `place` of its
+        credential among the attacker's and its `moment`, and the `children`: places of credentials that they created.
         """
         table, same = self._their
         self._engine.release()
@@ -224,29 +227,39 @@ class History:
         self._calls.forget("their_calls")
 
     def their_groups(self) -> pa.Table:
-        """What was called, `source` and `name`, and by what `type` of caller, in each group of the attacker's calls."""
+        """The `source`, `name` and identity `type` of the caller in each group of the attacker's calls, by number."""
         return self._engine.table(f"SELECT source, name, type FROM {self._their[0]} ORDER BY k")
 
     def descents(self) -> pa.Table:
-        """Which of the attackers another one of them brought about: the places of `parent` and `child`."""
+        """The places of the attacker's credentials that have a parent among them (`child`), and of that (`parent`)."""
         return self._engine.table("SELECT parent, child FROM descents")
 
     def _group(
-        self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
+        self,
+        table: str,
+        columns: frozenset[str],
+        extra: str | None = None,
+        change_points: ChangePoints = _NONE,
     ) -> None:
         minting = " AND s.role_arn IS NOT NULL" if table == "mintings" else ""
-        selected = _selected(columns, *([extra] if extra else []), turns=turns)
+        selected = _selected(columns, *([extra] if extra else []), change_points=change_points)
         self._calls.keep(
             table,
             f"SELECT {selected}, count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
             f"{_from(columns | {'role_arn'} if minting else columns)} AND NOT {_THEIRS}{minting} GROUP BY ALL",
-            None if (columns - turns.keys()) & HEAVY else _ALIKE_BY_TIME,  # where hardly any two are alike
+            None
+            if (columns - change_points.keys()) & HEAVY
+            else _ALIKE_BY_TIME,  # where hardly any two are alike
         )
 
     def _group_theirs(
-        self, table: str, columns: frozenset[str], extra: str | None = None, turns: Turns = _NONE
+        self,
+        table: str,
+        columns: frozenset[str],
+        extra: str | None = None,
+        change_points: ChangePoints = _NONE,
     ) -> None:
-        selected = _selected(columns, *([extra] if extra else []), turns=turns)
+        selected = _selected(columns, *([extra] if extra else []), change_points=change_points)
         self._calls.keep_theirs(
             "their_calls",
             f"SELECT {selected}, list({{'place': coalesce(w.place, r.place), 'moment': e.time}}) AS calls, "
@@ -261,12 +274,12 @@ class History:
 
     def ordinary(self, lot: Lot) -> Iterator[Row]:
         """
-        Everybody else's calls that proposals refuse, or may: by which of them (`nth`), by whom, what and why.
+        The calls of others than the attacker that proposals of a lot refuse, or may refuse.
 
-        Each with `verdict` and `calls`. Each distinct set of what is asked for is judged once; who called is judged
-        first, which rules out most.
+        They are grouped by proposal (`nth`), caller, call, `verdict` and reason (`why`). Each distinct group of columns
+        is judged once; the caller's columns are judged first, which rules out most.
         """
-        groups, dims = chosen(lot, table_of(lot[0])), dims_of(lot[0])
+        groups, dims = groups_for(lot, table_of(lot[0])), columns_of(lot[0])
         if not self._verdicts(lot, groups, dims):
             return iter(())
         return self.query(
@@ -277,8 +290,8 @@ class History:
             groups.parameters,
         )
 
-    def _verdicts(self, lot: Lot, groups: Chosen, dims: Sequence[str]) -> bool:
-        """Judge groups of calls, and keep those that are not let through as `verdicts`; whether any is."""
+    def _verdicts(self, lot: Lot, groups: CallGroups, dims: Sequence[str]) -> bool:
+        """Make `verdicts` of the groups of calls that a lot refuses or may refuse; whether there is any."""
         whom = sorted(("nth", *(IDENTITY & set(dims))))
         joined = ""
         if lot[0].kind in ("scp", "identity-policy") and whom != dims:
@@ -287,8 +300,8 @@ class History:
             joined = f" JOIN possible p ON {_same(whom, 'p')}"
         return self._judged("verdicts", dims, groups, joined, lot)
 
-    def _judged(self, name: str, dims: Sequence[str], groups: Chosen, joined: str, lot: Lot) -> bool:
-        """Judge each distinct set of columns, and keep those that are not let through, under a name; whether any is."""
+    def _judged(self, name: str, dims: Sequence[str], groups: CallGroups, joined: str, lot: Lot) -> bool:
+        """Judge each distinct set of columns, and make a table of those not let through; whether there is any."""
         columns = ", ".join(f"a.{column}" for column in dims)
         found = self._engine.table(
             f"SELECT DISTINCT {columns} FROM {groups.sql} a{joined}", groups.parameters
@@ -299,8 +312,8 @@ class History:
         return any(batch.num_rows for batch in kept)
 
     def refused(self, lot: Lot) -> pa.Table:
-        """Which groups of the attacker's calls proposals refuse, or may: `nth` of them, number `k` and `verdict`."""
-        groups, dims = chosen(lot, f"their_{table_of(lot[0])}"), dims_of(lot[0])
+        """The groups `k` of the attacker's calls that proposals `nth` of a lot refuse or may refuse, by `verdict`."""
+        groups, dims = groups_for(lot, f"their_{table_of(lot[0])}"), columns_of(lot[0])
         if not self._verdicts(lot, groups, dims):
             return pa.table({
                 "nth": pa.array([], pa.int64()), "k": pa.array([], pa.int64()), "verdict": pa.array([], pa.string()),
@@ -310,7 +323,7 @@ class History:
             groups.parameters,
         )
 
-    def _know(self, attackers: Places, starts: Sequence[Start]) -> None:
+    def _register_attackers(self, attackers: Places, starts: Sequence[Start]) -> None:
         since = {one.n: one.since for one in starts}
         self.add_table(
             "attackers",
@@ -335,17 +348,17 @@ class History:
             self._engine.run(f"DROP TABLE {name}")
 
     def add_table(self, name: str, **columns: pa.Array[Any]) -> None:
-        """Make columns a table that queries can name."""
+        """Make a table of some columns."""
         add_table(self._engine, name, columns)
 
 
-def _selected(columns: Iterable[str], *extras: str, turns: Turns = _NONE) -> str:
-    told = _SQL | {name: turned(_SQL[name], at) for name, at in turns.items()}
+def _selected(columns: Iterable[str], *extras: str, change_points: ChangePoints = _NONE) -> str:
+    told = _SQL | {name: period_start(_SQL[name], at) for name, at in change_points.items()}
     return ", ".join([*(f"{told[name]} AS {name}" for name in _named(columns)), *extras])
 
 
 def _named(columns: Iterable[str]) -> Iterable[str]:
-    """What calls are grouped by that are told of by some columns."""
+    """The columns by which calls are grouped if some are needed: these and `_BASE`, each once."""
     return dict.fromkeys((*_BASE, *sorted(columns)))
 
 
@@ -354,7 +367,7 @@ def _same(columns: Iterable[str], other: str) -> str:
 
 
 def _kept(groups: pa.RecordBatch, lot: Lot) -> pa.RecordBatch:
-    """Those that are not let through, with `verdict` and `why`."""
+    """The groups that a lot refuses or may refuse, with `verdict` and `why`."""
     judged = [lot[row["nth"]].judge(filled(row)) for row in groups.to_pylist()]
     mask = [truth is not Truth.NO for truth, _ in judged]
     left = [verdict for verdict, keep in zip(judged, mask, strict=True) if keep]

@@ -1,8 +1,8 @@
 """
-Divide guardrails into lots that one query tests: those that need the calls grouped alike and differ only in whom
-they are for.
+Divide proposals into lots, each of which one query tests.
 
-So where hundreds of principals each have a guardrail of their own, one query tests many of them.
+The proposals of a lot need calls grouped in the same way, and differ only in the principal that they are for. So one
+query tests many of them where hundreds of principals each have a guardrail of their own.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from tokentrail.prevention.change_points import ChangePoints
 from tokentrail.prevention.circumstances import ALWAYS
 from tokentrail.prevention.proposal import Proposal
-from tokentrail.prevention.turning import Turns
 
 HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
 """Columns that differ for nearly every call; calls are grouped by them only if a policy needs them."""
-Grouping = tuple[frozenset[str], str | None, Turns]
-"""Columns, a column of the proposal's own, and the moments at which its own dates change what it does."""
+Grouping = tuple[frozenset[str], str | None, ChangePoints]
+"""The columns, an SQL expression for a column of the proposal's own, and its change points."""
 Lot = Sequence[Proposal]
 """Proposals that one query tests: a single one, or several that differ only in whom they are for."""
 _LOT = 256
+"""Proposals of a lot, at most."""
 
 
-class Chosen(NamedTuple):
-    """Groups of calls, in SQL."""
+class CallGroups(NamedTuple):
+    """A query for groups of calls, and its parameters."""
 
     sql: str
     parameters: Sequence[Any]
@@ -36,7 +37,7 @@ def table_of(one: Proposal) -> str:
     return "narrowed" if grouping(one) is not None else "mintings" if mints(one) else "asked"
 
 
-def dims_of(one: Proposal) -> list[str]:
+def columns_of(one: Proposal) -> list[str]:
     """The columns by which calls are grouped for a proposal, with the number of the proposal in its lot."""
     return sorted({"nth", *ALWAYS, *one.needs, *_alias(one)})
 
@@ -51,12 +52,12 @@ def lots(proposals: Iterable[Proposal]) -> Iterator[Lot]:
         yield from (some[start : start + most] for start in range(0, len(some), most))
 
 
-def chosen(lot: Lot, table: str) -> Chosen:
-    """The groups of calls on which the proposals of a lot bear at all, and on which of them, by its number `nth`."""
+def groups_for(lot: Lot, table: str) -> CallGroups:
+    """The groups of calls that a lot may bear on; `nth` is the number in the lot of a proposal that does."""
     one = lot[0]
     if one.whom is None:
-        return Chosen(f"(SELECT *, 0 AS nth FROM {table} WHERE {one.where})", one.parameters)
-    return Chosen(
+        return CallGroups(f"(SELECT *, 0 AS nth FROM {table} WHERE {one.where})", one.parameters)
+    return CallGroups(
         f"(SELECT t.* EXCLUDE (whom), l.nth FROM (SELECT *, unnest(list_distinct({one.whom})) AS whom FROM {table} "
         f"WHERE {one.where}) t JOIN (SELECT unnest(?) AS whom, unnest(?) AS nth) l ON l.whom = t.whom)",
         (*one.parameters, [each.name for each in lot], list(range(len(lot)))),
@@ -69,14 +70,14 @@ def _alias(one: Proposal) -> tuple[str, ...]:
 
 
 def alias_of(extra: str) -> str:
-    """The name of such a column."""
+    """The name of a column that an SQL expression ends with."""
     return extra.rpartition(" ")[2]
 
 
 def grouping(one: Proposal) -> Grouping | None:
     """The grouping of a proposal that needs one of its own; `None` if the common grouping will do."""
-    apart = one.extra is not None or bool(one.needs & HEAVY) or bool(one.turns)
-    return (one.needs, one.extra, one.turns) if apart else None
+    apart = one.extra is not None or bool(one.needs & HEAVY) or bool(one.change_points)
+    return (one.needs, one.extra, one.change_points) if apart else None
 
 
 def mints(one: Proposal) -> bool:

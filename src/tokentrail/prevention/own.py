@@ -1,7 +1,8 @@
 """
-The user's own policies, to be tested like ours: a document alone, or an object that says what it is and where it goes.
+Read the user's own policies, which are tested like our guardrails.
 
-An object is what `guard --format json` prints of a guardrail: `kind`, `target`, `account`, `policy`.
+A file holds a policy document, or an object that says what it is and to what it is attached: `kind`, `target`,
+`account` and `policy`, as `guard --format json` prints guardrails.
 """
 
 from __future__ import annotations
@@ -28,18 +29,23 @@ _FORM = (
 
 def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
     """
-    Read a policy of the user's, known by the file's name.
+    Read a policy of the user's.
+
+    Args:
+        content: The content of the file.
+        name: Its name, by which the guardrail is known.
+        evidence: What is ordinary.
 
     Raises:
-        UsageError: it is none, or lacks a target.
+        UsageError: it is no policy, or lacks a target.
     """
-    given = _read(content, name)
-    policy = given.get("policy", given)
+    parsed = _read(content, name)
+    policy = parsed.get("policy", parsed)
     document = parse(policy)
     if not isinstance(policy, Mapping) or isinstance(document, Malformed):
         reason = document.reason if isinstance(document, Malformed) else "it is no object"
         raise UsageError(f"{name}: no policy that can be judged: {reason}. {_FORM}")
-    kind = given.get("kind") or _kind(policy)
+    kind = parsed.get("kind") or _kind(policy)
     words = Words(
         id=OWN,
         title=f"Your own: {name}",
@@ -47,18 +53,18 @@ def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
         limits="Tested as if it had been in force from the beginning; permissions that you add are not tested.",
         stage=2,
     )
-    return replace(_proposal(kind, words, policy, given, name, evidence), id=f"{OWN}:{name}")
+    return replace(_proposal(kind, words, policy, parsed, name, evidence), id=f"{OWN}:{name}")
 
 
 def _proposal(
     kind: str,
     words: Words,
     policy: Mapping[str, Any],
-    given: Mapping[str, Any],
+    parsed: Mapping[str, Any],
     name: str,
     evidence: Evidence,
 ) -> Proposal:
-    target, account = given.get("target"), _account(given.get("account"), name)
+    target, account = parsed.get("target"), _account(parsed.get("account"), name)
     match kind:
         case "scp" | "rcp" if target not in (
             None,

@@ -1,5 +1,5 @@
 """
-A guardrail before its back-test: a policy, whom it binds, and how a call is judged by it.
+Proposals: guardrails before their back-test. Each has a policy or setting, whom it binds, and a judge of calls.
 
 Sources: AWS Organizations User Guide, 'Service control policies (SCPs)' and 'Resource control policies (RCPs)';
 IAM User Guide, 'Policy evaluation logic' and 'IAM roles trust policies'.
@@ -19,6 +19,7 @@ from tokentrail.policy.deny import all_actions
 from tokentrail.policy.document import EVERYTHING, Document, Malformed, Statement, parse
 from tokentrail.policy.trust import Trust, parse_trust, trusts
 from tokentrail.policy.truth import Truth, some
+from tokentrail.prevention.change_points import ChangePoints, change_points_of
 from tokentrail.prevention.circumstances import (
     ACTION,
     EVENT,
@@ -29,7 +30,6 @@ from tokentrail.prevention.circumstances import (
     who_of,
 )
 from tokentrail.prevention.model import GuardKind, Stage
-from tokentrail.prevention.turning import Turns, turns_of
 
 Judgement = tuple[Truth, tuple[str, ...]]
 """Whether a call is refused, and the condition keys that leave it open."""
@@ -59,23 +59,24 @@ class Proposal:
     attach: str
     judge: Judge
     needs: frozenset[str] = frozenset()
-    """Columns that tell calls apart as far as it matters."""
+    """The columns of calls on which its judgement depends."""
     where: str = "TRUE"
-    """Which calls it may bear on at all, in SQL over those columns."""
+    """The calls to which it may apply at all, as an SQL condition over those columns."""
     parameters: tuple[Any, ...] = ()
+    """The parameters of `where`."""
     whom: str | None = None
-    """Of a proposal for one principal: in SQL over those columns, the names of whom a call concerns, as a list."""
+    """For a proposal about one principal: an SQL expression for the list of names of those that a call concerns."""
     name: str = ""
-    """Which of these it is for: of many alike that differ by it, all are asked for at once."""
-    turns: Turns = field(default_factory=dict)
-    """Columns of seconds that it tells apart by some dates alone."""
+    """The name that it is for. Proposals that differ only by it are tested by one query (`lots`)."""
+    change_points: ChangePoints = field(default_factory=dict)
+    """The columns of seconds on which it depends only by comparing them with some dates."""
     extra: str | None = None
-    """A column of its own, in SQL over `e` (facts) and `i` (identities)."""
+    """An SQL expression over `e` (facts) and `i` (identities) for a column of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """What a guardrail says of itself."""
+    """The texts of a guardrail."""
 
     id: str
     title: str
@@ -87,7 +88,7 @@ class Words:
 
 _ROOM = {"scp": 10_240, "rcp": 5_120, "trust-policy": 2_048, "identity-policy": 10_240}
 """
-Characters that surely fit, spaces apart; a user's inline policies have less room.
+Characters, without white space, that are sure to fit; a user's inline policies have less room.
 
 Source: AWS Organizations User Guide, 'Quotas for AWS Organizations'; IAM User Guide, 'IAM and AWS STS quotas' (the
 quota of trust policies can be raised).
@@ -113,8 +114,12 @@ def scp(
     Propose an SCP for one account, or for all.
 
     Args:
-        judged: What is the same for every call that a log can hold, and tells fewer of them apart.
+        words: Its texts.
+        policy: Its document.
+        account: The account; `None` for all.
+        organisations: By account, the id of its organisation.
         unbound: Management accounts, which no SCP binds.
+        judged: A simpler document to judge by, with the same result for every call that a log can hold.
     """
     document = parse(dict(judged or policy))
 
@@ -155,9 +160,7 @@ def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Pro
 
 def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Proposal:
     """
-    Propose a trust policy for one role: a denial to add, or the whole of it.
-
-    One that allows nothing is meant to be added to what stands there.
+    Propose a trust policy for one role: a whole one, or, if it allows nothing, denials to add to the existing one.
     """
     trust = parse_trust(dict(policy))
     whole = isinstance(trust, Malformed) or any(one.statement.effect == "Allow" for one in trust.clauses)
@@ -183,10 +186,13 @@ def rcp(
     words: Words, policy: Mapping[str, Any], organisations: Mapping[str, str], accounts: frozenset[str]
 ) -> Proposal:
     """
-    Propose an RCP on the resources of all accounts.
+    Propose an RCP for all accounts.
 
     Args:
-        accounts: The organisation's, on whose resources it would lie.
+        words: Its texts.
+        policy: Its document.
+        organisations: By account, the id of its organisation.
+        accounts: The accounts of the organisation, to whose resources it would apply.
     """
     trust = parse_trust(dict(policy))
 
@@ -229,12 +235,15 @@ def _proposal(
         id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
         prevents=words.prevents, limits=words.limits + _too_long(policy, kind, target), stage=words.stage,
         attach=words.attach or attach, judge=judge, needs=needs, where=where, parameters=parameters, whom=whom,
-        name=name, turns={column: at for column, at in turns_of(_statements(read)).items() if column in needs},
+        name=name,
+        change_points={
+            column: at for column, at in change_points_of(_statements(read)).items() if column in needs
+        },
     )  # fmt: skip
 
 
 def _too_long(policy: Mapping[str, Any], kind: GuardKind, target: str | None) -> str:
-    """Say of a policy that AWS may refuse it for its length."""
+    """A sentence for a policy that may be too long for AWS; empty for others."""
     size = len(json.dumps(policy, separators=(",", ":")))
     room = _ROOM_OF_USER if kind == "identity-policy" and ":user/" in (target or "") else _ROOM[kind]
     if size <= room:
@@ -244,9 +253,9 @@ def _too_long(policy: Mapping[str, Any], kind: GuardKind, target: str | None) ->
 
 def _untrusted(trust: Trust | Malformed, row: Row, call: Call) -> Truth:
     """
-    Whether a whole trust policy no longer lets a caller in that was let in.
+    Whether a whole trust policy would refuse a caller that was let in then.
 
-    Where it delegates to the caller's account, the identity policies allowed the call then, and still do.
+    If it delegates to the caller's account, identity policies decide: they allowed the call then, and still do.
     """
     who = who_of(row)
     if isinstance(trust, Malformed) or who is None:
@@ -262,7 +271,7 @@ _OF_TRUST = frozenset({"role_arn", "principal", "home", *ACTION})
 
 
 def needs_of(policy: Document | Trust | Malformed) -> frozenset[str]:
-    """Which columns tell apart what a policy treats differently."""
+    """The columns of calls on which the effect of a policy depends."""
     return frozenset() if isinstance(policy, Malformed) else _columns(_statements(policy))
 
 
@@ -297,7 +306,7 @@ def _columns(statements: Iterable[Any]) -> frozenset[str]:
 
 
 def _names_of(document: Document | Trust | Malformed) -> str:
-    """Which calls a policy may deny at all, where it denies only actions of some services."""
+    """An SQL condition for the calls that a policy may deny at all, by the services of its actions."""
     if isinstance(document, Malformed) or (isinstance(document, Document) and document.allows):
         return "TRUE"
     statements = (
@@ -328,7 +337,7 @@ _ROLES = "[split_part(role_arn, ':', 5) || '/' || split_part(lower(role_arn), '/
 
 
 def open_keys(document: Document | Malformed, call: Call) -> tuple[str, ...]:
-    """Which condition keys leave a call open."""
+    """What leaves the verdict on a call undecided: condition keys that the log lacks, or another reason."""
     if isinstance(document, Malformed):
         return (document.reason,)
     found = [

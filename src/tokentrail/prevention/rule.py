@@ -1,4 +1,4 @@
-"""What an audit check and a guardrail are made of; each lives in a file of its own."""
+"""The types of the catalogue's entries: audit checks and guardrails, each of which has a file of its own."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """That the evidence gives no ground for a guardrail, and why."""
+class NotMade:
+    """The answer of a guardrail for which the evidence gives no ground, with the reason."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
-    """One idea of a guardrail."""
+class GuardrailRule:
+    """A guardrail of the catalogue: makes proposals of the evidence."""
 
     words: Words
     kind: GuardKind
     references: tuple[str, ...]
-    make: Callable[[Evidence], Iterable[Proposal] | Nothing]
+    make: Callable[[Evidence], Iterable[Proposal] | NotMade]
 
     @property
     def id(self) -> str:
-        """The same as the file's name."""
+        """The name of its file, with hyphens."""
         return self.words.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One idea of a weakness."""
+    """A check of the audit: finds one kind of weakness."""
 
     id: str
     title: str

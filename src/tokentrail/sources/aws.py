@@ -1,8 +1,9 @@
 """
-The one place where evidence's side of TokenTrail calls AWS: clients made when first needed, and failures in words.
+The one place in which AWS is called to read evidence, and to read and write a case in a bucket.
 
-Each call carries `tokentrail/VERSION run/RUN` in its user agent, and a role that is assumed the session name
-`TokenTrail-RUN`, so that our own lines in the log are known as ours.
+Clients are made when they are first needed, and all failures become `Failed`. The user agent of each call holds
+`tokentrail/VERSION run/RUN`, and the sessions of roles that are assumed are named `TokenTrail-RUN`, so that our own
+calls can be recognised in the log.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from tokentrail.sources.interface import Access, Failed, Kind
 
 _ATTEMPTS = 8
 """
-How often the SDK tries a call that is throttled or meets a fault of AWS or the network.
+How often the SDK tries a call that is throttled, or fails for a fault of AWS or the network.
 
-Not in its adaptive mode, which slows all calls of a client for one that is throttled: of 100 objects, each refused in
-15 of 100 tries, it made 33 seconds of 3.
+Its adaptive mode is not used, since it slows all calls of a client when one is throttled: 100 objects, each refused in
+15 of 100 tries, took 33 seconds with it and 3 without.
 """
 _ANYWHERE = "us-east-1"
 _CHUNK = 1 << 20
 _PART = 64 << 20
-"""Bytes from which on a file is put in parts of so many."""
+"""Bytes of a part; larger files are uploaded in parts."""
 _CODES: dict[str, Kind] = {
     "NoSuchKey": "missing", "NoSuchVersion": "missing", "NoSuchBucket": "missing", "404": "missing",
     "AccessDenied": "denied", "AccessDeniedException": "denied", "UnauthorizedOperation": "denied", "403": "denied",
@@ -63,7 +64,7 @@ _NO_CREDENTIALS = (
     sdk.InvalidConfigError, sdk.ConfigParseError, sdk.ConfigNotFound,
 )  # fmt: skip
 _CUT = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError, URLLib3SSLError)
-"""The last is what a damaged piece within TLS comes as, which the SDK makes none of its own errors of."""
+"""Errors of an answer that ended too soon; the last one, of a damaged TLS record, is not one of the SDK's own."""
 
 
 class _Clients:
@@ -110,13 +111,13 @@ _clients = _Clients()
 
 def ask(access: Access, service: str, operation: str, region: str | None = None, **asked: Any) -> Any:
     """
-    Call AWS once, as patiently as the SDK is.
+    Call AWS, with as many tries as the SDK makes.
 
     Args:
-        access: How to reach it.
-        service: As the SDK spells it.
-        operation: As Python spells it, such as `list_objects_v2`.
-        region: Where; the SDK's own choice by default.
+        access: How AWS is reached.
+        service: The service as the SDK spells it.
+        operation: The operation as the SDK's methods spell it, such as `list_objects_v2`.
+        region: The region; by default the SDK's own choice.
         asked: The parameters.
 
     Raises:
@@ -128,17 +129,17 @@ def ask(access: Access, service: str, operation: str, region: str | None = None,
 
 def body(access: Access, *, start: int, same: dict[str, str], **asked: Any) -> Iterator[tuple[int, bytes]]:
     """
-    Read an object of S3 piece by piece, from a byte on; each piece comes with its place in the object.
+    Read an object of S3 in pieces, from a byte on; each piece comes with its position in the object.
 
     Args:
         access: How AWS is reached.
         start: The first byte.
-        same: What asks for the very object that was begun; noted in here if it is not known yet, so that pieces of an
-            object and of another one that was put in its place are never joined.
-        asked: The parameters.
+        same: Parameters that demand the same version of the object as before (`IfMatch`). If there are none, they are
+            added, so that pieces of an object and of one that replaced it are never joined.
+        asked: The other parameters.
 
     Raises:
-        Failed: it was refused, is gone or was changed; or it ended too soon (`cut`), and can be read on.
+        Failed: it was refused, is gone or was changed; or the answer ended too soon (`cut`), and can be continued.
     """
     if start:
         asked["Range"] = f"bytes={start}-"
@@ -172,7 +173,7 @@ def whole(access: Access, bucket: str, key: str) -> tuple[bytes, dict[str, str]]
 
 def put_file(access: Access, path: Path, bucket: str, key: str) -> None:
     """
-    Put a file into S3, in parts if it is large: it is there whole or not at all.
+    Put a file into S3, in parts if it is large; the object appears as a whole or not at all.
 
     Raises:
         Failed: it was refused, or could not be made.
@@ -187,12 +188,12 @@ def put_file(access: Access, path: Path, bucket: str, key: str) -> None:
 
 
 def region(access: Access) -> str:
-    """The region in which a service is called that none is named for."""
+    """The region in which services are called if none is named."""
     return str(_clients.get(access, "sts", None).meta.region_name)
 
 
 def payer(access: Access) -> dict[str, str]:
-    """The parameter by which a requester agrees to pay, if so."""
+    """The parameter by which a requester agrees to pay, if the access says so."""
     return {"RequestPayer": "requester"} if access.request_payer else {}
 
 
@@ -203,7 +204,7 @@ def close(access: Access) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn the SDK's errors into ours."""
+    """Turn the SDK's errors into `Failed`."""
     try:
         yield
     except sdk.ClientError as error:
@@ -253,7 +254,7 @@ def _config(access: Access, service: str) -> Config:
 
 @functools.cache
 def _descriptions() -> Any:
-    """AWS's descriptions of its APIs, which are large, read once for all sessions."""
+    """The SDK's loader of API descriptions, shared by all sessions, since these are large."""
     return CoreSession().get_component("data_loader")
 
 
@@ -269,7 +270,7 @@ def _core(profile: str | None) -> CoreSession:
 
 
 class _Sessions(JSONFileCache):  # type: ignore[misc]  # the SDK ships no types
-    """Sessions of roles in a folder, where it can be written: in a container without a home they are asked for anew."""
+    """A cache of role sessions in a folder; if that can't be written, as without a home, each is requested anew."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         with suppress(OSError):
@@ -277,7 +278,7 @@ class _Sessions(JSONFileCache):  # type: ignore[misc]  # the SDK ships no types
 
 
 def _cache() -> Path:
-    """Where the AWS CLI keeps the sessions of roles that a profile assumes."""
+    """The folder in which the AWS CLI caches the sessions of roles that profiles assume."""
     return Path(os.path.expanduser("~"), ".aws", "cli", "cache")
 
 
@@ -287,7 +288,7 @@ def _session(access: Access) -> boto3.Session:
 
 
 def _as_role(base: CoreSession, access: Access) -> CoreSession:
-    """A session of a role, which renews itself as long as the credentials at hand work."""
+    """A session of a role, which is renewed for as long as the credentials behind it work."""
     source = base.get_credentials()
     if source is None:
         raise sdk.NoCredentialsError

@@ -1,9 +1,9 @@
 """
-A bucket in S3 as a place for a case.
+An S3 bucket in which a case is stored.
 
-Whoever asks after something was put sees it, in listings too (Amazon S3 User Guide, 'Amazon S3 data consistency model':
-strong read-after-write consistency), and an object is there whole or not at all: that is what a case rests on. It is
-reached as the SDK's own environment says (`AWS_PROFILE`, `AWS_ENDPOINT_URL`), whatever evidence is read with.
+A case relies on two properties: what was put is seen by all later requests, listings included (Amazon S3 User Guide,
+'Amazon S3 data consistency model': strong read-after-write consistency), and an object appears whole or not at all. The
+bucket is reached as the SDK's environment says (`AWS_PROFILE`, `AWS_ENDPOINT_URL`), however evidence is read.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from tokentrail.sources.interface import Access, Failed
 from tokentrail.sources.words import next_step
 
 _CUTS = 6
-"""How often in a row a connection may break within an object without a byte having come."""
+"""How often in a row the connection may break without any new byte."""
 _PAUSE = 0.2
 _CONFLICTS = 5
-"""How often to put what another one is putting under the same name at that moment."""
+"""How often to put an object that somebody else is putting under the same name at the moment."""
 _BATCH = 1_000
 """Names that one call removes at most (Amazon S3 API Reference, 'DeleteObjects')."""
 _PAGE = 1_000
 _SMALL = 256 << 20
-"""Bytes that no manifest, note or list comes to: whoever may write there could fill memory."""
+"""Bytes that no manifest, note or list has; without a limit, whoever may write there could fill the memory."""
 _NO_BUCKET = "NoSuchBucket"
 _CONFLICT = "ConditionalRequestConflict"
-"""Two put under one name at once: who gets this is to try again (Amazon S3 User Guide, 'Conditional writes')."""
+"""The error where two put under one name at once: try again (Amazon S3 User Guide, 'Conditional writes')."""
 _NEXT = {
     _NO_BUCKET: "There is no such bucket. Check its name, or make it first, private, with default encryption.",
     "denied": "Access was denied. To read a case takes s3:ListBucket and s3:GetObject, to add to it s3:PutObject "

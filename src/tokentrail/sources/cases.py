@@ -1,7 +1,7 @@
 """
-Cases that lie among logs, as where the folder to be read is the one that the case is made in: their files are no logs.
+Recognise cases among logs, as where a case is made in the folder that is read, so that their files are not read.
 
-Read as such, a case took in its own copies and columns anew with each run. Who names what lies in a case has it read.
+Otherwise a case would take in its own copies and columns anew with each run. What a user names is read, even in a case.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ PARTS = frozenset(
         "mirrored",
     }
 )  # fmt: skip
-"""What a case is made of, in a folder, a bucket or the mirror of one; all else beside it is read."""
+"""The names of a case's files and folders, in a folder, a bucket or its mirror; all else beside them is read."""
 _SMALL = 128
-"""Bytes of a marker at most; of a record of CloudTrail's, whatever its file is called, there are more."""
+"""Bytes of a marker, at most: any CloudTrail record has more, whatever its file is called."""
 
 
 def marks(name: str, size: int, read: Callable[[], bytes]) -> bool:
     """
-    Whether a file is what marks the folder that it lies in as a case, and not another one of that name.
+    Whether a file marks its folder as a case: by its name, its size and its content.
 
     Args:
-        name: What it is called.
-        size: In bytes.
-        read: Reads it, if that is all that tells.
+        name: The name of the file, without its folder.
+        size: Its size in bytes.
+        read: Reads it; called only if name and size fit.
     """
     if name != MARKER or size > _SMALL:
         return False
@@ -41,5 +41,5 @@ def marks(name: str, size: int, read: Callable[[], bytes]) -> bool:
 
 
 def why(where: str) -> str:
-    """Why the files of a case are not read."""
+    """The reason that is given for a case whose files are not read; `where` is its folder, with a slash at the end."""
     return f"a case of TokenTrail's, no logs; name {where}objects to have its evidence read"

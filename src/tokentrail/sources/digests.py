@@ -82,8 +82,8 @@ class Digest:
     """Bucket, key and hash of the digest before."""
     previous_signature: str | None
     files: tuple[LogFile, ...]
-    lies: tuple[str, str] | None = None
-    """Bucket and key where it was found, if in S3: a copy may lie elsewhere than it says."""
+    found_at: tuple[str, str] | None = None
+    """Bucket and key where it was found, if in S3. A copy may be elsewhere than where the digest itself says it is."""
 
     @property
     def backfill(self) -> bool:
@@ -92,14 +92,14 @@ class Digest:
 
     @property
     def chain(self) -> tuple[str, str]:
-        """What all digests of one trail and region share: the name without the time; backfills chain by themselves."""
+        """What digests of one trail and region share: bucket, and key without the time; backfills form their own."""
         return self.bucket, _STAMP.sub("", _FOLDER.sub("/", self.key))
 
     def place_of(self, log: LogFile) -> tuple[str, str]:
         """Bucket and key of one of its log files: beside it, if both were copied elsewhere together."""
-        if self.lies is None or log.bucket != self.bucket:
+        if self.found_at is None or log.bucket != self.bucket:
             return log.bucket, log.key
-        bucket, key = self.lies
+        bucket, key = self.found_at
         said, found = self.key.split("/"), key.split("/")
         while said and found and said[-1] == found[-1]:
             said.pop(), found.pop()
@@ -108,14 +108,14 @@ class Digest:
 
     @property
     def signed_text(self) -> bytes:
-        """What CloudTrail signed."""
+        """The text that CloudTrail signed."""
         place, before = f"{self.bucket}/{self.key}", self.previous_signature or "null"
         return "\n".join((f"{self.end:%Y-%m-%dT%H:%M:%SZ}", place, self.sha256, before)).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A digest that was read, and what its signature says."""
+class CheckedDigest:
+    """A digest, and the result of checking its signature."""
 
     digest: Digest
     signature: Signature
@@ -127,13 +127,13 @@ class FileState:
 
     verdict: Verdict
     held: bool
-    """Whether the case holds it, and not its source alone."""
+    """Whether the copy that was compared is the case's, and not one at the source."""
     why: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """A stretch of time of one account and region, and what its digests prove."""
+    """A span of time of one account and region, and what its digests prove."""
 
     account: str
     region: str
@@ -144,18 +144,18 @@ class Period:
     files: int
     """Log files that the digests list."""
     not_in_case: int
-    """Those among them that are as they were delivered, but that the case does not hold."""
+    """Those of them that are unaltered at their source, and that the case does not hold."""
     why: tuple[str, ...] = ()
 
 
 def unpacked_hash(data: bytes) -> str | None:
-    """The SHA-256 of what an object unpacks to; `None` if it can't be unpacked whole."""
+    """The SHA-256 of an object's expanded content, in hexadecimal; `None` if it can't be expanded as a whole."""
     expanded = expand(data)
     return None if expanded.broken else hashlib.sha256(expanded.data).hexdigest()
 
 
 def digest(data: bytes, region: str) -> Digest | str:
-    """Read a digest file; the reason if it is none."""
+    """Read a digest file; returns the reason if it is none."""
     expanded = expand(data)
     if expanded.broken:
         return expanded.broken
@@ -189,15 +189,18 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def judge(seen: Iterable[Seen], states: Callable[[Digest], Sequence[FileState]]) -> Iterator[Period]:
+def judge(seen: Iterable[CheckedDigest], states: Callable[[Digest], Sequence[FileState]]) -> Iterator[Period]:
     """
-    Say what each hour of each chain proves, in order of account, region and time; neighbours that agree are one.
+    Judge each hour of each chain of digests.
 
     Args:
-        seen: The digests that were read.
-        states: What became of the log files of one.
+        seen: The digests.
+        states: Returns what became of the log files of a digest.
+
+    Returns:
+        What is proven, in order of account, region and time; neighbours in time that agree are joined.
     """
-    chains: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+    chains: dict[tuple[str, str], list[CheckedDigest]] = defaultdict(list)
     for one in seen:
         chains[one.digest.chain].append(one)
     found = [
@@ -206,11 +209,13 @@ def judge(seen: Iterable[Seen], states: Callable[[Digest], Sequence[FileState]])
     yield from merged(sorted(found, key=lambda one: (one.account, one.region, one.start, one.end)))
 
 
-def _by_time(one: Seen) -> tuple[datetime, str]:
+def _by_time(one: CheckedDigest) -> tuple[datetime, str]:
     return one.digest.end, one.digest.key
 
 
-def _chain(chain: Sequence[Seen], states: Callable[[Digest], Sequence[FileState]]) -> Iterator[Period]:
+def _chain(
+    chain: Sequence[CheckedDigest], states: Callable[[Digest], Sequence[FileState]]
+) -> Iterator[Period]:
     faults: Mapping[str, list[str]] = defaultdict(list)
     for before, after in pairwise(chain):
         wrong, why = _link(before, after)
@@ -222,8 +227,14 @@ def _chain(chain: Sequence[Seen], states: Callable[[Digest], Sequence[FileState]
         yield _period(one, faults[one.digest.key], states(one.digest))
 
 
-def _link(before: Seen, after: Seen) -> tuple[Seen | None, str | None]:
-    """What is wrong between two neighbours: which digest was altered, or why those between are missing."""
+def _link(before: CheckedDigest, after: CheckedDigest) -> tuple[CheckedDigest | None, str | None]:
+    """
+    Check that a digest holds the hash of the one before.
+
+    Returns:
+        The digest that was altered, `None` if none was; and what is wrong. Without an altered one, that is why
+        digests between the two are missing; `None` if nothing is wrong.
+    """
     expected = after.digest.previous
     if expected is None and after.digest.backfill:
         return None, None  # there are some for few hours only
@@ -246,7 +257,7 @@ def _gap(before: Digest, after: Digest, why: str) -> Period:
     )  # fmt: skip
 
 
-def _period(one: Seen, faults: Sequence[str], states: Sequence[FileState]) -> Period:
+def _period(one: CheckedDigest, faults: Sequence[str], states: Sequence[FileState]) -> Period:
     why = [*faults, *(state.why for state in states if state.why)]
     if one.signature == "bad":
         why.insert(0, f"the signature of digest file {one.digest.key} does not fit")

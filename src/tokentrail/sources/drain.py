@@ -1,6 +1,4 @@
-"""
-Empty a queue once: what its messages name goes into the case, batch after batch, until no message is left.
-"""
+"""Read a queue once: put what its messages name into the case, batch by batch, until no message is left."""
 
 from __future__ import annotations
 
@@ -20,21 +18,27 @@ from tokentrail.spelling import counted
 
 _MESSAGES = 500
 _BYTES = 48 << 20
-"""Messages, and bytes of objects, that go into the case together."""
+"""Messages, and bytes of objects, after which a batch is complete."""
 _HELD = 600
-"""Seconds for which a batch is kept from others: it is read and committed within."""
+"""Seconds for which messages are kept from other readers: enough to put a batch into the case."""
 _WAIT = 1
-"""Seconds: an answer that waits asks all of a queue's servers, so that one without a message says that it is empty
-(SQS Developer Guide, 'Amazon SQS short and long polling')."""
+"""
+Seconds for which a call waits for a first message.
+
+If it waits at all, all of the queue's servers are asked, so that an empty answer means an empty queue (SQS Developer
+Guide, 'Amazon SQS short and long polling').
+"""
 
 
 @dataclass(slots=True)
 class _Round:
-    """What one batch took from the queue."""
+    """What was received for one batch."""
 
-    told: list[ResolvedMessage] = field(default_factory=list)
+    resolved: list[ResolvedMessage] = field(default_factory=list)
     size: int = 0
+    """Bytes of their objects."""
     ended: bool = False
+    """Whether the queue is empty."""
 
 
 def batches(source: str, access: Access, wanted: Wanted) -> Iterator[Batch]:
@@ -60,7 +64,7 @@ def batches(source: str, access: Access, wanted: Wanted) -> Iterator[Batch]:
             while not ended:
                 found = _received(queue, pool, held, failed)
                 ended = found.ended
-                if found.told:
+                if found.resolved:
                     yield _batch(queue, found, held, failed, dead_letters=settings.dead_letters)
             yield from _elsewhere(source, settings.in_flight, queue.settings().in_flight - len(held))
         except Failed as error:
@@ -72,29 +76,35 @@ def batches(source: str, access: Access, wanted: Wanted) -> Iterator[Batch]:
 
 def _received(queue: Queue, pool: ThreadPoolExecutor, held: dict[str, Message], failed: Set[str]) -> _Round:
     """
-    Receive a batch, of messages that are held until they are deleted, or it is all over.
+    Receive a batch of messages, which are kept from other readers until they are deleted or all is over.
 
-    Those that can't be read as well: given back before, they came again in place of what was not received yet.
+    Those that can't be read are kept too; given back, they would come again instead of others.
+
+    Args:
+        queue: The queue.
+        pool: Fetches what messages name.
+        held: All messages that are held, by id; received ones are added.
+        failed: The ids of messages that could not be read.
     """
     found = _Round()
-    while len(found.told) < _MESSAGES and found.size < _BYTES and not found.ended:
+    while len(found.resolved) < _MESSAGES and found.size < _BYTES and not found.ended:
         messages = queue.receive(_WAIT)
         queue.hold(messages, _HELD)
         held.update((one.id, one) for one in messages)  # of several receipts, the last one counts
         fresh = [one for one in messages if one.id not in failed]
-        for told in pool.map(queue.resolve, fresh):
-            found.told.append(told)
-            found.size += sum(each.size for each in told.objects)
+        for resolved in pool.map(queue.resolve, fresh):
+            found.resolved.append(resolved)
+            found.size += sum(each.size for each in resolved.objects)
         found.ended = not messages
     return found
 
 
 def _elsewhere(source: str, before: int, after: int) -> Iterator[Batch]:
     """
-    Say what another reader holds, as an ingest that was killed does for some minutes: it is not read.
+    Say that another reader holds messages, which are not read; for some minutes, an ingest that was killed does.
 
-    Only what was held before anything was received, as SQS tells late of what is deleted (SQS API Reference,
-    'GetQueueAttributes': the numbers are approximate).
+    Only as many count as were in flight before anything was received, since SQS reports deletions late (SQS API
+    Reference, 'GetQueueAttributes': the numbers are approximate).
     """
     if others := max(min(before, after), 0):
         many = f"about {counted(others, 'message')}"
@@ -108,10 +118,11 @@ def _elsewhere(source: str, before: int, after: int) -> Iterator[Batch]:
 def _batch(
     queue: Queue, found: _Round, held: dict[str, Message], failed: set[str], *, dead_letters: bool
 ) -> Batch:
+    """Make a batch of what was received; messages that can't be read are named, and added to `failed` or given up."""
     skipped: list[Skipped] = []
     done: list[Message] = []
     ignored: Counter[str] = Counter()
-    for one in found.told:
+    for one in found.resolved:
         ignored.update(one.ignored)
         if one.poison is None:
             done.append(one.message)
@@ -126,12 +137,12 @@ def _batch(
     skipped += (
         Skipped(queue.url, f"{count:,} × {why}", lost=False) for why, count in sorted(ignored.items())
     )
-    objects = [each for one in found.told for each in one.objects]
+    objects = [each for one in found.resolved for each in one.objects]
     return Batch(objects, skipped, kept=partial(_kept, queue, done, held))
 
 
 def _kept(queue: Queue, done: Sequence[Message], held: dict[str, Message]) -> None:
-    """The case holds what could be read: delete those messages."""
+    """Delete messages, as the case holds their objects now."""
     try:
         queue.delete(done)
     except Failed as failed:

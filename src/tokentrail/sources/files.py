@@ -1,4 +1,4 @@
-"""Evidence on disk: files, folders of them, standard input."""
+"""Evidence on this machine: files, folders, standard input."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tokentrail.sources.interface import SHARDS, Skipped, Spread
 
 _PART = 1 << 20
 _UNFINISHED = re.compile(r"\.(?:[0-9a-f]{62}|[0-9a-f]{16}\.tar)\.[0-9a-f]+-[0-9a-f]+-[0-9a-f]+")
-"""How a case names evidence while it writes it, until it is whole."""
+"""The names that a case gives to evidence while it is being written."""
 _HALF = "half written by an ingest that was killed, or is running: not read. Name the file itself to read what is there"
 LEADS_OUT = "a link to a file outside of the folder: not followed. Name the file itself to read it"
 
 
 @dataclass(frozen=True, slots=True)
 class FileObject:
-    """One file of evidence, read when a worker gets to it."""
+    """A file of evidence, which a worker process reads."""
 
     name: str
     size: int
     folder: str = ""
-    """Where the name leads from, if whoever reads it may be in another folder than who named it."""
+    """The folder that the name is relative to, if the process that reads it may have another working directory."""
 
     identity = None
     distant = False
 
     @property
     def place(self) -> str:
-        """Where it stays."""
+        """Its absolute path, by which a case can refer to it."""
         return str(Path(self.folder, self.name).resolve())
 
     def read(self) -> bytes:
@@ -59,7 +59,7 @@ class FileObject:
 
 @dataclass(frozen=True, slots=True)
 class BytesObject:
-    """Evidence that is at hand already, such as standard input, or an object that was fetched."""
+    """Evidence whose bytes are in memory already, such as standard input, or an object that was fetched."""
 
     name: str
     data: bytes = field(repr=False)
@@ -95,7 +95,7 @@ def objects(
         if source == "-":
             yield BytesObject("-", sys.stdin.buffer.read())
             continue
-        see([source])
+        check_exist([source])
         path = Path(source)
         if path.is_fifo():  # that is named itself, as the shell's <(…) is; in a folder it might never end
             yield BytesObject(source, path.read_bytes())
@@ -107,7 +107,7 @@ def objects(
             yield _file(str(path))
 
 
-def see(sources: Iterable[str]) -> None:
+def check_exist(sources: Iterable[str]) -> None:
     """
     See that files and folders are there.
 
@@ -123,17 +123,17 @@ def see(sources: Iterable[str]) -> None:
 
 
 def leads_out(path: str, root: str) -> bool:
-    """Whether a link leads out of a folder: who made it would choose which of one's own files are kept as evidence."""
+    """Whether a link leads out of a folder: if followed, its maker could choose which other files become evidence."""
     inside = os.path.realpath(root)
     return os.path.commonpath([inside, os.path.realpath(path)]) != inside
 
 
 def lying_in(root: str, path: str, size: int) -> FileObject:
     """
-    A file of a folder.
+    The evidence object of a file in a folder.
 
     Raises:
-        OSError: it is a link that leads out of it.
+        OSError: it is a link that leads out of the folder.
     """
     if os.path.islink(path) and leads_out(path, root):
         raise OSError(errno.EPERM, LEADS_OUT)
@@ -141,7 +141,7 @@ def lying_in(root: str, path: str, size: int) -> FileObject:
 
 
 def _folder(folder: str, root: str) -> Iterator[FileObject | Skipped]:
-    """Walk a folder, the one that was named or one in it, in name order."""
+    """Walk through a folder in name order; `root` is the folder that the user named, which links must not leave."""
     left = [_entries(folder, root)]
     while left:
         for one in left[-1]:
@@ -154,7 +154,7 @@ def _folder(folder: str, root: str) -> Iterator[FileObject | Skipped]:
 
 
 def _entries(folder: str, root: str) -> Iterator[FileObject | Skipped | str]:
-    """What stands in a folder, in name order; a link to a folder is not followed, so that loops can't be."""
+    """What is directly in a folder, in name order; links to folders are not followed, so that there are no loops."""
     try:
         entries = sorted(os.scandir(folder), key=attrgetter("name"))
     except OSError as error:
@@ -177,7 +177,7 @@ def _entries(folder: str, root: str) -> Iterator[FileObject | Skipped | str]:
 
 
 def without_case(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
-    """What stands in a folder, but for what a case is made of, if it is one."""
+    """The entries of a folder, without the parts of a case if it is one."""
     found = list(entries)
     marker = next((one for one in found if one.name == cases.MARKER), None)
     try:
@@ -191,7 +191,7 @@ def without_case(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
 
 
 def _for_others(path: str, spread: Spread) -> Iterator[FileObject | Skipped]:
-    """The same for processes that are in another folder than this one: a name leads there from here."""
+    """The same for processes with other working directories: objects say what their names are relative to."""
     here = "" if os.path.isabs(path) else os.getcwd()
     whole = os.path.join(here, path)
     for one in _spread(whole, spread) if os.path.isdir(whole) else (_file(whole),):
@@ -200,7 +200,7 @@ def _for_others(path: str, spread: Spread) -> Iterator[FileObject | Skipped]:
 
 
 def _spread(folder: str, spread: Spread) -> Iterator[FileObject | Skipped]:
-    """The same in the same order, with the folders of regions, or of their days, walked elsewhere."""
+    """The same in the same order, but other processes walk through the folders of regions, or of their days."""
     listed: list[FileObject | Skipped | str] = [folder]
     while opened := _to_open([one for one in listed if isinstance(one, str)]):
         listed = [
@@ -217,7 +217,7 @@ def _spread(folder: str, spread: Spread) -> Iterator[FileObject | Skipped]:
 
 
 def _to_open(folders: Sequence[str]) -> set[str]:
-    """Folders to look into before what they hold is spread."""
+    """The folders, of some, that are to be listed here before the folders in them are spread."""
     depths = ((one, trail.date_depth(one.replace(os.sep, "/") + "/")) for one in folders)
     few = len(folders) < SHARDS
     return {one for one, depth in depths if depth is None or (few and depth < trail.DAY)}

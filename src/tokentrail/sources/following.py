@@ -1,9 +1,9 @@
 """
-What to look up for a leaked key, as the answers come: its uses, those of what it issued, and who issued it. Pure.
+Decide what to look up for leaked keys, as answers come in: their uses, their descendants', and who issued them. Pure.
 
-LookupEvents finds uses of an access key, not the call that issued it. So children are followed by the key ids in the
-answers of issuing calls; parents are looked for among issuing calls of the second in which the session was issued; what
-was done to users, roles and keys, by anybody, is looked for by the names of the calls.
+LookupEvents finds the uses of an access key, but not the call that issued it. So children are followed by the key ids
+in the answers of issuing calls; parents are searched for among the issuing calls around the second at which a session
+was issued; and changes to users, roles and keys, by anybody, are searched for by the names of the calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tokentrail.spelling import counted, joined, listed
 AROUND = 60
 """Seconds before and after the issue of a session within which its issuing call is looked for."""
 LONGEST = 36 * 3600
-"""No session outlives this (STS API Reference, 'GetSessionToken'): so far a console session is followed."""
+"""Seconds a session lasts, at most (STS API Reference, 'GetSessionToken'): console sessions are followed as long."""
 _ISSUERS = {
     "AssumedRole": ("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"),
     "Root": ("AssumeRoot", "GetSessionToken"),
@@ -48,27 +48,29 @@ _STATE = tuple(sorted(one for one in IAM_CHANGES if one.startswith(_CHANGING)))
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to look up in every place."""
+    """One thing to look up in each account and region."""
 
     attribute: str
-    """Empty: all events."""
+    """The key of a lookup attribute; empty for all events."""
     value: str
+    """The value of the attribute."""
     window: Span
+    """The seconds of the events."""
     regions: frozenset[str] = frozenset()
-    """Only there, if any is named."""
+    """The regions to look in; none for all."""
 
 
 class Following:
-    """Follows some access keys; fed with pages of answers, it says what to ask next."""
+    """Follows some access keys: learns from pages of answers, and says what to ask next."""
 
     def __init__(self, subjects: Sequence[str], window: Span, state: Mapping[str, Any] | None = None) -> None:
         """
-        Start, or go on.
+        Start, or continue an earlier run.
 
         Args:
             subjects: Access key ids.
-            window: What can be looked up, in seconds since 1970.
-            state: What an earlier run had learned.
+            window: The seconds that can be looked up.
+            state: What an earlier run had learned (`state`).
 
         Raises:
             UsageError: a subject is no access key id.
@@ -83,18 +85,20 @@ class Following:
         self._window = window
         told = state or {}
         self._keys: dict[str, int] = dict.fromkeys(self.subjects, window[0]) | told.get("keys", {})
-        """Keys whose uses are looked up, and from when on."""
+        """By access key whose uses are looked up: from which second on."""
         self._users: dict[str, int] = dict(told.get("users", {}))
-        """Names under which a console session of a followed credential shows, and from when on."""
+        """By user name of a console session of a followed credential: from which second on it is looked up."""
         self._principals: dict[str, int] = dict(told.get("principals", {}))
+        """By principal id of such a session: from which second on its calls are followed."""
         self._sessions: dict[str, list[Any]] = dict(told.get("sessions", {}))
-        """Sessions whose issuing call is looked for: when they were issued, and their identity type."""
+        """By access key of a session whose issuing call is searched for: when it was issued, and its identity type."""
         self._first: int | None = told.get("first")
+        """The second of the first known use of a subject."""
         self._asked: set[tuple[str, str, Span]] = set()
 
     @property
     def name(self) -> str:
-        """What its state is kept under."""
+        """The name under which its state is stored."""
         return " ".join(self.subjects)
 
     def state(self) -> dict[str, Any]:
@@ -105,7 +109,7 @@ class Following:
         }  # fmt: skip
 
     def questions(self) -> list[Question]:
-        """What to ask next that has not been asked; the state of things only once nobody else is to be followed."""
+        """New questions: uses first, then issuing calls, and changes only once there is nothing else to follow."""
         for some in (self._uses(), self._issues(), self._changes()):
             fresh = [one for one in some if (one.attribute, one.value, one.window) not in self._asked]
             if fresh:
@@ -134,7 +138,7 @@ class Following:
                 )
 
     def learn(self, pages: Iterable[bytes]) -> None:
-        """Take in answers."""
+        """Learn from pages of answers."""
         segment = Segment(0)
         for page in pages:
             segment.add(page)
@@ -148,14 +152,14 @@ class Following:
             self._changed(change, identities[change["identity"]])
 
     def _seen(self, who: Mapping[str, Any], when: int) -> None:
-        """A call: of a subject, it tells when it was issued, and so where to look for the issuing call."""
+        """Learn from a call: if a subject made it, it shows when that was issued, and so when its issuing call was."""
         if who["key_id"] not in self.subjects:
             return
         self._first = when if self._first is None else min(self._first, when)
         self._look_up(who)
 
     def _look_up(self, who: Mapping[str, Any]) -> None:
-        """Look for the call that issued a session."""
+        """Have the call that issued a session searched for."""
         key = who["key_id"]
         if key and not key.startswith("AKIA") and who["created"] is not None:
             self._sessions.setdefault(key, [who["created"], who["type"]])
@@ -192,7 +196,7 @@ class Following:
             self._keys[key] = min(when, self._keys.get(key, when))
 
     def said(self) -> list[str]:
-        """What was asked, and what was not, in sentences."""
+        """Sentences about what was looked up, and what was not."""
         keys = sorted(self._keys)
         shown = joined(keys) if len(keys) <= 5 else listed(keys, 5)
         found = [f"Asked by access key: {shown}."]

@@ -1,4 +1,4 @@
-"""What is asked of a source, how AWS is reached, and what a source answers beside evidence objects."""
+"""The types that all sources share: what is wanted of them, how AWS is reached, and what they yield."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ Kind = Literal[
 Why a call failed: `cut` is an answer that ended too soon, `changed` an object that isn't what was listed.
 """
 EVERYWHERE = frozenset({"expired", "credentials", "throttled", "network"})
-"""Failures that would meet every other object or place as well: reading ends, and goes on when it is run again."""
+"""Failures that all other objects or places would meet as well: reading ends, and goes on when it is run again."""
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
-"""Does work on each of some things elsewhere, several at once; answers come in their order. All of it must pickle."""
+"""
+Calls a function on each of some things in other processes or machines, such as Spark's executors.
+
+Results come in the order of the things. The function, the things and the results must be picklable.
+"""
 SHARDS = 200
-"""Folders that are enough to spread: of fewer, those that lie deeper are looked for."""
+"""Folders that are enough to be spread; while there are fewer, the folders in them are listed first."""
 QUEUE = "sqs:"
-"""What stands before the URL of a queue."""
+"""The prefix by which a source is told to be a queue; its URL follows."""
 
 
 def _new_run() -> str:
@@ -30,7 +34,7 @@ def _new_run() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How AWS is reached; what isn't given comes from the SDK's own environment. Workers make their clients from it."""
+    """How AWS is reached; for what is `None`, the SDK's own environment counts. It can be sent to worker processes."""
 
     profile: str | None = None
     role_arn: str | None = None
@@ -39,7 +43,7 @@ class Access:
     request_payer: bool = False
     """Whether the requester agrees to pay for reading."""
     run: str = field(default_factory=_new_run)
-    """Names this run in the user agent and in the session names of roles; clients are shared within it."""
+    """Identifies this run in the user agent and in the session names of roles. Accesses of one run share clients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +53,21 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     accounts: frozenset[str] = frozenset()
-    """All, if none is named."""
+    """None for all."""
     regions: frozenset[str] = frozenset()
+    """None for all."""
     subjects: tuple[str, ...] = ()
-    """Access key ids that LookupEvents is to follow, instead of fetching all."""
+    """Access key ids that LookupEvents is to follow; none to fetch all events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A name that is no evidence object, and why."""
+    """Something that was found and not read as evidence, and why."""
 
     name: str
     reason: str
     lost: bool = True
-    """Whether evidence may have been missed: a digest file holds none, an unreadable folder may."""
+    """Whether it may hold evidence, as a folder that can't be listed may, and a digest file does not."""
 
 
 @dataclass(slots=True)
@@ -73,19 +78,19 @@ class Batch:
     """Each is an `EvidenceObject` of the store's interface."""
     skipped: list[Skipped] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    """What was asked of the source, where that is less than all; one sentence each."""
+    """Sentences for the user about what was and was not read of the source."""
     kept: Callable[[], None] = lambda: None
-    """To be called once the case holds them."""
+    """To be called once the case holds the objects."""
 
 
 class Notes(Protocol):
-    """Small documents that a case keeps beside its evidence."""
+    """Small documents that a case stores beside its evidence, such as how far LookupEvents got."""
 
     def note(self, name: str) -> Any:
         """A document, or `None`."""
 
     def place_note(self, name: str, value: Any) -> None:
-        """Keep a document, all of it or not at all."""
+        """Store a document, atomically."""
 
 
 class Failed(Exception):
@@ -97,7 +102,7 @@ class Failed(Exception):
         self.code = code
         self.message = message
         self.folder: str | None = None
-        """Which folder of a bucket could not be listed, if that is what failed."""
+        """The folder of a bucket that could not be listed, if that is what failed."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code

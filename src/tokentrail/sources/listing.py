@@ -1,8 +1,8 @@
 """
-List what an S3 bucket holds under a prefix: by folder where CloudTrail's layout says which are wanted, flat below.
+List the objects of an S3 bucket under a prefix: folder by folder down to regions, and flat below.
 
-Folders of accounts, regions and days that were not asked for are never listed. Several are listed at once; what comes
-out is in order of name.
+Folders of accounts, regions and days that are not wanted are not listed, as far as CloudTrail's layout shows which they
+are. Several folders are listed in parallel; the result is in order of name.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from tokentrail.spelling import counted
 
 AT_ONCE = 16
 _DEPTH = 4
-"""How deep the layout of CloudTrail is looked for under the prefix; what lies deeper is listed flat."""
+"""How many levels below the prefix CloudTrail's layout is searched for; folders below that are listed flat."""
 _LAST = "\U0010ffff"
-"""Behind a folder's name, it comes after all that lies in the folder."""
+"""Appended to a folder's name, it sorts after all keys in the folder."""
 _BROAD = 100
 """A folder outside the layout with more folders than this is listed flat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object as a listing has it."""
+    """An object in a listing."""
 
     key: str
     size: int
@@ -41,29 +41,32 @@ class Listed:
 
 @dataclass(slots=True)
 class Contents:
-    """What a bucket holds of what is wanted."""
+    """The wanted objects of a bucket, and what was passed over."""
 
     objects: list[Listed] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     part: Part = field(default_factory=Part)
-    """What names told of the part that is wanted."""
+    """Has chosen the objects by their names."""
 
-    def take_in(self, other: Contents) -> None:
-        """Add what another part of the bucket holds."""
+    def add(self, other: Contents) -> None:
+        """Add the contents of another part of the bucket."""
         self.objects += other.objects
         self.skipped += other.skipped
-        self.part.take_in(other.part)
+        self.part.add(other.part)
 
 
 @dataclass(slots=True)
 class _Level:
-    """What one folder holds."""
+    """What is directly in one folder."""
 
     objects: list[Listed]
     folders: list[str]
+    """Folders in it to be listed likewise."""
     skipped: list[Skipped] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
+    """Folders in it to be listed flat."""
     part: Part = field(default_factory=Part)
+    """Has noted the folders that are passed over."""
 
 
 def bucket_and_prefix(source: str) -> tuple[str, str]:
@@ -87,15 +90,15 @@ class Lister:
     ) -> None:
         self._access, self._bucket, self._wanted = access, bucket, wanted
         self._kinds = frozenset(kinds)
-        """The folders of an account, and the kinds of files, that are wanted."""
+        """The wanted folders of an account, which are also the kinds of files in them."""
 
     def contents(self, prefix: str, spread: Spread | None = None) -> Contents:
         """
         List what is wanted under a prefix.
 
         Args:
-            prefix: Of the keys.
-            spread: Lists what lies in the folders of regions, or of their days, if not threads of this process.
+            prefix: The prefix of the keys.
+            spread: Lists what is in the folders of regions, or of their days; by default, threads of this process do.
 
         Raises:
             SourceError: the bucket can't be listed.
@@ -119,7 +122,7 @@ class Lister:
             for level in pool.map(lambda folder, depth=depth: self._level(folder, depth), folders):
                 self._take(found, level.objects)
                 found.skipped += level.skipped
-                found.part.take_in(level.part)
+                found.part.add(level.part)
                 deeper += level.folders
                 flat += level.flat
             folders = deeper
@@ -130,14 +133,14 @@ class Lister:
         for part in (spread or pool.map)(partial(_contents_below, *given), sorted(flat)):
             if isinstance(part, Failed):
                 raise part
-            found.take_in(part)
+            found.add(part)
         found.objects.sort(key=lambda one: one.key)
         self._leave_out_cases(found)
         found.skipped.sort(key=lambda one: one.name)
         return found
 
     def _leave_out_cases(self, found: Contents) -> None:
-        """Cases of our own are no logs, as where one lies in the bucket that it is made from."""
+        """Leave out objects of cases, as where a case is in the bucket that it is made from."""
         within = {
             one.key.removesuffix(cases.MARKER)
             for one in found.objects
@@ -156,7 +159,7 @@ class Lister:
             return b""
 
     def _finer(self, pool: ThreadPoolExecutor, found: Contents, folders: list[str]) -> list[str]:
-        """Folders of years, months or days instead of a region's, as deep as it takes to have enough to spread."""
+        """Replace folders of regions by those of years, months or days in them, until there are enough to spread."""
         for depth in range(trail.DAY):
             if len(folders) >= SHARDS:
                 break
@@ -171,7 +174,7 @@ class Lister:
         return folders
 
     def _given(self, prefix: str) -> _Level:
-        """What the prefix itself names: an object, a folder, or the beginning of several names."""
+        """What the prefix itself names: an object, a folder, or the objects and folders that begin with it."""
         if not prefix or prefix.endswith("/"):
             return self._start([prefix])
         objects, folders = self._listed(prefix)
@@ -205,11 +208,11 @@ class Lister:
             elif why is None:
                 (level.flat if self._is_flat(child) else level.folders).append(child)
             elif step is not None:
-                level.part.leaves(step, name)
+                level.part.skip_folder(step, name)
         return level
 
     def _listed(self, folder: str) -> tuple[list[Listed], list[str]]:
-        """The objects and folders that stand directly in a folder."""
+        """The objects and folders directly in a folder."""
         objects: list[Listed] = []
         folders: list[str] = []
         for page in self._pages(Prefix=folder, Delimiter="/"):
@@ -218,7 +221,7 @@ class Lister:
         return objects, folders
 
     def _below(self, folder: str) -> Iterator[Listed]:
-        """All objects in a folder, or, of a region's folder, those of the days that are wanted."""
+        """All objects in a folder and below; in a region's folder, only those of the wanted days."""
         after, last = self._days(folder)
         for page in self._pages(Prefix=folder, **({"StartAfter": after} if after else {})):
             for one in _objects(page):
@@ -227,7 +230,7 @@ class Lister:
                 yield one
 
     def _days(self, folder: str) -> tuple[str, str]:
-        """Between which keys the days that are wanted lie, in the folder of a region or below; empty if it is all."""
+        """The keys between which the wanted days of a region are, for its folder or one below; empty for no limit."""
         region = trail.region_folder(folder)
         since, until = self._wanted.since, self._wanted.until
         return (
@@ -250,7 +253,7 @@ class Lister:
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _take(self, found: Contents, listed: Iterable[Listed]) -> None:
-        """Take in what is wanted of a listing, and count what is none of it."""
+        """Add the wanted objects of a listing, and count the others."""
         others: Counter[tuple[str, str]] = Counter()
         for one in listed:
             known = trail.name(one.key)
@@ -274,7 +277,7 @@ def _is_part(key: str, within: Set[str]) -> bool:
 def _contents_below(
     access: Access, bucket: str, wanted: Wanted, kinds: frozenset[str], folder: str
 ) -> Contents | Failed:
-    """What is wanted of all that lies in a folder, or why it can't be listed; runs wherever it is sent."""
+    """The wanted objects in a folder and below, or why it can't be listed; may run in another process."""
     lister, found = Lister(access, bucket, wanted, kinds), Contents()
     try:
         lister._take(found, lister._below(folder))

@@ -1,8 +1,8 @@
 """
-What CloudTrail itself keeps for 90 days, by LookupEvents: of accounts and regions, all of it, or what a trace needs.
+Fetch events that CloudTrail itself keeps for 90 days with LookupEvents: all of them, or those that a trace needs.
 
-The API gives fifty events an answer, newest first, and answers twice a second for each account and region. What was
-asked and answered is noted in the case once the events are in it, so that the next run asks for the rest only.
+The API returns up to fifty events in an answer, newest first, and answers twice a second for each account and region.
+What was answered is noted in the case once the events are in it, so that the next run asks only for the rest.
 
 Source: AWS CloudTrail API Reference, 'LookupEvents'.
 """
@@ -29,18 +29,18 @@ from tokentrail.sources.words import refused
 from tokentrail.spelling import at, joined
 
 RATE = 2.0
-"""Calls a second that an account and region answers."""
+"""Calls that are answered per second in an account and region."""
 KEPT = 90 * 24 * 3600
 """Seconds for which CloudTrail keeps events."""
 LATE = 15 * 60
-"""Seconds after which an event is there to be looked up; what is newer is asked for again."""
+"""Seconds after which an event can be looked up; newer ones are asked for again by the next run."""
 _PAGES = 20
-"""Pages of one account and region after which what was fetched goes into the case."""
+"""Pages of one account and region in a batch, at most."""
 _NOTE = "lookup-events"
 
 
 class Pace:
-    """Lets calls through at a rate: a bucket that fills with one call's worth each so many seconds, up to two."""
+    """Limits the rate of calls: a token bucket of two calls, which is refilled at `RATE`."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
@@ -48,7 +48,7 @@ class Pace:
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
         self._full = clock()
-        """When the bucket will be full."""
+        """When the bucket will be full again."""
 
     def wait(self) -> None:
         """Wait until a call may be made."""
@@ -71,17 +71,18 @@ class Place:
 
     @property
     def name(self) -> str:
-        """How it is named in the case."""
+        """Its name in the notes of the case."""
         return f"{self.account}/{self.region}"
 
 
 @dataclass(slots=True)
 class _Cursor:
-    """What was asked and answered, by place and question."""
+    """What was answered so far, as the case notes it."""
 
     done: dict[str, list[Span]] = field(default_factory=dict)
+    """By place and question: the spans of time that were answered."""
     followed: dict[str, Any] = field(default_factory=dict)
-    """What following some subjects has shown so far."""
+    """By subjects: the state of `Following`."""
 
     @classmethod
     def of(cls, notes: Notes) -> _Cursor:
@@ -97,7 +98,7 @@ class _Cursor:
             ) from error
 
     def add(self, name: str, span: Span) -> None:
-        self.done[name] = spans.together([*self.done.get(name, []), span])
+        self.done[name] = spans.merged([*self.done.get(name, []), span])
 
     def keep(self, notes: Notes) -> None:
         notes.place_note(_NOTE, {"done": self.done, "followed": self.followed})
@@ -105,22 +106,25 @@ class _Cursor:
 
 @dataclass(slots=True)
 class _Asking:
-    """One question to one place, under way."""
+    """A question to one place, which is being asked."""
 
     place: Place
     question: Question
     left: list[Span]
-    """What is left to ask, the newest last."""
+    """The spans of time that are left to ask, the newest last."""
     answered: list[Span] = field(default_factory=list)
+    """The spans that were answered since the last batch was stored."""
     token: str | None = None
+    """The token of the next page."""
     refused: Failed | None = None
+    """Why the place answers no more."""
 
     @property
     def name(self) -> str:
         return f"{self.place.name}/{self.question.attribute}={self.question.value}"
 
     def pages(self, limit: int) -> Iterator[BytesObject]:
-        """Ask for up to so many pages, and note what has been answered."""
+        """Fetch up to so many pages, and note what was answered."""
         for _ in range(limit):
             if not self.left:
                 return
@@ -159,10 +163,10 @@ class _Asking:
         )  # fmt: skip
 
     _window: Span = (0, 0)
-    """The times that the answers' token belongs to."""
+    """The span of the request that the token belongs to."""
 
     def _page(self, events: Sequence[dict[str, Any]]) -> BytesObject:
-        """A page as evidence; the record of each event is the very text that CloudTrail gave."""
+        """A page as an evidence object, with the record of each event exactly as CloudTrail returned it."""
         times = [one["EventTime"].timestamp() for one in events]
         newest = datetime.fromtimestamp(max(times), UTC)
         asked = f"/{self.question.attribute}={self.question.value}" if self.question.attribute else ""
@@ -179,12 +183,12 @@ def batches(
 
     Args:
         accesses: One for each account; of two for the same account, the first is used.
-        wanted: Which accounts, regions and times; with subjects, what a trace of these access keys needs.
-        notes: Where it is kept what has been answered.
-        clock: The time now.
+        wanted: Which accounts, regions and times; with subjects, only what a trace of these access keys needs.
+        notes: The notes of the case, in which what was answered is stored.
+        clock: Returns the time now, in seconds since 1970.
 
     Raises:
-        SourceError: no account can be asked, or the asking ended too soon; running it again goes on.
+        SourceError: no account can be asked, or a failure ended it; the next run continues.
     """
     now = int(clock())
     window = (
@@ -210,7 +214,7 @@ def _following(subjects: Sequence[str], window: Span, cursor: _Cursor) -> Follow
 
 
 class _Rounds:
-    """Questions to places, some pages of each in a round, until all are answered."""
+    """Asks questions of all places in rounds, some pages of each in a round, until all are answered."""
 
     def __init__(
         self,
@@ -241,7 +245,7 @@ class _Rounds:
                 if (question.regions and place.region not in question.regions) or place.name in self._refused:
                     continue
                 one = _Asking(place, question, [])
-                one.left = spans.left(question.window, self._cursor.done.get(one.name, ()))
+                one.left = spans.remaining(question.window, self._cursor.done.get(one.name, ()))
                 if one.left:
                     self._under_way.append(one)
 
@@ -258,20 +262,20 @@ class _Rounds:
         self._cursor.keep(notes)
 
     def refusals(self) -> list[Skipped]:
-        """Places that let nothing be looked up."""
+        """The places that refused to answer."""
         return [
             Skipped(f"lookup-events:{name}", refused(failed, "looked up", f"lookup-events:{name}"))
             for name, failed in sorted(self._refused.items())
         ]
 
     def learn(self, pages: Iterable[BytesObject]) -> None:
-        """Let what was found lead to further questions."""
+        """Learn from what was found, which may lead to further questions."""
         if self._following is not None:
             self._following.learn(one.data for one in pages)
 
 
 def _fetch(asked: Sequence[_Asking]) -> list[BytesObject]:
-    """Ask all places at once, each its questions one after the other."""
+    """Fetch pages from all places in parallel; each place is asked its questions one after the other."""
     by_place: dict[str, list[_Asking]] = defaultdict(list)
     for one in asked:
         by_place[one.place.name].append(one)
@@ -293,7 +297,7 @@ def _some(asked: Sequence[_Asking]) -> list[BytesObject]:
 
 
 def _places(accesses: Sequence[Access], wanted: Wanted) -> tuple[list[Place], list[Skipped]]:
-    """The accounts and regions to ask, and the accounts that can't be."""
+    """The accounts and regions to ask, and the accounts that can't be asked."""
     places: list[Place] = []
     skipped: list[Skipped] = []
     accounts: set[str] = set()

@@ -1,7 +1,8 @@
 """
-What one message of a queue says: which objects came, or that it says nothing of objects. Pure.
+Read a queue's messages: which objects were put into a bucket, or why a message names none. Pure.
 
-Shapes: S3's own events, S3 through EventBridge, CloudTrail's notices to SNS, and each of them wrapped once more by SNS.
+Messages are S3 event notifications, S3 events from EventBridge, or CloudTrail's notices to SNS, each of which SNS may
+have wrapped once more.
 Sources: Amazon S3 User Guide, 'Event message structure' (keys are URL-encoded there) and 'Amazon EventBridge event
 structure' (keys are not); AWS CloudTrail User Guide, 'Configuring Amazon SNS notifications for CloudTrail'.
 """
@@ -17,7 +18,7 @@ from urllib.parse import unquote_plus
 from tokentrail.sources import trail
 
 _WRAPPED = 3
-"""How often a message may be wrapped: S3 in SNS in SQS is once, a relay of one's own may add to it."""
+"""How often a message may be wrapped: once for S3 by SNS to SQS; a relay of the user's own may add to that."""
 _CREATED = ("ObjectCreated:", "ObjectRestore:Completed")
 _EVENTS = " via CloudTrail"
 """How EventBridge's detail types of CloudTrail's own events end (EventBridge events reference)."""
@@ -40,9 +41,9 @@ class Notice:
 
     objects: tuple[Named, ...] = ()
     ignored: tuple[str, ...] = ()
-    """Why there is nothing to read in it or in a part of it; each is fine."""
+    """Why there is nothing to read in it, or in parts of it, though nothing is wrong."""
     unreadable: str | None = None
-    """Why a part of it is no notification that we know; what else it names is no worse for that."""
+    """Why a part of it can't be read; what else it names is read all the same."""
     event: bool = False
     """Whether the message is itself an event of CloudTrail, sent by EventBridge."""
 
@@ -56,7 +57,7 @@ def read(body: str) -> Notice:
     Read the body of a message.
 
     Raises:
-        Unreadable: nothing in it is one that we know; the words say why.
+        Unreadable: no part of it can be read; the message says why.
     """
     found = _content(body, _WRAPPED)
     if isinstance(found, str):
@@ -85,7 +86,7 @@ def read(body: str) -> Notice:
 
 
 def _content(text: Any, depth: int) -> dict[str, Any] | str:
-    """The innermost notification, or the reason why there is none and need not be."""
+    """The innermost notification, or the reason why there is none though nothing is wrong."""
     try:
         found = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
@@ -155,7 +156,7 @@ def _part(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _checked(bucket: Any, key: Any, size: Any = 0, etag: Any = "") -> Named:
-    """Take no name on trust that S3 would not have: it goes into a request."""
+    """Check names, which go into a request, by what S3 allows."""
     if not isinstance(bucket, str) or not 3 <= len(bucket) <= 255 or not bucket.isprintable():
         raise Unreadable("it names no bucket")
     if not isinstance(key, str) or not 0 < len(key.encode("utf-8", "replace")) <= _LONGEST_KEY:
@@ -166,7 +167,7 @@ def _checked(bucket: Any, key: Any, size: Any = 0, etag: Any = "") -> Named:
 
 
 def _not_wanted(key: str) -> str | None:
-    """Why an object is not read, if so."""
+    """Why an object is not to be read; `None` if it is."""
     if key.endswith("/"):
         return "a folder, no object"
     known = trail.name(key)

@@ -1,4 +1,4 @@
-"""What the names of objects say of the part of a source that was asked for, and what is told of the rest."""
+"""Choose objects by name when only a part of a source is wanted, and say what was passed over."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from tokentrail.spelling import counted, listed
 
 @dataclass(slots=True)
 class Part:
-    """Chooses by names, and remembers what it passes over."""
+    """Chooses objects by their names, and counts those that it passes over."""
 
-    untold: int = 0
-    """Objects whose names tell nothing, though a part was asked for: they are read."""
+    unnamed: int = 0
+    """Objects whose names say nothing of account, region and time: they are read."""
     taken: int = 0
-    """Objects that are of the part, as their names tell."""
+    """Objects that are of the wanted part by their names."""
     passed: int = 0
     """Objects of another account, region or time."""
     accounts: set[str] = field(default_factory=set)
-    """What these are of, ..."""
+    """The accounts of objects and folders that were passed over."""
     regions: set[str] = field(default_factory=set)
+    """Their regions."""
     times: tuple[datetime, datetime] | None = None
-    """... and the first and the last time in their names."""
+    """The first and the last time in their names."""
 
     def takes(self, name: trail.Name | None, asked: Wanted) -> bool:
-        """Whether an object, whose name tells this, is to be read."""
+        """Whether an object is to be read; `name` is what its name says, `None` if that is nothing."""
         if name is None:
-            self.untold += 1
+            self.unnamed += 1
             return True
         if trail.wanted(name, asked):
             self.taken += 1
@@ -41,16 +42,22 @@ class Part:
             self._reach(name.written, name.written)
         return False
 
-    def leaves(self, parent: trail.Step, folder: str) -> None:
-        """Remember a folder that isn't gone into, by its own name."""
+    def skip_folder(self, parent: trail.Step, folder: str) -> None:
+        """
+        Note a folder that is passed over.
+
+        Args:
+            parent: What the folder is in.
+            folder: Its own name.
+        """
         if parent == "service":
             self.regions.add(folder)
         elif parent != "account":
             self.accounts.add(folder)
 
-    def take_in(self, other: Part) -> None:
-        """Add what was met elsewhere."""
-        self.untold += other.untold
+    def add(self, other: Part) -> None:
+        """Add the counts of another."""
+        self.unnamed += other.unnamed
         self.taken += other.taken
         self.passed += other.passed
         self.accounts |= other.accounts
@@ -63,17 +70,17 @@ class Part:
 
     def said(self, source: str, asked: Wanted) -> list[str]:
         """
-        What a user should know who asked for a part, in sentences.
+        Sentences for a user who asked for a part of a source; none if all of it was wanted.
 
         Args:
-            source: What they named.
+            source: The source, as the user named it.
             asked: The part.
         """
         if not (asked.accounts or asked.regions or asked.since or asked.until):
             return []
         found = []
-        if self.untold:
-            many = counted(self.untold, "object")
+        if self.unnamed:
+            many = counted(self.unnamed, "object")
             found.append(
                 f"{source}: {many} whose names tell no account, region or day: read whatever they hold."
             )
@@ -82,7 +89,7 @@ class Part:
                 f"{source}: {counted(self.passed, 'object')} passed over, whose names tell another account, region or "
                 "time than asked for."
             )
-        if not self.taken and (self.passed or not self.untold):
+        if not self.taken and (self.passed or not self.unnamed):
             found.append(f"{source}: no name tells of what was asked for.{self._others()}")
         return found
 

@@ -1,8 +1,8 @@
 """
-A queue of SQS that tells of evidence: messages received, held for as long as needed, deleted once the case has all.
+An SQS queue of notifications about evidence: receive messages, hold them, fetch what they name, and delete them.
 
-What can't be read is never deleted before its time: it comes back, and after so many receives goes where the queue's
-redrive policy sends it; a queue without one would bring it for ever, so that it is then deleted, and named.
+A message that can't be read is left in the queue: it comes again, until the redrive policy moves it to a dead-letter
+queue. A queue without one would deliver it for ever, so that it is deleted after some receives, and named.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from tokentrail.sources.words import refused
 AT_ONCE = 16
 """Objects fetched at once."""
 GIVE_UP = 5
-"""Receives after which a message that can't be read is deleted, where the queue has no dead-letter queue."""
+"""Receives after which a message that can't be read is deleted, if the queue has no dead-letter queue."""
 REFUSED_FOR = 86_400.0
 """
-Seconds for which a message stays though what it names is refused, where there is no dead-letter queue: a key or policy
-that was changed by mistake, or by an attacker, is mended within a day, and what is deleted by then is not read.
+Seconds for which a message stays at least if what it names is refused, and there is no dead-letter queue.
+
+A KMS key or policy that was changed by mistake, or by an attacker, may be restored within a day, and what a deleted
+message names would not be read then.
 """
 _MOST = 10
 """Messages in one call (SQS API Reference, 'ReceiveMessage' and 'DeleteMessageBatch')."""
@@ -63,7 +65,7 @@ class ResolvedMessage:
     """Whether nothing is wrong with it, but an object that it names is denied, or archived: that may change."""
 
     def given_up(self, give_up: int, now: float) -> bool:
-        """Whether it is no longer tried, after so many receives, where nothing but that takes it off the queue."""
+        """Whether to delete it, if the queue has no dead-letter queue; `give_up` is the number of receives for that."""
         if self.message.receives < give_up:
             return False
         return not self.refused or now - self.message.sent >= REFUSED_FOR
@@ -74,7 +76,7 @@ class Settings:
     """How a queue is set up, and how much it holds."""
 
     visibility: int
-    """Seconds for which a received message is nobody else's."""
+    """Seconds for which no other reader gets a message that was received."""
     dead_letters: bool
     waiting: int
     in_flight: int
@@ -108,7 +110,7 @@ class Queue:
 
     def settings(self) -> Settings:
         """
-        Ask how the queue is set up.
+        Request the queue's settings, and how much it holds.
 
         Raises:
             Failed: it was refused, or there is no such queue.
@@ -127,7 +129,7 @@ class Queue:
 
     def checked(self) -> Settings:
         """
-        The same, before anything is read.
+        Request the same before anything is read, with an error for the user.
 
         Raises:
             SourceError: it was refused, or there is no such queue.
@@ -139,7 +141,7 @@ class Queue:
 
     def receive(self, wait: int) -> list[Message]:
         """
-        Receive some messages, waiting so many seconds for the first.
+        Receive some messages, waiting up to so many seconds for the first.
 
         Raises:
             Failed: it was refused.
@@ -163,7 +165,7 @@ class Queue:
 
     def delete(self, messages: Sequence[Message]) -> None:
         """
-        Delete messages; one that can't be comes back, and is known then.
+        Delete messages. One that can't be deleted comes again, and its objects are known then.
 
         Raises:
             Failed: it was refused.
@@ -188,10 +190,10 @@ class Queue:
 
     def resolve(self, message: Message) -> ResolvedMessage:
         """
-        Read a message, and fetch what it names.
+        Read a message, and fetch the objects that it names.
 
         Raises:
-            SourceError: nothing can be fetched any more, so that it says nothing of this message.
+            SourceError: no object can be fetched any more, which is no fault of this message.
         """
         try:
             notice = notifications.read(message.body)

@@ -1,8 +1,8 @@
 """
-Evidence in S3: objects that a worker process reads by itself, each at most once.
+Evidence in S3: objects that worker processes fetch themselves.
 
-What is shipped to a worker is a name and how to reach it, never bytes. A connection that is cut in the middle of an
-object is taken up where it broke; an object that went away or changed since it was listed costs itself only.
+A worker gets the name of an object and how AWS is reached, never its bytes. If the connection breaks within an object,
+reading goes on where it broke. An object that is gone or has changed since it was listed does not affect the others.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tokentrail.sources.words import next_step, refused
 
 LARGEST = 512 << 20
 """
-Bytes of an object that is read as it comes, by whoever follows a source, and of which many are in memory at once.
+Bytes of an object, at most, where a source is followed or a queue read, since many objects are in memory at once.
 
-CloudTrail's files are a hundredth of that; but whatever lies under the same prefix is told of, too.
+CloudTrail's files are a hundredth of that, but notifications and listings also name whatever else has the prefix.
 """
 TOO_LARGE = (
     "larger than 512 MB, as no log file of CloudTrail's is; `tokentrail ingest` reads it, if it is to be read"
 )
 FINAL = frozenset({errno.ENOENT, errno.ESTALE, errno.EFBIG})
-"""Why an object can never be read: it is gone, another by now, or too large. All else may be mended."""
+"""Errors after which an object can never be read: it is gone, was replaced, or is too large. Others may pass."""
 _CUTS = 6
-"""How often in a row a connection may break within an object without a byte having come."""
+"""How often in a row the connection may break without any new byte."""
 _TRIES = 60
-"""How often an object is asked for in all: a server that knows no ranges would begin anew for ever."""
+"""How often an object is requested in all, since a server that ignores ranges would begin anew for ever."""
 _PAUSE = 0.2
 
 
@@ -58,20 +58,20 @@ class S3Object:
 
     @property
     def identity(self) -> str:
-        """What stays the same as long as the object does."""
+        """Identifies this version of the object: by its URL, ETag and size."""
         at = f"{self.access.endpoint_url}#" if self.access.endpoint_url else ""
         return f"{at}{self.name}#{self.etag.strip(chr(34))}#{self.size}"
 
     def read(self, most: int | None = None) -> bytes:
         """
-        All of its bytes.
+        Fetch its bytes.
 
         Args:
-            most: So many, or it is refused.
+            most: Bytes above which it is not read.
 
         Raises:
-            OSError: it is gone, changed, or can't be had, while others may.
-            SourceError: nothing can be read any more.
+            OSError: it is gone, has changed, is too large or can't be read; others may be readable.
+            SourceError: no object can be read any more.
         """
         if most is not None and self.size > most:
             raise OSError(errno.EFBIG, TOO_LARGE)
@@ -83,7 +83,7 @@ class S3Object:
                 for at, piece in aws.body(
                     self.access, start=got, same=same, Bucket=self.bucket, Key=self.key
                 ):
-                    if at != got:  # a server that knows no ranges begins anew
+                    if at != got:  # a server that ignores ranges begins anew
                         parts, got = [], 0
                     parts.append(piece)
                     got += len(piece)
@@ -111,7 +111,7 @@ class S3Object:
 
 def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None = None) -> Batch:
     """
-    List the evidence objects under `s3://bucket/prefix`, in order of name, and see that the first can be read.
+    List the evidence objects under `s3://bucket/prefix`, in order of name, and check that some can be read.
 
     Args:
         source: The URL.
@@ -136,9 +136,10 @@ def objects(source: str, access: Access, wanted: Wanted, spread: Spread | None =
 
 def _probe(access: Access, bucket: str, listed: Sequence[Listed]) -> None:
     """
-    Read one byte: what is denied for objects apart from each other is denied for most, and should be said once.
+    Check that objects can be read, by a byte of the first, of one in the middle, or of the last.
 
-    What only some prefixes or keys deny, as where the key of older logs was disabled, costs itself alone.
+    If all three are denied, probably all objects are, which should be said once. If only some prefixes or KMS keys are,
+    as where the key of older logs was disabled, the objects concerned are named one by one later.
     """
     apart = dict.fromkeys(listed[at] for at in (0, len(listed) // 2, -1) if listed)
     denied: SourceError | None = None

@@ -1,4 +1,4 @@
-"""The signatures of digest files, and the public keys that they are checked with."""
+"""Check the signatures of digest files with AWS's public keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tokentrail.sources.digests import Digest, Signature
 from tokentrail.sources.interface import Access, Failed
 
 _AROUND = timedelta(hours=1)
-"""So long before and after a backfill's making its key is asked for (AWS CLI, `aws cloudtrail validate-logs`)."""
+"""The key of a backfill is asked for from this long before to this long after it was made, as the AWS CLI does
+(`aws cloudtrail validate-logs`)."""
 
 
 class PublicKeys:
@@ -28,8 +29,8 @@ class PublicKeys:
     AWS's public keys for digest files, by fingerprint: from files, else from ListPublicKeys of each region.
 
     Args:
-        given: Keys that are at hand.
-        access: How AWS is reached; `None` to ask nobody.
+        given: Keys from files.
+        access: How AWS is reached; `None` if it is not to be asked.
     """
 
     def __init__(self, given: Mapping[str, bytes], access: Access | None) -> None:
@@ -41,12 +42,12 @@ class PublicKeys:
 
     def check(self, one: Digest, signature: str | None, signed: datetime | None = None) -> Signature:
         """
-        Check the signature of a digest, if it and the key are at hand.
+        Check the signature of a digest.
 
         Args:
             one: The digest.
-            signature: Of it.
-            signed: When it was signed, if not at its end: a backfill is, whenever it was made, with the key of then.
+            signature: Its signature, in hexadecimal, if it is known.
+            signed: When a backfill was made, since it is signed with the key of that time; `None` for other digests.
         """
         key = self._key(one, signed) if signature else None
         if signature is None or key is None:

@@ -1,4 +1,4 @@
-"""Stretches of time as whole seconds, both ends included: what is done of them, and what is left. Pure."""
+"""Spans of time as whole seconds, both ends included: merge them, and find what remains of one. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 Span = tuple[int, int]
 
 
-def together(spans: Iterable[Span]) -> list[Span]:
-    """The same seconds in as few stretches as can be, in order of time; empty ones are dropped."""
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same seconds in as few spans as possible, in order of time."""
     found: list[Span] = []
     for start, end in sorted(span for span in spans if span[0] <= span[1]):
         if found and start <= found[-1][1] + 1:
@@ -18,11 +18,11 @@ def together(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
-def left(wanted: Span, done: Iterable[Span]) -> list[Span]:
-    """What is left of a stretch."""
+def remaining(wanted: Span, done: Iterable[Span]) -> list[Span]:
+    """What remains of a span without those that are done, in order of time."""
     found: list[Span] = []
     at = wanted[0]
-    for start, end in together(done):
+    for start, end in merged(done):
         if start > at:
             found.append((at, min(start - 1, wanted[1])))
         at = max(at, end + 1)

@@ -1,5 +1,5 @@
 """
-How CloudTrail lays its files out in a bucket, and what a name alone tells.
+CloudTrail's layout of files in a bucket, and what the name of a file or folder says.
 
     [prefix/]AWSLogs/[o-id/]ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHmmZ_RANDOM.json.gz
 
@@ -20,7 +20,7 @@ from tokentrail.sources.interface import Wanted
 
 LATE = timedelta(hours=1)
 """
-Files named up to so much after the wanted time are read too: delivery takes some five minutes, and seldom longer.
+Files are read that were written up to this long after the wanted time: delivery takes about five minutes on average.
 
 Source: AWS CloudTrail User Guide, 'How CloudTrail works'.
 """
@@ -47,7 +47,7 @@ Step = Literal["outside", "logs", "organisation", "account", "service", "region"
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What the name of a file that CloudTrail wrote tells."""
+    """What the name of a file of CloudTrail's says."""
 
     account: str
     kind: str
@@ -56,12 +56,12 @@ class Name:
 
     @property
     def other(self) -> str | None:
-        """Why it holds no events, if so."""
+        """Why the file holds no events; `None` if it does, or is of an unknown kind."""
         return _OTHERS.get(self.kind)
 
 
 def name(key: str) -> Name | None:
-    """Read the name of a file; `None` if CloudTrail names none so."""
+    """Read the name of a file; `None` if it is not one that CloudTrail gives."""
     found = _FILE.search(key)
     if found is None:
         return None
@@ -71,7 +71,7 @@ def name(key: str) -> Name | None:
 
 @lru_cache(maxsize=4096)
 def _moment(text: str) -> datetime | None:
-    """The minute or second that a name bears; many files bear the same, and reading it takes longer than the rest."""
+    """The time in a name, which is cached, since many files have the same and parsing it is slow."""
     try:
         return datetime.strptime(
             text, "%Y%m%dT%H%M%S" if len(text) == _TO_THE_SECOND else "%Y%m%dT%H%M"
@@ -93,7 +93,7 @@ def wanted(found: Name, asked: Wanted) -> bool:
 
 
 def step(folder: str) -> Step | None:
-    """Where in the layout a folder stands that ends with `/`; `None` if below a region, or nowhere in it."""
+    """The step of the layout at which a folder, with `/` at its end, is; `None` if below a region, or not in it."""
     parts = folder.split("/")[:-1]
     if "AWSLogs" not in parts:
         return "outside"
@@ -115,13 +115,16 @@ def step(folder: str) -> Step | None:
 
 def unwanted(parent: Step, child: str, asked: Wanted, kinds: Set[str]) -> str | None:
     """
-    Why a folder within the layout is not gone into, if so; an empty reason if it was not asked for.
+    Why a folder within the layout is not to be listed; `None` if it is.
 
     Args:
-        parent: What the folder lies in.
+        parent: The step of the folder that it is in.
         child: Its own name.
         asked: What is wanted.
-        kinds: The folders of an account that are wanted.
+        kinds: The wanted folders of an account.
+
+    Returns:
+        The reason; empty if it is only that the folder is not wanted.
     """
     if parent in ("logs", "organisation"):
         if parent == "logs" and _ORGANISATION.fullmatch(child):
@@ -148,13 +151,13 @@ def day(region_folder: str, moment: datetime) -> str:
 
 
 def date_depth(folder: str) -> int | None:
-    """How deep a folder that ends with `/` lies in a region's, which year, month and day divide; `None` if in none."""
+    """How many levels (year, month, day) a folder, with `/` at its end, is below a region's; `None` if it is not."""
     region = region_folder(folder)
     return None if region is None else folder.count("/") - region.count("/")
 
 
 def region_folder(folder: str) -> str | None:
-    """The region's folder that a folder is or lies in, if it does."""
+    """The region's folder that a folder is, or is in; `None` if there is none."""
     parts = folder.split("/")
     for end in range(len(parts), 0, -1):
         head = "/".join(parts[:end]) + "/"

@@ -1,7 +1,8 @@
 """
-Verify log files by CloudTrail's digests: those that the case holds, and at the source those that it does not.
+Verify log files against CloudTrail's digests: those that the case holds in the case, all others at their source.
 
-Names in digests are only ever looked up in what was listed or is held: a digest can't make anything else be read.
+Log files are looked for by the names that digests hold, but only in the case and in the sources that the user named, so
+that a forged digest can't make anything else be read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.events.values import seconds
 from tokentrail.sources import aws, digests, files, trail
-from tokentrail.sources.digests import Digest, FileState, LogFile, Period, Seen, Signature
+from tokentrail.sources.digests import CheckedDigest, Digest, FileState, LogFile, Period, Signature
 from tokentrail.sources.interface import Access, Failed, Skipped, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.s3 import S3Object
@@ -26,11 +27,13 @@ from tokentrail.sources.words import refused
 _AT_ONCE = 16
 _TRIES = 4
 _EDGE = timedelta(minutes=15)
-"""A file so near to the first or the last hour may be listed by a digest beyond, which was not read."""
+"""A file this near to the first or the last hour may be listed by a digest outside of them, which was not read."""
 _BACKFILLED = "backfill-generation-timestamp"
-"""In which metadata it stands when a backfill was made (AWS CLI, `aws cloudtrail validate-logs`)."""
+"""The metadata of a backfill that says when it was made (AWS CLI, `aws cloudtrail validate-logs`)."""
 _SAYS_MOST: tuple[Signature, ...] = ("good", "bad", "absent")
+"""The results of a signature, the one that says most first."""
 _MOST_SAID = 20
+"""Accounts and regions that are named as unproven, at most."""
 Read = Callable[[], bytes]
 
 
@@ -43,20 +46,20 @@ class HeldObject:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _DigestFile:
     """A digest file that was found: where, and how to read it and its signature."""
 
     name: str
     region: str
     read: Callable[[], tuple[bytes, Mapping[str, str]]]
     """Its content and, of an object in S3, its metadata."""
-    lies: tuple[str, str] | None = None
+    found_at: tuple[str, str] | None = None
     """Bucket and key, if in S3."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A log file of the case, of accounts, regions and hours that digests vouch for, that none of them knows."""
+    """A log file of the case that no digest lists, though digests cover its account, region and hour."""
 
     account: str
     region: str
@@ -76,11 +79,14 @@ class Verified:
 
 @dataclass(slots=True)
 class _Places:
-    """Where log files may be found, by the last part of their name, which CloudTrail makes unique."""
+    """Where log files are looked for."""
 
     held: dict[str, list[HeldObject]] = field(default_factory=lambda: defaultdict(list))
+    """In the case: by the last part of their name, which CloudTrail makes unique."""
     near: dict[str, list[HeldObject]] = field(default_factory=lambda: defaultdict(list))
+    """In local folders, by the same."""
     buckets: dict[str, Access] = field(default_factory=dict)
+    """The buckets that the user named."""
 
     def states(self, one: Digest) -> list[FileState]:
         """What became of the log files of a digest."""
@@ -92,8 +98,8 @@ class _Places:
             if copies:
                 return _worst([_compared(log, copy.read, held=held) for copy in copies])
         bucket, key = one.place_of(log)
-        if bucket not in self.buckets and one.lies is not None:
-            bucket = one.lies[0]  # a replica has its keys
+        if bucket not in self.buckets and one.found_at is not None:
+            bucket = one.found_at[0]  # a replica has its keys
         if bucket not in self.buckets:
             return _absent(log, "is missing")
         return _compared(log, S3Object(self.buckets[bucket], bucket, key, 0, "").read, held=False)
@@ -108,15 +114,15 @@ def verify(
     progress: Callable[[int, int], None] | None = None,
 ) -> Verified:
     """
-    Verify what digests say of log files.
+    Verify log files against digests.
 
     Args:
         sources: Folders or `s3://bucket/prefix` that hold digests, and the log files that the case does not hold.
         access: How AWS is reached.
         wanted: Which accounts, regions and days.
-        held: What the case holds.
-        keys: Public keys that are at hand, by fingerprint.
-        progress: Told digests done and digests in all.
+        held: The evidence objects of the case.
+        keys: Public keys from files, by fingerprint.
+        progress: Called with how many digests were judged, and how many there are.
 
     Raises:
         SourceError: a source can't be listed, or has no digests.
@@ -142,7 +148,7 @@ def verify(
     return Verified(judged, len(seen), unlisted, (*said, *unproven, *public.said, *_weakness(seen)))
 
 
-def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> Iterator[_Found]:
+def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> Iterator[_DigestFile]:
     if source.startswith("s3://"):
         bucket, prefix = bucket_and_prefix(source)
         places.buckets[bucket] = access
@@ -150,7 +156,7 @@ def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> It
             known = trail.name(one.key)
             if known is not None:
                 read = _reader(access, bucket, one.key)
-                yield _Found(f"{bucket}/{one.key}", known.region, read, (bucket, one.key))
+                yield _DigestFile(f"{bucket}/{one.key}", known.region, read, (bucket, one.key))
         return
     if ":" in source.partition("/")[0]:
         raise UsageError(
@@ -161,7 +167,7 @@ def _digests(source: str, access: Access, wanted: Wanted, places: _Places) -> It
             continue
         known = trail.name(file.name)
         if known is not None and known.kind == trail.DIGESTS and trail.wanted(known, wanted):
-            yield _Found(file.name, known.region, lambda file=file: (file.read(), {}))  # type: ignore[misc]  # mypy can't tell the default's type
+            yield _DigestFile(file.name, known.region, lambda file=file: (file.read(), {}))  # type: ignore[misc]  # mypy can't tell the default's type
         elif known is not None:
             places.near[_last(file.name)].append(HeldObject(file.name, file.read))
 
@@ -181,12 +187,12 @@ def _reader(access: Access, bucket: str, key: str) -> Callable[[], tuple[bytes, 
     return read
 
 
-def _read_all(found: Sequence[_Found], public: PublicKeys) -> tuple[list[Seen], list[str]]:
+def _read_all(found: Sequence[_DigestFile], public: PublicKeys) -> tuple[list[CheckedDigest], list[str]]:
     """Read the digests; what can't be read as one is said, and shows as missing in its chain."""
-    seen: list[Seen] = []
+    seen: list[CheckedDigest] = []
     said: list[str] = []
 
-    def read(one: _Found) -> tuple[Digest | str, Mapping[str, str]]:
+    def read(one: _DigestFile) -> tuple[Digest | str, Mapping[str, str]]:
         try:
             content, metadata = one.read()
         except OSError as error:
@@ -205,13 +211,13 @@ def _read_all(found: Sequence[_Found], public: PublicKeys) -> tuple[list[Seen], 
                 signed = seconds(metadata.get(_BACKFILLED))
                 when = None if signed is None else datetime.fromtimestamp(signed, UTC)
                 outcome = public.check(parsed, metadata.get("signature"), when)
-                seen.append(Seen(digest=replace(parsed, lies=one.lies), signature=outcome))
+                seen.append(CheckedDigest(digest=replace(parsed, found_at=one.found_at), signature=outcome))
     return _each_once(seen), said
 
 
-def _each_once(seen: Iterable[Seen]) -> list[Seen]:
-    """Of copies of one digest, as where sources overlap, the one whose signature says most: a chain holds each once."""
-    found: dict[tuple[str, str, str], Seen] = {}
+def _each_once(seen: Iterable[CheckedDigest]) -> list[CheckedDigest]:
+    """Keep one of several copies of a digest, as where sources overlap: the one whose signature says most."""
+    found: dict[tuple[str, str, str], CheckedDigest] = {}
     for one in seen:
         named = one.digest.bucket, one.digest.key, one.digest.sha256
         if named not in found or _SAYS_MOST.index(one.signature) < _SAYS_MOST.index(found[named].signature):
@@ -220,7 +226,7 @@ def _each_once(seen: Iterable[Seen]) -> list[Seen]:
 
 
 def _judged(
-    seen: Sequence[Seen], places: _Places, progress: Callable[[int, int], None] | None
+    seen: Sequence[CheckedDigest], places: _Places, progress: Callable[[int, int], None] | None
 ) -> tuple[Period, ...]:
     listed = [one.digest for one in seen]
     states: dict[int, Sequence[FileState]] = {}
@@ -253,8 +259,8 @@ def _worst(states: Sequence[FileState]) -> FileState:
     return next((one for one in states if one.verdict != "complete"), states[0])
 
 
-def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[Unlisted]:
-    """Log files of the case within what the digests vouch for, of which they know nothing."""
+def _unlisted(places: _Places, seen: Sequence[CheckedDigest]) -> Iterator[Unlisted]:
+    """Find log files of the case that digests don't list though they cover the time; see `Unlisted`."""
     listed = {_last(log.key) for one in seen for log in one.digest.files}
     spans: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for one in seen:
@@ -268,11 +274,14 @@ def _unlisted(places: _Places, seen: Sequence[Seen]) -> Iterator[Unlisted]:
             yield Unlisted(known.account, known.region, known.written, copies[0].name)
 
 
-def _beyond(places: _Places, seen: Sequence[Seen], wanted: Wanted, unlisted: Set[str]) -> Iterator[str]:
+def _beyond(
+    places: _Places, seen: Sequence[CheckedDigest], wanted: Wanted, unlisted: Set[str]
+) -> Iterator[str]:
     """
-    Log files of the case that were to be verified, of which nothing is proven: outside of what digests vouch for.
+    Name the accounts and regions of log files of the case that digests neither list nor cover.
 
-    Whoever deletes the digests of a region, or the newest ones, leaves a chain in which nothing is missing.
+    Nothing is proven of these. If somebody deletes all digests of a region, or the newest ones, the chain of the others
+    has no gap.
     """
     listed = {_last(log.key) for one in seen for log in one.digest.files}
     open_ones: dict[tuple[str, str], list[datetime]] = defaultdict(list)
@@ -298,7 +307,7 @@ def _clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%MZ}"
 
 
-def _weakness(seen: Sequence[Seen]) -> Iterator[str]:
+def _weakness(seen: Sequence[CheckedDigest]) -> Iterator[str]:
     unsigned = sum(one.signature == "absent" for one in seen)
     if unsigned:
         yield (
@@ -309,5 +318,5 @@ def _weakness(seen: Sequence[Seen]) -> Iterator[str]:
 
 
 def _last(name: str) -> str:
-    """The last part of a name, packed or not."""
+    """The last part of a name, without the ending of gzip."""
     return name.rpartition("/")[2].removesuffix(".gz")

@@ -1,4 +1,4 @@
-"""Failures of AWS, told to a person: what failed, where, and what to do next."""
+"""Describe failures of AWS calls to a person: what failed, where, and what to do next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep for recall what no watch has seen come: evidence that was there before, or that another ingest brought."""
+"""Store for recall what no watch took in: evidence that was in the case before, or that another process ingested."""
 
 from __future__ import annotations
 
@@ -15,26 +15,34 @@ from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.recall import Recall
 
 _PART = 5_000
-"""Records that are kept at a time: the watch waits for as long as that takes."""
+"""Records that are stored in one transaction: a watch that wants to write waits for its end."""
 
 
 def keep_all(folder: CaseFolder, recall: Recall, among: Set[str] | None = None) -> None:
-    """Keep what may be asked for again of every segment, or every one of some, of which nothing is kept yet."""
+    """
+    Store the records of all segments that are not stored yet.
+
+    Args:
+        folder: The case.
+        recall: The database.
+        among: The names of the segments that may be stored; all by default.
+    """
     kept = recall.spans().keys()
     for manifest in folder.snapshot().manifests:
         number = int(manifest.segment, 16)
         if number not in kept and (among is None or manifest.segment in among):
             for part in _parts(folder.segment(manifest.segment)):
                 recall.keep(None, part, manifest.objects)
-            recall.became(number, ())
+            recall.note_segment(number, ())
 
 
 def merged(recall: Recall, segment: str, replaced: Sequence[str]) -> None:
-    """Note that a segment holds what others did."""
-    recall.became(int(segment, 16), [int(one, 16) for one in replaced])
+    """Note that a segment was merged of others, by name."""
+    recall.note_segment(int(segment, 16), [int(one, 16) for one in replaced])
 
 
 def _parts(segment: Path) -> Iterator[Tables]:
+    """The tables of a segment, `_PART` records at a time."""
     rest = {name: _read(segment, name) for name in SCHEMAS if name != "events"}
     places = {name: _places(rest[name]) for name in ("issuances", "changes")}
     for batch in pq.ParquetFile(segment / "events.parquet", memory_map=False).iter_batches(_PART):

@@ -1,4 +1,4 @@
-"""How far behind the watch is: a line now and then for people, a small file for whoever watches the watch."""
+"""Say how far behind a watch is: in a line now and then for people, and in a small file for programs (`state.json`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from tokentrail.store.tasks import Outcome
 from tokentrail.watch.interface import Behind, Feed
 
 _STATE_EVERY = 5.0
+"""Seconds between two writings of `state.json`."""
 _NAMED = 1_000
+"""Objects that could not be read as a whole, of which the last so many are named."""
 
 
 @dataclass(slots=True)
@@ -33,13 +35,15 @@ class Counts:
     lost: int = 0
     """Messages and objects that could not be read."""
     notices: int = 0
+    """Findings and revisions that were sent."""
     last: int | None = None
     """The time of the newest record."""
     judged_at: float | None = None
+    """When the last look ended, in seconds since 1970."""
     _flawed: deque[Outcome] = field(default_factory=lambda: deque(maxlen=_NAMED))
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
-        """Count what came in."""
+        """Count what became of objects that came in."""
         for one in outcomes:
             if one.failed or (one.rejected and not one.repeated):
                 self._flawed.append(one)
@@ -53,7 +57,7 @@ class Counts:
                 self.rejected += one.rejected
 
     def flaws(self) -> Iterator[str]:
-        """What came and could not be read as a whole, each once, in words."""
+        """Name in words, each once, the objects that could not be read as a whole."""
         while self._flawed:
             one = self._flawed.popleft()
             yield f"Not read: {one.name}: {one.failed}." if one.failed else (
@@ -62,13 +66,13 @@ class Counts:
             )  # fmt: skip
 
     def newest(self, events: pa.Table) -> None:
-        """Look at the times of new records."""
+        """Note the time of the newest of some new records."""
         newest = pc.max(events.column("time")).as_py()
         if newest is not None:
             self.last = newest if self.last is None else max(self.last, newest)
 
     def judged(self, now: float) -> None:
-        """All that has come was judged."""
+        """Note when a look ended."""
         self.judged_at = now
 
 
@@ -77,11 +81,11 @@ class Beat:
     Says now and then how far behind the watch is.
 
     Args:
-        feed: Where evidence comes from.
-        folder: Where `state.json` is kept, whole at any time, new every few seconds.
+        feed: The feed that is followed.
+        folder: The folder of `state.json`, which is replaced as a whole every few seconds.
         counts: What was done.
         every: Seconds between two lines.
-        clock: Seconds since 1970.
+        clock: Returns the time, in seconds since 1970.
     """
 
     def __init__(
@@ -96,7 +100,13 @@ class Beat:
         self._before = clock()
 
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
-        """Say what is due."""
+        """
+        Say and write what is due: new troubles at once, the rest when its time has come.
+
+        Args:
+            say: Called with each sentence.
+            undelivered: How many notices some sink has yet to receive.
+        """
         now = self._clock()
         # The clock may be set back, perhaps by hours, in which nobody would hear of the watch.
         if now < self._before:
@@ -173,7 +183,7 @@ def _stamp(seconds: float | None) -> str | None:
 
 
 def _lasting(seconds: float) -> str:
-    """A span of time, roughly."""
+    """Spell a span of time, roughly."""
     if seconds < 120:
         return f"{max(0, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

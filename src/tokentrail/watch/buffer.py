@@ -1,4 +1,8 @@
-"""Arrivals that wait to be taken: so many bytes at most, so that who fetches waits for who reads; how long to wait."""
+"""
+What feeds share: a bounded buffer of arrivals, and how long to wait before another try.
+
+The buffer makes threads that fetch wait for the one that reads, so that memory stays bounded.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,13 @@ from typing import Generic, TypeVar
 from tokentrail.watch.interface import Arrival, Lost
 
 MOST = 64 << 20
-"""Bytes that wait here at most, but for one object of any size."""
+"""Bytes that wait in a buffer; another object, of any size, is added only while there are fewer."""
 _AGAIN, _AGAIN_AT_MOST = 60.0, 3600.0
-"""Seconds for which a file or object is put off; each time twice as many, but never more than these."""
+"""Seconds for which a file or object is put off first, and at most; each further time doubles them."""
 _NAMED = 1_000
-"""Objects that could not be read, of which the names are kept until somebody asks."""
+"""Objects that could not be read, of which the last so many are kept until somebody asks."""
 _REMEMBERED = 10_000
-"""Files or objects that are put off, at most."""
+"""Files or objects that may be put off at the same time."""
 Thing = TypeVar("Thing")
 
 
@@ -43,12 +47,12 @@ class Buffer:
             return True
 
     def room(self, wait: float) -> bool:
-        """Wait for room, so long; whether there is some."""
+        """Wait up to so many seconds for room; whether there is some, or the buffer was closed."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closed or self._size < self._most, wait)
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        """Take what waits, of so many bytes about; waits so many seconds for the first."""
+        """Take about `most` bytes of what waits, at least one object; waits up to `wait` seconds for the first."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._waiting), wait)
             taken: list[Arrival] = []
@@ -66,7 +70,7 @@ class Buffer:
             return len(self._waiting), min((one.at for one in self._waiting), default=None)
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waiting: nothing is added or waits any more."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -75,7 +79,7 @@ class Buffer:
 
 
 class Arrived:
-    """What every feed keeps that fetches in threads: what has arrived, what could not be read, and what went wrong."""
+    """The part that is common to feeds that fetch in threads: their buffer, what was lost, and a thread's failure."""
 
     def __init__(self) -> None:
         self._buffer = Buffer()
@@ -84,13 +88,13 @@ class Arrived:
         self._failure: BaseException | None = None
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        """What has arrived; see `Feed`."""
+        """Take what has arrived, as in `Feed`; raises whatever ended a thread of the feed."""
         if self._failure is not None:
             raise self._failure
         return self._buffer.take(most, wait)
 
     def lost(self) -> Sequence[Lost]:
-        """What could not be read since last asked."""
+        """What could not be read since the last call of this."""
         with self._lock:
             found = list(self._lost)
             self._lost.clear()
@@ -109,18 +113,22 @@ class Patience:
         return wait
 
     def worked(self) -> None:
-        """It worked: begin anew."""
+        """Note a success: the next failure waits half a second again."""
         self._next = 0.5
 
 
 class Later(Generic[Thing]):
-    """What is put off, each time for longer: what is refused may be allowed by then, and what grows may have grown."""
+    """
+    Files or objects that are put off, each time for longer.
+
+    One that was refused may be allowed by then, and one that was still growing may be complete.
+    """
 
     def __init__(self) -> None:
         self._tries: dict[str, tuple[Thing, float, float]] = {}
 
     def put_off(self, name: str, thing: Thing) -> bool:
-        """Put something off; whether there is room for it."""
+        """Put something off, once more if it is already; `False` if too many others are."""
         wait = self._tries[name][1] * 2 if name in self._tries else _AGAIN
         if name not in self._tries and len(self._tries) >= _REMEMBERED:
             return False
@@ -129,11 +137,11 @@ class Later(Generic[Thing]):
         return True
 
     def over(self, name: str) -> None:
-        """It is put off no more."""
+        """Forget that something was put off."""
         self._tries.pop(name, None)
 
     def due(self) -> list[Thing]:
-        """What is to be tried now."""
+        """What has been put off for long enough."""
         return [thing for thing, _, at in self._tries.values() if at <= time.monotonic()]
 
     def __contains__(self, name: str) -> bool:

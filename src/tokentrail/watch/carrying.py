@@ -1,12 +1,12 @@
 """
-Which older records are carried on when the hot set lets segments go.
+Choose the older records that are carried on when the hot set lets segments go.
 
-They are records as they are, so that linking and rules need not know: the calls that issued credentials, a few of each
-kind of call from each address, changes in IAM, and the first record of all, since rules ask since when there is
-evidence. Where there is no room for all, what is rare goes before what is ordinary: credentials that plans are about;
-tokens that are not a role's, which are few and live long; credentials of the newest findings; what was used last; then
-the first credential of each habit (who takes up which role, and how deep), the second of each, and so on. All above a
-credential goes with it, and calls that issued one go before what it did.
+They stay records like any others, so that linking and rules treat them alike: the calls that issued credentials, a few
+of each kind of call from each address, changes in IAM, and the very first record, since rules ask since when there is
+evidence. If there is no room for all, credentials are taken in this order: those of plans; tokens that are not a
+role's, which are few and live long; those of the newest findings; those that were used last; then the first of each
+habit (who assumes which role, and at which depth), the second of each, and so on. A credential's ancestors are carried
+with it, and the call that issued it comes before what it did.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.judging import Sight
 
 _RARE, _RECENT, _OF_A_HABIT = 3_000, 1_000, 12
-"""Credentials at most: rare ones, those that were seen last, and the first of each habit; rules take ten for one."""
+"""How many credentials at most: rare ones, those used last, and of each habit, which rules see in ten of them."""
 _DEEDS = 3
-"""By how much what a credential did comes after the call that issued it."""
+"""How many ranks lower what a credential did is than the call that issued it."""
 _CHANGES = 5_000
+"""How many changes at most, the newest ones."""
 _READS, _CALLS = 120, 3
-"""Of calls alike: GetObject, which is counted by the hundred, and others."""
+"""How many calls that are alike: of GetObject, which a rule counts by the hundred, and of others."""
 
 _SEEN = """
     SELECT n, CASE WHEN pinned = 0 THEN 0 WHEN rare AND rare_place <= {rare} THEN 1 WHEN pinned = 1 THEN 2
@@ -78,28 +79,52 @@ _IDENTITIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """Ids of credentials that are carried before others."""
+    """The ids of credentials that are carried before others."""
 
     plans: tuple[str, ...] = ()
+    """Those of the plans that are guarded."""
     findings: tuple[str, ...] = ()
+    """Those of the newest findings."""
 
 
-def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, most: int) -> Tables:
+def records_to_carry(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, most: int) -> Tables:
     """
-    Choose what is carried on.
+    Choose the records to carry on.
 
     Args:
-        sight: The hot set, linked.
+        sight: The evidence, linked.
         scene: The same, as rules see it.
-        leaving: The segments that go.
-        pinned: Credentials that are about to matter.
-        most: Records at most.
+        leaving: The numbers of the segments that are let go.
+        pinned: The credentials that are carried before others.
+        most: How many records, at most.
     """
     scene.add_table("leaving", {"segment": pa.array(sorted(leaving), pa.int64())})
-    given = {**dict.fromkeys(pinned.findings, 1), **dict.fromkeys(pinned.plans, 0)}
+    ranks = _ranked_credentials(scene, pinned, most)
+    scene.add_table(
+        "lasting",
+        {"n": pa.array(list(ranks), pa.int64()), "rank": pa.array(list(ranks.values()), pa.int64())},
+    )
+    limits = {
+        "changes": min(_CHANGES, most // 4),
+        "reads": _READS,
+        "calls": _CALLS,
+        "deeds": _DEEDS,
+        "most": most,
+    }
+    scene.table("lasting_places", _PLACES.format(**limits))
+    queries = {name: _IDENTITIES if name == "identities" else _ROWS.format(name=name) for name in TABLES}
+    return {name: sight.engine.table(query).cast(SCHEMAS[name]) for name, query in queries.items()}
+
+
+def _ranked_credentials(scene: Scene, pinned: Pinned, most: int) -> dict[int, int]:
+    """By place in the forest: the rank of each credential to carry, lowest first; ancestors have the lowest below."""
+    pinned_places = {**dict.fromkeys(pinned.findings, 1), **dict.fromkeys(pinned.plans, 0)}
     scene.add_table(
         "pinned",
-        {"id": pa.array(list(given), pa.string()), "place": pa.array(list(given.values()), pa.int64())},
+        {
+            "id": pa.array(list(pinned_places), pa.string()),
+            "place": pa.array(list(pinned_places.values()), pa.int64()),
+        },
     )
     query = _SEEN.format(
         rare=min(_RARE, most // 4), recent=min(_RECENT, most // 8), habit=_OF_A_HABIT, most=most * 2 // 3
@@ -111,17 +136,4 @@ def carried(sight: Sight, scene: Scene, leaving: Iterable[int], pinned: Pinned, 
     for rank, places in sorted(by_rank.items()):
         for n in (*places, *scene.ancestors(places)):
             ranks.setdefault(n, rank)
-    scene.add_table(
-        "lasting",
-        {"n": pa.array(list(ranks), pa.int64()), "rank": pa.array(list(ranks.values()), pa.int64())},
-    )
-    asked = {
-        "changes": min(_CHANGES, most // 4),
-        "reads": _READS,
-        "calls": _CALLS,
-        "deeds": _DEEDS,
-        "most": most,
-    }
-    scene.table("lasting_places", _PLACES.format(**asked))
-    queries = {name: _IDENTITIES if name == "identities" else _ROWS.format(name=name) for name in TABLES}
-    return {name: sight.engine.table(query).cast(SCHEMAS[name]) for name, query in queries.items()}
+    return ranks

@@ -1,8 +1,8 @@
 """
-Which records are kept so that later ones can be seen with them, and under which names.
+Choose which records are stored for recall, and under which names.
 
-Every call that issues, every change; and of what else a credential does, the first calls from each address with each
-tool, what reads secrets, and what was refused.
+These are all calls that issue a credential and all changes. Of the other calls of a credential, they are the first
+from each address with each user agent, some that read secrets, and some attempts to assume a role that were refused.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from tokentrail.watch.intake import Tables
 from tokentrail.watch.names import Row
 
 _FEW, _MORE = 1, 8
-"""Calls of a temporary credential, and of a long-term key, from one address with one tool."""
+"""Calls from one address with one user agent that are stored: of a temporary credential, and of a long-term key."""
 _TELLING = 40
-"""Calls of one credential that read secrets, and those to take up a role that were refused."""
+"""Calls of one credential that are stored: so many that read secrets, and so many refused calls of AssumeRole."""
 _COUNTED = 50_000
-"""Addresses of credentials whose calls are counted; when there are more, counting begins anew for the oldest half."""
+"""
+Kinds of calls (a credential with an address and a user agent, for instance) that are counted in one generation.
+
+When there are more, a new generation begins, and the one before the last is forgotten.
+"""
 _TELL = ["object", "ordinal", "identity", "secret", "name", "error", "ip", "agent"]
-"""The columns of events that tell whether one is kept."""
+"""The columns of events that decide whether one is stored."""
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A record that is kept."""
+    """A record that is to be stored."""
 
     event: Row
     caller: Row
@@ -37,26 +41,26 @@ class Chosen:
     change: Row | None
 
     def names(self) -> set[str]:
-        """By what it is found."""
+        """The names under which it is stored."""
         found = set(names.of_caller(self.caller))
-        if (deeds := names.deeds_of(self.caller)) is not None:
-            found.add(deeds)
+        if (by_user := names.of_user(self.caller)) is not None:
+            found.add(by_user)
         if self.issuance is not None:
             found.update(names.of_issuance(self.issuance, self.caller))
         if self.change is not None:
-            found.update(names.kept(self.change, self.caller))
+            found.update(names.stored_under(self.change, self.caller))
         return found
 
 
 class Chooser:
-    """Chooses records, and counts what it has chosen of each credential."""
+    """Chooses records, and counts how many of each kind it has chosen."""
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
         self._before: dict[int, int] = {}
 
     def chosen(self, tables: Tables) -> Iterator[Chosen]:
-        """The records of a segment that are kept, in order."""
+        """Yield the records of a segment that are to be stored, in its order."""
         callers: Mapping[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
         named = {number: names.of_caller(one) for number, one in callers.items()}
         issued = _by_place(tables["issuances"].to_pylist())
@@ -75,7 +79,7 @@ class Chooser:
             yield Chosen(event, callers[event["identity"]], issued.get(place), changed.get(place))
 
     def _wanted(self, event: Row, caller: Row, named: list[str]) -> bool:
-        """Whether a call that neither issues nor changes anything is kept."""
+        """Whether to store a call that neither issues nor changes anything."""
         if not named:
             return False
         if event["secret"]:
@@ -85,9 +89,9 @@ class Chooser:
         most = _FEW if caller["created"] is not None else _MORE
         return self._one_of(most, named[0], event["ip"], event["agent"])
 
-    def _one_of(self, most: int, *what: str | None) -> bool:
-        """Whether it is one of the first so many of its kind."""
-        kind = hash(what)
+    def _one_of(self, most: int, *kind_parts: str | None) -> bool:
+        """Count a call of a kind; whether it is among the first `most` of that kind."""
+        kind = hash(kind_parts)
         count = self._counts.get(kind) or self._before.get(kind, 0)
         if count >= most:
             return False

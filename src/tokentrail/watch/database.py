@@ -1,4 +1,4 @@
-"""Databases of SQLite beside the case: opened, written all or nothing, and what fails told in words."""
+"""Open the SQLite databases of a watch, write to them in transactions, and turn their failures into errors in words."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _WAIT = 60.0
 """Seconds to wait for another process that writes; each does so for a fraction of one."""
 
 
-def opened(path: Path, made: str, version: int, memory: int, page: int = 4096) -> sqlite3.Connection:
+def opened(path: Path, schema: str, version: int, memory: int, page: int = 4096) -> sqlite3.Connection:
     """
-    Open a database, or make it. It commits without waiting for the disk, and may be used by several threads in turn.
+    Open a database, or make it. It commits without waiting for the disk, and several threads may use it in turn.
 
     Args:
         path: Its file.
-        made: The statements that make its tables.
-        version: Their version.
-        memory: Kilobytes that it may take.
-        page: Bytes that are read and written at once: few where what is written lies apart.
+        schema: The statements that make its tables.
+        version: The version of the schema, which must not be 0.
+        memory: Kilobytes of memory that its cache may use.
+        page: Bytes that are read and written at once: few where rows that are written together lie apart.
 
     Raises:
-        sqlite3.DatabaseError: it is damaged, of another version, or a link: who made the case may not choose which of
-            one's own files are written.
+        sqlite3.DatabaseError: it is damaged, of another version, or a symbolic link: whoever made the case folder must
+            not be able to choose which other file of the user is overwritten.
     """
     for one in (path.parent, *path.parent.glob(f"{path.name}*")):
         if one.is_symlink():
@@ -45,7 +45,7 @@ def opened(path: Path, made: str, version: int, memory: int, page: int = 4096) -
         if found not in (0, version):
             raise sqlite3.DatabaseError(f"version {found} of another TokenTrail")
         if found == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {made} PRAGMA user_version = {version}; COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
     except BaseException:
         connection.close()
         raise
@@ -54,13 +54,13 @@ def opened(path: Path, made: str, version: int, memory: int, page: int = 4096) -
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write all or nothing."""
+    """Run statements in a transaction, which is rolled back if one of them fails."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a disk that is full may have ended it
+        if connection.in_transaction:  # SQLite itself ends it in some cases, as when the disk is full
             connection.execute("ROLLBACK")
         raise
 
@@ -68,10 +68,14 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 @contextmanager
 def explained(path: Path, advice: str) -> Iterator[None]:
     """
-    Turn a failure of a database into words.
+    Turn failures of a database into errors in words.
+
+    Args:
+        path: Its file.
+        advice: What the user should do then.
 
     Raises:
-        CaseError: says what failed, and the advice.
+        CaseError: the database failed; its message says how, and ends with the advice.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A finding from its document, for what shows findings."""
+"""Make a `Finding` of its document, for sinks that show findings as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokentrail.present.document import Document
 
 
 def finding(document: Document) -> Finding:
-    """Turn the document of a finding back into it; what an older TokenTrail did not write is as if unknown."""
+    """Turn a document back into the finding; fields that an older TokenTrail did not write have their defaults."""
     hints = _hints()
     values = {
         one.name: _value(document[one.name], hints[one.name])

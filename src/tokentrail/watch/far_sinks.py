@@ -1,8 +1,8 @@
 """
-Sinks that are reached over a network: a webhook, a topic of SNS, a bus of EventBridge, Security Hub.
+Far sinks, which are reached over a network: a webhook, an SNS topic, an EventBridge bus, Security Hub.
 
-Each may be told the same twice, if the process is killed between sending and noting so; what it is told bears the
-finding's id and revision, so that the receiver can tell.
+Each may receive a notice twice, if the process is killed between sending it and noting that. Notices have the finding's
+id and revision, by which the receiver can recognise that.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 _TIMEOUT = 15
 _PLAIN = re.compile(r"[!-~]+")
 _LARGEST = 240_000
-"""Bytes of a message; SNS, SQS and EventBridge take 256 KB with all around it."""
+"""Bytes of a message, at most; SNS, SQS and EventBridge accept 256 KB with all that is around it."""
 _LISTED = 100
-"""Members of each list that are left where a notice would be larger, ..."""
+"""Members of each list that are kept of a notice that would be larger; half of them if it still is, and so on."""
 _LONGEST = 4_000
-"""... and characters of each text; half of both where that is too much still, and so on."""
+"""Characters of each text that are kept of it, likewise."""
 _FOR_GOOD = frozenset({400, 413, 415, 422})
 """
-Refusals of HTTP that are about what was sent (RFC 9110, 15.5), which will never be another.
+HTTP status codes that refuse what was sent (RFC 9110, 15.5), so that sending it again is of no use.
 
-All others are about the place, the way there or who asks: a secret that ran out, a proxy, a receiver that is set up
-anew.
+All others are about the address, the way there or the sender, which may change: a secret that ran out, a proxy, a
+receiver that is being set up.
 """
 
 
-def told(notice: Notice) -> str:
-    """A notice as JSON, with its lists and texts cut where it would be too large."""
+def notice_json(notice: Notice) -> str:
+    """A notice as JSON; if that would be too large, with its lists and texts cut."""
     shown = notice.shown()
     text, listed, longest = json.dumps(shown, ensure_ascii=True), _LISTED, _LONGEST
     while len(text) > _LARGEST and longest:
@@ -113,7 +113,7 @@ class WebhookSink:
             self._post(one)
 
     def _post(self, notice: Notice) -> None:
-        body = told(notice).encode("ascii")
+        body = notice_json(notice).encode("ascii")
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"tokentrail/{__version__}",
@@ -208,7 +208,7 @@ class TopicSink(_AwsSink):
                 else {}
             )
             self._ask(
-                "sns", "publish", TopicArn=self._arn, Message=told(one),
+                "sns", "publish", TopicArn=self._arn, Message=notice_json(one),
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value} for name, value in names.items()
                 },
@@ -233,7 +233,7 @@ class BusSink(_AwsSink):
         """
         for one in notices:
             entry = {
-                "Source": "tokentrail", "DetailType": "TokenTrail Finding", "Detail": told(one),
+                "Source": "tokentrail", "DetailType": "TokenTrail Finding", "Detail": notice_json(one),
                 "EventBusName": self._bus,
             }  # fmt: skip
             answer = self._ask("events", "put_events", Entries=[entry])

@@ -1,4 +1,4 @@
-"""What findings call the credentials and events of some records: a finding that names none of them is not theirs."""
+"""The ids by which findings name the credentials and events of new records: others have nothing to do with these."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokentrail.watch.names import Row
 
 
 def identifiers(tables: Tables) -> frozenset[str]:
-    """The ids that credentials and events of some records may bear in findings."""
+    """The ids that the credentials and events of some records may have in findings."""
     events = tables["events"].select(["event_id", "event_id_text"])
     columns = events.to_pydict()
     found = {event_id(*pair) for pair in zip(columns["event_id"], columns["event_id_text"], strict=True)}

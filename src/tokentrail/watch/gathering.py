@@ -1,17 +1,18 @@
 """
-What comes, on its way to the judge: into the case, then with it the older records that it must be seen with.
+Take in what arrives: put it into the case, and gather with it the older records that it must be seen with.
 
-It also keeps account of what the judge holds, and decides what it lets go: so it knows what must be recalled of what
-comes while a look is still being taken.
+It also keeps the account of which records the judge has, and decides which it lets go. So it knows what must be
+recalled for new evidence even while a look is under way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder, segment_name
+from tokentrail.store.interface import Snapshot
 from tokentrail.store.tasks import Options
 from tokentrail.watch.beat import Counts
 from tokentrail.watch.carrying import Pinned
@@ -21,39 +22,41 @@ from tokentrail.watch.intake import Intake, Tables, tables_of
 from tokentrail.watch.interface import Arrival, Feed
 from tokentrail.watch.looking import Letting, Segment
 from tokentrail.watch.memory import MemoryReturner
-from tokentrail.watch.recall import Recall
+from tokentrail.watch.recall import Recall, Span
 from tokentrail.watch.recollection import Recalled, Recollection
 from tokentrail.watch.sweep import newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """What has come since the last look."""
+    """What has come since the last look, and what to let go of after the next one."""
 
     new: Sequence[Segment]
     recalled: Sequence[Recalled]
     complete: bool
-    """Whether a look that sees it sees all that the case has."""
+    """Whether a look that has this sees all evidence of the case."""
     fresh: frozenset[str] | None
-    """What findings call it; `None` if all is told anyway."""
+    """The ids that findings use for its credentials and events; `None` if the look is complete, when none is needed."""
     arrived: float | None
-    """When the first of it came."""
+    """When the first of it arrived, in seconds since 1970; `None` if nothing arrived by the feed."""
     letting: Letting | None
+    """What to let go of after the look, if anything."""
     forget: frozenset[int]
+    """The numbers of the recalled segments to let go of after the look."""
 
 
 class Gathering:
     """
-    Takes in what comes.
+    Takes in what arrives.
 
     Args:
         folder: The case.
-        hot: Records that are judged with each batch.
-        options: How to read.
-        counts: Told what came.
+        hot: How many records are judged with each batch, at most.
+        options: How to read evidence.
+        counts: Counts what arrived.
 
     Raises:
-        CaseError: what was kept to be recalled can't be read.
+        CaseError: the case, or the database of records to recall, can't be read.
     """
 
     def __init__(self, folder: CaseFolder, hot: int, options: Options, counts: Counts) -> None:
@@ -66,20 +69,44 @@ class Gathering:
         self._fresh: set[str] = set()
         self._arrived: float | None = None
         self._unkept: list[Segment] = []
-        """Segments that were judged, and can't be asked for again yet."""
+        """Segments that were judged, and are not stored for recall yet."""
         self._memory = MemoryReturner()
         self._there = set[str]()
-        """The names of the segments of the case that are known."""
-        self._intake = self._opened(options)
+        """The names of the segments of the case that are known here."""
+        self._intake = self._taken_up(options)
 
-    def _opened(self, options: Options) -> Intake:
-        """Take up the case where it is: what no watch has told yet and the newest of it is held."""
-        before = self._folder.published()  # those too that others have replaced
+    def _taken_up(self, options: Options) -> Intake:
+        """Take up the case as it is, and hold those of its segments that fit."""
+        before = self._folder.published()  # with those that a merged segment has replaced
         snapshot = CaseFolder.open(self._folder.path, create=False).snapshot()  # which is not kept
         self._there = {*before, *(one.segment for one in snapshot.manifests)}
         spans = self._recall.spans()
         last = max(spans, key=lambda number: spans[number].low, default=None)
         times = {one.segment: newest(self._folder.segment(one.segment)) for one in snapshot.manifests}
+        for one in sorted(
+            self._fitting(snapshot, times, spans), key=lambda one: times[segment_name(one.number)]
+        ):
+            self.held.add(one.number, one.tables["events"].num_rows)
+            self._new.append(one)
+            if one.number in spans:
+                self.held.kept(one.number, spans[one.number])
+                self._recollection.kept(one.number, None)
+        for one in self._new:
+            if spans and (one.number == last or one.number not in spans):
+                self._recollect(one.tables)  # a watch was killed before it told what is in them
+        return Intake(self._folder, snapshot.objects().values(), options)
+
+    def _fitting(
+        self, snapshot: Snapshot, times: Mapping[str, int], spans: Mapping[int, Span]
+    ) -> list[Segment]:
+        """
+        The segments of a case that can be held: first those that were not judged, then the newest, while there is room.
+
+        Args:
+            snapshot: The case.
+            times: The time of the newest record of each segment, by its name.
+            spans: Those of the segments that are stored for recall, by number: these were judged.
+        """
         fitting: list[Segment] = []
         room = self.held.most
         known = {one.segment: int(one.segment, 16) in spans for one in snapshot.manifests}
@@ -93,25 +120,19 @@ class Gathering:
                 continue
             tables = tables_of(self._folder, manifest.segment)
             fitting.append(Segment(int(manifest.segment, 16), tables, manifest.objects))
-        for one in sorted(fitting, key=lambda one: times[segment_name(one.number)]):
-            self.held.add(one.number, one.tables["events"].num_rows)
-            self._new.append(one)
-            if one.number in spans:
-                self.held.kept(one.number, spans[one.number])
-                self._recollection.kept(one.number, None)
-        for one in self._new:
-            if spans and (one.number == last or one.number not in spans):
-                self._recollect(one.tables)  # a watch was killed before it told what is in them
-        return Intake(self._folder, snapshot.objects().values(), options)
+        return fitting
 
     def take(self, feed: Feed, arrivals: Sequence[Arrival], between: Callable[[], None]) -> bool:
         """
-        Put what has arrived into the case, and tell the feed so; whether there is any record in it.
+        Put what has arrived into the case, and tell the feed so.
 
         Args:
-            feed: Where it came from.
-            arrivals: It.
-            between: Done between steps of this, none of which takes long: a look may have ended.
+            feed: The feed that brought it.
+            arrivals: What it brought.
+            between: Called between steps, none of which takes long, so that a look that has ended need not wait.
+
+        Returns:
+            Whether the case has any new record.
         """
         taken = self._intake.take(arrivals)
         between()
@@ -127,9 +148,16 @@ class Gathering:
 
     def take_others(self, between: Callable[[], None]) -> bool:
         """
-        Take up what another process has put into the case; whether there is any.
+        Take up segments that another process has put into the case.
 
-        What is too much to be held is left to the next sweep; a merged segment holds what others did.
+        One that is too large to be held is left to the next sweep. Merged segments are passed over, since they hold
+        nothing new.
+
+        Args:
+            between: As in `take`.
+
+        Returns:
+            Whether there was any.
         """
         there = self._folder.published()
         fresh = sorted(there - self._there)
@@ -158,23 +186,23 @@ class Gathering:
         self._counts.newest(new.tables["events"])
 
     def _recollect(self, tables: Tables, between: Callable[[], None] = lambda: None) -> None:
-        """Bring back the older records that new ones must be seen with."""
+        """Recall the older records that new ones must be seen with, unless all records are held."""
         touched = self._recollection.note(tables)
         if self.held.whole:
             return
         self._fresh |= identifiers(tables)
         between()
-        found = self._recollection.about([touched], self.held.spans(), self.held.recallable, between)
+        found = self._recollection.find(touched, self.held.spans(), self.held.recallable, between)
         if found is not None:
             self._recalled.append(found)
             self.held.recall(found.segment, found.tables["events"].num_rows)
 
     def hand_over(self, pinned: Callable[[], Pinned]) -> Gathered:
         """
-        Hand over what has come since this was last asked, to be judged with what is held.
+        Hand over what has come since the last call, to be judged with what is held.
 
         Args:
-            pinned: Credentials that are carried before others when something is let go.
+            pinned: Returns the credentials whose records are carried before others, if something is let go.
         """
         complete, letting = self.held.whole, None
         if self.held.full:
@@ -190,11 +218,11 @@ class Gathering:
         return gathered
 
     def judged(self, segments: Sequence[Segment]) -> None:
-        """Note that what was handed over has been judged, and told: a watch that is killed need not again."""
+        """Note that segments that were handed over have been judged, and their findings sent."""
         self._unkept += segments
 
     def keep(self) -> None:
-        """Keep for later what was judged; nothing waits for it."""
+        """Store for recall what was judged; to be called when nothing waits for this process."""
         unkept = self.held.unkept if self._unkept else frozenset()
         for one in self._unkept:
             if one.number in unkept:
@@ -205,9 +233,9 @@ class Gathering:
         self._memory.return_free()
 
     def settled(self) -> frozenset[str]:
-        """The segments of the case that were judged, or that this watch leaves to sweeps."""
+        """The names of the segments that were judged, or that this watch leaves to sweeps."""
         return frozenset(self._there) - {segment_name(number) for number in self.held.unkept}
 
     def close(self) -> None:
-        """Let go of the case."""
+        """Close the database."""
         self._recall.close()

@@ -1,12 +1,14 @@
 """
-Keep guard after containment: whatever shows that a plan did not hold, at once; and when it is over.
+Guard a containment plan that was carried out: find at once what shows that it did not hold, and say when it is over.
 
-A success of a tainted credential after its step took effect, a credential that descends from a tainted one and that
-the plan does not know of, and a call that takes back what a step did, are findings like any other.
-GetCallerIdentity and GetSessionToken answer even under a deny, so that their success says nothing (AWS STS API
-Reference), but of a key that was made inactive or deleted, which nothing answers; what GetSessionToken mints is a new
-child. CloudTrail's times are whole seconds, cut off. A step is taken back from when it was sent on, not only once it
-holds: whoever may write IAM does so in the seconds between.
+Findings are: a successful call of a tainted credential after its step took effect; a credential that descends from a
+tainted one and that the plan does not know of; what sources of the attacker's credentials hand out afterwards
+(`reopened`); and a call that takes back what a step did.
+
+GetCallerIdentity and GetSessionToken succeed even under a deny, so that their success shows nothing (AWS STS API
+Reference), except with a key that was deactivated or deleted, for which no call succeeds; what GetSessionToken mints is
+a new child. CloudTrail's times are whole seconds, rounded down. A call counts as taking back a step from the moment
+when the step was sent, and not only when it took effect: an attacker who may write IAM acts in the seconds between.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ from tokentrail.watch.successes import successes
 from tokentrail.watch.undoing import REWRITES, Standing, standing, taken_back
 
 PREFIX = "guard-"
-"""How the rules of guard begin."""
+"""What the names of a guard's rules begin with."""
 _LISTED = 50
+"""Events that a finding lists, at most."""
 _CHANGES = """
     SELECT c.*, e.ip, e.agent FROM changed c
     LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
@@ -49,13 +52,16 @@ _CHANGES = """
 
 @dataclass(frozen=True, slots=True)
 class _Bites:
-    """When each step of the plan took effect, and when it was sent: from then on it may be taken back."""
+    """When the steps of the plan were sent and took effect, and what they did."""
 
     steps: dict[int, datetime]
+    """By the number of a step that was carried out: when it took effect."""
     sent: dict[int, datetime]
+    """By the number of a step: when it was sent, from which moment on it may be taken back."""
     things: tuple[Standing, ...]
+    """What the steps did, as far as a call can take it back."""
     runs: frozenset[str]
-    """Our own runs that carried the plan out, or took it back."""
+    """The ids of the runs of `tokentrail apply` and `undo` that carried the plan out, or took it back."""
 
 
 class Guard:
@@ -65,11 +71,11 @@ class Guard:
     Args:
         path: The plan file; its journal lies beside it.
         contained_at: When it was carried out, if not by `tokentrail apply`.
-        assumed: Whether that is but the time of this start; see `begun_in`.
+        assumed: Whether nobody said so, and `contained_at` is the time of this start; see `begun_in`.
 
     Raises:
         UsageError: it is no plan file.
-        ActionRefused: its journal is damaged.
+        ActionRefused: from `told` and `findings`: its journal is damaged.
     """
 
     def __init__(self, path: Path, contained_at: datetime, *, assumed: bool = False) -> None:
@@ -79,9 +85,9 @@ class Guard:
 
     def begun_in(self, folder: Path) -> None:
         """
-        Where nobody says when the plan was carried out, take the first start in this folder for it, and note that.
+        If nobody said when the plan was carried out, assume the first start with this folder, which is noted there.
 
-        By each start's own time nothing would be told of what was done before a restart and comes after it.
+        If each start assumed its own time, calls from before a restart whose records come after it would not be found.
         """
         note = folder / f"guarded-{self._digest}"
         if not self._assumed:
@@ -94,7 +100,7 @@ class Guard:
 
     @property
     def pinned(self) -> tuple[str, ...]:
-        """The credentials of which nothing may be forgotten."""
+        """The credentials whose records are carried before others: subjects and tainted ones."""
         return (*self._plan.subjects, *self._plan.tainted)
 
     @property
@@ -103,7 +109,7 @@ class Guard:
         return self._plan
 
     def told(self) -> list[str]:
-        """What is guarded from when on, in words."""
+        """What a person should know at the start: an assumed time, or steps that are not guarded; in sentences."""
         bites = self._bites()
         if not self._journalled():
             when = instant(self._contained_at)
@@ -118,7 +124,7 @@ class Guard:
         return []
 
     def findings(self, sight: Sight, scene: Scene, now: datetime) -> Iterator[Finding]:
-        """What the evidence shows against the plan; `now` tells what has expired."""
+        """Yield what the evidence shows against the plan, and whether it is over by `now`."""
         bites = self._bites()
         if not bites.steps:
             return
@@ -155,7 +161,7 @@ class Guard:
         )
 
     def _found(self, sight: Sight) -> Trace | None:
-        """What the evidence knows of the attacker's credentials; nothing, if it knows none of the subjects."""
+        """The family of the plan's credentials; `None` if the evidence has none of them."""
         known = []
         for subject in dict.fromkeys(self.pinned):
             try:
@@ -167,9 +173,10 @@ class Guard:
 
     def _bite(self, credential: str, bites: _Bites) -> datetime | None:
         """
-        Since when a credential should not work; `None` where what ends it is not done.
+        Since when a credential should not work; `None` if the steps that end it were not carried out.
 
-        What no step ends was over before, or ends with the last one.
+        Tainted ones that no step ends were over before the first step; others, which the plan does not know of, should
+        end with the last step.
         """
         ending = [one.n for one in self._plan.steps if credential in one.ends]
         if ending:
@@ -182,7 +189,7 @@ class Guard:
         return bites.steps.get(max(one.n for one in self._plan.steps))
 
     def _gone(self, one: TracedCredential, bites: _Bites) -> datetime | None:
-        """Since when a key has nothing left to sign with, if a step does that: then no call of it succeeds."""
+        """Since when a key is deactivated or deleted, if a step does that: from then on no call with it succeeds."""
         long_term = one.kind == "long_term_key"
         done = (bites.steps[step.n] for step in self._plan.steps if step.n in bites.steps
                 and one.id in step.ends and ends_key(step.action, long_term=long_term))  # fmt: skip
@@ -235,7 +242,7 @@ class Guard:
             )  # fmt: skip
 
     def _reopened(self, sight: Sight, scene: Scene, found: Trace, bites: _Bites) -> Iterator[Finding]:
-        """Tell what hosts, portals and sign-ins handed out that no plan knows of: what should be over, and new ones."""
+        """Find credentials of `reopened` sources: those that should be over and still work, and new ones."""
         last = self._last(bites)
         handing = sources(sight, self._plan, self._narrowing, found) if last else []
         ids = {
@@ -272,7 +279,12 @@ class Guard:
                 )  # fmt: skip
 
     def _undone(self, scene: Scene, bites: _Bites, attackers: Set[int]) -> Iterator[Finding]:
-        """Tell who took back a step; a run's id stands in the log, and whoever reads that can bear it too."""
+        """
+        Find calls that take back a step; those of our own `undo` are of severity `info`.
+
+        Its run id in the user agent is no proof of that, since whoever reads the log can copy it: of an attacker's
+        credential it does not count.
+        """
         first = min(bites.sent.values())
         things = [one for one in bites.things if one.step in bites.sent]
         for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):

@@ -13,43 +13,43 @@ from dataclasses import dataclass
 from tokentrail.watch.recall import Span
 
 MOST = 50_000
-"""Records that are judged with each batch, as long as that takes no longer than is bearable; see `watch`."""
+"""Records that are judged with each batch, at most; `watch` lowers it where looks take too long."""
 _NEWEST, _CARRIED, _RECALLED = 2, 10, 4
-"""Where not all can be judged: the parts of `most` that the newest, what is carried and what is recalled may be."""
+"""Where not all fit: `most` is divided by these for the newest segments, carried records, and one recollection."""
 _LASTING = 2
-"""The part of what may be recalled at once that is held on to."""
+"""`recallable` is divided by this for the recalled records that stay from one look to the next."""
 _STAY = 8
-"""The part that the newest are when some have gone: letting go takes its time, so that it is not done often."""
+"""`most` is divided by this for the newest segments that stay when others are let go: few, as that takes long."""
 
 
 @dataclass(slots=True)
 class _Segment:
     rows: int
     span: Span | None = None
-    """Its records, as `recall` numbers them, once they are kept there."""
+    """The numbers of its records in the database of `recall`, once they are stored there."""
 
 
 class Held:
-    """Which segments are held whole, the newest last, and how much was recalled."""
+    """The account: which segments are held whole, the newest last, and how many records were recalled."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self.recallable = most // _RECALLED
-        """Records that may be recalled at once, about."""
+        """About how many records may be recalled at once."""
         self.whole = True
-        """Whether it is all that the case has."""
+        """Whether all records of the case are held."""
         self._recalled: dict[int, int] = {}
-        """Records of each segment that was recalled, the oldest first."""
+        """By the number of a recalled segment, the oldest first: how many records it has."""
         self._segments: dict[int, _Segment] = {}
 
     @property
     def carriable(self) -> int:
-        """Records that may be carried."""
+        """How many records may be carried."""
         return self.most // _CARRIED
 
     @property
     def any(self) -> bool:
-        """Whether anything is held."""
+        """Whether any segment is held whole."""
         return bool(self._segments)
 
     @property
@@ -59,11 +59,16 @@ class Held:
         return sum(one.rows for one in self._segments.values()) > most
 
     def recall(self, segment: int, rows: int) -> None:
-        """Add records that were recalled."""
+        """Add a recalled segment."""
         self._recalled[segment] = rows
 
     def forget(self) -> frozenset[int]:
-        """Where much was recalled, let the oldest of it go: what was recalled last is likely to be asked for again."""
+        """
+        Let recalled segments go, if there are many: the oldest, since the newest are most likely needed again.
+
+        Returns:
+            Their numbers.
+        """
         held = sum(self._recalled.values())
         gone = set[int]()
         if held > self.recallable // _LASTING:
@@ -79,21 +84,26 @@ class Held:
         self._segments[number] = _Segment(rows)
 
     def kept(self, number: int, span: Span) -> None:
-        """Note which records of the database a segment's are."""
+        """Note that a segment's records are stored for recall, and under which numbers."""
         if number in self._segments:
             self._segments[number].span = span
 
     def spans(self) -> list[Span]:
-        """The records that are held in whole segments, as `recall` numbers them."""
+        """The numbers in the database of the records of segments that are held whole."""
         return [one.span for one in self._segments.values() if one.span is not None]
 
     @property
     def unkept(self) -> frozenset[int]:
-        """The segments that can't be asked for again yet."""
+        """The numbers of the segments that are not stored for recall yet."""
         return frozenset(number for number, one in self._segments.items() if one.span is None)
 
     def let_go(self) -> frozenset[int]:
-        """Let older segments go: all but a quarter of what the newest may be, and what can't be asked for again yet."""
+        """
+        Let older segments go, but for those that are not stored for recall yet.
+
+        Returns:
+            Their numbers.
+        """
         keep = self.most // _STAY
         newest: dict[int, _Segment] = {}
         for number, one in reversed(self._segments.items()):
@@ -107,5 +117,5 @@ class Held:
 
     @property
     def newest(self) -> frozenset[int]:
-        """The segments that are held."""
+        """The numbers of the segments that are held whole."""
         return frozenset(self._segments)

@@ -1,6 +1,7 @@
 """
-The evidence that is linked and judged with each new batch, in memory: the newest whole, and what is carried and
-recalled of older one. `held` says which.
+The hot set: the evidence in memory that is linked and judged with each new batch.
+
+It has the newest segments whole, and of older ones the records that are carried or recalled. `held` says which.
 """
 
 from __future__ import annotations
@@ -24,38 +25,53 @@ from tokentrail.watch.intake import SCHEMAS, TABLES, Tables
 from tokentrail.watch.recollection import Recalled
 
 _CHUNKS = 48
+"""Chunks above which the older half of them is joined."""
 _LOOKS = 200
-"""Looks after which an engine gives way to a new one: of each table that was dropped DuckDB keeps some bytes for as
-long as it is open, which in an hour came to two hundred megabytes (`duckdb_eviction_queues()`)."""
+"""Looks after which an engine is replaced by a new one.
+
+DuckDB keeps some bytes of each table that was dropped until it is closed; in an hour these came to two hundred
+megabytes (`duckdb_eviction_queues()`).
+"""
 
 
 @dataclass(slots=True)
 class _Chunk:
+    """Whole segments, whose tables are joined."""
+
     segments: frozenset[int]
     tables: Tables
 
 
 class HotSet:
-    """The newest evidence, and what is carried of older one."""
+    """
+    The hot set of a case.
+
+    Args:
+        folder: The case, from which raw records are read.
+    """
 
     def __init__(self, folder: CaseFolder) -> None:
         self._folder = folder
         self._chunks: deque[_Chunk] = deque()
+        """The segments that are held whole, the newest last."""
         self._carried: Tables | None = None
         self._recalled: dict[int, Tables] = {}
+        """The tables of recalled segments, by number."""
         self._places: dict[int, Sequence[tuple[StoredObject, int]]] = {}
+        """Where the records of recalled segments lie, as in `Recalled.places`."""
         self._objects: dict[int, dict[int, StoredObject]] = {}
-        """Of each segment, the objects that may be asked for, by their numbers."""
+        """By segment: the evidence objects from which raw records may be read, by their numbers there."""
         self._carried_from: dict[int, set[int]] = {}
-        """Of each segment that is carried in part, the objects that this is from."""
+        """By segment of which records are carried: the numbers of the objects that hold these."""
         self._engine: MemoryEngine | None = None
         self._looks = 0
-        """That were taken with this engine."""
+        """How many looks this engine has served."""
         self._stale = True
-        """Whether the engine holds something that is to go."""
+        """Whether the engine's tables must be made anew, as they hold something that is to go."""
         self._fresh: list[tuple[int, Tables]] = []
+        """Segments, recalled ones too, that the engine does not have yet."""
         self._unseen: set[int] = set()
-        """Segments that a sweep under way may not have seen."""
+        """Segments that came since the last sweep began, which it may not have seen."""
 
     @property
     def empty(self) -> bool:
@@ -63,30 +79,30 @@ class HotSet:
         return not (self._chunks or self._carried or self._recalled)
 
     def add(self, number: int, tables: Tables, objects: Sequence[StoredObject]) -> None:
-        """Add a segment that is new."""
+        """Add a new segment."""
         self._objects[number] = dict(enumerate(objects))
         self._unseen.add(number)
         self._chunks.append(_Chunk(frozenset((number,)), tables))
         self._fresh.append((number, tables))
         if len(self._chunks) > _CHUNKS:
             self._join()
-        if self._carried is not None and number in _segments_of(self._carried):  # a sweep saw it sooner
+        if self._carried is not None and number in _segments_of(self._carried):  # a sweep saw it before
             self._carry(self._carried)
 
     def forget(self, segments: Iterable[int]) -> None:
-        """Let go of some of what was recalled."""
+        """Let some recalled segments go."""
         self._stale = True
         for one in segments:
             del self._recalled[one], self._places[one]
 
     def recall(self, found: Recalled) -> None:
-        """Add older records that the newest must be seen with."""
+        """Add a recalled segment."""
         self._places[found.segment] = found.places
         self._recalled[found.segment] = found.tables
         self._fresh.append((found.segment, found.tables))
 
     def _join(self) -> None:
-        """Make one of the older half: many small tables are slow to look through."""
+        """Join the older half of the chunks into one, as many small tables are slow to query."""
         older = [self._chunks.popleft() for _ in range(len(self._chunks) // 2)]
         joined = {
             name: pa.concat_tables([one.tables[name] for one in older]).combine_chunks() for name in TABLES
@@ -95,7 +111,7 @@ class HotSet:
         self._chunks.appendleft(_Chunk(segments, joined))
 
     def engine(self) -> MemoryEngine:
-        """An engine that holds its tables, the same one for as long as it serves."""
+        """The engine, brought up to date with the hot set."""
         if self._looks >= _LOOKS and not self._fresh:  # nobody waits for a look
             self.close()
         if self._engine is None:
@@ -120,7 +136,7 @@ class HotSet:
         return self._engine
 
     def _carried_places(self) -> frozenset[tuple[str, int]]:
-        """Where the records lie that are carried, by object."""
+        """Where the carried records lie: pairs of an object's digest and an ordinal."""
         if self._carried is None:
             return frozenset()
         there = set[tuple[str, int]]()
@@ -129,14 +145,23 @@ class HotSet:
             if segment not in lost:
                 try:
                     there.add((self._stored(segment, number).sha256, ordinal))
-                except CaseError:  # merged away: what lies where can't be told, and twice does no harm
+                except (
+                    CaseError
+                ):  # merged meanwhile: its objects are unknown, and a repeated record does no harm
                     lost.add(segment)
         return frozenset(there)
 
     def _without(self, there: Set[tuple[str, int]], number: int, tables: Tables) -> Tables:
-        """Of records that were recalled, those that are not there already: what is there twice takes its time twice."""
-        lying = enumerate(self._places.get(number, ()))
-        twice = [at for at, (stored, ordinal) in lying if (stored.sha256, ordinal) in there]
+        """
+        The tables of a segment without records that are carried too: linking would take twice as long for these.
+
+        Args:
+            there: Where carried records lie.
+            number: The number of the segment; of one that was not recalled, nothing is left out.
+            tables: Its tables.
+        """
+        places = enumerate(self._places.get(number, ()))
+        twice = [at for at, (stored, ordinal) in places if (stored.sha256, ordinal) in there]
         if not twice:
             return tables
         gone = pa.array(twice, tables["events"].schema.field("ordinal").type)
@@ -146,27 +171,27 @@ class HotSet:
         }
 
     def close(self) -> None:
-        """Let go of the engine."""
+        """Close the engine; the next look gets a new one."""
         if self._engine is not None:
             self._engine.close()
             self._engine, self._stale = None, True
 
     def others(self, newest: Set[int]) -> frozenset[int]:
-        """The segments of which anything is held, but for some."""
+        """The numbers of the segments of which any record is held, but for some."""
         carried = _segments_of(self._carried) if self._carried else set[int]()
         return (frozenset(self._objects) | carried) - newest
 
     def carry(self, newest: Set[int], carried: Tables) -> None:
-        """Let all segments but some go, except for what is carried of them."""
+        """Let all whole segments but some go, and carry some of their records."""
         self._chunks = deque(_only(one, newest) for one in self._chunks if one.segments & newest)
         self._carry(carried)
 
     def sweep_begins(self) -> None:
-        """From now on segments come that the sweep may not see."""
+        """Note that a sweep begins, which may not see segments that come from now on."""
         self._unseen = set()
 
     def swept(self, carried: Tables) -> None:
-        """Carry what the sweep chose; of segments that it may not have seen, what is carried already stays."""
+        """Carry what a sweep chose, and still what is carried of segments that it may not have seen."""
         unseen = self._unseen - _segments_of(carried)
         if self._carried is not None and unseen:
             mine = {name: _of_segments(table, unseen) for name, table in self._carried.items()}
@@ -174,7 +199,7 @@ class HotSet:
         self._carry(carried)
 
     def _carry(self, carried: Tables) -> None:
-        """Carry these, but for what is there in whole segments: no record may be there twice in one place."""
+        """Carry these records, but for those of segments that are held whole: no place may occur twice."""
         self._stale = True
         here = {number for one in self._chunks for number in one.segments}
         if not here.isdisjoint(_segments_of(carried)):
@@ -190,7 +215,7 @@ class HotSet:
             }
 
     def read(self, places: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
-        """Read raw records, secrets blanked; see `detection.scene.Read`."""
+        """Read raw records, with secrets blanked; see `detection.reading.Read`."""
         by_object: dict[tuple[int, int], set[int]] = {}
         for segment, number, ordinal in places:
             by_object.setdefault((segment, number), set()).add(ordinal)
@@ -201,11 +226,11 @@ class HotSet:
             try:
                 for ordinal, record in records(self._folder, self._stored(segment, number), ordinals):
                     yield (segment, number, ordinal), record
-            except CaseError:  # gone, or no longer what was read: the columns are left
+            except CaseError:  # the object is gone or changed: rules have the columns alone
                 continue
 
     def _read_again(self, segment: int, ordinals: Iterable[int]) -> Iterator[tuple[Place, Any]]:
-        """Read raw records of those that were recalled."""
+        """Read raw records of a recalled segment."""
         for one in sorted(ordinals):
             stored, place = self._places[segment][one]
             try:
@@ -215,7 +240,11 @@ class HotSet:
                 continue
 
     def _stored(self, segment: int, number: int) -> StoredObject:
-        """An object of a segment; one that was merged of many has thousands, of which few are ever asked for."""
+        """
+        An evidence object of a segment.
+
+        Only those that are asked for, or carried from, are remembered: a merged segment has thousands.
+        """
         if number not in self._objects.get(segment, ()):
             objects = self._folder.manifest(segment_name(segment)).objects
             found = self._objects.setdefault(segment, {})
@@ -224,7 +253,7 @@ class HotSet:
 
 
 def _only(chunk: _Chunk, segments: Set[int]) -> _Chunk:
-    """What a chunk holds of some segments."""
+    """What a chunk has of some segments."""
     if chunk.segments <= segments:
         return chunk
     mine = chunk.segments & segments
@@ -232,7 +261,7 @@ def _only(chunk: _Chunk, segments: Set[int]) -> _Chunk:
 
 
 def _rows_of(events: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Some columns of the records that lie somewhere."""
+    """Some columns of the records whose first one is not null."""
     rows = zip(*(events[name].to_pylist() for name in columns), strict=True)
     return (row for row in rows if row[0] is not None)
 

@@ -1,4 +1,4 @@
-"""From arrivals to a segment that is in the case for good, and to its columns in memory."""
+"""Put arrivals into the case as a segment, and have its tables in memory as well."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ SCHEMAS = {
     ])
     for name in TABLES
 }  # fmt: skip
-"""The tables as they are in memory: labels are plain text there."""
+"""The tables as they are in memory, where dictionary-encoded columns are plain text."""
 _KNOWN = 100_000
-"""Objects by whose digest a repetition is known; an older one is read again, and its records count once still."""
+"""Objects whose digests are remembered, so that they are not read again; records of others still count only once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What came into the case."""
+    """What became of some arrivals."""
 
     outcomes: tuple[Outcome, ...]
+    """What became of each object."""
     segment: str | None
-    """The segment that is new, if any record is."""
+    """The name of the new segment, if there is one."""
     objects: tuple[StoredObject, ...]
     """Its objects, in their order."""
     tables: Tables | None
+    """Its tables."""
 
 
 class _Counted(NamedTuple):
-    """All that is kept of an object, as there are very many."""
+    """All that is remembered of an object, as there are very many."""
 
     records: int
     rejected: int

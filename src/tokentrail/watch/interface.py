@@ -1,4 +1,4 @@
-"""What watching is made of: arrivals from a feed, notices for a sink."""
+"""The interfaces of a watch: feeds, which bring evidence as arrivals, and sinks, which receive findings as notices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Arrival:
     at: float
     """When it arrived, in seconds since 1970: when the queue got its message, or when it was first seen."""
     token: Any = None
-    """What the feed knows it by."""
+    """What the feed itself needs to recognise it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ class Behind:
     """How far a feed is behind."""
 
     waiting: int | None
-    """Messages or objects that wait where they are, as far as that is known."""
+    """Messages or objects that wait in the source, as far as that is known."""
     held: int
-    """Those that were fetched and wait here."""
+    """Those that were fetched, and wait to be put into the case."""
     oldest: float | None
-    """When the oldest of these arrived."""
+    """When the oldest of those that were fetched arrived, in seconds since 1970."""
 
 
 class Feed(Protocol):
@@ -49,7 +49,7 @@ class Feed(Protocol):
 
     def check(self) -> None:
         """
-        See that it can be followed.
+        Check that the source can be followed.
 
         Raises:
             SourceError: there is no such source, or it may not be read.
@@ -59,30 +59,30 @@ class Feed(Protocol):
         """Check, and begin to follow."""
 
     def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        """What has arrived, of so many bytes about, in order; waits so many seconds for the first."""
+        """Take what has arrived, in order, about `most` bytes of it; waits up to `wait` seconds for the first."""
 
     def kept(self, arrivals: Sequence[Arrival]) -> None:
-        """The case holds these."""
+        """Note that the case holds some arrivals."""
 
     def behind(self) -> Behind:
         """How far it is behind."""
 
     def drained(self) -> bool:
-        """Whether all that there was when it was last looked for has been taken."""
+        """Whether all that the source had when it was last looked through is in the case."""
 
     def lost(self) -> Sequence[Lost]:
-        """What could not be brought since this was last asked."""
+        """What could not be brought since the last call of this."""
 
     def troubles(self) -> Sequence[str]:
         """What hinders it now, in words."""
 
     def stop(self) -> None:
-        """Stop following; what was not kept comes again."""
+        """Stop following; what the case does not hold comes again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A finding as it is sent: what it says now, and what that is to what was sent before."""
+    """A finding as it is sent: what it says now, and how that relates to what was sent before."""
 
     id: str
     revision: int
@@ -97,11 +97,11 @@ class Notice:
 
     @property
     def key(self) -> str:
-        """What is the same however often it is sent."""
+        """Identifies the notice: the same each time that it is sent, another for each revision."""
         return f"{self.id}.{self.revision}"
 
     def shown(self) -> dict[str, Any]:
-        """The document that others script against: the finding, and what this notice is to it."""
+        """The document that others script against: the finding, with the fields of this notice."""
         return {
             **self.document,
             "change": self.change,
@@ -120,26 +120,26 @@ class SinkRefused(SinkFailed):
 
 
 class Sink(Protocol):
-    """Where notices go."""
+    """Receives notices."""
 
     @property
     def name(self) -> str:
-        """What it is known by in the ledger: the same for the same place, and without secrets."""
+        """Its name in the ledger: the same for the same place, and without secrets."""
 
     @property
     def shown(self) -> str:
-        """What it is called on a screen."""
+        """Its name for people."""
 
     @property
     def near(self) -> bool:
-        """Whether delivery waits for nobody, so that it is done at once."""
+        """Whether it can be written to at once, without waiting for a network."""
 
     @property
     def at_once(self) -> int:
-        """How many notices it is given at once: where one fails, all of them are sent again."""
+        """How many notices `deliver` is given at a time, at most; if it fails, all of them are sent again."""
 
     def delivered(self) -> frozenset[str]:
-        """Keys of notices that are known to have come through, where the sink can tell; looked at after a restart."""
+        """The keys of notices that it has received, as far as it can tell; asked for at the start of a watch."""
 
     def deliver(self, notices: Sequence[Notice]) -> None:
         """

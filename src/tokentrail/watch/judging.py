@@ -1,4 +1,4 @@
-"""Link some evidence and judge it by the catalogue: what `Case.detect` does over a case, over any tables."""
+"""Link evidence and judge it by the rules: what `Case.detect` does with a case, for any tables of evidence."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.in_memory import MemoryEngine
 
 _TABLES = 512 << 20
-"""Bytes that the tables of a sweep may take; the rest is spilled."""
+"""Bytes of memory that the engine of a sweep may use; DuckDB writes the rest to disk."""
 _NOWHERE, _DERIVED = Path(), "derived"
-"""Where an engine that writes no file keeps what it derives; where another does."""
+"""The folder of derived tables: a stand-in for an engine that writes no files, and a name in the scratch folder."""
 Fill = Callable[[DuckEngine], None]
-"""Makes the tables of some evidence known to an engine."""
+"""Registers the tables of some evidence with an engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """How to judge; another process can be told so."""
+    """What to judge by; it can be sent to another process."""
 
     rules: tuple[str, ...] | None = None
+    """The names of the rules; all of the catalogue by default."""
     min_severity: Severity = "info"
     suppress: Path | None = None
+    """A file of what is allowed, which raises no finding."""
     thresholds: Path | None = None
+    """A file of thresholds for rules."""
     folders: tuple[Path, ...] = ()
-    """Of Sigma rules."""
+    """Folders of Sigma rules."""
     geoip: tuple[Path, ...] = ()
     """MaxMind databases."""
     aws_ranges: Path | None = None
@@ -49,16 +52,16 @@ class Judging:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Some evidence, linked."""
+    """Linked evidence."""
 
     engine: DuckEngine
     forest: Forest
     size: ForestSize
     scratch: Path | None = None
-    """Where files may be made for as long as it is looked at."""
+    """A folder for files that last as long as this does; `None` where all is in memory."""
 
     def covered(self) -> Sequence[Coverage]:
-        """Which accounts and regions it is of, and until when."""
+        """The accounts and regions of the evidence, and the times that it covers of each."""
         return coverage(self.engine, _NOWHERE if self.scratch is None else self.scratch / _DERIVED)
 
 
@@ -83,13 +86,25 @@ class Judge:
             self._sigma = read_rules(judging.folders)
 
     def scene(self, sight: Sight, read: Read, sweep: Sweep | None = None) -> Scene:
-        """The evidence as rules see it; `sweep` is a quicker way to read many records than `read`."""
+        """
+        Show linked evidence to rules.
+
+        Args:
+            sight: The evidence.
+            read: Reads raw records.
+            sweep: A quicker way to read very many of them, where there is one.
+        """
         return Scene(
             sight.engine, sight.forest, self._thresholds, read, sweep, self._addresses, sight.scratch
         )
 
     def findings(self, scene: Scene) -> tuple[Finding, ...]:
-        """What the rules find, hit by hit: a look sees no more than the end of a story, a sweep all of it."""
+        """
+        What the rules find, each hit a finding of its own.
+
+        Hits are not joined into stories (`together`), since a look sees only the end of one, and a sweep all of it:
+        their findings would differ.
+        """
         return detection.detect(
             scene, self._rules, sigma=self._sigma, min_severity=self._severity, allowed=self._allowed,
             together=False,
@@ -97,8 +112,8 @@ class Judge:
 
 
 @contextmanager
-def linked_again(engine: MemoryEngine) -> Iterator[Sight]:
-    """Link what an engine holds in memory, for as long as it is looked at; the engine is as before then."""
+def linked_in_memory(engine: MemoryEngine) -> Iterator[Sight]:
+    """Link what an engine holds in memory; what was derived is dropped again when the context ends."""
     with engine.aside():
         size = grow(engine, _NOWHERE)
     with engine.aside():
@@ -110,12 +125,12 @@ def linked_again(engine: MemoryEngine) -> Iterator[Sight]:
 @contextmanager
 def linked(fill: Fill, scratch: Path, spill: Path) -> Iterator[Sight]:
     """
-    Link some evidence, for as long as it is looked at; on one processor, since others have more urgent work.
+    Link evidence in files, with one thread, since the watch needs the other processors.
 
     Args:
-        fill: Makes the evidence known.
-        scratch: A folder that is made for it, and is the caller's to remove.
-        spill: Where tables go that memory is not to hold.
+        fill: Registers the evidence.
+        scratch: A folder for derived tables, which the caller removes.
+        spill: The folder to which DuckDB may write what memory is not to hold.
     """
     derived = scratch / _DERIVED
     derived.mkdir(mode=0o700, parents=True)

@@ -1,9 +1,9 @@
 """
-The ledger: which findings went out, as what, and to whom; a database beside the case.
+The ledger: a database beside the case of the notices that were sent, and of those that each sink has yet to receive.
 
-A notice is on the disk before it is sent, and what came through is noted after, so that a watch that is killed anywhere
-sends what is missing when it starts again, and nothing else. One process writes it at a time. What was told is read
-when it is asked for, and not kept in memory: a watch goes on for months.
+A notice is on the disk before it is sent, and its delivery is noted afterwards. So a watch that is killed at any moment
+sends what is missing when it starts again, and repeats at most what a sink had just received. One process at a time
+writes it. Notices are read when they are needed and not kept in memory, since a watch runs for months.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tokentrail.watch.interface import Notice
 
 _VERSION = 1
 _OWN_MEMORY = 4_096
-"""Kilobytes that the database may take."""
-_MADE = """
+"""Kilobytes of memory that the database may use."""
+_SCHEMA = """
 CREATE TABLE findings (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE, time TEXT, withdrawn INTEGER, sent_at REAL, notice BLOB
 );
@@ -42,7 +42,7 @@ SELECT f.notice, f.sent_at, coalesce(a.look, 0) FROM findings f LEFT JOIN found 
 _STANDING = """
 SELECT f.id FROM findings f LEFT JOIN found a ON a.id = f.id
 WHERE f.withdrawn = 0 AND coalesce(a.look, 0) <= ? AND f.time >= ? ORDER BY f.id"""
-_MADE_FOR_NOW = "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
+_TEMPORARY = "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
 _FOUND = "INSERT INTO found VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET look = max(look, excluded.look)"
 _ADVICE = "Nothing is sent without it: make room, or move it away, and all findings are sent again."
 _encode = msgspec.json.Encoder().encode
@@ -51,13 +51,14 @@ _decode = msgspec.json.Decoder(Notice).decode
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A finding as it was last sent."""
+    """What the ledger holds of a finding."""
 
     notice: Notice
+    """The last notice of it."""
     sent_at: float
-    """When that was, in seconds since 1970."""
+    """When that was sent, in seconds since 1970."""
     found: int = 0
-    """The last look that found it, counted from the start of this process."""
+    """The number of the last look that found it; 0 if none has since this process started."""
 
 
 class Ledger:
@@ -65,7 +66,7 @@ class Ledger:
     The ledger of a case.
 
     Args:
-        folder: Where it lies, or is to lie.
+        folder: The folder of its file; both are made if they don't exist.
 
     Raises:
         CaseBusy: another watch has it open.
@@ -74,23 +75,23 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ledger.sqlite"
-        self._mine = threading.RLock()
+        self._mutex = threading.RLock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            self._lock_file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise CaseError(f"{folder}: the watch's ledger can't be opened: {error.strerror}.") from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._lock)
+            os.close(self._lock_file)
             raise CaseBusy(f"{folder.parent}: another `tokentrail watch` follows into this case.") from error
         try:
             with explained(self._path, _ADVICE):
-                self._connection = opened(self._path, _MADE, _VERSION, _OWN_MEMORY)
-                self._connection.execute(_MADE_FOR_NOW)
+                self._connection = opened(self._path, _SCHEMA, _VERSION, _OWN_MEMORY)
+                self._connection.execute(_TEMPORARY)
         except BaseException:
-            os.close(self._lock)
+            os.close(self._lock_file)
             raise
 
     def __enter__(self) -> Self:
@@ -98,15 +99,15 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
-        os.close(self._lock)
+        os.close(self._lock_file)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever told."""
+        """Whether it holds no finding: nothing was ever sent, nor noted as known."""
         return not self._read("SELECT 1 FROM findings LIMIT 1")
 
     def last(self, idents: Iterable[str]) -> dict[str, Entry]:
-        """Those of some findings that were told, by id, as they were last."""
+        """The entries of those of some findings that have one, by id."""
         return {
             ident: Entry(self._unpacked(packed), sent_at, look)
             for ident in idents
@@ -114,29 +115,36 @@ class Ledger:
         }
 
     def newest(self, most: int) -> list[Notice]:
-        """The findings that were told of last for the first time, as they are now; the newest first."""
+        """The last notices of the findings that were first sent most recently, these first; `most` at most."""
         rows = self._read("SELECT notice FROM findings ORDER BY n DESC LIMIT ?", most)
         return [self._unpacked(packed) for (packed,) in rows]
 
     def standing(self, found: Collection[str], look: int, start: str) -> list[Entry]:
         """
-        What was told and not withdrawn, and no look after some number has found.
+        The findings that were sent and not withdrawn, and that no later look has found.
 
         Args:
-            found: Ids that are left out.
-            look: The number.
+            found: The ids of findings to leave out.
+            look: The number of a look: findings of looks after it are left out.
             start: The time from which on findings are wanted, as their documents spell it.
         """
         idents = [ident for (ident,) in self._read(_STANDING, look, start) if ident not in found]
         return [*self.last(idents).values()]
 
     def found(self, idents: Iterable[str], look: int) -> None:
-        """Note that a look has found some findings."""
+        """Note that the look of a number has found some findings, for as long as this process runs."""
         with self._writing():
             self._connection.executemany(_FOUND, [(ident, look) for ident in idents])
 
     def send(self, notices: Sequence[Notice], sinks: Sequence[str], now: float) -> None:
-        """Note that notices are to be sent, before any is; on the disk when it returns."""
+        """
+        Note that notices are to be sent; they are on the disk when this returns, and must not be sent earlier.
+
+        Args:
+            notices: The notices.
+            sinks: The names of the sinks that are to receive them; none to note findings as known.
+            now: Seconds since 1970.
+        """
         packed = [(one, _packed(one)) for one in notices]
         told = [(one.id, one.document["time"], one.change == "withdrawn", now, data) for one, data in packed]
         due = [(sink, one.key, data) for one, data in packed for sink in sinks]
@@ -147,28 +155,28 @@ class Ledger:
             )
 
     def came_through(self, sink: str, notices: Iterable[Notice]) -> None:
-        """Note that notices came through."""
+        """Note that a sink has received some notices."""
         with self._writing():
             through = [(sink, one.key) for one in notices]
             self._connection.executemany("DELETE FROM due WHERE sink = ? AND key = ?", through)
 
     def due(self, sink: str, most: int = -1) -> list[Notice]:
-        """What is still to be sent to a sink, in order; so much of it at most."""
+        """The notices that a sink has yet to receive, in order: `most` at most, or all."""
         found = self._read("SELECT notice FROM due WHERE sink = ? ORDER BY n LIMIT ?", sink, most)
         return [self._unpacked(packed) for (packed,) in found]
 
     def left_behind(self, sinks: Collection[str]) -> dict[str, int]:
-        """How many notices are still to be sent to others than some sinks, by name."""
+        """How many notices are still due to sinks that are not among some, by the name of the sink."""
         rows = self._read("SELECT sink, count(*) FROM due GROUP BY sink ORDER BY sink")
         return {sink: int(count) for sink, count in rows if sink not in sinks}
 
     def waiting(self, sink: str) -> int:
-        """How many notices are still to be sent to a sink."""
+        """How many notices a sink has yet to receive."""
         [(count,)] = self._read("SELECT count(*) FROM due WHERE sink = ?", sink)
         return int(count)
 
     def _read(self, statement: str, *values: Any) -> list[Any]:
-        with self._mine, explained(self._path, _ADVICE):
+        with self._mutex, explained(self._path, _ADVICE):
             return self._connection.execute(statement, values).fetchall()
 
     def _unpacked(self, packed: bytes) -> Notice:
@@ -179,8 +187,8 @@ class Ledger:
 
     @contextmanager
     def _writing(self, *, lasting: bool = False) -> Iterator[None]:
-        """Write all or nothing; what shall last over a loss of power is on the disk when it ends."""
-        with self._mine, explained(self._path, _ADVICE):
+        """Write in one transaction; if it must last, it is on the disk at the end, safe from a loss of power."""
+        with self._mutex, explained(self._path, _ADVICE):
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             with writing(self._connection):
                 yield

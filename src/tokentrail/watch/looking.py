@@ -1,8 +1,8 @@
 """
-Looks: with each batch, the hot set is linked and judged; of what it then lets go, some records are carried on.
+Looks: link and judge the hot set with each new batch, and let go of what it can no longer hold.
 
-The looker keeps the hot set from one look to the next, so that it may run in a process of its own (`look_runner`): it
-is sent what is new, and returns what it found. It tidies up only after that, so that findings do not wait for it.
+A `Looker` keeps the hot set from one look to the next, so that it can run in a process of its own (`look_runner`): it
+is sent what is new, and returns what it found. It tidies up only after that, so that findings need not wait for it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tokentrail.detection.scene import Scene
 from tokentrail.present.document import document
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
-from tokentrail.watch.carrying import Pinned, carried
+from tokentrail.watch.carrying import Pinned, records_to_carry
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.hot import HotSet
 from tokentrail.watch.intake import Tables
-from tokentrail.watch.judging import Judge, Judging, Sight, linked_again
+from tokentrail.watch.judging import Judge, Judging, Sight, linked_in_memory
 from tokentrail.watch.memory import MemoryReturner
 from tokentrail.watch.recollection import Recalled
 
@@ -45,6 +45,7 @@ class Letting:
     newest: frozenset[int]
     """The numbers of the segments that stay whole; of all others, the most useful records are carried on."""
     pinned: Pinned
+    """The credentials whose records are carried before others."""
     carriable: int
     """How many records may be carried on."""
 
@@ -61,7 +62,7 @@ class LookRequest:
     """What became of sweeps since the last look, in order: `None` where one began, else what it chose to carry on."""
     letting: Letting | None = None
     forget: frozenset[int] = frozenset()
-    """The numbers of recalled records to let go of."""
+    """The numbers of the recalled segments to let go of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,9 @@ class LookResult:
     """The findings of a look, as documents."""
 
     found: Sequence[Document] = field(default_factory=list)
+    """Those of the rules."""
     guarded: Sequence[Document] = field(default_factory=list)
+    """Those of the guards."""
     took: float = 0.0
     """Seconds."""
 
@@ -85,7 +88,7 @@ class Looker:
     Args:
         case: The case, from which raw records are read.
         judging: How it judges.
-        guards: Plans that it keeps guard over.
+        guards: The guards of containment plans.
     """
 
     def __init__(self, case: Path, judging: Judging, guards: Sequence[Guard]) -> None:
@@ -98,7 +101,7 @@ class Looker:
         Look once, or tidy up after a look.
 
         Raises:
-            UsageError: something that it should judge by can't be read.
+            UsageError: a file that it should judge by can't be read.
         """
         judge, hot, memory = self._opened()
         if isinstance(task, LookRequest):
@@ -120,7 +123,7 @@ class Looker:
             return LookResult()
         began = time.monotonic()
         with ExitStack() as after:
-            sight = after.enter_context(linked_again(hot.engine()))
+            sight = after.enter_context(linked_in_memory(hot.engine()))
             scene = judge.scene(sight, hot.read)
             found = [document(one) for one in judge.findings(scene)]
             now = datetime.fromtimestamp(asked.now, UTC)
@@ -149,7 +152,7 @@ class Looker:
         return self._ready
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the engine, and forget the hot set."""
         if self._ready is not None:
             self._ready[1].close()
             self._ready = None
@@ -157,4 +160,4 @@ class Looker:
 
 def _let_go(hot: HotSet, sight: Sight, scene: Scene, letting: Letting) -> None:
     leaving = hot.others(letting.newest)
-    hot.carry(letting.newest, carried(sight, scene, leaving, letting.pinned, letting.carriable))
+    hot.carry(letting.newest, records_to_carry(sight, scene, leaving, letting.pinned, letting.carriable))

@@ -1,21 +1,25 @@
 """
-By what a record is found again when later ones turn out to be about the same credential. Pure.
+The names under which records are stored for recall, and looked up when new records concern the same thing. Pure.
 
-A name says what it is a name of by its first letter:
+A name is a text whose first letter says what kind of thing the rest names:
 
-    k  access key id            of a credential that was issued, of a key that was changed
-    b  principal and second     of a session that was issued: its call may bear no key
-    c  access key id            of whoever called
-    p  principal and creation   of a session that called: what stays where each call bears another key
-    s  shared id                of the two records of one issuing call in two accounts
-    u, r, g  user, role, group  that a change is about
-    i  inline policy            of one of them: what denies and what lifts the denial
-    m  managed policy           that a change is about; `o` stands for all of Organizations
-    h, v  host, provider        an instance, a function, an identity provider that a change made
-    d  deeds of a user          with any of its credentials
-    t  who takes up which role  a habit, as is
-    e  the same, with an identity  of sessions that bear a source identity: it takes many to make a habit of one
-    a  who does what            of changes and of sign-ins
+    k  access key id             of a credential that a call issued, or of a key that a change is about
+    b  principal id and second   of a session that a call issued, whose record may not hold the key id
+    c  access key id             of the caller
+    p  principal id and creation date  of a calling session, which may use another key id with each call
+    s  sharedEventID             of the two records of one issuing call in two accounts
+    u, r, g  account and name    of a user, role or group that a change is about
+    i  holder and policy name    of an inline policy: the records that write a denial and that lift it
+    m  policy ARN                of a managed policy that a change is about
+    o  (nothing)                 of all changes in AWS Organizations
+    h  account and id            of an instance or a function that a change made
+    v  ARN                       of an identity provider that a change made
+    d  user ARN                  of all calls of a user, with any of its credentials
+    t  person and role           of calls with which a person (`person`) assumes a role
+    e  person and role           of those that set a source identity: there must be many before that is usual
+    a  person and call           of changes and of sign-ins
+
+The last four show what is usual (`HABITS`); the others say who issued, made or changed what.
 """
 
 from __future__ import annotations
@@ -26,9 +30,9 @@ from typing import Any
 
 Row = dict[str, Any]
 
-_CLOSE = 2
-"""Seconds between an issuing call and the creation date that its session bears, at most; see `4_credentials.sql`."""
-_TOLD = re.compile(
+_TOLERANCE = 2
+"""Seconds between an issuing call and the creationDate of its session, at most; see `4_credentials.sql`."""
+_SUBJECT = re.compile(
     r'"(accessKeyId|userName|newUserName|roleName|groupName|newGroupName|policyName|policyArn|permissionsBoundary|functionName|instanceId'
     r'|openIDConnectProviderArn|sAMLProviderArn)":"([^"]+)"'
 )
@@ -38,15 +42,15 @@ _INLINE = frozenset({"PutUserPolicy", "PutRolePolicy", "PutGroupPolicy"})
 _USER = ":user/"
 _ORGANIZATIONS = "organizations.amazonaws.com"
 HABITS = frozenset("dtea")
-"""First letters of names that tell how things are done, not who made what."""
-DEEDS = frozenset("cp") | HABITS
-"""Those of names that tell what was done: asked for once it is known who came from whom."""
-ORGANISED = "o"
-"""The name of all changes to an organisation: they may end any credential."""
+"""First letters of the names that find what is usual, not who issued or changed what."""
+ACTIVITY = frozenset("cp") | HABITS
+"""First letters of the names that find what a credential did: looked up only when its lineage is known."""
+ORGANISATION = "o"
+"""The name of all changes in AWS Organizations, any of which may end any credential."""
 
 
 def of_caller(identity: Row) -> list[str]:
-    """The names that all records of a caller have."""
+    """The names that all records of a caller have, by its key and by its session."""
     names = []
     if identity["key_id"]:
         names.append(f"c{identity['key_id']}")
@@ -55,14 +59,14 @@ def of_caller(identity: Row) -> list[str]:
     return names
 
 
-def deeds_of(identity: Row) -> str | None:
-    """The name of what a user does with any credential; of roles there are too many sessions to tell anything."""
+def of_user(identity: Row) -> str | None:
+    """The name of all that a user does; `None` for any other caller: a role has too many sessions to show anything."""
     arn = identity["arn"] or ""
     return f"d{arn}" if _USER in arn else None
 
 
-def above(identity: Row) -> Iterator[str]:
-    """What a caller rests on: the call that issued its key, and what was changed of it, its user or its role."""
+def origins(identity: Row) -> Iterator[str]:
+    """The names of the call that issued a caller's key, and of changes to that key and to its user or role."""
     if identity["key_id"]:
         yield f"k{identity['key_id']}"
     if identity["issuer_arn"]:
@@ -71,23 +75,29 @@ def above(identity: Row) -> Iterator[str]:
         yield _holder("u", identity["arn"])
 
 
-def else_above(identity: Row) -> Iterator[str]:
-    """What else leads to the call that issued a session, and to what made its host or provider: where no key does."""
+def fallback_origins(identity: Row) -> Iterator[str]:
+    """
+    Other names of the call that issued a session, and of the change that made its host or identity provider.
+
+    They are looked up where the access key id finds no issuing call.
+    """
     principal, created = identity["principal_id"], identity["created"]
     if principal and created is not None:
-        yield from (f"b{principal}@{second}" for second in range(created - _CLOSE, created + _CLOSE + 1))
+        yield from (
+            f"b{principal}@{second}" for second in range(created - _TOLERANCE, created + _TOLERANCE + 1)
+        )
         yield f"h{identity['account']}/{principal.rpartition(':')[2]}"
     if identity["federated_provider"]:
         yield f"v{identity['federated_provider']}"
 
 
 def person(identity: Row) -> str:
-    """Whose habits a caller has, nearly: its role or its user."""
+    """The ARN of a caller's role, else of its user: whose habits count as the caller's."""
     return identity["issuer_arn"] or identity["arn"] or ""
 
 
 def of_issuance(issuance: Row, caller: Row) -> Iterator[str]:
-    """The names that a call has for what it issues; all are worth asking for when one arrives."""
+    """The names of an issuing call: stored with it, and looked up when one arrives."""
     if issuance["key_id"]:
         yield f"k{issuance['key_id']}"
     child = issuance["child_id"] or (caller["principal_id"] if issuance["role_arn"] is None else None)
@@ -103,8 +113,12 @@ def of_issuance(issuance: Row, caller: Row) -> Iterator[str]:
         yield f"a{person(caller)}>{issuance['api']}"
 
 
-def around(issuance: Row, caller: Row) -> Iterator[str]:
-    """What else is asked for when an issuing call arrives: what was changed of its role, and what that has lost."""
+def context_of_issuance(issuance: Row, caller: Row) -> Iterator[str]:
+    """
+    Further names that are looked up when an issuing call arrives: those of changes to the role that it assumes.
+
+    If it sets no source identity, earlier calls that did so are looked up too, since rules compare the two.
+    """
     if issuance["role_arn"]:
         yield _holder("r", issuance["role_arn"])
         if not issuance["source_identity"]:
@@ -113,61 +127,63 @@ def around(issuance: Row, caller: Row) -> Iterator[str]:
 
 def of_change(change: Row, caller: Row) -> Iterator[str]:
     """
-    The names of what a change is about, and of its kind.
+    The names of what a change is about, and of its kind of call.
 
-    A policy that is put without a denial has the name of that policy alone: it matters where it lifts one.
+    An inline policy that is written without a denial does not get the name of its holder: it matters only where it
+    replaces the same policy, which may have denied something.
     """
-    yield from about(change, caller)
+    yield from context_of_change(change, caller)
     account = change["account"] or caller["account"]
-    told = _told(change)
+    subjects = _subjects(change)
     harmless = change["name"] in _INLINE and '"Deny"' not in (change["document"] or "")
-    for member, what in told:
+    for member, what in subjects:
         if member == "accessKeyId":
             yield f"k{what}"
         elif member in _HOLDERS and not harmless:
             yield f"{_HOLDERS[member]}{account}/{what}"
         elif member in ("instanceId", "functionName"):
-            yield f"h{account}/{_last(what)}"
+            yield f"h{account}/{_last_part(what)}"
         elif member.endswith("ProviderArn"):
             yield f"v{what}"
     yield f"a{person(caller)}>{change['name']}"
 
 
-def about(change: Row, caller: Row) -> Iterator[str]:
+def context_of_change(change: Row, caller: Row) -> Iterator[str]:
     """
-    What a change must be seen with: other changes to the same policies, groups, or organisation.
+    The names of other changes that a change must be seen with: to the same policies, groups, or organisation.
 
     A user that is renamed keeps what was done to it under its old name (IAM API Reference, 'UpdateUser').
     """
     if change["source"] == _ORGANIZATIONS:
-        yield ORGANISED
+        yield ORGANISATION
     account = change["account"] or caller["account"]
-    told = _told(change)
-    holders = [f"{_HOLDERS[member]}{account}/{what}" for member, what in told if member in _HOLDERS]
-    renamed = any(member == "newUserName" for member, _ in told)
+    subjects = _subjects(change)
+    holders = [f"{_HOLDERS[member]}{account}/{what}" for member, what in subjects if member in _HOLDERS]
+    renamed = any(member == "newUserName" for member, _ in subjects)
     yield from (one for one in holders if renamed or one.startswith("g"))
-    for member, what in told:
+    for member, what in subjects:
         if member == "policyName":
             yield from (f"i{one}/{what}" for one in holders)
         elif member in _POLICIES:
             yield f"m{what}"
 
 
-def kept(change: Row, caller: Row) -> Iterator[str]:
-    """The names under which a change is kept: whoever attaches a policy changes nothing of that policy."""
+def stored_under(change: Row, caller: Row) -> Iterator[str]:
+    """The names under which a change is stored: without the policy's where one is attached, which does not alter it."""
     attached = change["name"].startswith(("Attach", "Detach"))
     return (one for one in of_change(change, caller) if not (attached and one[0] == "m"))
 
 
-def _told(change: Row) -> list[tuple[str, str]]:
-    return [*dict.fromkeys(_TOLD.findall(f"{change['request'] or ''}{change['response'] or ''}"))]
+def _subjects(change: Row) -> list[tuple[str, str]]:
+    """What the request and response of a change name: pairs of a member and its value, each once."""
+    return [*dict.fromkeys(_SUBJECT.findall(f"{change['request'] or ''}{change['response'] or ''}"))]
 
 
 def _holder(kind: str, arn: str) -> str:
-    """A user or role by account and name, as the changes to it tell it."""
-    return f"{kind}{arn.split(':', 5)[4] if arn.count(':') >= 5 else ''}/{_last(arn)}"
+    """The name of a user or role by account and name, which are what changes to it hold; `kind` is its first letter."""
+    return f"{kind}{arn.split(':', 5)[4] if arn.count(':') >= 5 else ''}/{_last_part(arn)}"
 
 
-def _last(text: str) -> str:
+def _last_part(text: str) -> str:
     """What follows the last slash or colon; all of it where nothing does."""
     return text[max(text.rfind("/"), text.rfind(":")) + 1 :] or text

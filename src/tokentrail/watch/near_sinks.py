@@ -1,4 +1,4 @@
-"""Sinks that wait for nobody: standard output and files, as text or JSON lines."""
+"""Near sinks: standard output and files, to which findings are written as text or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tokentrail.watch.interface import Notice, SinkFailed
 
 Write = Callable[[Sequence[Notice], TextIO], None]
 _TAIL = 8 << 20
-"""Bytes at the end of a file that are searched for what came through before the process was killed."""
+"""Bytes at the end of a file that are searched for notices that were written before the watch was killed."""
 
 
 def as_lines(notices: Sequence[Notice], stream: TextIO) -> None:
@@ -29,9 +29,9 @@ class StreamSink:
     A stream that is open already, such as standard output.
 
     Args:
-        stream: Where to.
-        write: How: as text, or `as_lines`.
-        alone: Whether findings go nowhere else, so that who reads no more ends the watch.
+        stream: The stream.
+        write: Writes notices to it: as text, or `as_lines`.
+        alone: Whether it is the only sink, so that a closed pipe ends the watch.
     """
 
     near = True
@@ -41,19 +41,19 @@ class StreamSink:
         self._stream, self._write, self._alone = stream, write, alone
         self.name = self.shown = "standard output"
         self._rest = b""
-        """What could not be written of some notices, ..."""
+        """Bytes of the last notices that could not be written yet."""
         self._of: tuple[str, ...] = ()
-        """... and which these are."""
+        """The keys of these notices."""
 
     def delivered(self) -> frozenset[str]:
-        """What a file that output is redirected to holds already, if it is one and its lines are JSON."""
+        """The keys in the file to which output is redirected, if it is, as lines of JSON."""
         descriptor = self._descriptor()
         if descriptor is not None and self._write is as_lines and stat.S_ISREG(os.fstat(descriptor).st_mode):
             return _told(Path(f"/dev/fd/{descriptor}"))
         return frozenset()
 
     def deliver(self, notices: Sequence[Notice]) -> None:
-        """Write them, and see them off; where a disk was full amid a line, go on with the rest of it."""
+        """Write notices, and flush; after a disk was full in the middle of a line, go on with the rest of it."""
         try:
             self._deliver(notices)
         except BrokenPipeError as error:
@@ -115,7 +115,7 @@ class FileSink:
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
     def _follow(self) -> None:
-        """Go on in a file of the same name where the one before was moved away, as logs are that are rotated."""
+        """Open the file anew if it was moved away, as log rotation does."""
         try:
             there = os.stat(self._path, follow_symlinks=False)
         except FileNotFoundError:
@@ -125,11 +125,11 @@ class FileSink:
             os.close(before)
 
     def delivered(self) -> frozenset[str]:
-        """What the file holds already."""
+        """The keys of the notices that the end of the file holds."""
         return _told(self._path)
 
     def deliver(self, notices: Sequence[Notice]) -> None:
-        """Add them, each line whole."""
+        """Append notices, each on a line of its own, even after a line that was torn off."""
         text = StringIO()
         as_lines(notices, text)
         data = text.getvalue().encode("ascii")
@@ -146,7 +146,7 @@ class FileSink:
 
 
 def _told(path: Path) -> frozenset[str]:
-    """The keys of notices that the last lines of a file tell of."""
+    """The keys of the notices in the last lines of a file."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))

@@ -1,4 +1,4 @@
-"""From what a user names to the feed and the sinks that it means."""
+"""Open the feed and the sinks that a user has named."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tokentrail.watch.near_sinks import FileSink
 
 def folder_to_follow_into(case: Path | str) -> Path:
     """
-    Where a watch keeps what it follows.
+    The folder of the case that a watch follows into.
 
     Raises:
-        UsageError: it is no folder, and what comes by the second can't be put into a bucket as it comes.
+        UsageError: the case is in a bucket, into which evidence can't be put by the second.
     """
     if on_s3(case) is None:
         return Path(case)
@@ -30,17 +30,17 @@ def folder_to_follow_into(case: Path | str) -> Path:
 
 def feed_of(source: str, accesses: Sequence[Access], wanted: Wanted, case: Path, *, give_up: int) -> Feed:
     """
-    Open what is to be followed.
+    Open the feed of a source.
 
     Args:
         source: `sqs:URL`, `s3://bucket/prefix`, or a folder.
-        accesses: How AWS is reached; one.
-        wanted: Which accounts and regions, of a bucket.
-        case: Where the case is, or will be: what it holds already is not fetched again.
+        accesses: How AWS is reached: exactly one.
+        wanted: Which accounts and regions of a bucket.
+        case: The folder of the case, which need not exist yet: objects that it holds are not fetched again.
         give_up: Receives after which a message that can't be read is deleted.
 
     Raises:
-        UsageError: it can't be followed so.
+        UsageError: there is no such kind of source, or it can't be followed with these arguments.
     """
     if len(accesses) > 1:
         raise UsageError(f"{source}: one --profile follows one source. Run a watch, with a case, for each.")
@@ -60,7 +60,7 @@ def feed_of(source: str, accesses: Sequence[Access], wanted: Wanted, case: Path,
 
 
 def _held(case: Path) -> Iterator[str]:
-    """What a case holds by name, if it is one by now."""
+    """The identities of the objects that a case holds; none if there is no case yet."""
     try:
         folder = CaseFolder.open(case, create=False)
     except CaseError:  # whoever opens it to write says so
@@ -71,15 +71,15 @@ def _held(case: Path) -> Iterator[str]:
 
 def sink_of(where: str, access: Access, secret: str | None) -> Sink:
     """
-    Open where findings go.
+    Open a sink.
 
     Args:
         where: A file, a URL, `sns:ARN`, `events:BUS` or `securityhub:REGION`.
         access: How AWS is reached.
-        secret: Signs what a webhook is sent.
+        secret: The key with which requests to a webhook are signed, if they are.
 
     Raises:
-        UsageError: there can be no such place.
+        UsageError: there can be no such sink.
     """
     kind, _, rest = where.partition(":")
     if kind not in ("http", "https", "sns", "events", "securityhub"):

@@ -1,4 +1,4 @@
-"""Deliver notices: near sinks at once, each far one in a thread of its own, so that none waits for another."""
+"""Deliver notices: to near sinks at once, to each far one in a thread of its own, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 
 class _Far:
-    """A far sink, and the thread that delivers what the ledger says is due: that may be more than memory holds."""
+    """A far sink, and the thread that delivers what the ledger has due for it: some at a time, as it may be much."""
 
     def __init__(self, sink: Sink, ledger: Ledger, say: Say) -> None:
         self.sink, self._ledger, self._say = sink, ledger, say
@@ -32,11 +32,11 @@ class _Far:
 
     @property
     def left(self) -> int:
-        """Notices that have not come through."""
+        """How many notices the sink has yet to receive."""
         return self._ledger.waiting(self.sink.name)
 
     def wake(self) -> None:
-        """There is more to deliver."""
+        """Have the thread look for more to deliver."""
         self._more.set()
 
     def stop(self) -> None:
@@ -45,7 +45,7 @@ class _Far:
         self._thread.join(1)
 
     def _run(self) -> None:
-        """Deliver until it is over; what ended this thread unsaid would lose all that follows."""
+        """Deliver until stopped; any error is said and tried again, since nothing is delivered without this thread."""
         patience = Patience()
         while not self._over.is_set():
             self._more.clear()
@@ -86,12 +86,12 @@ def _worded(why: Exception) -> str:
 
 class Outbox:
     """
-    Everything that goes out, with the ledger before and after.
+    Sends notices to all sinks, and has the ledger note each before it is sent and once it was received.
 
     Args:
-        ledger: What went out before; what did not come through then is sent now.
-        sinks: Where to.
-        say: Told what goes wrong.
+        ledger: What earlier runs did not deliver is sent at once.
+        sinks: The sinks.
+        say: Called with a sentence about each thing that goes wrong.
     """
 
     def __init__(self, ledger: Ledger, sinks: Sequence[Sink], say: Say) -> None:
@@ -117,7 +117,7 @@ class Outbox:
 
     @property
     def left(self) -> int:
-        """Notices that have not come through somewhere."""
+        """How many notices sinks have yet to receive, counted for each sink."""
         near = sum(self._ledger.waiting(name) for name in self._again_at)
         return near + sum(one.left for one in self._far)
 
@@ -132,7 +132,7 @@ class Outbox:
             far.wake()
 
     def know(self, notices: Sequence[Notice], now: float) -> None:
-        """Note findings as known, and send them nowhere."""
+        """Note findings as known without sending them."""
         if notices:
             self._ledger.send(notices, (), now)
 
@@ -156,7 +156,7 @@ class Outbox:
         self._again_at.pop(sink.name, None)
 
     def flush(self, seconds: float) -> None:
-        """Wait until all came through to far sinks, so long at most."""
+        """Wait until far sinks have received all notices, for so many seconds at most."""
         end = time.monotonic() + seconds
         while any(one.left for one in self._far) and time.monotonic() < end:
             time.sleep(0.05)

@@ -1,6 +1,4 @@
-"""
-Follow what tells nobody of news: a folder, or a prefix of a bucket, looked through again and again.
-"""
+"""Follow a folder, or a prefix of a bucket, by listing it again and again, since neither announces new files."""
 
 from __future__ import annotations
 
@@ -24,24 +22,28 @@ from tokentrail.watch.buffer import Arrived, Later, Patience
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 SETTLED = 0.4
-"""Seconds for which a file must not have changed before it is read: another process may still write it."""
+"""Seconds for which a file must not have changed before it is read, since another process may still be writing it."""
 FOLDER_EVERY = 0.25
+"""Seconds between two looks at a folder."""
 BUCKET_EVERY = 5.0
+"""Seconds between two listings of a bucket."""
 _OVERLAP = timedelta(days=1)
-"""Days before the newest one are listed again: an object may be put late into the folder of the day before."""
+"""How far before the newest object each listing begins: an object may be put late into the folder of the day before."""
 _BACK, _BACK_EVERY = timedelta(days=31), 3600.0
 """
-Days that are listed again every so many seconds: where a bucket let nobody write, log files come for 30 days still.
+How far back a listing begins every so many seconds: after a bucket could not be written, CloudTrail tries for 30 days.
 
 Source: AWS CloudTrail User Guide, 'Getting and viewing your CloudTrail log files'.
 """
 _LOOKED_AT, _LIVELY, _RECENT = 5.0, 86_400.0, 10_000
-"""Seconds between two looks whether files that were read have changed since: those that changed within so many seconds
-when they were read, of these the last so many."""
+"""
+Files that may grow after they were read: seconds between two checks; the age in seconds up to which a file is checked;
+and how many files are, those that were read last.
+"""
 
 
 class PollingFeed(Arrived, ABC):
-    """What a folder and a bucket have in common: a thread that looks, fetches and waits."""
+    """The part that is common to both: a thread that looks for new objects, fetches them and waits."""
 
     def __init__(self, every: float, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -50,18 +52,19 @@ class PollingFeed(Arrived, ABC):
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._open = 0
-        """Objects that were brought and that the case does not have yet."""
+        """How many objects were brought and are not in the case yet."""
         self._idle = False
+        """Whether the last look found nothing new."""
         self._ahead = 0
-        """Objects that were listed and not yet fetched."""
+        """How many objects were listed and not fetched yet."""
 
     @abstractmethod
     def check(self) -> None:
-        """See that there is such a source."""
+        """Check that the source exists."""
 
     @abstractmethod
     def look(self) -> Iterator[Arrival]:
-        """Look once: what is new, fetched."""
+        """Look once, and yield what is new, fetched."""
 
     def start(self) -> None:
         """Begin to follow; see `Feed`."""
@@ -95,12 +98,12 @@ class PollingFeed(Arrived, ABC):
             self._thread.join(5)
 
     def lose(self, name: str, reason: str, *, final: bool = True) -> None:
-        """Note what can't be read, and whether it will not be tried again."""
+        """Note an object that can't be read, and whether it is given up for good."""
         with self._lock:
             self._lost.append(Lost(name=name, reason=reason, final=final))
 
     def _follow(self) -> None:
-        """Look again and again; whatever goes wrong is told to who takes: else nobody would know that nothing comes."""
+        """Look again and again; any error ends the thread and is raised by `take`, so that it does not go unnoticed."""
         try:
             self._look_again()
         except BaseException as error:  # noqa: BLE001 - raised by `take`
@@ -129,16 +132,16 @@ class PollingFeed(Arrived, ABC):
             self._over.wait(self._every)
 
     def unsettled(self) -> bool:
-        """Whether something is there that can't be read yet."""
+        """Whether there is anything that can't be read yet."""
         return False
 
 
 class FolderFeed(PollingFeed):
     """
-    A folder, and all below it; a file counts once it has stopped changing.
+    Follows a folder and all folders in it; a file is read once it has stopped changing.
 
-    One that is added to later is read anew, whole, a minute after that was seen, then after two, up to an hour: what it
-    holds twice counts once, but is kept as often.
+    A file that grows later is read again as a whole, a minute after that was seen, then after two, up to an hour. Its
+    repeated records count once, but each version of the file is kept as evidence.
     """
 
     def __init__(
@@ -147,19 +150,24 @@ class FolderFeed(PollingFeed):
         super().__init__(every, clock)
         self._folder = Path(folder)
         self._folders: dict[str, tuple[int, list[str]]] = {}
-        """When each folder last changed, and the folders in it."""
+        """By folder: when it last changed (0 for just now), and the folders in it."""
         self._read: set[int] = set()
+        """Hashes of the path and the state (size and time) of each file that was read."""
         self._changing: dict[str, tuple[tuple[int, int], float]] = {}
+        """By file that may still be written: its state, and when that was first seen."""
         self._unread = Later[str]()
+        """Files that could not be read."""
         self._recent: dict[str, tuple[int, int]] = {}
-        """The files that were read last, and as what."""
+        """The files that were read last, with their state then."""
         self._growing = Later[str]()
+        """Files that have grown since they were read."""
         self._looked_at = 0.0
+        """When `_recent` was last checked."""
         self._shut: list[str] = []
-        """Why folders could not be looked into, the last time."""
+        """Sentences about folders that could not be listed at the last look."""
 
     def check(self) -> None:
-        """See that it is a folder."""
+        """Check that it is a folder."""
         if not self._folder.is_dir():
             raise SourceError(
                 f"{self._folder}: no such folder. Give a folder, s3://BUCKET/PREFIX, or sqs:URL to watch."
@@ -170,7 +178,7 @@ class FolderFeed(PollingFeed):
         return bool(self._changing)
 
     def look(self) -> Iterator[Arrival]:
-        """Read the files that are new and have settled."""
+        """Read the files that are new, and have stopped changing."""
         if not self._folder.is_dir():
             raise SourceError(
                 f"{self._folder}: is no folder any more. Nothing is read until there is one again."
@@ -186,11 +194,11 @@ class FolderFeed(PollingFeed):
                 yield Arrival(object=BytesObject(path, data), at=self._clock())
 
     def troubles(self) -> Sequence[str]:
-        """What hinders it now; a folder that can't be looked into hinders no other."""
+        """What hinders it now, folders that can't be listed among it; the others are followed all the same."""
         return [*super().troubles(), *self._shut]
 
     def _changed(self, folder: str, shut: list[str]) -> Iterator[str]:
-        """Files of folders that have changed since the last look; `shut` is told what can't be looked into."""
+        """Yield the files of folders that have changed since the last look; `shut` gets those that can't be listed."""
         try:
             stamp = os.stat(folder).st_mtime_ns
             before = self._folders.get(folder)
@@ -210,7 +218,7 @@ class FolderFeed(PollingFeed):
             shut.append(f"{folder}: can't be looked into: {error.strerror}.")
 
     def _see_growing(self) -> None:
-        """Look whether files have changed since they were read, of which their folder's time does not tell."""
+        """Check whether files have changed since they were read, which the time of their folder does not show."""
         now = time.monotonic()
         if now - self._looked_at < _LOOKED_AT:
             return
@@ -228,6 +236,7 @@ class FolderFeed(PollingFeed):
                 del self._recent[path]
 
     def _settled(self, path: str) -> bytes | None:
+        """Read a file that has stopped changing; `None` for any other, or one that was read or can't be."""
         try:
             found = os.stat(path)
             state = (found.st_size, found.st_mtime_ns)
@@ -261,7 +270,7 @@ class FolderFeed(PollingFeed):
         return data
 
     def _follow_on(self, path: str, state: tuple[int, int]) -> None:
-        """Look at a file again that was read, as it may grow."""
+        """Note a file that was read among those that may grow."""
         self._recent.pop(path, None)
         self._recent[path] = state
         if len(self._recent) > _RECENT:
@@ -280,7 +289,7 @@ class FolderFeed(PollingFeed):
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """The regular files and the folders that stand in a folder; links to folders are not followed."""
+    """The files that may hold logs, and the folders, directly in a folder; links to folders are not followed."""
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as found:
@@ -296,12 +305,12 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
 
 class BucketFeed(PollingFeed):
     """
-    A prefix of a bucket.
+    Follows a prefix of a bucket.
 
     Args:
         source: `s3://bucket/prefix`.
         access: How AWS is reached.
-        held: Identities of objects that the case holds already.
+        held: The identities of objects that the case holds already, which are not fetched.
         wanted: Which accounts and regions.
         every: Seconds between two listings.
     """
@@ -319,7 +328,7 @@ class BucketFeed(PollingFeed):
         self._looked_back = 0.0
 
     def check(self) -> None:
-        """See that the bucket can be listed."""
+        """Check that the bucket can be listed."""
         try:
             aws.ask(
                 self._access, "s3", "list_objects_v2", Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1,
@@ -361,7 +370,7 @@ class BucketFeed(PollingFeed):
             self._newest = min(datetime.fromtimestamp(self._clock(), UTC), max(written))
 
     def _not_read(self, there: S3Object, error: OSError) -> None:
-        """One that is denied, archived or cut off may be had later; one that is gone, or another by now, never."""
+        """Put off an object that is denied, archived or cut off; give up one that is gone or was replaced."""
         named = there.identity in self._unread
         again = error.errno not in FINAL and self._unread.put_off(there.identity, there)
         if not again:

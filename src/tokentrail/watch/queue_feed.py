@@ -1,6 +1,8 @@
 """
-Follow a queue of SQS: messages are received as long as there is room, held until the case has what they name, and
-only then deleted. A message that can't be read blocks nobody: it is named and left for the queue's redrive policy.
+Follow an SQS queue of notifications about log files.
+
+Messages are received while there is room, kept from other readers until the case has the objects that they name, and
+only then deleted. A message that can't be read (a poison message) is named, and left to the queue's redrive policy.
 """
 
 from __future__ import annotations
@@ -22,16 +24,21 @@ from tokentrail.watch.interface import Arrival, Behind, Lost
 
 _RECEIVERS = 2
 _WAIT = 2
-"""Seconds for which one call waits for a first message; stopping may take as long."""
+"""Seconds for which a call waits for a first message; stopping may take as long."""
 _IN_FLIGHT = 20_000
-"""Messages held at most; SQS lets 120,000 be in flight (SQS Developer Guide, 'Message quotas')."""
+"""Messages held, at most; SQS allows 120,000 in flight (SQS Developer Guide, 'Message quotas')."""
 _ASKED_EVERY = 5.0
+"""Seconds between two requests for how much waits in the queue."""
 _HELD_FOR = 30.0
-"""Seconds for which a watch holds messages at a time: those of one that was killed come again after as many."""
+"""Seconds for which messages are held at a time; if a watch is killed, its messages come again after as many."""
 _AWAY = 900
-"""Seconds for which a message whose object is refused is kept away at most."""
-_UNTOLD = 1 << 30
-"""Objects of a message that is not read yet: SQS may bring one again, and what came of it before is counted down."""
+"""Seconds for which a message whose object is refused is held back, at most."""
+_UNRESOLVED = 1 << 30
+"""
+What is left of a message while its objects are not known, so that it can't fall to 0.
+
+SQS may deliver a message twice, and arrivals of the first delivery are counted down meanwhile.
+"""
 _NAMED = 10_000
 """Poison messages whose ids are remembered, so that each is named once."""
 
@@ -44,11 +51,12 @@ class _Held:
     left: int
     """Objects that the case does not have yet."""
     until: float
+    """Until when other readers don't get it, in seconds since 1970."""
 
 
 class QueueFeed(Arrived):
     """
-    A queue, followed.
+    Follows a queue.
 
     Args:
         source: `sqs:` and its URL.
@@ -66,8 +74,9 @@ class QueueFeed(Arrived):
         self._asked_at = 0.0
         self._held: dict[str, _Held] = {}
         self._named: dict[str, bool] = {}
-        """Poison messages: whether they stay in the queue."""
+        """By the id of a poison message: whether it stays in the queue."""
         self._troubles: dict[str, str] = {}
+        """By what failed: a sentence about it."""
         self._empty: set[int] = set()
         """Receivers whose last answer held no message."""
         self._last = clock()
@@ -76,7 +85,7 @@ class QueueFeed(Arrived):
         self._threads: list[threading.Thread] = []
 
     def check(self) -> None:
-        """See that it is a queue that may be read."""
+        """Check that the queue exists, and may be read."""
         self._settings = self._queue.checked()
 
     def start(self) -> None:
@@ -91,7 +100,7 @@ class QueueFeed(Arrived):
             one.start()
 
     def kept(self, arrivals: Sequence[Arrival]) -> None:
-        """Delete the messages of which the case now has all objects."""
+        """Delete the messages of which the case has all objects now."""
         done: list[Message] = []
         with self._lock:
             for one in arrivals:
@@ -103,13 +112,13 @@ class QueueFeed(Arrived):
         self._delete(done)
 
     def behind(self) -> Behind:
-        """How far it is behind; the queue itself is asked every few seconds."""
+        """How far it is behind; the queue itself is only asked every few seconds."""
         self._ask(_ASKED_EVERY)
         held, oldest = self._buffer.held()
         return Behind(waiting=self._settings.waiting, held=held, oldest=oldest)
 
     def _ask(self, every: float) -> None:
-        """Ask the queue how much waits, if that was asked so many seconds ago."""
+        """Ask the queue how much waits, if it was last asked at least so many seconds ago."""
         now = self._clock()
         if now - self._asked_at < every:
             return
@@ -117,22 +126,22 @@ class QueueFeed(Arrived):
         try:
             self._settings = self._queue.settings()
         except (Failed, SourceError) as error:
-            self._troubles["asking"] = self._told("counting", error)
+            self._troubles["asking"] = self._worded("counting", error)
         else:
             self._troubles.pop("asking", None)
 
     def drained(self) -> bool:
-        """Whether the queue had no message when last asked, none is held, and none may come from a reader that died."""
+        """Whether all receivers got an empty answer last, no message is held, and none may come from a dead reader."""
         with self._lock:
             idle = len(self._empty) == _RECEIVERS and not self._held
         return idle and not self._may_come_again()
 
     def _may_come_again(self) -> bool:
         """
-        Whether another reader holds messages, which come again if it was killed, or some have just come again.
+        Whether messages may come that another reader holds: they do if it was killed.
 
-        A message that is not deleted is seen again when its visibility timeout ends (SQS Developer Guide, 'Amazon SQS
-        visibility timeout'); whoever holds one for longer than a watch does is alive.
+        A message that is not deleted is visible again when its visibility timeout ends (SQS Developer Guide, 'Amazon
+        SQS visibility timeout'). A reader that holds one for longer than a watch does is alive.
         """
         if self._clock() - self._last >= max(self._settings.visibility, _HELD_FOR) + _WAIT:
             return False
@@ -144,7 +153,7 @@ class QueueFeed(Arrived):
         return sorted(set(self._troubles.values()))
 
     def stop(self) -> None:
-        """Stop; messages that are held come again when their time is up, or at once if SQS can be told so."""
+        """Stop, and give held messages back; if that fails, they come again when their visibility timeout ends."""
         self._over.set()
         self._buffer.close()
         for one in self._threads:
@@ -156,7 +165,7 @@ class QueueFeed(Arrived):
         aws.close(self._access)
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Whatever goes wrong in a thread is told to who takes: else nobody would know that nothing comes."""
+        """Run the work of a thread; any error ends it and is raised by `take`, so that it does not go unnoticed."""
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - raised by `take`
@@ -172,7 +181,7 @@ class QueueFeed(Arrived):
                 try:
                     self._receive_once(pool)
                 except (Failed, SourceError) as error:
-                    self._troubles["receiving"] = self._told("receiving", error)
+                    self._troubles["receiving"] = self._worded("receiving", error)
                     self._over.wait(patience.failed())
                 else:
                     patience.worked()
@@ -188,38 +197,38 @@ class QueueFeed(Arrived):
             else:
                 self._empty.add(threading.get_ident())
             for one in messages:
-                self._held[one.id] = _Held(one, _UNTOLD, now + self._settings.visibility)
+                self._held[one.id] = _Held(one, _UNRESOLVED, now + self._settings.visibility)
         try:
-            for told in pool.map(self._queue.resolve, messages):
-                self._take_in(told)
+            for resolved in pool.map(self._queue.resolve, messages):
+                self._take_in(resolved)
         except BaseException:
             self._forget(messages)
             raise
 
-    def _take_in(self, told: ResolvedMessage) -> None:
-        message = told.message
-        if told.poison is not None:
-            self._poisoned(told)
-        elif not told.objects:
+    def _take_in(self, resolved: ResolvedMessage) -> None:
+        message = resolved.message
+        if resolved.poison is not None:
+            self._poisoned(resolved)
+        elif not resolved.objects:
             self._forget([message])
             self._delete([message])
             return
         with self._lock:
-            if told.poison is None:
+            if resolved.poison is None:
                 self._named.pop(message.id, None)
             if message.id in self._held:
-                self._held[message.id].left = len(told.objects)
-        for one in told.objects:
-            token = None if told.poison is not None else message.id
+                self._held[message.id].left = len(resolved.objects)
+        for one in resolved.objects:
+            token = None if resolved.poison is not None else message.id
             self._buffer.put(Arrival(object=one, at=message.sent or self._clock(), token=token))
 
-    def _poisoned(self, told: ResolvedMessage) -> None:
-        message = told.message
-        final = not self._settings.dead_letters and told.given_up(self._give_up, self._clock())
+    def _poisoned(self, resolved: ResolvedMessage) -> None:
+        message = resolved.message
+        final = not self._settings.dead_letters and resolved.given_up(self._give_up, self._clock())
         self._forget([message])
         if final:
             self._delete([message])
-        elif told.refused:  # not again and again, as it may be many
+        elif resolved.refused:  # not again and again, as it may be many
             away = min(self._settings.visibility * 2 ** min(message.receives, 10), _AWAY)
             self._attempt("holding", lambda: self._queue.hold([message], away))
         with self._lock:
@@ -229,7 +238,7 @@ class QueueFeed(Arrived):
             if len(self._named) > _NAMED:
                 del self._named[next(iter(self._named))]
             self._lost.append(
-                Lost(name=f"{QUEUE}{self._queue.url}#{message.id}", reason=told.poison or "", final=final)
+                Lost(name=f"{QUEUE}{self._queue.url}#{message.id}", reason=resolved.poison or "", final=final)
             )
 
     def _forget(self, messages: Sequence[Message]) -> None:
@@ -241,23 +250,23 @@ class QueueFeed(Arrived):
         self._attempt("deleting", lambda: self._queue.delete(messages))
 
     def _attempt(self, doing: str, call: Callable[[], None]) -> None:
-        """What fails here does no harm: a message that is not deleted comes again, and is known then."""
+        """Call something whose failure does no harm, and note it as a trouble: messages that it concerns come again."""
         try:
             call()
         except (Failed, SourceError) as error:
-            self._troubles[doing] = self._told(doing, error)
+            self._troubles[doing] = self._worded(doing, error)
         else:
             self._troubles.pop(doing, None)
 
-    def _told(self, doing: str, error: Failed | SourceError) -> str:
-        """What hinders it, where, and what to do about it; an object's error says so itself."""
+    def _worded(self, doing: str, error: Failed | SourceError) -> str:
+        """A sentence about a failure: what and where it was, and what to do. A `SourceError` is one itself."""
         if isinstance(error, SourceError):
             return str(error)
         where = f"{QUEUE}{self._queue.url}"
         return f"{where}: {doing} messages failed ({error}). {next_step(error, where)}"
 
     def _hold(self) -> None:
-        """Keep what is held from others, well before its time is up."""
+        """Extend the visibility timeout of all held messages, well before it ends."""
         while not self._over.wait(max(1.0, self._settings.visibility / 6)):
             now, span = self._clock(), max(self._settings.visibility, int(_HELD_FOR))
             with self._lock:

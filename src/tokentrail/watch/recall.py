@@ -1,9 +1,9 @@
 """
-Older records, found again by what names them: on disk beside the case, so that memory does not grow with it.
+A database beside the case in which older records are looked up by name, so that memory does not grow with the case.
 
-What `choosing` chooses of each segment is kept here under its names, in a database of its own, from which one record
-is read in a fraction of a millisecond, however many it holds. All of it is worked out from the case's segments, and
-is again if the file is lost.
+It holds the records that `choosing` selects from each segment, under the names that `names` gives them. Reading one
+takes a fraction of a millisecond, however many there are. All of it is derived from the case's segments, and is
+derived again if the file is lost or damaged.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.names import Row
 
 _VERSION = 4
-_FOUND = {"c": (16, 4), "p": (16, 4), "d": (6, 6), "t": (3, 3), "e": (6, 6), "a": (6, 6)}
-_ELSE = (32, 8)
-"""Records of one name that are found, by its first letter: what came last, and how it began."""
-_KNOWN = 50_000
-"""Callers that are known to be there already, at most."""
-_AT_HAND = 16_384
-"""Callers, and objects, that were read last: the next records are of the same."""
+_LIMITS = {"c": (16, 4), "p": (16, 4), "d": (6, 6), "t": (3, 3), "e": (6, 6), "a": (6, 6)}
+_OTHER_LIMITS = (32, 8)
+"""How many records a name finds, by its first letter: of the newest, and of the oldest if there are more."""
+_KNOWN_CALLERS = 50_000
+"""Callers that are remembered as stored, at most: past that, all are forgotten, and stored once more."""
+_CACHED = 16_384
+"""Callers, and as many objects, that are cached: records that are read together have few of either."""
 _ADVICE = "It may be removed: it is made again."
 _OWN_MEMORY = 16_384
-"""Kilobytes that the database may take."""
+"""Kilobytes of memory that the database may use."""
 _PAGE = 1024
-"""Bytes of its pages: each name of a record is written into another."""
+"""Bytes of a page: small, since each name of a record is written to a different one."""
 
-_MADE = """
+_SCHEMA = """
 CREATE TABLE segments (number INTEGER PRIMARY KEY, low INTEGER, high INTEGER);
 CREATE TABLE objects (
     object INTEGER PRIMARY KEY, sha256 TEXT, size INTEGER, reference TEXT, bound INTEGER, pack TEXT, at INTEGER
@@ -55,7 +55,7 @@ _OBJECT = "SELECT sha256, size, reference, bound, pack, at FROM objects WHERE ob
 
 _PLACED = frozenset({"segment", "object", "ordinal", "identity"})
 COLUMNS = {name: [one for one in schema.names if one not in _PLACED] for name, schema in SCHEMAS.items()}
-"""What is kept of each table, in this order: all but where it lies."""
+"""The columns that are stored of each table, in this order: all but those that say where a record lies."""
 _COMMON = (
     b"unknownRootAWSServiceIAMUserAssumedRolearn:aws:kms:arn:aws:s3:::arn:aws:iam::aws:policy/arn:aws:iam:::user/role/"
     b"arn:aws:sts::assumed-role/aws-cli/2 Python/3 Linux/ x86_64 exe/ prompt/off command/Boto3/1.34 md/Botocore#1.34 "
@@ -63,51 +63,51 @@ _COMMON = (
     b"eu-west-1us-east-1iam.amazonaws.coms3.amazonaws.comec2.amazonaws.comsts.amazonaws.comGetCallerIdentity"
     b"GetSessionTokenAssumeRoleWithWebIdentityAssumeRole"
 )
-"""What records have in common, so that small ones are packed well."""
+"""A dictionary for zlib of texts that many records share, so that small records compress well."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The numbers of the records that are kept of some evidence."""
+    """The numbers of the stored records of some evidence: from `low` up to, and without, `high`."""
 
     low: int
     high: int
 
 
 class Kept(NamedTuple):
-    """What was kept of some evidence."""
+    """What was stored of some evidence."""
 
     span: Span
     names: frozenset[str]
-    """By which its records are found."""
+    """The names that find its records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A record that was found again."""
+    """A record that was read from the database."""
 
     number: int
     caller: Row
     event: Sequence[Any]
-    """Values, as `COLUMNS` names them; those of the issuance and the change too."""
+    """Its values in the order of `COLUMNS`, as are those of `issuance` and `change`."""
     issuance: Sequence[Any] | None
     change: Sequence[Any] | None
     identity: int
-    """The same for the same caller."""
+    """The number of the caller in the database: equal callers have the same one."""
     stored: StoredObject
-    """The object that it lies in."""
+    """The evidence object that holds it."""
     ordinal: int
-    """Its place there."""
+    """Its place in that object."""
 
 
 class Recall:
     """
-    The records of a case that may be asked for again.
+    The database of older records of a case.
 
     Args:
-        folder: Where its file lies, or is to lie.
+        folder: The folder of its file, which is made if there is none.
 
     Raises:
         CaseError: the file can't be read or written.
@@ -117,7 +117,7 @@ class Recall:
         self._path = folder / "recall.sqlite"
         self._chooser = Chooser()
         self._known: set[int] = set()
-        """Callers that are there already."""
+        """Callers that are stored already, as far as is remembered."""
         self._callers: dict[int, Row] = {}
         self._objects: dict[int, StoredObject] = {}
         try:
@@ -129,56 +129,66 @@ class Recall:
                 self._connection = self._opened()
 
     def _opened(self) -> sqlite3.Connection:
-        return opened(self._path, _MADE, _VERSION, _OWN_MEMORY, _PAGE)
+        return opened(self._path, _SCHEMA, _VERSION, _OWN_MEMORY, _PAGE)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._connection.close()
 
     def spans(self) -> dict[int, Span]:
-        """The segments whose records are kept, by number."""
+        """The segments whose records are stored, by number; the span of one that was stored in parts is empty."""
         with explained(self._path, _ADVICE):
             found = self._connection.execute("SELECT number, low, high FROM segments").fetchall()
         return {number: Span(low, high) for number, low, high in found}
 
     def keep(self, segment: int | None, tables: Tables, objects: Sequence[StoredObject]) -> Kept:
         """
-        Keep of some records what may be asked for again; all of it or nothing.
+        Store those of some records that later ones may have to be seen with; all of them, or none if that fails.
 
         Args:
-            segment: The number of the segment whose records they are; `None` for a part of one.
+            segment: The number of their segment; `None` for a part of one, which `note_segment` completes.
             tables: The records.
             objects: The segment's evidence objects, in their order.
         """
-        told = [_Told(one) for one in self._chooser.chosen(tables)]
-        callers = {one.identity: one.caller for one in told if one.identity not in self._known}
-        packed = [(identity, _packed(caller)) for identity, caller in callers.items()]
+        entries = [_Entry(one) for one in self._chooser.chosen(tables)]
+        callers = {one.identity: one.caller for one in entries if one.identity not in self._known}
+        caller_rows = [(identity, _packed(caller)) for identity, caller in callers.items()]
         with explained(self._path, _ADVICE), writing(self._connection):
             run, run_many = self._connection.execute, self._connection.executemany
             [[low]] = run("SELECT coalesce(max(record), -1) + 1 FROM records")
-            [[first]] = run("SELECT coalesce(max(object), -1) + 1 FROM objects")
-            lying = [
-                (first + at, one.sha256, one.size, one.reference, one.bound, one.pack, one.at)
+            [[first_object]] = run("SELECT coalesce(max(object), -1) + 1 FROM objects")
+            object_rows = [
+                (first_object + at, one.sha256, one.size, one.reference, one.bound, one.pack, one.at)
                 for at, one in enumerate(objects)
             ]
-            run_many("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", lying)
-            run_many("INSERT OR IGNORE INTO identities VALUES (?, ?)", packed)
-            rows = [
-                (low + at, first + one.object, one.ordinal, one.identity, one.record)
-                for at, one in enumerate(told)
+            run_many("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", object_rows)
+            run_many("INSERT OR IGNORE INTO identities VALUES (?, ?)", caller_rows)
+            record_rows = [
+                (low + at, first_object + one.object, one.ordinal, one.identity, one.record)
+                for at, one in enumerate(entries)
             ]
-            run_many("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
-            named = [(_key(name), one.time, low + at) for at, one in enumerate(told) for name in one.names]
-            run_many("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", named)
+            run_many("INSERT INTO records VALUES (?, ?, ?, ?, ?)", record_rows)
+            name_rows = [
+                (_key(name), one.time, low + at) for at, one in enumerate(entries) for name in one.names
+            ]
+            run_many("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", name_rows)
+            high = low + len(entries)
             if segment is not None:
-                run("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (segment, low, low + len(told)))
+                run("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (segment, low, high))
         self._known.update(callers)
-        if len(self._known) > _KNOWN:
+        if len(self._known) > _KNOWN_CALLERS:
             self._known.clear()
-        return Kept(Span(low, low + len(told)), frozenset[str]().union(*(one.names for one in told)))
+        return Kept(Span(low, high), frozenset[str]().union(*(one.names for one in entries)))
 
-    def became(self, segment: int, replaced: Sequence[int]) -> None:
-        """Note that all is kept of a segment, or would be noted so of each that it took the place of."""
+    def note_segment(self, segment: int, replaced: Sequence[int]) -> None:
+        """
+        Note that the records of a segment are stored, under spans that are not remembered.
+
+        Args:
+            segment: Its number.
+            replaced: The segments that were merged into it, whose notes go: it is noted only if all of them were.
+                None for a segment that was stored in parts.
+        """
         with explained(self._path, _ADVICE), writing(self._connection):
             known = {number for (number,) in self._connection.execute("SELECT number FROM segments")}
             if known.issuperset(replaced):
@@ -188,11 +198,11 @@ class Recall:
             )
 
     def numbers(self, names: Iterable[str]) -> Iterator[tuple[str, int]]:
-        """The numbers of the records that some names find, each with its name: the newest and the first of each."""
+        """Look up names: yields each with the number of a record, of the newest and the oldest that it finds."""
         with explained(self._path, _ADVICE):
             for name in names:
                 key = _key(name)
-                newest, oldest = _FOUND.get(name[0], _ELSE)
+                newest, oldest = _LIMITS.get(name[0], _OTHER_LIMITS)
                 found = self._connection.execute(_LATEST, (key, newest)).fetchall()
                 if len(found) == newest:
                     found += self._connection.execute(_FIRST, (key, oldest)).fetchall()
@@ -200,20 +210,20 @@ class Recall:
                     yield name, number
 
     def read(self, numbers: Iterable[int]) -> Iterator[Found]:
-        """Records by number; those of one caller share its row, and those of one object what is said of that."""
+        """Read records by number; those of one caller share one `Row`, and those of one object a `StoredObject`."""
         run = self._connection.execute
         with explained(self._path, _ADVICE):
             for number in numbers:
-                for identity, told, ordinal, place in run(_ROW, (number,)):
-                    event, issuance, change = _unpacked(told)
+                for identity, packed, ordinal, place in run(_ROW, (number,)):
+                    event, issuance, change = _unpacked(packed)
                     caller, stored = self._caller(identity), self._object(place)
                     yield Found(number, caller, event, issuance, change, identity, stored, ordinal)
 
     def _caller(self, identity: int) -> Row:
         if identity not in self._callers:
-            [[told]] = self._connection.execute(_CALLER, (identity,))
+            [[packed]] = self._connection.execute(_CALLER, (identity,))
             _make_room(self._callers)
-            self._callers[identity] = named("identities", _unpacked(told))
+            self._callers[identity] = row_of("identities", _unpacked(packed))
         return self._callers[identity]
 
     def _object(self, place: int) -> StoredObject:
@@ -227,8 +237,8 @@ class Recall:
         return self._objects[place]
 
 
-class _Told:
-    """A record as it is kept."""
+class _Entry:
+    """A chosen record in the form in which it is stored."""
 
     __slots__ = ("caller", "identity", "names", "object", "ordinal", "record", "time")
 
@@ -242,18 +252,18 @@ class _Told:
         self.names = chosen.names()
 
 
-def _make_room(at_hand: dict[int, Any]) -> None:
-    """Forget what has been at hand the longest."""
-    if len(at_hand) >= _AT_HAND:
-        del at_hand[next(iter(at_hand))]
+def _make_room(cache: dict[int, Any]) -> None:
+    """Remove the oldest entry of a full cache."""
+    if len(cache) >= _CACHED:
+        del cache[next(iter(cache))]
 
 
 def _values(table: str, row: Row | None) -> list[Any] | None:
     return None if row is None else [row[name] for name in COLUMNS[table]]
 
 
-def named(table: str, values: Sequence[Any]) -> Row:
-    """A row as it was, but for where it lies."""
+def row_of(table: str, values: Sequence[Any]) -> Row:
+    """The row of a table that some values make, in the order of `COLUMNS`: without where its record lies."""
     return dict(zip(COLUMNS[table], values, strict=True))
 
 

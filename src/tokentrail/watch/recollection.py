@@ -1,8 +1,9 @@
 """
-The older records that new ones must be seen with: of each credential that they touch, and of all above it.
+Find the older records that new ones must be seen with: those of the credentials concerned, and of their ancestors.
 
-From a call to the call that issued its caller, to whoever made that one, and so on, however long ago it was; with
-each, what changed it. Records that are judged anyway are not read again.
+The search goes from a call to the call that issued its caller's credential, from there to the caller of that one, and
+so on, however long ago each was; and from each credential to the changes that concern it. Records of segments that the
+judge holds whole are not read again.
 """
 
 from __future__ import annotations
@@ -18,185 +19,187 @@ from tokentrail.store.interface import StoredObject
 from tokentrail.watch import names
 from tokentrail.watch.intake import SCHEMAS, Tables
 from tokentrail.watch.names import Row
-from tokentrail.watch.recall import COLUMNS, Found, Recall, Span, named
+from tokentrail.watch.recall import COLUMNS, Found, Recall, Span, row_of
 
 _ROUNDS = 100
-"""From a credential to the one above it, at most."""
+"""Rounds of looking up names that one search takes at most; each may lead to the next ancestor."""
 _REMEMBERED = 40_000
-"""Names that are known to have been asked for, at most: past that, all are asked for anew."""
+"""Names that are remembered as looked up; past that, all are forgotten when segments are let go."""
 _CALLERS = 16_384
-"""Callers of which it is known what they rest on, at most."""
+"""Callers whose origins are cached, at most."""
 _KEY = COLUMNS["issuances"].index("key_id")
 _LINEAGE = 4
-"""So many times as many records as are wanted are found where they tell who came from whom."""
+"""The search for lineage ends at this many times the records that are wanted, that for activity at as many as are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """Older records, as a segment of a number that no segment bears."""
+    """Older records, presented as a segment of their own."""
 
     segment: int
+    """Its number, which is negative: those of real segments are not."""
     tables: Tables
     places: tuple[tuple[StoredObject, int], ...]
-    """By ordinal: the object that each record lies in, and its place there."""
+    """By ordinal in this segment: the evidence object that holds the record, and its ordinal there."""
 
 
 @dataclass(slots=True)
 class Touched:
-    """What some records touch, by name."""
+    """The names to look up because of some records."""
 
     names: set[str] = field(default_factory=set)
-    otherwise: dict[str, Row] = field(default_factory=dict)
-    """By the name of a key: a caller that bears it, since it may have other names too."""
+    fallbacks: dict[str, Row] = field(default_factory=dict)
+    """By the name of a key: a caller that used it; its other names are looked up if this one finds no issuer."""
 
-    def above(self, identity: Row) -> None:
-        """Add what a caller rests on."""
-        self.names.update(names.above(identity))
-        if (deeds := names.deeds_of(identity)) is not None:
-            self.names.add(deeds)
+    def add_origins(self, identity: Row) -> None:
+        """Add the names that lead to where a caller's credential came from, and to what changed it."""
+        self.names.update(names.origins(identity))
+        if (by_user := names.of_user(identity)) is not None:
+            self.names.add(by_user)
         if identity["key_id"]:
-            self.otherwise[f"k{identity['key_id']}"] = identity
+            self.fallbacks[f"k{identity['key_id']}"] = identity
         else:
-            self.names.update(names.else_above(identity))
+            self.names.update(names.fallback_origins(identity))
 
     def without(self, asked: Set[str]) -> Touched:
-        """What has not been asked for yet."""
+        """Those whose names are not among some."""
         rest = self.names - asked
-        return Touched(rest, {name: one for name, one in self.otherwise.items() if name in rest})
+        return Touched(rest, {name: one for name, one in self.fallbacks.items() if name in rest})
 
-    def parted(self) -> tuple[Touched, Touched]:
-        """What to ask for first, and what then: who came from whom before what was done."""
-        deeds = {name for name in self.names if name[0] in names.DEEDS}
-        if len(deeds) == len(self.names):
+    def lineage_first(self) -> tuple[Touched, Touched]:
+        """Part it into what to look up first and what after that: names that find lineage, and those of activity."""
+        activity = {name for name in self.names if name[0] in names.ACTIVITY}
+        if len(activity) == len(self.names):
             return self, Touched()
-        return Touched(self.names - deeds, self.otherwise), Touched(deeds)
+        return Touched(self.names - activity, self.fallbacks), Touched(activity)
 
     def add(self, other: Touched) -> None:
-        """Add all that others touch."""
+        """Add the names of another."""
         self.names |= other.names
-        self.otherwise |= other.otherwise
+        self.fallbacks |= other.fallbacks
 
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """What a record that was found is to be followed to."""
+    """Where a record that was found leads to."""
 
-    above: Touched
-    born: str | None
-    """The name of the key that it issued."""
+    origins: Touched
+    """The names to look up because of its caller, and because of the change that it records, if it does."""
+    issued_key: str | None
+    """The name of the access key that it issued, if it did."""
 
 
 class Recollection:
     """
-    Finds what new records must be seen with, and remembers what has been asked for, and what that led to: a name is
-    asked for again once something that it led to is judged no more.
+    Finds the older records that new ones must be seen with, each once while the judge has it.
+
+    It remembers which names were looked up, and which others each of them led to. When the judge lets a record go, the
+    names that find it are looked up again as soon as new records have them, and so are all names that led to these.
 
     Args:
-        recall: Where older records are found.
+        recall: The database of older records.
     """
 
     def __init__(self, recall: Recall) -> None:
         self._recall = recall
         self._asked: set[str] = set()
+        """The names that were looked up."""
         self._leads: dict[int, _Lead] = {}
-        """Of each record that was found, by its number."""
+        """By the number of a record that was found."""
         self._recalled: dict[int, list[int]] = {}
-        """Of each segment that was recalled, the numbers of its records."""
+        """By the number of a recalled segment: those of its records."""
         self._finders: dict[int, set[str]] = {}
-        """By record that was recalled, the names that found it."""
-        self._led: dict[str, set[str]] = {}
-        """By name, the names that led to it, of those that are asked for: a role is led to by each of its sessions."""
-        self._above: dict[int, Touched] = {}
-        """What callers rest on, by the number that recall gives them; nobody changes it."""
-        self._kept: dict[int, frozenset[str] | None] = {}
-        """Of segments that are judged anyway: by what their records are found; `None` where nobody noted it."""
+        """By the number of a recalled record: the names that found it."""
+        self._led_to_by: dict[str, set[str]] = {}
+        """By name: the names in `_asked` that led to it. Each session of a role leads to the name of the role."""
+        self._origins: dict[int, Touched] = {}
+        """The origins of callers, by their numbers in the database; they are shared, and never changed."""
+        self._names_held: dict[int, frozenset[str] | None] = {}
+        """By the number of a segment that is held whole: the names that find its records; `None` if unknown."""
         self._makers: dict[str, list[Row]] = {}
-        """Of what is judged anyway: who issued, made or changed what, by its names."""
+        """By the name of what was issued, made or changed in segments that are held whole: the callers that did it."""
         self._makers_before: dict[str, list[Row]] = {}
+        """The same, for segments that came before segments were last let go."""
         self._count = 0
+        """How many segments were recalled."""
 
     @property
     def remembered(self) -> int:
-        """How many steps from name to name are remembered."""
-        return sum(map(len, self._led.values()))
+        """How many pairs of names are remembered, of which one led to the other."""
+        return sum(map(len, self._led_to_by.values()))
 
     def note(self, tables: Tables) -> Touched:
-        """Note who made what in the records of a new segment; answers what they touch."""
+        """Note who made what in the records of a new segment, and return the names to look up because of them."""
         callers: dict[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
         touched = Touched()
-        touched.names.add(names.ORGANISED)
+        touched.names.add(names.ORGANISATION)
         for one in callers.values():
-            touched.above(one)
+            touched.add_origins(one)
             touched.names.update(names.of_caller(one))
         for row in tables["issuances"].to_pylist():
             caller = callers[row["identity"]]
-            given = [*names.of_issuance(row, caller)]
-            touched.names.update(given, names.around(row, caller))
-            self._made(given, caller)
+            made = [*names.of_issuance(row, caller)]
+            touched.names.update(made, names.context_of_issuance(row, caller))
+            self._note_maker(made, caller)
         for row in tables["changes"].to_pylist():
-            given = [*names.of_change(row, callers[row["identity"]])]
-            touched.names.update(given)
-            self._made(given, callers[row["identity"]])
+            made = [*names.of_change(row, callers[row["identity"]])]
+            touched.names.update(made)
+            self._note_maker(made, callers[row["identity"]])
         return touched
 
-    def kept(self, segment: int, names: frozenset[str] | None) -> None:
-        """Note by what the records of a segment are found; `None` for one that was there before the watch began."""
-        self._kept[segment] = names
+    def kept(self, segment: int, found_by: frozenset[str] | None) -> None:
+        """Note which names find the records of a segment; `None` for one that was stored before the watch began."""
+        self._names_held[segment] = found_by
 
-    def _made(self, given: Iterable[str], caller: Row) -> None:
-        for name in given:
+    def _note_maker(self, made: Iterable[str], caller: Row) -> None:
+        for name in made:
             if name[0] not in names.HABITS:
                 self._makers.setdefault(name, []).append(caller)
 
     def let_go(self, segments: Iterable[int]) -> None:
-        """Ask anew for what some segments hold, and for what led there: from now on they are judged no more."""
-        gone = [self._kept.pop(one) for one in segments if one in self._kept]
+        """Note that the judge lets some segments go: from now on their records may have to be recalled."""
+        gone = [self._names_held.pop(one) for one in segments if one in self._names_held]
         if None in gone or len(self._asked) > _REMEMBERED:
             self._asked.clear()
-            self._led.clear()
-        for found in gone:
-            self._unask(found or ())
-        self._led = {name: live for name, by in self._led.items() if (live := by & self._asked)}
+            self._led_to_by.clear()
+        for found_by in gone:
+            self._unask(found_by or ())
+        self._led_to_by = {name: live for name, by in self._led_to_by.items() if (live := by & self._asked)}
         self._makers_before, self._makers = self._makers, {}
 
-    def _unask(self, names: Iterable[str]) -> None:
-        waiting = [*names]
+    def _unask(self, gone: Iterable[str]) -> None:
+        """Forget that some names were looked up, and so of all names that led to them."""
+        waiting = [*gone]
         while waiting:
             name = waiting.pop()
             if name in self._asked:
                 self._asked.remove(name)
-                waiting += self._led.pop(name, ())
+                waiting += self._led_to_by.pop(name, ())
 
     def forget(self, segments: Iterable[int]) -> None:
-        """Ask anew for what some segments hold that were recalled: it is judged no more."""
+        """Note that the judge lets some recalled segments go: their records may have to be recalled again."""
         for number in (one for segment in segments for one in self._recalled.pop(segment)):
             self._leads.pop(number, None)
             self._unask(self._finders.pop(number, ()))
 
-    def about(
-        self,
-        touched: Sequence[Touched],
-        held: Iterable[Span],
-        most: int,
-        between: Callable[[], None] = lambda: None,
+    def find(
+        self, touched: Touched, held: Iterable[Span], most: int, between: Callable[[], None] = lambda: None
     ) -> Recalled | None:
         """
-        Find the older records that some new ones must be seen with.
+        Find the older records that some new ones must be seen with; `None` if there are none.
 
         Args:
-            touched: What those touch.
-            held: Records that are judged anyway.
-            most: Records at most, about; who came from whom comes before what they did.
-            between: Done between steps.
+            touched: The names to look up because of the new records, as `note` returns them.
+            held: The numbers of the stored records that the judge has anyway, in whole segments.
+            most: About how many records are wanted; lineage comes before activity.
+            between: Called between steps, none of which takes long, so that the caller can see to other things.
         """
         lows, highs = _sorted(held)
         found: list[Found] = []
-        rest = Touched()
-        for one in touched:
-            rest.add(one)
+        rest = touched
         for _ in range(_ROUNDS):
-            asked, rest = rest.without(self._asked).parted()
-            if not asked.names or len(found) >= (_LINEAGE * most if asked.otherwise else most):
+            asked, rest = rest.without(self._asked).lineage_first()
+            if not asked.names or len(found) >= (_LINEAGE * most if asked.fallbacks else most):
                 break
             self._asked |= asked.names
             named = [
@@ -209,53 +212,59 @@ class Recollection:
             fresh = [*self._recall.read(sorted({number for _, number in named}.difference(self._leads)))]
             self._leads |= {one.number: self._lead(one) for one in fresh}
             found += fresh
-            rest.add(self._beyond(asked, named))
+            rest.add(self._next_touched(asked, named))
             between()
         return self._as_segment(found) if found else None
 
-    def _beyond(self, asked: Touched, named: Iterable[tuple[str, int]]) -> Touched:
+    def _next_touched(self, asked: Touched, named: Iterable[tuple[str, int]]) -> Touched:
         """
-        What is asked for next: who made what was found, and by other names what was not found by its key.
+        The names to look up next: those of the origins of what was found, and fallbacks of keys without an issuer.
 
-        Of what tells a habit nobody asks who made that: there is much of it, and it is counted by persons and roles.
+        What names of habits find is not followed to its origins: it is much, and it is counted by person and role.
+
+        Args:
+            asked: What was just looked up.
+            named: The names that found something, each with the number of a record.
         """
         following = Touched()
-        born = set[str]()
+        issued = set[str]()
+        """Names of keys whose issuing call is known."""
         for name in asked.names:
             for caller in (*self._makers.get(name, ()), *self._makers_before.get(name, ())):
-                born.add(name)
-                self._follow(name, _above(caller), following)
+                issued.add(name)
+                self._follow(name, _origins_of(caller), following)
         for name, number in named:
             if name[0] in names.HABITS:
                 continue
             lead = self._leads.get(number)
             if lead is not None:  # else its segment was merged away meanwhile
-                self._follow(name, lead.above, following)
-                if lead.born is not None:
-                    born.add(lead.born)
-        for name, caller in asked.otherwise.items():
-            if name not in born:
-                self._follow(name, Touched(set(names.else_above(caller))), following)
+                self._follow(name, lead.origins, following)
+                if lead.issued_key is not None:
+                    issued.add(lead.issued_key)
+        for name, caller in asked.fallbacks.items():
+            if name not in issued:
+                self._follow(name, Touched(set(names.fallback_origins(caller))), following)
         return following
 
     def _follow(self, name: str, touched: Touched, following: Touched) -> None:
+        """Add to `following` what a name leads to, and remember that it does."""
         following.add(touched)
         for one in touched.names:
-            self._led.setdefault(one, set()).add(name)
+            self._led_to_by.setdefault(one, set()).add(name)
 
     def _lead(self, found: Found) -> _Lead:
-        above = self._above.get(found.identity)
-        if above is None:
-            if len(self._above) >= _CALLERS:
-                self._above.clear()
-            above = self._above[found.identity] = _above(found.caller)
+        origins = self._origins.get(found.identity)
+        if origins is None:
+            if len(self._origins) >= _CALLERS:
+                self._origins.clear()
+            origins = self._origins[found.identity] = _origins_of(found.caller)
         if found.change is not None:
-            above = Touched(
-                above.names.union(names.about(named("changes", found.change), found.caller)), above.otherwise
-            )
-        return _Lead(above, None if found.issuance is None else f"k{found.issuance[_KEY]}")
+            context = names.context_of_change(row_of("changes", found.change), found.caller)
+            origins = Touched(origins.names.union(context), origins.fallbacks)
+        return _Lead(origins, None if found.issuance is None else f"k{found.issuance[_KEY]}")
 
     def _as_segment(self, found: Sequence[Found]) -> Recalled:
+        """Make a segment of records that were found, and remember which they are."""
         self._count += 1
         self._recalled[-self._count] = [one.number for one in found]
         callers: dict[int, int] = {}
@@ -285,7 +294,15 @@ class Recollection:
 def _table(
     name: str, rows: Sequence[Sequence[Any]], place: Mapping[str, Sequence[int]], segment: int
 ) -> pa.Table:
-    """Rows of `COLUMNS` as a table, each with its place in a segment of one object."""
+    """
+    Make a table of a segment that has one object.
+
+    Args:
+        name: The name of the table.
+        rows: The values of each row, in the order of `COLUMNS`.
+        place: The columns `ordinal` and `identity`, as far as the table has them.
+        segment: The number of the segment.
+    """
     columns: dict[str, Sequence[Any]] = dict.fromkeys(COLUMNS[name], ())
     if rows:
         columns |= zip(COLUMNS[name], zip(*rows, strict=True), strict=True)
@@ -294,18 +311,20 @@ def _table(
     return pa.table([pa.array(columns[one.name], one.type) for one in schema], schema=schema)
 
 
-def _above(caller: Row) -> Touched:
-    """What a caller rests on."""
+def _origins_of(caller: Row) -> Touched:
+    """The names that lead to where a caller's credential came from, and to what changed it."""
     touched = Touched()
-    touched.above(caller)
+    touched.add_origins(caller)
     return touched
 
 
 def _sorted(held: Iterable[Span]) -> tuple[list[int], list[int]]:
+    """The lows and the highs of all spans that are not empty, in order; spans do not overlap."""
     listed = sorted((one.low, one.high) for one in held if one.high > one.low)
     return [low for low, _ in listed], [high for _, high in listed]
 
 
 def _within(number: int, lows: list[int], highs: list[int]) -> bool:
+    """Whether a number lies in one of some spans, given as `_sorted` has them."""
     place = bisect_right(lows, number) - 1
     return place >= 0 and number < highs[place]

@@ -1,8 +1,8 @@
 """
-What findings are to the ones that were sent before: new, revised, withdrawn, or nothing to speak of. Pure.
+Compare findings with what was sent before, and make notices of those that are new, revised or withdrawn. Pure.
 
-A look is *complete* when it saw all evidence that could tell; only such a look takes back a finding, or tells less of
-it than before. Any look may add.
+A look is *complete* when it saw all evidence that could matter. Only such a look may withdraw a finding, or let it say
+less than before. Any look may add.
 """
 
 from __future__ import annotations
@@ -27,26 +27,31 @@ class Look:
     number: int
     """Counted from the start of the process."""
     since: int
-    """The look after which evidence came that this one did not see; its own number if there is none."""
+    """The number of the last look before evidence came that this one did not see; its own if it saw all.
+
+    A finding of a look after that one may rest on newer evidence, and is neither withdrawn nor made to say less.
+    """
     complete: bool
     settled: bool
-    """Whether evidence has stopped coming for now, so that what changed is worth saying."""
+    """Whether evidence has stopped coming for now, so that all revisions are sent."""
     now: float
+    """Seconds since 1970."""
     delay: float | None = None
+    """As in `Notice`."""
     fresh: Set[str] | None = None
-    """Ids of credentials and events that came since the last look; `None` if that does not matter."""
+    """The ids of credentials and events that came since the last look; `None` if new findings need not concern them."""
     start: str = ""
-    """The time before which it does not look, as documents spell it."""
+    """The time from which on it judged evidence, as documents spell it; empty for all."""
 
 
 def notices(look: Look, found: Iterable[Document], last: Mapping[str, Entry]) -> Iterator[Notice]:
     """
-    Tell what is to be sent of what a look found.
+    Yield the notices to send because of the findings of a look.
 
     Args:
         look: The look.
-        found: What it found, or some of it.
-        last: Those of these that were told before, as they were last.
+        found: All its findings, or some of them.
+        last: What the ledger holds of these, by id.
     """
     listed = {one["id"]: one for one in found}
     for ident, document in listed.items():
@@ -60,11 +65,11 @@ def notices(look: Look, found: Iterable[Document], last: Mapping[str, Entry]) ->
 
 def withdrawn(look: Look, standing: Iterable[Entry]) -> Iterator[Notice]:
     """
-    Take back what has no reason any more, where a look is one that may.
+    Yield the notices that withdraw findings, if the look is complete and evidence has stopped coming.
 
     Args:
         look: The look.
-        standing: What was told, and what neither it nor any look since `look.since` has found.
+        standing: The findings that were sent, and that neither this look nor any after `look.since` has found.
     """
     if look.complete and look.settled:
         for entry in standing:
@@ -90,7 +95,7 @@ def _revision(look: Look, document: Document, entry: Entry) -> Notice | None:
 
 
 def _more(document: Document, before: Document) -> bool:
-    """Whether it tells more than before, and nothing less."""
+    """Whether a finding has more events or credentials than before, and lacks none of these."""
     return bool(
         document["count"] >= before["count"]
         and set(document["credentials"]) >= set(before["credentials"])

@@ -1,9 +1,9 @@
 """
-What the sources behind the attacker's credentials hand out after a plan was carried out: it descends from no subject.
+Find credentials that hosts, portals and sign-ins of the attacker's handed out after a containment plan was carried out.
 
-A host that is not shut gives the thief its next session. One that was cleaned and opened again gives it to the owner,
-which no log tells apart; so each is told once, and once more for each address from which credentials of the plan were
-used, however often it hands out another.
+They descend from no subject of the plan. A host that is still open gives the thief its next session; one that was
+cleaned and opened again gives it to the owner, and the log looks the same. So each source is reported once, and once
+more for each address from which credentials of the plan were used, however many credentials it hands out.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from tokentrail.watch.judging import Sight
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something that hands out credentials of the attacker's, and what it has handed out that no plan knows of."""
+    """A host, portal or sign-in that hands out credentials, and those from it that the plan does not know of."""
 
     name: str
+    """The principal of the first credential that it handed out, or that one's id."""
     handed: dict[str, TracedCredential] = field(default_factory=dict)
-    """By id, what it handed out and all that was minted with it; the oldest first."""
+    """By id: what it handed out, and all that was minted with it; the oldest first."""
 
     def before(self, moment: datetime) -> list[TracedCredential]:
-        """Those that began before a moment, or nobody knows when: its steps should have ended them."""
+        """Those that began before a moment or at an unknown time: the plan's steps should have ended them."""
         return [one for one in self.handed.values() if (began := _began(one)) is None or began < moment]
 
     def since(self, moment: datetime) -> list[TracedCredential]:
@@ -40,7 +41,14 @@ class Source:
     def used_at(
         self, addresses: Set[str], moment: datetime, calls: Mapping[str, Sequence[Row]]
     ) -> dict[str, tuple[TracedCredential, Row]]:
-        """Of those since a moment the first call from each of some addresses."""
+        """
+        The first call from each of some addresses, with the credential that made it, of those since a moment.
+
+        Args:
+            addresses: The addresses.
+            moment: The moment.
+            calls: The calls of credentials, by id.
+        """
         made = [(row, one) for one in self.since(moment) for row in calls.get(one.id, ())]
         found = dict[str, tuple[TracedCredential, Row]]()
         for row, one in sorted(made, key=lambda each: each[0]["time"]):
@@ -51,13 +59,13 @@ class Source:
 
 def sources(sight: Sight, plan: Plan, narrowing: Narrowing, found: Trace) -> list[Source]:
     """
-    What has handed out more than a plan knows of.
+    The sources that have handed out credentials that a plan does not know of.
 
     Args:
         sight: The evidence.
         plan: The plan.
-        narrowing: What of its subjects counts.
-        found: What descends from all that it knows of.
+        narrowing: Which calls of its subjects count as the attacker's.
+        found: The family of all credentials that the plan knows of.
     """
     covered, since = sight.covered(), plan.as_of.timestamp()
     subjects = followed(sight.forest, found, covered, plan.lag, narrowing, plan.tainted, since)
@@ -75,12 +83,12 @@ def sources(sight: Sight, plan: Plan, narrowing: Narrowing, found: Trace) -> lis
 
 
 def seen_at(plan: Plan, found: Trace) -> frozenset[str]:
-    """The addresses from which what a plan knows of was used."""
+    """The addresses from which the tainted credentials of a plan were used."""
     return frozenset(used_from(one for one in found.credentials if one.id in plan.tainted))
 
 
 def _first(one: TracedCredential, more: Mapping[str, TracedCredential]) -> TracedCredential:
-    """What was handed out, of which a credential descends; evidence may hold a ring."""
+    """The topmost ancestor of a credential among some; forged evidence may make a ring of parents."""
     passed = {one.id}
     while one.parent and one.parent in more and one.parent not in passed:
         one = more[one.parent]

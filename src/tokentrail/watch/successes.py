@@ -1,4 +1,4 @@
-"""The calls with which credentials succeed though they should not work any more."""
+"""Find calls that succeeded although the credentials that made them should not work any more."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ def successes(
     scene: Scene, bites: Mapping[int, datetime], gone: Mapping[int, datetime] = MappingProxyType({})
 ) -> dict[int, list[Row]]:
     """
-    The calls with which credentials succeed after some moments, by place.
+    The successful calls of credentials after the moments from which on they should not work.
+
+    Calls that no policy can deny don't count, unless the credential itself is gone.
 
     Args:
         scene: The evidence.
-        bites: From when on each should not work.
-        gone: From when on nothing answers some, not even what no policy denies.
+        bites: By place in the forest: the moment from which on the credential should not work.
+        gone: By place, where its key was deactivated or deleted: the moment from which on no call can succeed.
+
+    Returns:
+        The calls by place, oldest first.
     """
     scene.add_table(
         "guarded",

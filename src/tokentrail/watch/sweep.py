@@ -1,9 +1,9 @@
 """
-The sweep: the whole case, or its last days, linked and judged in a process of its own, at low priority.
+The sweep: link and judge the whole case, or its last days, in a process of its own, at low priority.
 
-What the hot set could not see is found here, and what it saw wrongly is set right; records that nobody has kept for
-recall yet are, so that evidence that another ingest brought is found too. It takes as long as it takes; the watch goes
-on meanwhile.
+It finds what looks can't, since they see only the hot set, and corrects what they found wrongly for the same reason. It
+also stores records for recall that are not stored yet, as of evidence that another process ingested, and merges small
+segments. The watch goes on meanwhile, however long it takes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tokentrail.store.merge import merge_small
 from tokentrail.store.tidying import SPILL
 from tokentrail.store.workers import environment, started
 from tokentrail.watch.backlog import keep_all, merged
-from tokentrail.watch.carrying import Pinned, carried
+from tokentrail.watch.carrying import Pinned, records_to_carry
 from tokentrail.watch.intake import TABLES, Tables
 from tokentrail.watch.judging import Judge, Judging, linked
 from tokentrail.watch.recall import Recall
@@ -44,9 +44,9 @@ from tokentrail.watch.reconcile import Document
 
 _NICE, _LEAST_URGENT = 10, 19
 _UNHURRIED = 600.0
-"""Seconds for which a sweep takes only the time that nobody else wants: where that is none, it would never end."""
+"""Seconds for which a sweep gets only idle processor time; longer, and it might never end on a busy machine."""
 _TOGETHER = 100
-"""Findings that are told at a time: looks wait for them."""
+"""Findings that are passed to the watch at a time: looks wait while it sends them."""
 _PROGRAM = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -58,37 +58,39 @@ main()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweeping:
-    """What a sweep is asked."""
+class SweepRequest:
+    """What to sweep, and how."""
 
     case: Path
     judging: Judging
     since: int | None
     """Segments whose newest record is older are left out."""
     pinned: Pinned = field(default_factory=Pinned)
-    """Credentials that the hot set is to carry before others."""
+    """Credentials whose records are carried before others."""
     carried: int = 0
-    """Records that the hot set may carry."""
+    """How many records the hot set may carry."""
     settled: frozenset[str] | None = None
-    """The segments that may be kept for recall and merged: all but what the watch has yet to tell; all by default."""
+    """The segments that may be stored for recall and merged: those that the watch has judged; all by default."""
     merging: bool = True
-    """Whether small segments are merged first."""
+    """Whether segments are stored for recall, and small ones merged, before the case is judged."""
     waited_for: bool = False
-    """Whether the watch begins, or ends, only when it has ended: then it takes its share of the processors."""
+    """Whether the watch waits for its end, so that it gets its share of the processors from the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """What a sweep came to, but for what it found, which `SweepProcess.found` tells: there may be very much of it."""
+class SweepResult:
+    """What a sweep returns, but for its findings, which may be very many: `SweepProcess.found` has them."""
 
     carried: Tables
-    """What the hot set is to carry from now on."""
+    """The older records that the hot set is to carry from now on."""
     records: int
+    """How many records were judged."""
     since: int | None
+    """As it was asked for."""
 
 
-def sweep(asked: Sweeping) -> tuple[Swept, Sequence[Finding]]:
-    """Judge a case, as `Case.detect` does, and keep nothing of the linking."""
+def sweep(asked: SweepRequest) -> tuple[SweepResult, Sequence[Finding]]:
+    """Judge a case as `Case.detect` does; what linking derives is not stored."""
     folder = CaseFolder.open(asked.case, create=False)
     if asked.merging:
         with closing(Recall(folder.path / "watch")) as recall:
@@ -114,28 +116,28 @@ def sweep(asked: Sweeping) -> tuple[Swept, Sequence[Finding]]:
         ):
             found = judge.findings(scene)
             numbers = [int(one.name, 16) for one in folders]
-            kept = carried(sight, scene, numbers, asked.pinned, asked.carried)
-            return Swept(carried=kept, records=sight.size.records, since=asked.since), found
+            kept = records_to_carry(sight, scene, numbers, asked.pinned, asked.carried)
+            return SweepResult(carried=kept, records=sight.size.records, since=asked.since), found
 
 
 def newest(segment: Path) -> int:
-    """The time of the newest record of a segment, from the foot of its file; of an empty one, 0."""
-    foot = pq.ParquetFile(segment / "events.parquet").metadata
-    column = foot.schema.names.index("time")
-    groups = [foot.row_group(n).column(column).statistics for n in range(foot.num_row_groups)]
+    """The time of the newest record of a segment, from the footer of its file; 0 for an empty one."""
+    footer = pq.ParquetFile(segment / "events.parquet").metadata
+    column = footer.schema.names.index("time")
+    groups = [footer.row_group(n).column(column).statistics for n in range(footer.num_row_groups)]
     times = [one.max for one in groups if one is not None and one.has_min_max]
     return max((int(one) for one in times if one is not None), default=0)
 
 
 class SweepProcess:
     """
-    A sweep that runs beside.
+    A sweep that runs in a process of its own.
 
     It stays in the watch's session, since Linux shares processors between sessions first, and only within one by how
     nice a process is (sched(7), 'The autogroup feature'); a group of its own keeps a terminal's signals from it.
     """
 
-    def __init__(self, asked: Sweeping) -> None:
+    def __init__(self, asked: SweepRequest) -> None:
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             started(_PROGRAM),
@@ -149,44 +151,44 @@ class SweepProcess:
         self._began = time.monotonic()
         Thread(target=self._tell, args=(asked,), daemon=True).start()
 
-    def _tell(self, asked: Sweeping) -> None:
-        """Tell it what is asked; it listens when it has loaded what it needs, which nobody waits for."""
+    def _tell(self, asked: SweepRequest) -> None:
+        """Send it the request, in a thread of its own: it reads that only once it has loaded its modules."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as stdin:
             pickle.dump(sys.path, stdin)
             pickle.dump(asked, stdin)
 
     def done(self) -> bool:
-        """Whether it has ended; one that has taken long gets its share of the processors from now on."""
+        """Whether it has ended; one that has run for long gets its share of the processors from now on."""
         if time.monotonic() - self._began > _UNHURRIED:
             self._began = math.inf
             _take_turns("SCHED_OTHER", self._process.pid)
         return self._process.poll() is not None
 
-    def result(self) -> Swept | None:
-        """What it came to; `None` if it failed."""
+    def result(self) -> SweepResult | None:
+        """Wait for its result; `None` if it failed."""
         if self._process.wait() != 0:
             self._answer.close()
             return None
         self._answer.seek(0)
-        swept: Swept = pickle.load(self._answer)  # noqa: S301 - our own process
+        swept: SweepResult = pickle.load(self._answer)  # noqa: S301 - our own process
         return swept
 
     def found(self) -> Iterator[Sequence[Document]]:
-        """What it found as documents, some at a time, once, after its `result`."""
+        """Yield its findings as documents, up to a hundred at a time; only once, and after `result`."""
         with self._answer:
             while some := pickle.load(self._answer):  # noqa: S301 - our own process
                 yield some
 
     def kill(self) -> None:
-        """End it; nothing that it does is half done."""
+        """End it; none of its writes can be left half done."""
         self._process.kill()
         self._process.wait()
         self._answer.close()
 
 
 def _give_way(process: int) -> None:
-    """Have a process that has only just begun disturb nobody, not even by loading what it needs."""
+    """Give a process that has just begun a low priority, so that not even loading its modules slows the watch."""
     with suppress(OSError):  # it has ended already, or a container forbids it: then it runs as it is
         urgency = os.getpriority(os.PRIO_PROCESS, process)
         os.setpriority(os.PRIO_PROCESS, process, min(urgency + _NICE, _LEAST_URGENT))
@@ -198,14 +200,14 @@ def _give_way(process: int) -> None:
 
 
 def _take_turns(policy: str, process: int) -> None:
-    """Have a process scheduled by one of Linux's policies (sched(7)), where there are any and that is allowed."""
+    """Have a process scheduled by one of Linux's policies (sched(7)), if the system has it and allows it."""
     if hasattr(os, policy):
         with suppress(OSError):  # it has just ended, or a container forbids it: then it runs as it is
             os.sched_setscheduler(process, getattr(os, policy), os.sched_param(0))
 
 
 def main() -> None:
-    """Do what standard input asks, and answer on standard output: all that a sweep's process does."""
+    """Run the process of a sweep: read the request from standard input, and answer on standard output."""
     gc.disable()  # it is over soon, and rows hold no cycles
     asked = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     answers = os.fdopen(os.dup(1), "wb")

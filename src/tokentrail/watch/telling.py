@@ -1,4 +1,4 @@
-"""What looks and sweeps found, on its way out: what is new of it is sent, by the ledger and to every sink."""
+"""Send what is new among the findings of looks and sweeps, as the ledger knows, to every sink."""
 
 from __future__ import annotations
 
@@ -16,76 +16,82 @@ from tokentrail.watch.sweep import SweepProcess
 
 
 @dataclass(slots=True)
-class _Long:
-    """What a sweep found: some of it is told at a time, as looks wait for that."""
+class _SweepFindings:
+    """The findings of a sweep, which are sent some at a time, since looks wait meanwhile."""
 
     look: Look
     sweep: SweepProcess
     found: Iterator[Sequence[Document]]
     told: set[str] = field(default_factory=set)
-    """Ids of what is out."""
+    """The ids of those that `tell` has had."""
 
 
 class Teller:
     """
-    Tells what was found.
+    Sends what was found.
 
     Args:
-        ledger: What was told before.
-        outbox: Where it goes.
-        counts: Told how much goes out.
-        known: Whether what is found is but noted as known, until `first_is_over`; what guards find is told anyway.
+        ledger: Knows what was sent before.
+        outbox: Sends notices.
+        counts: Counts what is sent.
+        known: Whether findings are only noted as known, until `first_is_over`; those of guards are sent anyway.
     """
 
     def __init__(self, ledger: Ledger, outbox: Outbox, counts: Counts, *, known: bool) -> None:
         self._ledger, self._outbox, self._counts, self._known = ledger, outbox, counts, known
-        self._long: _Long | None = None
+        self._from_sweep: _SweepFindings | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether not all is told of what a sweep found."""
-        return self._long is not None
+        """Whether some findings of a sweep have yet to be sent."""
+        return self._from_sweep is not None
 
     def tell(self, look: Look, found: Sequence[Document]) -> None:
-        """Send what is new of what a look found, or of some of it."""
+        """Send what is new among the findings of a look, or among some of them."""
         last = self._ledger.last(one["id"] for one in found)
         sent = list(notices(look, found, last))
         self._send(look, sent)
         self._ledger.found({*last, *(one.id for one in sent)}, look.number)
 
     def take_back(self, look: Look, found: Collection[str]) -> None:
-        """Take back what was told of the evidence, where a look that may tell no longer finds it; see `withdrawn`."""
+        """
+        Withdraw findings that a look no longer finds, if it is one that may do so; see `reconcile.withdrawn`.
+
+        Args:
+            look: The look.
+            found: The ids of all its findings.
+        """
         gone = list(withdrawn(look, self._standing(look, found)))
         self._send(look, gone)
         self._ledger.found((one.id for one in gone), look.number)
 
-    def tell_all_of(self, sweep: SweepProcess, look: Look) -> None:
-        """From now on tell what a sweep found, some of it at a time; `look` is what it was."""
-        self._long = _Long(look, sweep, sweep.found())
+    def begin_telling(self, sweep: SweepProcess, look: Look) -> None:
+        """Have `tell_some` send the findings of a sweep from now on, as those of a look."""
+        self._from_sweep = _SweepFindings(look, sweep, sweep.found())
 
     def tell_some(self, now: float) -> None:
-        """Tell some of what the last sweep found, if there is more of it; at last take back what it did not find."""
-        if self._long is None:
+        """Send some more findings of the last sweep; when there are none left, withdraw what it did not find."""
+        if self._from_sweep is None:
             return
-        long, look = self._long, replace(self._long.look, now=now)
-        some = next(long.found, None)
+        waiting, look = self._from_sweep, replace(self._from_sweep.look, now=now)
+        some = next(waiting.found, None)
         if some is None:
-            self._long = None
-            self.take_back(look, long.told)
+            self._from_sweep = None
+            self.take_back(look, waiting.told)
             return
-        if self._known:  # what was known before is noted as a whole, or not at all
-            some = [*some, *chain.from_iterable(long.found)]
+        if self._known:  # the past is noted as a whole, or not at all
+            some = [*some, *chain.from_iterable(waiting.found)]
         self.tell(look, some)
-        long.told.update(one["id"] for one in some)
+        waiting.told.update(one["id"] for one in some)
 
     def first_is_over(self) -> None:
-        """From now on send what is new."""
+        """From now on send findings, rather than note them as known."""
         self._known = False
 
     def end(self) -> None:
-        """Let go of what is not told: the next sweep finds it again."""
-        if self._long is not None:
-            self._long.sweep.kill()
+        """Drop what is not sent yet of a sweep: the next one finds it again."""
+        if self._from_sweep is not None:
+            self._from_sweep.sweep.kill()
 
     def _send(self, look: Look, told: Sequence[Notice]) -> None:
         known = [one for one in told if self._known and not _is_guard(one)]
@@ -95,11 +101,11 @@ class Teller:
         self._counts.notices += len(new)
 
     def _standing(self, look: Look, found: Collection[str]) -> Iterator[Entry]:
-        """What was told of the evidence, and that no look has found since; asked for when it is wanted."""
+        """Findings that were sent and no look has found since, without those of guards; read only when iterated."""
         standing = self._ledger.standing(found, look.since, look.start)
         yield from (one for one in standing if not _is_guard(one.notice))
 
 
 def _is_guard(notice: Notice) -> bool:
-    """Whether it is about a plan: told whatever else is known, and never withdrawn."""
+    """Whether a notice is a guard's, about a containment plan: it is always sent, and never withdrawn."""
     return str(notice.document["rule"]).startswith(PREFIX)

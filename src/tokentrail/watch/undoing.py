@@ -1,4 +1,4 @@
-"""What takes back a step of a plan: the calls on the same thing that lift or rewrite what it did. Pure."""
+"""Recognise calls that take back a step of a plan: those that lift, or rewrite, what it did to a thing. Pure."""
 
 from __future__ import annotations
 
@@ -30,33 +30,36 @@ _STEPS = {
     "AttachPolicy": ("PolicyId TargetId", "DetachPolicy"),
 }
 """
-By call of a step: the parameters that say what it is about, as AWS's API spells them, and what takes it back.
+By the call of a step: the parameters that name the thing, as AWS's API spells them, and the calls that take it back.
+
+Both are texts of names with spaces between them.
 """
 _OPENED_BY = {
     "AttachRolePolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
     "AttachUserPolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
     "AttachPolicy": ("policyId", ("UpdatePolicy",)),
 }
-"""What changes what an attached policy says, and the parameter that names it."""
+"""By the call of a step: the parameter with the attached policy, in CloudTrail's spelling, and calls that alter it."""
 REWRITES = frozenset({"CreatePolicyVersion", "UpdatePolicy"})
-"""How a run of our own writes a policy that was there before."""
+"""The calls with which a run of ours writes a policy that was there before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Something that a step did, and that stands as long as nobody takes it back."""
+    """Something that a step did, and that is in force until somebody takes it back."""
 
     step: int
     account: str
     operation: str
+    """The call that did it."""
     thing: tuple[tuple[str, str], ...]
-    """What it is about, as CloudTrail spells the parameters."""
+    """What it was done to: names of parameters, as CloudTrail spells them, and their values."""
     document: Any
     """The policy that it wrote, if it wrote one."""
 
     @property
     def what(self) -> str:
-        """What it is about, in words."""
+        """What it was done to, in words."""
         return " ".join(value for _, value in self.thing)
 
 
@@ -66,7 +69,7 @@ def standing(plan: Plan, told: History) -> tuple[Standing, ...]:
 
     Args:
         plan: The plan.
-        told: What its journal tells: which ids the policies got that it has yet to make.
+        told: What its journal says: among others the ids of policies that did not exist when the plan was made.
     """
     return tuple(dict.fromkeys(_all(plan, told)))
 
@@ -94,10 +97,10 @@ def _of(step: int, call: Call) -> Iterator[Standing]:
 
 def taken_back(things: Sequence[Standing], change: Mapping[str, Any]) -> Standing | None:
     """
-    What a successful call takes back, if anything.
+    What a successful call takes back, if anything; of several things the last one.
 
     Args:
-        things: What stands.
+        things: What steps did.
         change: A row of `changed`.
     """
     asked = _document(change["request"])
@@ -130,7 +133,7 @@ def _in_one_account(one: Standing, change: Mapping[str, Any]) -> bool:
 
 
 def _opens(one: Standing, change: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    """Whether an attached policy is made to say something else."""
+    """Whether a call alters a policy that a step attached."""
     member, calls = _OPENED_BY.get(one.operation, ("", ()))
     if change["name"] not in calls or asked.get(member) != dict(one.thing)[member]:
         return False
@@ -151,7 +154,7 @@ def _sets_free(one: Standing, change: Mapping[str, Any], asked: Mapping[str, Any
 
 
 def _as_strong(document: Any, ours: Any) -> bool:
-    """Whether a policy is the one that we wrote, its moments no earlier."""
+    """Whether a policy is the one that we wrote, with cutoffs at the same time or later."""
     if not isinstance(document, str) or not isinstance(ours, str):
         return False
     if _without_moments(document) != _without_moments(ours):

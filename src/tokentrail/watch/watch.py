@@ -1,9 +1,9 @@
 """
-The watch itself: evidence in, findings out, for ever.
+The watch itself: follow a feed into a case, and send each finding, until it is stopped.
 
-Each round takes what has arrived, puts it into the case, tells the feed so, and looks up what that must be seen with;
-as soon as the look before is done, it has all that linked and judged, and sends what is new. When nothing comes, what
-was held back is said; what looks can't see, a sweep looks for beside.
+Each round takes what has arrived, puts it into the case, tells the feed so, and recalls the older records that it must
+be seen with. As soon as the look before has ended, another one links and judges all of it, and new findings are sent;
+revisions that were held back, when no more evidence comes. What looks can't see, a sweep finds in a process of its own.
 """
 
 from __future__ import annotations
@@ -37,27 +37,28 @@ from tokentrail.watch.looking import Looker, LookRequest, LookResult
 from tokentrail.watch.opening import folder_to_follow_into
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import Look
-from tokentrail.watch.sweep import Sweeping, SweepProcess, Swept
+from tokentrail.watch.sweep import SweepProcess, SweepRequest, SweepResult
 from tokentrail.watch.telling import Teller
 
 BATCH = 4 << 20
 """Stored bytes that go into the case and are judged together."""
 _WAIT, _GLANCE = 0.2, 0.02
-"""Seconds to wait for what comes; while a look is taken, which is to be told as soon as it is done."""
+"""Seconds to wait for arrivals: when no look is under way, and when one is, whose end must be noticed soon."""
 _GATHERED = 0.25
-"""Seconds between two batches that are taken in while a look goes on: the next look waits for the last of them, but
-small ones cost as much as large ones."""
+"""Seconds between two batches that are taken in during a look: the next one waits for a batch, and small ones cost as
+much as large ones."""
 _OTHERS = 5.0
-"""Seconds between two looks whether another process has put something into the case."""
+"""Seconds after which to check again whether another process has put evidence into the case."""
 _DUTY = 3.0
-"""A sweep waits for so many times as long as the last one took: it has a quarter of the time at most."""
+"""A sweep begins when this many times the duration of the last one has passed: sweeps run a quarter of the time."""
 _SWEEP_EVERY = 60.0
+"""Seconds from the end of a sweep to the next, at least, unless evidence has stopped coming; more after a failure."""
 _SLOW, _LEAST = 0.6, 20_000
-"""Seconds that a look may take, or it looks at less the next time, but never at less than half so many records."""
+"""Seconds above which the next looks get fewer records, and the `most` of `Held` below which they don't get fewer."""
 _PINNED, _OF_EACH = 200, 20
-"""The newest findings, and the credentials of each, that are carried before others."""
+"""How many of the newest findings are pinned, and how many credentials of each."""
 _TRIES = 3
-"""Sweeps that may fail one after the other where nothing can go on without one."""
+"""Sweeps that may fail in a row before the watch gives up, where it can't go on without one."""
 _LAST = 10.0
 """Seconds that sinks are given when the watch stops."""
 
@@ -71,25 +72,25 @@ class Settings:
     hot: int = MOST
     """Records that are judged with each batch."""
     look_back: int | None = None
-    """Seconds before the newest record that sweeps look at; all by default."""
+    """Seconds before the newest record from which on sweeps judge evidence; all of it by default."""
     only_new: bool = False
-    """Whether what the case shows at the very first start is known already."""
+    """Whether findings of what the case holds at the very first start are noted as known, and not sent."""
     once: bool = False
-    """Whether to stop when all that there was is in the case and judged."""
+    """Whether to stop when all that the feed has now is in the case and judged."""
     beside: bool = True
-    """Whether a process of its own judges, while this one takes in what comes."""
+    """Whether looks run in a process of their own, so that this one takes in evidence meanwhile."""
     quiet: float = 1.0
-    """Seconds without evidence after which what was held back is said."""
+    """Seconds without new evidence after which it counts as settled, and revisions that were held back are sent."""
     beat: float = 60.0
-    """Seconds between two lines that say how far behind it is."""
+    """Seconds between two lines that say how far behind the watch is."""
 
 
 class _Looking(NamedTuple):
-    """A look that is being taken."""
+    """A look that is under way."""
 
     number: int
     settled: bool
-    told_all: bool
+    swept_all: bool
     """Whether a sweep had judged all that it sees."""
     gathered: Gathered
     answer: Future[LookResult]
@@ -103,14 +104,14 @@ class Watch:
         folder: The case.
         feed: Where evidence comes from.
         sinks: Where findings go.
-        guards: Plans to keep guard over.
+        guards: The guards of containment plans that were carried out.
         settings: How it judges, and how much it holds.
         say: Called with each sentence that a person should read.
         clock: Returns the time, in seconds since 1970.
 
     Raises:
         CaseBusy: another watch follows into this case.
-        UsageError: something that it should judge by can't be read.
+        UsageError: the case is in a bucket.
     """
 
     def __init__(
@@ -126,55 +127,58 @@ class Watch:
             guard.begun_in(folder.path / "watch")
         self._sinks = sinks
         self._counts = Counts()
-        self._over = Event()
+        self._stopping = Event()
         self._look = 0
         self._looking: _Looking | None = None
         self._dirty = self._unsettled = True
-        self._unswept = False
+        """Whether evidence has come since the last look; whether no look has judged it since it stopped coming."""
+        self._unswept = False  # whether evidence has come since the last sweep began
         self._sweep: SweepProcess | None = None
         self._sweep_began = self._sweep_after = 0.0
         self._sweep_look = 0
-        self._told_all = False
-        """Whether a sweep has judged all that has come: a look at a part has nothing to add then."""
+        self._swept_all = False
+        """Whether a sweep has judged all that has come: a look that sees only a part has nothing to add then."""
         self._sweeps: list[Tables | None] = []
         """What became of sweeps since the last look; see `LookRequest`."""
-        self._known = folder.path / "watch" / "past-known"
-        """There once a watch has noted what the case showed before it."""
-        self._first = settings.only_new and self._ledger.empty and not self._known.exists()
-        self._failed = 0
-        """Sweeps in a row."""
+        self._past_noted = folder.path / "watch" / "past-known"
+        """A file that exists once a watch has noted the findings of what the case held before."""
+        self._noting_past = settings.only_new and self._ledger.empty and not self._past_noted.exists()
+        """Whether findings are noted as known, and not sent."""
+        self._failed_sweeps = 0
+        """How many sweeps have failed in a row."""
         runner = ProcessRunner if settings.beside else InlineRunner
         self._runner = runner(Looker(folder.path, settings.judging, guards))
 
     def stop(self) -> None:
         """Ask it to stop; safe to call from a signal handler."""
-        self._over.set()
+        self._stopping.set()
 
     def run(self) -> Counts:
         """
-        Watch until asked to stop.
+        Watch until asked to stop, and return what was done.
 
         Raises:
             SourceError: the source can't be followed at all.
             CaseError: the case or the ledger can't be written.
+            UsageError: a file that it should judge by can't be read.
         """
-        with self._ledger, without_collection(), ExitStack() as over:
-            over.callback(self._runner.end)
+        with self._ledger, without_collection(), ExitStack() as at_end:
+            at_end.callback(self._runner.end)
             if not gc.get_freeze_count():
-                over.callback(gc.unfreeze)
+                at_end.callback(gc.unfreeze)
                 gc.freeze()  # what is imported will stay: `MemoryReturner` need not look through it
             outbox = Outbox(self._ledger, self._sinks, self._say)
-            self._teller = Teller(self._ledger, outbox, self._counts, known=self._first)
-            over.callback(outbox.stop)
-            over.callback(self._tell_left, outbox)
-            over.callback(outbox.flush, _LAST)
+            self._teller = Teller(self._ledger, outbox, self._counts, known=self._noting_past)
+            at_end.callback(outbox.stop)
+            at_end.callback(self._tell_left, outbox)
+            at_end.callback(outbox.flush, _LAST)
             ready = self._runner.ask(LookRequest(now=self._clock()))
             settings = self._settings
             self._gathering = Gathering(self._folder, settings.hot, settings.options, self._counts)
-            over.callback(self._gathering.close)
-            over.callback(self._feed.stop)
-            over.callback(self._end_sweep)
-            over.callback(self._teller.end)
+            at_end.callback(self._gathering.close)
+            at_end.callback(self._feed.stop)
+            at_end.callback(self._end_sweep)
+            at_end.callback(self._teller.end)
             self._held = self._gathering.held
             self._unswept = not self._held.whole
             for guard in self._guards:
@@ -182,46 +186,46 @@ class Watch:
                     self._say(line)
             ready.result()
             beat = Beat(self._feed, self._folder.path / "watch", self._counts, settings.beat, self._clock)
-            if self._knows_the_past():
+            if self._note_the_past():
                 self._feed.start()
                 self._rounds(outbox, beat)
                 self._tell_the_rest()
             beat.last(self._say)
         return self._counts
 
-    def _knows_the_past(self) -> bool:
-        """Where only what is new shall be told, note all that the case shows already; `False` if stopped before."""
-        if self._first and self._held.whole:
-            self._ask(settled=True)
-            self._judged()
-        elif self._first:
+    def _note_the_past(self) -> bool:
+        """If only new findings are to be sent, note those of what the case holds; `False` if stopped before that."""
+        if self._noting_past and self._held.whole:
+            self._request_look(settled=True)
+            self._finish_look()
+        elif self._noting_past:
             self._begin_sweep()
-            while (self._sweep is not None or self._failed) and not self._over.wait(_WAIT):
+            while (self._sweep is not None or self._failed_sweeps) and not self._stopping.wait(_WAIT):
                 if self._sweep is None:
                     self._begin_sweep()
-                self._swept(True)
-            if self._sweep is not None or self._failed:
+                self._advance_sweep(True)
+            if self._sweep is not None or self._failed_sweeps:
                 return False
             while self._teller.busy:
                 self._teller.tell_some(self._clock())
-        if self._first:
-            self._known.touch(mode=0o600)
-        self._first = False
+        if self._noting_past:
+            self._past_noted.touch(mode=0o600)
+        self._noting_past = False
         self._teller.first_is_over()
         return True
 
     def _rounds(self, outbox: Outbox, beat: Beat) -> None:
         quiet_since = taken_at = others_at = self._clock()
-        while not self._over.is_set():
-            self._told()
+        while not self._stopping.is_set():
+            self._finish_if_judged()
             if self._looking is None or self._clock() - taken_at >= _GATHERED:
                 arrivals = self._feed.take(BATCH, self._patience)
                 if arrivals:
                     quiet_since = taken_at = self._clock()
-                    self._came(self._gathering.take(self._feed, arrivals, self._told))
+                    self._note_new(self._gathering.take(self._feed, arrivals, self._finish_if_judged))
                 if self._clock() - others_at >= _OTHERS:
                     others_at = self._clock()
-                    self._came(self._gathering.take_others(self._told))
+                    self._note_new(self._gathering.take_others(self._finish_if_judged))
             elif not self._teller.busy:
                 time.sleep(_GLANCE)
             settled = self._clock() - quiet_since >= self._settings.quiet
@@ -234,18 +238,18 @@ class Watch:
             if self._settings.once and settled and self._finished():
                 break
 
-    def _came(self, any_record: bool) -> None:
-        """Note that something has come, if so, that is to be judged."""
+    def _note_new(self, any_record: bool) -> None:
+        """Note whether any record has come, which is then to be judged and swept."""
         if any_record:
             self._dirty = self._unsettled = self._unswept = True
-            self._told_all = False
+            self._swept_all = False
 
     def _tell_the_rest(self) -> None:
-        """Have told what was taken in, and what the last sweep found."""
+        """Judge what was taken in, and send what that look and the last sweep found."""
         while self._looking is not None or self._dirty:
             if self._looking is None:
-                self._ask(settled=False)
-            self._judged()
+                self._request_look(settled=False)
+            self._finish_look()
         while self._teller.busy:
             self._teller.tell_some(self._clock())
 
@@ -265,20 +269,20 @@ class Watch:
 
     @property
     def _patience(self) -> float:
-        """Seconds to wait for what comes: none if something waits to be judged that whoever judges has time for."""
+        """Seconds to wait for arrivals: none if a look can begin, or findings of a sweep can be sent, at once."""
         if self._looking is not None:
             return _GLANCE
         return 0.0 if self._dirty or self._teller.busy else _WAIT
 
     def _look_again(self, settled: bool) -> None:
-        """Have the next look taken, if anything is new."""
-        self._swept(settled)
+        """Request the next look if there is anything new, and store for recall what the last ones judged."""
+        self._advance_sweep(settled)
         if self._dirty or (settled and self._unsettled):
-            self._ask(settled=settled)
+            self._request_look(settled=settled)
         self._gathering.keep()
 
-    def _ask(self, *, settled: bool) -> None:
-        """Have all that is held judged."""
+    def _request_look(self, *, settled: bool) -> None:
+        """Request a look at all that is held, if there is anything."""
         self._dirty, self._unsettled = False, not settled
         if not (self._held.any or self._sweeps):
             self._unsettled = False
@@ -290,33 +294,33 @@ class Watch:
             letting=gathered.letting, forget=gathered.forget,
         )  # fmt: skip
         self._sweeps = []
-        self._looking = _Looking(self._look, settled, self._told_all, gathered, self._runner.ask(asked))
+        self._looking = _Looking(self._look, settled, self._swept_all, gathered, self._runner.ask(asked))
 
-    def _told(self) -> None:
-        """Send what is new if a look has ended."""
+    def _finish_if_judged(self) -> None:
+        """Send the findings of the look under way, if it has ended."""
         if self._looking is not None and self._looking.answer.done():
-            self._judged()
+            self._finish_look()
 
-    def _judged(self) -> None:
-        """Wait for what a look finds, if there is one, and send what is new."""
+    def _finish_look(self) -> None:
+        """Wait for the look under way, if there is one, and send its findings."""
         if self._looking is None:
             return
         looking, self._looking = self._looking, None
-        told, gathered, now = looking.answer.result(), looking.gathered, self._clock()
+        result, gathered, now = looking.answer.result(), looking.gathered, self._clock()
         look = Look(
             number=looking.number, since=looking.number, complete=gathered.complete, settled=looking.settled,
             now=now, delay=None if gathered.arrived is None else now - gathered.arrived, fresh=gathered.fresh,
         )  # fmt: skip
-        if gathered.complete or not looking.told_all:
-            self._teller.tell(look, told.found)
-            self._teller.take_back(look, {one["id"] for one in told.found})
-        self._teller.tell(replace(look, complete=False, fresh=None), told.guarded)
+        if gathered.complete or not looking.swept_all:
+            self._teller.tell(look, result.found)
+            self._teller.take_back(look, {one["id"] for one in result.found})
+        self._teller.tell(replace(look, complete=False, fresh=None), result.guarded)
         self._gathering.judged(gathered.new)
-        self._pace(told.took)
+        self._pace(result.took)
         self._counts.judged(now)
 
     def _pace(self, took: float) -> None:
-        """Judge fewer records with each batch where that takes too long, and more again where it does not."""
+        """Have the next looks judge fewer records if this one took too long, and more again if it was quick."""
         most = self._settings.hot
         if took > _SLOW:
             self._held.most = max(min(_LEAST, most), int(self._held.most * 0.8))
@@ -324,7 +328,7 @@ class Watch:
             self._held.most = min(most, int(self._held.most * 1.1))
 
     def _pinned(self) -> Pinned:
-        """Credentials of plans, and of the newest findings."""
+        """The credentials of guarded plans, and of the newest findings."""
         return Pinned(
             plans=tuple(one for guard in self._guards for one in guard.pinned),
             findings=tuple(
@@ -334,8 +338,8 @@ class Watch:
             ),
         )
 
-    def _swept(self, settled: bool) -> None:
-        """Take what a sweep found, or begin one when it is time, and what the last one found is told."""
+    def _advance_sweep(self, settled: bool) -> None:
+        """End a sweep that has done its work, or begin one if it is time and the findings of the last one are sent."""
         if self._sweep is not None:
             if self._sweep.done():
                 sweep, self._sweep = self._sweep, None
@@ -344,8 +348,8 @@ class Watch:
                 self._sweep_after = self._clock() + max(took * _DUTY, 0.0 if settled else _SWEEP_EVERY)
                 if swept is None:
                     self._unswept = True
-                    self._failed += 1
-                    if self._failed >= _TRIES and (self._first or self._settings.once):
+                    self._failed_sweeps += 1
+                    if self._failed_sweeps >= _TRIES and (self._noting_past or self._settings.once):
                         raise CaseError(
                             f"{self._folder.path}: a sweep over the whole case failed {_TRIES} times; what it printed "
                             "says why. `tokentrail detect` looks at the case as a sweep does."
@@ -353,8 +357,8 @@ class Watch:
                     self._say("A sweep over the whole case failed; it is tried again.")
                     self._sweep_after += _SWEEP_EVERY
                 else:
-                    self._failed = 0
-                    self._take_over(sweep, swept)
+                    self._failed_sweeps = 0
+                    self._finish_sweep(sweep, swept)
             return
         due = self._unswept and not self._held.whole and not self._teller.busy
         if due and (self._clock() >= self._sweep_after or (settled and self._settings.once)):
@@ -370,27 +374,27 @@ class Watch:
         self._sweeps.append(None)
         back, last = self._settings.look_back, self._counts.last
         self._sweep = SweepProcess(
-            Sweeping(
+            SweepRequest(
                 case=self._folder.path, judging=self._settings.judging,
                 since=None if back is None or last is None else last - back,
                 pinned=self._pinned(), carried=self._held.carriable, settled=self._gathering.settled(),
-                waited_for=self._settings.once or self._first,
+                waited_for=self._settings.once or self._noting_past,
             )
         )  # fmt: skip
 
-    def _take_over(self, sweep: SweepProcess, swept: Swept) -> None:
-        """What the sweep found stands, but for what came after it began: that is told from now on."""
+    def _finish_sweep(self, sweep: SweepProcess, swept: SweepResult) -> None:
+        """Begin to send what a sweep found; what came after it began, looks judge from now on."""
         self._look += 1
-        self._told_all = not self._unswept
+        self._swept_all = not self._unswept
         look = Look(
-            number=self._look, since=self._look if self._told_all else self._sweep_look, complete=True, settled=True,
+            number=self._look, since=self._look if self._swept_all else self._sweep_look, complete=True, settled=True,
             now=self._clock(), start="" if swept.since is None else at(swept.since),
         )  # fmt: skip
-        self._teller.tell_all_of(sweep, look)
+        self._teller.begin_telling(sweep, look)
         self._sweeps.append(swept.carried)
         self._dirty = True
 
     def _finished(self) -> bool:
-        """Whether all that there was is in the case and judged."""
+        """Whether all that the feed had is in the case and judged."""
         swept = self._held.whole or not (self._sweep or self._teller.busy or self._unswept)
         return self._feed.drained() and not (self._dirty or self._unsettled or self._looking) and swept

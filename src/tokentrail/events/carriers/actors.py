@@ -1,7 +1,8 @@
 """
-Identities of OCSF's actors: put together once for each session's owner, and filled in for each of its keys.
+Rebuild `userIdentity` of OCSF actors by templates.
 
-Nearly all that differs from one actor to the next is the access key's id and the second at which its session began.
+Most actors differ only in the access key id and the second at which the session began. So the identity is built once
+with stand-ins for these, and the template is filled in for each actor.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from tokentrail.events.carriers.known import Known
 from tokentrail.events.loose import FAILURES
 
 KEY = f"KEY{secrets.token_hex(8)}"
-"""Stands for a key's id; nobody outside knows it, so that no evidence can hold it."""
+"""The stand-in for an access key id: random, so that no evidence can contain it."""
 BEGAN = (secrets.randbelow(1 << 30) + (1 << 30)) * 1000
-"""Stands for the time at which a session began, in thousandths of seconds."""
+"""The stand-in for the time at which a session began, in milliseconds since 1970."""
 _BEGAN_AT = ocsf.moment(BEGAN, None) or ""
 _KEY_AT = re.compile(rb'"credential_uid":"([0-9A-Za-z]+)"')
 _TIME_AT = re.compile(rb'"created_time":([0-9]{12,13})(?=[,}])')
@@ -31,7 +32,7 @@ Told = Sequence[tuple[str, Any]]
 
 
 class Filled(NamedTuple):
-    """What is put into a template."""
+    """The values for a template: an access key id, and when the session began in milliseconds; `None` for neither."""
 
     key: str | None
     milliseconds: int | None
@@ -39,12 +40,12 @@ class Filled(NamedTuple):
 
 def template(actor: Any, told: Told, filled: Filled) -> str | None:
     """
-    The identity of an actor that has `stand_in`'s values, if each of them stands in one place of it.
+    The identity of an actor with stand-ins; `None` unless each of these occurs in it exactly once.
 
     Args:
-        actor: Who acted.
-        told: What stands elsewhere of it.
-        filled: What will be put in; only whether it is there counts.
+        actor: The actor, with stand-ins.
+        told: What the event says of it elsewhere: names and values.
+        filled: What will be filled in; only whether each value is there matters.
     """
     text = bytes(ocsf.who(actor, tuple(told))).decode()
     if text.count(KEY) != (filled.key is not None):
@@ -53,7 +54,7 @@ def template(actor: Any, told: Told, filled: Filled) -> str | None:
 
 
 def fill(text: str, filled: Filled) -> str | None:
-    """Put a key's id and a session's beginning into a template; `None` where it takes more thought."""
+    """Fill in a template; `None` if the values are unusual, so that the identity must be built without one."""
     if filled.key is not None:
         if not (filled.key.isascii() and filled.key.isalnum()):
             return None
@@ -67,7 +68,7 @@ def fill(text: str, filled: Filled) -> str | None:
 
 
 def _identity(pair: tuple[bytes, bytes]) -> msgspec.Raw:
-    """The identity of an actor and of what stands elsewhere of it, both JSON."""
+    """The identity of an actor and of what the event says of it elsewhere, both as JSON."""
     actor, told = pair
     key, began = _KEY_AT.search(actor), _TIME_AT.search(actor)
     filled = Filled(key[1].decode() if key else None, int(began[1]) if began else None)
@@ -94,15 +95,15 @@ def _size(key: tuple[Any, ...]) -> int:
 
 _HOLES = re.compile(f"({KEY}|{_BEGAN_AT})".encode())
 STAND_INS = f'"{KEY}"'.encode(), str(BEGAN).encode()
-"""What stands for a key and for a time in an actor from which a template is made."""
+"""The stand-ins as they are spelled in the JSON of an actor."""
 
 
 def pieces(actor: bytes, told: bytes, has_key: int, has_time: int) -> tuple[tuple[bytes, ...], bytes] | None:
     """
-    A template of an actor that has `STAND_INS`, cut into pieces.
+    The template of an actor with `STAND_INS`, cut into pieces for the compiled way.
 
     Returns:
-        The pieces, and for each place between two of them what is put there: `k` for the key, `t` for the time.
+        The pieces, and for each place between two of them what is filled in: `k` for the key, `t` for the time.
     """
     try:
         text = _template((actor, told, bool(has_key), bool(has_time)))
@@ -116,4 +117,4 @@ def pieces(actor: bytes, told: bytes, has_key: int, has_time: int) -> tuple[tupl
 
 _templates: Known[str | None] = Known(_template, _size)
 IDENTITIES: Known[msgspec.Raw] = Known(_identity, _size)
-"""By an actor and by what stands elsewhere of it, both JSON."""
+"""The identities, by an actor and by what the event says of it elsewhere, both as JSON."""

@@ -1,8 +1,8 @@
 """
-Objects that lie side by side and are all alike, as a carrier writes them: their records at once.
+Read the records of objects that are side by side and all of one kind, as a carrier writes them, at once.
 
-Each kind is told by all of its members and declines what has another one, so that nothing is read here in another
-way than one by one (`unwrap`); what is declined costs time and never a record.
+A kind is recognised by all of its members, and declines an object with any other. So nothing is read differently here
+than one by one (`unwrap`): what is declined costs time, but never a record.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.piece import Found, flat
 
 VIA_CLOUDTRAIL = ("via CloudTrail", "Via CloudTrail")
-"""How the kind of an EventBridge event ends that carries a record."""
+"""How the detail type of an EventBridge event ends if it carries a record."""
 _ANY = msgspec.Raw()
 _HEAD = 100
 
 
 class Alike(NamedTuple):
-    """The records of some objects, one each, and what brought them."""
+    """The records of some objects, one for each, and what brought them."""
 
     texts: list[bytes]
     carriers: frozenset[str]
@@ -160,11 +160,11 @@ _KINDS: tuple[tuple[Callable[[Any], bytes], str], ...] = (
 
 def alike(items: Sequence[Raw], one: Callable[[Raw], Iterator[Found]]) -> Alike | None:
     """
-    The records of objects of one kind, which the first of them tells; `None` where they are of none.
+    The records of objects that are of the same kind as the first; `None` if that is of no known kind.
 
     Args:
         items: The objects.
-        one: Takes one apart, whatever it is: for the few that are of another kind than the first.
+        one: Reads a single object of any kind: used for the few that are of another kind than the first.
     """
     kind = next((kind for kind in _KINDS if _is(items[0], kind[0])), None)
     if kind is None:

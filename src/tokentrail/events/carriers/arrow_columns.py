@@ -1,4 +1,4 @@
-"""Columns of a batch of rows by the paths of their fields: each distinct value once, and which row has which."""
+"""Columns of a batch of rows: each distinct value once, and for each row the number of its value."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-Rows of text, composed of columns: compiled where that was possible, else in Python, to the same bytes.
+Compose rows of text of columns: compiled if possible, else in Python, with the same bytes.
 
-A column has for each row a number, -1 for nothing, and the texts that the numbers stand for.
+A column has a number for each row, -1 for nothing, and the texts that the numbers stand for.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 Texts = Sequence[str]
 LATEST = 1 << 45
 """
-Times from here on, in thousandths of seconds, are none. Nor is 0: a time is required in OCSF, and 0 is what writers
-leave that know none.
+The first number of milliseconds that is no time. Nor is 0: OCSF requires a time, and writers that know none put 0.
 """
 
 
@@ -41,7 +40,7 @@ _compose = _compiled()
 
 
 class Rows:
-    """Takes columns one behind the other."""
+    """Collects columns from left to right, of which rows are then composed."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -52,15 +51,15 @@ class Rows:
         self._columns.append(text.encode())
 
     def times(self, milliseconds: Codes) -> None:
-        """Seconds as CloudTrail spells them; nothing for 0 and less, and a row that has one beyond all becomes none."""
+        """Times as CloudTrail spells them; 0 and less gives nothing, `LATEST` and more makes the whole row `None`."""
         self._columns.append((np.ascontiguousarray(milliseconds, np.int64),))
 
     def texts(self, codes: Codes | None, texts: Texts | pa.StringArray) -> None:
-        """Texts by their numbers; each row's own where there are none. Of texts in Arrow there must be no null."""
+        """Texts by their numbers, or one for each row if `codes` is `None`. Texts in Arrow must not be null."""
         self._columns.append(self._column(codes, texts))
 
     def objects(self, name: str, codes: Codes, texts: Texts | pa.StringArray) -> None:
-        """Members that are JSON objects; a row that has something else becomes none."""
+        """Members of a name whose values are JSON objects; any other value makes the whole row `None`."""
         self._columns.append((*self._column(codes, texts), f',"{name}":'.encode()))
 
     def _column(self, codes: Codes | None, texts: Texts | pa.StringArray) -> tuple[Any, Any, Any]:
@@ -81,7 +80,7 @@ class Rows:
 
 
 def _in_python(column: Any, count: int) -> list[bytes | None]:
-    """What a column has for each row; `None` where it should be an object or a time, and is none."""
+    """The texts of a column for each row; `None` for what should be an object or a time, and is none."""
     if isinstance(column, bytes):
         return [column] * count
     if len(column) == 1:

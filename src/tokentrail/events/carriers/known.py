@@ -1,4 +1,4 @@
-"""What was worked out of some text once, for as long as the text keeps coming: carriers repeat themselves."""
+"""Caches of what was computed for a text, since carriers repeat the same texts, and numbering of values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Found = TypeVar("Found")
 
 class Known(dict[Any, Found]):
     """
-    `self[text]` is what `find(text)` gave.
+    A bounded cache: `self[text]` is `find(text)`.
 
-    Few and short texts alone are kept, so that evidence can't fill the memory.
+    Only so many texts, and only short ones, are kept, so that evidence can't fill the memory.
     """
 
     def __init__(self, find: Callable[[Any], Found], size: Callable[[Any], int] = len) -> None:
@@ -31,7 +31,7 @@ class Known(dict[Any, Found]):
 
 
 class Numbers(dict[Any, int]):
-    """Numbers what it has not met, in order."""
+    """Numbers values in the order in which they are first seen: `self[value]` is the number, of a new value too."""
 
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)

@@ -100,12 +100,12 @@ decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass(slots=True)
 class Room:
-    """How many bytes may still be expanded on behalf of one object."""
+    """How many bytes may still be expanded for one object."""
 
     left: int = DEFAULT_BOUND
 
     def expand(self, data: bytes) -> tuple[bytes, str | None]:
-        """Gunzip, within what is left."""
+        """Gunzip within the bytes that are left: the expanded bytes, and what is damaged, if anything."""
         if self.left <= 0:
             return b"", BEYOND
         found = expand(data, bound=self.left)
@@ -116,34 +116,36 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """Where an object was found: what holds for all in it."""
+    """Where an object was found, as far as that matters for reading it."""
 
     room: Room
     unwrap: Callable[[bytes, Inside], Iterator[Found]]
-    """What takes one object apart, whatever it is."""
+    """Reads one object of any kind."""
     depth: int = 0
+    """How many objects surround it."""
     carrier: str = ""
+    """The innermost carrier around it that loses something, by a name of `lost`."""
     document: bool = False
-    """Whether it is a whole document: in a list or among lines `Records` is but a member."""
+    """Whether it is a whole document: only there is `Records` the list of a log file, and not any other member."""
 
     def within(self, carrier: str = "", *, document: bool = False) -> Inside:
-        """The same, a level deeper; the innermost carrier that loses something is the one to name."""
+        """The same one level deeper, in a carrier if that loses something."""
         return Inside(self.room, self.unwrap, self.depth + 1, carrier or self.carrier, document)
 
 
 def each(items: Sequence[Raw], inside: Inside) -> Iterator[Found]:
-    """The records of the objects of a list."""
+    """The records in the objects of a list."""
     return together(items, inside, lambda item: nested(bytes(item), inside))
 
 
 def together(items: Sequence[Raw], inside: Inside, one: Callable[[Raw], Iterator[Found]]) -> Iterator[Found]:
     """
-    The records of objects that lie side by side: those that are alike at once.
+    The records in objects that are side by side, at once where these are of one kind (`alike`).
 
     Args:
         items: The objects.
-        inside: Where they lie.
-        one: Takes one of them apart, whatever it is.
+        inside: Where they were found.
+        one: Reads a single object of any kind.
     """
     for at in range(0, len(items), MANY):
         some = items[at : at + MANY]
@@ -162,16 +164,16 @@ def _one_by_one(items: Sequence[Raw], one: Callable[[Any], Iterator[Found]]) -> 
 
 
 def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Found]:
-    """The records of texts that hold one each, as a rule."""
+    """The records in texts, each of which is expected to be a record."""
     for at in range(0, len(records), MANY):
         some = list(records[at : at + MANY])
         yield Many(
-            some, frozenset((inside.carrier,)), partial(_one_by_one, some, partial(said, inside=inside))
+            some, frozenset((inside.carrier,)), partial(_one_by_one, some, partial(text_bytes, inside=inside))
         )
 
 
 def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
-    """The records of an object, or of a text in its place; a damaged envelope is mended first, a record is not."""
+    """The records in an object, or in a text in its place. A damaged envelope is repaired first, a record is not."""
     if raw[:1] == b'"' and (held := string(raw)) is not None:
         yield from text(held, inside.within())
         return
@@ -183,6 +185,7 @@ def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
 
 
 def _mended(raw: bytes, inside: Inside) -> Iterator[Found]:
+    """The records in a damaged object, decoded forgivingly if it is an envelope; a record stays as it is."""
     members = fields(raw)
     if members is not None and not {"eventName", "eventTime"} <= members.keys():
         try:
@@ -194,12 +197,12 @@ def _mended(raw: bytes, inside: Inside) -> Iterator[Found]:
 
 
 def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
-    """The records that a text holds: mostly one, as it is."""
-    return said(value.encode("utf-8", "replace"), inside, carried)
+    """The records in a text, which mostly is one."""
+    return text_bytes(value.encode("utf-8", "replace"), inside, carried)
 
 
-def said(raw: bytes, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
-    """The same of a text's bytes."""
+def text_bytes(raw: bytes, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
+    """The records in the bytes of a text; `carried` is what its carrier had in its place."""
     try:
         yield Piece(raw, None, inside.carrier, sound(raw), carried)
         return
@@ -216,10 +219,10 @@ def said(raw: bytes, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
 
 def sound(raw: bytes) -> SoundRecord:
     """
-    Decode a record that has all that it needs.
+    Decode a sound record.
 
     Raises:
-        FAILURES: it lacks something.
+        FAILURES: it is none, or lacks something.
     """
     found = decode_one(raw)
     if not says_who(found):
@@ -228,7 +231,7 @@ def sound(raw: bytes) -> SoundRecord:
 
 
 def says_who(record: Record) -> bool:
-    """Whether a record tells who called as CloudTrail does; in another carrier's spelling it lacks it, or has text."""
+    """Whether a record has a `userIdentity` as CloudTrail spells it: other carriers leave it out, or make it a text."""
     return bytes(record.userIdentity)[:1] not in (b"n", b'"')
 
 
@@ -250,4 +253,9 @@ def string(raw: bytes) -> str | None:
 
 Opened = Iterator[Found] | None
 Opener = Callable[[bytes, Shape, bytes, Inside], Opened]
-"""From an object, its members, and the one that an opener is for, to its records; `None` if it is something else."""
+"""
+Reads the records in an object that has a certain member.
+
+It takes the object, its members, the value of that one, and where it was found; and returns `None` if the object is not
+of the kind that it opens.
+"""

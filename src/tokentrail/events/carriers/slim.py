@@ -1,7 +1,7 @@
 """
-Records as far as our columns go, written by carriers that tell them anew: what they leave out no column shows.
+Slim records: what carriers write when they rebuild a record, with only the members from which columns are filled.
 
-The same columns come of a slim record as of the whole one, which is what a look at a single record gives.
+A slim record gives the same columns as the whole one, which is rebuilt when a single record is shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tokentrail.events.loose import Raw
 from tokentrail.events.vocabulary import looked_into, name_marks, source_marks
 
 OTHER_KIND = msgspec.ValidationError("an object of another kind")
-"""Raised for whatever is told in a way that takes more thought; the ordinary way has it."""
+"""Raised for an object that is not of the expected kind, which is then left to the ordinary way."""
 Members: TypeAlias = dict[str, Any]
 
 
@@ -26,7 +26,7 @@ class Resource(msgspec.Struct, gc=False):
 
 
 class Slim(msgspec.Struct, gc=False, omit_defaults=True):
-    """What `record.Record` holds."""
+    """The members of `record.Record`."""
 
     eventTime: str | None
     eventName: str | None
@@ -56,16 +56,16 @@ encode = msgspec.json.Encoder().encode
 
 @lru_cache(maxsize=1 << 12)
 def wanted(name: str | None, source: str | None) -> int:
-    """What of a call says something: nothing (0), its request alone (2), or all of it."""
+    """Which nested members of a call fill columns: none (0), the request if it lists no resource (2), or all."""
     return looked_into(name_marks(name) | source_marks(source))
 
 
 def readable(item: Raw) -> bytes:
     """
-    An object's bytes, if all of them are text.
+    The bytes of an object, if they are UTF-8.
 
     Raises:
-        FAILURES: they aren't, which the decoder sees only in what it keeps.
+        FAILURES: they are not; the decoder checks only values that it keeps.
     """
     raw = bytes(item)
     if not raw.isascii():

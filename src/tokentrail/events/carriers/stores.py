@@ -1,4 +1,4 @@
-"""Where records were kept: search engines, data lakes, tables. Some keep them whole, others tell them anew."""
+"""Read records from stores: search engines, data lakes, tables. Some keep records whole, others must be rewritten."""
 
 from __future__ import annotations
 

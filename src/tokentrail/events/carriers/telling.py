@@ -1,7 +1,7 @@
 """
-Events of other shapes told as records: compiled where that was possible and the event is told in the usual way.
+Rewrite Elastic documents and OCSF events as CloudTrail records, compiled if possible.
 
-`native/tell.c` is the hot loop. What it refuses, and everything where there was no compiler, is told by
+`native/tell.c` is the hot loop. What it declines, and everything if it was not compiled, is rewritten by
 `elastic_plain` and `ocsf_plain`, which give the same bytes.
 """
 
@@ -26,7 +26,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 def teller() -> Teller | None:
-    """A new one, which remembers nothing; `None` where nothing was compiled."""
+    """A new compiled `Teller`, with empty caches; `None` if it was not compiled."""
     try:
         from tokentrail.events._tell import Teller
     except ImportError:  # no compiler was there when it was installed
@@ -40,6 +40,7 @@ def teller() -> Teller | None:
 def _first(
     compiled: Callable[[bytes], bytes | None] | None, otherwise: Callable[[Raw], bytes]
 ) -> Callable[[Raw], bytes]:
+    """A function that tries the compiled way, if there is one, and then the other."""
     if compiled is None:
         return otherwise
 
@@ -52,8 +53,8 @@ def _first(
 
 _teller = teller()
 elastic = _first(None if _teller is None else _teller.elastic, elastic_plain.record)
-"""The record of a document of Elastic's; raises `FAILURES` where it is another kind of object, as the others do."""
+"""The record of an Elastic document; raises `FAILURES` for an object of another kind, as the two below do."""
 old_ocsf = _first(None if _teller is None else _teller.old_ocsf, ocsf_plain.old_record)
-"""The same of an OCSF event of version 1.0."""
+"""The same for an OCSF event of version 1.0."""
 new_ocsf = _first(None if _teller is None else _teller.ocsf, ocsf_plain.new_record)
-"""The same of later versions."""
+"""The same for an OCSF event of a later version."""

@@ -1,8 +1,8 @@
 """
-One JSON object: a record, or what surrounds or carries records, to any depth.
+Find the records in one JSON object: it is a record, or surrounds or carries some, to a depth.
 
-Told apart by members alone. Something that has an `eventTime` and an `eventName` is a record itself, whatever else
-it has; transports (SQS, SNS, Kinesis, Lambda) are looked through.
+What it is is told by its members alone. An object with an `eventTime` and an `eventName` is a record, whatever else it
+has; transports (SQS, SNS, Kinesis, Lambda) are opened.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _decode_shape = msgspec.json.Decoder(Shape).decode
 
 
 def outside(room: Room, *, carrier: str = "", document: bool = False) -> Inside:
-    """Where an object is that nothing surrounds."""
+    """The `Inside` of an object that nothing surrounds."""
     return Inside(room, unwrap, 0, carrier, document)
 
 
@@ -64,7 +64,7 @@ def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
 
 
 def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
-    """A record as it is, or one whose members are spelled with dots, or are JSON as text."""
+    """A record as it is; one whose members are spelled with dots, or are JSON in texts, is rewritten."""
     if (shape.userIdentity is ABSENT and b'"userIdentity.' in raw) or bytes(shape.userIdentity)[:1] == b'"':
         return table.from_object(decode_object(raw), raw)
     if (
@@ -140,4 +140,4 @@ OPENERS: tuple[tuple[str, Opener], ...] = (
     ("rows", stores.splunk_rows),
     ("rows", transports.objects),
 )
-"""By member, in this order: what an object that has it may be; an opener that finds something else declines."""
+"""Members by which objects are recognised, in the order in which they are tried, each with its opener."""

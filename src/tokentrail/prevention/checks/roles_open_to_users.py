@@ -18,7 +18,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     """Take each role that some user may take up whatever the request carries."""
     open_to: dict[str, list[User]] = defaultdict(list)
     for user in estate.users:
-        ways = [role for role, certain in estate.ways[user.arn] if certain]
+        ways = [role for role, certain in estate.assumable[user.arn] if certain]
         if ways and not estate.stops(user, KEY):
             for role in ways:
                 open_to[role].append(user)

@@ -14,8 +14,8 @@ _NAME = "trust-cycles"
 
 def find(estate: Estate) -> Iterator[AuditFinding]:
     """Take each set of roles that can go on taking each other up, alone or together."""
-    certain = {role.arn: {one for one, sure in estate.ways[role.arn] if sure} for role in estate.roles}
-    possible = {role.arn: {one for one, _ in estate.ways[role.arn]} for role in estate.roles}
+    certain = {role.arn: {one for one, sure in estate.assumable[role.arn] if sure} for role in estate.roles}
+    possible = {role.arn: {one for one, _ in estate.assumable[role.arn]} for role in estate.roles}
     sure = [*circles(certain)]
     in_sure = {role for circle in sure for role in circle}
     for circle, safe in [(one, True) for one in sure] + [

@@ -8,7 +8,7 @@ from tokentrail.prevention.alike import NO_INSTANCE, everywhere
 from tokentrail.prevention.documents import WITHIN_VPCS, deny
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _IDENTITY_ONLY = "aws:ec2-infrastructure"
 """
@@ -17,7 +17,7 @@ else no instance with an encrypted volume starts (Amazon EBS User Guide, 'Requir
 """
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Compare the VPC of the call with that of the instance which the credentials were given to."""
     if not any(way.ec2 is not None for way in evidence.ways):
         return NO_INSTANCE
@@ -42,7 +42,7 @@ WORDS = Words(
     "public address; the log does not tell a private call's VPC. Whoever is on the host goes on.",
     stage=3,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=(

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from tokentrail.prevention.alike import from_networks
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Take the networks that IAM users ordinarily call from."""
     users = {"ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"}}
     return from_networks(
@@ -29,7 +29,7 @@ WORDS = Words(
     "user's behalf are let through, and what databases, clusters and file systems in a VPC are asked for by IAM.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=(

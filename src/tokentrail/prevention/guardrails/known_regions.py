@@ -11,7 +11,7 @@ from tokentrail.prevention.alike import everywhere
 from tokentrail.prevention.documents import deny
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _GLOBAL = (
     "account:*", "acm:*", "artifact:*", "aws-marketplace-management:*", "aws-marketplace:*", "aws-portal:*",
@@ -36,11 +36,11 @@ it spares of services that lie in every region.
 _LET_THROUGH = re.compile("|".join(fnmatch.translate(one.lower()) for one in _GLOBAL))
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Take the regions that ordinary calls go to: those to services that are let through anywhere say nothing of it."""
     regions = sorted({region for region, source, name in evidence.regions if not _anywhere(source, name)})
     if not regions:
-        return Nothing("no ordinary call tells its region")
+        return NotMade("no ordinary call tells its region")
     elsewhere = {"StringNotEquals": {"aws:RequestedRegion": regions}}
     return everywhere(evidence, WORDS, deny("OnlyKnownRegions", "*", elsewhere, but=_GLOBAL))
 
@@ -56,7 +56,7 @@ WORDS = Words(
     limits="Services that live in one region for all are let through.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tokentrail.prevention.alike import but_for_doers
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _ACTIONS = (
     "cloudtrail:StopLogging", "cloudtrail:DeleteTrail", "cloudtrail:UpdateTrail", "cloudtrail:PutEventSelectors",
@@ -16,7 +16,7 @@ _ACTIONS = (
 )  # fmt: skip
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Spare those who did so in the evidence."""
     return but_for_doers(evidence, WORDS, "LoggingIsKept", _ACTIONS, do="do so today")
 
@@ -29,7 +29,7 @@ WORDS = Words(
     "for you, where the evidence does not show it at work.",
     stage=1,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=("AWS Organizations User Guide, 'SCP examples'",),

@@ -8,10 +8,10 @@ from tokentrail.prevention.alike import NO_INSTANCE, everywhere
 from tokentrail.prevention.documents import deny
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Deny what was delivered by the old service."""
     if not any(way.ec2 is not None for way in evidence.ways):
         return NO_INSTANCE
@@ -26,7 +26,7 @@ WORDS = Words(
     limits="Whoever runs code on the instance can ask IMDSv2 as well.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=(

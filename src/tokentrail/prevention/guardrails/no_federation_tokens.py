@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from tokentrail.prevention.alike import but_for_doers
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _ACTION = "sts:GetFederationToken"
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Spare the users who call it in the evidence."""
     return but_for_doers(evidence, WORDS, "NoFederationTokens", (_ACTION,), do="call it today")
 
@@ -24,7 +24,7 @@ WORDS = Words(
     limits="GetSessionToken can't be denied in the same way.",
     stage=1,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=("IAM User Guide, 'Permissions for GetFederationToken'",),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tokentrail.prevention.alike import but_for_doers
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _ACTIONS = (
     "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile",
@@ -15,7 +15,7 @@ _ACTIONS = (
 )  # fmt: skip
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Spare those who did so in the evidence."""
     return but_for_doers(evidence, WORDS, "NoNewUsersOrKeys", _ACTIONS, do="make users or keys")
 
@@ -28,7 +28,7 @@ WORDS = Words(
     limits="Keys that are there go on. Keep a way in for emergencies among those spared.",
     stage=1,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=("AWS Organizations User Guide, 'SCP examples'",),

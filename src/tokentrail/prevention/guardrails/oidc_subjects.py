@@ -11,7 +11,7 @@ from tokentrail.policy.truth import Truth
 from tokentrail.prevention.documents import named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import ATTACH_TRUST, NO, Judgement, Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _API = "AssumeRoleWithWebIdentity"
 _MOST = 40
@@ -25,7 +25,7 @@ Source: AWS STS API Reference, 'AssumeRoleWithWebIdentity'; IAM User Guide, 'OID
 """
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Name the subjects of each such role and provider."""
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in evidence.mints:
@@ -37,7 +37,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         for (role, provider), subjects in sorted(seen.items())
         if len(subjects) <= _MOST
     ]
-    return tuple(found) or Nothing(
+    return tuple(found) or NotMade(
         "no workload takes up a role by a web identity, or the log hides its subject"
     )
 
@@ -84,7 +84,7 @@ WORDS = Words(
     limits="Pin the audience (aud) too; the log does not hold it. A new branch or workload must be added.",
     stage=1,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="trust-policy",
     references=("IAM User Guide, 'Create a role for OpenID Connect federation'",),

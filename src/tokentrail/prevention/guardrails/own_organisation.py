@@ -8,14 +8,14 @@ from typing import Any
 from tokentrail.prevention.documents import NOT_SERVICES, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, rcp
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Let in the organisation, or the accounts that the case shows to be ours, and partners that ordinarily come."""
     ours = evidence.accounts
     if not ours:
-        return Nothing("the evidence shows no account at work")
+        return NotMade("the evidence shows no account at work")
     partners = sorted(
         {
             one.caller_account
@@ -49,7 +49,7 @@ WORDS = Words(
     "the evidence it lists accounts: replace them by aws:PrincipalOrgID.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="rcp",
     references=("AWS Organizations User Guide, 'Resource control policies (RCPs)'",),

@@ -8,18 +8,18 @@ from dataclasses import replace
 from tokentrail.prevention.documents import deny, named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, identity_policy
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _MOST = 80
 """Actions from which on services are named as a whole."""
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Deny each role all that nobody but the attacker did with it."""
     if not evidence.roles:
-        return Nothing("no role's session is among the attacker's credentials")
+        return NotMade("no role's session is among the attacker's credentials")
     found = [one for role in evidence.roles if (one := _for(evidence, role)) is not None]
-    return tuple(found) or Nothing("nobody but the attacker used these roles")
+    return tuple(found) or NotMade("nobody but the attacker used these roles")
 
 
 def _for(evidence: Evidence, role: str) -> Proposal | None:
@@ -40,7 +40,7 @@ WORDS = Words(
     "not be in the evidence: compare with IAM Access Analyzer's last-accessed data.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="identity-policy",
     references=("IAM User Guide, 'Refine permissions in AWS using last accessed information'",),

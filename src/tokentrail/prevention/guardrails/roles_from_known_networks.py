@@ -8,13 +8,13 @@ from tokentrail.policy.arn import in_conditions
 from tokentrail.prevention.alike import from_networks
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Take the networks that these roles' sessions are ordinarily used from."""
     if not evidence.roles:
-        return Nothing("no role's session is among the attacker's credentials")
+        return NotMade("no role's session is among the attacker's credentials")
     wanted = set(evidence.roles)
     roles = {"ArnEquals": {"aws:PrincipalArn": sorted({*map(in_conditions, evidence.roles)})}}
     return from_networks(
@@ -33,7 +33,7 @@ WORDS = Words(
     "What databases, clusters and file systems in a VPC are asked for by IAM is let through.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=("aws-samples, data-perimeter-policy-examples, 'network perimeter'",),

@@ -11,15 +11,15 @@ from tokentrail.policy.truth import Truth
 from tokentrail.prevention.documents import named
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import NO, Judgement, Proposal, Words, setting
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _HOUR = 3600
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Take the longest ordinary use, in whole hours, where longer sessions were granted."""
     found = [one for role in evidence.roles if (one := _for(evidence, role)) is not None]
-    return tuple(found) or Nothing("no abused role grants longer sessions than are used")
+    return tuple(found) or NotMade("no abused role grants longer sessions than are used")
 
 
 def _for(evidence: Evidence, role: str) -> Proposal | None:
@@ -51,7 +51,7 @@ WORDS = Words(
     stage=1,
     attach="Set the role's maximum session duration.",
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="setting",
     references=(

@@ -8,7 +8,7 @@ from tokentrail.prevention.alike import everywhere
 from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker
+from tokentrail.prevention.rule import GuardrailRule
 
 
 def make(evidence: Evidence) -> Iterable[Proposal]:
@@ -36,7 +36,7 @@ WORDS = Words(
     "iam:EnableMFADevice: register the owner's first." + AT_SIGN_IN,
     stage=1,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="scp",
     references=(

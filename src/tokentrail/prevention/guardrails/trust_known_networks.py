@@ -9,10 +9,10 @@ from tokentrail.prevention.alike import role_by_role
 from tokentrail.prevention.documents import MOST_NETWORKS, NOT_SERVICES, distrust, elsewhere, named, policy
 from tokentrail.prevention.evidence import Evidence, Mint, Way, networks_of
 from tokentrail.prevention.proposal import Proposal, Words, trust_policy
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Take the networks that each role is taken up from."""
     return role_by_role(
         evidence, _for, otherwise="nobody else takes these roles up, or from too many networks"
@@ -47,7 +47,7 @@ WORDS = Words(
     "anywhere.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="trust-policy",
     references=("IAM User Guide, 'AWS global condition context keys', aws:SourceIp",),

@@ -10,12 +10,12 @@ from tokentrail.prevention.alike import role_by_role
 from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, trust_policy
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _MOST = 40
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Name the callers that the evidence shows, role by role that the attacker took up."""
     return role_by_role(evidence, _for, otherwise="these roles have too many ordinary callers to name")
 
@@ -51,7 +51,7 @@ WORDS = Words(
     "its owner first.",
     stage=1,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="trust-policy",
     references=(

@@ -8,17 +8,17 @@ from tokentrail.prevention.alike import NO_ROLE, distrusted
 from tokentrail.prevention.documents import NOT_SERVICES
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Deny IAM users each of the roles without MFA; sessions of roles can't bring any."""
     condition = {
         "BoolIfExists": {"aws:MultiFactorAuthPresent": "false"} | NOT_SERVICES,
         "ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"},
     }
     title = "Users take {} up with MFA only"
-    return distrusted(evidence.taken(), WORDS, "UsersNeedMfa", condition, title=title) or NO_ROLE
+    return distrusted(evidence.roles_assumed(), WORDS, "UsersNeedMfa", condition, title=title) or NO_ROLE
 
 
 WORDS = Words(
@@ -29,7 +29,7 @@ WORDS = Words(
     "without, as they can't show it.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="trust-policy",
     references=("AWS STS API Reference, 'AssumeRole' (SerialNumber, TokenCode)",),

@@ -8,10 +8,10 @@ from tokentrail.prevention.alike import distrusted
 from tokentrail.prevention.documents import NOT_SERVICES
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Deny users' tokens each of the roles that the attacker took up with one."""
     roles = sorted({one.role for one in evidence.mints if one.theirs and one.caller_kind == "session_token"})
     condition = {
@@ -20,7 +20,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
         "BoolIfExists": dict(NOT_SERVICES),
     }
     title = "{} can't be taken up with a user's token"
-    return distrusted(roles, WORDS, "NoUserTokens", condition, title=title) or Nothing(
+    return distrusted(roles, WORDS, "NoUserTokens", condition, title=title) or NotMade(
         "the attacker took up no role with a token of GetSessionToken"
     )
 
@@ -34,7 +34,7 @@ WORDS = Words(
     "any more.",
     stage=2,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="trust-policy",
     references=(

@@ -8,17 +8,19 @@ from tokentrail.prevention.alike import NO_ROLE, distrusted
 from tokentrail.prevention.documents import NOT_SERVICES
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Deny each of the roles without a SourceIdentity."""
     condition = {
         "Null": {"sts:SourceIdentity": "true", "aws:SourceIdentity": "true"},
         "BoolIfExists": dict(NOT_SERVICES),
     }
     title = "{} is taken up with a SourceIdentity only"
-    return distrusted(evidence.taken(), WORDS, "NeedsSourceIdentity", condition, title=title) or NO_ROLE
+    return (
+        distrusted(evidence.roles_assumed(), WORDS, "NeedsSourceIdentity", condition, title=title) or NO_ROLE
+    )
 
 
 WORDS = Words(
@@ -30,7 +32,7 @@ WORDS = Words(
     "identity provider set it; callers must be allowed sts:SetSourceIdentity, and tools must send it.",
     stage=3,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="trust-policy",
     references=("IAM User Guide, 'Monitor and control actions taken with assumed roles'",),

@@ -8,10 +8,10 @@ from dataclasses import replace
 from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words, identity_policy
-from tokentrail.prevention.rule import Maker, Nothing
+from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
+def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """
     Deny all but setting up MFA to each of the users.
 
@@ -19,7 +19,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | Nothing:
     on is denied.
     """
     if not evidence.users:
-        return Nothing("no IAM user's credential is among the attacker's")
+        return NotMade("no IAM user's credential is among the attacker's")
     document = policy(
         deny(
             "NothingWithoutMfa", "*",
@@ -43,7 +43,7 @@ WORDS = Words(
     + AT_SIGN_IN,
     stage=3,
 )
-GUARDRAIL = Maker(
+GUARDRAIL = GuardrailRule(
     words=WORDS,
     kind="identity-policy",
     references=(

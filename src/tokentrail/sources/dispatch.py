@@ -1,4 +1,4 @@
-"""From the sources that a user names to batches of evidence objects, whatever kind each source is."""
+"""List the evidence of the sources that a user names, each with the module that reads its kind, in batches."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def is_remote(source: str) -> bool:
     return source.startswith(("s3://", LOOKUP, QUEUE))
 
 
-def see(sources: Iterable[str]) -> None:
+def check_exist(sources: Iterable[str]) -> None:
     """
-    See that what lies here is there, before anything is made for it; AWS is asked when it is read.
+    Check that local files and folders exist, before a case is made for them. AWS is called only when it is read.
 
     Raises:
-        SourceError: a file or folder is not there.
+        SourceError: a file or folder does not exist.
     """
-    files.see(one for one in sources if not is_remote(one))
+    files.check_exist(one for one in sources if not is_remote(one))
 
 
 def batches(
@@ -45,13 +45,13 @@ def batches(
         sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`, `sqs:URL`.
         accesses: How AWS is reached: one, or several for `lookup-events:`.
         wanted: Which part is wanted.
-        notes: Where it is kept how far LookupEvents got.
-        reference: Whether the evidence is to stay where it is.
-        spread: Lists what lies in the folders of regions, if not this process.
+        notes: The notes of the case, where LookupEvents keeps how far it got.
+        reference: Whether the evidence is to stay where it is, and not to be copied into the case.
+        spread: Lists what is in the folders of regions; by default, this process does.
 
     Raises:
         SourceError: a source can't be listed.
-        UsageError: a source can't be what it is asked to be.
+        UsageError: a source can't be read with these arguments.
     """
     if reference and (remote := [one for one in sources if is_remote(one)]):
         raise UsageError(f"{remote[0]}: --reference leaves files where they are; what lies in AWS is copied.")
@@ -71,7 +71,7 @@ def batches(
 def _far(
     source: str, accesses: Sequence[Access], wanted: Wanted, notes: Notes, spread: Spread | None
 ) -> Iterator[Batch]:
-    """What lies in AWS; only now is the SDK loaded, which other verbs do without."""
+    """The batches of a source in AWS. The SDK is loaded only here, as most commands don't need it."""
     from tokentrail.sources import aws, s3
 
     try:
@@ -96,6 +96,7 @@ def _far(
 
 
 def _near(sources: Sequence[str], wanted: Wanted, spread: Spread | None) -> Batch:
+    """The batch of local files, folders and standard input."""
     batch, part = Batch([]), Part()
     for one in files.objects(sources, spread):
         if isinstance(one, Skipped):

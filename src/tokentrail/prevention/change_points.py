@@ -1,5 +1,5 @@
 """
-Where a policy's own dates change what it does: calls between two of them are alike, however many there are.
+The moments at which a policy's own dates change what it does: calls between two of them need not be told apart.
 
 Source: IAM User Guide, 'IAM JSON policy elements: Condition operators' (dates and numbers compare by order), and
 'AWS global condition context keys' (`aws:CurrentTime`, `aws:EpochTime`, `aws:TokenIssueTime`).
@@ -14,16 +14,16 @@ from tokentrail.policy.conditions import Condition
 from tokentrail.policy.document import Statement
 from tokentrail.policy.operators import instant, wanted
 
-Turns = Mapping[str, Sequence[int]]
-"""By column of seconds, the seconds from which on a policy may do something else, in order."""
+ChangePoints = Mapping[str, Sequence[int]]
+"""By column of seconds: the seconds from which on a policy may do something else, in order."""
 
 _COLUMNS = {"aws:currenttime": "time", "aws:epochtime": "time", "aws:tokenissuetime": "created"}
 _MOST = 64
-"""Of more, a query would cost more than it saves."""
+"""Change points of a column, at most: with more, the query would cost more than it saves."""
 
 
-def turns_of(statements: Iterable[Statement]) -> Turns:
-    """The columns whose seconds a policy tells apart only by dates that it names, with these; no other column."""
+def change_points_of(statements: Iterable[Statement]) -> ChangePoints:
+    """The change points of a policy: only of columns whose seconds it compares with dates alone, and with few."""
     found: dict[str, set[int]] = {}
     otherwise: set[str] = set()
     for one in statements:
@@ -50,7 +50,7 @@ def turns_of(statements: Iterable[Statement]) -> Turns:
 
 
 def _dates(condition: Condition) -> set[int] | None:
-    """The whole seconds at which a condition's outcome may change; `None` where it asks for more than the order."""
+    """The whole seconds at which a condition's result may change; `None` if it does more than compare by order."""
     asked = wanted(condition.operator)
     if asked is None or asked.operator.name == "Null":
         return set()  # undecided, or the same at every time
@@ -65,8 +65,8 @@ def _dates(condition: Condition) -> set[int] | None:
     return whole | {one + 1 for one in whole}
 
 
-def turned(seconds: str, at: Sequence[int]) -> str:
-    """The query for one second that stands for all those between two turns."""
+def period_start(seconds: str, at: Sequence[int]) -> str:
+    """An SQL expression for the change point at or before a second, which stands for all seconds up to the next one."""
     before = at[0] - 1 if at else 0
     steps = "".join(f", CASE WHEN {seconds} >= {one} THEN {one} END" for one in at)
     return f"CASE WHEN {seconds} IS NULL THEN NULL ELSE greatest({before}{steps}) END"

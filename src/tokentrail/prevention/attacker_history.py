@@ -1,7 +1,7 @@
 """
-The attacker's calls, and what becomes of them under a guardrail.
+The attacker's calls, and what a guardrail would have made of them.
 
-They may be most of a large case: they are held as columns of numbers, and no object is made of each.
+They may be most of a large case, so that they are held in columns of numbers, without an object for each.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from tokentrail.prevention.lots import Lot
 from tokentrail.prevention.model import AttackerCall
 
 _AT_ONCE = 65_536
-"""Calls that are looked through at once for the end of the story."""
+"""Calls that are examined at a time."""
 Outcome = Literal["refused", "never made", "made", "undecided"]
 _MADE, _UNDECIDED, _REFUSED, _NEVER = range(4)
 _OUTCOMES: tuple[Outcome, ...] = ("made", "undecided", "refused", "never made")
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """What becomes of the attacker's calls under a proposal."""
+class Impact:
+    """What a proposal would have made of the attacker's calls."""
 
     groups: NDArray[np.int8]
-    """By group, the outcome if the credentials that called are there."""
+    """By group of calls: the outcome (`_MADE` and so on) for callers whose credential would have existed."""
     gone: NDArray[np.bool_]
-    """By credential, whether it would never have come to be."""
+    """By credential: whether it would never have existed."""
 
 
 class _Ranges:
-    """Numbers that belong to each of some things in a row."""
+    """For each of some things, several numbers: stored one behind the other, `sizes` of them for each thing."""
 
     def __init__(self, sizes: NDArray[Any], values: NDArray[Any]) -> None:
         self._ends = np.cumsum(sizes)
@@ -55,13 +55,21 @@ class _Ranges:
         self._values = values
 
     def of(self, things: NDArray[Any]) -> NDArray[Any]:
-        """Those of some things."""
+        """The numbers of some things."""
         ends = self._ends[things]
         return self._values[numbers(ends - self._sizes[things], ends)]
 
 
-class Theirs:
-    """The attacker's calls: in what group the history has each, by which credential, and when."""
+class AttackerHistory:
+    """
+    The attacker's calls: the group, the credential and the time of each.
+
+    Credentials are numbered by their place among the attacker's (`Attacker.places`), groups as in `History`.
+
+    Args:
+        history: The calls, as they were grouped last.
+        attacker: The attacker.
+    """
 
     def __init__(self, history: History, attacker: Attacker) -> None:
         self._names = attacker.names
@@ -74,11 +82,11 @@ class Theirs:
             np.concatenate(found.pop(name) or [np.zeros(0, dtype=np.int32)]) for name in _Columns._fields
         )
         self._rows = _Ranges(np.bincount(number), np.argsort(number, kind="stable"))
-        """By number of a group, its rows here."""
+        """By group: the places in `_who` and `_children` of what was read of it, as a group may come several times."""
         self._who = _Ranges(sizes, who)
         self._children = _Ranges(bred, children)
         self._births = np.bincount(children, minlength=many)
-        """By credential, how many calls brought it about."""
+        """By credential: how many calls created it."""
         self._calls = np.bincount(who, minlength=many)
         descents = history.descents().sort_by("parent")
         parents, below = (np.asarray(column.to_numpy(), dtype=np.int32) for column in descents.columns)
@@ -92,14 +100,14 @@ class Theirs:
         told = history.their_groups().to_pylist()
         self._actions = [spoken(one["source"], one["name"]) for one in told]
         self._outside = np.array([one["type"] in OUTSIDERS for one in told], dtype=np.bool_)
-        """By group, whether its calls themselves brought their credential about: refused, they were made still."""
+        """By group: whether outsiders (`arrivals`) made its calls, which they would have made even if refused."""
         self._deniable = ~self._outside & np.array(
             [not UNDENIABLE.issuperset(actions_of(one["source"], one["name"])) for one in told],
             dtype=np.bool_,
         )
 
-    def under(self, history: History, lot: Lot) -> Iterator[Fate]:
-        """What becomes of the calls under each of some proposals."""
+    def under(self, history: History, lot: Lot) -> Iterator[Impact]:
+        """Yield the impact of each proposal of a lot."""
         found = history.refused(lot).sort_by("nth")
         numbered = found["k"].to_numpy()
         sure = np.array(found["verdict"].to_pylist(), dtype=np.str_) == Truth.YES.name
@@ -109,13 +117,13 @@ class Theirs:
             own, surely = numbered[start:end], sure[start:end]
             groups[own[~surely]] = _UNDECIDED
             groups[own[surely]] = _REFUSED
-            yield Fate(groups, self._never_born(own[surely]))
+            yield Impact(groups, self._never_born(own[surely]))
 
     def _never_born(self, refused: NDArray[Any]) -> NDArray[np.bool_]:
         """
-        What refused calls alone would have brought about, and all that descends from it.
+        Which credentials would never have existed: those that only refused calls created, and all their descendants.
 
-        One of several calls that got through is enough for it to be there.
+        If one of several calls that created a credential gets through, it exists.
         """
         gone = np.zeros(len(self._calls), dtype=np.bool_)
         children, times = np.unique(self._children.of(self._rows.of(refused)), return_counts=True)
@@ -126,55 +134,57 @@ class Theirs:
             fresh = np.unique(below[~gone[below]])
         return gone
 
-    def counts(self, fate: Fate) -> tuple[int, int, int]:
+    def counts(self, impact: Impact) -> tuple[int, int, int]:
         """How many calls are refused, never made, and undecided."""
-        refused, undecided = (self._made(fate, outcome) for outcome in (_REFUSED, _UNDECIDED))
-        away = self._rows.of(np.flatnonzero((fate.groups == _REFUSED) & self._outside))
-        sent = int(fate.gone[self._who.of(away)].sum())
-        return refused + sent, int(self._calls[fate.gone].sum()) - sent, undecided
+        refused, undecided = (self._made(impact, outcome) for outcome in (_REFUSED, _UNDECIDED))
+        away = self._rows.of(np.flatnonzero((impact.groups == _REFUSED) & self._outside))
+        sent = int(impact.gone[self._who.of(away)].sum())
+        return refused + sent, int(self._calls[impact.gone].sum()) - sent, undecided
 
-    def _made(self, fate: Fate, outcome: int) -> int:
-        """How many calls have an outcome that credentials make which are there."""
-        rows = self._rows.of(np.flatnonzero(fate.groups == outcome))
+    def _made(self, impact: Impact, outcome: int) -> int:
+        """How many calls have an outcome, of those whose credential would have existed."""
+        rows = self._rows.of(np.flatnonzero(impact.groups == outcome))
         return sum(
-            int((~fate.gone[self._who.of(rows[start : start + _AT_ONCE])]).sum())
+            int((~impact.gone[self._who.of(rows[start : start + _AT_ONCE])]).sum())
             for start in range(0, len(rows), _AT_ONCE)
         )
 
-    def end(self, fate: Fate) -> datetime | None:
+    def end(self, impact: Impact) -> datetime | None:
         """
-        From when on nothing of the attacker's gets through.
+        When the story ends: the time from which on no call of the attacker's gets through; `None` if it does not end.
 
-        What no policy can deny (GetCallerIdentity, GetSessionToken), and who comes in from outside, does not keep the
-        story going: what a token of it does is judged by itself.
+        Calls that no policy can deny (GetCallerIdentity, GetSessionToken), and those of outsiders, don't count: what is
+        done with a token that they issue is judged by itself.
         """
         after, at = 0, len(self._times)
         while at:  # from the end, as mostly something gets through until then
             start = max(0, at - _AT_ONCE)
             group = self._group[start:at]
-            through = np.flatnonzero(self._deniable[group] & (self._outcomes(fate, start, at) <= _UNDECIDED))
+            through = np.flatnonzero(
+                self._deniable[group] & (self._outcomes(impact, start, at) <= _UNDECIDED)
+            )
             if len(through):
                 after = int(np.searchsorted(self._times, self._times[start + through[-1]], side="right"))
                 break
             at = start
         for start in range(after, len(self._times), _AT_ONCE):
-            stopped = np.flatnonzero(self._outcomes(fate, start, start + _AT_ONCE) >= _REFUSED)
+            stopped = np.flatnonzero(self._outcomes(impact, start, start + _AT_ONCE) >= _REFUSED)
             if len(stopped):
                 return moment(int(self._times[start + stopped[0]]))
         return None
 
-    def _outcomes(self, fate: Fate, start: int, end: int) -> NDArray[np.int8]:
-        """What becomes of some calls, in order of time."""
-        found: NDArray[np.int8] = fate.groups[self._group[start:end]]
+    def _outcomes(self, impact: Impact, start: int, end: int) -> NDArray[np.int8]:
+        """The outcomes of the calls from `start` to `end` in order of time."""
+        found: NDArray[np.int8] = impact.groups[self._group[start:end]]
         away = (found == _REFUSED) & self._outside[self._group[start:end]]
-        found[fate.gone[self._by[start:end]] & ~away] = _NEVER
+        found[impact.gone[self._by[start:end]] & ~away] = _NEVER
         return found
 
-    def told(self, fate: Fate) -> tuple[AttackerCall, ...]:
-        """Every call, alike ones together."""
+    def told(self, impact: Impact) -> tuple[AttackerCall, ...]:
+        """All calls with their outcomes, those of one credential, action and outcome together."""
         named = {action: place for place, action in enumerate(dict.fromkeys(self._actions))}
         actions = np.array([named[one] for one in self._actions], dtype=np.int32)[self._group]
-        outcomes = self._outcomes(fate, 0, len(self._times))
+        outcomes = self._outcomes(impact, 0, len(self._times))
         order = np.lexsort((outcomes, actions, self._by))  # which leaves alike ones in order of time
         by, actions, outcomes, times = self._by[order], actions[order], outcomes[order], self._times[order]
         differs = (np.diff(by) != 0) | (np.diff(actions) != 0) | (np.diff(outcomes) != 0)
@@ -195,15 +205,21 @@ class _Columns(NamedTuple):
     """Some groups of calls, as columns of numbers."""
 
     number: NDArray[np.int32]
+    """The number of each group."""
     sizes: NDArray[np.int32]
+    """How many calls it has."""
     who: NDArray[np.int32]
+    """The credential of each call."""
     times: NDArray[np.int64]
+    """The time of each call."""
     bred: NDArray[np.int32]
+    """How many credentials the calls of each group created."""
     children: NDArray[np.int32]
+    """These credentials."""
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> _Columns:
-        """Those of a batch of the history's."""
+        """The columns of a batch of `History.theirs`."""
         calls: Any = batch["calls"]
         children: Any = batch["children"]
         each = calls.flatten()
@@ -218,6 +234,6 @@ class _Columns(NamedTuple):
 
 
 def _narrow(seconds: NDArray[Any]) -> NDArray[Any]:
-    """Times in half the room, where none is forged to be before 1970 or after 2105."""
+    """Times in 32 bits, unless one of them is forged to be before 1970 or after 2105."""
     fits = len(seconds) and seconds.min() >= 0 and seconds.max() <= np.iinfo(np.uint32).max
     return seconds.astype(np.uint32) if fits else seconds
