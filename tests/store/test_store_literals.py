@@ -105,7 +105,7 @@ def test_spark_refuses_a_folder_that_it_takes_for_a_pattern(
     case: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is read: it would read the folders that the pattern fits."""
-    monkeypatch.setattr(spark, "_see", lambda _: None)  # whether or not Spark is installed
+    monkeypatch.setattr(spark, "_check_session", lambda _: None)  # whether or not Spark is installed
     shutil.copytree(case, tmp_path / name)
     session: Any = None
     with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):

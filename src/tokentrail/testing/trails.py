@@ -5,11 +5,12 @@ The evidence as its carriers bring it: the files of a trail in S3, lines, arrays
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from tokentrail.testing.ids import Ids
 from tokentrail.testing.names import Json
@@ -103,4 +104,4 @@ def _looked_up(record: Json) -> Json:
 
 
 def _compact(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return msgspec.json.encode(value)
