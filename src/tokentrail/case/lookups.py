@@ -95,6 +95,6 @@ class Lookups:
         """
         forest, start = self._views.forest(as_of), int(since.timestamp())
         alive = f"coalesce(f.expires_at, f.expires_bound, {start}) >= {start}"
-        found = forest.speaking_for_any(principals, alive) - forest.called_so(but)
+        found = forest.speaking_for_any(principals, alive) - forest.places_of_ids(but)
         first = forest.earliest(found, most)
         return tuple(forest.credentials(forest.chosen_rows(first))), len(found) - len(first)

@@ -30,9 +30,8 @@ def _known(
         own = caller.role if principal.kind == "role" else caller.principal
         if of_arn(own) == principal and own is not None:
             arns.setdefault(principal, set()).add(own)
-            if (
-                principal.kind != "role" or row["issuer_type"] or row["role_arn"]
-            ):  # else made of a session's ARN
+            # A role's ARN that no record tells was made of its session's.
+            if principal.kind != "role" or row["issuer_type"] or row["role_arn"]:
                 told_paths.add(principal)
         unique = (caller.principal_id or "").partition(":")[0]
         if unique.startswith(("AROA", "AIDA")):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tokentrail.policy.arn import under_any_path
+from tokentrail.policy.arn import literally, reserved, under_any_path
 from tokentrail.policy.context import Caller, principal_of
 from tokentrail.spelling import short
 
@@ -24,7 +24,6 @@ PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e"
 _ACCOUNT = 4
 """The place of the account among an ARN's parts, from 0."""
 _SERVICE_LINKED = "/aws-service-role/"
-_RESERVED = "/aws-reserved/"
 _RESERVED_NAME = "AWSReservedSSO_"
 _MARK = re.compile(rf"/{_RESERVED_NAME}.+_([0-9a-f]+)$")
 """The end of a role's name that differs between accounts (IAM Identity Center User Guide, 'Permission sets')."""
@@ -64,7 +63,7 @@ class KnownPrincipal:
     @property
     def pattern(self) -> str:
         """A pattern that `aws:PrincipalArn` of its credentials matches; Identity Center's roles always have a path."""
-        return self.arn if self.path_told and not self.reserved else under_any_path(self.arn)
+        return literally(self.arn) if self.path_told and not self.reserved else under_any_path(self.arn)
 
     @property
     def service_linked(self) -> bool:
@@ -84,7 +83,7 @@ class KnownPrincipal:
     @property
     def reserved(self) -> bool:
         """Whether Identity Center manages it, so that IAM calls can't edit it (IAM User Guide, 'Revoke sessions')."""
-        return _RESERVED in self.arn or self.principal.name.startswith(_RESERVED_NAME)
+        return reserved(self.arn)
 
 
 def of_arn(arn: str | None) -> Principal | None:

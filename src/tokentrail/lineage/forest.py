@@ -287,9 +287,9 @@ class Forest(Naming):
 
     def named(self, ids: Sequence[str]) -> Sequence[Row]:
         """The described rows of the credentials with some ids, by place."""
-        return self.chosen_rows(self.called_so(ids)) if ids else []
+        return self.chosen_rows(self.places_of_ids(ids)) if ids else []
 
-    def called_so(self, ids: Sequence[str]) -> set[int]:
+    def places_of_ids(self, ids: Sequence[str]) -> set[int]:
         """The places of the credentials with some ids."""
         sql = "SELECT n FROM names WHERE own AND name IN (SELECT unnest(?))"
         return places_in(self._engine.table(sql, (list(ids),))) if ids else set()

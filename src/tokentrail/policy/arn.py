@@ -17,9 +17,10 @@ from tokentrail.policy.document import quoted
 Kind = Literal["user", "role", "root"]
 
 _ARN = re.compile(r"arn:([a-z0-9-]+):(iam|sts)::([0-9]{12}):(.+)", re.DOTALL)
-_OF_SESSIONS = re.compile(r"(arn:[^:]+):sts:(:\d*):assumed-role/([^/]+)(?:/.*)?", re.DOTALL)
+_OF_SESSIONS = re.compile(r"\A(arn:[^:]+):sts:(:\d*):assumed-role/([^/]+)(?:/.*)?\Z", re.DOTALL)
 _RESERVED = re.compile(r":role/aws-reserved/|role/AWSReservedSSO_")
-_NO_PATH = re.compile(r"(arn:[^:]+:iam::\d*:(?:user|role))(/[^/]+)")
+_NO_PATH = re.compile(r"\A(arn:[^:]+:iam::\d*:(?:user|role))(/[^/]+)\Z")
+_WILD = re.compile(r"[*?$]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +68,21 @@ def under_any_path(arn: str) -> str:
     `aws:PrincipalArn` includes the path, so that a condition without it would match nobody; and a name is unique in its
     account whatever its path. Sources: IAM User Guide, 'AWS global condition context keys' and 'IAM identifiers'.
     """
-    return _NO_PATH.sub(r"\1*\2", arn)
+    return _NO_PATH.sub(r"\1*\2", literally(arn))
 
 
 def in_conditions(arn: str) -> str:
     """A pattern for the `aws:PrincipalArn` of an ARN's principal; for a session, its role's under any path."""
-    return under_any_path(role_arn(arn)) if _OF_SESSIONS.fullmatch(arn) else arn
+    return under_any_path(role_arn(arn)) if _OF_SESSIONS.match(arn) else literally(arn)
+
+
+def literally(arn: str) -> str:
+    """
+    A pattern that fits an ARN alone: one from a record may be forged, and `role/*` would bind, or spare, everybody.
+
+    Source: IAM User Guide, 'IAM policy elements: Variables and tags' (`${*}`, `${?}`, `${$}`).
+    """
+    return _WILD.sub(r"${\g<0>}", arn)
 
 
 def account_of(arn: str) -> str | None:

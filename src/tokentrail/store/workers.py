@@ -12,6 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import islice
@@ -33,6 +34,8 @@ hide_pandas()
 from tokentrail.store.workers import serve
 serve()
 """
+_SOON = 0.5
+"""Seconds between two looks whether the parent still is."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """NumPy's algebra is not used here, and its threads spin for a tenth of a second when they start."""
 _TUNABLES = "GLIBC_TUNABLES"
@@ -85,7 +88,7 @@ class Worker(Generic[Task, Outcome]):
         prepare: What the process does first.
     """
 
-    def __init__(self, work: Callable[[Task], Outcome], prepare: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[Task], Outcome], prepare: Callable[[], None] | None = None) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             started(_PROGRAM),
             stdin=subprocess.PIPE,
@@ -238,12 +241,14 @@ def _arrived(arrivals: _Arrivals) -> Any:
 
 
 def serve() -> None:
-    """Do tasks from standard input until it ends: what a worker process does all its life."""
+    """Do tasks from standard input until it ends, or the parent does: what a worker process does all its life."""
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     asked = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else may write into the conversation
     work, prepare = pickle.load(asked)  # noqa: S301 - our own parent wrote it
-    prepare()
+    if prepare is not None:
+        prepare()
     while True:
         try:
             task = pickle.load(asked)  # noqa: S301 - the same
@@ -255,6 +260,13 @@ def serve() -> None:
             answers.flush()
         except BrokenPipeError:  # the caller was killed
             os._exit(0)  # at an ordinary exit, Python would write what is left, and complain
+
+
+def _end_with(parent: int) -> None:
+    """End soon after the parent, whatever ended that, and in the middle of a task: nobody is left to be answered."""
+    while os.getppid() == parent:
+        time.sleep(_SOON)
+    os._exit(0)
 
 
 def _done(work: Callable[[Any], Any], task: Any) -> tuple[Any, BaseException | None]:

@@ -4,9 +4,6 @@ Detection for a large case in a process of its own: it takes minutes, and pages 
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +63,7 @@ class Beside:
         return self._asked[1]
 
     def _looked(self) -> Found:
-        self._worker = Worker(self._look, _end_with_parent)
+        self._worker = Worker(self._look)
         try:
             return self._worker.run(None)
         except WorkerLost as lost:
@@ -92,15 +89,3 @@ def detected(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
 def _evidence(asked: str, answer: Future[Found]) -> str:
     """An identifier of the evidence that an answer is about, which may have grown before the detection began."""
     return asked if answer.exception() else answer.result().fingerprint
-
-
-def _end_with_parent() -> None:
-    """Make a process end soon after its parent has ended, however that happened, since nobody needs its answer."""
-    parent = os.getppid()
-
-    def wait() -> None:
-        while os.getppid() == parent:
-            time.sleep(_SOON)
-        os._exit(0)
-
-    threading.Thread(target=wait, daemon=True).start()
