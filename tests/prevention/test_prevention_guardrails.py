@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any, cast
 
@@ -453,6 +454,14 @@ def test_foreign_accounts_take_up_no_role() -> None:
     assert [HOME, AWAY] == accounts
     assert 0 == found.backtest.ordinary_blocked
     assert 1 == one(again, "own").backtest.ordinary_blocked
+
+    for forged in ("${aws:PrincipalAccount}", "*"):  # would let anybody in
+        records.append(deepcopy(records[0]) | {"eventID": forged})
+        records[-1]["userIdentity"]["accountId"] = forged
+        records.append(foreign(forged, "2026-11-23T09:00:11Z", "ASIAIOSFODNN7FORGED"))
+    with held(records) as case:
+        found = one(case.guard(), "own-organisation")
+    assert accounts == statement(found)["Condition"]["StringNotEqualsIfExists"]["aws:PrincipalAccount"]
 
 
 def test_web_identities_that_ordinarily_come() -> None:

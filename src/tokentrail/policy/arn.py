@@ -17,6 +17,7 @@ from tokentrail.policy.document import quoted
 Kind = Literal["user", "role", "root"]
 
 _ARN = re.compile(r"arn:([a-z0-9-]+):(iam|sts)::([0-9]{12}):(.+)", re.DOTALL)
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _OF_SESSIONS = re.compile(r"\A(arn:[^:]+):sts:(:\d*):assumed-role/([^/]+)(?:/.*)?\Z", re.DOTALL)
 _RESERVED = re.compile(r":role/aws-reserved/|role/AWSReservedSSO_")
 _NO_PATH = re.compile(r"\A(arn:[^:]+:iam::\d*:(?:user|role))(/[^/]+)\Z")
@@ -83,6 +84,11 @@ def literally(arn: str) -> str:
     Source: IAM User Guide, 'IAM policy elements: Variables and tags' (`${*}`, `${?}`, `${$}`).
     """
     return _WILD.sub(r"${\g<0>}", arn)
+
+
+def is_account(text: str | None) -> bool:
+    """Whether a text is an account's id; a forged one may be `${aws:PrincipalAccount}`, which is anybody's."""
+    return text is not None and _ACCOUNT.fullmatch(text) is not None
 
 
 def account_of(arn: str) -> str | None:

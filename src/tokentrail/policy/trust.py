@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote
 
-from tokentrail.policy.arn import Identity, account_of, identity_of
+from tokentrail.policy.arn import Identity, account_of, identity_of, is_account
 from tokentrail.policy.document import EVERYTHING, Malformed, Statement, parse
 from tokentrail.policy.request import Request
 from tokentrail.policy.selects import resources_of, selects_action
@@ -26,7 +26,6 @@ ASSUME_ROLE = "sts:AssumeRole"
 FEDERATED_ACTIONS = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 """Calls that are not made with an AWS credential, but with an identity provider's assertion or token."""
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
 _UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{12,124}")
 _UNIQUE_ID_PREFIX = {"user": "AIDA", "role": "AROA", "root": ""}
 _TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
@@ -316,7 +315,7 @@ def _texts(value: object) -> tuple[str, ...] | None:
 
 
 def _account(text: str) -> str | None:
-    if _ACCOUNT.fullmatch(text):
+    if is_account(text):
         return text
     identity = identity_of(text)
     return identity.account if identity is not None and identity.kind == "root" else None
@@ -342,7 +341,7 @@ def _pattern(text: str) -> bool:
 
 def _strange(text: str) -> bool:
     """Whether a text names a principal in no known way; federated users are known, but can't assume roles."""
-    if text == "*" or _UNIQUE_ID.fullmatch(text) or _ACCOUNT.fullmatch(text):
+    if text == "*" or _UNIQUE_ID.fullmatch(text) or is_account(text):
         return False
     if _pattern(text):
         return True

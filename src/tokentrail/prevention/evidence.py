@@ -19,7 +19,7 @@ from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.arn import Identity, identity_of, partition_of
+from tokentrail.policy.arn import Identity, identity_of, is_account, partition_of
 from tokentrail.policy.snapshot import Snapshot
 from tokentrail.prevention.circumstances import is_principal, private, service_linked
 from tokentrail.prevention.history import LINKED, PRINCIPAL, REFUSED, THEIRS, WHOSE, History
@@ -143,7 +143,9 @@ class Evidence:
     def accounts(self) -> frozenset[str]:
         """The accounts of principals with ordinary calls, and of snapshots."""
         seen = {
-            way.account for way in self.ways if way.account and not way.theirs and way.type != "AWSAccount"
+            way.account
+            for way in self.ways
+            if way.account and is_account(way.account) and not way.theirs and way.type != "AWSAccount"
         }
         return frozenset(seen | {one.account for one in self.snapshots})
 
@@ -302,7 +304,8 @@ def _mint(row: Row) -> Mint:
     return Mint(
         theirs=row["theirs"], api=row["api"], role=row["role_arn"],
         caller=row["invoked_by"] if by_service else row["caller"], caller_type=row["type"] or "",
-        caller_account=row["caller_account"], caller_kind=row["caller_kind"], mfa=bool(row["mfa"]),
+        caller_account=row["caller_account"] if is_account(row["caller_account"]) else None,
+        caller_kind=row["caller_kind"], mfa=bool(row["mfa"]),
         attributed=row["attributed"], ip=row["ip"], subject=row["subject"],
         provider=row["provider"],
         calls=row["calls"], granted=row["granted"],
