@@ -6,14 +6,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, held
 from strategies import worlds
 from tokentrail.containment import living
+from tokentrail.containment.principal import of_caller
 from tokentrail.lineage import forest as forest_room
+from tokentrail.lineage import part
 from tokentrail.lineage.grow import described
+from tokentrail.lineage.rows import caller
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -132,6 +136,26 @@ def test_whom_a_plan_is_about_is_found_by_name(world: World) -> None:
                 forest.called(some, living.ACTING_AS, (some, some), only)
                 == {row["n"] for row in expected} & kinds
             )
+
+
+@given(worlds(rare=True), st.integers(0, 1))
+def test_the_living_credentials_of_principals_are_found_by_name_and_account(world: World, first: int) -> None:
+    """All that act as one of them, and nobody of the same name elsewhere; a few looked up, or many by a query."""
+    with held(world.records()) as case:
+        forest = case._views.forest(None)
+        now = int(forest.as_of.timestamp())
+        every = [
+            (row["id"], of_caller(caller(row)))
+            for row in forest.inventory()
+            if row["expires_at"] is None or row["expires_at"] > now
+        ]
+        named = {who for _, who in every if who.is_named or (who.is_root and who.account)}
+        for wanted in ({who} for who in sorted(named)[first::2]):
+            expected = {one for one, who in every if who in wanted}
+            with pytest.MonkeyPatch.context() as many:
+                for fewest in (20, -1):
+                    many.setattr(part, "_FEWEST", fewest)
+                    assert {row["id"] for row in living.living_of(forest, wanted)} == expected
 
 
 def test_the_story_shows_each_step_once() -> None:

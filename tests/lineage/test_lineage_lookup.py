@@ -13,7 +13,7 @@ from evidence import START, held, text
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.lineage import creations, forest, lookup, naming, part, rollups
+from tokentrail.lineage import callers, creations, forest, lookup, naming, part, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
@@ -235,7 +235,7 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
                 expected = {row["n"] for row in every}
                 assert expected == _meant(found, meaning)
                 with pytest.MonkeyPatch.context() as many:
-                    many.setattr(naming, "LOOKED_UP", -1)
+                    many.setattr(callers, "LOOKED_UP", -1)
                     many.setattr(part, "_FEWEST", -1)
                     assert expected == _meant(found, meaning)
 
@@ -258,5 +258,28 @@ def test_whose_an_event_or_address_is_is_the_same_by_key_ids_and_by_looking_thro
         for name in sorted(names):
             few_ones = found.speaking_for(name) or found._by_event(name)
             with pytest.MonkeyPatch.context() as many:
-                many.setattr(naming, "LOOKED_UP", -1)
+                many.setattr(callers, "LOOKED_UP", -1)
                 assert few_ones == (found.speaking_for(name) or found._by_event(name))
+
+
+_CAME = """
+SELECT e.ip, w.n, min(e.time) AS first FROM facts e
+JOIN who w ON w.segment = e.segment AND w.identity = e.identity GROUP BY ALL"""
+
+
+@given(worlds(rare=True), st.integers(0, THIRD - 1))
+def test_who_came_first_from_an_address_is_told_of_all_but_some(world: World, left_out: int) -> None:
+    """Whoever is left out does not count either towards how many may have come from there."""
+    with held(world.records()) as case:
+        found, _, places = opened(case)
+        besides = set(places[left_out::THIRD])
+        expected: dict[str, dict[int, int]] = {}
+        for row in case._views.open(None).engine.rows(_CAME):
+            if row["ip"] is not None and row["n"] not in besides:
+                expected.setdefault(row["ip"], {})[row["n"]] = row["first"]
+        most = max(map(len, expected.values()), default=0)
+        asked = sorted({*expected, "192.0.2.254"})
+        with pytest.MonkeyPatch.context() as many:
+            for looked_up in (200, -1):
+                many.setattr(callers, "LOOKED_UP", looked_up)
+                assert found.first_from(asked, most, besides) == expected

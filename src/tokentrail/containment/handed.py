@@ -288,9 +288,7 @@ def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Way
             first[key] = min(known, one.issued_at) if known and one.issued_at else None
     names = sorted({name for _, name, _ in first})
     kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
-    found = (
-        forest.chosen_rows(forest.called(names, _NAMED_OR_SIGNED_IN, (names, names), kept)) if names else ()
-    )
+    found = forest.called_rows(names, _NAMED_OR_SIGNED_IN, (names, names), kept) if names else ()
     opened = {
         (_way(caller.session_name, row["kind"], row["target"], certified=True), of_caller(caller))
         for row in found

@@ -22,8 +22,15 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
     names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    found = forest.called(names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names, names, names), among=alive)
-    return [row for row in forest.chosen_rows(found) if of_caller(rows.caller(row)) in wanted]
+    accounts = {one.account for one in wanted}
+    found = forest.called_rows(
+        names,
+        f"{ACTING_AS}\n{_OR_MADE_FOR}",
+        (names, names, names),
+        alive,
+        () if "" in accounts else accounts,
+    )
+    return [row for row in found if of_caller(rows.caller(row)) in wanted]
 
 
 def federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:

@@ -52,10 +52,10 @@ def _came_after(
     brought = dict(
         sorted(_brought(forest, own, starts, narrowing).items(), key=lambda one: one[1])[:_ADDRESSES]
     )
-    came = forest.first_from(list(brought), _CROWD + len(own)) if brought else {}
+    came = forest.first_from(list(brought), _CROWD, own) if brought else {}
     where: dict[int, str] = {}
     for address, (first, _) in brought.items():
-        others = {n: time for n, time in came.get(address, {}).items() if n not in own}
+        others = came.get(address, {})
         if len(others) <= _CROWD and all(time >= first for time in others.values()):
             where = dict.fromkeys(others, address) | where
     there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]

@@ -27,9 +27,9 @@ def by_name(forest: Forest, held: Iterable[HeldCredential]) -> dict[str, str]:
     silent = sorted({one.caller.session_name for one in held if _is_silent(one) and one.caller.session_name})
     if not silent:
         return {}
-    places = forest.called(silent, SESSION_NAMED, (silent, silent), f"f.kind = '{_KIND}'")
+    named = forest.called_rows(silent, SESSION_NAMED, (silent, silent), f"f.kind = '{_KIND}'")
     found: dict[str, set[str]] = {}
-    for caller in map(rows.caller, forest.chosen_rows(places)):
+    for caller in map(rows.caller, named):
         if caller.session_name in silent and caller.person:
             found.setdefault(caller.session_name, set()).add(caller.person)
     return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}

@@ -62,7 +62,7 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 _MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
-_AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 50_000, 64
+_AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 100_000, 64
 _CLIMBED = 64
 """Generations of ancestors that are read one after another, before ranges of places are compared instead."""
 _SEARCHED = (
@@ -353,16 +353,17 @@ class Forest(Naming):
                     found.infer(row, parent)
         return found
 
-    def callers_of(self, names: Sequence[str]) -> Sequence[Row]:
-        """The changes of some names: the caller's place and id, the name, the request and the time."""
-        return self._engine.table(
+    def callers_of(self, names: Collection[str], told: Collection[str]) -> set[str]:
+        """The ids of the credentials that made a change of some names whose request tells any of some texts, quoted."""
+        found = self._engine.table(
             """
-            SELECT r.n, r.id, c.name, c.request, c.time FROM changes c
+            SELECT DISTINCT r.id FROM changes c
             JOIN who w ON w.segment = c.segment AND w.identity = c.identity JOIN forest r ON r.n = w.n
-            WHERE c.name IN (SELECT unnest(?)) AND NOT EXISTS (
+            WHERE c.name IN (SELECT unnest(?)) AND list_has_any(string_split(c.request, '"')[2:-2], ?) AND NOT EXISTS (
               SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)""",
-            (list(names),),
-        ).to_pylist()
+            (sorted(names), sorted(told)),
+        )
+        return {row["id"] for row in found.to_pylist()}
 
     def _with(self, events: Iterable[bytes]) -> str:
         """The facts of the segments that may hold some events."""

@@ -6,7 +6,7 @@ an id.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage import callers
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, places_in, register_recorded
-from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.part import LOOKED_UP, Part
+from tokentrail.lineage.part import Part
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.suggestion import suggestion
 from tokentrail.lineage.unkeyed import Unkeyed
@@ -37,17 +37,6 @@ _KEYLESS = (
     "the event is in the case, but no credential is known that made it: its record names none, as of calls from "
     "another account, or by a service."
 )
-_CALLED = """
-SELECT DISTINCT e.segment, e.identity, i.key_id, i.created FROM ({}) e
-LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity WHERE {}"""
-_CAME = """
-SELECT * FROM (
-  SELECT e.ip, e.segment, e.identity, any_value(i.key_id) AS key_id, any_value(i.created) AS created,
-         min(e.time) AS first
-  FROM ({}) e LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity
-  WHERE e.ip IN (SELECT unnest(?)) GROUP BY e.ip, e.segment, e.identity)
-QUALIFY count(DISTINCT coalesce(key_id, created::VARCHAR)) OVER (PARTITION BY ip) <= ?"""
-_WHO = "SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
   SELECT n, unnest([
@@ -66,9 +55,6 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
   ]) AS said FROM ({described})
 ) c JOIN asked_for a ON a.name = c.said.name"""
 """The same meanings of ARNs as `_meanings` has, for many at once, with how exact each is."""
-_ISSUED = """
-SELECT f.n FROM forest f
-JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
 _OWNED = "SELECT n FROM creations WHERE created_owner = ?"
 _FOR_THEMSELVES = """
 SELECT c.segment, c.object, c.ordinal, c.key_id, c.time AS created FROM {} c
@@ -149,24 +135,11 @@ class Naming:
             best[row["principal"]] = rank, found
         return set[int]().union(*(found for _, found in best.values()))
 
-    def first_from(self, addresses: Sequence[str], most: int) -> dict[str, dict[int, int]]:
-        """
-        The credentials that called from some addresses, with the time of the first call, by address and place.
-
-        Args:
-            addresses: The addresses.
-            most: An address from which more credentials than this called is left out.
-        """
-        some = self._engine.holding(names=addresses)
-        events = facts_of(self._engine, some["some_events"])
-        came = self._engine.table(_CAME.format(events, some["some_identities"]), (list(addresses), most))
-        found: dict[str, dict[int, int]] = {}
-        owners = self._owners(came)
-        for row in came.to_pylist():
-            there = found.setdefault(row["ip"], {})
-            for n in owners.get((row["segment"], row["identity"]), ()):
-                there[n] = min(there.get(n, row["first"]), row["first"])
-        return found
+    def first_from(
+        self, addresses: Sequence[str], most: int, besides: Collection[int]
+    ) -> dict[str, dict[int, int]]:
+        """As `callers.first_from`."""
+        return callers.first_from(self._engine, addresses, most, besides)
 
     def known(self, among: str) -> Iterator[Sequence[Row]]:
         """
@@ -179,7 +152,12 @@ class Naming:
             yield list(self._part.asked("SELECT * FROM ({described}) ORDER BY n", some))
 
     def called(
-        self, names: Sequence[str], where: str, parameters: Sequence[Any], among: str = "TRUE"
+        self,
+        names: Sequence[str],
+        where: str,
+        parameters: Sequence[Any],
+        among: str = "TRUE",
+        accounts: Collection[str] = (),
     ) -> set[int]:
         """
         The credentials that meet a condition, found by names first, so that not all must be read.
@@ -189,14 +167,26 @@ class Naming:
             where: A condition on described rows.
             parameters: The values of its question marks.
             among: A condition on the `forest` table, known as `f`, that all of them meet.
+            accounts: The accounts of these ARNs; any where none is given.
         """
-        return self._part.matching(by_names(self._engine, names, among), where, parameters)
+        return self._part.matching(by_names(self._engine, names, among, accounts), where, parameters)
+
+    def called_rows(
+        self,
+        names: Sequence[str],
+        where: str,
+        parameters: Sequence[Any],
+        among: str = "TRUE",
+        accounts: Collection[str] = (),
+    ) -> Sequence[Row]:
+        """The described rows of the same, by place, without their addresses; no `Credential` is to be made of them."""
+        return self._part.rows_matching(by_names(self._engine, names, among, accounts), where, parameters)
 
     def speaking_for(self, principal: str) -> set[int]:
         """The credentials that speak for a role, user or session; none where nothing answers to it."""
         if parse_address(principal):
             some = self._engine.holding(names=(principal,))
-            found = self._callers(some, "e.ip = ?", principal)
+            found = callers.callers(self._engine, some, "e.ip = ?", principal)
             if found:
                 return found
         for meaning in _meanings(principal):
@@ -211,7 +201,7 @@ class Naming:
         said, calls = register_recorded(
             self._engine, meaning.seen, meaning.issued, meaning.names_seen, meaning.names_issued, some
         )
-        found = self._bearing(said, _WHO) | self._bearing(calls, _ISSUED)
+        found = callers.seen_as(self._engine, said) | callers.issued_by(self._engine, calls)
         if meaning.owner is not None:
             found |= places_in(self._engine.table(_OWNED, (meaning.owner,)))
         if said.num_rows:
@@ -220,48 +210,7 @@ class Naming:
                 _FOR_THEMSELVES.format(self._engine.narrow(segments)["some_issuances"])
             )
             self._engine.register("named_calls", minted)
-            found |= self._bearing(minted, _ISSUED)
-        return found
-
-    def _bearing(self, recorded: pa.Table, every: str) -> set[int]:
-        """
-        The credentials of recorded identities or issuing calls, and perhaps others that have one of their key ids.
-
-        A few are found by their key ids. Rows with neither key id nor time belong to no credential. Rows with a time
-        alone, and many rows, are found by a query over the whole forest.
-
-        Args:
-            recorded: Identities or issuing calls: `key_id`, and `created` where they have a time.
-            every: That query.
-        """
-        if not recorded.num_rows:
-            return set()
-        rows = recorded.select(["key_id", "created"]).to_pylist()
-        keyless = any(not row["key_id"] and row["created"] is not None for row in rows)
-        if keyless or len(rows) > LOOKED_UP:
-            return places_in(self._engine.table(every))
-        keys = sorted({row["key_id"] for row in rows if row["key_id"]})
-        return places_in(self._engine.ranges("names", "name", [(one, one) for one in keys]))
-
-    def _callers(self, some: Mapping[str, str], where: str, value: Any) -> set[int]:
-        """The credentials that made the calls that meet a condition on facts `e`, in some segments."""
-        facts = facts_of(self._engine, some["some_events"])
-        called = self._engine.table(_CALLED.format(facts, some["some_identities"], where), (value,))
-        return set[int]().union(*self._owners(called).values())
-
-    def _owners(self, called: pa.Table) -> dict[tuple[int, int], list[int]]:
-        """The credentials of some callers, by segment and identity."""
-        self._engine.register("named_identities", called)
-        bearing = self._bearing(called, _WHO)
-        found: dict[tuple[int, int], list[int]] = {}
-        if not bearing:
-            return found
-        theirs = {
-            (row["segment"], row["identity"]) for row in called.select(["segment", "identity"]).to_pylist()
-        }
-        for row in self._engine.ranges("who", "n", [(n, n) for n in sorted(bearing)]).to_pylist():
-            if (whose := (row["segment"], row["identity"])) in theirs:
-                found.setdefault(whose, []).append(row["n"])
+            found |= callers.issued_by(self._engine, minted)
         return found
 
     def _named(self, name: str) -> set[int]:
@@ -290,11 +239,11 @@ class Naming:
         raw = uuid_bytes(subject)
         test, value = ("event_id = ?", raw) if raw else ("event_id_text = ?", subject)
         some = self._engine.holding(events=(raw,)) if raw else EVERYWHERE
-        callers = self._callers(some, f"e.{test}", value)
-        if callers:
-            return callers
+        found = callers.callers(self._engine, some, f"e.{test}", value)
+        if found:
+            return found
         register_recorded(self._engine, "FALSE", f"c.{test}", (), (value,), some)
-        return places_in(self._engine.table(_ISSUED))
+        return callers.issued_by_all(self._engine)
 
 
 class Meaning(NamedTuple):

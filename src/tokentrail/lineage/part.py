@@ -100,12 +100,21 @@ class Part:
             parameters: What stands for its question marks.
             addresses: Whether it asks where they were used from.
         """
-        if len(places) <= _FEWEST and self._lookup.calls(places) <= _FEWEST_CALLS:
+        if self._few(places):
             return self._matching_few(places, where, parameters)
         found = self.asked(
             f"SELECT n FROM ({{described}}) WHERE {where}", places, parameters, addresses=addresses
         )
         return {row["n"] for row in found}
+
+    def rows_matching(self, places: Sequence[int], where: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        """The described rows of the same, by place, without addresses, for which all their calls had to be read."""
+        if self._few(places):
+            return self._lookup.rows(self._matching_few(places, where, parameters))
+        return list(self.asked(f"SELECT * FROM ({{described}}) WHERE {where} ORDER BY n", places, parameters))
+
+    def _few(self, places: Collection[int]) -> bool:
+        return len(places) <= _FEWEST and self._lookup.calls(places) <= _FEWEST_CALLS
 
     def _matching_few(self, places: Sequence[int], where: str, parameters: Sequence[Any]) -> set[int]:
         """The same by looking them up; the caller usually asks for these rows next."""
@@ -233,7 +242,8 @@ class Part:
         wanted = frozenset(places)
         if self._looked_up(wanted):
             return self._lookup.changes(wanted, names)
-        self._gather(wanted)
+        if self._gathered is None or self._gathered[0] != wanted:
+            self._narrow(wanted)
         found = self._engine.rows(f"""
             SELECT w.n, c.* FROM {self._some["some_changes"]} c
             JOIN their_places w ON w.segment = c.segment AND w.identity = c.identity
