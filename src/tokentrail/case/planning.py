@@ -9,7 +9,7 @@ from math import inf
 from tokentrail.case.asked import check_word, names
 from tokentrail.case.views import Views
 from tokentrail.containment import whatif
-from tokentrail.containment.attackers import followed
+from tokentrail.containment.attackers import subjects_by_now
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
@@ -87,4 +87,6 @@ def subjects(
     """
     spent_after = made.as_of.timestamp() if spent else inf
     covered = views.open(as_of).covered()
-    return followed(views.forest(as_of), found, covered, made.lag, narrowing, made.tainted, spent_after)
+    return subjects_by_now(
+        views.forest(as_of), found, covered, made.lag, narrowing, made.tainted, spent_after
+    )

@@ -18,7 +18,7 @@ from tokentrail.lineage.trace import Narrowing, family, people, trace
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
-    from tokentrail.containment.closed import Closing
+    from tokentrail.containment.closed_hosts import Closing
     from tokentrail.containment.model import Plan
 
 
@@ -122,7 +122,7 @@ class Tracing:
         self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
     ) -> dict[str, Closing]:
         """Tell by what call of anybody's each of some hosts, given with its roles, was shut and left so."""
-        from tokentrail.containment.closed import closed  # takes its time to load, and few verbs verify
+        from tokentrail.containment.closed_hosts import closed  # takes its time to load, and few verbs verify
 
         return closed(self._views.forest(as_of), hosts, since)
 

@@ -70,7 +70,7 @@ def attackers(
         spent |= found.spent
 
 
-def followed(
+def subjects_by_now(
     forest: Forest, trace: Trace, covered: Sequence[Coverage], lag: int, narrowing: Narrowing, known: Iterable[str],
     spent_after: float = inf,
 ) -> tuple[str, ...]:  # fmt: skip

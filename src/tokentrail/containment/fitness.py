@@ -13,7 +13,7 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change, known, references
 from tokentrail.containment.principal import of_arn
-from tokentrail.containment.renewed import renewed
+from tokentrail.containment.renewed_sessions import renewed
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Trace
 from tokentrail.spelling import instant, more
@@ -151,17 +151,17 @@ def insist_on_evidence(plan: Plan, retrace: Callable[[], Trace], done: Mapping[i
     if added:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {_some(added)} came from the attacker's "
-            f"credentials too. Plan again: `{again(plan)}`."
+            f"credentials too. Plan again: `{planning_command(plan)}`."
         )
     if made:
         raise ActionRefused(
             f"the case holds evidence that the plan does not know of: {made[0].by} made or changed "
             f"{made[0].id or made[0].what} at {instant(made[0].time)} (event {made[0].event_id}). "
-            f"Plan again: `{again(plan)}`."
+            f"Plan again: `{planning_command(plan)}`."
         )
 
 
-def again(plan: Plan) -> str:
+def planning_command(plan: Plan) -> str:
     """The command that plans the same again; without its narrowing, a plan might end what is the owner's."""
     told, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []

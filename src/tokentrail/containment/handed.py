@@ -21,9 +21,9 @@ from typing import NamedTuple
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import TaintedCredential, certified
 from tokentrail.containment.principal import of_caller
-from tokentrail.containment.removed import issued_where
-from tokentrail.containment.righted import PASSWORD_CHANGES
+from tokentrail.containment.put_right import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
+from tokentrail.containment.service_removals import issued_where
 from tokentrail.lineage import rows
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest

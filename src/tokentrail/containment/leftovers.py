@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.containment.gone import deleted_principals, done_to_deleted
+from tokentrail.containment.deleted_principals import deleted_principals, done_to_deleted
 from tokentrail.containment.principal import Principal, of_arn, role_told
+from tokentrail.containment.put_right import OthersChanges
 from tokentrail.containment.residual import ENDING, ENTERED, LEFT, counts_as, unnamed, with_article
-from tokentrail.containment.righted import OthersChanges
 from tokentrail.containment.scene import HeldCredential, Source
-from tokentrail.containment.undone import Undoings
+from tokentrail.containment.undone_leftovers import Undoings
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
-from tokentrail.containment.righted import PASSWORD_CHANGES
+from tokentrail.containment.put_right import PASSWORD_CHANGES
 from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import Removals, session_of
 from tokentrail.lineage.model import Credential

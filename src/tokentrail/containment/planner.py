@@ -15,7 +15,7 @@ from datetime import datetime
 
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
-from tokentrail.containment.closing import centrally, close_source
+from tokentrail.containment.closing_sources import centrally, close_source
 from tokentrail.containment.controls import deny_by_scps, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move

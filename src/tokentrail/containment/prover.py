@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from tokentrail.containment.gone import NAMED, deleted_principals
+from tokentrail.containment.deleted_principals import NAMED, deleted_principals
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, arn_of, of_caller

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from tokentrail.containment import persons
 from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
-from tokentrail.containment.closing import running_on
+from tokentrail.containment.closing_sources import running_on
+from tokentrail.containment.deleted_principals import deleted_principals, namesakes, renamed
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
-from tokentrail.containment.gone import deleted_principals, namesakes, renamed
 from tokentrail.containment.handed import ways_in
 from tokentrail.containment.identified import identified
 from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
@@ -33,8 +33,8 @@ from tokentrail.containment.origins import (
     strangers,
 )
 from tokentrail.containment.principal import Principal
-from tokentrail.containment.removed import issued_where, removals
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
+from tokentrail.containment.service_removals import issued_where, removals
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
 from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, reactivated, writers, writing

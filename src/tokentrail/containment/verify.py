@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tokentrail.containment.closed import Closing
+from tokentrail.containment.closed_hosts import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import History, ThingRecord
 from tokentrail.containment.judge import (
@@ -26,7 +26,7 @@ from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, references
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.principal import of_arn
-from tokentrail.containment.renewed import hosted, renewed
+from tokentrail.containment.renewed_sessions import hosted, renewed
 from tokentrail.containment.sending import together
 from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tokentrail.containment.gone import done_to_deleted
+from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal
 from tokentrail.policy.changes import Change

@@ -13,7 +13,7 @@ from typing import get_args
 
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
-from tokentrail.containment.closing import close_source
+from tokentrail.containment.closing_sources import close_source
 from tokentrail.containment.controls import statements
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move

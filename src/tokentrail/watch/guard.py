@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tokentrail.containment import planfile
-from tokentrail.containment.fitness import again
+from tokentrail.containment.fitness import planning_command
 from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.judge import ends_key
@@ -358,7 +358,7 @@ class Guard:
             false_alarm="The plan's collateral is not tainted and raises nothing; a step that was carried out by hand, "
             "and later than --contained-at says, does.",
             attack=(),
-            next=advice or again(self._plan),
+            next=advice or planning_command(self._plan),
             thresholds=(),
         )
 

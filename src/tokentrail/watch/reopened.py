@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tokentrail.containment.attackers import followed
+from tokentrail.containment.attackers import subjects_by_now
 from tokentrail.containment.handed import used_from
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import Trace, TracedCredential
@@ -68,7 +68,7 @@ def sources(sight: Sight, plan: Plan, narrowing: Narrowing, found: Trace) -> lis
         found: The family of all credentials that the plan knows of.
     """
     covered, since = sight.covered(), plan.as_of.timestamp()
-    subjects = followed(sight.forest, found, covered, plan.lag, narrowing, plan.tainted, since)
+    subjects = subjects_by_now(sight.forest, found, covered, plan.lag, narrowing, plan.tainted, since)
     known = {one.id for one in found.credentials if one.tainted} | {*plan.tainted}
     if known.issuperset(subjects):
         return []

@@ -15,8 +15,8 @@ from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
 from tokentrail.containment.principal import Principal
+from tokentrail.containment.put_right import trusted
 from tokentrail.containment.residual import is_unnamed
-from tokentrail.containment.righted import trusted
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.undone import named, names_of
+from tokentrail.containment.undone_leftovers import named, names_of
 from tokentrail.containment.workloads import WORKLOADS, name_of, removing
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import creations

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tokentrail.containment.gone import renamed_since
+from tokentrail.containment.deleted_principals import renamed_since
 from tokentrail.policy.changes import Change
 
 if TYPE_CHECKING:

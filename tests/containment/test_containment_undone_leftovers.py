@@ -10,9 +10,9 @@ import pytest
 from contain_cases import planned
 
 from evidence import START
-from tokentrail.containment import undone
+from tokentrail.containment import undone_leftovers
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.undone import _CALLS, Undoings
+from tokentrail.containment.undone_leftovers import _CALLS, Undoings
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.policy.changes import Change
 from tokentrail.testing import World
@@ -153,8 +153,10 @@ def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
 ) -> None:
     """A pipeline attaches and detaches one policy for years: a plan against its key compared each with each."""
     looked: list[str] = []
-    told = undone._texts_at
-    monkeypatch.setattr(undone, "_texts_at", lambda value, path: looked.append(path) or told(value, path))
+    told = undone_leftovers._texts_at
+    monkeypatch.setattr(
+        undone_leftovers, "_texts_at", lambda value, path: looked.append(path) or told(value, path)
+    )
     named = [{"roleName": f"r{number}", "policyArn": _ARN} for number in range(200)]
     where = {"account": "111122223333", "event_id": "e"}
     gone = [
