@@ -29,19 +29,23 @@ def forged(records: Sequence[Json], seed: int, share: float) -> list[Json]:
     for one in found:
         if chance.random() < share:
             for _ in range(chance.randint(1, 3)):
-                path, kind = chance.choice(paths), chance.random()
-                if kind < 0.7:
-                    value = chance.choice(said[path])
-                elif kind < 0.8:
-                    value = chance.choice(words)
-                elif kind < 0.85:
-                    value = f"{chance.choice(words)}@{chance.choice(words)}"
-                else:
-                    value = chance.choice(_ODD)
-                _put(one, path, value)
+                path = chance.choice(paths)
+                _put(one, path, _false(chance, said[path], words))
             if chance.random() < 0.3:
                 _shift(one, chance.choice((-2, -1, 1, 2)))
     return [*found, *_less(found, chance, share)]
+
+
+def _false(chance: random.Random, said: Sequence[Any], words: Sequence[str]) -> Any:
+    """What another record says there, or elsewhere, or two run together, or one in the other case, or what is no value."""
+    kind = chance.random()
+    if kind < 0.7:
+        return chance.choice(said)
+    if kind < 0.8:
+        return chance.choice(words)
+    if kind < 0.85:
+        return f"{chance.choice(words)}@{chance.choice(words)}"
+    return chance.choice(words).swapcase() if kind < 0.9 else chance.choice(_ODD)
 
 
 def _less(records: Sequence[Json], chance: random.Random, share: float) -> Iterator[Json]:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import TaintedCredential, certified
-from tokentrail.containment.principal import of_caller
+from tokentrail.containment.principal import caseless, of_caller
 from tokentrail.containment.put_right import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.containment.service_removals import issued_where
@@ -337,7 +337,7 @@ def _renewed(changes: Iterable[Change], key: SourceKey, first: _First, begins: i
     """Whether a password was changed between the theft and a sign-in, so that the thief did not make the sign-in."""
     return key[0] == "password" and any(
         one.account == key[1]
-        and (one.asked("userName") or one.caller_user) == key[-1]
+        and caseless(one.asked("userName") or one.caller_user or "") == caseless(key[-1])
         and first.begins <= one.time.timestamp() <= begins
         for one in changes
     )

@@ -44,8 +44,8 @@ def _known(
     partitions = {account: partition_in(seen_arns, account) for account in {one.account for one in arns}}
     for principal, known in arns.items():
         partition = partitions[principal.account]
-        told = {arn_of(principal, partition), *(f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known)}
-        arn = max(told, key=lambda one: (one.count("/"), ":assumed-role/" not in one, one))
+        told = {f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known} or {arn_of(principal, partition)}
+        arn = max(told, key=lambda one: (one.count("/"), one))
         unique_id = ids[principal][1] if principal in ids else None
         yield (
             principal,

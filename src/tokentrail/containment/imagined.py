@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tokentrail.containment.principal import Principal
+from tokentrail.containment.principal import Principal, caseless
 from tokentrail.containment.scene import Scene
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
@@ -76,7 +76,7 @@ def differences(changes: Sequence[Change]) -> dict[tuple[str, str], Differences]
 
 def _whom(change: Change) -> tuple[str, str] | None:
     name = change.asked("roleName") or change.asked("userName")
-    return (change.account, name) if name else None
+    return (change.account, caseless(name)) if name else None
 
 
 def _managed(change: Change) -> str:

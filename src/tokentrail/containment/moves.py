@@ -18,7 +18,7 @@ from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
-from tokentrail.containment.principal import Principal, short_apart
+from tokentrail.containment.principal import Principal, caseless, short_apart
 from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.policy.holders import size_of
 from tokentrail.spelling import instant, joined, listed, short, without_ids
@@ -135,7 +135,7 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
         action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
         undo=tuple(undo), cutoff=scene.cutoff if calls and instant(scene.cutoff) in document else None,
         closes=frozenset(
-            (one.kind, one.account, one.name)
+            (one.kind, one.account, caseless(one.name))
             for one in listed if action in ("deny-user", "deny-role") and not why
         ), why=why,
     )  # fmt: skip
@@ -158,7 +158,9 @@ def delete_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredentia
     calls.append(iam(principal.account, "DeleteUser", UserName=principal.name))
     return Move(
         action=action, targets=(scene.arn(principal),), principals=(principal,), calls=tuple(calls), reversible=False,
-        closes=frozenset((kind, principal.account, principal.name) for kind in ("password", "user")),
+        closes=frozenset(
+            (kind, principal.account, caseless(principal.name)) for kind in ("password", "user")
+        ),
     )  # fmt: skip
 
 

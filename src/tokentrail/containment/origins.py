@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal
+from tokentrail.containment.principal import Principal, caseless
 from tokentrail.containment.put_right import PASSWORD_CHANGES
 from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import Removals, session_of
@@ -138,7 +138,7 @@ def passwords(
             for deed in deeds
             if deed.name in _PASSWORDS_GIVEN
             and deed.account == one.principal.account
-            and (deed.asked("userName") or deed.user) == user
+            and caseless(deed.asked("userName") or deed.user or "") == caseless(user)
             and deed.time <= issued
         )
         changed = (
@@ -146,7 +146,7 @@ def passwords(
             for change in changes
             if change.event_name in PASSWORD_CHANGES
             and change.account == one.principal.account
-            and (change.asked("userName") or change.caller_user) == user
+            and caseless(change.asked("userName") or change.caller_user or "") == caseless(user)
             and change.time >= issued
             and change.event_id not in own
         )

@@ -1,8 +1,8 @@
 """
 The principals that credentials act as, told apart by account, kind and name.
 
-A name is unique in its account whatever its path, and not every ARN in a trail carries the path (IAM User Guide,
-'IAM identifiers'), so that ARNs alone do not tell whether two are the same.
+A name is unique in its account whatever its path and case, and not every ARN in a trail carries the path (IAM User
+Guide, 'IAM identifiers', 'IAM and AWS STS quotas'), so that ARNs alone do not tell whether two are the same.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _ARN = re.compile(r"arn:([^:]+):(?:iam|sts)::(\d*):(.+)", re.DOTALL)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
 """AWS's partitions (AWS General Reference, 'Amazon Resource Names')."""
+_NAMES = frozenset({"userName", "newUserName", "roleName", "groupName"})
 _ACCOUNT = 4
 """The place of the account among an ARN's parts, from 0."""
 _SERVICE_LINKED = "/aws-service-role/"
@@ -29,14 +30,32 @@ _MARK = re.compile(rf"/{_RESERVED_NAME}.+_([0-9a-f]+)$")
 """The end of a role's name that differs between accounts (IAM Identity Center User Guide, 'Permission sets')."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Principal:
-    """A user, a role or an account's root: to whom IAM attaches policies, or who owns the account."""
+    """
+    A user, a role or an account's root: to whom IAM attaches policies, or who owns the account.
+
+    Two are the same whose names differ in case alone, as a request may spell a name otherwise than an ARN does.
+    """
 
     account: str
     kind: PrincipalKind
     name: str
     """As IAM spells it, without path."""
+
+    @property
+    def told_apart(self) -> tuple[str, PrincipalKind, str]:
+        """What tells it from others."""
+        return self.account, self.kind, self.name if self.kind == "unknown" else caseless(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Principal) and self.told_apart == other.told_apart
+
+    def __hash__(self) -> int:
+        return hash(self.told_apart)
+
+    def __lt__(self, other: Principal) -> bool:
+        return (*self.told_apart, self.name) < (*other.told_apart, other.name)
 
     @property
     def is_root(self) -> bool:
@@ -84,6 +103,16 @@ class KnownPrincipal:
     def reserved(self) -> bool:
         """Whether Identity Center manages it, so that IAM calls can't edit it (IAM User Guide, 'Revoke sessions')."""
         return reserved(self.arn)
+
+
+def caseless(name: str) -> str:
+    """A name of IAM's without case, as it tells names apart."""
+    return name.casefold()
+
+
+def told_caseless(member: str, value: str | None) -> str | None:
+    """What a request tells in a member, to compare: names of users, roles and groups without case."""
+    return caseless(value) if value is not None and member in _NAMES else value
 
 
 def of_arn(arn: str | None) -> Principal | None:

@@ -25,7 +25,7 @@ from functools import cached_property
 from tokentrail.containment.deleted_principals import NAMED, deleted_principals
 from tokentrail.containment.imagined import Differences, differences, imagined
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, arn_of, of_caller
+from tokentrail.containment.principal import Principal, arn_of, caseless, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
@@ -180,7 +180,11 @@ class Game:
     def touching(self, principals: Iterable[Principal]) -> set[Moment]:
         """The times of moves that may affect some principals, and those of the first and the last move."""
         renamed = self._scene.renamed
-        named = {(one.account, name) for one in principals for name in (one.name, renamed.get(one, one.name))}
+        named = {
+            (one.account, caseless(name))
+            for one in principals
+            for name in (one.name, renamed.get(one, one.name))
+        }
         found = {time for one in (None, *named) for time in self._touched.get(one, ())}
         return found.union(self.times[:1], self.times[-1:])
 
@@ -238,7 +242,7 @@ class Game:
         found = self._merged.get(principal)
         if found is None:
             found = self._merged[principal] = Differences()
-            named = {"", principal.name, self._scene.renamed.get(principal, principal.name)}
+            named = {"", *map(caseless, (principal.name, self._scene.renamed.get(principal, principal.name)))}
             for one in (("", ""), *((principal.account, name) for name in sorted(named))):
                 found.merge(self._differences.get(one, Differences()))
         return found
@@ -309,7 +313,7 @@ class Game:
         found: dict[tuple[str, str] | None, set[Moment]] = {}
         for move, time in zip(self._moves, self.times, strict=True):
             for one in move.principals or (None,):
-                found.setdefault((one.account, one.name) if one else None, set()).add(time)
+                found.setdefault((one.account, caseless(one.name)) if one else None, set()).add(time)
         return found
 
     @cached_property

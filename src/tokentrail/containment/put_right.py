@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tokentrail.containment.deleted_principals import renamed_since
+from tokentrail.containment.principal import told_caseless
 from tokentrail.policy.changes import Change
 
 if TYPE_CHECKING:
@@ -46,11 +47,12 @@ class OthersChanges:
 
     def __init__(self, changes: Iterable[Change]) -> None:
         """Index those changes that may put something right, or show how it was before."""
-        self._by: dict[tuple[str, str, str, str], list[Change]] = {}
+        self._by: dict[tuple[str, str, str, str | None], list[Change]] = {}
         for one in changes:
             for member in _MEMBERS if one.event_name in _LOOKED_AT else ():
                 if (value := one.asked(member)) is not None:
-                    self._by.setdefault((one.account, one.event_name, member, value), []).append(one)
+                    key = one.account, one.event_name, member, told_caseless(member, value)
+                    self._by.setdefault(key, []).append(one)
 
     def put_right(self, deed: Deed, kind: str, member: str, value: str) -> datetime | None:
         """
@@ -80,7 +82,8 @@ class OthersChanges:
         return document if isinstance(document, str) else None
 
     def _naming(self, deed: Deed, names: Sequence[str], member: str, value: str) -> list[Change]:
-        return [one for name in names for one in self._by.get((deed.account, name, member, value), ())]
+        told = told_caseless(member, value)
+        return [one for name in names for one in self._by.get((deed.account, name, member, told), ())]
 
 
 def _still_lets_in(change: Change, added: set[str]) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, partition_in
+from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, caseless, partition_in
 from tokentrail.policy.arn import under_any_path
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller, CallerKind, principal_of
@@ -23,6 +23,8 @@ UNTIMED = frozenset({"scoped", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
 SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
 WayKind = Literal["portal", "certificate", "saml"]
+_NAMED = frozenset({"user", "role", "password", "trust"})
+"""Kinds of sources whose id is a name of IAM's."""
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
 """The longest lives of sessions (AWS STS API Reference, 'AssumeRole', 'GetSessionToken', 'GetFederationToken')."""
 ALWAYS = datetime.min.replace(tzinfo=UTC)
@@ -181,7 +183,8 @@ class Source:
 
         Most names are unique only within a service and a region.
         """
-        return (self.kind, self.account, self.id, *((self.what, self.region or "") if self.what else ()))
+        own = caseless(self.id) if self.kind in _NAMED else self.id
+        return (self.kind, self.account, own, *((self.what, self.region or "") if self.what else ()))
 
 
 class WayIn(NamedTuple):

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from tokentrail.containment.principal import told_caseless
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
 
@@ -200,10 +201,16 @@ class Undoings:
         return any(
             one.account == deed.account
             and deed.time <= one.time <= until
-            and one.asked(_RENAMES[one.event_name]) in (request.get(_RENAMES[one.event_name]), None)
+            and _old_name(one, one.request) in (_old_name(one, request), None)
             and (one.asked("newUserName") or one.asked("newGroupName"))
             for one in self._renames
         )
+
+
+def _old_name(renaming: Change, told: Mapping[str, Any]) -> str | None:
+    """What a request tells where a renaming call names whom it renames."""
+    name = told.get(member := _RENAMES[renaming.event_name])
+    return told_caseless(member, name) if isinstance(name, str) else None
 
 
 def named(change: Change) -> set[str]:
@@ -240,13 +247,13 @@ def _texts_at(value: Any, path: str) -> set[str]:
     for name in path.split("."):
         inner = [one.get(name) for one in at if isinstance(one, Mapping)]
         at = [each for one in inner for each in (one if isinstance(one, list) else [one])]
-    found = {_decoded(path, one) for one in at if isinstance(one, str) and one}
+    found = {_compared(path, one) for one in at if isinstance(one, str) and one}
     return found or ({""} if path in _MAY_LACK else set())
 
 
-def _decoded(path: str, text: str) -> str:
-    """A text without percent-encoding: EKS takes ARNs as parts of a URL."""
-    return unquote(text) if path == "principalArn" else text
+def _compared(path: str, text: str) -> str:
+    """A text as it is compared: IAM's names without case; EKS's ARNs, which are parts of a URL, decoded."""
+    return unquote(text) if path == "principalArn" else told_caseless(path, text) or ""
 
 
 def _of_one_version(change: Change) -> bool:

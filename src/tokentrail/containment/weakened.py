@@ -12,7 +12,7 @@ from datetime import datetime
 
 from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal
+from tokentrail.containment.principal import Principal, told_caseless
 from tokentrail.policy.changes import Change
 from tokentrail.spelling import listed
 
@@ -83,11 +83,11 @@ def weakened(
     for deed in deeds:
         service = deed.source.partition(".")[0]
         if (service, deed.name) in _TAKEN:
-            what, thing = _TAKEN[service, deed.name][0], _taken(deed)
+            (what, members, _), thing = _TAKEN[service, deed.name], _taken(deed)
             back = since.get(_proof_of_return(thing))
             own = thing in given and given[thing] <= first[thing]
             if not own and (back is None or back <= deed.time) and not done_to_deleted(deed, deleted, going):
-                told.setdefault((deed.by, what), []).append(deed.said(thing[2:]))
+                told.setdefault((deed.by, what), []).append(deed.said(map(deed.asked, members)))
         elif deed.name in _BLINDS.get(service, "").split():
             named = [deed.asked(each) for each in _NAMES]
             told.setdefault((deed.by, ""), []).append(deed.said(named))
@@ -116,13 +116,14 @@ def _taken_and_given(
             thing = _taken(deed)
             first[thing] = min(first.get(thing, deed.time), deed.time)
         elif call in _GIVEN:
-            thing = deed.name, deed.account, *(deed.asked(one) for one in _GIVEN[call])
+            thing = deed.name, deed.account, *(told_caseless(one, deed.asked(one)) for one in _GIVEN[call])
             if None not in thing:  # else it may be another
                 given[thing] = min(given.get(thing, deed.time), deed.time)
     for one in changes:
         members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
         if members and (one.event_id not in own or one.event_name in _GIVE_THE_SAME):
-            back = _proof_of_return((one.event_name, one.account, *(one.asked(each) for each in members)))
+            told = (told_caseless(each, one.asked(each)) for each in members)
+            back = _proof_of_return((one.event_name, one.account, *told))
             if None not in back:
                 since[back] = max(since.get(back, one.time), one.time)
     return first, given, since
@@ -130,7 +131,7 @@ def _taken_and_given(
 
 def _taken(deed: Deed) -> _Thing:
     _, members, giver = _TAKEN[deed.source.partition(".")[0], deed.name]
-    return giver, deed.account, *(deed.asked(one) for one in members)
+    return giver, deed.account, *(told_caseless(one, deed.asked(one)) for one in members)
 
 
 def _proof_of_return(thing: _Thing) -> _Thing:

@@ -66,16 +66,18 @@ _LATER_CALL = "i.time + 900 >= m.time"
 _THROUGH = (
     _Through(
         ("user", "login_profile"),
-        f"""SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = regexp_extract(p.user_arn, {_USER})
+        f"""SELECT p.* FROM all_people p JOIN {{made}} m
+        ON caseless(m.id) = caseless(regexp_extract(p.user_arn, {_USER}))
         WHERE p.user_arn IS NOT NULL""",
-        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = regexp_extract(i.caller_user_arn, {_USER})
+        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m
+        ON caseless(m.id) = caseless(regexp_extract(i.caller_user_arn, {_USER}))
         WHERE i.caller_user_arn IS NOT NULL AND {_LATER_CALL}""",
     ),
     _Through(
         ("role", "trust"),
-        f"""SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = split_part(p.issuer_arn, '/', -1)
+        f"""SELECT p.* FROM all_people p JOIN {{made}} m ON caseless(m.id) = caseless(split_part(p.issuer_arn, '/', -1))
         WHERE p.issuer_arn IS NOT NULL AND {_LATER_PEOPLE}""",
-        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = split_part(i.role_arn, '/', -1)
+        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON caseless(m.id) = caseless(split_part(i.role_arn, '/', -1))
         WHERE i.role_arn IS NOT NULL AND {_LATER_CALL}""",
     ),
     _Through(
@@ -119,12 +121,12 @@ _ODD = {
         makers WHERE maker < -1 AND -maker - 1 IN (SELECT n FROM touched_before)""",
     "a call came that shows who was admitted before a trust policy was changed": """
         (SELECT * FROM new_issuing UNION ALL SELECT * FROM removed_issuing) i
-        JOIN all_makings m ON m.what = 'trust' AND m.id = split_part(i.role_arn, '/', -1)
+        JOIN all_makings m ON m.what = 'trust' AND caseless(m.id) = caseless(split_part(i.role_arn, '/', -1))
         WHERE i.time < m.time AND NOT EXISTS (
           SELECT 1 FROM new_makings n WHERE n.segment = m.segment AND n.object = m.object AND n.ordinal = m.ordinal)""",
     "a session came that shows who was admitted before a trust policy was changed": """
         (SELECT * FROM new_people UNION ALL SELECT * FROM removed_people) p
-        JOIN all_makings m ON m.what = 'trust' AND m.id = split_part(p.issuer_arn, '/', -1)
+        JOIN all_makings m ON m.what = 'trust' AND caseless(m.id) = caseless(split_part(p.issuer_arn, '/', -1))
         WHERE p.federated_provider <> '' AND p.created >= 0 AND p.created < m.time AND NOT EXISTS (
           SELECT 1 FROM new_makings n WHERE n.segment = m.segment AND n.object = m.object AND n.ordinal = m.ordinal)""",
     "a parent is no more": """

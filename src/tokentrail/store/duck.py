@@ -26,7 +26,7 @@ from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
-from tokentrail.store.shared_duck import SHARED, TWO_AT_ONCE, explained, opened
+from tokentrail.store.shared_duck import MACROS, SHARED, TWO_AT_ONCE, explained, opened
 from tokentrail.store.steps import Steps
 from tokentrail.store.tuned import Tuned
 
@@ -94,11 +94,10 @@ class DuckEngine(Tuned, Keeping):
             self.limit()
             if self.small:
                 self.plan_quickly()
-        self.run("CREATE MACRO iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')")
         self.remember_files(True)  # a case's files never change once they are there
-        self.run("CREATE MACRO sorted_set(x) AS list_sort(list(DISTINCT x))")
         self.run("CREATE SEQUENCE numbers")
-        self.run("CREATE MACRO numbered() AS nextval('numbers')")
+        for macro in MACROS:
+            self.run(f"CREATE MACRO {macro}")
 
     @property
     def _connection(self) -> duckdb.DuckDBPyConnection:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import duckdb
@@ -33,6 +34,13 @@ _CLOSED = {
 table's is no Python variable's either."""
 _SHARE = "50%"
 """Share of the machine's memory that tables and joins may take; past that they spill to disk beside the case."""
+MACROS = (
+    "iso(x) AS strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ')",
+    f"caseless(x) AS translate(x, '{ascii_uppercase}', '{ascii_lowercase}')",
+    "sorted_set(x) AS list_sort(list(DISTINCT x))",
+    "numbered() AS nextval('numbers')",
+)
+"""What linking's SQL calls by one name wherever it runs; `spark` spells the same otherwise."""
 _DRAWS_NOTHING = "SET enable_progress_bar = false"
 _RENEWED = 1_000
 """Catalogs lent after which a new DuckDB is opened, so that what one remembers of files does not grow for ever."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import pyarrow as pa
@@ -49,6 +50,7 @@ _CREATE = re.compile(r"\s*CREATE (TABLE|VIEW) (\w+) AS\s(.*)", re.DOTALL)
 _DROP = re.compile(r"\s*DROP TABLE (\w+)")
 _SPELLINGS = (
     (re.compile(r"\bunnest\("), "explode("),
+    (re.compile(r"\bcaseless\(([^()]*)\)"), rf"translate(\1, '{ascii_uppercase}', '{ascii_lowercase}')"),
     (re.compile(r"\bsorted_set\(([^()]*)\)"), r"sort_array(collect_set(\1))"),
     (re.compile(r"\biso\(([^()]*)\)"), r"""date_format(timestamp_seconds(\1), "yyyy-MM-dd'T'HH:mm:ss'Z'")"""),
 )

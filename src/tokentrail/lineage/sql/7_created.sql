@@ -7,6 +7,9 @@ SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id
 FROM forms f JOIN made m ON m.what = 'access_key' AND m.id = f.key AND m.account = f.account
 JOIN lives n ON n.ck = f.ck WHERE f.form = 'long' AND m.ck <> n.ck;
 
+-- IAM tells names of users and roles apart without case, so that a request may spell one otherwise than its ARN does (IAM
+-- User Guide, 'IAM and AWS STS quotas').
+
 -- A user or role of the name is made when an earlier one is gone, and another password or code replaces a user's or a
 -- function's. What ran by then may get credentials for as long as a function may run, 15 minutes (AWS Lambda Developer
 -- Guide, 'Lambda quotas').
@@ -15,10 +18,11 @@ SELECT m.*, r.until FROM made m JOIN (
   SELECT segment, object, ordinal,
          CASE WHEN what = 'function' AND api LIKE 'Create%' THEN 900 + lead(time) OVER another
               WHEN what = 'function' THEN 900 + lead(time) OVER next ELSE lead(time) OVER next END AS until
-  FROM (SELECT *, CASE WHEN what = 'function' THEN region END AS place FROM makings  -- of one name there may be one in each
+  FROM (SELECT *, CASE WHEN what = 'function' THEN id ELSE caseless(id) END AS called,
+               CASE WHEN what = 'function' THEN region END AS place FROM makings  -- of one name there may be one in each
         WHERE what IN ('user', 'login_profile', 'role', 'function')) one
-  WINDOW next AS (PARTITION BY account, id, what, place ORDER BY time, event_id, segment, object, ordinal),
-         another AS (PARTITION BY account, id, what, place, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
+  WINDOW next AS (PARTITION BY account, called, what, place ORDER BY time, event_id, segment, object, ordinal),
+         another AS (PARTITION BY account, called, what, place, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
 ) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
 
 -- Users that were made, and passwords that were set: what acts as such a user later acts through them.
@@ -81,7 +85,7 @@ WHERE EXISTS (SELECT 1 FROM made WHERE what IN ('role', 'trust', 'provider', 'tr
 -- What a trust policy said before it was changed, where the evidence tells: it opened no door to whom it named then.
 CREATE TABLE trusts AS
 SELECT m.*, t.earlier FROM made m JOIN (
-  SELECT segment, object, ordinal, lag(document) OVER (PARTITION BY account, id ORDER BY time, event_id, segment, object, ordinal) AS earlier
+  SELECT segment, object, ordinal, lag(document) OVER (PARTITION BY account, caseless(id) ORDER BY time, event_id, segment, object, ordinal) AS earlier
   FROM makings WHERE what IN ('role', 'trust')
 ) t ON t.segment = m.segment AND t.object = m.object AND t.ordinal = m.ordinal
 WHERE m.what = 'trust';
@@ -91,11 +95,13 @@ CREATE TABLE admitted AS
 SELECT account, id, caller_account, provider, min(time) AS time FROM (
   SELECT t.account, t.id, i.caller_account, nullif(i.caller_provider, '') AS provider, i.time
   FROM (SELECT DISTINCT account, id FROM trusts WHERE earlier IS NULL) t
-  JOIN every_issuing i ON regexp_extract(i.role_arn, '([^/]+)$', 1) = t.id AND split_part(i.role_arn, ':', 5) = t.account
+  JOIN (SELECT *, regexp_extract(role_arn, '([^/]+)$', 1) AS role_name FROM every_issuing) i
+    ON caseless(i.role_name) = caseless(t.id) AND split_part(i.role_arn, ':', 5) = t.account
   UNION ALL
   SELECT t.account, t.id, '', p.federated_provider, p.created
   FROM (SELECT DISTINCT account, id FROM trusts WHERE earlier IS NULL) t
-  JOIN every_people p ON regexp_extract(p.issuer_arn, '([^/]+)$', 1) = t.id AND split_part(p.issuer_arn, ':', 5) = t.account
+  JOIN (SELECT *, regexp_extract(issuer_arn, '([^/]+)$', 1) AS role_name FROM every_people) p
+    ON caseless(p.role_name) = caseless(t.id) AND split_part(p.issuer_arn, ':', 5) = t.account
   WHERE p.federated_provider <> '' AND p.created >= 0
 ) GROUP BY account, id, caller_account, provider;
 
@@ -107,7 +113,7 @@ FROM sessions n WHERE NOT coalesce(n.caller_service, FALSE) AND EXISTS (SELECT 1
 -- The sessions of outsiders whom a changed trust policy names, and the one before it did not.
 CREATE TABLE entered AS
 SELECT n.ck, m.ck AS maker, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time
-FROM outsiders n JOIN trusts m ON m.account = n.role_account AND m.id = n.role_name
+FROM outsiders n JOIN trusts m ON m.account = n.role_account AND caseless(m.id) = caseless(n.role_name)
 LEFT JOIN admitted a ON m.earlier IS NULL AND a.account = m.account AND a.id = m.id AND a.caller_account = coalesce(n.caller_account, '')
                      AND a.provider IS NOT DISTINCT FROM n.provider
 WHERE m.time <= n.issued_at AND m.ck <> n.ck AND (a.time IS NULL OR a.time >= m.time)
@@ -134,7 +140,8 @@ UNION ALL
 SELECT ck, maker, what, id, api, event_id, event_id_text, time, NULL, NULL, NULL FROM entered
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM users n JOIN made_users m ON m.account = n.account AND m.id = n.name AND (m.what = 'user' OR n.kind IN ('console_session', 'oauth_login'))
+FROM users n JOIN made_users m ON m.account = n.account AND caseless(m.id) = caseless(n.name)
+                               AND (m.what = 'user' OR n.kind IN ('console_session', 'oauth_login'))
                                AND (m.what <> 'user' OR m.owner IS NULL OR coalesce(n.principal, '') NOT LIKE 'AIDA%' OR n.principal = m.owner)
 WHERE n.moment BETWEEN m.time AND coalesce(m.until, n.moment) AND m.ck <> n.ck
 UNION ALL
@@ -143,7 +150,7 @@ FROM persons n JOIN made_people m ON m.id = n.person
 WHERE m.time <= n.moment AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
-FROM sessions n JOIN lasting m ON m.what = 'role' AND m.account = n.role_account AND m.id = n.role_name
+FROM sessions n JOIN lasting m ON m.what = 'role' AND m.account = n.role_account AND caseless(m.id) = caseless(n.role_name)
 WHERE n.issued_at BETWEEN m.time AND coalesce(m.until, n.issued_at) AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
