@@ -43,19 +43,24 @@ class Principal:
     name: str
     """As IAM spells it, without path."""
 
-    @property
-    def told_apart(self) -> tuple[str, PrincipalKind, str]:
-        """What tells it from others."""
-        return self.account, self.kind, self.name if self.kind == "unknown" else caseless(self.name)
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Principal) and self.told_apart == other.told_apart
+        return (
+            isinstance(other, Principal)
+            and self.account == other.account
+            and self.kind == other.kind
+            and (self.name == other.name or self._own_name == other._own_name)
+        )
 
     def __hash__(self) -> int:
-        return hash(self.told_apart)
+        return hash((self.account, self.kind, self._own_name))
 
     def __lt__(self, other: Principal) -> bool:
-        return (*self.told_apart, self.name) < (*other.told_apart, other.name)
+        return (self.account, self.kind, self.name) < (other.account, other.kind, other.name)
+
+    @property
+    def _own_name(self) -> str:
+        """The name as IAM tells it apart; what is unknown is called by an ARN."""
+        return self.name if self.kind == "unknown" else caseless(self.name)
 
     @property
     def is_root(self) -> bool:
