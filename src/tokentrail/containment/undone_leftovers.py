@@ -210,7 +210,7 @@ class Undoings:
 def _old_name(renaming: Change, told: Mapping[str, Any]) -> str | None:
     """What a request tells where a renaming call names whom it renames."""
     name = told.get(member := _RENAMES[renaming.event_name])
-    return told_caseless(member, name) if isinstance(name, str) else None
+    return told_caseless(member, name) if isinstance(name, str) and name else None
 
 
 def named(change: Change) -> set[str]:
