@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from evidence import HOME, START, held
 from tokentrail.testing import World
 from tokentrail.testing.names import Role
@@ -101,6 +103,23 @@ def test_links_to_a_function_that_is_often_changed_grow_with_its_sessions() -> N
         links = [one for one in case.trace([owner.id]).links if one.link == "created"]
 
         assert len(links) == len({one.child for one in links}) == 20
+
+
+ARN = "arn:aws:lambda:us-east-1:111122223333:function:hook"
+
+
+@pytest.mark.parametrize(
+    "named", [ARN, f"{ARN}:live", "hook:$LATEST", "111122223333:function:hook", "111122223333:hook"]
+)
+def test_a_function_is_found_however_the_call_names_it(named: str) -> None:
+    """By its ARN or a part of it, with an alias or version (AWS Lambda API Reference, 'UpdateFunctionCode')."""
+    world = World(START)
+    thief = world.user("support").assumes("Admin")
+    thief.calls("lambda:UpdateFunctionCode20150331v2", {"functionName": named}, read_only=False)
+    world.wait(minutes=20)
+    session = world.function("Work", "hook")
+    with held(world) as case:
+        assert session.id in {one.id for one in case.trace([thief.id]).credentials}
 
 
 def test_a_dry_run_changes_no_function() -> None:

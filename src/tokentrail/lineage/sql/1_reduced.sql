@@ -104,7 +104,9 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
          WHEN 'trust_anchor' THEN nullif(regexp_extract(response, '"trustAnchorArn":"([^"]+)"', 1), '')
          -- CodeBuild names a build's session so, with the last part of the build's ARN.
          WHEN 'build' THEN 'AWSCodeBuild-' || nullif(regexp_extract(response, ':build/[^":]+:([^":]+)"', 1), '')
-         ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1), '([^:]+)$', 1), '') END AS id
+         -- Lambda takes a function's name, its ARN or a part of that, each with a version or alias or without one.
+         ELSE nullif(regexp_extract(regexp_extract(request, '"functionName":"([^"]+)"', 1),
+                                    '^(?:.*function:|[0-9]{12}:)?([^:]+)(?::[^:]+)?$', 1), '') END AS id
 FROM making WHERE what NOT IN ('instance', 'task')
 UNION ALL
 SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name, what, in_account, NULL, NULL,
