@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
+from tokentrail.containment.changed_providers import came_in
 from tokentrail.containment.handed import BeyondTrace, follow, living_doubtful
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import of_caller
@@ -61,7 +62,9 @@ def attackers(
         opened = openings(deeds, [(one, own) for (_, one), own in zip(pairs, held, strict=True)])
         near = sessions_of(forest, opened, {*tainted, *beyond.spent}, unseen)
         theirs = [*(one for _, one in pairs), *forest.credentials(forest.named(sorted(beyond.spent)))]
-        found = attackers_of(opened, near, theirs, narrowing, home_addresses(forest, pairs), beyond.owners)
+        came = came_in(forest, deeds, {*tainted, *beyond.spent}, unseen)
+        homes = home_addresses(forest, pairs)
+        found = attackers_of(opened, near, theirs, narrowing, homes, beyond.owners, came)
         if not found.certain and not found.spent:
             doubts = living_doubtful(forest, found.doubtful, set(tainted))
             beyond.doubts += [one for one in doubts if one not in beyond.doubts]

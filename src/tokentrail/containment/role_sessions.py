@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
+from tokentrail.containment.changed_providers import CameIn
 from tokentrail.containment.handed import expired_before_log_ends, that_minted_or_changed, unsure, used_from
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.living import ACTING_AS
@@ -155,9 +156,10 @@ def attackers_of(
     narrowing: Narrowing,
     homes: Set[str] = frozenset(),
     owners: Set[str] = frozenset(),
+    came: Iterable[CameIn] = (),
 ) -> SessionVerdicts:
     """
-    Decide which sessions of opened roles are the attacker's.
+    Decide which sessions of opened roles, and of changed providers, are the attacker's.
 
     A session is if it was used from an address of a tainted credential, and doubtful if it may have been.
 
@@ -168,6 +170,7 @@ def attackers_of(
         narrowing: Which addresses count.
         homes: The workloads' own addresses, by `home_addresses`, which say nothing of the attacker.
         owners: Addresses of the owner of a subject, as `BeyondTrace` has them.
+        came: The sessions that came in through providers that the attacker changed.
     """
     found = SessionVerdicts({}, {}, {})
     theirs = list(theirs)
@@ -184,12 +187,28 @@ def attackers_of(
         if way.service is not None:
             at_home = homes | own.get(role, set())
             shared = [at for at in shared if is_public(at) and (at not in at_home or narrowing.names(at))]
-        if shared:
-            told = found.spent if spent else found.certain
-            told[one.id] = f"{way.why}, and both were used from {shared[0]}"
-        elif unsure(one, narrowing) and not spent:
-            found.doubtful[one.id] = way.why
+        _decide(found, one, way.why, shared, narrowing, spent=spent)
+    for one, why, spent in came:
+        shared = sorted(seen_at.intersection(used_from([one])))
+        _decide(found, one, why, shared, narrowing, spent=spent)
     return found
+
+
+def _decide(
+    found: SessionVerdicts,
+    one: Credential,
+    why: str,
+    shared: Sequence[str],
+    narrowing: Narrowing,
+    *,
+    spent: bool,
+) -> None:
+    """Add a session where it belongs: `shared` are the attacker's addresses from which it was used."""
+    if shared:
+        told = found.spent if spent else found.certain
+        told[one.id] = f"{why}, and both were used from {shared[0]}"
+    elif unsure(one, narrowing) and not spent:
+        found.doubtful[one.id] = why
 
 
 def home_addresses(forest: Forest, theirs: Iterable[tuple[Row, Credential]]) -> set[str]:
