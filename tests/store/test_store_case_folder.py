@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -69,6 +70,39 @@ def test_everything_in_a_case_is_its_owners_alone(log: Path, tmp_path: Path) -> 
         for path in (tmp_path / "case" / "objects").rglob("*")
         if path.is_file()
     )
+
+
+def test_a_case_lies_where_there_are_no_hard_links(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drives that go from hand to hand have exFAT, which knows none: no case could be begun on one."""
+
+    def refused(*paths: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    later = World(START, seed=2)
+    later.user("bob").assumes("Audit").calls("s3:ListBuckets")
+    for expected in (3, 5):  # the second time there is something to link from
+        with Case.open(tmp_path / "case") as case:
+            case.ingest([str(log)])
+            assert expected == len(list(case.credentials()))
+        log.write_bytes(native(later.records()))
+    assert not [path for path in (tmp_path / "case").iterdir() if path.name.startswith(".")]
+
+
+def test_what_macos_lays_beside_files_is_no_part_of_a_case(log: Path, tmp_path: Path) -> None:
+    """A case that came from a Mac, by tar or on an exFAT drive, has `._NAME` beside each file, and `.DS_Store`."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        expected = list(case.credentials())
+    for path in [*(tmp_path / "case").rglob("*")]:
+        beside = path / ".DS_Store" if path.is_dir() else path.with_name(f"._{path.name}")
+        beside.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+
+    with Case.open(tmp_path / "case") as case:
+        assert expected == list(case.credentials())
+        assert 1 == case.ingest([str(log)]).objects.repeated
 
 
 def test_an_object_is_kept_as_received_under_its_hash(log: Path, tmp_path: Path) -> None:

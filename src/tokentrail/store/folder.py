@@ -263,7 +263,7 @@ class CaseFolder:
 
 
 def _published(listed: Iterable[str]) -> Set[str]:
-    return frozenset(name for name in listed if name.endswith(".json"))
+    return frozenset(name for name in listed if name.endswith(".json") and name[0] != ".")
 
 
 def manifest_of(text: bytes, segment: str) -> Manifest:
@@ -381,6 +381,8 @@ def _write_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> N
     try:
         os.link(temporary, target)  # two processes may start a case at once: the first one's id stands
     except FileExistsError:
-        pass
-    finally:
+        os.unlink(temporary)
+    except OSError:  # the file system has no hard links, as exFAT has none
+        os.replace(temporary, target)
+    else:
         os.unlink(temporary)
