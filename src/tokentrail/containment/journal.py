@@ -8,7 +8,6 @@ moved to a file of its own.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -33,8 +32,6 @@ _SECRET = frozenset(
     }
 )
 """Members of AWS's parameters and answers that must not be written to a journal, in lower case."""
-_ADDING = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""Flags to append to a file; links and pipes are refused, since whoever handed over the plan could put one there."""
 Line = dict[str, Any]
 
 
@@ -164,8 +161,10 @@ def without_secrets(value: Any) -> Any:
 
 
 def _opened(path: Path) -> int:
+    import fcntl  # no part of Python on Windows, where no case is opened, but help is given
+
     try:
-        descriptor = os.open(path, os.O_RDWR | _ADDING, 0o600)
+        descriptor = _opened_to_add(path, os.O_RDWR)
     except OSError as error:
         raise ActionRefused(
             f"{path}: the journal can't be opened: {error.strerror or error}. Nothing is sent without it; move the "
@@ -181,6 +180,12 @@ def _opened(path: Path) -> int:
     return descriptor
 
 
+def _opened_to_add(path: Path, access: int) -> int:
+    """Open a file to append; links and pipes are refused, since whoever handed over the plan could put one there."""
+    adding = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.open(path, access | adding, 0o600)
+
+
 def _read_and_repaired(descriptor: int, path: Path) -> list[Line]:
     """Read all lines; move an incomplete last one aside, and add the line break that a complete last one may lack."""
     content = b""
@@ -188,7 +193,7 @@ def _read_and_repaired(descriptor: int, path: Path) -> list[Line]:
         content += piece
     lines, torn = _parsed(content, path)
     if torn:
-        aside = os.open(path.with_name(path.name + ".torn"), os.O_WRONLY | _ADDING, 0o600)
+        aside = _opened_to_add(path.with_name(path.name + ".torn"), os.O_WRONLY)
         try:
             _write_whole(aside, torn + b"\n")
             os.fsync(aside)

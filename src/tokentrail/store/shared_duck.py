@@ -182,4 +182,5 @@ class _Duck:
 
 
 SHARED = SharedDuck()
-os.register_at_fork(after_in_child=SHARED.forked)
+if hasattr(os, "register_at_fork"):  # Windows forks nothing
+    os.register_at_fork(after_in_child=SHARED.forked)

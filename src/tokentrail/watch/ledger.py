@@ -8,7 +8,6 @@ writes it. Notices are read when they are needed and not kept in memory, since a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import zlib
@@ -74,6 +73,8 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
+        import fcntl  # no part of Python on Windows, where no case is opened, but help is given
+
         self._path = folder / "ledger.sqlite"
         self._mutex = threading.RLock()
         try:
