@@ -496,6 +496,19 @@ def test_a_folder_with_a_colon_in_its_name_holds_a_case(
         assert len(world.records()) == case.status().records
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_a_folder_whose_name_is_no_utf_8_is_refused_in_words(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine takes names in UTF-8 alone, and would look elsewhere, or fail; nothing is begun."""
+    name = b"caf\xe9" if encoding == "utf-8" else b"caf\xc3\xa9"
+    path = tmp_path / name.decode(encoding, "surrogateescape")
+    monkeypatch.setattr(os, "fsencode", lambda one: str(one).encode(encoding, "surrogateescape"))
+    with pytest.raises(CaseError, match=r"must be text in UTF-8\. .*PYTHONUTF8=1"):
+        Case.open(path)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_file_whose_name_is_no_text_is_kept_and_named(log: Path, tmp_path: Path) -> None:
     """Bytes that are no UTF-8 in a file's name stand in the manifest, and come out of it as they went in."""
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.json")
