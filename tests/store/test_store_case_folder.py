@@ -105,6 +105,33 @@ def test_what_macos_lays_beside_files_is_no_part_of_a_case(log: Path, tmp_path: 
         assert 1 == case.ingest([str(log)]).objects.repeated
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_case_on_a_write_protected_drive_answers(
+    linked: bool, log: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is still to be worked out goes to a temporary folder, and goes with the answer; no file of the case changes."""
+    path, temporary = tmp_path / "case", tmp_path / "temporary"
+    temporary.mkdir()
+    with Case.open(path) as case:
+        case.ingest([str(log)])
+        expected = (list(case.credentials()), case.trace([world.user("ada").key_id]))
+    shutil.rmtree(path / "derived")
+    if linked:
+        (path / "derived").mkdir()
+        with Case.open(path) as case:
+            list(case.credentials())
+    before = {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+    monkeypatch.setattr(os, "access", lambda where, how: how != os.W_OK)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    with Case.open(path) as case:
+        found = (list(case.credentials()), case.trace([world.user("ada").key_id]))
+        assert [*temporary.iterdir()]
+    assert expected == found
+    assert before == {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+    assert not [*temporary.iterdir()]
+
+
 def test_an_object_is_kept_as_received_under_its_hash(log: Path, tmp_path: Path) -> None:
     """The bytes lie under objects/ by their SHA-256."""
     from hashlib import sha256

@@ -248,12 +248,18 @@ class CaseFolder:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder.rename(folder.with_name(f".{secrets.token_hex(8)}")), ignore_errors=True)
 
+    @property
+    def writable(self) -> bool:
+        """Whether anything can be written here: a case may lie on a drive that is protected against it."""
+        derived = self.path / "derived"
+        return os.access(derived if derived.exists() else self.path, os.W_OK)
+
     @contextmanager
     def scratch(self) -> Iterator[Path | None]:
         """Where a folder may be made for a while; nowhere if nothing can be written here."""
         folder = self.path / "derived" / f".{secrets.token_hex(8)}"
         try:
-            yield folder if os.access(folder.parent, os.W_OK) else None
+            yield folder if self.writable else None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
