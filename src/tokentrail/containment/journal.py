@@ -8,6 +8,7 @@ moved to a file of its own.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -174,9 +175,12 @@ def _opened(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise ActionRefused(
-            f"{path}: another process is carrying out or taking back this plan. Wait until it has ended."
-        ) from error
+        why = (
+            "another process is carrying out or taking back this plan. Wait until it has ended."
+            if isinstance(error, BlockingIOError)
+            else f"the journal can't be locked: {error.strerror or error}. Move the plan to a disk of this machine."
+        )
+        raise ActionRefused(f"{path}: {why}") from error
     return descriptor
 
 
@@ -213,6 +217,9 @@ def _keep_entry(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that does so by itself, or not at all (fsync(2))
+            raise
     finally:
         os.close(descriptor)
 

@@ -86,7 +86,13 @@ class Ledger:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock_file)
-            raise CaseBusy(f"{folder.parent}: another `tokentrail watch` follows into this case.") from error
+            if isinstance(error, BlockingIOError):
+                raise CaseBusy(
+                    f"{folder.parent}: another `tokentrail watch` follows into this case."
+                ) from error
+            raise CaseError(
+                f"{folder}: can't be locked: {error.strerror}. Keep the watch's case on a disk of this machine."
+            ) from error
         try:
             with explained(self._path, _ADVICE):
                 self._connection = opened(self._path, _SCHEMA, _VERSION, _OWN_MEMORY)
