@@ -17,6 +17,7 @@ lint:
     uv run --locked --group dev ruff check --quiet .
     uv run --locked --group dev ruff format --check --quiet .
     uv run --locked --group dev mypy --no-error-summary
+    uv run --locked --group dev mypy --no-error-summary --platform darwin
     uv run --locked --group dev lint-imports --no-logo
     uv run --locked --group dev deptry --no-ansi .
     uv run --locked --group dev typos
@@ -63,9 +64,9 @@ demo:
 check: lint test
 
 # What is compiled under the address and undefined-behaviour sanitizers, at length; builds it anew afterwards.
-sanitize:
+sanitize *flags:
     for name in scan tell; do \
-      gcc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover -DPy_LIMITED_API=0x030B0000 -shared -fPIC \
+      gcc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover -DPy_LIMITED_API=0x030B0000 -shared -fPIC {{ flags }} \
         -I"$(uv run --locked python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
         -o src/tokentrail/events/_$name.abi3.so src/tokentrail/events/native/$name.c || exit 1; \
     done

@@ -10,7 +10,7 @@ import pytest
 
 from shell import Run
 from tokentrail import __version__
-from tokentrail.cli.root import root
+from tokentrail.cli.root import root, scanner
 from tokentrail.events.quick import compiled
 
 VERBS = (
@@ -87,6 +87,17 @@ def test_the_version_is_printed(run: Run) -> None:
     assert run("--version").out == f"tokentrail {__version__} ({scanner} scanner)\n"
 
 
+def test_a_scanner_of_another_system_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that a container shares with its host, what the host compiled is there and can't be loaded."""
+
+    def refused(name: str) -> None:
+        raise ImportError(f"{name}: invalid ELF header")
+
+    monkeypatch.setattr("tokentrail.cli.root.import_module", refused)
+
+    assert "pure Python scanner" == scanner()
+
+
 def test_bodies_are_short() -> None:
     """A verb parses, calls and shows: no body is longer than twenty lines."""
     import ast
@@ -104,7 +115,7 @@ def test_bodies_are_short() -> None:
 def test_a_verb_loads_no_more_than_it_needs() -> None:
     """Every verb starts with it: rooms of other verbs, and what is heavy, are loaded by those who use them."""
     script = (
-        "import sys; from tokentrail.cli.root import root; root.get_command(None, 'status');"
+        "import sys; from tokentrail.cli.root import root, scanner; root.get_command(None, 'status');"
         "heavy = ('tokentrail.prevention.guard', 'tokentrail.containment.plan', 'tokentrail.watch', 'tokentrail.web',"
         " 'tokentrail.cli.watch', 'tokentrail.events.kernel', 'tokentrail.detection.sigma', 'sigma', 'boto3', 'pandas',"
         " 'maxminddb', 'jinja2', 'pyarrow.compute', 'pyarrow.dataset');"

@@ -67,6 +67,34 @@ def test_the_program_runs_nothing_that_lies_in_the_current_folder(tmp_path: Path
     assert not (tmp_path / "ran").exists()
 
 
+ON_WINDOWS = """
+import ctypes, os, sys
+import click, concurrent.futures.thread, duckdb, pyarrow.parquet, sqlite3, tempfile
+sys.modules["fcntl"] = None
+for name in (
+    "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "PRIO_PROCESS", "confstr", "fdatasync", "fork",
+    "getpriority", "mkfifo", "pread", "register_at_fork", "sched_setaffinity", "sched_setscheduler", "setpriority",
+):
+    if hasattr(os, name):
+        delattr(os, name)
+from tokentrail.cli.root import main
+from tokentrail.watch import ledger
+sys.platform = "win32"
+main()
+"""
+"""The program where Python lacks what it lacks on Windows; what others load of it is loaded before."""
+
+
+def test_on_windows_a_case_is_refused_in_words(tmp_path: Path) -> None:
+    """Help is given there; whoever opens a case is told to go to WSL instead of shown a traceback, and none is begun."""
+    command = [sys.executable, "-c", ON_WINDOWS, "status", "--case", str(tmp_path / "case")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert re.fullmatch(r"Error: .*: no case is opened on Windows itself.* WSL .*\n", done.stderr)
+    assert not (tmp_path / "case").exists()
+
+
 def test_a_closed_pipe_is_no_error(case: Path) -> None:
     """`tokentrail ... | head` ends without a word."""
     command = [*PROGRAM, "credentials", "--case", str(case), "--format", "json"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from carry_cases import AS_OF
 
 from tokentrail.containment.journal import Journal, journal_path, read
-from tokentrail.errors import ActionRefused
+from tokentrail.errors import ActionRefused, CaseError
+from tokentrail.watch.ledger import Ledger
 
 
 def kept(folder: Path, *texts: str) -> Path:
@@ -114,6 +118,39 @@ def test_two_processes_do_not_write_at_once(tmp_path: Path) -> None:
 
     with Journal(path, plan="p", run="r"), pytest.raises(ActionRefused, match="another process"):
         Journal(path, plan="p", run="r")
+
+
+def test_where_nothing_can_be_locked_nobody_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared folder without locks is no other process: it was said to be one, whose end never came."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(ActionRefused, match=r"can't be locked: No locks available\. Move the plan"):
+        Journal(tmp_path / "journal", plan="p", run="r")
+    with pytest.raises(CaseError, match="can't be locked: No locks available"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EIO])
+def test_a_folder_that_is_never_written_through_holds_a_journal(
+    refusal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some shared folders can't be asked to (fsync(2): EINVAL); a disk that fails when asked is another matter."""
+    written = os.fsync
+
+    def refused(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(refusal, os.strerror(refusal))
+        written(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refused)
+    expected = nullcontext() if refusal == errno.EINVAL else pytest.raises(OSError, match="Input/output")
+    with expected, Journal(tmp_path / "journal", plan="p", run="r") as journal:
+        assert 2 == journal.write({"kind": "call"}, AS_OF)
 
 
 def test_secrets_are_not_kept(tmp_path: Path) -> None:

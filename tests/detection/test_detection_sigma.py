@@ -436,7 +436,11 @@ def test_odd_rules_that_can_be_run_are(case: Case, tmp_path: Path) -> None:
 
 
 def test_folders_hold_more_than_rules(tmp_path: Path) -> None:
-    """A folder named like a rule is no rule; a link that leads nowhere, and a pipe, are rules that can't be read."""
+    """A folder named like a rule is no rule; a link that leads nowhere, and a pipe, are rules that can't be read.
+
+    What macOS lays beside a rule is none.
+    """
+    (tmp_path / "._of_a_mac.yml").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
     (tmp_path / "folder.yml").mkdir()
     os.mkfifo(tmp_path / "pipe.yml")
     (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere.yml")

@@ -117,7 +117,7 @@ def test_damaged_text_is_repaired_or_dropped(value: bytes, kept: str | None) -> 
     assert ("userAgent" in notes) == (value != b'"ok\\u0000z"')
 
 
-@pytest.mark.parametrize("depth", [1_200, 200_000])
+@pytest.mark.parametrize("depth", [20_000, 200_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_deep_nesting_costs_one_field(depth: int, opening: bytes, closing: bytes) -> None:
     """Nesting of any depth costs at most the field that has it."""

@@ -244,6 +244,8 @@ def test_a_list_named_records_inside_a_record_is_no_envelope() -> None:
             "no JSON object in it, and no table with eventName and eventTime",
         ),
         (b'{"digestStartTime":"2024-03-01T00:00:00Z","logFiles":[]}', DIGEST),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X        ", "what macOS adds to archives, no record"),
+        (b"\0\0\0\1Bud1\0\0\x10\0", "how macOS shows the folder (.DS_Store), no record"),
     ],
 )
 def test_objects_without_records_are_named(data: bytes, reason: str) -> None:

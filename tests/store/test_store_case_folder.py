@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -69,6 +70,66 @@ def test_everything_in_a_case_is_its_owners_alone(log: Path, tmp_path: Path) -> 
         for path in (tmp_path / "case" / "objects").rglob("*")
         if path.is_file()
     )
+
+
+def test_a_case_lies_where_there_are_no_hard_links(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drives that go from hand to hand have exFAT, which knows none: no case could be begun on one."""
+
+    def refused(*paths: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    later = World(START, seed=2)
+    later.user("bob").assumes("Audit").calls("s3:ListBuckets")
+    for expected in (3, 5):  # the second time there is something to link from
+        with Case.open(tmp_path / "case") as case:
+            case.ingest([str(log)])
+            assert expected == len(list(case.credentials()))
+        log.write_bytes(native(later.records()))
+    assert not [path for path in (tmp_path / "case").iterdir() if path.name.startswith(".")]
+
+
+def test_what_macos_lays_beside_files_is_no_part_of_a_case(log: Path, tmp_path: Path) -> None:
+    """A case that came from a Mac, by tar or on an exFAT drive, has `._NAME` beside each file, and `.DS_Store`."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(log)])
+        expected = list(case.credentials())
+    for path in [*(tmp_path / "case").rglob("*")]:
+        beside = path / ".DS_Store" if path.is_dir() else path.with_name(f"._{path.name}")
+        beside.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+
+    with Case.open(tmp_path / "case") as case:
+        assert expected == list(case.credentials())
+        assert 1 == case.ingest([str(log)]).objects.repeated
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_case_on_a_write_protected_drive_answers(
+    linked: bool, log: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is still to be worked out goes to a temporary folder, and goes with the answer; no file of the case changes."""
+    path, temporary = tmp_path / "case", tmp_path / "temporary"
+    temporary.mkdir()
+    with Case.open(path) as case:
+        case.ingest([str(log)])
+        expected = (list(case.credentials()), case.trace([world.user("ada").key_id]))
+    shutil.rmtree(path / "derived")
+    if linked:
+        (path / "derived").mkdir()
+        with Case.open(path) as case:
+            list(case.credentials())
+    before = {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+    monkeypatch.setattr(os, "access", lambda where, how: how != os.W_OK)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    with Case.open(path) as case:
+        found = (list(case.credentials()), case.trace([world.user("ada").key_id]))
+        assert [*temporary.iterdir()]
+    assert expected == found
+    assert before == {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+    assert not [*temporary.iterdir()]
 
 
 def test_an_object_is_kept_as_received_under_its_hash(log: Path, tmp_path: Path) -> None:
@@ -460,6 +521,19 @@ def test_a_folder_with_a_colon_in_its_name_holds_a_case(
     with Case.open("inc:42") as case:
         case.ingest([str(log)])
         assert len(world.records()) == case.status().records
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_a_folder_whose_name_is_no_utf_8_is_refused_in_words(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine takes names in UTF-8 alone, and would look elsewhere, or fail; nothing is begun."""
+    name = b"caf\xe9" if encoding == "utf-8" else b"caf\xc3\xa9"
+    path = tmp_path / name.decode(encoding, "surrogateescape")
+    monkeypatch.setattr(os, "fsencode", lambda one: str(one).encode(encoding, "surrogateescape"))
+    with pytest.raises(CaseError, match=r"must be text in UTF-8\. .*PYTHONUTF8=1"):
+        Case.open(path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_file_whose_name_is_no_text_is_kept_and_named(log: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -38,6 +39,18 @@ def test_a_library_that_cant_count_so_far_is_left_alone(
 ) -> None:
     """Before 2.30 glibc counts to 127, and others know no such thing: nothing is said to them."""
     monkeypatch.setattr(os, "confstr", lambda name: library)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+
+    assert "GLIBC_TUNABLES" not in environment()
+
+
+def test_a_library_that_knows_the_name_alone_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """musl names what tells glibc's version and refuses to tell it, and so no ingest on Alpine had workers."""
+
+    def refused(name: str) -> str:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "confstr", refused)
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
 
     assert "GLIBC_TUNABLES" not in environment()

@@ -163,6 +163,16 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     assert told == {"a.jsonl": "a", "b.jsonl": "b", "out.jsonl": "c"}
 
 
+def test_findings_are_written_through_on_every_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS has no `fdatasync` (Python's `os`): a watch that adds findings to a file ended there at the first one."""
+    monkeypatch.delattr(os, "fdatasync", raising=False)
+    FileSink(tmp_path / "out.jsonl").deliver([notice("a")])
+
+    assert "a" == json.loads((tmp_path / "out.jsonl").read_text())["id"]
+
+
 def test_a_full_disk_under_standard_output_holds_up_findings_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,20 @@ def test_a_sweep_takes_what_others_leave_and_more_once_it_has_waited_long(
         process.kill()
 
 
+def test_a_sweep_runs_as_it_is_where_none_can_be_made_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS names a policy and has no call that sets one: a watch ended there when a sweep had taken ten minutes."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    for name in ("sched_setscheduler", "sched_setaffinity", "sched_getaffinity", "sched_param", "SCHED_IDLE"):
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(sweep, "_UNHURRIED", -1.0)
+    process = SweepProcess(SweepRequest(case=tmp_path, judging=Judging(), since=None))
+
+    assert not process.done()
+    process.kill()
+
+
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux lets a process take what others leave")
 def test_a_sweep_that_is_waited_for_takes_its_share(tmp_path: Path) -> None:
     """Where the watch begins or ends only with it, it is as urgent as the watch itself."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.place import folder_of, on_s3
+
+_ON_WINDOWS = (
+    "{}: no case is opened on Windows itself, which lacks the modes and locks that cases and journals rest on. "
+    "Run TokenTrail in WSL (`wsl --install`)."
+)
 
 
 def opened(where: str | Path, *, create: bool) -> CaseFolder:
@@ -18,8 +24,10 @@ def opened(where: str | Path, *, create: bool) -> CaseFolder:
         create: Start one where there is none.
 
     Raises:
-        CaseError: there is no case, something else lies there, or it can't be reached.
+        CaseError: there is no case, something else lies there, it can't be reached, or this is Windows.
     """
+    if sys.platform == "win32":
+        raise CaseError(_ON_WINDOWS.format(where))
     place = on_s3(where)
     if place is not None:
         from tokentrail.sources.bucket import S3Bucket  # loads the SDK, which a folder does without

@@ -162,6 +162,8 @@ class Views:
         """The view of all evidence: its forest is derived once and stored."""
         name = f"{snapshot.fingerprint}-{LINKING}"
         damaged = self._folder.derived(name)
+        if not self._folder.writable:
+            return self._aside(snapshot, damaged)
         if damaged is not None:
             with suppress(CaseError, OSError, ValueError, RecursionError):
                 return self._stored(snapshot, damaged)
@@ -182,6 +184,20 @@ class Views:
         if linked_here:  # for an increment alone it is quick when asked
             view.prepare()
         return view
+
+    def _aside(self, snapshot: Snapshot, stored: Path | None) -> View:
+        """The same of a case that can't be written: what is still to be worked out goes to a temporary folder."""
+        if stored is not None:
+            scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
+            with suppress(CaseError, OSError, ValueError, RecursionError):
+                for path in sorted(stored.rglob("*")):
+                    beside = scratch / path.relative_to(stored)
+                    beside.mkdir(mode=0o700) if path.is_dir() else beside.symlink_to(path)
+                view = self._stored(snapshot, scratch)
+                view.scratch = True
+                return view
+            shutil.rmtree(scratch, ignore_errors=True)
+        return self._earlier(snapshot, None)
 
     def _roll_up(self, snapshot: Snapshot, folder: Path) -> None:
         """Store roll-ups of busy credentials; where that fails, their calls are read from the evidence when asked."""
@@ -228,7 +244,7 @@ class Views:
             self._linker = engine
             failed.pop_all()
 
-    def _earlier(self, snapshot: Snapshot, until: int) -> View:
+    def _earlier(self, snapshot: Snapshot, until: int | None) -> View:
         """The view of an earlier moment: its forest is derived from the evidence up to then, and goes with it."""
         scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
         with ExitStack() as failed:

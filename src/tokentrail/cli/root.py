@@ -8,7 +8,6 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.util import find_spec
 from io import TextIOWrapper
 from typing import Any
 
@@ -74,13 +73,23 @@ class Verbs(click.Group):
         return found
 
 
+def scanner() -> str:
+    """Which of the two scanners this installation reads with."""
+    try:
+        import_module("tokentrail.events._scan")
+    except ImportError:
+        # Never compiled, or for another system, as in a folder that a container shares with its host.
+        return "pure Python scanner"
+    return "compiled scanner"
+
+
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100, "max_content_width": 100},
     epilog=example("tokentrail investigate AWSLogs/ --subject AKIAIOSFODNN7EXAMPLE"),
 )
 @click.version_option(
-    f"{__version__} ({'compiled' if find_spec('tokentrail.events._scan') else 'pure Python'} scanner)",
+    f"{__version__} ({scanner()})",
     prog_name="tokentrail",
     message="%(prog)s %(version)s",
 )

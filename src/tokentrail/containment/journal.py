@@ -8,7 +8,7 @@ moved to a file of its own.
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import threading
@@ -33,8 +33,6 @@ _SECRET = frozenset(
     }
 )
 """Members of AWS's parameters and answers that must not be written to a journal, in lower case."""
-_ADDING = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""Flags to append to a file; links and pipes are refused, since whoever handed over the plan could put one there."""
 Line = dict[str, Any]
 
 
@@ -164,8 +162,10 @@ def without_secrets(value: Any) -> Any:
 
 
 def _opened(path: Path) -> int:
+    import fcntl  # no part of Python on Windows, where no case is opened, but help is given
+
     try:
-        descriptor = os.open(path, os.O_RDWR | _ADDING, 0o600)
+        descriptor = _opened_to_add(path, os.O_RDWR)
     except OSError as error:
         raise ActionRefused(
             f"{path}: the journal can't be opened: {error.strerror or error}. Nothing is sent without it; move the "
@@ -175,10 +175,19 @@ def _opened(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise ActionRefused(
-            f"{path}: another process is carrying out or taking back this plan. Wait until it has ended."
-        ) from error
+        why = (
+            "another process is carrying out or taking back this plan. Wait until it has ended."
+            if isinstance(error, BlockingIOError)
+            else f"the journal can't be locked: {error.strerror or error}. Move the plan to a disk of this machine."
+        )
+        raise ActionRefused(f"{path}: {why}") from error
     return descriptor
+
+
+def _opened_to_add(path: Path, access: int) -> int:
+    """Open a file to append; links and pipes are refused, since whoever handed over the plan could put one there."""
+    adding = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.open(path, access | adding, 0o600)
 
 
 def _read_and_repaired(descriptor: int, path: Path) -> list[Line]:
@@ -188,7 +197,7 @@ def _read_and_repaired(descriptor: int, path: Path) -> list[Line]:
         content += piece
     lines, torn = _parsed(content, path)
     if torn:
-        aside = os.open(path.with_name(path.name + ".torn"), os.O_WRONLY | _ADDING, 0o600)
+        aside = _opened_to_add(path.with_name(path.name + ".torn"), os.O_WRONLY)
         try:
             _write_whole(aside, torn + b"\n")
             os.fsync(aside)
@@ -208,6 +217,9 @@ def _keep_entry(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that does so by itself, or not at all (fsync(2))
+            raise
     finally:
         os.close(descriptor)
 

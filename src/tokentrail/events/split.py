@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 from tokentrail.events.carriers import lines, parquet, quoted
-from tokentrail.events.carriers.lost import RESOURCE_FORK
+from tokentrail.events.carriers.lost import FOLDER_VIEW, RESOURCE_FORK
 from tokentrail.events.carriers.names import OPEN
 from tokentrail.events.carriers.shapes import Inside, Room, nested, together
 from tokentrail.events.carriers.unwrap import outside, unwrap
@@ -52,7 +52,8 @@ _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
 _FORMATS = {b"ORC": "ORC", b"Obj\x01": "Avro", b"SQLite format 3\0": "SQLite"}
 """Formats that are not read, by how their files begin; tools for data lakes write them as they do Parquet."""
-_RESOURCE_FORK = b"\x00\x05\x16\x07"
+_OF_MACOS = {b"\0\x05\x16\x07": RESOURCE_FORK, b"\0\0\0\1Bud1": FOLDER_VIEW}
+"""What macOS lays beside files, by how it begins."""
 _MOST_JOINED = 8
 """How many times `}{` may occur within one document, in its texts."""
 
@@ -89,8 +90,8 @@ def found(data: bytes, room: Room) -> Iterator[Found]:
     if data[:4] == parquet.MAGIC:
         yield from parquet.pieces(data, room)
         return
-    if data[:4] == _RESOURCE_FORK:
-        yield Piece(b"", RESOURCE_FORK)
+    if of_macos := next((why for start, why in _OF_MACOS.items() if data.startswith(start)), None):
+        yield Piece(b"", of_macos)
         return
     if other := next((name for start, name in _FORMATS.items() if data.startswith(start)), None):
         yield Piece(b"", f"a file of {other}, which is not read: write it as JSON, CSV or Parquet")

@@ -248,12 +248,18 @@ class CaseFolder:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder.rename(folder.with_name(f".{secrets.token_hex(8)}")), ignore_errors=True)
 
+    @property
+    def writable(self) -> bool:
+        """Whether anything can be written here: a case may lie on a drive that is protected against it."""
+        derived = self.path / "derived"
+        return os.access(derived if derived.exists() else self.path, os.W_OK)
+
     @contextmanager
     def scratch(self) -> Iterator[Path | None]:
         """Where a folder may be made for a while; nowhere if nothing can be written here."""
         folder = self.path / "derived" / f".{secrets.token_hex(8)}"
         try:
-            yield folder if os.access(folder.parent, os.W_OK) else None
+            yield folder if self.writable else None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -263,7 +269,7 @@ class CaseFolder:
 
 
 def _published(listed: Iterable[str]) -> Set[str]:
-    return frozenset(name for name in listed if name.endswith(".json"))
+    return frozenset(name for name in listed if name.endswith(".json") and name[0] != ".")
 
 
 def manifest_of(text: bytes, segment: str) -> Manifest:
@@ -381,6 +387,8 @@ def _write_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> N
     try:
         os.link(temporary, target)  # two processes may start a case at once: the first one's id stands
     except FileExistsError:
-        pass
-    finally:
+        os.unlink(temporary)
+    except OSError:  # the file system has no hard links, as exFAT has none
+        os.replace(temporary, target)
+    else:
         os.unlink(temporary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -36,15 +37,22 @@ def folder_of(path: Path) -> Path:
     The folder that a path or a `file:` URI names; a path has made one of the URI's slashes.
 
     Raises:
-        CaseError: it is the URI of something else.
+        CaseError: it is the URI of something else, or a path that DuckDB and Arrow, which take UTF-8, can't be told.
     """
     found = _URI.match(str(path))
-    if not found:
-        return path
-    address = urlsplit(str(path))
-    if address.scheme == "file":
-        return Path(unquote(address.path))
-    raise CaseError(
-        f"{path}: a case lies in a folder or under s3://, not under {found[1]}:. Give a path or s3://BUCKET/PREFIX; "
-        "for a case that several machines share, one on a file system that all of them have mounted (EFS, FSx, NFS)."
-    )
+    if found:
+        address = urlsplit(str(path))
+        if address.scheme != "file":
+            raise CaseError(
+                f"{path}: a case lies in a folder or under s3://, not under {found[1]}:. Give a path or "
+                "s3://BUCKET/PREFIX; for a case that several machines share, one on a file system that all of them "
+                "have mounted (EFS, FSx, NFS)."
+            )
+        path = Path(unquote(address.path))
+    whole = path.absolute()
+    if os.fsencode(whole) != str(whole).encode(errors="replace"):
+        raise CaseError(
+            f"{whole}: the names of a case's folders must be text in UTF-8. Choose others with --case; where the "
+            "locale has another encoding, PYTHONUTF8=1 makes Python take UTF-8 all the same."
+        )
+    return path

@@ -47,8 +47,8 @@ _RENEWED = 1_000
 
 _NO_ROOM = (
     "a query on the case needs more memory than it may take (at most half of this machine's), or more room on the disk "
-    "where it spills. Use a machine with more, or make a case of less: `tokentrail ingest SOURCE --since TIME "
-    "--account ID --case NEW`.\n{}"
+    "where it spills, or where temporary files lie (TMPDIR names another). Use a machine with more, or make a case of "
+    "less: `tokentrail ingest SOURCE --since TIME --account ID --case NEW`.\n{}"
 )
 _UNREADABLE = "a query on the case failed: a table is damaged, the names of its columns are no text ({}).\n{}"
 _WORDS = "|".join(re.escape(os.strerror(one)) for one in (errno.ENOSPC, errno.EDQUOT))
@@ -190,4 +190,5 @@ class _Duck:
 
 
 SHARED = SharedDuck()
-os.register_at_fork(after_in_child=SHARED.forked)
+if hasattr(os, "register_at_fork"):  # Windows forks nothing
+    os.register_at_fork(after_in_child=SHARED.forked)

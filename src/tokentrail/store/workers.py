@@ -70,8 +70,8 @@ def _counts_far() -> bool:
     try:
         name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
         return name == "glibc" and tuple(map(int, version.split(".")[:2])) >= _COUNTS_FAR
-    except (AttributeError, ValueError):  # no such system, or no such library
-        return False
+    except (AttributeError, ValueError, OSError):
+        return False  # no such system, or no such library: musl knows the name alone
 
 
 class WorkerLost(Exception):

@@ -8,7 +8,6 @@ writes it. Notices are read when they are needed and not kept in memory, since a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import zlib
@@ -74,6 +73,8 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
+        import fcntl  # no part of Python on Windows, where no case is opened, but help is given
+
         self._path = folder / "ledger.sqlite"
         self._mutex = threading.RLock()
         try:
@@ -85,7 +86,13 @@ class Ledger:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock_file)
-            raise CaseBusy(f"{folder.parent}: another `tokentrail watch` follows into this case.") from error
+            if isinstance(error, BlockingIOError):
+                raise CaseBusy(
+                    f"{folder.parent}: another `tokentrail watch` follows into this case."
+                ) from error
+            raise CaseError(
+                f"{folder}: can't be locked: {error.strerror}. Keep the watch's case on a disk of this machine."
+            ) from error
         try:
             with explained(self._path, _ADVICE):
                 self._connection = opened(self._path, _SCHEMA, _VERSION, _OWN_MEMORY)

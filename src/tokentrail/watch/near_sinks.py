@@ -140,7 +140,7 @@ class FileSink:
                 data = b"\n" + data  # a line that was torn off stays one of its own
             while data:
                 data = data[os.write(self._descriptor, data) :]
-            os.fdatasync(self._descriptor)
+            os.fsync(self._descriptor)
         except OSError as error:
             raise SinkFailed(f"{error.strerror}") from error
 

@@ -194,14 +194,14 @@ def _give_way(process: int) -> None:
         os.setpriority(os.PRIO_PROCESS, process, min(urgency + _NICE, _LEAST_URGENT))
     # A processor that does nothing but an idle task counts as free when the watch's work is placed.
     _take_turns("SCHED_IDLE", process)
-    if hasattr(os, "sched_setaffinity"):  # the other processors are left to the watch
+    if sys.platform == "linux":  # the other processors are left to the watch
         with suppress(OSError):
             os.sched_setaffinity(process, {max(os.sched_getaffinity(process))})
 
 
 def _take_turns(policy: str, process: int) -> None:
     """Have a process scheduled by one of Linux's policies (sched(7)), if the system has it and allows it."""
-    if hasattr(os, policy):
+    if sys.platform == "linux":  # macOS names some of them, and has no call that sets one
         with suppress(OSError):  # it has just ended, or a container forbids it: then it runs as it is
             os.sched_setscheduler(process, getattr(os, policy), os.sched_param(0))
 

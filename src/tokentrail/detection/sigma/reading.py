@@ -140,6 +140,7 @@ def _files(folder: Path) -> list[Path]:
         one
         for one in {*folder.rglob("*.yml"), *folder.rglob("*.yaml")}
         if not one.is_dir()  # a link that leads nowhere is a file that can't be read, and listed so
+        and not one.name.startswith("._")  # what macOS lays beside a file
     )
 
 

@@ -16,7 +16,10 @@ OTHER_EVENT = "an EventBridge event that carries no CloudTrail record"
 OTHER_OCSF = "an OCSF event that was not made of a CloudTrail record"
 TEST_EVENT = "a test notification, no record"
 RESOURCE_FORK = "what macOS adds to archives, no record"
-LEFT_OUT = (DIGEST, INSIGHT, AGGREGATED, CONTROL, OTHER_EVENT, OTHER_OCSF, TEST_EVENT, RESOURCE_FORK)
+FOLDER_VIEW = "how macOS shows the folder (.DS_Store), no record"
+LEFT_OUT = (
+    DIGEST, INSIGHT, AGGREGATED, CONTROL, OTHER_EVENT, OTHER_OCSF, TEST_EVENT, RESOURCE_FORK, FOLDER_VIEW,
+)  # fmt: skip
 """Reasons for which something known holds no record: said in the summary, and nothing to worry about."""
 
 LOOKUP_EVENTS = "lookup-events"

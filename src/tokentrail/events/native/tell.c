@@ -42,7 +42,7 @@ static int make_room(Teller *self)
 
 enum { ELASTIC, OCSF, OCSF_1_0 };
 
-static PyObject *tell(Teller *self, PyObject *item, int shape)
+static PyObject *told_as(Teller *self, PyObject *item, int shape)
 {
     char *at;
     Py_ssize_t size;
@@ -75,17 +75,17 @@ static PyObject *tell(Teller *self, PyObject *item, int shape)
 
 static PyObject *elastic(Teller *self, PyObject *item)
 {
-    return tell(self, item, ELASTIC);
+    return told_as(self, item, ELASTIC);
 }
 
 static PyObject *ocsf(Teller *self, PyObject *item)
 {
-    return tell(self, item, OCSF);
+    return told_as(self, item, OCSF);
 }
 
 static PyObject *old_ocsf(Teller *self, PyObject *item)
 {
-    return tell(self, item, OCSF_1_0);
+    return told_as(self, item, OCSF_1_0);
 }
 
 static int start(Labels *of, PyObject *labels, PyObject *marks)
