@@ -558,6 +558,23 @@ def test_a_later_sign_in_from_where_the_thief_was_seen_is_the_thiefs(way: str) -
     assert plan.proof.complete and not hit(plan)
 
 
+def test_a_later_sign_in_from_another_address_of_the_thiefs_line_is_the_thiefs() -> None:
+    """A host with IPv6 takes a new address of its network every day (RFC 8981)."""
+    world = World(START)
+    user, line = world.user("ada"), "2001:db8:0:7:"
+    session = world.console_sign_in(user, ip=f"{line}1::1")
+    session.calls("s3:ListBuckets")
+    world.wait(600)
+    after = world.console_sign_in(user, ip=f"{line}2::2")
+    neighbour = world.console_sign_in(user, ip="2001:db8:0:8::2")
+    world.user("bystander").calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id))
+
+    assert {session.id, after.id} == set(plan.tainted)
+    assert any(f"both were used from {line}:/64" in one.why for one in plan.steps)
+    assert neighbour.id not in plan.tainted
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_later_sign_in_from_elsewhere_is_the_owners_and_the_proof_says_so(way: str) -> None:
     """It is left to its owner; as it may be the thief's all the same, it and what it minted are named."""

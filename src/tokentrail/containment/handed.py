@@ -25,7 +25,7 @@ from tokentrail.containment.put_right import PASSWORD_CHANGES
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.containment.service_removals import issued_where
 from tokentrail.lineage import rows
-from tokentrail.lineage.addresses import parse_address
+from tokentrail.lineage.addresses import line_of, parse_address
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
@@ -152,7 +152,7 @@ def _handed_out(
 ) -> Iterator[_HandedOut]:  # fmt: skip
     """The credentials that sources handed out from their first tainted one on, and why each counts."""
     changes = _passwords(forest, first, theirs)
-    seen_at = {one for one in used_from(theirs.values()) if narrowing.admits(None, one)} - owners
+    seen_at = attackers_lines(theirs.values(), narrowing, owners)
     candidates = list(_candidates(forest, first, theirs, unseen_since))
     places = _functions(forest, (one for _, one, _ in candidates))
     for row, one, spent in candidates:
@@ -165,9 +165,10 @@ def _handed_out(
             if key[0] in _ONE_HOLDER:
                 yield _HandedOut(one, why, True, spent)
             elif narrowing.since is None or begins >= narrowing.since.timestamp():
-                shared = sorted(seen_at.intersection(used_from([one])))
+                shared = used_at(one, seen_at)
                 if shared:
-                    yield _HandedOut(one, f"{why}, and both were used from {shared[0]}", True, spent)
+                    at = line_of(shared[0])
+                    yield _HandedOut(one, f"{why}, and both were used from {at}", True, spent)
                 elif unsure(one, narrowing) and not _renewed(changes, key, known, begins):
                     yield _HandedOut(one, why, False, spent)
 
@@ -341,6 +342,17 @@ def _renewed(changes: Iterable[Change], key: SourceKey, first: _First, begins: i
         and first.begins <= one.time.timestamp() <= begins
         for one in changes
     )
+
+
+def attackers_lines(theirs: Iterable[Credential], narrowing: Narrowing, owners: Set[str]) -> set[str]:
+    """The lines (`line_of`) from which tainted credentials were used, as far as these may be the attacker's."""
+    told = {line_of(one) for one in used_from(theirs) if narrowing.admits(None, one)}
+    return told - set(map(line_of, owners))
+
+
+def used_at(one: Credential, lines: Set[str]) -> list[str]:
+    """The addresses from which a credential was used that belong to some lines, sorted."""
+    return sorted({at for at in used_from([one]) if line_of(at) in lines})
 
 
 def used_from(some: Iterable[Credential]) -> Iterator[str]:

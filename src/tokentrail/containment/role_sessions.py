@@ -15,7 +15,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.containment.changed_providers import CameIn
-from tokentrail.containment.handed import expired_before_log_ends, that_minted_or_changed, unsure, used_from
+from tokentrail.containment.handed import (
+    attackers_lines,
+    expired_before_log_ends,
+    that_minted_or_changed,
+    unsure,
+    used_at,
+    used_from,
+)
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.living import ACTING_AS
 from tokentrail.containment.neighbours import stays
@@ -24,7 +31,7 @@ from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import HeldCredential
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
-from tokentrail.lineage.addresses import is_public
+from tokentrail.lineage.addresses import is_public, line_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
@@ -174,7 +181,7 @@ def attackers_of(
     """
     found = SessionVerdicts({}, {}, {})
     theirs = list(theirs)
-    seen_at = {one for one in used_from(theirs) if narrowing.admits(None, one)} - owners
+    seen_at = attackers_lines(theirs, narrowing, owners)
     own = _own_addresses(opened, near, {one.session_name for one in theirs})
     for row, one, spent in near:
         role = of_caller(rows.caller(row))
@@ -183,13 +190,15 @@ def attackers_of(
             continue
         if way.service is not None and not _of_service(_service_of(one), way.service):
             continue
-        shared = sorted(seen_at.intersection(used_from([one])))
+        shared = used_at(one, seen_at)
         if way.service is not None:
-            at_home = homes | own.get(role, set())
-            shared = [at for at in shared if is_public(at) and (at not in at_home or narrowing.names(at))]
+            at_home = set(map(line_of, homes | own.get(role, set())))
+            shared = [
+                at for at in shared if is_public(at) and (line_of(at) not in at_home or narrowing.names(at))
+            ]
         _decide(found, one, way.why, shared, narrowing, spent=spent)
     for one, why, spent in came:
-        shared = sorted(seen_at.intersection(used_from([one])))
+        shared = used_at(one, seen_at)
         _decide(found, one, why, shared, narrowing, spent=spent)
     return found
 
@@ -206,7 +215,7 @@ def _decide(
     """Add a session where it belongs: `shared` are the attacker's addresses from which it was used."""
     if shared:
         told = found.spent if spent else found.certain
-        told[one.id] = f"{why}, and both were used from {shared[0]}"
+        told[one.id] = f"{why}, and both were used from {line_of(shared[0])}"
     elif unsure(one, narrowing) and not spent:
         found.doubtful[one.id] = why
 

@@ -27,6 +27,19 @@ def is_public(text: str) -> bool:
     return address is not None and not _is_private(address)
 
 
+def line_of(text: str) -> str:
+    """
+    What tells one subscriber's line from others: the address; of IPv6 the network of its first 64 bits.
+
+    A host takes a new address within that every day (RFC 8981, 'Temporary Address Extensions for SLAAC'; RFC 4291,
+    '2.5.1. Interface Identifiers').
+    """
+    address = parse_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return text
+
+
 @lru_cache(maxsize=65_536)
 def _parse_address(text: str) -> Address | None:
     try:
