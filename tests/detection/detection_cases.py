@@ -688,7 +688,10 @@ def denying_policy_opened(world: World) -> None:
 
 @spares("containment-undone")
 def denials_of_no_less(world: World) -> None:
-    """A colleague moves a revocation's cutoff on, adds to a denial of all, and writes a version that denies all."""
+    """
+    A colleague moves a revocation's cutoff on, adds to a denial of all, writes a version that denies all, and opens a
+    policy that is attached to nobody.
+    """
     wider = {
         "Version": "2012-10-17",
         "Statement": [*CLOSED["Statement"], {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}],
@@ -702,6 +705,9 @@ def denials_of_no_less(world: World) -> None:
     arn = own_policy(world, "Closed", CLOSED)
     bea.iam("AttachUserPolicy", userName="ada", policyArn=arn)
     cleo.iam("CreatePolicyVersion", policyArn=arn, policyDocument=wider, setAsDefault=True)
+    other = own_policy(world, "Other", CLOSED)
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    cleo.iam("CreatePolicyVersion", policyArn=other, policyDocument=allow, setAsDefault=True)
 
 
 @fires("containment-undone")
