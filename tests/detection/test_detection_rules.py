@@ -10,10 +10,13 @@ import pytest
 from detection_cases import (
     FIRES,
     HABITS,
+    SEVERITIES,
     SPARES,
     Act,
     ada,
+    comes_through_a_strange_endpoint,
     console_with_the_new_device,
+    four_hops,
     makes_roles,
     new_roles_every_day,
     tool_mints_every_day,
@@ -53,10 +56,10 @@ def cases(table: dict[str, list[Act]], each: int = 1) -> list[pytest.param]:
 
 @pytest.mark.parametrize(("rule", "act"), cases(FIRES, 2))
 def test_a_rule_finds_what_it_is_for(rule: str, act: Act) -> None:
-    """It tells one story, names whom to start from, the evidence, and the command that answers it."""
+    """It tells one story and how bad it is, names whom to start from, the evidence, and the command that answers it."""
     (one,) = found(act, rule)
 
-    assert one.rule == rule
+    assert (one.rule, one.severity) == (rule, SEVERITIES[act])
     assert one.subject in one.credentials
     assert one.next == f"tokentrail contain {one.subject}"
     assert one.events and one.count >= 1
@@ -172,6 +175,21 @@ def test_an_endpoint_that_is_none_is_not_repeated(endpoint: str | None) -> None:
 
     assert "through a VPC endpoint of account 666677778888" in one.why
     assert not endpoint or endpoint not in one.why
+
+
+def test_a_strange_endpoint_is_told_from_the_first_call_through_it_on() -> None:
+    """Four days after the key was first used: not from then on, and not as in a case too short to tell a habit."""
+    (one,) = found(comes_through_a_strange_endpoint, "strange-endpoint")
+
+    assert one.time > START + timedelta(days=4)
+    assert one.why.endswith("; nobody had come from there before.")
+
+
+def test_an_event_that_is_not_in_the_evidence_is_none_that_counts() -> None:
+    """A chain of four hops rests on four events: what made the key at its top lies before."""
+    (one,) = found(four_hops, "deep-chain")
+
+    assert one.count == len(one.events) == 4
 
 
 @pytest.mark.parametrize(
