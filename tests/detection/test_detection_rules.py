@@ -114,6 +114,22 @@ def test_minting_by_tokens_is_each_users_own_habit() -> None:
     assert user.principals != pipeline.principals and user.time > START + timedelta(days=9)
 
 
+def test_a_new_chain_is_told_of_whoever_walked_it_first() -> None:
+    """Who does so later makes no other finding of it, even if the evidence knew of them before."""
+    place = world()
+    ada(place).calls("s3:ListBuckets")
+    place.wait(5 * 86400)
+    place.user("bea").assumes("Build", "bea").assumes("Deploy", "bea")
+    then = place.now
+    place.wait(3600)
+    ada(place).assumes("Build", "ada").assumes("Deploy", "ada")
+    with held(place) as case:
+        (at_first,) = case.detect(rules=["token-mints-tokens"], as_of=then)
+        (one,) = case.detect(rules=["token-mints-tokens"])
+
+    assert (at_first.id, at_first.subject) == (one.id, one.subject)
+
+
 def test_roles_that_are_slow_to_open_do_not_hide_those_that_never_do() -> None:
     """Of a key that made more roles than records are read, the finding holds only the six that stayed shut."""
     place = world()
