@@ -551,11 +551,13 @@ def quarantine_detached(world: World) -> None:
 
 @spares("containment-undone")
 def own_step_lifted(world: World) -> None:
-    """The responder takes back a step of their own."""
-    bea = world.user("bea")
+    """Responders take back steps of their own, one by a key and one by a role's session."""
+    bea, session = world.user("bea"), world.user("cleo").assumes("Responder", "cleo", duration=43200)
     bea.revokes_sessions("Deploy")
+    session.revokes_sessions("Build")
     world.wait(7200)
     bea.iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
+    session.iam("DeleteRolePolicy", roleName="Build", policyName="AWSRevokeOlderSessions")
 
 
 @spares("containment-undone")

@@ -23,8 +23,10 @@ from detection_cases import (
     world,
 )
 
-from evidence import HOME, START, assume_role, call, held, user
+from evidence import AWAY, HOME, START, assume_role, call, held, user
+from policy.policy_cases import ACCOUNT, allow, change, deny
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.lifted import lifted
 from tokentrail.detection.model import Finding
 from tokentrail.detection.rules.logging_stopped import narrows
 from tokentrail.detection.thresholds import Thresholds
@@ -266,6 +268,31 @@ def test_what_is_made_for_nobody_named_is_the_callers_own(
     assert one.why.endswith(f": {what} for {whose}.")
 
 
+def test_small_things_that_make_a_way_in_together_weigh_more() -> None:
+    """A user alone is little, with power or a key more, and with both a way in."""
+    made: dict[str, tuple[str, ...]] = {
+        "user": ("CreateUser",),
+        "power": ("AttachUserPolicy",),
+        "user-power": ("CreateUser", "AttachUserPolicy"),
+        "user-key": ("CreateUser", "CreateAccessKey"),
+        "power-key": ("AttachUserPolicy", "CreateAccessKey"),
+        "user-key-power": ("CreateUser", "CreateAccessKey", "AttachUserPolicy"),
+        "user-password-power": ("CreateUser", "CreateLoginProfile", "AttachUserPolicy"),
+    }
+    place = world()
+    asked = {"userName": "new", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    for maker, calls in made.items():
+        for name in calls:
+            place.user(maker).calls(f"iam:{name}", asked, read_only=False)
+    with held(place) as case:
+        found = case.detect(rules=["lasting-access"])
+
+    assert {one.principals[0].rpartition("/")[2]: one.severity for one in found} == {
+        "user": "low", "power": "low", "user-power": "medium", "user-key": "medium", "power-key": "medium",
+        "user-key-power": "high", "user-password-power": "high",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
 def test_a_quarantine_is_told_once_and_of_the_user_in_its_partition(partition: str) -> None:
     """The quarantine makes its user suspicious, in whose name it is put there, and is no way in by that."""
@@ -321,6 +348,39 @@ def test_the_first_of_several_sessions_that_stop_the_log_is_told_first() -> None
 
     assert found.subject == other.id
     assert found.events[0] != first["eventID"]
+
+
+ORGANISATIONS, UNIT, ROOT = "organizations.amazonaws.com", "ou-abcd-12345678", "r-abcd"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "by"),
+    [
+        ("DetachPolicy", {"policyId": "p-1", "targetId": UNIT}, AWAY),
+        ("UpdatePolicy", {"policyId": "p-1", "content": allow()}, AWAY),
+        ("MoveAccount", {"accountId": ACCOUNT, "sourceParentId": UNIT, "destinationParentId": ROOT}, AWAY),
+        ("RemoveAccountFromOrganization", {"accountId": ACCOUNT}, AWAY),
+        ("LeaveOrganization", {}, ACCOUNT),
+        ("DisablePolicyType", {"policyType": "SERVICE_CONTROL_POLICY", "rootId": ROOT}, AWAY),
+    ],
+)
+def test_each_way_out_from_under_a_control_is_told(name: str, asked: Json, by: str) -> None:
+    """An account that was moved into a unit that is denied everything is let go by each of six calls."""
+    into = {"accountId": ACCOUNT, "sourceParentId": ROOT, "destinationParentId": UNIT}
+    steps: list[tuple[str, Json]] = [
+        ("CreatePolicy", {"content": deny(), "type": "SERVICE_CONTROL_POLICY"}),
+        ("AttachPolicy", {"policyId": "p-1", "targetId": UNIT}),
+        ("MoveAccount", into),
+    ]
+    answer = {"policy": {"policySummary": {"id": "p-1"}}}
+    done = [
+        change(minute, step, request, response=answer, account=AWAY, event_source=ORGANISATIONS)
+        for minute, (step, request) in enumerate(steps)
+    ]
+    last = change(9, name, asked, account=by, event_source=ORGANISATIONS)
+    (one,) = lifted([*done, last])
+
+    assert (one.by, one.before) == (last.event_id, done[-1].event_id)
 
 
 _ALL, _WRITES = (
