@@ -169,11 +169,25 @@ def shared_key(world: World) -> None:
 
 @spares("two-networks")
 def runners_of_a_day(world: World) -> None:
-    """A pipeline's key, known for days, is used from a dozen new networks in a day, with the pipeline's two tools."""
+    """
+    A pipeline's key, known for days, is used from a dozen new networks in a day, with the pipeline's two tools; the six
+    others that are new to it came at home the day before, or the day after.
+    """
     key = ada(world)
+    world.wait(hours=30)
+    _tries(key, "before")
     world.wait(hours=30)
     for place in range(12):
         key.seen_from(f"203.{place}.113.9", f"tool-{place % 2}/1.0").calls("s3:ListBuckets")
+    world.wait(hours=30)
+    _tries(key, "after")
+    key.seen_from("198.51.100.7", "tool-0/1.0").calls("s3:ListBuckets")
+
+
+def _tries(key: LongTermKey, what: str) -> None:
+    """Six tools at home, one after the other."""
+    for number in range(6):
+        key.seen_from(HOUSE, f"{what}-{number}/1.0").calls("s3:ListBuckets")
 
 
 @spares("two-networks")
