@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from datetime import timedelta
 
@@ -30,7 +31,7 @@ from tokentrail.detection.lifted import lifted
 from tokentrail.detection.model import Finding
 from tokentrail.detection.rules.logging_stopped import narrows
 from tokentrail.detection.thresholds import Thresholds
-from tokentrail.detection.trusts import grants_all
+from tokentrail.detection.trusts import grants_all, let_in
 from tokentrail.present.findings import write_findings
 from tokentrail.present.paper import Paper
 from tokentrail.testing import World
@@ -480,6 +481,31 @@ def test_a_thief_who_stays_in_a_host_is_told_of() -> None:
     assert (stolen[0], {older.id, *stolen}) == (one.subject, set(one.credentials))
     assert "198.51.100.7 at" not in one.why
     assert re.search(rf"credentials +{stolen[0]}, {older.id}", said.getvalue())
+
+
+OTHERS = "999988887777"
+
+
+@pytest.mark.parametrize(
+    ("principal", "condition", "whom"),
+    [
+        ({"AWS": [f"arn:aws:iam::{OTHERS}:root", AWAY]}, None, {OTHERS, AWAY}),
+        ({"Service": "ec2.amazonaws.com"}, None, set()),
+        ("*", None, {"*"}),
+        ("*", {"StringEquals": {"aws:PrincipalAccount": [OTHERS, AWAY]}}, {OTHERS, AWAY}),
+        ("*", {"ArnLike": {"aws:PrincipalArn": [f"arn:aws:iam::{OTHERS}:role/x", "arn:aws:iam::*:role/x"]}}, {"*"}),
+        ("*", {"StringNotEquals": {"aws:PrincipalAccount": OTHERS}}, {"*"}),
+        ("*", {"Bool": "x", "StringEquals": {"sts:ExternalId": "y", "aws:PrincipalOrgID": "o-1"}}, set()),
+        ("*", {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {"*"}),
+    ],
+)  # fmt: skip
+def test_whom_a_policy_lets_in(principal: object, condition: object, whom: set[str]) -> None:
+    """Accounts that are named, and anybody unless each value of a condition tells whose the caller is."""
+    statement = {"Effect": "Allow", "Principal": principal, "Condition": condition}
+
+    assert whom == let_in(
+        json.dumps({"Statement": [statement, statement | {"Effect": "Deny", "Principal": "*"}]})
+    )
 
 
 def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:
