@@ -117,6 +117,35 @@ def test_minting_by_tokens_is_each_users_own_habit() -> None:
     assert user.principals != pipeline.principals and user.time > START + timedelta(days=9)
 
 
+def test_what_a_suspicious_lineage_does_is_worse() -> None:
+    """Rules that come later weigh more what descends from a token that mints tokens, and not what others do."""
+    place = world()
+    key, bea = ada(place), place.user("bea")
+    thief = key.gets_session_token().assumes("Admin", "x")
+    for session, role in ((thief, "Admin"), (bea.assumes("Ops", "bea"), "Ops")):
+        session.assumes(role, "again")
+        session.assumes_root(AWAY)
+        session.assumes_root("999988887777")
+        session.calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+        session.creates_access_key(place.user("dan"))
+    place.user("cleo").revokes_sessions("Deploy")
+    thief.iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
+    thief.iam("EnableMFADevice", userName="cleo", serialNumber=f"arn:aws:iam::{HOME}:mfa/cleo")
+    place.user("cleo").gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/cleo")
+    late = {rule.id for rule in CATALOGUE if rule.late}
+    with held(place) as case:
+        found = [one for one in case.detect() if one.rule in late]
+    told = {(one.rule, key.id == one.root): (one.severity, one.count) for one in found}
+
+    assert told == {
+        ("assume-root", True): ("critical", 2), ("assume-root", False): ("medium", 2),
+        ("logging-stopped", True): ("critical", 1), ("logging-stopped", False): ("high", 1),
+        ("lasting-access", True): ("high", 1), ("lasting-access", False): ("medium", 1),
+        ("containment-undone", True): ("critical", 2), ("new-mfa-used", False): ("high", 2),
+        ("self-assumption", True): ("high", 1), ("self-assumption", False): ("low", 1),
+    }  # fmt: skip
+
+
 def test_a_new_chain_is_told_of_whoever_walked_it_first() -> None:
     """Who does so later makes no other finding of it, even if the evidence knew of them before."""
     place = world()
