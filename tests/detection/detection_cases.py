@@ -362,9 +362,14 @@ def a_pipelines_task_copies_all(world: World) -> None:
 
 @spares("bulk-read")
 def all_read_much(world: World) -> None:
-    """Every session of the role reads two hundred objects."""
+    """Every session of the role reads two hundred objects; those of another much, in a few objects or in many."""
     _reads(world, "bea", 190)
     _reads(world, "ada", 200)
+    for name, count in (("bea", 3), ("ada", 40)):
+        session = world.user(name).assumes("Media", name)
+        session.calls(
+            "s3:GetObject", {"bucketName": "films", "key": "{n}"}, count=count, bytes_out=10**9 // count
+        )
 
 
 @spares("bulk-read")
