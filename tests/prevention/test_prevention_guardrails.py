@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from tokentrail.prevention.guardrails import (
     logging_kept,
     no_federation_tokens,
     no_new_keys,
+    session_length,
     trust_named_callers,
 )
 from tokentrail.prevention.model import Guard, Guardrail
@@ -410,6 +412,47 @@ def test_more_principals_than_an_scp_can_spare_make_none(maker: GuardrailRule, a
 
     assert len(json.dumps(few.policy)) < 5_120
     assert isinstance(maker.make(of_many(70, action)), NotMade)
+
+
+@pytest.mark.parametrize(
+    ("role", "used", "granted", "hours"),
+    [
+        (READER, 600, 14_400, 1),
+        (READER, 3600, 7200, 1),
+        (READER, 3601, 7200, None),
+        (READER, 3601, 7201, 2),
+        (READER, 0, 3600, None),
+        (
+            f"arn:aws:iam::{HOME}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Support_1",
+            600,
+            43_200,
+            None,
+        ),
+    ],
+)
+def test_a_session_lives_whole_hours(role: str, used: int, granted: int, hours: int | None) -> None:
+    """As many as its longest use took, where more were granted; nobody may set them for Identity Center's roles."""
+    thief = {
+        "theirs": True,
+        "account": HOME,
+        "principal": role,
+        "forwarded": False,
+        "ec2": None,
+        "actions": (),
+    }
+    seen = of_many(1, "s3:ListAllMyBuckets")
+    evidence = replace(
+        seen,
+        ways=(Way(kind="assumed_role", type="AssumedRole", **thief),),
+        mints=tuple(replace(one, role=role, granted=granted) for one in seen.mints),
+        used={role: used},
+    )
+    made = session_length.GUARDRAIL.make(evidence)
+
+    lengths = (
+        [] if isinstance(made, NotMade) else [one.setting["parameters"]["MaxSessionDuration"] for one in made]
+    )
+    assert lengths == ([hours * 3600] if hours else [])
 
 
 def test_a_policy_that_may_not_fit_says_so() -> None:
