@@ -300,6 +300,30 @@ def test_oidc_trusts_pin_subject_and_audience(condition: Any, severity: str | No
     assert ([severity] if severity else []) == [one.severity for one in found]
 
 
+@pytest.mark.parametrize(
+    ("host", "open_to_all", "own"),
+    [
+        ("token.actions.githubusercontent.com", "repo:*", "repo:example/*"),
+        ("gitlab.com", "project_path:*", "project_path:example/*"),
+        ("app.terraform.io", "organization:*", "organization:example:*"),
+        ("agent.buildkite.com", "organization:*", "organization:example:*"),
+    ],
+)
+def test_whose_a_subject_is_stands_before_its_wildcard(host: str, open_to_all: str, own: str) -> None:
+    """At a provider that is the same for all; at a cluster of one's own, whoever it lets in is one's own."""
+
+    def found(where: str, subject: str) -> list[str]:
+        provider = {"Federated": f"arn:aws:iam::{HOME}:oidc-provider/{where}"}
+        pinned = {"StringEquals": {f"{where}:aud": "x"}, "StringLike": {f"{where}:sub": subject}}
+        trust = doc(let(provider, pinned, Action="sts:AssumeRoleWithWebIdentity"))
+        return [
+            one.severity for one in audited(None, "oidc-unpinned", snapshot(roles=[role("Build", trust)]))
+        ]
+
+    assert (["critical"], []) == (found(host, open_to_all), found(host, own))
+    assert [] == found("oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", open_to_all)
+
+
 def test_service_trusts_without_a_source() -> None:
     """One finding for each service and account; EC2's, and those with a source, are none."""
     source = {"StringEquals": {"aws:SourceAccount": HOME}}
