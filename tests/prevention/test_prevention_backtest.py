@@ -341,15 +341,16 @@ def test_an_allow_list_refuses_what_it_does_not_name() -> None:
 
 
 def test_both_sides_of_a_cross_account_assumption_count_once() -> None:
-    """The caller's side is judged; refused there, what the other account's session does is never made."""
+    """The caller's side is judged; refused there, what that account's session does is never made, and no other's."""
     world = World(START)
     key = world.user("support")
-    session = key.assumes("Far", "x", account=AWAY)
-    session.calls("s3:ListBuckets", count=3)
-    found = fares(world, key.id, policy=scp(deny("sts:AssumeRole"))).backtest
+    for account, count in ((AWAY, 3), ("999988887777", 2)):
+        key.assumes("Far", "x", account=account).calls("s3:ListBuckets", count=count)
+    there = deny("sts:AssumeRole", Resource=f"arn:aws:iam::{AWAY}:role/Far")
+    found = fares(world, key.id, policy=scp(there)).backtest
 
     assert (4, 1, 0, 0) == counts(found)
-    assert 4 == found.attacker_events
+    assert 4 + 3 == found.attacker_events
 
 
 def test_what_was_made_by_a_refused_call_makes_no_calls() -> None:
