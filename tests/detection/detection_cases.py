@@ -1334,8 +1334,12 @@ def started_task_to_console_by_another_role(world: World) -> None:
 
 @spares("console-from-key")
 def password_to_console(world: World) -> None:
-    """A user signs in with a password."""
+    """A user signs in with a password, a person takes a role's session into a browser, and a key is refused it."""
     world.console_sign_in(world.user("ada"), mfa=True).calls("iam:ListUsers", count=3)
+    ria = world.identity_center("ria@example.com", "Support", account=HOME)
+    ria.assumes("Admin", "ria").gets_signin_token().calls("iam:ListUsers")
+    taken_into_a_browser(ria.assumes("Admin", "again"))
+    world.user("bea").denied("signin:GetSigninToken")
 
 
 @becomes_habit("console-from-key")

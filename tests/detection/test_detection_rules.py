@@ -15,11 +15,13 @@ from detection_cases import (
     SPARES,
     Act,
     ada,
+    broker_of_federated_users,
     comes_through_a_strange_endpoint,
     console_with_the_new_device,
     four_hops,
     makes_roles,
     new_roles_every_day,
+    taken_into_a_browser,
     tool_mints_every_day,
     world,
 )
@@ -122,7 +124,8 @@ def test_what_a_suspicious_lineage_does_is_worse() -> None:
     place = world()
     key, bea = ada(place), place.user("bea")
     thief = key.gets_session_token().assumes("Admin", "x")
-    for session, role in ((thief, "Admin"), (bea.assumes("Ops", "bea"), "Ops")):
+    ops = bea.assumes("Ops", "bea")
+    for session, role in ((thief, "Admin"), (ops, "Ops")):
         session.assumes(role, "again")
         session.assumes_root(AWAY)
         session.assumes_root("999988887777")
@@ -136,6 +139,9 @@ def test_what_a_suspicious_lineage_does_is_worse() -> None:
     with held(place) as case:
         found = [one for one in case.detect() if one.rule in late]
     told = {(one.rule, key.id == one.root): (one.severity, one.count) for one in found}
+    (used,) = (one for one in found if one.rule == "new-mfa-used")
+    assert thief.id in used.credentials
+    assert {one.subject for one in found if one.rule == "assume-root"} == {thief.id, ops.id}
 
     assert told == {
         ("assume-root", True): ("critical", 2), ("assume-root", False): ("medium", 2),
@@ -144,6 +150,17 @@ def test_what_a_suspicious_lineage_does_is_worse() -> None:
         ("containment-undone", True): ("critical", 2), ("new-mfa-used", False): ("high", 2),
         ("self-assumption", True): ("high", 1), ("self-assumption", False): ("low", 1),
     }  # fmt: skip
+
+
+def test_taking_tokens_into_a_browser_is_each_users_own_habit() -> None:
+    """What a broker does every day is no habit of another user's, whose first browser session is a finding."""
+    place = world()
+    broker_of_federated_users(place)
+    taken_into_a_browser(place.user("cleo").gets_federation_token("x", policy='{"Version":"2012-10-17"}'))
+    with held(place) as case:
+        broker, user = case.detect(rules=["console-from-key"])
+
+    assert broker.root == ada(place).id and user.root == place.user("cleo").id
 
 
 def test_a_new_chain_is_told_of_whoever_walked_it_first() -> None:
