@@ -270,8 +270,9 @@ def token_mints(world: World) -> None:
 
 @spares("token-mints-tokens")
 def mfa_token_mints(world: World) -> None:
-    """A session token with a second factor takes up a role, as tools do."""
+    """A session token with a second factor takes up a role, as tools do; a federated user goes into the console."""
     ada(world).gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada").assumes("Deploy", "x")
+    world.user("bea").gets_federation_token("helper").gets_signin_token().calls("s3:ListBuckets")
 
 
 @becomes_habit("token-mints-tokens")
