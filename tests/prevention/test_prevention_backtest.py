@@ -556,10 +556,12 @@ def test_one_second_stands_for_all_between_two_dates_of_a_policy(
         {"StringLike": {"aws:CurrentTime": "2026-11-23T09:*"}},
         {"DateLessThan": {"aws:CurrentTime": "${aws:TokenIssueTime}"}},
         {"DateLessThan": {"aws:CurrentTime": "soon"}},
+        {"DateLessThan": {"aws:CurrentTime": DATES[0]}, "StringLike": {"aws:CurrentTime": "2026-11-23T09:*"}},
+        {"DateEquals": {"aws:CurrentTime": [f"2026-11-23T09:{minute:02}:00Z" for minute in range(33)]}},
     ],
 )
 def test_what_asks_for_more_than_the_order_has_every_second_judged(condition: Any) -> None:
-    """A text's likeness, another key's date and a date that is none are no turns."""
+    """A text's likeness, also beside a date, another key's date, a date that is none, and very many are no turns."""
     document = parse(scp(deny("*", condition)))
     assert isinstance(document, Document)
     assert "time" not in change_points_of(document.statements)

@@ -386,7 +386,7 @@ def of_many(count: int, action: str) -> Evidence:
     arns = [f"arn:aws:iam::{HOME}:user/administrator-{number:03}" for number in range(count)]
     way = {"kind": "long_term_key", "type": "IAMUser", "account": HOME, "forwarded": False, "ec2": None}
     mint = {
-        "api": "AssumeRole", "role": READER, "caller_type": "IAMUser", "caller_account": HOME, "mfa": False,
+        "api": "AssumeRole", "role": READER, "caller_type": "IAMUser", "caller_account": HOME,
         "caller_kind": "long_term_key", "attributed": False, "ip": OFFICE, "subject": None, "provider": None,
         "calls": 1, "granted": 3600,
     }  # fmt: skip
