@@ -457,6 +457,15 @@ def second_key_of_a_thief(world: World) -> None:
     session.calls("s3:ListBuckets")
 
 
+@fires("minted-before-the-cut", "low")
+def role_minted_before(world: World) -> None:
+    """A role session, which nobody uses, is minted ten minutes before the key of a user who has no other is deleted."""
+    key = ada(world)
+    key.assumes("Deploy", "x")
+    world.wait(600)
+    world.user("bea").deletes(key)
+
+
 @spares("minted-before-the-cut")
 def minted_long_before(world: World) -> None:
     """A session token is minted half a day before its key is deleted."""

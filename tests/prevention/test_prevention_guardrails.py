@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -15,6 +15,7 @@ from evidence import AWAY, HOME, START, call, held
 from tokentrail.policy.allow import Policy
 from tokentrail.policy.document import Document
 from tokentrail.present.snippets import cloudformation, terraform
+from tokentrail.prevention.backtest import ranked
 from tokentrail.prevention.evidence import Evidence, Mint, Way
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.guardrails import (
@@ -24,7 +25,7 @@ from tokentrail.prevention.guardrails import (
     session_length,
     trust_named_callers,
 )
-from tokentrail.prevention.model import Guard, Guardrail
+from tokentrail.prevention.model import Guard, Guardrail, Stage
 from tokentrail.prevention.proposal import Proposal
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 from tokentrail.testing import World
@@ -156,6 +157,25 @@ def test_a_role_that_sessions_alone_tell_of_is_spared_under_any_path() -> None:
         found.backtest.ordinary_blocked,
         found.backtest.ordinary_undecided,
     )
+
+
+def test_what_ends_the_story_and_costs_nobody_comes_first(answer: Guard) -> None:
+    """Then what ends it earlier; of those that cost somebody the least effort; then what stops some of it, and the rest."""
+    late = START + timedelta(hours=2)
+    told: list[tuple[str, datetime | None, int, int, int, Stage]] = [
+        ("ends it early", START, 0, 0, 9, 3), ("ends it late", late, 0, 0, 9, 1), ("costs little effort", late, 4, 0, 9, 1),
+        ("may cost", START, 0, 1, 9, 2), ("costs much effort", START, 1, 0, 9, 3), ("stops much", None, 0, 0, 8, 3),
+        ("stops some", None, 0, 0, 1, 1), ("stops nothing", None, 0, 0, 0, 1),
+    ]  # fmt: skip
+    [base, *_] = answer.guardrails
+    made = [
+        replace(base, id=name, stage=stage, backtest=replace(
+            base.backtest, story_ends_at=ends, ordinary_blocked=blocked, ordinary_undecided=unsure, attacker_blocked=stopped
+        ))
+        for name, ends, blocked, unsure, stopped, stage in told
+    ]  # fmt: skip
+
+    assert [name for name, *_ in told] == [one.id for one in ranked(made[::-1])]
 
 
 def test_services_are_let_in_whatever_a_trust_policy_denies(answer: Guard) -> None:
