@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -28,6 +29,7 @@ from detection_cases import (
 
 from evidence import AWAY, HOME, START, assume_role, call, held, user
 from policy.policy_cases import ACCOUNT, allow, change, deny
+from tokentrail.case import Case
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.lifted import lifted
 from tokentrail.detection.model import Finding
@@ -164,6 +166,44 @@ def test_taking_tokens_into_a_browser_is_each_users_own_habit() -> None:
         found = case.detect(rules=["console-from-key"])
 
     assert [one.root for one in found] == [ada(place).id, cleo.id, dan.id]
+
+
+AGAIN = (
+    "token-mints-tokens", "beyond-its-power", "console-from-key", "federated-with-all", "key-quarantined",
+    "lasting-access", "logging-stopped", "minted-again", "minted-before-the-cut", "outlived-key", "role-juggling",
+    "self-assumption", "session-token-back-door", "stolen-workload", "strange-endpoint", "used-after-revocation",
+)  # fmt: skip
+"""Rules that gather into one finding what happens again."""
+
+
+TOGETHER = Thresholds({"same_story": 10**8, "habit_after": 10**8, "habit_days": 10**3})
+"""All of a lineage is one story, and nothing is a habit yet."""
+
+
+@pytest.fixture(name="again", scope="module")
+def _again() -> Iterator[tuple[Case, tuple[Finding, ...]]]:
+    """What each of them finds, in accounts of their own, happens twice; with what is found before it does again."""
+    place = world()
+    thens = []
+    for _ in range(2):
+        for number, rule in enumerate(AGAIN):
+            place.account_id = f"{number:012}"
+            FIRES[rule][0](place)
+        thens.append(place.now)
+        place.wait(minutes=30)
+    with held(place) as case:
+        yield case, case.detect(rules=AGAIN, as_of=thens[0], thresholds=TOGETHER)
+
+
+def test_what_happens_again_makes_no_other_finding_of_the_first(
+    again: tuple[Case, tuple[Finding, ...]],
+) -> None:
+    """A finding that was told keeps its id and its time, whatever is put to it later."""
+    case, before = again
+    after = {(one.rule, one.id, one.time) for one in case.detect(rules=AGAIN, thresholds=TOGETHER)}
+
+    assert {one.rule for one in before} == set(AGAIN)
+    assert {(one.rule, one.id, one.time) for one in before} <= after
 
 
 def test_a_new_chain_is_told_of_whoever_walked_it_first() -> None:
