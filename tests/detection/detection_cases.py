@@ -504,6 +504,15 @@ def renamed_user_goes_on(world: World) -> None:
     world.user("lovelace", ip=HOUSE).calls("s3:ListBuckets")
 
 
+@fires("used-after-revocation", "high")
+def goes_on_under_a_control(world: World) -> None:
+    """A session works an hour after an SCP denied its account everything."""
+    session = ada(world).assumes("Deploy", "x", duration=43200)
+    contained_by_control(world)
+    world.wait(3600)
+    session.calls("s3:ListBuckets")
+
+
 @spares("used-after-revocation")
 def revocation_bites(world: World) -> None:
     """A session works for two seconds more, then is refused, and may still ask who it is."""
