@@ -227,7 +227,7 @@ def _finding(
         why=hit.why,
         false_alarm=rule.false_alarm,
         attack=rule.attack,
-        next=hit.next or (answer(subject) if subject else "look at its events, and ask who made them"),
+        next=answer(subject) if subject else "look at its events, and ask who made them",
         thresholds=scene.thresholds.shown(hit.thresholds),
         root=named[0].root_id if hit.subject is not None else None,
     )
