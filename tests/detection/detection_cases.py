@@ -27,6 +27,8 @@ FIRES: dict[str, list[Act]] = {}
 SPARES: dict[str, list[Act]] = {}
 HABITS: dict[str, list[Act]] = {}
 """What is found on its first day alone."""
+SEVERITIES: dict[Act, str] = {}
+"""How bad is what a rule must find."""
 
 
 def world() -> World:
@@ -34,11 +36,12 @@ def world() -> World:
     return World(START, account=HOME)
 
 
-def fires(rule: str) -> Callable[[Act], Act]:
-    """Mark evidence that a rule must find."""
+def fires(rule: str, severity: str) -> Callable[[Act], Act]:
+    """Mark evidence that a rule must find, and how bad that is by itself."""
 
     def mark(act: Act) -> Act:
         FIRES.setdefault(rule, []).append(act)
+        SEVERITIES[act] = severity
         return act
 
     return mark
@@ -74,7 +77,7 @@ def ada(world: World, calls: int = 12) -> LongTermKey:
 # ---------------------------------------------------------------- two-networks
 
 
-@fires("two-networks")
+@fires("two-networks", "high")
 def stolen_key_in_turn(world: World) -> None:
     """A thief uses the key while its owner does."""
     key = ada(world)
@@ -82,7 +85,7 @@ def stolen_key_in_turn(world: World) -> None:
     key.calls("ec2:DescribeInstances")
 
 
-@fires("two-networks")
+@fires("two-networks", "high")
 def stolen_key_from_exit_to_exit(world: World) -> None:
     """A thief leaves a tunnel by one exit and then by another, while the owner uses the key."""
     key = ada(world)
@@ -101,7 +104,7 @@ def long_gone_to_another(world: World) -> None:
     key.calls("ec2:DescribeInstances")
 
 
-@fires("two-networks")
+@fires("two-networks", "high")
 def stolen_key_of_years(world: World) -> None:
     """An owner who moved to another network each season, and a thief who uses the key while its owner does."""
     key = ada(world)
@@ -113,7 +116,7 @@ def stolen_key_of_years(world: World) -> None:
     key.calls("ec2:DescribeInstances")
 
 
-@fires("two-networks")
+@fires("two-networks", "high")
 def stolen_key_of_a_commuter(world: World) -> None:
     """An owner who was on a train the day before, with one tool, and a thief who uses the key while its owner does."""
     key = ada(world)
@@ -135,7 +138,7 @@ def in_many_hands(world: World) -> None:
         world.wait(hours=24 * 5)
 
 
-@fires("two-networks")
+@fires("two-networks", "high")
 def published_key(world: World) -> None:
     """A key that is published is used within hours from ten networks by ten tools, and by its owner no more."""
     key = ada(world)
@@ -145,7 +148,7 @@ def published_key(world: World) -> None:
         world.wait(minutes=20)
 
 
-@fires("two-networks")
+@fires("two-networks", "high")
 def published_before_the_evidence(world: World) -> None:
     """Of a key that was published before, all is new on the first day: it is told by twice as many networks and tools."""
     key = world.user("ada", ip="203.0.113.9")
@@ -166,11 +169,25 @@ def shared_key(world: World) -> None:
 
 @spares("two-networks")
 def runners_of_a_day(world: World) -> None:
-    """A pipeline's key, known for days, is used from a dozen new networks in a day, with the pipeline's two tools."""
+    """
+    A pipeline's key, known for days, is used from a dozen new networks in a day, with the pipeline's two tools; the six
+    others that are new to it came at home the day before, or the day after.
+    """
     key = ada(world)
+    world.wait(hours=30)
+    _tries(key, "before")
     world.wait(hours=30)
     for place in range(12):
         key.seen_from(f"203.{place}.113.9", f"tool-{place % 2}/1.0").calls("s3:ListBuckets")
+    world.wait(hours=30)
+    _tries(key, "after")
+    key.seen_from("198.51.100.7", "tool-0/1.0").calls("s3:ListBuckets")
+
+
+def _tries(key: LongTermKey, what: str) -> None:
+    """Six tools at home, one after the other."""
+    for number in range(6):
+        key.seen_from(HOUSE, f"{what}-{number}/1.0").calls("s3:ListBuckets")
 
 
 @spares("two-networks")
@@ -216,7 +233,7 @@ def runner(world: World) -> None:
 # ---------------------------------------------------------------- session-token-back-door
 
 
-@fires("session-token-back-door")
+@fires("session-token-back-door", "medium")
 def back_door(world: World) -> None:
     """A token for 36 hours is minted from afar, without a second factor."""
     key = ada(world)
@@ -245,7 +262,7 @@ def daily_token(world: World) -> None:
 # ---------------------------------------------------------------- token-mints-tokens
 
 
-@fires("token-mints-tokens")
+@fires("token-mints-tokens", "medium")
 def token_mints(world: World) -> None:
     """A session token without a second factor takes up a role."""
     ada(world).gets_session_token().assumes("Deploy", "x")
@@ -253,8 +270,9 @@ def token_mints(world: World) -> None:
 
 @spares("token-mints-tokens")
 def mfa_token_mints(world: World) -> None:
-    """A session token with a second factor takes up a role, as tools do."""
+    """A session token with a second factor takes up a role, as tools do; a federated user goes into the console."""
     ada(world).gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada").assumes("Deploy", "x")
+    world.user("bea").gets_federation_token("helper").gets_signin_token().calls("s3:ListBuckets")
 
 
 @becomes_habit("token-mints-tokens")
@@ -271,7 +289,7 @@ def _mints_by_a_token(world: World, key: LongTermKey, **options: str) -> None:
     key.gets_session_token(**options).assumes("Deploy", "x").calls("s3:ListBuckets")
 
 
-@fires("token-mints-tokens")
+@fires("token-mints-tokens", "medium")
 def without_the_usual_factor(world: World) -> None:
     """Tokens with a second factor mint every day, and then one without."""
     for _ in range(5):
@@ -280,7 +298,7 @@ def without_the_usual_factor(world: World) -> None:
     _mints_by_a_token(world, ada(world))
 
 
-@fires("token-mints-tokens")
+@fires("token-mints-tokens", "medium")
 def mints_on_two_days(world: World) -> None:
     """Two tokens of a user mint, a day apart: one story, as a day is too short to be a habit."""
     for _ in range(2):
@@ -294,7 +312,7 @@ def short_history(world: World) -> None:
     ada(world).assumes("Build", "x").assumes("Deploy", "x")
 
 
-@fires("token-mints-tokens")
+@fires("token-mints-tokens", "low")
 def unheard_of_chain(world: World) -> None:
     """A role takes up another for the first time in five days."""
     build = ada(world).assumes("Build", "x")
@@ -319,14 +337,14 @@ def _reads(world: World, name: str, count: int) -> None:
     session.calls("s3:GetObject", {"bucketName": "loot", "key": "k-{n}"}, count=count, bytes_out=5_000_000)
 
 
-@fires("bulk-read")
+@fires("bulk-read", "high")
 def copies_all(world: World) -> None:
     """One session reads two hundred objects where others read three."""
     _reads(world, "bea", 3)
     _reads(world, "ada", 200)
 
 
-@fires("bulk-read")
+@fires("bulk-read", "high")
 def copies_into_another_bucket(world: World) -> None:
     """One session has S3 copy two hundred objects into a bucket of somebody else's, where others read three."""
     _reads(world, "bea", 3)
@@ -334,7 +352,7 @@ def copies_into_another_bucket(world: World) -> None:
     session.calls("s3:CopyObject", {"bucketName": "elsewhere", "key": "{n}"}, count=200)
 
 
-@fires("bulk-read")
+@fires("bulk-read", "high")
 def a_pipelines_task_copies_all(world: World) -> None:
     """Of the tasks that one key starts, one reads two hundred objects where those before read three."""
     key = world.user("ci")
@@ -345,9 +363,14 @@ def a_pipelines_task_copies_all(world: World) -> None:
 
 @spares("bulk-read")
 def all_read_much(world: World) -> None:
-    """Every session of the role reads two hundred objects."""
+    """Every session of the role reads two hundred objects; those of another much, in a few objects or in many."""
     _reads(world, "bea", 190)
     _reads(world, "ada", 200)
+    for name, count in (("bea", 3), ("ada", 40)):
+        session = world.user(name).assumes("Media", name)
+        session.calls(
+            "s3:GetObject", {"bucketName": "films", "key": "{n}"}, count=count, bytes_out=10**9 // count
+        )
 
 
 @spares("bulk-read")
@@ -360,7 +383,7 @@ def reads_some(world: World) -> None:
 # ---------------------------------------------------------------- keys that are cut
 
 
-@fires("outlived-key")
+@fires("outlived-key", "high")
 def goes_on(world: World) -> None:
     """A role session goes on after its key was made inactive."""
     key = ada(world)
@@ -401,7 +424,7 @@ def reactivated(world: World) -> None:
     session.calls("s3:ListBuckets")
 
 
-@fires("minted-before-the-cut")
+@fires("minted-before-the-cut", "high")
 def minted_before(world: World) -> None:
     """A session token is minted ten minutes before its key is deleted."""
     key = ada(world)
@@ -422,7 +445,7 @@ def rotated_in_good_order(world: World) -> None:
     job.calls("s3:ListBuckets")
 
 
-@fires("minted-before-the-cut")
+@fires("minted-before-the-cut", "medium")
 def second_key_of_a_thief(world: World) -> None:
     """A thief makes a second key at an address of its own, and its session outlives the first."""
     key = ada(world)
@@ -432,6 +455,15 @@ def second_key_of_a_thief(world: World) -> None:
     world.wait(600)
     world.user("bea").deletes(key)
     session.calls("s3:ListBuckets")
+
+
+@fires("minted-before-the-cut", "low")
+def role_minted_before(world: World) -> None:
+    """A role session, which nobody uses, is minted ten minutes before the key of a user who has no other is deleted."""
+    key = ada(world)
+    key.assumes("Deploy", "x")
+    world.wait(600)
+    world.user("bea").deletes(key)
 
 
 @spares("minted-before-the-cut")
@@ -452,7 +484,7 @@ def key_goes_on(world: World) -> None:
 # ---------------------------------------------------------------- revocations
 
 
-@fires("used-after-revocation")
+@fires("used-after-revocation", "high")
 def revocation_fails(world: World) -> None:
     """A session works an hour after its role's sessions were revoked."""
     session = ada(world).assumes("Deploy", "x", duration=43200)
@@ -461,7 +493,7 @@ def revocation_fails(world: World) -> None:
     session.calls("s3:ListBuckets")
 
 
-@fires("used-after-revocation")
+@fires("used-after-revocation", "high")
 def renamed_user_goes_on(world: World) -> None:
     """A key works an hour after its user was denied everything, under the name that the user has since."""
     admin = world.user("bea")
@@ -470,6 +502,15 @@ def renamed_user_goes_on(world: World) -> None:
     admin.iam("UpdateUser", userName="ada", newUserName="lovelace")
     world.wait(3600)
     world.user("lovelace", ip=HOUSE).calls("s3:ListBuckets")
+
+
+@fires("used-after-revocation", "high")
+def goes_on_under_a_control(world: World) -> None:
+    """A session works an hour after an SCP denied its account everything."""
+    session = ada(world).assumes("Deploy", "x", duration=43200)
+    contained_by_control(world)
+    world.wait(3600)
+    session.calls("s3:ListBuckets")
 
 
 @spares("used-after-revocation")
@@ -491,7 +532,7 @@ def minted_later(world: World) -> None:
     ada(world).assumes("Deploy", "x").calls("s3:ListBuckets")
 
 
-@fires("minted-again")
+@fires("minted-again", "critical")
 def comes_back(world: World) -> None:
     """A session token takes up the role again, from elsewhere, after the key's session of it was revoked."""
     key = ada(world)
@@ -524,14 +565,14 @@ def pipeline_comes_back(world: World) -> None:
     key.assumes("Deploy", "x")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def revocation_lifted(world: World) -> None:
     """Somebody else deletes the revocation five seconds later."""
     world.user("bea").revokes_sessions("Deploy")
     ada(world).iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def key_made_active(world: World) -> None:
     """Somebody else makes a key active again."""
     key = ada(world)
@@ -539,7 +580,7 @@ def key_made_active(world: World) -> None:
     world.user("cleo").iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "critical")
 def quarantine_detached(world: World) -> None:
     """A user detaches AWS's quarantine from itself."""
     arn = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
@@ -548,11 +589,13 @@ def quarantine_detached(world: World) -> None:
 
 @spares("containment-undone")
 def own_step_lifted(world: World) -> None:
-    """The responder takes back a step of their own."""
-    bea = world.user("bea")
+    """Responders take back steps of their own, one by a key and one by a role's session."""
+    bea, session = world.user("bea"), world.user("cleo").assumes("Responder", "cleo", duration=43200)
     bea.revokes_sessions("Deploy")
+    session.revokes_sessions("Build")
     world.wait(7200)
     bea.iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
+    session.iam("DeleteRolePolicy", roleName="Build", policyName="AWSRevokeOlderSessions")
 
 
 @spares("containment-undone")
@@ -563,7 +606,7 @@ def ordinary_policy_deleted(world: World) -> None:
     ada(world).iam("DeleteRolePolicy", roleName="Deploy", policyName="p")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def control_detached(world: World) -> None:
     """Somebody else in the management account detaches the SCP that denies an account everything."""
     world.user("ada").calls("s3:ListBuckets")
@@ -571,7 +614,7 @@ def control_detached(world: World) -> None:
     organise(world, "cleo", "DetachPolicy", policyId="p-quarantine", targetId=HOME)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def controls_switched_off(world: World) -> None:
     """Somebody else switches all SCPs off."""
     contained_by_control(world)
@@ -616,7 +659,7 @@ def own_policy(world: World, name: str, document: Json) -> str:
     return f"arn:aws:iam::{HOME}:policy/{name}"
 
 
-@fires("containment-undone")
+@fires("containment-undone", "critical")
 def user_boundary_removed(world: World) -> None:
     """A user removes the boundary that denies it all, which a responder had set."""
     key = ada(world)
@@ -624,14 +667,14 @@ def user_boundary_removed(world: World) -> None:
     key.iam("DeleteUserPermissionsBoundary", userName="ada")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def role_boundary_removed(world: World) -> None:
     """Somebody else removes the boundary that denies a role all."""
     world.user("bea").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=DENY_ALL)
     world.user("cleo").iam("DeleteRolePermissionsBoundary", roleName="Deploy")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def boundary_replaced(world: World) -> None:
     """Somebody else sets another boundary in the place of an own policy that denies all."""
     bound = own_policy(world, "Closed", CLOSED)
@@ -640,7 +683,7 @@ def boundary_replaced(world: World) -> None:
     world.user("cleo").iam("PutRolePermissionsBoundary", roleName="Deploy", permissionsBoundary=other)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def own_denial_detached(world: World) -> None:
     """Somebody else detaches a policy of the account's own that denies all."""
     arn = own_policy(world, "Closed", CLOSED)
@@ -648,7 +691,7 @@ def own_denial_detached(world: World) -> None:
     world.user("cleo").iam("DetachUserPolicy", userName="ada", policyArn=arn)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "medium")
 def own_denial_detached_from_a_role(world: World) -> None:
     """The same of a role, by a policy that denied nothing until its second version."""
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -658,7 +701,7 @@ def own_denial_detached_from_a_role(world: World) -> None:
     world.user("cleo").iam("DetachRolePolicy", roleName="Deploy", policyArn=arn)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "critical")
 def revocation_of_less(world: World) -> None:
     """A role's session writes the revocation anew, with a cutoff of years ago: IAM overwrites what bears the name."""
     session = ada(world).assumes("Deploy", "x")
@@ -667,7 +710,7 @@ def revocation_of_less(world: World) -> None:
     session.iam("PutRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions", policyDocument=old)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "critical")
 def denial_of_less(world: World) -> None:
     """A user puts a denial of a single call in the place of that of all."""
     less = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:Get*", "Resource": "*"}]}
@@ -675,7 +718,7 @@ def denial_of_less(world: World) -> None:
     ada(world).iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=less)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "critical")
 def denying_policy_opened(world: World) -> None:
     """A policy that denies all to a user and a role gets a version that denies nothing: one event, one finding."""
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -688,7 +731,10 @@ def denying_policy_opened(world: World) -> None:
 
 @spares("containment-undone")
 def denials_of_no_less(world: World) -> None:
-    """A colleague moves a revocation's cutoff on, adds to a denial of all, and writes a version that denies all."""
+    """
+    A colleague moves a revocation's cutoff on, adds to a denial of all, writes a version that denies all, and opens a
+    policy that is attached to nobody.
+    """
     wider = {
         "Version": "2012-10-17",
         "Statement": [*CLOSED["Statement"], {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}],
@@ -702,9 +748,12 @@ def denials_of_no_less(world: World) -> None:
     arn = own_policy(world, "Closed", CLOSED)
     bea.iam("AttachUserPolicy", userName="ada", policyArn=arn)
     cleo.iam("CreatePolicyVersion", policyArn=arn, policyDocument=wider, setAsDefault=True)
+    other = own_policy(world, "Other", CLOSED)
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    cleo.iam("CreatePolicyVersion", policyArn=other, policyDocument=allow, setAsDefault=True)
 
 
-@fires("containment-undone")
+@fires("containment-undone", "low")
 def key_made_active_that_was_cut_before(world: World) -> None:
     """Somebody else makes a key active, which then works; who deactivated it lies before the evidence."""
     key = world.user("ada", ip=HOUSE)
@@ -712,7 +761,7 @@ def key_made_active_that_was_cut_before(world: World) -> None:
     key.calls("ec2:DescribeInstances")
 
 
-@fires("containment-undone")
+@fires("containment-undone", "critical")
 def own_other_key_made_active(world: World) -> None:
     """A user's second key makes the first active again, which a responder had cut, without naming its user."""
     key = ada(world)
@@ -796,7 +845,7 @@ def own_denial_lifted_late(world: World) -> None:
 # ---------------------------------------------------------------- roles
 
 
-@fires("role-juggling")
+@fires("role-juggling", "high")
 def juggles(world: World) -> None:
     """Two roles take each other up, again and again."""
     session = ada(world).assumes("Deploy", "x")
@@ -829,13 +878,13 @@ def the_next_task_takes_the_role_again(world: World) -> None:
     key.runs_task("Web").assumes("Reader", "x").calls("s3:ListBuckets")
 
 
-@fires("deep-chain")
+@fires("deep-chain", "medium")
 def four_hops(world: World) -> None:
     """A chain of four hops, where none was before."""
     ada(world).assumes("One", "x").assumes("Two", "x").assumes("Three", "x").assumes("Four", "x")
 
 
-@fires("deep-chain")
+@fires("deep-chain", "medium")
 def four_hops_from_a_started_task(world: World) -> None:
     """What runs as a task begins a lineage of its own, whoever started that."""
     task = ada(world).runs_task("Web")
@@ -856,19 +905,19 @@ def hops_every_day(world: World) -> None:
         world.wait(2 * 86400)
 
 
-@fires("self-assumption")
+@fires("self-assumption", "low")
 def renews_itself(world: World) -> None:
     """A role's session takes up its own role."""
     ada(world).assumes("Deploy", "x").assumes("Deploy", "y")
 
 
-@fires("self-assumption")
+@fires("self-assumption", "medium")
 def renews_itself_untold(world: World) -> None:
     """A role's session takes up its own role, which its trust policy does not say."""
     ada(world).assumes("Deploy", "x").assumes("Deploy", "y", explicit_trust=False)
 
 
-@fires("strange-endpoint")
+@fires("strange-endpoint", "high")
 def comes_through_a_strange_endpoint(world: World) -> None:
     """A key is used from a VPC of an account that is in nobody's trail."""
     key = ada(world)
@@ -878,7 +927,7 @@ def comes_through_a_strange_endpoint(world: World) -> None:
     )
 
 
-@fires("strange-endpoint")
+@fires("strange-endpoint", "medium")
 def comes_through_a_strange_endpoint_at_once(world: World) -> None:
     """The same, in a case too short to tell a habit."""
     ada(world).calls("s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d", endpoint_account="666677778888")
@@ -913,13 +962,13 @@ def builds(world: World, *subjects: str, days: int = 4) -> None:
         world.oidc("Release", subject, session_name=f"run{place}")
 
 
-@fires("strange-repository")
+@fires("strange-repository", "high")
 def build_of_a_stranger(world: World) -> None:
     """After four builds of one owner's, one of another's."""
     builds(world, *["repo:example/shop:ref:refs/heads/main"] * 4, "repo:mallory/shop:ref:refs/heads/main")
 
 
-@fires("strange-repository")
+@fires("strange-repository", "high")
 def project_of_a_stranger(world: World) -> None:
     """The same at GitLab."""
     builds(
@@ -937,7 +986,7 @@ def other_repository_of_the_owner(world: World) -> None:
     )
 
 
-@fires("strange-repository")
+@fires("strange-repository", "high")
 def name_taken_up_by_a_stranger(world: World) -> None:
     """The owner's name with another number: it was given up, and somebody else took it."""
     builds(
@@ -985,7 +1034,7 @@ def other_role(world: World) -> None:
     ada(world).assumes("Deploy", "x").assumes("Build", "x")
 
 
-@fires("role-probing")
+@fires("role-probing", "medium")
 def probes(world: World) -> None:
     """Six roles are tried one after the other."""
     key = ada(world)
@@ -1034,7 +1083,7 @@ def four_beside_new_ones(world: World) -> None:
         key.denied("sts:AssumeRole", world.role(f"Role{number}"))
 
 
-@fires("role-probing")
+@fires("role-probing", "medium")
 def opened_an_hour_later(world: World) -> None:
     """Six roles are refused, and an hour later they open: to IAM's slowness that is too long."""
     key = ada(world)
@@ -1046,7 +1095,7 @@ def opened_an_hour_later(world: World) -> None:
         key.assumes(role, "x")
 
 
-@fires("role-probing")
+@fires("role-probing", "medium")
 def open_to_somebody_else(world: World) -> None:
     """Six roles are refused to one key, while a colleague takes up each of them."""
     key, bea = ada(world), world.user("bea")
@@ -1056,7 +1105,7 @@ def open_to_somebody_else(world: World) -> None:
         bea.assumes(role, "bea")
 
 
-@fires("role-probing")
+@fires("role-probing", "medium")
 def open_another_role(world: World) -> None:
     """A key that works in one role all day is refused six others in between."""
     key = ada(world)
@@ -1065,7 +1114,7 @@ def open_another_role(world: World) -> None:
         key.assumes("Deploy", "x")
 
 
-@fires("role-probing")
+@fires("role-probing", "medium")
 def opened_before_it_was_refused(world: World) -> None:
     """Six roles that a key took up are refused right after, as if somebody had closed them."""
     key = ada(world)
@@ -1074,7 +1123,7 @@ def opened_before_it_was_refused(world: World) -> None:
         key.denied("sts:AssumeRole", world.role(f"Role{number}"))
 
 
-@fires("source-identity-lost")
+@fires("source-identity-lost", "medium")
 def without_identity(world: World) -> None:
     """After twelve sessions with a source identity comes one without."""
     for number in range(12):
@@ -1090,7 +1139,7 @@ def never_had_one(world: World) -> None:
     ada(world).assumes("Deploy", "x")
 
 
-@fires("assume-root")
+@fires("assume-root", "medium")
 def root_taken(world: World) -> None:
     """A role takes up the root user of a member account."""
     ada(world).assumes("Admin", "x").assumes_root(AWAY)
@@ -1105,7 +1154,7 @@ def role_taken(world: World) -> None:
 # ---------------------------------------------------------------- hosts and browsers
 
 
-@fires("stolen-workload")
+@fires("stolen-workload", "high")
 def instance_key_abroad(world: World) -> None:
     """An instance's credential appears at another address, in another tool."""
     host = world.instance("Web", ip="198.51.100.7")
@@ -1113,7 +1162,7 @@ def instance_key_abroad(world: World) -> None:
     host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
 
 
-@fires("stolen-workload")
+@fires("stolen-workload", "medium")
 def function_key_on_laptop(world: World) -> None:
     """A function's credential is used by the tool and from the address of somebody's key."""
     function = world.function("Resize", "resize")
@@ -1123,7 +1172,7 @@ def function_key_on_laptop(world: World) -> None:
     function.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
 
 
-@fires("stolen-workload")
+@fires("stolen-workload", "medium")
 def pod_key_on_laptop(world: World) -> None:
     """A pod's credential is used by the tool and from the address of somebody's key."""
     pod = world.oidc(
@@ -1134,7 +1183,7 @@ def pod_key_on_laptop(world: World) -> None:
     pod.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
 
 
-@fires("stolen-workload")
+@fires("stolen-workload", "medium")
 def instances_behind_a_balancer(world: World) -> None:
     """Who reaches the instances behind a load balancer has the credentials of each, at one address."""
     for place in range(3):
@@ -1143,7 +1192,7 @@ def instances_behind_a_balancer(world: World) -> None:
         host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
 
 
-@fires("stolen-workload")
+@fires("stolen-workload", "high")
 def instance_key_from_exit_to_exit(world: World) -> None:
     """A thief with an instance's credential leaves a tunnel by one exit and then by another, with one tool."""
     host = world.instance("Web", ip="198.51.100.7")
@@ -1234,7 +1283,7 @@ def application_that_acts_for_people(world: World) -> None:
     world.identity_center("ada", "Admin", ip="198.51.100.7", user_agent=TOOL).calls("s3:ListBuckets")
 
 
-@fires("console-from-key")
+@fires("console-from-key", "high")
 def key_to_console(world: World) -> None:
     """A key becomes a federated user, and that a browser session."""
     token = ada(world).gets_federation_token("helper", policy='{"Version":"2012-10-17","Statement":[]}')
@@ -1247,19 +1296,19 @@ def taken_into_a_browser(token: Credential) -> None:
     token.calls("signin:GetSigninToken", response=answer, read_only=False)
 
 
-@fires("console-from-key")
+@fires("console-from-key", "high")
 def federated_user_to_console(world: World) -> None:
     """A federated user of a key's goes into a browser, and its session bears the token's own key."""
     taken_into_a_browser(ada(world).gets_federation_token("helper", policy='{"Version":"2012-10-17"}'))
 
 
-@fires("console-from-key")
+@fires("console-from-key", "high")
 def instance_to_console(world: World) -> None:
     """An instance's own session goes into a browser."""
     taken_into_a_browser(world.instance("WebServer"))
 
 
-@fires("console-from-key")
+@fires("console-from-key", "medium")
 def instance_of_unseen_delivery_to_console(world: World) -> None:
     """So it does where the evidence shows neither the session's minting nor how it was delivered: its name tells."""
     with world.unlogged():
@@ -1283,19 +1332,19 @@ def broker_on_a_host(world: World) -> None:
         world.wait(90_000)
 
 
-@fires("console-from-key")
+@fires("console-from-key", "high")
 def pod_to_console(world: World) -> None:
     """A pod's session by web identity is carried into a browser."""
     world.oidc("Pod", "system:serviceaccount:shop:api", provider=EKS).gets_signin_token()
 
 
-@fires("console-from-key")
+@fires("console-from-key", "medium")
 def instance_to_console_by_another_role(world: World) -> None:
     """An instance's session takes up a role, and that is carried into a browser."""
     world.instance("WebServer").assumes("Admin", "x").gets_signin_token()
 
 
-@fires("console-from-key")
+@fires("console-from-key", "medium")
 def started_task_to_console_by_another_role(world: World) -> None:
     """So it is of a task that somebody has started who signed in."""
     task = world.identity_center("bea@example.com", "Dev").runs_task("WebServer")
@@ -1304,8 +1353,12 @@ def started_task_to_console_by_another_role(world: World) -> None:
 
 @spares("console-from-key")
 def password_to_console(world: World) -> None:
-    """A user signs in with a password."""
+    """A user signs in with a password, a person takes a role's session into a browser, and a key is refused it."""
     world.console_sign_in(world.user("ada"), mfa=True).calls("iam:ListUsers", count=3)
+    ria = world.identity_center("ria@example.com", "Support", account=HOME)
+    ria.assumes("Admin", "ria").gets_signin_token().calls("iam:ListUsers")
+    taken_into_a_browser(ria.assumes("Admin", "again"))
+    world.user("bea").denied("signin:GetSigninToken")
 
 
 @becomes_habit("console-from-key")
@@ -1317,14 +1370,14 @@ def broker(world: World) -> None:
         world.wait(86400)
 
 
-@fires("federated-with-all")
+@fires("federated-with-all", "medium")
 def all_power(world: World) -> None:
     """A federated user may do all that its maker may."""
     policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     ada(world).gets_federation_token("helper", policy=policy)
 
 
-@fires("federated-with-all")
+@fires("federated-with-all", "medium")
 def broker_robbed(world: World) -> None:
     """A broker's key hands out narrow tokens, until a thief has it hand out one of all power but for one call."""
     key = ada(world)
@@ -1350,13 +1403,13 @@ def some_power(world: World) -> None:
 # ---------------------------------------------------------------- secrets, power, what lasts
 
 
-@fires("secrets-swept")
+@fires("secrets-swept", "medium")
 def sweeps(world: World) -> None:
     """A key reads twelve secrets that its user never read."""
     ada(world).calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
 
 
-@fires("secrets-swept")
+@fires("secrets-swept", "medium")
 def sweeps_in_one_call(world: World) -> None:
     """A key reads twelve secrets at once, which its record lists."""
     arn = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:s-"
@@ -1400,13 +1453,13 @@ def service_starts(world: World) -> None:
     world.function("Resize", "resize").calls("secretsmanager:GetSecretValue", {"secretId": "s-{n}"}, count=12)
 
 
-@fires("beyond-its-power")
+@fires("beyond-its-power", "high")
 def token_calls_iam(world: World) -> None:
     """A session token without a second factor lists users, which AWS refuses."""
     ada(world).gets_session_token().calls("iam:ListUsers")
 
 
-@fires("beyond-its-power")
+@fires("beyond-its-power", "high")
 def federated_user_calls_iam(world: World) -> None:
     """A federated user lists users by API, while another of the same user is in the console."""
     key = ada(world)
@@ -1453,57 +1506,57 @@ def mfa_token_calls_iam(world: World) -> None:
     ada(world).gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/ada").calls("iam:ListUsers")
 
 
-@fires("lasting-access")
+@fires("lasting-access", "medium")
 def key_for_another(world: World) -> None:
     """A role session makes a key for a user."""
     ada(world).assumes("Admin", "x").creates_access_key(world.user("cleo"))
 
 
-@fires("lasting-access")
+@fires("lasting-access", "medium")
 def trusts_a_stranger(world: World) -> None:
     """A role is opened to an account that the case knows nothing of."""
     ada(world).creates_role("Door", {"AWS": "arn:aws:iam::999988887777:root"})
 
 
-@fires("lasting-access")
+@fires("lasting-access", "low")
 def function_by_a_session(world: World) -> None:
     """A role session makes a function, which goes on with a role of its own when the session has ended."""
     session = ada(world).assumes("Deploy", "x")
     session.calls("lambda:CreateFunction20150331", {"functionName": "helper"})
 
 
-@fires("lasting-access")
+@fires("lasting-access", "medium")
 def password_by_a_namesake(world: World) -> None:
     """A session that was given a user's name sets that user's password: whoever takes up a role names its session."""
     ada(world).assumes("Admin", "cleo").iam("UpdateLoginProfile", userName="cleo")
 
 
-@fires("lasting-access")
+@fires("lasting-access", "low")
 def person_in_the_directory(world: World) -> None:
     """A user of Identity Center is made, whose name the log hides."""
     hidden = {"userName": "HIDDEN_DUE_TO_SECURITY_REASONS", "identityStoreId": "d-1234567890"}
     ada(world).assumes("Admin", "x").calls("identitystore:CreateUser", hidden, read_only=False)
 
 
-@fires("lasting-access")
+@fires("lasting-access", "high")
 def trusts_whoever_knows_a_word(world: World) -> None:
     """A role is opened to all accounts; the condition is an external id, which its maker may tell anybody."""
     _trusting(world, {"StringEquals": {"sts:ExternalId": "word"}})
 
 
-@fires("lasting-access")
+@fires("lasting-access", "medium")
 def trusts_a_stranger_by_condition(world: World) -> None:
     """A role is opened to all accounts of which a condition leaves a stranger's."""
     _trusting(world, {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::999988887777:role/*"}})
 
 
-@fires("lasting-access")
+@fires("lasting-access", "medium")
 def function_for_a_strangers_services(world: World) -> None:
     """A function may be called by whatever AWS does for an account that the case knows nothing of."""
     _callable(world, principal="*", sourceAccount="999988887777")
 
 
-@fires("lasting-access")
+@fires("lasting-access", "low")
 def all_power_inline(world: World) -> None:
     """A user is given all power by an inline policy."""
     _inline(world, "*", "*")
@@ -1576,19 +1629,19 @@ def service_role_made(world: World) -> None:
     ada(world).creates_role("Lambda", {"Service": "lambda.amazonaws.com"})
 
 
-@fires("logging-stopped")
+@fires("logging-stopped", "high")
 def log_off(world: World) -> None:
     """The trail is stopped."""
     ada(world).calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
 
 
-@fires("logging-stopped")
+@fires("logging-stopped", "high")
 def lake_stopped(world: World) -> None:
     """A store of CloudTrail Lake takes in no more."""
     ada(world).calls("cloudtrail:StopEventDataStoreIngestion", {"eventDataStore": "s"}, read_only=False)
 
 
-@fires("logging-stopped")
+@fires("logging-stopped", "medium")
 def detector_suspended(world: World) -> None:
     """GuardDuty is suspended, not deleted."""
     ada(world).calls("guardduty:UpdateDetector", {"detectorId": "d", "enable": False}, read_only=False)
@@ -1623,7 +1676,7 @@ def log_all(world: World) -> None:
     ada(world).calls("cloudtrail:UpdateTrail", {"name": "t", "isMultiRegionTrail": True}, read_only=False)
 
 
-@fires("logging-stopped")
+@fires("logging-stopped", "medium")
 def log_less(world: World) -> None:
     """A trail is set to log no management events, then only those that write, by two sessions of one role."""
     for one in (
@@ -1642,7 +1695,7 @@ def log_on(world: World) -> None:
     key.calls("cloudtrail:GetTrailStatus")
 
 
-@fires("new-mfa-used")
+@fires("new-mfa-used", "medium")
 def device_for_another(world: World) -> None:
     """Somebody enables a device for a user, and it is used."""
     serial = f"arn:aws:iam::{HOME}:mfa/new"
@@ -1663,7 +1716,7 @@ MFA = f"arn:aws:iam::{HOME}:mfa"
 """A sign-in with a second factor is done with the device that bears the user's name."""
 
 
-@fires("new-mfa-used")
+@fires("new-mfa-used", "medium")
 def console_with_the_new_device(world: World) -> None:
     """Somebody enables a device for a user, who signs in to the console without it, and then with it."""
     world.user("bea").iam("EnableMFADevice", userName="ada", serialNumber=f"{MFA}/ada")
@@ -1671,7 +1724,7 @@ def console_with_the_new_device(world: World) -> None:
     world.console_sign_in(world.user("ada"), mfa=True, ip=ELSEWHERE).calls("iam:ListUsers")
 
 
-@fires("new-mfa-used")
+@fires("new-mfa-used", "medium")
 def console_after_a_thief(world: World) -> None:
     """A suspicious session of a user enables a device for it, by which somebody signs in and calls nothing."""
     token = ada(world).gets_session_token()
@@ -1713,7 +1766,7 @@ def console_fails(world: World) -> None:
     world.failed_console_sign_in(world.user("ada"))["additionalEventData"] |= {"MFAIdentifier": f"{MFA}/ada"}
 
 
-@fires("key-quarantined")
+@fires("key-quarantined", "critical")
 def quarantined(world: World) -> None:
     """AWS's quarantine is attached to a user."""
     ada(world)
@@ -1721,7 +1774,7 @@ def quarantined(world: World) -> None:
     world.user("aws").iam("AttachUserPolicy", userName="ada", policyArn=arn)
 
 
-@fires("key-quarantined")
+@fires("key-quarantined", "critical")
 def quarantined_as_of_old(world: World) -> None:
     """Until 2020, AWS wrote the policy into the user, as the user itself."""
     key, deny = (

@@ -175,6 +175,22 @@ def test_the_same_owner_and_country_is_left_alone(tmp_path: Path) -> None:
     assert [one.severity for one in judged(_in_turn("198.18.0.9", TOOL), "two-networks", known)] == ["low"]
 
 
+def test_one_owner_has_one_number_in_one_country(tmp_path: Path) -> None:
+    """Neither two hosters in one country are one, nor one hoster in two, nor those whose number is not known."""
+    rows: dict[str, dict[str, object]] = {
+        CARRIER: {"country_code": "DE", "asn": 64502},
+        "198.18.0.0/24": {"country_code": "DE", "asn": 64502},
+        HOSTING: {"country_code": "DE", "asn": 64501},
+        "198.19.0.0/24": {"country_code": "FR", "asn": 64502},
+        "198.20.0.0/24": {"country_code": "DE"},
+    }
+    known = Addresses.read([database(tmp_path / "one.mmdb", "lite", rows)])
+    others = ("198.18.0.9", ELSEWHERE, "198.19.0.9", "198.20.0.9")
+
+    assert [True, False, False, False] == [known.same_owner("192.0.2.9", one) for one in others]
+    assert not known.same_owner("198.20.0.9", "198.20.0.10")
+
+
 def test_two_countries_weigh_more(known: Addresses) -> None:
     """The same tool in two countries within minutes is told at low severity, with where each address is."""
     (one,) = judged(_in_turn(ELSEWHERE, None), "two-networks", known)

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from detection_cases import (
     FIRES,
     HABITS,
+    SEVERITIES,
     SPARES,
     Act,
     ada,
+    broker_of_federated_users,
+    comes_through_a_strange_endpoint,
     console_with_the_new_device,
+    four_hops,
     makes_roles,
     new_roles_every_day,
+    taken_into_a_browser,
     tool_mints_every_day,
     world,
 )
 
-from evidence import HOME, START, assume_role, call, held, user
+from evidence import AWAY, HOME, START, assume_role, call, held, user
+from policy.policy_cases import ACCOUNT, allow, change, deny
+from tokentrail.case import Case
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.lifted import lifted
 from tokentrail.detection.model import Finding
+from tokentrail.detection.rules.logging_stopped import narrows
 from tokentrail.detection.thresholds import Thresholds
-from tokentrail.detection.trusts import grants_all
+from tokentrail.detection.trusts import grants_all, let_in
 from tokentrail.present.findings import write_findings
 from tokentrail.present.paper import Paper
 from tokentrail.testing import World
@@ -52,10 +63,10 @@ def cases(table: dict[str, list[Act]], each: int = 1) -> list[pytest.param]:
 
 @pytest.mark.parametrize(("rule", "act"), cases(FIRES, 2))
 def test_a_rule_finds_what_it_is_for(rule: str, act: Act) -> None:
-    """It tells one story, names whom to start from, the evidence, and the command that answers it."""
+    """It tells one story and how bad it is, names whom to start from, the evidence, and the command that answers it."""
     (one,) = found(act, rule)
 
-    assert one.rule == rule
+    assert (one.rule, one.severity) == (rule, SEVERITIES[act])
     assert one.subject in one.credentials
     assert one.next == f"tokentrail contain {one.subject}"
     assert one.events and one.count >= 1
@@ -108,6 +119,107 @@ def test_minting_by_tokens_is_each_users_own_habit() -> None:
 
     assert (pipeline.count, user.count) == (12, 1)
     assert user.principals != pipeline.principals and user.time > START + timedelta(days=9)
+
+
+def test_what_a_suspicious_lineage_does_is_worse() -> None:
+    """Rules that come later weigh more what descends from a token that mints tokens, and not what others do."""
+    place = world()
+    key, bea = ada(place), place.user("bea")
+    thief = key.gets_session_token().assumes("Admin", "x")
+    ops = bea.assumes("Ops", "bea")
+    for session, role in ((thief, "Admin"), (ops, "Ops")):
+        session.assumes(role, "again")
+        session.assumes_root(AWAY)
+        session.assumes_root("999988887777")
+        session.calls("cloudtrail:StopLogging", {"name": "trail"}, read_only=False)
+        session.creates_access_key(place.user("dan"))
+    place.user("cleo").revokes_sessions("Deploy")
+    thief.iam("DeleteRolePolicy", roleName="Deploy", policyName="AWSRevokeOlderSessions")
+    thief.iam("EnableMFADevice", userName="cleo", serialNumber=f"arn:aws:iam::{HOME}:mfa/cleo")
+    place.user("cleo").gets_session_token(mfa_serial=f"arn:aws:iam::{HOME}:mfa/cleo")
+    late = {rule.id for rule in CATALOGUE if rule.late}
+    with held(place) as case:
+        found = [one for one in case.detect() if one.rule in late]
+    told = {(one.rule, key.id == one.root): (one.severity, one.count) for one in found}
+    (used,) = (one for one in found if one.rule == "new-mfa-used")
+    assert thief.id in used.credentials
+    assert {one.subject for one in found if one.rule == "assume-root"} == {thief.id, ops.id}
+
+    assert told == {
+        ("assume-root", True): ("critical", 2), ("assume-root", False): ("medium", 2),
+        ("logging-stopped", True): ("critical", 1), ("logging-stopped", False): ("high", 1),
+        ("lasting-access", True): ("high", 1), ("lasting-access", False): ("medium", 1),
+        ("containment-undone", True): ("critical", 2), ("new-mfa-used", False): ("high", 2),
+        ("self-assumption", True): ("high", 1), ("self-assumption", False): ("low", 1),
+    }  # fmt: skip
+
+
+def test_taking_tokens_into_a_browser_is_each_users_own_habit() -> None:
+    """What a broker does every day is no habit of others, even if they do other things every day."""
+    place = world()
+    cleo, dan = place.user("cleo"), place.user("dan")
+    dan.assumes("Tools", "dan").assumes("Reader", "dan")
+    broker_of_federated_users(place)
+    taken_into_a_browser(cleo.gets_federation_token("x", policy='{"Version":"2012-10-17"}'))
+    dan.assumes("Tools", "dan").gets_signin_token().calls("iam:ListUsers")
+    with held(place) as case:
+        found = case.detect(rules=["console-from-key"])
+
+    assert [one.root for one in found] == [ada(place).id, cleo.id, dan.id]
+
+
+AGAIN = (
+    "token-mints-tokens", "beyond-its-power", "console-from-key", "federated-with-all", "key-quarantined",
+    "lasting-access", "logging-stopped", "minted-again", "minted-before-the-cut", "outlived-key", "role-juggling",
+    "self-assumption", "session-token-back-door", "stolen-workload", "strange-endpoint", "used-after-revocation",
+)  # fmt: skip
+"""Rules that gather into one finding what happens again."""
+
+
+TOGETHER = Thresholds({"same_story": 10**8, "habit_after": 10**8, "habit_days": 10**3})
+"""All of a lineage is one story, and nothing is a habit yet."""
+
+
+@pytest.fixture(name="again", scope="module")
+def _again() -> Iterator[tuple[Case, tuple[Finding, ...]]]:
+    """What each of them finds, in accounts of their own, happens twice; with what is found before it does again."""
+    place = world()
+    thens = []
+    for _ in range(2):
+        for number, rule in enumerate(AGAIN):
+            place.account_id = f"{number:012}"
+            FIRES[rule][0](place)
+        thens.append(place.now)
+        place.wait(minutes=30)
+    with held(place) as case:
+        yield case, case.detect(rules=AGAIN, as_of=thens[0], thresholds=TOGETHER)
+
+
+def test_what_happens_again_makes_no_other_finding_of_the_first(
+    again: tuple[Case, tuple[Finding, ...]],
+) -> None:
+    """A finding that was told keeps its id and its time, whatever is put to it later."""
+    case, before = again
+    after = {(one.rule, one.id, one.time) for one in case.detect(rules=AGAIN, thresholds=TOGETHER)}
+
+    assert {one.rule for one in before} == set(AGAIN)
+    assert {(one.rule, one.id, one.time) for one in before} <= after
+
+
+def test_a_new_chain_is_told_of_whoever_walked_it_first() -> None:
+    """Who does so later makes no other finding of it, even if the evidence knew of them before."""
+    place = world()
+    ada(place).calls("s3:ListBuckets")
+    place.wait(5 * 86400)
+    place.user("bea").assumes("Build", "bea").assumes("Deploy", "bea")
+    then = place.now
+    place.wait(3600)
+    ada(place).assumes("Build", "ada").assumes("Deploy", "ada")
+    with held(place) as case:
+        (at_first,) = case.detect(rules=["token-mints-tokens"], as_of=then)
+        (one,) = case.detect(rules=["token-mints-tokens"])
+
+    assert (at_first.id, at_first.subject) == (one.id, one.subject)
 
 
 def test_roles_that_are_slow_to_open_do_not_hide_those_that_never_do() -> None:
@@ -173,6 +285,21 @@ def test_an_endpoint_that_is_none_is_not_repeated(endpoint: str | None) -> None:
     assert not endpoint or endpoint not in one.why
 
 
+def test_a_strange_endpoint_is_told_from_the_first_call_through_it_on() -> None:
+    """Four days after the key was first used: not from then on, and not as in a case too short to tell a habit."""
+    (one,) = found(comes_through_a_strange_endpoint, "strange-endpoint")
+
+    assert one.time > START + timedelta(days=4)
+    assert one.why.endswith("; nobody had come from there before.")
+
+
+def test_an_event_that_is_not_in_the_evidence_is_none_that_counts() -> None:
+    """A chain of four hops rests on four events: what made the key at its top lies before."""
+    (one,) = found(four_hops, "deep-chain")
+
+    assert one.count == len(one.events) == 4
+
+
 @pytest.mark.parametrize(
     "owner", [["666677778888"], {"id": 1}, True, "6" * 10_000, "666677778888\n", "=1+1", ""]
 )
@@ -229,6 +356,31 @@ def test_what_is_made_for_nobody_named_is_the_callers_own(
     (one,) = found(made, "lasting-access")
 
     assert one.why.endswith(f": {what} for {whose}.")
+
+
+def test_small_things_that_make_a_way_in_together_weigh_more() -> None:
+    """A user alone is little, with power or a key more, and with both a way in."""
+    made: dict[str, tuple[str, ...]] = {
+        "user": ("CreateUser",),
+        "power": ("AttachUserPolicy",),
+        "user-power": ("CreateUser", "AttachUserPolicy"),
+        "user-key": ("CreateUser", "CreateAccessKey"),
+        "power-key": ("AttachUserPolicy", "CreateAccessKey"),
+        "user-key-power": ("CreateUser", "CreateAccessKey", "AttachUserPolicy"),
+        "user-password-power": ("CreateUser", "CreateLoginProfile", "AttachUserPolicy"),
+    }
+    place = world()
+    asked = {"userName": "new", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    for maker, calls in made.items():
+        for name in calls:
+            place.user(maker).calls(f"iam:{name}", asked, read_only=False)
+    with held(place) as case:
+        found = case.detect(rules=["lasting-access"])
+
+    assert {one.principals[0].rpartition("/")[2]: one.severity for one in found} == {
+        "user": "low", "power": "low", "user-power": "medium", "user-key": "medium", "power-key": "medium",
+        "user-key-power": "high", "user-password-power": "high",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
@@ -288,6 +440,80 @@ def test_the_first_of_several_sessions_that_stop_the_log_is_told_first() -> None
     assert found.events[0] != first["eventID"]
 
 
+ORGANISATIONS, UNIT, ROOT = "organizations.amazonaws.com", "ou-abcd-12345678", "r-abcd"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "by"),
+    [
+        ("DetachPolicy", {"policyId": "p-1", "targetId": UNIT}, AWAY),
+        ("UpdatePolicy", {"policyId": "p-1", "content": allow()}, AWAY),
+        ("MoveAccount", {"accountId": ACCOUNT, "sourceParentId": UNIT, "destinationParentId": ROOT}, AWAY),
+        ("RemoveAccountFromOrganization", {"accountId": ACCOUNT}, AWAY),
+        ("LeaveOrganization", {}, ACCOUNT),
+        ("DisablePolicyType", {"policyType": "SERVICE_CONTROL_POLICY", "rootId": ROOT}, AWAY),
+    ],
+)
+def test_each_way_out_from_under_a_control_is_told(name: str, asked: Json, by: str) -> None:
+    """An account that was moved into a unit that is denied everything is let go by each of six calls."""
+    into = {"accountId": ACCOUNT, "sourceParentId": ROOT, "destinationParentId": UNIT}
+    steps: list[tuple[str, Json]] = [
+        ("CreatePolicy", {"content": deny(), "type": "SERVICE_CONTROL_POLICY"}),
+        ("AttachPolicy", {"policyId": "p-1", "targetId": UNIT}),
+        ("MoveAccount", into),
+    ]
+    answer = {"policy": {"policySummary": {"id": "p-1"}}}
+    done = [
+        change(minute, step, request, response=answer, account=AWAY, event_source=ORGANISATIONS)
+        for minute, (step, request) in enumerate(steps)
+    ]
+    last = change(9, name, asked, account=by, event_source=ORGANISATIONS)
+    (one,) = lifted([*done, last])
+
+    assert (one.by, one.before) == (last.event_id, done[-1].event_id)
+
+
+_ALL, _WRITES = (
+    {"field": "eventCategory", "equals": ["Management"]},
+    {"field": "readOnly", "equals": ["false"]},
+)
+_OBJECTS = [
+    {"field": "eventCategory", "equals": ["Data"]},
+    {"field": "resources.type", "equals": ["AWS::S3::Object"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "asked", "less"),
+    [
+        ("UpdateDetector", {"enable": False}, True),
+        ("UpdateDetector", {"enable": True}, False),
+        ("UpdateDetector", {}, False),
+        ("UpdateTrail", None, True),
+        ("UpdateTrail", {"name": "t", "kmsKeyId": "k", "enableLogFileValidation": True}, False),
+        ("UpdateTrail", {"name": "t", "s3BucketName": "elsewhere"}, True),
+        ("UpdateTrail", {"name": "t", "isMultiRegionTrail": False}, True),
+        ("UpdateTrail", {"name": "t", "includeGlobalServiceEvents": False}, True),
+        ("UpdateTrail", {"name": "t", "enableLogFileValidation": False}, True),
+        ("UpdateTrail", {"name": "t", "isOrganizationTrail": False}, True),
+        ("PutEventSelectors", {"eventSelectors": [{"readWriteType": "WriteOnly"}]}, True),
+        ("PutEventSelectors", {"eventSelectors": [{"includeManagementEvents": False}]}, True),
+        ("PutEventSelectors", {"eventSelectors": [{"excludeManagementEventSources": ["kms.amazonaws.com"]}]}, True),
+        ("PutEventSelectors", {"eventSelectors": [{"readWriteType": "WriteOnly"}, {"dataResources": []}]}, False),
+        ("PutEventSelectors", {"eventSelectors": "x", "advancedEventSelectors": ["x", {"fieldSelectors": "x"}]}, True),
+        ("PutEventSelectors", {"advancedEventSelectors": [{"fieldSelectors": [_ALL | {"notEquals": []}]}]}, False),
+        ("PutEventSelectors", {"advancedEventSelectors": [{"fieldSelectors": [_ALL, _WRITES]}]}, True),
+        ("PutEventSelectors", {"advancedEventSelectors": [{"fieldSelectors": [_ALL]}, {"fieldSelectors": [*_OBJECTS, _WRITES]}]}, False),
+        ("PutEventSelectors", {"advancedEventSelectors": [{"name": "Management", "fieldSelectors": _OBJECTS}]}, True),
+    ],
+)  # fmt: skip
+def test_less_is_logged_where_management_events_are_left_out(
+    call: str, asked: Json | None, less: bool
+) -> None:
+    """Which data events are logged besides does not matter, nor what a selector is called, which a thief may choose."""
+    assert less == narrows(call, asked)
+
+
 @pytest.mark.parametrize(("factor", "count"), [("false", 1), ("true", 0)])
 def test_a_users_token_whose_minting_was_not_seen_mints_too(factor: str, count: int) -> None:
     """A user's temporary credential that is no console's takes up a role: the evidence begins after it was minted."""
@@ -344,6 +570,31 @@ def test_a_thief_who_stays_in_a_host_is_told_of() -> None:
     assert (stolen[0], {older.id, *stolen}) == (one.subject, set(one.credentials))
     assert "198.51.100.7 at" not in one.why
     assert re.search(rf"credentials +{stolen[0]}, {older.id}", said.getvalue())
+
+
+OTHERS = "999988887777"
+
+
+@pytest.mark.parametrize(
+    ("principal", "condition", "whom"),
+    [
+        ({"AWS": [f"arn:aws:iam::{OTHERS}:root", AWAY]}, None, {OTHERS, AWAY}),
+        ({"Service": "ec2.amazonaws.com"}, None, set()),
+        ("*", None, {"*"}),
+        ("*", {"StringEquals": {"aws:PrincipalAccount": [OTHERS, AWAY]}}, {OTHERS, AWAY}),
+        ("*", {"ArnLike": {"aws:PrincipalArn": [f"arn:aws:iam::{OTHERS}:role/x", "arn:aws:iam::*:role/x"]}}, {"*"}),
+        ("*", {"StringNotEquals": {"aws:PrincipalAccount": OTHERS}}, {"*"}),
+        ("*", {"Bool": "x", "StringEquals": {"sts:ExternalId": "y", "aws:PrincipalOrgID": "o-1"}}, set()),
+        ("*", {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {"*"}),
+    ],
+)  # fmt: skip
+def test_whom_a_policy_lets_in(principal: object, condition: object, whom: set[str]) -> None:
+    """Accounts that are named, and anybody unless each value of a condition tells whose the caller is."""
+    statement = {"Effect": "Allow", "Principal": principal, "Condition": condition}
+
+    assert whom == let_in(
+        json.dumps({"Statement": [statement, statement | {"Effect": "Deny", "Principal": "*"}]})
+    )
 
 
 def test_a_policy_that_a_pipeline_decoded_grants_what_its_text_does() -> None:

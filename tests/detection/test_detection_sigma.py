@@ -145,6 +145,68 @@ def test_the_case_gives_what_the_raw_records_give(
     assert len(expected) < len(records) or name == "encoded"
 
 
+RECORD: Json = {
+    "eventName": "GetObject",
+    "eventTime": "2026-11-23T10:15:00Z",
+    "sourceIPAddress": "203.0.113.77",
+    "userAgent": "[Boto3/1.40 md/Bot]",
+    "recipientAccountId": "111122223333",
+    "userIdentity": {
+        "accountId": "111122223333",
+        "arn": "arn:aws:sts::111122223333:assumed-role/Reader/ada",
+        "principalId": "AROAEXAMPLE:ada",
+        "sessionContext": {"sessionIssuer": {"accountId": "444455556666", "principalId": "AROAEXAMPLE"}},
+    },
+    "requestParameters": {"who": "Ada", "count": 5, "empty": ""},
+}
+ISSUER = "userIdentity.sessionContext.sessionIssuer"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [
+        ("eventName|endswith", "OBJECT", True),
+        ("eventName|cased|endswith", "OBJECT", False),
+        ("eventName", "null", False),
+        ("errorCode", "null", True),
+        ("requestParameters.empty|exists", "true", False),
+        ("userAgent|re", "'boto3/1[.]4'", False),
+        ("userAgent|re|i", "'boto3/1[.]4'", True),
+        ("sourceIPAddress|cidr", "203.0.113.64/26", True),
+        ("sourceIPAddress|cidr", "203.0.113.0/26", False),
+        ("requestParameters.count|gt", "5", False),
+        ("requestParameters.count|gte", "5", True),
+        ("requestParameters.count|lt", "5", False),
+        ("requestParameters.count|lte", "5", True),
+        ("recipientAccountId|fieldref", "userIdentity.accountId", True),
+        ("recipientAccountId|fieldref", f"{ISSUER}.accountId", False),
+        ("userIdentity.principalId|fieldref", f"{ISSUER}.principalId", False),
+        ("userIdentity.principalId|fieldref|startswith", f"{ISSUER}.principalId", True),
+        (f"{ISSUER}.principalId|fieldref|startswith", "userIdentity.principalId", False),
+        ("userIdentity.arn|fieldref|endswith", "requestParameters.who", True),
+        ("requestParameters.who|fieldref|endswith", "userIdentity.arn", False),
+        ("userIdentity.arn|fieldref|endswith", "requestParameters.empty", False),
+        ("eventTime|minute", "15", True),
+        ("eventTime|hour", "10", True),
+        ("eventTime|hour", "15", False),
+        ("eventTime|day", "23", True),
+        ("eventTime|week", "48", True),
+        ("eventTime|week", "11", False),
+        ("eventTime|month", "11", True),
+        ("eventTime|year", "2026", True),
+        ("eventName|minute", "0", False),
+    ],
+)
+def test_a_condition_means_what_the_standard_says(
+    field: str, value: str, meant: bool, tmp_path: Path
+) -> None:
+    """Of one record, whichever way the case looks: texts without case, an empty one for none, times in UTC."""
+    rules = read(tmp_path, rule(f"s: {{{field}: {value}}}\ncondition: s"))
+    (one,) = rules.simple
+
+    assert meant == one.condition.matches(RECORD)
+
+
 @pytest.mark.parametrize(
     "name", ["request", "not nested", "error", "nested names", "same nested field", "number"]
 )

@@ -172,6 +172,14 @@ def test_an_allow_list_names_rules_that_there_are(tmp_path: Path) -> None:
         assert len(Allowed.read(entries).entries) == 1
 
 
+def test_an_entry_that_names_nothing_is_refused(tmp_path: Path) -> None:
+    """It would leave out everything."""
+    entries = tmp_path / "known.toml"
+    entries.write_text('[[suppress]]\nwhy = "exercise"\nuntil = 2027-01-01\n')
+    with pytest.raises(UsageError, match="entry 1: give rule, principal or address"):
+        Allowed.read(entries)
+
+
 def test_a_sigma_finding_starts_from_what_all_descend_from(tmp_path: Path) -> None:
     """Not from whichever of the sessions that it matched comes first."""
     place = world()

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import detection_cases as acts
 import pytest
 
 from evidence import held
@@ -92,3 +93,42 @@ def test_no_number_that_is_taken_ends_a_run(
     for place in range(max(map(len, some.values()))):
         lines = [f"{name} = {values[min(place, len(values) - 1)]}" for name, values in some.items()]
         case.detect(thresholds=given(tmp_path, "\n".join(lines)), sigma=sigma)
+
+
+EDGES: list[tuple[acts.Act, str, str, int, int]] = [
+    (acts.probes, "role-probing", "many_denied", 6, 7),
+    (acts.sweeps, "secrets-swept", "many_secrets", 12, 13),
+    (acts.copies_into_another_bucket, "bulk-read", "bulk_objects", 200, 201),
+    (acts.returns_once, "role-juggling", "juggled", 1, 2),
+    (acts.four_hops, "deep-chain", "deep", 4, 5),
+    (acts.without_identity, "source-identity-lost", "habit_sessions", 12, 13),
+    (acts.build_of_a_stranger, "strange-repository", "mints_are_habit", 4, 5),
+    (acts.back_door, "session-token-back-door", "many_signs", 4, 5),  # it is left unused for long besides
+    (acts.comes_through_the_organisations_network, "strange-endpoint", "shared_endpoint", 4, 3),
+    (acts.published_key, "two-networks", "many_networks", 10, 11),
+    (acts.minted_before, "minted-before-the-cut", "before_cut", 601, 600),
+    (acts.revocation_lifted, "containment-undone", "undone_within", 332, 331),
+    (acts.device_for_another, "new-mfa-used", "mfa_used_within", 332, 331),
+]
+"""What happens, the rule that finds it by a threshold's number, and the next number by which it is no finding."""
+
+
+@pytest.fixture(name="edges", scope="module")
+def _edges() -> Iterator[Case]:
+    """All of it, each in an account of its own."""
+    world = acts.world()
+    for number, (act, *_) in enumerate(EDGES):
+        world.account_id = f"{number:012}"
+        act(world)
+    with held(world) as case:
+        yield case
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_a_threshold_counts_from_its_number_on(past: bool, edges: Case) -> None:
+    """Six refused roles are enough where six are many, and not where seven are; so it is of each rule's numbers."""
+    numbers = Thresholds({name: (first, beyond)[past] for _, _, name, first, beyond in EDGES})
+    rules = [rule for _, rule, *_ in EDGES]
+    found = {one.rule for one in edges.detect(rules=rules, thresholds=numbers)}
+
+    assert found == (set() if past else set(rules))

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from guard_cases import OFFICE, THIEF, deny, fares, guarded, one, robbed, scp, stolen
+from guard_cases import HOME_OFFICE, OFFICE, THIEF, deny, fares, guarded, one, robbed, scp, stolen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from tokentrail.policy.truth import Truth
 from tokentrail.present.document import document
 from tokentrail.prevention.change_points import change_points_of, period_start
 from tokentrail.prevention.guard import Given
-from tokentrail.prevention.model import Backtest
+from tokentrail.prevention.model import Backtest, Guard
 from tokentrail.testing import World
 from work import some
 
@@ -175,6 +175,70 @@ def test_calls_that_services_make_for_somebody_are_told_by_the_key_for_it() -> N
     assert (1, 2) == (direct.ordinary_blocked, forwarded.ordinary_blocked)
 
 
+ADA = f"arn:aws:iam::{HOME}:user/ada"
+KEYS = [
+    ("ArnEquals", "aws:PrincipalArn", ADA, (3, 0)),
+    ("StringEquals", "aws:username", "ada", (3, 0)),
+    ("StringEquals", "aws:PrincipalAccount", HOME, (6, 0)),
+    ("StringLike", "aws:userid", "*:run7", (1, 0)),
+    ("IpAddress", "aws:SourceIp", OFFICE, (2, 0)),
+    ("StringEquals", "aws:SourceVpce", "vpce-0a1b2c3d4e5f60718", (1, 0)),
+    ("IpAddress", "aws:VpcSourceIp", "10.0.0.0/8", (1, 0)),
+    ("StringEquals", "aws:RequestedRegion", "eu-west-1", (1, 0)),
+    ("StringLike", "aws:UserAgent", "tool/*", (4, 0)),
+    ("DateLessThan", "aws:CurrentTime", "2026-11-23T09:01:00Z", (2, 0)),
+    ("NumericLessThan", "aws:EpochTime", str(int(START.timestamp()) + 60), (2, 0)),
+    ("DateGreaterThan", "aws:TokenIssueTime", "2026-11-23T09:01:04Z", (2, 0)),
+    ("Bool", "aws:MultiFactorAuthPresent", "true", (3, 0)),
+    (
+        "NumericLessThan",
+        "aws:MultiFactorAuthAge",
+        "60",
+        (1, 2),
+    ),  # of a token's MFA the log does not tell the age
+    ("StringEquals", "aws:SourceIdentity", "ada", (1, 0)),
+    ("StringLike", "aws:FederatedProvider", "*githubusercontent*", (1, 0)),
+    ("NumericEquals", "ec2:RoleDelivery", "2.0", (1, 0)),
+    ("Null", "ec2:SourceInstanceARN", "false", (1, 0)),
+    ("StringEquals", "sts:RoleSessionName", "run7", (1, 0)),
+    ("StringEquals", "sts:SourceIdentity", "ada", (1, 0)),
+    ("NumericEquals", "sts:DurationSeconds", "900", (1, 0)),
+]
+"""A condition, and how many calls of `_told` it refuses, and leaves open."""
+
+
+@pytest.fixture(name="told", scope="module")
+def _told() -> Guard:
+    """
+    How each of these fares: with a key from the office, a role taken up with MFA, and by a token that has it, from
+    home, a call in another region, an instance's by an endpoint, and a pipeline's.
+    """
+    world = World(START)
+    ada = world.user("ada", ip=OFFICE, user_agent="tool/1.0")
+    ada.calls("s3:ListBuckets")
+    serial = f"arn:aws:iam::{HOME}:mfa/ada"
+    ada.assumes("Reader", "mfa", mfa=serial)
+    world.wait(60)
+    token = ada.gets_session_token(mfa_serial=serial).seen_from(HOME_OFFICE)
+    session = token.assumes("Reader", "run7", source_identity="ada", duration=900)
+    session.calls("ec2:DescribeInstances", region="eu-west-1")
+    world.instance("Web", ip="10.0.0.9").calls("s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d4e5f60718")
+    world.oidc("Build", "repo:example/shop:ref:refs/heads/main").calls("s3:ListBuckets")
+    policies = [
+        (key, scp(deny("sts:AssumeRole" if key.startswith("sts:") else "*", {operator: {key: value}})))
+        for operator, key, value, _ in KEYS
+    ]
+    return guarded(world, policies=policies, only=("own",))
+
+
+@pytest.mark.parametrize(("key", "refused"), [(key, refused) for _, key, _, refused in KEYS])
+def test_a_key_that_the_log_tells_is_judged_by(key: str, refused: tuple[int, int], told: Guard) -> None:
+    """A condition on it refuses the calls that meet it, and no other: none is let through for want of the key."""
+    found = one(told, f"own:{key}").backtest
+
+    assert refused == (found.ordinary_blocked, found.ordinary_undecided)
+
+
 def test_what_a_service_does_with_its_own_role_may_be_refused() -> None:
     """aws:ViaAWSService is false for a service that calls with a role that it took up itself; the log does not tell."""
     world = World(START)
@@ -277,15 +341,16 @@ def test_an_allow_list_refuses_what_it_does_not_name() -> None:
 
 
 def test_both_sides_of_a_cross_account_assumption_count_once() -> None:
-    """The caller's side is judged; refused there, what the other account's session does is never made."""
+    """The caller's side is judged; refused there, what that account's session does is never made, and no other's."""
     world = World(START)
     key = world.user("support")
-    session = key.assumes("Far", "x", account=AWAY)
-    session.calls("s3:ListBuckets", count=3)
-    found = fares(world, key.id, policy=scp(deny("sts:AssumeRole"))).backtest
+    for account, count in ((AWAY, 3), ("999988887777", 2)):
+        key.assumes("Far", "x", account=account).calls("s3:ListBuckets", count=count)
+    there = deny("sts:AssumeRole", Resource=f"arn:aws:iam::{AWAY}:role/Far")
+    found = fares(world, key.id, policy=scp(there)).backtest
 
     assert (4, 1, 0, 0) == counts(found)
-    assert 4 == found.attacker_events
+    assert 4 + 3 == found.attacker_events
 
 
 def test_what_was_made_by_a_refused_call_makes_no_calls() -> None:
@@ -491,10 +556,12 @@ def test_one_second_stands_for_all_between_two_dates_of_a_policy(
         {"StringLike": {"aws:CurrentTime": "2026-11-23T09:*"}},
         {"DateLessThan": {"aws:CurrentTime": "${aws:TokenIssueTime}"}},
         {"DateLessThan": {"aws:CurrentTime": "soon"}},
+        {"DateLessThan": {"aws:CurrentTime": DATES[0]}, "StringLike": {"aws:CurrentTime": "2026-11-23T09:*"}},
+        {"DateEquals": {"aws:CurrentTime": [f"2026-11-23T09:{minute:02}:00Z" for minute in range(33)]}},
     ],
 )
 def test_what_asks_for_more_than_the_order_has_every_second_judged(condition: Any) -> None:
-    """A text's likeness, another key's date and a date that is none are no turns."""
+    """A text's likeness, also beside a date, another key's date, a date that is none, and very many are no turns."""
     document = parse(scp(deny("*", condition)))
     assert isinstance(document, Document)
     assert "time" not in change_points_of(document.statements)

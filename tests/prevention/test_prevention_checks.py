@@ -22,7 +22,13 @@ TOKENS = never("*", condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "f
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
-def report(name: str, *, keys: tuple[ReportedKey, ...] = (), password: bool = False) -> Report:
+def report(
+    name: str,
+    *,
+    keys: tuple[ReportedKey, ...] = (),
+    password: bool = False,
+    password_used: datetime | None = None,
+) -> Report:
     """A credential report of one user."""
     made = datetime(2025, 1, 1, tzinfo=UTC)
     one = ReportedUser(
@@ -30,7 +36,7 @@ def report(name: str, *, keys: tuple[ReportedKey, ...] = (), password: bool = Fa
         arn=user_arn(name),
         created=made,
         password=password,
-        password_used=None,
+        password_used=password_used,
         mfa=False,
         keys=keys,
     )
@@ -199,14 +205,21 @@ def test_circles_are_the_strongly_connected_parts() -> None:
 
 
 def test_sessions_that_may_live_far_longer_than_they_are_used() -> None:
-    """Twelve hours allowed and minutes used is told; two hours is, if used for minutes; near the use is not."""
+    """
+    Twelve hours allowed and minutes used is told; two hours is, if used for minutes; near the use is not, nor is a role
+    of Identity Center's, whose length its permission set tells.
+    """
     world = World(START)
     session = world.user("ada").assumes("Long", "x")
     session.calls("s3:ListBuckets", count=3, every=300)
-    lengths = {role_arn("Long"): 43_200}
+    ria = world.identity_center("ria@example.com", "Support", account=HOME)
+    ria.calls("s3:ListBuckets", count=3)
+    hers = world.records()[-1]["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"]
+    lengths = {role_arn("Long"): 43_200, hers: 43_200}
 
-    assert ["Long"] == whom(audited(world, "sessions-too-long", lengths=lengths))
-    assert 43_200 == audited(world, "sessions-too-long", lengths=lengths)[0].lives
+    [told] = audited(world, "sessions-too-long", lengths=lengths)
+    assert (["Long"], 43_200) == (whom([told]), told.lives)
+    assert ["Long"] == whom(audited(world, "sessions-too-long", lengths={role_arn("Long"): 7200}))
     assert [] == audited(world, "sessions-too-long", lengths={role_arn("Long"): 3600})
     assert [] == audited(world, "sessions-too-long")
 
@@ -215,8 +228,8 @@ def test_what_nobody_used_for_ninety_days() -> None:
     """A key, a password and a role; not what was used last week, nor an inactive key."""
     recent = datetime(2026, 11, 20, tzinfo=UTC)
     reports = (
-        report("old", keys=(key(),), password=True), report("new", keys=(key(used=recent),)),
-        report("off", keys=(key(active=False),)),
+        report("old", keys=(key(),), password=True), report("off", keys=(key(active=False),)),
+        report("new", keys=(key(used=recent),), password=True, password_used=recent),
     )  # fmt: skip
     old_role = role("Old", doc(let(root()))) | {"RoleLastUsed": {"LastUsedDate": "2026-01-01T00:00:00+00:00"}}
     never_used = role("Never", doc(let(root()))) | {"RoleLastUsed": {}}
@@ -285,6 +298,30 @@ def test_oidc_trusts_pin_subject_and_audience(condition: Any, severity: str | No
     found = audited(None, "oidc-unpinned", snapshot(roles=[role("Build", trust)]))
 
     assert ([severity] if severity else []) == [one.severity for one in found]
+
+
+@pytest.mark.parametrize(
+    ("host", "open_to_all", "own"),
+    [
+        ("token.actions.githubusercontent.com", "repo:*", "repo:example/*"),
+        ("gitlab.com", "project_path:*", "project_path:example/*"),
+        ("app.terraform.io", "organization:*", "organization:example:*"),
+        ("agent.buildkite.com", "organization:*", "organization:example:*"),
+    ],
+)
+def test_whose_a_subject_is_stands_before_its_wildcard(host: str, open_to_all: str, own: str) -> None:
+    """At a provider that is the same for all; at a cluster of one's own, whoever it lets in is one's own."""
+
+    def found(where: str, subject: str) -> list[str]:
+        provider = {"Federated": f"arn:aws:iam::{HOME}:oidc-provider/{where}"}
+        pinned = {"StringEquals": {f"{where}:aud": "x"}, "StringLike": {f"{where}:sub": subject}}
+        trust = doc(let(provider, pinned, Action="sts:AssumeRoleWithWebIdentity"))
+        return [
+            one.severity for one in audited(None, "oidc-unpinned", snapshot(roles=[role("Build", trust)]))
+        ]
+
+    assert (["critical"], []) == (found(host, open_to_all), found(host, own))
+    assert [] == found("oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", open_to_all)
 
 
 def test_service_trusts_without_a_source() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -14,15 +15,17 @@ from evidence import AWAY, HOME, START, call, held
 from tokentrail.policy.allow import Policy
 from tokentrail.policy.document import Document
 from tokentrail.present.snippets import cloudformation, terraform
+from tokentrail.prevention.backtest import ranked
 from tokentrail.prevention.evidence import Evidence, Mint, Way
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.guardrails import (
     logging_kept,
     no_federation_tokens,
     no_new_keys,
+    session_length,
     trust_named_callers,
 )
-from tokentrail.prevention.model import Guard, Guardrail
+from tokentrail.prevention.model import Guard, Guardrail, Stage
 from tokentrail.prevention.proposal import Proposal
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 from tokentrail.testing import World
@@ -154,6 +157,25 @@ def test_a_role_that_sessions_alone_tell_of_is_spared_under_any_path() -> None:
         found.backtest.ordinary_blocked,
         found.backtest.ordinary_undecided,
     )
+
+
+def test_what_ends_the_story_and_costs_nobody_comes_first(answer: Guard) -> None:
+    """Then what ends it earlier; of those that cost somebody the least effort; then what stops some of it, and the rest."""
+    late = START + timedelta(hours=2)
+    told: list[tuple[str, datetime | None, int, int, int, Stage]] = [
+        ("ends it early", START, 0, 0, 9, 3), ("ends it late", late, 0, 0, 9, 1), ("costs little effort", late, 4, 0, 9, 1),
+        ("may cost", START, 0, 1, 9, 2), ("costs much effort", START, 1, 0, 9, 3), ("stops much", None, 0, 0, 8, 3),
+        ("stops some", None, 0, 0, 1, 1), ("stops nothing", None, 0, 0, 0, 1),
+    ]  # fmt: skip
+    [base, *_] = answer.guardrails
+    made = [
+        replace(base, id=name, stage=stage, backtest=replace(
+            base.backtest, story_ends_at=ends, ordinary_blocked=blocked, ordinary_undecided=unsure, attacker_blocked=stopped
+        ))
+        for name, ends, blocked, unsure, stopped, stage in told
+    ]  # fmt: skip
+
+    assert [name for name, *_ in told] == [one.id for one in ranked(made[::-1])]
 
 
 def test_services_are_let_in_whatever_a_trust_policy_denies(answer: Guard) -> None:
@@ -384,7 +406,7 @@ def of_many(count: int, action: str) -> Evidence:
     arns = [f"arn:aws:iam::{HOME}:user/administrator-{number:03}" for number in range(count)]
     way = {"kind": "long_term_key", "type": "IAMUser", "account": HOME, "forwarded": False, "ec2": None}
     mint = {
-        "api": "AssumeRole", "role": READER, "caller_type": "IAMUser", "caller_account": HOME, "mfa": False,
+        "api": "AssumeRole", "role": READER, "caller_type": "IAMUser", "caller_account": HOME,
         "caller_kind": "long_term_key", "attributed": False, "ip": OFFICE, "subject": None, "provider": None,
         "calls": 1, "granted": 3600,
     }  # fmt: skip
@@ -410,6 +432,47 @@ def test_more_principals_than_an_scp_can_spare_make_none(maker: GuardrailRule, a
 
     assert len(json.dumps(few.policy)) < 5_120
     assert isinstance(maker.make(of_many(70, action)), NotMade)
+
+
+@pytest.mark.parametrize(
+    ("role", "used", "granted", "hours"),
+    [
+        (READER, 600, 14_400, 1),
+        (READER, 3600, 7200, 1),
+        (READER, 3601, 7200, None),
+        (READER, 3601, 7201, 2),
+        (READER, 0, 3600, None),
+        (
+            f"arn:aws:iam::{HOME}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Support_1",
+            600,
+            43_200,
+            None,
+        ),
+    ],
+)
+def test_a_session_lives_whole_hours(role: str, used: int, granted: int, hours: int | None) -> None:
+    """As many as its longest use took, where more were granted; nobody may set them for Identity Center's roles."""
+    thief = {
+        "theirs": True,
+        "account": HOME,
+        "principal": role,
+        "forwarded": False,
+        "ec2": None,
+        "actions": (),
+    }
+    seen = of_many(1, "s3:ListAllMyBuckets")
+    evidence = replace(
+        seen,
+        ways=(Way(kind="assumed_role", type="AssumedRole", **thief),),
+        mints=tuple(replace(one, role=role, granted=granted) for one in seen.mints),
+        used={role: used},
+    )
+    made = session_length.GUARDRAIL.make(evidence)
+
+    lengths = (
+        [] if isinstance(made, NotMade) else [one.setting["parameters"]["MaxSessionDuration"] for one in made]
+    )
+    assert lengths == ([hours * 3600] if hours else [])
 
 
 def test_a_policy_that_may_not_fit_says_so() -> None:

@@ -73,8 +73,6 @@ class Hit:
     principals: tuple[str, ...] = ()
     """Principals besides those as which the credentials act."""
     accounts: tuple[str, ...] = ()
-    next: str | None = None
-    """What to do, if not to contain the subject."""
     hole: str | None = None
     """A host that hands a new credential to the thief again and again: hits with the same one are one story."""
 

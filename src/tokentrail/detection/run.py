@@ -166,7 +166,7 @@ def _asked(scene: Scene, rule: Rule) -> list[Hit]:
 
 def _bounded(scene: Scene, hit: Hit) -> Hit:
     """A hit with no more events than its finding lists, since some hits have very many."""
-    return replace(hit, events=_events(scene, hit), count=max(hit.count, len(set(hit.events))))
+    return replace(hit, events=_events(scene, hit), count=max(hit.count, len({*filter(None, hit.events)})))
 
 
 def identity(rule: str, about: Iterable[str]) -> str:
@@ -227,7 +227,7 @@ def _finding(
         why=hit.why,
         false_alarm=rule.false_alarm,
         attack=rule.attack,
-        next=hit.next or (answer(subject) if subject else "look at its events, and ask who made them"),
+        next=answer(subject) if subject else "look at its events, and ask who made them",
         thresholds=scene.thresholds.shown(hit.thresholds),
         root=named[0].root_id if hit.subject is not None else None,
     )

@@ -104,7 +104,6 @@ def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found
     hits = [hit for _, hit in story]
     events = tuple(dict.fromkeys(event for hit in hits for event in hit.events))
     listed = all(hit.count == len(set(hit.events)) for hit in hits)
-    following = {hit.next for hit in hits}
     return rule, replace(
         first,
         severity=max((hit.severity for hit in hits), key=SEVERITIES.index),
@@ -113,7 +112,6 @@ def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found
         places=tuple(dict.fromkeys(n for hit in hits for n in (hit.subject, *hit.places) if n is not None)),
         events=events[: scene.thresholds.whole("most_events")],
         count=len(events) if listed else sum(hit.count for hit in hits),
-        next=following.pop() if len(following) == 1 else "",
         thresholds=tuple(dict.fromkeys(name for hit in hits for name in hit.thresholds)),
         principals=tuple(dict.fromkeys(one for hit in hits for one in hit.principals)),
         accounts=tuple(dict.fromkeys(one for hit in hits for one in hit.accounts)),

@@ -233,6 +233,11 @@ def _add_minting(context: dict[str, Known], row: Row) -> None:
     if row.get("mfa_serial"):
         context["aws:multifactorauthpresent"] = ("true",)
         context["aws:multifactorauthage"] = ("0",)
+    elif "mfa_serial" not in row and not row.get(
+        "mfa"
+    ):  # of the caller alone: whoever lacks MFA may give it in a call
+        context.pop("aws:multifactorauthpresent", None)
+        context.pop("aws:multifactorauthage", None)
 
 
 _ASKED = (

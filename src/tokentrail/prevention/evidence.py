@@ -38,7 +38,6 @@ _MINTS = f"""
     SELECT s.api, s.role_arn, i.type, {SERVICE} AS invoked_by,
            {PRINCIPAL} AS caller,
            i.account AS caller_account, w.kind AS caller_kind,
-           coalesce(i.mfa, FALSE) OR s.mfa_serial IS NOT NULL AS mfa,
            s.source_identity IS NOT NULL AS attributed, s.ip, s.subject,
            coalesce(nullif(i.federated_provider, ''), CASE WHEN i.type IN ('WebIdentityUser', 'SAMLUser')
                                                       THEN i.principal_id END) AS provider,
@@ -105,7 +104,6 @@ class Mint:
     caller_type: str
     caller_account: str | None
     caller_kind: str | None
-    mfa: bool
     attributed: bool
     """Whether a SourceIdentity was set."""
     ip: str | None
@@ -305,8 +303,7 @@ def _mint(row: Row) -> Mint:
         theirs=row["theirs"], api=row["api"], role=row["role_arn"],
         caller=row["invoked_by"] if by_service else row["caller"], caller_type=row["type"] or "",
         caller_account=row["caller_account"] if is_account(row["caller_account"]) else None,
-        caller_kind=row["caller_kind"], mfa=bool(row["mfa"]),
-        attributed=row["attributed"], ip=row["ip"], subject=row["subject"],
+        caller_kind=row["caller_kind"], attributed=row["attributed"], ip=row["ip"], subject=row["subject"],
         provider=row["provider"],
         calls=row["calls"], granted=row["granted"],
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,17 +58,36 @@ def narrows(call: str, asked: Any) -> bool:
         return asked.get("enable") is False
     if call == "UpdateTrail":
         return any(asked.get(name) is False for name in _WIDENING) or "s3BucketName" in asked
-    simple = asked.get("eventSelectors")
-    if isinstance(simple, list) and simple:
-        return not any(
-            isinstance(one, dict)
-            and one.get("includeManagementEvents") is not False
-            and one.get("readWriteType", "All") == "All"
-            and not one.get("excludeManagementEventSources")
-            for one in simple
-        )
-    advanced = json.dumps(asked.get("advancedEventSelectors") or [])
-    return '"Management"' not in advanced or '"readOnly"' in advanced or '"notEquals"' in advanced
+    return not any(
+        isinstance(one, dict) and (_logs_all(one) if kind == "eventSelectors" else _logs_all_in_fields(one))
+        for kind in ("eventSelectors", "advancedEventSelectors")
+        if isinstance(asked.get(kind), list)
+        for one in asked[kind]
+    )
+
+
+def _logs_all(selector: dict[str, Any]) -> bool:
+    """Whether an event selector takes in all management events."""
+    return (
+        selector.get("includeManagementEvents") is not False
+        and selector.get("readWriteType", "All") == "All"
+        and not selector.get("excludeManagementEventSources")
+    )
+
+
+def _logs_all_in_fields(selector: dict[str, Any]) -> bool:
+    """
+    The same of an advanced one: it asks for the category, and for nothing besides.
+
+    Source: CloudTrail API Reference, 'AdvancedEventSelector' and 'AdvancedFieldSelector': `eventSource` and `readOnly`
+    narrow management events; those of data events have selectors of their own, and any may be called anything.
+    """
+    fields = selector.get("fieldSelectors")
+    asked = [
+        {name: value for name, value in one.items() if value} if isinstance(one, dict) else one
+        for one in (fields if isinstance(fields, list) else ())
+    ]
+    return asked == [{"field": "eventCategory", "equals": ["Management"]}]
 
 
 def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:

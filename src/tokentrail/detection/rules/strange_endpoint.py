@@ -22,9 +22,9 @@ _THROUGH_IN_ALL = """
     FROM {parts} GROUP BY n, owner"""
 _STRANGE = f"SELECT * FROM through WHERE owner NOT IN ({LOGGED})"
 _USES = """
-    SELECT s.owner, s.endpoint, s.events, s.first, k.* FROM strange s JOIN known k ON k.n = s.n
+    SELECT s.owner, s.endpoint, s.events, s.first AS came, k.* FROM strange s JOIN known k ON k.n = s.n
     WHERE k.seen_account IS NULL OR k.seen_account <> s.owner
-    ORDER BY s.owner, k.root_n, s.first, k.n"""
+    ORDER BY s.owner, k.root_n, came, k.n"""
 _FIRST = """
     SELECT n, owner, event_id, event_id_text FROM (
       SELECT s.n, s.owner, d.event_id, d.event_id_text,
@@ -54,14 +54,14 @@ def find(scene: Scene) -> Iterator[Hit]:
         lineages: dict[int, list[Row]] = {}
         for row in uses:
             lineages.setdefault(row["root_n"], []).append(row)
-        unheard_of = min(row["first"] for row in uses) >= begin
+        unheard_of = min(row["came"] for row in uses) >= begin
         for found in lineages.values():
             yield _hit(owner, found, [first[row["n"], owner] for row in found], unheard_of=unheard_of)
 
 
 def _hit(owner: str, found: list[Row], events: list[str], *, unheard_of: bool) -> Hit:
     severity: Severity = "high" if unheard_of else "medium"
-    start = min(row["first"] for row in found)
+    start = min(row["came"] for row in found)
     count = sum(row["events"] for row in found)
     through = listed(sorted({row["endpoint"] for row in found if row["endpoint"]})) or "a VPC endpoint"
     habit = "nobody had come from there before" if unheard_of else "the case is too short to tell a habit"

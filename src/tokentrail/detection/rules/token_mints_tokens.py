@@ -28,7 +28,7 @@ _MINTED = (
 )
 """Without the tokens that mint when their principal's tokens have done so for days: credential tools do it daily."""
 _CHAINS = """
-    SELECT p.person AS maker, k.into_role, min(k.n) AS n, min(k.issued_time) AS first
+    SELECT p.person AS maker, min({{'time': k.issued_time, 'n': k.n}}).n AS n
     FROM known k JOIN known p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'
       AND p.kind IN ('assumed_role', 'assumed_role_saml', 'assumed_role_web_identity', 'service_role')
