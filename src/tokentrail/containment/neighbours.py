@@ -56,7 +56,7 @@ def _came_after(
     where: dict[int, str] = {}
     for address, (first, _) in brought.items():
         others = came.get(address, {})
-        if len(others) <= _CROWD and all(time >= first for time in others.values()):
+        if all(time >= first for time in others.values()):
             where = dict.fromkeys(others, address) | where
     there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]
     # Only the first are named in a plan: long-term keys, and those at the attacker's first addresses.

@@ -22,12 +22,13 @@ LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity WHERE {}"""
 _CAME = """
 SELECT * FROM (
   SELECT e.ip, e.segment, e.identity, any_value(i.key_id) AS key_id, any_value(i.created) AS created,
-         min(e.time) AS first
+         any_value(i.principal_id) AS principal, min(e.time) AS first
   FROM ({}) e LEFT JOIN {} i ON i.segment = e.segment AND i.identity = e.identity
   WHERE e.ip IN (SELECT unnest(?))
     AND NOT EXISTS (SELECT 1 FROM besides b WHERE b.segment = e.segment AND b.identity = e.identity)
   GROUP BY e.ip, e.segment, e.identity)
-QUALIFY count(DISTINCT coalesce(key_id, created::VARCHAR)) OVER (PARTITION BY ip) <= ?"""
+QUALIFY count(DISTINCT coalesce(principal || ' ' || created::VARCHAR, key_id)) OVER (PARTITION BY ip) <= ?"""
+"""A session of the console shows many keys, all under one principal and time: none is counted twice."""
 _WHO = "FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _ISSUED = """
 SELECT f.n FROM forest f
@@ -67,7 +68,7 @@ def first_from(
         if n is not None:
             there = found.setdefault(row["ip"], {})
             there[n] = min(there.get(n, row["first"]), row["first"])
-    return found
+    return {ip: there for ip, there in found.items() if len(there) <= most}
 
 
 def seen_as(engine: Engine, identities: pa.Table) -> set[int]:
