@@ -16,19 +16,20 @@ _OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner
 """For a key that was never used, the evidence has no ARN but that of whoever made it."""
 
 
+def accounts_of(some: Iterable[Principal]) -> Set[str]:
+    """The accounts in which to look for ARNs of some principals; none, which means all, if one is not known."""
+    found = {one.account for one in some}
+    return frozenset() if "" in found else found
+
+
 def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     """The described rows of the credentials of some principals that have not expired."""
     wanted = set(reached)
     roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
     names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
-    accounts = {one.account for one in wanted}
     found = forest.called_rows(
-        names,
-        f"{ACTING_AS}\n{_OR_MADE_FOR}",
-        (names, names, names),
-        alive,
-        () if "" in accounts else accounts,
+        names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names, names, names), alive, accounts_of(wanted)
     )
     return [row for row in found if of_caller(rows.caller(row)) in wanted]
 

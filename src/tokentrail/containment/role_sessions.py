@@ -24,7 +24,7 @@ from tokentrail.containment.handed import (
     used_from,
 )
 from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
-from tokentrail.containment.living import ACTING_AS
+from tokentrail.containment.living import ACTING_AS, accounts_of
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
@@ -140,7 +140,7 @@ def sessions_of(
     places = forest.called(
         names, ACTING_AS, (names, names),
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
-        f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})",
+        f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})", accounts_of(opened),
     )  # fmt: skip
     listed = [
         row for row in forest.chosen_rows(places)
