@@ -29,13 +29,13 @@ def is_public(text: str) -> bool:
 
 def line_of(text: str) -> str:
     """
-    What tells one subscriber's line from others: the address; of IPv6 the network of its first 64 bits.
+    What tells one subscriber's line from others: the address; of public IPv6 the network of its first 64 bits.
 
     A host takes a new address within that every day (RFC 8981, 'Temporary Address Extensions for SLAAC'; RFC 4291,
-    '2.5.1. Interface Identifiers').
+    '2.5.1. Interface Identifiers'). All links have the same local one.
     """
     address = parse_address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None and is_public(text):
         return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
     return text
 
