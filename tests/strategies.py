@@ -253,7 +253,9 @@ def certificate(play: Play, a: int, b: int) -> None:
     if anchor and (chosen := play.pick(a)):
         answer = {"trustAnchor": {"trustAnchorArn": anchor}}
         chosen[0].calls("rolesanywhere:CreateTrustAnchor", {"name": "ours"}, response=answer, read_only=False)
-    play.joins(play.world.roles_anywhere(ROLES[a % 4], f"host-{b % 3}", anchor=anchor))
+    chosen = play.pick(b)
+    serial = chosen[0].issues_certificate() if chosen and b % 4 == 1 else None
+    play.joins(play.world.roles_anywhere(ROLES[a % 4], f"host-{b % 3}", anchor=anchor, serial=serial))
 
 
 def trust(play: Play, a: int, b: int) -> None:

@@ -293,6 +293,37 @@ def test_what_was_got_into_is_a_condition_of_the_proof(
     assert plan.proof.complete
 
 
+def test_a_certificate_that_was_issued_and_not_seen_in_use_is_a_condition() -> None:
+    """No log tells whether a trust anchor takes it: it may let its holder in at any time."""
+    world = World(START)
+    key = world.user("support")
+    serial = key.issues_certificate()
+    plan = planned(world, key.id)
+
+    [told] = [one for one in plan.proof.holds_if if serial in one]
+    assert f"no trust anchor of IAM Roles Anywhere takes a certificate that {key.id} had issued" in told
+    assert "import-crl" in told and plan.proof.complete
+
+
+def test_who_came_in_by_a_certificate_that_the_attacker_had_issued_is_ended_and_stays_out() -> None:
+    """The session is the attacker's, wherever it is used from, and a person is told the certificate to revoke."""
+    world = World(START)
+    key = world.user("support")
+    serial = key.issues_certificate()
+    world.wait(60)
+    session, other = (
+        world.roles_anywhere("Admin", name, serial=one) for name, one in (("x", serial), ("y", None))
+    )
+    for one in (session, other):
+        one.calls("s3:ListBuckets")
+    plan = planned(world, key.id, strategy="surgical")
+
+    assert {key.id, session.id} == set(plan.tainted)
+    assert any(f"Revoke the certificate {serial} of IAM Roles Anywhere" in one.why for one in plan.steps)
+    assert not any("had issued" in one for one in plan.proof.holds_if)
+    assert other.id not in {hit.credential for one in plan.steps for hit in one.collateral}
+
+
 def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
     """The command's id alone finds nothing: its request names where it ran, and that of a session its target."""
     for name, asked_for in (

@@ -386,6 +386,16 @@ def test_what_the_attacker_left_behind_goes_too(action: str) -> None:
     refuted(without, named)
 
 
+def test_a_role_that_was_made_of_a_template_is_denied_too() -> None:
+    """AcquireRole names the role in its answer alone."""
+    world = World(START)
+    key = world.user("support")
+    role = key.assumes("Admin", "x").acquires_role("helper", {"AWS": "arn:aws:iam::999999999999:root"})
+    plan = planned(world, key.id)
+
+    assert [role.arn] == list(step(plan, "deny-role").principals) and plan.proof.complete
+
+
 def test_a_trust_that_a_person_puts_back_is_told() -> None:
     """Where the evidence does not show what it said before, the step says whom the attacker's names."""
     world = World(START)

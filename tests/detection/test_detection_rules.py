@@ -358,6 +358,17 @@ def test_what_is_made_for_nobody_named_is_the_callers_own(
     assert one.why.endswith(f": {what} for {whose}.")
 
 
+def test_a_role_of_a_template_that_trusts_strangers_is_told_by_its_name() -> None:
+    """AcquireRole: whom it trusts, and what it is called, is in the answer."""
+
+    def made(place: World) -> None:
+        ada(place).acquires_role("helper", {"AWS": "arn:aws:iam::999999999999:root"})
+
+    (one,) = found(made, "lasting-access")
+
+    assert "role helper trusts account 999999999999, of which the case has no evidence" in one.why
+
+
 def test_small_things_that_make_a_way_in_together_weigh_more() -> None:
     """A user alone is little, with power or a key more, and with both a way in."""
     made: dict[str, tuple[str, ...]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from events_cases import ACCOUNT, TOKEN, record, tables_of
@@ -70,6 +71,24 @@ def test_iam_changes_keep_their_request_and_ids(name: str, request_: Any, answer
 def test_policy_documents_stand_apart(name: str, member: str) -> None:
     """A policy document is kept to the character, apart from the rest of the request."""
     assert ({"roleName": "Deploy"}, DOCUMENT, None) == changed(name, {"roleName": "Deploy", member: DOCUMENT})
+
+
+@pytest.mark.parametrize("written", [quote(DOCUMENT, safe=""), DOCUMENT, json.loads(DOCUMENT)])
+def test_the_trust_policy_of_a_role_that_was_made_of_a_template_is_in_the_answer(written: Any) -> None:
+    """The request names the template alone; the answer has the policy percent-encoded, a pipeline's copy perhaps not."""
+    asked = {"templateArn": "arn:aws:iam::aws:role-template/t"}
+    role = {"roleName": "Deploy", "arn": "arn:r", "roleId": "AROA"}
+    found, document, made = changed(
+        "AcquireRole", asked, {"role": {**role, "assumeRolePolicyDocument": written}}
+    )
+
+    assert (asked, json.loads(DOCUMENT), {"role": role}) == (found, json.loads(document), made)
+
+
+@pytest.mark.parametrize("answer", [None, {"role": "Deploy"}, {"role": {"assumeRolePolicyDocument": 7}}])
+def test_an_answer_without_a_trust_policy_tells_none(answer: Any) -> None:
+    """As where the call failed halfway, or the record was cut."""
+    assert changed("AcquireRole", {}, answer)[1] is None
 
 
 def test_a_policy_document_that_a_pipeline_decoded_is_kept() -> None:

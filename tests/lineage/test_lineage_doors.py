@@ -218,6 +218,62 @@ def test_a_user_of_the_directory_that_was_made_is_a_way_in(
     assert born(found[other.id]) == ("identity_center", None, None, "identity_provider")
 
 
+@pytest.mark.parametrize("spelled", ["as issued", "in capitals", "with zeros"])
+def test_a_certificate_that_was_issued_is_a_way_in(world: World, thief: Credential, spelled: str) -> None:
+    """
+    IssueCertificate by the subject: sessions of the role that bear the certificate's serial number are its offspring,
+    in whichever account, as authorities are shared; so are they where the log of writes lacks the AssumeRole. The serial
+    number is the last part of the certificate's ARN (AWS Private CA User Guide, 'Use audit reports with your private
+    CA'), and the session's name (IAM Roles Anywhere User Guide, 'The CreateSession operation').
+    """
+    serial = thief.issues_certificate()
+    world.wait(minutes=1)
+    named = {"as issued": serial, "in capitals": serial.upper(), "with zeros": f"00{serial}"}[spelled]
+    made = world.roles_anywhere(world.role("Deploy", account=AWAY), "host-1", serial=named)
+    other = world.roles_anywhere(world.role("Deploy", account=AWAY), "host-1")
+    for one in (made, other):
+        one.calls("s3:ListBuckets")
+    found = answers(world)
+
+    assert born(found[made.id])[1:] == (thief.id, "created", None)
+    assert (
+        found[made.id].origin_detail
+        == f"acts through the private certificate {serial.lstrip('0')} that its parent made or set"
+    )
+    assert found[other.id].parent is None
+
+
+def test_a_certificate_is_no_way_in_before_it_was_issued(world: World, thief: Credential) -> None:
+    """A serial number that is issued later is another certificate's."""
+    early = world.roles_anywhere("Deploy", "host-1", serial="ab" * 16)
+    world.wait(minutes=1)
+    answer = {
+        "certificateArn": f"arn:aws:acm-pca:us-east-1:{HOME}:certificate-authority/1/certificate/{'ab' * 16}"
+    }
+    thief.calls("acm-pca:IssueCertificate", {}, response=answer, read_only=False)
+
+    assert answers(world)[early.id].parent is None
+
+
+def test_a_role_that_was_made_of_a_template_is_a_way_in(world: World, thief: Credential) -> None:
+    """
+    AcquireRole by the subject: of its name and trust policy only the answer tells (IAM API Reference, 'AcquireRole').
+    Sessions of the role are its offspring, unless they began before.
+    """
+    early = world.user("mallory", account=VENDOR).assumes(world.role("helper", account=HOME))
+    world.wait(minutes=1)
+    role = thief.acquires_role("helper", {"AWS": f"arn:aws:iam::{VENDOR}:root"})
+    world.wait(minutes=1)
+    made = world.user("mallory", account=VENDOR).assumes(role)
+    for one in (early, made):
+        one.calls("s3:ListBuckets")
+    found = answers([one for one in world.records() if one["recipientAccountId"] != VENDOR])
+
+    assert born(found[made.id])[1:] == (thief.id, "created", None)
+    assert found[made.id].origin_detail == "acts through the role helper that its parent made or set"
+    assert found[early.id].parent is None
+
+
 def test_of_two_anchors_of_one_second_none_is_guessed(world: World, thief: Credential) -> None:
     """Where the log shows no key, and two came in as one role at once, it is not told who came by which."""
     anchors(thief, ANCHOR)

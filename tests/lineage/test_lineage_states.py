@@ -375,6 +375,15 @@ def test_deleting_a_role_ends_its_sessions(world: World) -> None:
     assert ["ended"] == states(world, session.id)
 
 
+def test_a_role_that_was_made_anew_of_a_template_shows_that_the_old_one_was_gone(world: World) -> None:
+    """Names are unique; that of a role which AcquireRole made is told by its answer (IAM API Reference)."""
+    session, grace = world.user("ada").assumes("Deploy"), world.user("grace")
+    answer = {"role": {"roleName": "Deploy", "roleId": "AROANEWNEWNEWNEWNEWNEW"}}
+    grace.calls("iam:AcquireRole", {"templateArn": "arn:t"}, response=answer, read_only=False)
+
+    assert ["ended"] == states(world, session.id)
+
+
 def test_editing_a_trust_policy_ends_no_session(world: World) -> None:
     """UpdateAssumeRolePolicy keeps new ones out; those that live go on."""
     session = world.user("ada").assumes("Deploy")

@@ -16,7 +16,16 @@ from urllib.parse import unquote
 from tokentrail.containment.deleted_principals import deleted_principals, done_to_deleted
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.put_right import OthersChanges
-from tokentrail.containment.residual import ENDING, ENTERED, LEFT, counts_as, unnamed, with_article
+from tokentrail.containment.residual import (
+    ENDING,
+    ENTERED,
+    LEFT,
+    counts_as,
+    left,
+    nothing_taken,
+    unnamed,
+    with_article,
+)
 from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.undone_leftovers import Undoings
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
@@ -140,7 +149,8 @@ def left_behind(
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = counts_as(made, object_of(deed.request))
-            works = _works_by_itself(deed, what) or session_of(what, thing or "") in names
+            seen_in_use = session_of(what, thing or "") in names
+            works = _works_by_itself(deed, what) or seen_in_use
             over = what in ("policy", "boundary", "instance_profile") and (
                 done_to_deleted(deed, deleted, found.users | found.roles)
                 or _QUARANTINE in (deed.asked("policyArn") or "")
@@ -151,7 +161,7 @@ def left_behind(
                 found.sources.append(_keylike(deed, what, thing))
             elif deed.name in _HOSTING:
                 found.sources.extend(_profile(deed, thing, seen.removed))
-            elif what in ENTERED and not (what in WORKLOADS and works):
+            elif what in ENTERED and not seen_in_use and not (what in WORKLOADS and works):
                 entered.setdefault((deed.by, ENTERED[what]), []).append(_said(deed, thing))
             elif what in LEFT or not works:
                 called = LEFT.get(what) or with_article(WORKLOADS[what].called)
@@ -159,14 +169,9 @@ def left_behind(
             else:
                 _enter(found, deed, what, thing, seen)
     for (by, what), deeds_told in untold.items():
-        found.risks.append(
-            f"{by} left {what} behind, which no step takes back; look at it by hand: {listed(deeds_told, 3)}"
-        )
+        found.risks.append(left(by, what, listed(deeds_told, 3)))
     for (by, what), deeds_told in entered.items():
-        found.entered.append(
-            f"{by} took no credentials of the role behind it where {what}, else they go on: stop or replace it, and "
-            f"plan for its role too (`tokentrail contain ROLE-ARN`): {listed(deeds_told, 3)}"
-        )
+        found.entered.append(nothing_taken(by, what, listed(deeds_told, 3)))
     own_made = found.users | found.roles
     kept = [one for one in found.sources if one.kind not in ENDING or one.mints not in own_made]
     known = {one.name for one in kept if one.mints.kind != "unknown"}

@@ -28,7 +28,7 @@ _PUT_RIGHT = {
     "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
 }  # fmt: skip
 """By kind of thing: the calls that put it right. Deletions count whoever made them, others only if not the attacker."""
-_TELLING = ("CreateRole", "UpdateAssumeRolePolicy")
+_TELLING = ("CreateRole", "AcquireRole", "UpdateAssumeRolePolicy")
 """The calls that set a role's trust policy."""
 _RENAMING = "UpdateUser"
 _LOOKED_AT = frozenset({_RENAMING, *_TELLING, *(name for names in _PUT_RIGHT.values() for name in names)})

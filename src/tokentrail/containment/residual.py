@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _UNNAMED = "(not named: "
+_CERTIFIED = "a certificate was issued"
 LEFT = {
     "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
     "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
@@ -38,6 +39,7 @@ ENTERED = {
     "instance_reset": "a root volume was replaced", "sandbox": "an AgentCore session was opened",
     "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
     "build": "a build was started", "start_script": "an instance was given a script that it runs when it starts",
+    "private_certificate": _CERTIFIED,
 }  # fmt: skip
 """What was done to something of the owner's that has a role: its credentials may have been stolen that way."""
 
@@ -53,6 +55,30 @@ def counts_as(made: str, request: Mapping[str, Any]) -> str:
     EC2 instance with user data input'); the log shows that there is one.
     """
     return "start_script" if made == "instance_attribute" and "userData" in request else made
+
+
+def left(by: str, what: str, said: str) -> str:
+    """The sentence that a credential left something behind: what that is called, and the calls."""
+    return f"{by} left {what} behind, which no step takes back; look at it by hand: {said}"
+
+
+def nothing_taken(by: str, how: str, said: str) -> str:
+    """
+    The condition that a credential took nothing where it got into something; `how` is of `ENTERED`.
+
+    IAM Roles Anywhere asks no authority whether a certificate was revoked: it knows the lists that were imported (IAM
+    Roles Anywhere User Guide, 'Revocation').
+    """
+    if how == _CERTIFIED:
+        return (
+            f"no trust anchor of IAM Roles Anywhere takes a certificate that {by} had issued, else its holder is given "
+            "a session at any time: put its serial number on the list of its authority (`aws acm-pca "
+            "revoke-certificate`, then `aws rolesanywhere import-crl`), or disable the anchor: " + said
+        )
+    return (
+        f"{by} took no credentials of the role behind it where {how}, else they go on: stop or replace it, and plan "
+        f"for its role too (`tokentrail contain ROLE-ARN`): {said}"
+    )
 
 
 def with_article(called: str) -> str:

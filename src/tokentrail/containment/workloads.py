@@ -186,13 +186,15 @@ def cluster_of(thing: str) -> str | None:
 
 def session_of(what: str, thing: str) -> str | None:
     """
-    The name of a task's or build's sessions: ECS and CodeBuild name them after its id. `None` for other kinds.
+    The name of the sessions of a task, a build or a certificate's holder, after its id. `None` for other kinds.
 
-    The ids are random, so that a session of that name is surely the workload's. If a service named them otherwise, no
-    session would match.
+    ECS, CodeBuild and IAM Roles Anywhere name them so. The ids are random, so that a session of that name is surely of
+    the thing. If a service named them otherwise, no session would match.
     """
     if what == "task":
         return name_of(what, thing)
+    if what == "private_certificate":
+        return thing.rpartition("/certificate/")[2] or None
     return f"AWSCodeBuild-{thing.rpartition(':')[2]}" if what == "build" else None
 
 

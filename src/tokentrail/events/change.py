@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
-from tokentrail.events.loose import Each, Raw, text
+from tokentrail.events.loose import Each, Raw, decoded, text
 from tokentrail.events.values import hide_secrets
-from tokentrail.events.vocabulary import IAM_CHANGES, POLICY_CHANGES
+from tokentrail.events.vocabulary import FROM_TEMPLATE, IAM_CHANGES, POLICY_CHANGES
 
 _DOCUMENTS = ("policyDocument", "assumeRolePolicyDocument", "content")
 _NESTED = (
@@ -156,6 +157,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     jobFlowId: str | None = None
     spotFleetRequestId: str | None = None
     certificateId: str | None = None
+    certificateArn: str | None = None
     grantId: str | None = None
     sAMLProviderArn: str | None = None
     openIDConnectProviderArn: str | None = None
@@ -229,13 +231,29 @@ def changes(
     """
     asked, documents = [], []
     hidden: dict[str | None, str | None] = {None: None}
-    for name, request in zip(names, _requests(requests), strict=True):
+    for name, request, answer in zip(names, _requests(requests), answers, strict=True):
         document, rest = _apart(name, _unwrapped(name, request or {}))
+        if name == FROM_TEMPLATE:
+            document = _trust_in(answer)
         if document not in hidden:
             hidden[document] = hide_secrets(document or "")
         documents.append(hidden[document])
         asked.append(rest)
     return _json(asked), documents, _json(_answered(answer) for answer in _answers(answers))
+
+
+def _trust_in(answer: Raw) -> str | None:
+    """
+    The trust policy in an answer that describes a role, of which the request names only the template.
+
+    IAM answers with its policies percent-encoded (IAM API Reference, 'AcquireRole' and 'Role'); what writes such JSON
+    out again may have decoded them.
+    """
+    role = decoded(answer).get("role")
+    found = role.get("assumeRolePolicyDocument") if isinstance(role, dict) else None
+    if isinstance(found, dict):
+        return msgspec.json.encode(found).decode()
+    return unquote(found) if isinstance(found, str) else None
 
 
 def _unwrapped(name: str | None, request: dict[str, Any]) -> dict[str, Any]:

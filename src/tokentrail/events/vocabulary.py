@@ -56,7 +56,7 @@ IAM_CHANGES = frozenset({
     "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
     "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup",
     "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile", "ChangePassword",
-    "CreateRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy",
+    "CreateRole", "AcquireRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy",
     "PutUserPolicy", "DeleteUserPolicy", "PutRolePolicy", "DeleteRolePolicy", "PutGroupPolicy",
     "DeleteGroupPolicy", "AttachUserPolicy", "DetachUserPolicy", "AttachRolePolicy", "DetachRolePolicy",
     "AttachGroupPolicy", "DetachGroupPolicy", "CreateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup",
@@ -72,9 +72,12 @@ IAM_CHANGES = frozenset({
 })  # fmt: skip
 """IAM calls whose whole request matters to a credential's state or offspring (IAM API Reference)."""
 
+FROM_TEMPLATE = "AcquireRole"
+"""The call that makes a role of a template: name and trust policy are in its answer alone (IAM API Reference)."""
+
 OTHER_CHANGES = frozenset({
     "CreateTrustAnchor", "CreateProfile", "UpdateTrustAnchor", "EnableTrustAnchor", "DisableTrustAnchor",
-    "DeleteTrustAnchor",
+    "DeleteTrustAnchor", "IssueCertificate",
     "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
     "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig",
     "RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "ModifyInstanceAttribute",

@@ -60,6 +60,7 @@ class _Through(NamedTuple):
 
 
 _USER = "':user/(?:.*/)?([^/]+)$', 1"
+_SERIAL = "regexp_replace(lower({}), '^0+', '')"
 _LATER_PEOPLE = "(p.created < 0 OR p.created >= m.time)"
 _LATER_CALL = "i.time + 900 >= m.time"
 """A session begins at most so much later than the call that issued it: with a sign-in URL (`5_births.sql`)."""
@@ -89,6 +90,13 @@ _THROUGH = (
         ("provider", "trust_anchor"),
         f"SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = p.federated_provider WHERE {_LATER_PEOPLE}",
         f"SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = i.caller_provider WHERE {_LATER_CALL}",
+    ),
+    _Through(
+        ("private_certificate",),
+        f"""SELECT p.* FROM all_people p JOIN {{made}} m ON m.id = {_SERIAL.format("split_part(p.principal, ':', -1)")}
+        WHERE {_LATER_PEOPLE}""",
+        f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = {_SERIAL.format("i.session_name")}
+        WHERE i.session_name IS NOT NULL AND {_LATER_CALL}""",
     ),
     _Through(
         ("instance", "instance_profile", "function", "task", "build"),

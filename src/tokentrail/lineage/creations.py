@@ -23,6 +23,7 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "CreateLoginProfile": ("login_profile", ((_REQUEST, "userName"), (_ANSWER, "loginProfile", "userName"))),
     "UpdateLoginProfile": ("login_profile", ((_REQUEST, "userName"),)),
     "CreateRole": ("role", ((_ANSWER, "role", "arn"), (_REQUEST, "roleName"))),
+    "AcquireRole": ("role", ((_ANSWER, "role", "arn"),)),
     "UpdateAssumeRolePolicy": ("trust", ((_REQUEST, "roleName"),)),
     "PutUserPolicy": ("policy", ((_REQUEST, "userName"),)),
     "PutRolePolicy": ("policy", ((_REQUEST, "roleName"),)),
@@ -50,6 +51,10 @@ _MADE: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "CreateServiceSpecificCredential": (
         "service_credential",
         ((_ANSWER, "serviceSpecificCredential", "serviceSpecificCredentialId"), (_REQUEST, "userName")),
+    ),
+    "IssueCertificate": (
+        "private_certificate",
+        ((_ANSWER, "certificateArn"), (_REQUEST, "certificateAuthorityArn")),
     ),
     "CreateTrustAnchor": ("trust_anchor", ((_ANSWER, "trustAnchor", "trustAnchorArn"),)),
     "UpdateProfile": ("anywhere_profile", ((_REQUEST, "profileId"), (_ANSWER, "profile", "profileArn"))),
@@ -153,6 +158,7 @@ _OWN: dict[str, tuple[str, ...]] = {
     "StartTask": ("ecs",), "RegisterTaskDefinition": ("ecs",), "CreateService": ("ecs",), "UpdateService": ("ecs",),
     "CreateStateMachine": ("states",), "UpdateStateMachine": ("states",), "CreateTrainingJob": ("sagemaker",),
     "CreateProcessingJob": ("sagemaker",), "CreateStack": ("cloudformation",), "UpdateStack": ("cloudformation",),
+    "IssueCertificate": ("acm-pca",),
 }  # fmt: skip
 """Names that several services use: whose calls are meant."""
 

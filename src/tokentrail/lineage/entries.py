@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from tokentrail.events.vocabulary import FROM_TEMPLATE
 from tokentrail.lineage.rows import event_id, object_of, values
 from tokentrail.policy.changes import Change
 
-_DOCUMENT_MEMBER = {"CreateRole": "assumeRolePolicyDocument", "UpdateAssumeRolePolicy": "policyDocument"}
+_DOCUMENT_MEMBER = dict.fromkeys(("CreateRole", FROM_TEMPLATE), "assumeRolePolicyDocument")
 _ORGANISATION = "organizations.amazonaws.com"
 _ENTERED = {
     "time": "time", "source": "source", "name": "name", "request": "request", "document": "document",
@@ -41,6 +42,9 @@ def change(row: Mapping[str, Any], event_id: str) -> Change:
             else _DOCUMENT_MEMBER.get(row["name"], "policyDocument")
         )
         request[member] = row["document"]
+    response = object_of(row["response"]) or None
+    if row["name"] == FROM_TEMPLATE and isinstance(role := (response or {}).get("role"), Mapping):
+        request.setdefault("roleName", role.get("roleName"))  # as if it had been asked for, as others do
     return Change(
         time=datetime.fromtimestamp(row["time"], UTC),
         event_id=event_id,
@@ -48,6 +52,6 @@ def change(row: Mapping[str, Any], event_id: str) -> Change:
         event_source=row["source"] or "",
         event_name=row["name"],
         request=request,
-        response=object_of(row["response"]) or None,
+        response=response,
         caller_user=row["caller_user"],
     )

@@ -25,6 +25,7 @@ _MAKES, _SETS, _LIFTS, _FORGETS, _ENDS = range(5)
 _RANKS = {
     "CreateUser": _MAKES,
     "CreateRole": _MAKES,
+    "AcquireRole": _MAKES,
     "CreateGroup": _MAKES,
     "CreatePolicy": _MAKES,
     "SetDefaultPolicyVersion": _LIFTS,

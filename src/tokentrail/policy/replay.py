@@ -172,6 +172,7 @@ IAM_HANDLERS: dict[str, Handler] = {
     "DeleteUser": _delete("user"),
     "UpdateUser": _rename("user", "newUserName"),
     "CreateRole": _create("role"),
+    "AcquireRole": _create("role"),
     "DeleteRole": _delete("role"),
     "CreateGroup": _create("group"),
     "DeleteGroup": _delete("group"),

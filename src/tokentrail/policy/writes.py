@@ -55,6 +55,7 @@ IAM = (
         "CreateRole UpdateAssumeRolePolicy PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy"
         " PutRolePermissionsBoundary DeleteRolePermissionsBoundary",
     ),
+    *_any("iam", "AcquireRole"),
     *_iam("policy/*", "CreatePolicyVersion SetDefaultPolicyVersion"),
     *_iam(
         "group/*",

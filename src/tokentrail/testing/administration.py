@@ -53,6 +53,7 @@ MAKERS = {
     "CreateAccessKey": "creates_access_key",
     "CreateUser": "creates_user",
     "CreateRole": "creates_role",
+    "AcquireRole": "acquires_role",
     "RunInstances": "runs_instance",
     "CreateFunction20150331": "creates_function",
     "RunTask": "runs_task",

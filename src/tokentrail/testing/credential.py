@@ -149,6 +149,28 @@ class Credential(Actor):
         )
         return role
 
+    def acquires_role(self, name: str, trust: Json | str) -> Role:
+        """Make a role of a role template, which has its name and trust policy: the request names neither."""
+        role = self.stage.role(name, account=self.account)
+        document = trust if isinstance(trust, str) else administration.trust_policy(trust)
+        self._administers(
+            "iam:AcquireRole",
+            {"templateArn": "arn:aws:iam::aws:role-template/example"},
+            administration.role_answer(role, document, self.stage.now),
+        )
+        return role
+
+    def issues_certificate(self, authority: str | None = None) -> str:
+        """Have AWS Private CA issue a certificate, of an authority by its ARN; its serial number is returned."""
+        serial = self.stage.ids.hex(32)
+        authority = authority or (
+            f"arn:aws:acm-pca:{self.stage.region}:{self.account}:certificate-authority/{self.stage.ids.uuid()}"
+        )
+        wanted = {"certificateAuthorityArn": authority, "signingAlgorithm": "SHA256WITHRSA"}
+        answer = {"certificateArn": f"{authority}/certificate/{serial}"}
+        self._administers("acm-pca:IssueCertificate", wanted, answer)
+        return serial
+
     def runs_instance(self, role: Role | str) -> WorkloadSession:
         """Start an EC2 instance with a role; the session delivered to it is returned."""
         role = self._role(role, None)

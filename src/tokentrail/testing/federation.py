@@ -174,7 +174,15 @@ def web_identity(
 
 
 def roles_anywhere(
-    stage: Stage, role: Role, subject: str, *, anchor: str | None, duration: int, ip: str, user_agent: str
+    stage: Stage,
+    role: Role,
+    subject: str,
+    *,
+    anchor: str | None,
+    serial: str | None,
+    duration: int,
+    ip: str,
+    user_agent: str,
 ) -> Entry:
     """
     Mint for the holder of a certificate: CreateSession, and the AssumeRole by which the service gets the
@@ -184,7 +192,8 @@ def roles_anywhere(
     serial, its source identity is the subject's common name. Whether the log holds the answer's key id is not
     documented.
     """
-    serial, service, name = stage.ids.hex(40), "rolesanywhere.amazonaws.com", f"CN={subject}"
+    serial = serial or stage.ids.hex(40)
+    service, name = "rolesanywhere.amazonaws.com", f"CN={subject}"
     created = stage.fresh_second(role.session_id(serial))
     key = stage.ids.access_key("ASIA", role.account)
     expires = created + timedelta(seconds=duration)

@@ -235,14 +235,20 @@ class World(Stage):
         subject: str,
         *,
         anchor: str | None = None,
+        serial: str | None = None,
         duration: int = 3600,
         ip: str = OFFICE,
         user_agent: str = "CredHelper",
     ) -> Credential:
-        """Bring in the holder of a certificate, by the subject's common name; `anchor` is the trust anchor's ARN."""
+        """
+        Bring in the holder of a certificate, by the subject's common name; `anchor` is the trust anchor's ARN.
+
+        `serial` is the certificate's serial number, in hexadecimal digits as `Credential.issues_certificate` has it.
+        """
         entry = federation.roles_anywhere(
-            self, self._as_role(role), subject, anchor=anchor, duration=duration, ip=ip, user_agent=user_agent
-        )
+            self, self._as_role(role), subject, anchor=anchor, serial=serial, duration=duration, ip=ip,
+            user_agent=user_agent,
+        )  # fmt: skip
         return self._arrived(entry, ip, user_agent)
 
     def instance(

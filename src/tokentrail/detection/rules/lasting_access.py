@@ -23,7 +23,7 @@ _NAMES = (
     "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "UpdateTrustAnchor",
     "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
     "CreateAccountAssignment", "CreateGroupMembership", "AttachGroupPolicy", "AddUserToGroup", "PutUserPolicy",
-    "PutRolePolicy", "PutGroupPolicy",
+    "PutRolePolicy", "PutGroupPolicy", "AcquireRole", "IssueCertificate",
 )  # fmt: skip
 _INLINE = ("PutUserPolicy", "PutRolePolicy", "PutGroupPolicy")
 _SHARED = {
@@ -38,9 +38,8 @@ _MEANT = " AND ".join(
 _POWERS = r'"NotAction"|"Action"\s*:\s*(\[[^\]]*)?"\*(:\*)?"'
 """What stands in an inline policy that gives all power: of all others, which are many, none is looked at."""
 _MADE = f"""
-    SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.by_type,
-           c.in_account,
-           k.kind AS by_kind, k.person,
+    SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.response, c.document,
+           c.by_arn, c.by_type, c.in_account, k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
     FROM changed c LEFT JOIN makers k ON k.n = c.n
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
@@ -121,8 +120,8 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     name, who = row["name"], asked.get("userName")
     own = who is None or (row["by_type"] == "IAMUser" and (row["by_arn"] or "").endswith(f"/{who}"))
     temporary = row["by_kind"] not in (None, "long_term_key")
-    if name in ("CreateRole", "UpdateAssumeRolePolicy"):
-        return _trust(row, asked, accounts)
+    if name in ("CreateRole", "AcquireRole", "UpdateAssumeRolePolicy"):
+        return _trust(row, str(asked.get("roleName") or _acquired(row)), accounts)
     if name in _STRONG:
         return "medium", f"{name} {_target(asked)}"
     if name == "CreateAccessKey" and not (own and not temporary):
@@ -174,15 +173,21 @@ def _whose(row: Row, who: str | None) -> str:
     return "the root user" if row["by_type"] == "Root" else "its own user"
 
 
-def _trust(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Severity, str] | None:
+def _acquired(row: Row) -> str:
+    """The name of a role that was made of a template, as the answer tells it (IAM API Reference, 'AcquireRole')."""
+    role = object_of(row["response"]).get("role")
+    return str(role.get("roleName") or "") if isinstance(role, dict) else ""
+
+
+def _trust(row: Row, role: str, accounts: set[str]) -> tuple[Severity, str] | None:
     allowed = let_in(row["document"])
     if ANYBODY in allowed:
-        return "high", f"role {asked.get('roleName')} trusts anybody"
+        return "high", f"role {role} trusts anybody"
     strangers = sorted(allowed - accounts)
     if strangers:
         return (
             "medium",
-            f"role {asked.get('roleName')} trusts account {listed(strangers)}, of which the case has no evidence",
+            f"role {role} trusts account {listed(strangers)}, of which the case has no evidence",
         )
     return None
 

@@ -55,9 +55,9 @@ SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no reci
        CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
             WHEN name = 'CreateUser' THEN CASE WHEN source = 'iam.amazonaws.com' THEN 'user' ELSE 'directory_user' END
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
-            WHEN name = 'CreateRole' THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
+            WHEN name IN ('CreateRole', 'AcquireRole') THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
-            WHEN name = 'CreateTrustAnchor' THEN 'trust_anchor'
+            WHEN name = 'CreateTrustAnchor' THEN 'trust_anchor' WHEN name = 'IssueCertificate' THEN 'private_certificate'
             WHEN name = 'RunInstances' THEN 'instance' WHEN name IN ('RunTask', 'StartTask') THEN 'task'
             WHEN name IN ('StartBuild', 'RetryBuild') THEN 'build'
             WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
@@ -68,12 +68,13 @@ LEFT JOIN (
 ) i ON i.segment = h.segment AND i.identity = h.identity
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
-         'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
+         'AcquireRole', 'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
        OR h.source = 'ec2.amazonaws.com' AND h.name IN (
          'RunInstances', 'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation')
        -- By the API, and in the console.
        OR h.source IN ('identitystore.amazonaws.com', 'sso-directory.amazonaws.com') AND h.name = 'CreateUser'
        OR h.source = 'rolesanywhere.amazonaws.com' AND h.name = 'CreateTrustAnchor'
+       OR h.source = 'acm-pca.amazonaws.com' AND h.name = 'IssueCertificate'
        OR h.source = 'ecs.amazonaws.com' AND h.name IN ('RunTask', 'StartTask')
        OR h.source = 'codebuild.amazonaws.com' AND h.name IN ('StartBuild', 'RetryBuild')
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%')
@@ -97,11 +98,16 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
          WHEN 'key_status' THEN nullif(regexp_extract(request, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
          WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
-         WHEN 'role' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
+         -- Of a role that was made of a template, only the answer tells the name.
+         WHEN 'role' THEN coalesce(nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), ''),
+                                   nullif(regexp_extract(response, '"roleName":"([^"]+)"', 1), ''))
          WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
          WHEN 'directory_user' THEN nullif(regexp_extract(response, '"userId":"([^"]+)"', 1), '')
          WHEN 'trust_anchor' THEN nullif(regexp_extract(response, '"trustAnchorArn":"([^"]+)"', 1), '')
+         -- A private authority names a certificate by its serial number, as IAM Roles Anywhere names its holder's sessions.
+         WHEN 'private_certificate' THEN
+           nullif(regexp_replace(regexp_extract(lower(response), '/certificate/([0-9a-f]+)"', 1), '^0+', ''), '')
          -- CodeBuild names a build's session so, with the last part of the build's ARN.
          WHEN 'build' THEN 'AWSCodeBuild-' || nullif(regexp_extract(response, ':build/[^":]+:([^":]+)"', 1), '')
          -- Lambda takes a function's name, its ARN or a part of that, each with a version or alias or without one.

@@ -1,5 +1,5 @@
 -- What acts through something that a credential made: the key, user, user of the directory, password, role, trust,
--- provider, trust anchor, function, instance, task or build.
+-- provider, trust anchor, certificate, function, instance, task or build.
 
 -- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
 CREATE TABLE makers_of_keys AS
@@ -129,7 +129,7 @@ SELECT * FROM (
          coalesce(s.account, split_part(c.role_arn, ':', 5)) AS account
   FROM lives n LEFT JOIN seen s ON s.ck = n.ck LEFT JOIN calls c ON c.call = n.call
   WHERE (n.kind = 'service_role' OR (n.kind = 'assumed_role' AND n.call IS NULL))
-    AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function', 'task', 'build'))
+    AND EXISTS (SELECT 1 FROM made WHERE what IN ('instance', 'instance_profile', 'function', 'task', 'build', 'private_certificate'))
 ) n
 WHERE n.kind = 'service_role' OR n.host LIKE 'AWSCodeBuild-%';
 
@@ -159,6 +159,12 @@ WHERE n.issued_at BETWEEN m.time AND coalesce(m.until, n.issued_at) AND m.ck <> 
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM hosts n JOIN made m ON m.id = n.host AND m.what IN ('instance', 'instance_profile', 'task', 'build') AND m.account = n.account
+WHERE m.time <= n.issued_at AND m.ck <> n.ck
+UNION ALL
+-- Whoever has a certificate is named by its serial number, in whatever account the role is (IAM Roles Anywhere User Guide,
+-- 'The CreateSession operation'; AWS Private CA User Guide, 'Use audit reports with your private CA').
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
+FROM hosts n JOIN made m ON m.what = 'private_certificate' AND m.id = regexp_replace(lower(n.host), '^0+', '')
 WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
