@@ -328,8 +328,8 @@ def test_calls_that_no_list_knows_are_named() -> None:
     key = world.user("support")
     for action in (
         "glue:CreateSession",
-        "omics:StartRun",
-        "omics:StartRun",
+        "omics:StartReadSetImportJob",
+        "omics:StartReadSetImportJob",
         "iam:CreateUser",
         "ecs:ExecuteCommand",
     ):
@@ -342,7 +342,9 @@ def test_calls_that_no_list_knows_are_named() -> None:
     plan = planned(world, key.id)
 
     (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
-    assert said.endswith("look at each by hand: glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
+    assert said.endswith(
+        "look at each by hand: glue:CreateSession, omics:StartReadSetImportJob (2 times), ecr:PutImage"
+    )
     later = planned(world, key.id, since=START + timedelta(days=1))
     assert not any("it is not known here" in one for one in later.residual_risks)
 
