@@ -50,15 +50,16 @@ _ABOUT_DATA = frozenset({
     "ChangeTagsForResource", "CompleteLayerUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket",
     "CreateInvalidation", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
     "GenerateCredentialReport", "GenerateOrganizationsAccessReport", "GenerateQuery",
-    "GenerateServiceLastAccessedDetails", "GitPull", "InitiateLayerUpload", "InitiateMultipartUpload", "Publish",
-    "PublishBatch", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
-    "PutComplianceItems", "PutEvents", "PutInventory", "PutLifecyclePolicy", "PutLogEvents", "PutObject",
-    "PutObjectTagging", "PutParameter", "PutRecord", "PutRecordBatch", "PutRecords", "PutRetentionPolicy",
-    "PutSecretValue", "RenameObject", "RestoreObject", "SendBulkEmail", "SendEmail", "SendRawEmail", "StartQuery",
-    "StartQueryExecution", "UpdateInstanceAssociationStatus", "UpdateInstanceInformation", "UploadArchive",
-    "UploadLayerPart", "UploadMultipartPart", "UploadPart", "UploadPartCopy",
+    "GenerateServiceLastAccessedDetails", "GitPull", "InitiateLayerUpload", "InitiateMultipartUpload",
+    "MonitorInstances", "Publish", "PublishBatch", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging",
+    "PutBucketVersioning", "PutComplianceItems", "PutEvents", "PutInventory", "PutLifecyclePolicy", "PutLogEvents",
+    "PutObject", "PutObjectTagging", "PutParameter", "PutRecord", "PutRecordBatch", "PutRecords",
+    "PutRetentionPolicy", "PutSecretValue", "RenameObject", "RestoreObject", "SendBulkEmail", "SendEmail",
+    "SendRawEmail", "StartQuery", "StartQueryExecution", "UpdateInstanceAssociationStatus",
+    "UpdateInstanceInformation", "UploadArchive", "UploadLayerPart", "UploadMultipartPart", "UploadPart",
+    "UploadPartCopy",
 })  # fmt: skip
-"""Calls that read, set up or change data only."""
+"""Calls that set up, change, label or measure data and things only, and reports that somebody asks for."""
 _PLAIN_USE = frozenset({
     # of keys, but for a signature, which others may take for its owner's
     "Decapsulate", "Decrypt", "DeriveSharedSecret", "Encapsulate", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair",
@@ -68,7 +69,7 @@ _PLAIN_USE = frozenset({
     "ApplyGuardrail", "Invoke", "InvokeAsync", "InvokeEndpoint", "InvokeEndpointAsync",
     "InvokeEndpointWithResponseStream", "InvokeGuardrailChecks", "InvokeModel", "InvokeModelWithBidirectionalStream",
     "InvokeModelWithResponseStream", "InvokeWithResponseStream",
-    # by agents on instances, and by what runs in a stack, a state machine, a cluster or an Auto Scaling group
+    # by agents on instances, and by what runs of a stack, a state machine, a cluster or an Auto Scaling group
     "CompleteLifecycleAction", "CreateControlChannel", "FailMessage", "OpenControlChannel", "SendReply",
     "SendTaskFailure", "SendTaskHeartbeat", "SendTaskSuccess", "SignalResource", "SubmitAttachmentStateChanges",
     "SubmitContainerStateChange", "SubmitTaskStateChange",
@@ -78,7 +79,13 @@ _PLAIN_USE = frozenset({
     # that turns the log on
     "StartLogging",
 })  # fmt: skip
-"""Calls that use what is there, as its owner meant it."""
+"""
+Calls that use what is there, as its owner meant it.
+
+Sources of those that no API Reference has: AWS Systems Manager User Guide, 'Reference: ec2messages, ssmmessages, and
+other API operations'; AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM Identity Center User Guide,
+'Understanding IAM Identity Center sign-in events'; AWS CloudShell User Guide, 'Logging and monitoring'.
+"""
 _NOT_HARMLESS = frozenset({
     ("ec2", "DisableAllowedImagesSettings"), ("ec2", "DisableImageBlockPublicAccess"),
     ("ec2", "DisableSnapshotBlockPublicAccess"), ("iam", "TagRole"), ("iam", "TagUser"), ("iam", "UntagRole"),

@@ -221,7 +221,7 @@ HANDOVER: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 GONE = frozenset({
     "DeletePodIdentityAssociation", "DeleteIdentityPool", "DeleteRoleAlias", "DeleteStackSet", "DeletePipe",
     "DeletePipeline", "DeleteNodegroup", "DeleteAutoScalingGroup", "DeleteModel", "DeleteApplication", "DeleteCanary",
-    "DeleteComputeEnvironment", "DeleteCapacityProvider", "StopBuild", "StopAutomationExecution", "CancelRun",
+    "DeleteComputeEnvironment", "DeleteCapacityProvider", "StopBuild", "StopAutomationExecution",
 })  # fmt: skip
 """The calls by which some of these end."""
 SERVICES_OF: Mapping[str, frozenset[str]] = {
