@@ -123,6 +123,68 @@ OPENED: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
+RUN: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str]] = {
+    "rollback": ("cloudformation:RollbackStack", {"stackName": "s", "roleARN": JOB}, None, "CloudFormation stack s back"),
+    "genomics": ("omics:StartRun", {"workflowId": "1", "roleArn": JOB}, {"id": "77", "name": "r"}, "for 77"),
+    "batch": ("omics:StartRunBatch", {"batchName": "b", "defaultRunSetting": {"roleArn": JOB, "parameters": {"x": 1}}},
+              {"id": "78"}, "cancel-run-batch, --region us-east-1, for 78"),
+    "devices": ("devicefarm:ScheduleRun", {"projectArn": "p", "configuration": {"executionRoleArn": JOB}},
+                {"run": {"arn": "run-1"}}, "Stop the Device Farm project or run run-1 before"),
+    "workflow": ("airflow-serverless:CreateWorkflow", {"name": "w", "roleArn": JOB}, None, "with the ARN of w"),
+    "monitor": ("sagemaker:CreateMonitoringSchedule",
+                {"monitoringScheduleName": "m", "monitoringScheduleConfig": {"monitoringJobDefinition": {"roleArn": JOB}}},
+                None, "stop-monitoring-schedule"),
+    "connector": ("kafkaconnect:CreateConnector", {"connectorName": "c", "serviceExecutionRoleArn": JOB}, None,
+                  "delete-connector --region us-east-1, with the ARN of c"),
+    "incident": ("ssm-incidents:CreateResponsePlan",
+                 {"name": "r", "actions": [{"ssmAutomation": {"roleArn": JOB, "documentName": "d"}}]}, None,
+                 "delete-response-plan"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RUN)
+def test_what_runs_code_with_a_role_is_stopped_by_a_person_and_its_role_cut(kind: str) -> None:
+    """The step tells how, by the id that the call or its answer names; a role deep in the request is found, too."""
+    action, params, answer, said = RUN[kind]
+    world = World(START)
+    key = world.user("support")
+    key.calls(action, params, response=answer, read_only=False)
+    plan = planned(world, key.id)
+
+    host, cut = step(plan, "isolate-instance"), step(plan, "revoke-role-sessions")
+    assert () == host.calls and said in host.why
+    assert (JOB,) == cut.principals and host.n < cut.n and plan.proof.complete
+
+
+def test_a_compute_environment_that_was_deleted_is_no_host_any_more() -> None:
+    """By its name, which the call that deletes it gives otherwise; another's end ends nothing."""
+    world = World(START)
+    key = world.user("support")
+    for name in ("mine", "yours"):
+        key.calls("batch:CreateComputeEnvironment", {"computeEnvironmentName": name}, read_only=False)
+    key.calls("batch:DeleteComputeEnvironment", {"computeEnvironment": "yours"}, read_only=False)
+
+    assert ("mine",) == step(planned(world, key.id), "isolate-instance").targets
+
+
+def test_an_ecs_capacity_provider_runs_something_only_with_instances_of_its_own() -> None:
+    """One over an Auto Scaling group that is there starts nothing new, and is named among what was left."""
+    group = {"name": "mine", "autoScalingGroupProvider": {"autoScalingGroupArn": "asg"}}
+    profile = "arn:aws:iam::111122223333:instance-profile/p"
+    own = {
+        "name": "mine",
+        "managedInstancesProvider": {"instanceLaunchTemplate": {"ec2InstanceProfileArn": profile}},
+    }
+    for asked_for, runs in ((group, False), (own, True)):
+        world = World(START)
+        key = world.user("support")
+        key.calls("ecs:CreateCapacityProvider", asked_for, read_only=False)
+        plan = planned(world, key.id)
+
+        assert runs == ("isolate-instance" in actions(plan))
+        assert runs != any("left an ECS capacity provider behind" in one for one in plan.residual_risks)
+
+
 @pytest.mark.parametrize("kind", OPENED)
 def test_a_role_that_was_handed_on_is_shut_off_and_cut(kind: str) -> None:
     """A step by hand tells what to shut, with the command; all sessions of the role go after it."""
@@ -359,8 +421,8 @@ def test_calls_that_no_list_knows_are_named() -> None:
     key = world.user("support")
     for action in (
         "glue:CreateSession",
-        "omics:StartRun",
-        "omics:StartRun",
+        "omics:StartReadSetImportJob",
+        "omics:StartReadSetImportJob",
         "iam:CreateUser",
         "ecs:ExecuteCommand",
     ):
@@ -373,7 +435,9 @@ def test_calls_that_no_list_knows_are_named() -> None:
     plan = planned(world, key.id)
 
     (said,) = [one for one in plan.residual_risks if "it is not known here" in one]
-    assert said.endswith("look at each by hand: glue:CreateSession, omics:StartRun (2 times), ecr:PutImage")
+    assert said.endswith(
+        "look at each by hand: glue:CreateSession, omics:StartReadSetImportJob (2 times), ecr:PutImage"
+    )
     later = planned(world, key.id, since=START + timedelta(days=1))
     assert not any("it is not known here" in one for one in later.residual_risks)
 

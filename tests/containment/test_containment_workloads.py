@@ -13,7 +13,7 @@ from contain_cases import ROLE, actions, asked, checked, planned, step
 
 from evidence import START
 from tokentrail.containment.model import Call, Plan
-from tokentrail.containment.workloads import RUN_BY, name_of
+from tokentrail.containment.workloads import RUN_BY, WORKLOADS, name_of
 from tokentrail.testing import Credential, LongTermKey, World, administration, workload
 from tokentrail.testing.credential import WorkloadSession
 from work import some
@@ -387,6 +387,18 @@ def test_what_stops_a_workload_is_a_command_of_aws() -> None:
                 unknown.append((service, verb))
 
     assert [] == unknown
+
+
+def test_each_command_that_stops_a_workload_or_shuts_a_door_is_one_of_aws() -> None:
+    """Each that a sentence spells out with its service; `emr terminate-clusters` is the AWS CLI's own."""
+    session, unknown = get_session(), []
+    for what, kind in WORKLOADS.items():
+        for name, verb in re.findall(r"aws ([a-z0-9-]+) ([a-z-]+)", kind.stop):
+            known = session.get_service_model(name).operation_names
+            if verb not in {xform_name(one, "-") for one in known}:
+                unknown.append((what, name, verb))
+
+    assert [("cluster", "emr", "terminate-clusters")] == unknown
 
 
 def test_a_step_bites_when_the_slowest_of_what_it_stops_has_ended() -> None:

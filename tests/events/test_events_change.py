@@ -124,6 +124,22 @@ OTHER_CASES: list[tuple[str, str, Any, Any, Any]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("request_", "kept"),
+    [
+        ({"actions": [{"ssmAutomation": {"roleArn": "arn:r", "parameters": {"p": ["x"]}}}, {"other": {}}, "odd"]},
+         {"actions": [{"ssmAutomation": {"roleArn": "arn:r"}}]}),
+        ({"monitoringScheduleConfig": {"monitoringJobDefinition": {"roleArn": "arn:r", "environment": {"A": "b"}}}},
+         {"monitoringScheduleConfig": {"monitoringJobDefinition": {"roleArn": "arn:r"}}}),
+        ({"defaultRunSetting": {"roleArn": {"odd": 1}}, "managedInstancesProvider": ["odd", []]}, None),
+        ({"actions": json.loads("[" * 900 + "]" * 900)}, None),
+    ],
+)  # fmt: skip
+def test_a_role_deep_in_a_request_is_kept_and_nothing_beside_it(request_: Any, kept: Any) -> None:
+    """In an object, in each of a list, and not at all where it is none, however deep what is in its place."""
+    assert kept == changed("CreateResponsePlan", request_)[0]
+
+
 @pytest.mark.parametrize(("service", "name", "request_", "answer", "made"), OTHER_CASES)
 def test_other_changes_keep_what_is_small(
     service: str, name: str, request_: Any, answer: Any, made: Any

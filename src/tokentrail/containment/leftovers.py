@@ -376,7 +376,7 @@ def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source
 
 def _makes(deed: Deed) -> bool:
     """Whether a call makes a new thing, rather than changing one."""
-    return deed.name.startswith(("Create", "Run", "Start", "Register", "Request", "Retry"))
+    return deed.name.startswith(("Create", "Run", "Start", "Schedule", "Register", "Request", "Retry"))
 
 
 def _roles(deed: Deed, what: str) -> list[str]:

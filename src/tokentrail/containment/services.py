@@ -28,6 +28,17 @@ RUNNING: Mapping[str, Service] = {
         "aws batch deregister-job-definition --region {region} --job-definition={name}:…, and end its jobs (`aws batch "
         "terminate-job`)", needs_role=True,
     ),
+    "compute_environment": Service(
+        "Batch compute environment", (),
+        "aws batch update-compute-environment --region {region} --compute-environment={name} --state DISABLED, and end "
+        "the jobs that run in it (`aws batch terminate-job`); its instances have the role of their instance profile",
+        {"DeleteComputeEnvironment": "computeEnvironment"},
+    ),
+    "capacity_provider": Service(
+        "ECS capacity provider", ("managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",),
+        "aws ecs delete-capacity-provider --region {region} --capacity-provider={name}; its instances have the role of "
+        "their instance profile", {"DeleteCapacityProvider": "capacityProvider"}, needs_role=True,
+    ),
     "cluster": Service(
         "EMR cluster", ("stepExecutionRoleArn",),
         "aws emr terminate-clusters --region {region} --cluster-ids={name}; its instances have the role of their "
@@ -85,6 +96,17 @@ RUNNING: Mapping[str, Service] = {
         "aws sagemaker delete-pipeline --region {region} --pipeline-name={name}, and stop its executions",
         {"DeletePipeline": "pipelineName"},
     ),
+    "ml_job": Service(
+        "SageMaker job",
+        ("roleArn", "monitoringScheduleConfig.monitoringJobDefinition.roleArn",
+         "autoMLComputeConfig.emrServerlessComputeConfig.executionRoleARN"),
+        "aws sagemaker stop-auto-ml-job, stop-monitoring-schedule, stop-inference-experiment, stop-labeling-job or "
+        "stop-pipeline-execution, --region {region}, for {name}",
+    ),
+    "ml_app": Service(
+        "SageMaker MLflow server or partner app", ("roleArn", "executionRoleArn"),
+        "aws sagemaker stop-mlflow-tracking-server or delete-partner-app, --region {region}, for {name}",
+    ),
     "ml_cluster": Service(
         "SageMaker HyperPod cluster", (), "aws sagemaker delete-cluster --region {region} --cluster-name={name}",
     ),
@@ -137,6 +159,27 @@ RUNNING: Mapping[str, Service] = {
     "airflow": Service(
         "Managed Airflow environment", ("executionRoleArn",),
         "aws mwaa delete-environment --region {region} --name={name}",
+    ),
+    "airflow_workflow": Service(
+        "Managed Airflow workflow", ("roleArn",),
+        "aws mwaa-serverless stop-workflow-run for each run, then delete-workflow, --region {region}, with the ARN of "
+        "{name}",
+    ),
+    "genomics_run": Service(
+        "HealthOmics run", ("roleArn", "defaultRunSetting.roleArn"),
+        "aws omics cancel-run or cancel-run-batch, --region {region}, for {name}",
+    ),
+    "device_test": Service(
+        "Device Farm project or run", ("executionRoleArn", "configuration.executionRoleArn"),
+        "aws devicefarm stop-run --region {region}, for {name} or each run of it", needs_role=True,
+    ),
+    "connector": Service(
+        "MSK Connect connector", ("serviceExecutionRoleArn",),
+        "aws kafkaconnect delete-connector --region {region}, with the ARN of {name}",
+    ),
+    "response_plan": Service(
+        "Incident Manager response plan", ("actions.ssmAutomation.roleArn",),
+        "aws ssm-incidents delete-response-plan --region {region}, with the ARN of {name}", needs_role=True,
     ),
     "stream_application": Service(
         "Managed Flink application", ("serviceExecutionRole", "serviceExecutionRoleUpdate"),

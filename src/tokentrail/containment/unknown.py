@@ -7,44 +7,19 @@ credentials of another role, and the log shows neither the role nor the key.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
-from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUERS
+from tokentrail.containment.harmless import is_harmless
+from tokentrail.events.vocabulary import CHANGES, HANDED_OUT, ISSUING_SOURCES, KEYLESS_ISSUERS, SECRET_READS
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.spelling import listed
 
 _MOST = 12
-_SETS_UP = re.compile(
-    "(Accept|Activate|Add|Admin|Allow|Approve|Assign|Associate|Attach|Authorize|Confirm|Connect|Create|Deploy|Enable"
-    "|Execute|Grant|Import|Install|Invite|Join|Launch|Leave|Modify|Move|Open|Provision|Publish|Push|Put|Register"
-    "|Replace|Request|Reset|Restore|Resume|Retry|Run|Send|Set|Share|Start|Submit|Update)(?![a-z])"
-)
-"""The beginnings of names of calls that set something up or start it."""
 _KNOWN_OTHERWISE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
 """Services whose changes are judged elsewhere, by their effect on credentials or on the log."""
-_DATA_SERVICES = frozenset({
-    "ce", "cloudtrail", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support",
-    "tagging", "timestream", "xray",
-})  # fmt: skip
-"""Services that hold data or measure: their calls that admit somebody are all known by name (`events.handover`)."""
-_NETWORK = re.compile(
-    "[A-Z][a-z]+(Address|DhcpOptions|Image|InternetGateway|NatGateway|NetworkAcl|NetworkAclEntry|NetworkInterface|Route"
-    "|RouteTable|SecurityGroup|Snapshot|Subnet|Volume|Vpc)(Attribute|Permission)?"
-)
-"""Calls of EC2 that set up networks and disks."""
-_ABOUT_DATA = frozenset({
-    "CreateBucket", "CreateLogGroup", "CreateLogStream", "CreateMultipartUpload", "CreateSecret", "CreateTags",
-    "Publish", "PutBucketEncryption", "PutBucketLifecycle", "PutBucketTagging", "PutBucketVersioning",
-    "PutComplianceItems", "PutInventory", "PutLifecyclePolicy", "PutLogEvents", "PutObject", "PutObjectTagging",
-    "PutParameter", "PutRetentionPolicy", "PutSecretValue", "RestoreObject", "SendBulkEmail", "SendEmail",
-    "SendRawEmail", "StartQuery", "StartQueryExecution", "UpdateInstanceAssociationStatus",
-    "UpdateInstanceInformation",
-})  # fmt: skip
-"""Calls that set up or change data only."""
 _ROLE_CREDENTIAL_CALLS = {
     "s3": "GetDataAccess",
     "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
@@ -150,6 +125,12 @@ Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each cal
 """
 _GIVE_TOKENS_FOR_OTHERS = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token for services outside AWS (AWS STS API Reference, 'GetWebIdentityToken')."""
+_TOLD_OTHERWISE = frozenset({
+    *_GIVE_ROLE_CREDENTIALS, *_GIVE_PERSONS_TOKENS, *_STOP_WATCHING, *_DELETE_DATA_LATER, *_STOP_KEEPING_DATA,
+})  # fmt: skip
+"""Calls of which a plan has a sentence of their own."""
+_SECRETS_TOLD = SECRET_READS - HANDED_OUT
+"""Calls that a trace lists under `secrets_read`; a token that is made for whoever asks lets somebody in besides."""
 
 
 @dataclass(slots=True)
@@ -273,15 +254,10 @@ def _with_remedies(found: Calls, remedies: Mapping[tuple[str, str], str]) -> Ite
 
 
 def _is_unknown(service: str, name: str) -> bool:
-    """Whether a call sets something up or starts it, and no list says what it lets in or runs."""
+    """Whether a call may let somebody in or start something, and no list says what it does."""
     call, source = (service, name), f"{service}.amazonaws.com"
-    if not _SETS_UP.match(name) or service in _DATA_SERVICES or name in _ABOUT_DATA:
+    if not name or is_harmless(service, name) or call in _TOLD_OTHERWISE or name in _SECRETS_TOLD:
         return False
-    if call in _STOP_WATCHING | _GIVE_PERSONS_TOKENS | _GIVE_ROLE_CREDENTIALS:
-        return False
-    if (name in KEYLESS_ISSUERS and source in ISSUING_SOURCES) or (
-        name in CHANGES and service in _KNOWN_OTHERWISE
-    ):
-        return False
-    network = service == "ec2" and _NETWORK.fullmatch(name)
-    return not network and not creations.made(name, None, None, source)
+    issues = name in KEYLESS_ISSUERS and source in ISSUING_SOURCES
+    judged = name in CHANGES and service in _KNOWN_OTHERWISE
+    return not issues and not judged and not creations.made(name, None, None, source)

@@ -33,12 +33,17 @@ _PARTS = {
     "userSettings": ("executionRole",),
     "trainingJobDefinition": ("roleArn",),
     "buildBatchConfigOverride": ("serviceRole",),
-    "configuration": ("executionRole",),
+    "configuration": ("executionRole", "executionRoleArn"),
     "configurationUpdates": ("executionRole",),
     "executionEngine": ("executionRoleArn",),
     "parameters": ("AutomationAssumeRole",),
+    "monitoringScheduleConfig": ("monitoringJobDefinition.roleArn",),
+    "autoMLComputeConfig": ("emrServerlessComputeConfig.executionRoleARN",),
+    "managedInstancesProvider": ("instanceLaunchTemplate.ec2InstanceProfileArn",),
+    "defaultRunSetting": ("roleArn",),
+    "actions": ("ssmAutomation.roleArn",),
 }
-"""By parameter that may be large: the members that are kept of it, which name a role or what is called."""
+"""By parameter that may be large: the paths that are kept of it, or of each in its list: a role or what is called."""
 _LONGEST = 2048
 """Characters of a text that is kept of a request outside IAM, at most."""
 
@@ -126,6 +131,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     trustAnchor: _Thing | None = None
     profile: _Thing | None = None
     project: _Thing | None = None
+    run: _Thing | None = None
     build: _Thing | None = None
     association: _Thing | str | None = None
     command: _Thing | None = None
@@ -163,6 +169,7 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     openIDConnectProviderArn: str | None = None
     keyPairId: str | None = None
     ruleArn: str | None = None
+    id: str | None = None
     name: str | None = None
 
 
@@ -308,11 +315,24 @@ def _apart(name: str | None, request: dict[str, Any]) -> tuple[str | None, dict[
     for key in _NESTED:
         if isinstance(request.get(key), dict | list):
             kept[key] = request[key]
-    for key, members in _PARTS.items():
-        inner = request.get(key)
-        if isinstance(inner, dict) and (some := {m: inner[m] for m in members if _is_text(inner.get(m))}):
+    for key, paths in _PARTS.items():
+        if key in request and (some := _picked(request[key], paths)):
             kept[key] = some
     return document, kept
+
+
+def _picked(value: Any, paths: Iterable[str]) -> Any:
+    """The texts at some paths, of which no two begin alike, of an object or of each object in a list."""
+    if isinstance(value, list):
+        return [some for one in value if isinstance(one, dict) and (some := _picked(one, paths))]
+    found: dict[str, Any] = {}
+    for name, _, rest in (path.partition(".") for path in paths if isinstance(value, dict)):
+        inner = value.get(name)
+        if rest and (some := _picked(inner, [rest])):
+            found[name] = some
+        elif not rest and _is_text(inner):
+            found[name] = inner
+    return found
 
 
 def _is_text(value: Any) -> bool:

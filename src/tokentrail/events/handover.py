@@ -15,6 +15,9 @@ Row = tuple[str, str, str, str]
 
 _RUNS: tuple[Row, ...] = (
     ("job_definition", "batch", "RegisterJobDefinition", "jobDefinitionName"),
+    ("compute_environment", "batch", "CreateComputeEnvironment UpdateComputeEnvironment",
+     "computeEnvironmentName computeEnvironment"),
+    ("capacity_provider", "ecs", "CreateCapacityProvider UpdateCapacityProvider", "name"),
     ("cluster", "elasticmapreduce", "RunJobFlow", "~jobFlowId name"),
     ("cluster", "elasticmapreduce", "AddInstanceGroups AddInstanceFleet", "jobFlowId clusterId"),
     ("emr_run", "elasticmapreduce", "StartNotebookExecution StartSession", "editorId clusterId"),
@@ -34,10 +37,15 @@ _RUNS: tuple[Row, ...] = (
     ("model", "sagemaker", "CreateModel", "modelName"),
     ("training_job", "sagemaker", "CreateHyperParameterTuningJob", "hyperParameterTuningJobName"),
     ("ml_pipeline", "sagemaker", "CreatePipeline UpdatePipeline", "pipelineName"),
+    ("ml_job", "sagemaker", "CreateAutoMLJob CreateAutoMLJobV2 CreateMonitoringSchedule UpdateMonitoringSchedule "
+     "CreateDataQualityJobDefinition CreateModelBiasJobDefinition CreateModelQualityJobDefinition "
+     "CreateModelExplainabilityJobDefinition CreateInferenceExperiment CreateLabelingJob StartPipelineExecution",
+     "autoMLJobName monitoringScheduleName jobDefinitionName name labelingJobName pipelineName"),
+    ("ml_app", "sagemaker", "CreateMlflowTrackingServer CreatePartnerApp", "trackingServerName name"),
     ("ml_cluster", "sagemaker", "CreateCluster UpdateCluster", "clusterName"),
     ("stack_set", "cloudformation", "CreateStackSet UpdateStackSet CreateStackInstances UpdateStackInstances",
      "stackSetName"),
-    ("stack", "cloudformation", "CreateChangeSet ExecuteChangeSet", "stackName"),
+    ("stack", "cloudformation", "CreateChangeSet ExecuteChangeSet ContinueUpdateRollback RollbackStack", "stackName"),
     ("extension", "cloudformation", "RegisterType ActivateType", "typeName publicTypeArn"),
     ("automation", "ssm", "StartAutomationExecution StartChangeRequestExecution",
      "~automationExecutionId documentName"),
@@ -54,8 +62,14 @@ _RUNS: tuple[Row, ...] = (
     ("app_fleet", "appstream", "CreateFleet UpdateFleet CreateImageBuilder CreateAppBlockBuilder UpdateAppBlockBuilder",
      "name"),
     ("airflow", "airflow", "CreateEnvironment UpdateEnvironment", "name"),
+    ("airflow_workflow", "airflow-serverless", "CreateWorkflow UpdateWorkflow", "workflowArn name"),
+    ("genomics_run", "omics", "StartRun StartRunBatch", "~id name batchName"),
+    ("device_test", "devicefarm", "CreateProject UpdateProject ScheduleRun",
+     "~project.arn ~run.arn arn projectArn name"),
+    ("connector", "kafkaconnect", "CreateConnector", "connectorName"),
+    ("response_plan", "ssm-incidents", "CreateResponsePlan UpdateResponsePlan", "arn name"),
     ("stream_application", "kinesisanalytics", "CreateApplication UpdateApplication", "applicationName"),
-    ("canary", "synthetics", "CreateCanary UpdateCanary", "name"),
+    ("canary", "synthetics", "CreateCanary UpdateCanary StartCanaryDryRun", "name"),
     ("render_farm", "deadline", "CreateFleet UpdateFleet CreateQueue UpdateQueue", "queueId fleetId displayName"),
     ("image_pipeline", "imagebuilder",
      "CreateInfrastructureConfiguration UpdateInfrastructureConfiguration CreateImage "
@@ -99,8 +113,8 @@ _ENTERED: tuple[Row, ...] = (
     ("deployment", "greengrass", "CreateDeployment", "targetArn groupId"),
     ("deployment", "elasticbeanstalk", "CreateApplicationVersion", "applicationName"),
     ("instance_reset", "ec2", "CreateReplaceRootVolumeTask", "instanceId"),
-    ("sandbox", "bedrock-agentcore", "StartCodeInterpreterSession InvokeCodeInterpreter StartBrowserSession",
-     "codeInterpreterIdentifier browserIdentifier"),
+    ("sandbox", "bedrock-agentcore", "StartCodeInterpreterSession InvokeCodeInterpreter StartBrowserSession "
+     "InvokeBrowser InvokeAgentRuntimeCommand", "codeInterpreterIdentifier browserIdentifier agentRuntimeArn"),
     ("streaming_link", "appstream", "CreateStreamingURL CreateImageBuilderStreamingURL", "fleetName name"),
     ("environment_member", "cloud9", "CreateEnvironmentMembership UpdateEnvironmentMembership", "environmentId"),
 )  # fmt: skip
@@ -140,7 +154,8 @@ _ADMITS: tuple[Row, ...] = (
     ("resource_policy", "lambda", "AddLayerVersionPermission20181031 AddPermission20150331 "
      "UpdateFunctionUrlConfig", "layerName functionName"),
     ("layer", "lambda", "PublishLayerVersion20181031", "layerName"),
-    ("trigger", "lambda", "CreateEventSourceMapping20150331", "functionName"),
+    ("trigger", "lambda", "CreateEventSourceMapping20150331 UpdateEventSourceMapping20150331", "functionName uUID"),
+    ("trigger", "secretsmanager", "RotateSecret", "secretId"),
     ("resource_policy", "sns", "SetTopicAttributes", "topicArn"),
     ("resource_policy", "ssm", "ModifyDocumentPermission", "name"),
     ("resource_policy", "rds", "ModifyDBSnapshotAttribute ModifyDBClusterSnapshotAttribute",
@@ -166,6 +181,9 @@ _ADMITS: tuple[Row, ...] = (
      "CreateModelCustomizationJob CreateModelImportJob CreateModelInvocationJob", "agentId agentName jobName name"),
     ("service_role", "bedrock-agentcore", "CreateGateway UpdateGateway CreateMemory", "name gatewayIdentifier"),
     ("service_role", "states", "TestState", "stateName"),
+    ("service_role", "kinesis", "CreateChannel", "channelName"),
+    ("service_role", "monitoring", "PutMetricStream PutLogAlarm", "name alarmName"),
+    ("service_role", "timestream", "CreateScheduledQuery", "name"),
     ("service_role", "ssm", "UpdateServiceSetting", "settingId"),
     ("service_role", "firehose", "CreateDeliveryStream UpdateDestination", "deliveryStreamName"),
     ("service_role", "appsync", "CreateDataSource UpdateDataSource CreateApiKey", "apiId"),
@@ -203,7 +221,7 @@ HANDOVER: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 GONE = frozenset({
     "DeletePodIdentityAssociation", "DeleteIdentityPool", "DeleteRoleAlias", "DeleteStackSet", "DeletePipe",
     "DeletePipeline", "DeleteNodegroup", "DeleteAutoScalingGroup", "DeleteModel", "DeleteApplication", "DeleteCanary",
-    "StopBuild", "StopAutomationExecution",
+    "DeleteComputeEnvironment", "DeleteCapacityProvider", "StopBuild", "StopAutomationExecution",
 })  # fmt: skip
 """The calls by which some of these end."""
 SERVICES_OF: Mapping[str, frozenset[str]] = {
