@@ -117,6 +117,11 @@ OPENED: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "pool": ("cognito-identity:SetIdentityPoolRoles", {"identityPoolId": POOL, "roles": {"unauthenticated": JOB}},
              "revert-trust", f"set-identity-pool-roles --region us-east-1 --identity-pool-id={POOL}"),
     "alias": ("iot:CreateRoleAlias", {"roleAlias": "tv", "roleArn": JOB}, "revert-trust", "--role-alias=tv"),
+    "entitlement": (
+        "account-access:CreateEntitlement",
+        {"entitlement": {"principalRole": {"principal": {"identityCenter": {"userId": "u"}}, "roleArn": JOB}}},
+        "revert-trust", "account-access delete-entitlement --region us-east-1",
+    ),
     "stacks": ("cloudformation:CreateStackSet", {"stackSetName": "all", "administrationRoleARN": JOB},
                "isolate-instance", "delete-stack-instances --region us-east-1 --stack-set-name=all"),
     "nodes": ("ssm:CreateActivation", {"iamRole": "service-role/Job"}, "revert-trust", "delete-activation --region us-"),

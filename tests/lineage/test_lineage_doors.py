@@ -274,6 +274,31 @@ def test_a_role_that_was_made_of_a_template_is_a_way_in(world: World, thief: Cre
     assert found[early.id].parent is None
 
 
+@pytest.mark.parametrize("whose", ["eve", "bob"])
+def test_whoever_acts_for_a_user_that_was_made_came_by_it_through_whatever_service(
+    world: World, thief: Credential, whose: str
+) -> None:
+    """
+    Account access manager, as applications do, assumes an IAM role for a user of Identity Center; the session's calls
+    tell for whom (Account Access API Reference, 'CreateEntitlement'; IAM Identity Center User Guide, 'CloudTrail use
+    cases for IAM Identity Center').
+    """
+    people = {name: world.person(f"{name}@example.com") for name in ("eve", "bob")}
+    thief.creates_directory_user(people["eve"])
+    world.wait(minutes=1)
+    made = world.function("Deploy", "eve")
+    made.calls("s3:ListBuckets", count=3)
+    records = world.records()
+    for record in records:
+        identity = record["userIdentity"]
+        if identity.get("invokedBy") == "lambda.amazonaws.com":
+            identity["invokedBy"] = record["sourceIPAddress"] = "account-access.amazonaws.com"
+        if identity.get("accessKeyId") == made.id:
+            identity["onBehalfOf"] = {"userId": people[whose].user_id, "identityStoreArn": "arn:aws:identitystore::1"}
+
+    assert answers(records)[made.id].parent == (thief.id if whose == "eve" else None)
+
+
 def test_of_two_anchors_of_one_second_none_is_guessed(world: World, thief: Credential) -> None:
     """Where the log shows no key, and two came in as one role at once, it is not told who came by which."""
     anchors(thief, ANCHOR)

@@ -256,6 +256,12 @@ DOORS: Mapping[str, Service] = {
         "S3 Access Grants location", ("iAMRoleArn", "iamRoleArn"),
         "aws s3control list-access-grants --region {region} for {name}, and delete-access-grant each that is not yours",
     ),
+    "entitlement": Service(
+        "entitlement of account access manager", ("entitlement.principalRole.roleArn",),
+        "aws account-access delete-entitlement --region {region} --application-arn … --entitlement-id={name}; `aws "
+        "account-access get-entitlement` tells whom of IAM Identity Center it lets in",
+        {"DeleteEntitlement": "entitlementId"},
+    ),
     "core_device": Service(
         "Greengrass group", ("roleArn",),
         "aws greengrass disassociate-role-from-group --region {region} --group-id={name}",

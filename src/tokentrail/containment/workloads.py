@@ -152,6 +152,9 @@ RUN_BY: Mapping[str, str] = {
     "{name}`), and delete the activation by which it comes back (`aws ssm delete-activation{where} --activation-id …`)",
     "credentials.iot.amazonaws.com": "make the device's certificate inactive (`aws iot update-certificate{where} "
     "--certificate-id … --new-status INACTIVE`)",
+    "account-access.amazonaws.com": "it is no host, but somebody of IAM Identity Center who is entitled to the role: "
+    "delete the entitlement (`aws account-access list-entitlements{where} --application-arn …`, `aws account-access "
+    "delete-entitlement{where} --application-arn … --entitlement-id …`), or disable the person",
     "*": "look where the service lists what has the role, stop that, and what would start another in its place",
     "": "for a function `aws lambda put-function-concurrency{where} --function-name={name} "
     "--reserved-concurrent-executions 0`, for a task or pod stop the service or deployment that starts another in its "

@@ -42,6 +42,7 @@ _PARTS = {
     "managedInstancesProvider": ("instanceLaunchTemplate.ec2InstanceProfileArn",),
     "defaultRunSetting": ("roleArn",),
     "actions": ("ssmAutomation.roleArn",),
+    "entitlement": ("principalRole.roleArn",),
 }
 """By parameter that may be large: the paths that are kept of it, or of each in its list: a role or what is called."""
 _LONGEST = 2048
@@ -164,6 +165,8 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     spotFleetRequestId: str | None = None
     certificateId: str | None = None
     certificateArn: str | None = None
+    entitlementId: str | None = None
+    applicationArn: str | None = None
     grantId: str | None = None
     sAMLProviderArn: str | None = None
     openIDConnectProviderArn: str | None = None

@@ -92,6 +92,7 @@ _DOORS: tuple[Row, ...] = (
     ("transfer_user", "transfer", "CreateUser UpdateUser CreateAccess UpdateAccess", "userName externalId"),
     ("grants_location", "s3", "CreateAccessGrantsLocation UpdateAccessGrantsLocation", "accessGrantsLocationId "
      "locationScope iAMRoleArn"),
+    ("entitlement", "account-access", "CreateEntitlement", "~entitlementId"),
     ("core_device", "greengrass", "AssociateRoleToGroup", "groupId"),
 )  # fmt: skip
 """What hands a role's sessions to whoever it lets in."""
@@ -140,6 +141,7 @@ _ADMITS: tuple[Row, ...] = (
      "DisablePolicyType", "accountId handshakeId servicePrincipal rootId accountName target.id"),
     ("permission_set", "sso", "AttachManagedPolicyToPermissionSet AttachCustomerManagedPolicyReferenceToPermissionSet "
      "UpdatePermissionSet ProvisionPermissionSet PutPermissionsBoundaryToPermissionSet", "permissionSetArn"),
+    ("sign_in_setting", "account-access", "CreateApplication", "~applicationArn"),
     ("sign_in_setting", "sso", "CreateApplication CreateTrustedTokenIssuer UpdateTrustedTokenIssuer "
      "PutApplicationGrant PutApplicationAuthenticationMethod PutApplicationAccessScope CreateApplicationAssignment "
      "AssociateDirectory UpdateDirectoryAssociation EnableExternalIdPConfigurationForDirectory "
@@ -221,7 +223,8 @@ HANDOVER: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 GONE = frozenset({
     "DeletePodIdentityAssociation", "DeleteIdentityPool", "DeleteRoleAlias", "DeleteStackSet", "DeletePipe",
     "DeletePipeline", "DeleteNodegroup", "DeleteAutoScalingGroup", "DeleteModel", "DeleteApplication", "DeleteCanary",
-    "DeleteComputeEnvironment", "DeleteCapacityProvider", "StopBuild", "StopAutomationExecution",
+    "DeleteComputeEnvironment", "DeleteCapacityProvider", "DeleteEntitlement",
+    "StopBuild", "StopAutomationExecution",
 })  # fmt: skip
 """The calls by which some of these end."""
 SERVICES_OF: Mapping[str, frozenset[str]] = {

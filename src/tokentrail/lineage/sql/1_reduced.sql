@@ -15,7 +15,7 @@ SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, 
        -- Until 2020 or so, what a console session called bore the sign-in service as its caller, and no flag.
        nullif(i.invoked_by, 'signin.amazonaws.com') IS NOT NULL AS forwarded, i.issuer_arn, i.federated_provider, i.sign_in_session, i.assumed_root,
        CASE WHEN coalesce(i.type, '') NOT IN ('AssumedRole', 'Role') THEN i.arn END AS user_arn,
-       CASE WHEN i.issuer_arn LIKE '%/AWSReservedSSO_%' THEN i.on_behalf_of END AS person,  -- the portal's user
+       i.on_behalf_of AS person,  -- the user of IAM Identity Center
        i.ec2_delivery IS NOT NULL OR i.in_scope_of IS NOT NULL AS hosted,
        u.console OR coalesce(i.invoked_by = 'signin.amazonaws.com', FALSE) AS console, u.events, u.errors, u.first, u.last,
        -- Nothing is older than AWS: a session of before 1970 tells no time.

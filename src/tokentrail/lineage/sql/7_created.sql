@@ -45,15 +45,15 @@ LEFT JOIN (SELECT w.ck, min(p.user_arn) AS arn FROM who w JOIN people p ON p.seg
            GROUP BY w.ck) a ON a.ck = n.ck
 LEFT JOIN calls c ON c.call = n.call;
 
--- Whoever comes through the access portal as a user of the directory that was made: most calls of a session tell whom it
--- acts for (IAM Identity Center User Guide, 'CloudTrail use cases for IAM Identity Center').
+-- Whoever comes as a user of the directory that was made: most calls of a session tell whom it acts for (IAM Identity
+-- Center User Guide, 'CloudTrail use cases for IAM Identity Center').
 CREATE TABLE made_people AS SELECT * FROM made WHERE what = 'directory_user';
 
--- Portal sessions that act for such a person.
+-- Sessions that act for such a person, as the access portal, account access manager and applications open them.
 CREATE TABLE persons AS
 SELECT DISTINCT n.ck, p.person, coalesce(n.issued_at, n.first) AS moment
 FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
-WHERE n.kind = 'identity_center' AND p.person IN (SELECT id FROM made_people);
+WHERE n.kind IN ('identity_center', 'service_role', 'assumed_role') AND p.person IN (SELECT id FROM made_people);
 
 -- The call by which a certificate's holder comes in wraps the one that issues, and alone names the trust anchor. Where its
 -- answer shows no key, it is of the same role, name and seconds.
