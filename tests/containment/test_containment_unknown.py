@@ -162,7 +162,7 @@ def test_a_call_that_nobody_has_heard_of_is_told(call: str) -> None:
     [
         "newservice:GetThing", "newservice:DeleteThing", "newservice:BatchGetThing", "newservice:BatchDeleteThing",
         "cognito-idp:AdminGetUser", "cognito-idp:AdminDisableUser", "cloudfront:GetDistribution2020_05_31",
-        "kms:Decrypt", "kms:GenerateDataKey", "lambda:Invoke", "lambda:Invoke20150331", "bedrock:InvokeModel",
+        "kms:Decrypt", "kms:GenerateDataKey", "lambda:Invoke", "lambda:Invoke20150331", "lambda:Invoke20271231v2", "bedrock:InvokeModel",
         "s3:CopyObject", "s3:UploadPart", "sns:PublishBatch", "dynamodb:BatchWriteItem", "events:PutEvents",
         "ec2:AssignPrivateIpAddresses", "ecr:CompleteLayerUpload", "iam:GenerateCredentialReport",
         "ssmmessages:OpenControlChannel", "ec2messages:AcknowledgeMessage", "signin:CheckMfa", "signin:ExitRole",

@@ -2,9 +2,12 @@
 Calls that let nobody in and start nothing: they read, take away, or only use what is there.
 
 All others may, whatever AWS calls them: it adds verbs, so that a call with one that nobody has heard of is no harmless
-one. Found by going through the operations of all services in botocore's models by verb, and read in the API Reference
-of each service; the names are those of `eventName`, behind which CloudTrail may put the version of an API (AWS Lambda
-Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail'; Amazon CloudFront's look like `2020_05_31`).
+one. Sorted by the names of all operations in botocore's models, verb by verb; a verb is here only if what it names is
+harmless in every service, but for `_NOT_HARMLESS`; of other verbs the harmless calls are named one by one.
+
+The names are those of `eventName`, behind which CloudTrail may put the version of an API, with or without underscores
+(AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail'; the operations of Amazon CloudFront,
+such as GetDistribution2020_05_31).
 """
 
 from __future__ import annotations
