@@ -172,6 +172,17 @@ def test_a_compute_environment_that_was_deleted_is_no_host_any_more() -> None:
     assert ("mine",) == step(planned(world, key.id), "isolate-instance").targets
 
 
+def test_a_run_that_was_cancelled_is_no_host_any_more() -> None:
+    """By its id; a run that goes on is told (AWS HealthOmics API Reference, 'CancelRun')."""
+    world = World(START)
+    key = world.user("support")
+    for run in ("7", "8"):
+        key.calls("omics:StartRun", {"roleArn": JOB}, response={"id": run}, read_only=False)
+    key.calls("omics:CancelRun", {"id": "7"}, read_only=False)
+
+    assert ("8",) == step(planned(world, key.id), "isolate-instance").targets
+
+
 def test_an_ecs_capacity_provider_runs_something_only_with_instances_of_its_own() -> None:
     """One over an Auto Scaling group that is there starts nothing new, and is named among what was left."""
     group = {"name": "mine", "autoScalingGroupProvider": {"autoScalingGroupArn": "asg"}}

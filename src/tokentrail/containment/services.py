@@ -167,7 +167,7 @@ RUNNING: Mapping[str, Service] = {
     ),
     "genomics_run": Service(
         "HealthOmics run", ("roleArn", "defaultRunSetting.roleArn"),
-        "aws omics cancel-run or cancel-run-batch, --region {region}, for {name}",
+        "aws omics cancel-run or cancel-run-batch, --region {region}, for {name}", {"CancelRun": "id"},
     ),
     "device_test": Service(
         "Device Farm project or run", ("executionRoleArn", "configuration.executionRoleArn"),

@@ -224,7 +224,7 @@ GONE = frozenset({
     "DeletePodIdentityAssociation", "DeleteIdentityPool", "DeleteRoleAlias", "DeleteStackSet", "DeletePipe",
     "DeletePipeline", "DeleteNodegroup", "DeleteAutoScalingGroup", "DeleteModel", "DeleteApplication", "DeleteCanary",
     "DeleteComputeEnvironment", "DeleteCapacityProvider", "DeleteEntitlement",
-    "StopBuild", "StopAutomationExecution",
+    "CancelRun", "StopBuild", "StopAutomationExecution",
 })  # fmt: skip
 """The calls by which some of these end."""
 SERVICES_OF: Mapping[str, frozenset[str]] = {

@@ -52,7 +52,7 @@ SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
        coalesce(c.account, i.account) AS in_account
 FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
-  AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable|Remove|Revoke|Deregister|Deauthorize|Detach|Reset)'
+  AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable|Remove|Revoke|Deregister|Deauthorize|Detach|Reset|Cancel)'
     || '|^Modify(Image|Snapshot|DBSnapshot|DBClusterSnapshot)Attribute$|^ModifyDocumentPermission$|FromRecycleBin$'
     || '|^Disassociate')
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
