@@ -14,7 +14,7 @@ from contain_cases import planned
 from evidence import START
 from tokentrail.containment import harmless, unknown
 from tokentrail.events.handover import HANDOVER
-from tokentrail.events.vocabulary import CHANGES, ISSUING_SOURCES, KEYLESS_ISSUERS
+from tokentrail.events.vocabulary import ISSUING_SOURCES, KEYLESS_ISSUERS
 from tokentrail.lineage import creations
 from tokentrail.testing import World
 
@@ -51,7 +51,7 @@ def told(service: str, name: str) -> bool:
     """Whether a plan tells of a call by the attacker: by one of its lists, or as one that none knows."""
     source = f"{service}.amazonaws.com"
     issues = name in KEYLESS_ISSUERS and source in ISSUING_SOURCES
-    judged = service in unknown._KNOWN_OTHERWISE and name in CHANGES
+    judged = name in unknown._JUDGED.get(service, ())
     listed = (service, name) in unknown._TOLD_OTHERWISE or bool(creations.made(name, None, None, source))
     return issues or judged or listed or unknown._is_unknown(service, name)
 
@@ -115,6 +115,11 @@ def test_no_plain_read_or_deletion_is_told() -> None:
 
     assert len(plain) > 8_000
     assert named <= harmless._NOT_HARMLESS
+
+
+def test_what_opens_something_by_taking_away_is_told() -> None:
+    """Whatever else is known of a call of that name, as of another service's."""
+    assert set() == {call for call in harmless._NOT_HARMLESS if not told(*call)}
 
 
 def test_each_word_of_what_is_harmless_is_aws_s() -> None:

@@ -294,7 +294,10 @@ def test_whoever_acts_for_a_user_that_was_made_came_by_it_through_whatever_servi
         if identity.get("invokedBy") == "lambda.amazonaws.com":
             identity["invokedBy"] = record["sourceIPAddress"] = "account-access.amazonaws.com"
         if identity.get("accessKeyId") == made.id:
-            identity["onBehalfOf"] = {"userId": people[whose].user_id, "identityStoreArn": "arn:aws:identitystore::1"}
+            identity["onBehalfOf"] = {
+                "userId": people[whose].user_id,
+                "identityStoreArn": "arn:aws:identitystore::1",
+            }
 
     assert answers(records)[made.id].parent == (thief.id if whose == "eve" else None)
 

@@ -89,19 +89,35 @@ Sources of those that no API Reference has: AWS Systems Manager User Guide, 'Ref
 other API operations'; AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM Identity Center User Guide,
 'Understanding IAM Identity Center sign-in events'; AWS CloudShell User Guide, 'Logging and monitoring'.
 """
-_NOT_HARMLESS = frozenset({
-    ("ec2", "DisableAllowedImagesSettings"), ("ec2", "DisableImageBlockPublicAccess"),
-    ("ec2", "DisableSnapshotBlockPublicAccess"), ("iam", "TagRole"), ("iam", "TagUser"), ("iam", "UntagRole"),
-    ("iam", "UntagUser"), ("lambda", "DeleteFunctionCodeSigningConfig"), ("lambda", "DeleteFunctionConcurrency"),
-    ("route53domains", "DisableDomainTransferLock"), ("route53domains", "RetrieveDomainAuthCode"),
-})  # fmt: skip
+_OPENING_CALLS = {
+    "backup": "CancelLegalHold DeleteBackupVaultAccessPolicy",
+    "cloudfront": "DisassociateDistributionWebACL",
+    "ec2": "DisableAllowedImagesSettings DisableImageBlockPublicAccess DisableSnapshotBlockPublicAccess",
+    "elasticfilesystem": "DeleteFileSystemPolicy",
+    "glacier": "AbortVaultLock DeleteVaultAccessPolicy",
+    "iam": "DeleteAccountPasswordPolicy TagRole TagUser UntagRole UntagUser",
+    "lambda": "DeleteFunctionCodeSigningConfig DeleteFunctionConcurrency",
+    "organizations": "DeleteResourcePolicy",
+    "rolesanywhere": "DeleteAttributeMapping DeleteCrl DisableCrl",
+    "route53domains": "DisableDomainTransferLock RetrieveDomainAuthCode",
+    "s3": "DeleteAccessPointPolicy DeleteBucketPolicy",
+    "secretsmanager": "DeleteResourcePolicy",
+    "signin": "DeleteConsoleAuthorizationConfiguration DeleteResourcePermissionStatement",
+    "sso": "DeleteInlinePolicyFromPermissionSet DeletePermissionsBoundaryFromPermissionSet "
+    "DetachCustomerManagedPolicyReferenceFromPermissionSet DetachManagedPolicyFromPermissionSet",
+    "wafv2": "DeleteWebACL DisassociateWebACL",
+}
+_NOT_HARMLESS = frozenset(
+    (service, name) for service, names in _OPENING_CALLS.items() for name in names.split()
+)
 """
 Calls that read, label or take away by their names, and open something.
 
-Policies may ask for a principal's tags (IAM User Guide, 'Define permissions based on attributes with ABAC
-authorization'); without its limit of concurrency, a function that was stopped by one runs again (AWS Lambda API
-Reference, 'DeleteFunctionConcurrency'); with the code that RetrieveDomainAuthCode tells, a domain moves to another
-registrar, once it is not locked (Amazon Route 53 API Reference, the page of each call).
+What a policy denied is allowed without it. Policies may ask for a principal's tags (IAM User Guide, 'Define permissions
+based on attributes with ABAC authorization'). A certificate that is on no list of its authority is taken (IAM Roles
+Anywhere User Guide, 'Revocation'). Without its limit of concurrency, a function that was stopped by one runs again (AWS
+Lambda API Reference, 'DeleteFunctionConcurrency'). With the code that RetrieveDomainAuthCode tells, a domain moves to
+another registrar, once it is not locked (Amazon Route 53 API Reference, the page of each call).
 """
 
 

@@ -11,15 +11,28 @@ from collections.abc import Container, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from tokentrail.containment.harmless import is_harmless
-from tokentrail.events.vocabulary import CHANGES, HANDED_OUT, ISSUING_SOURCES, KEYLESS_ISSUERS, SECRET_READS
+from tokentrail.events.vocabulary import (
+    HANDED_OUT,
+    IAM_CHANGES,
+    ISSUING_SOURCES,
+    KEYLESS_ISSUERS,
+    OTHER_CHANGES,
+    POLICY_CHANGES,
+    SECRET_READS,
+)
 from tokentrail.lineage import creations, doings
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.spelling import listed
 
 _MOST = 12
-_KNOWN_OTHERWISE = frozenset({"iam", "organizations", "cloudtrail", "guardduty"})
-"""Services whose changes are judged elsewhere, by their effect on credentials or on the log."""
+_JUDGED = {
+    "iam": IAM_CHANGES,
+    "organizations": POLICY_CHANGES | {"CreatePolicy", "DeletePolicy"},
+    "cloudtrail": OTHER_CHANGES,
+    "guardduty": OTHER_CHANGES,
+}
+"""By service: the calls that are judged elsewhere, by their effect on credentials or on the log."""
 _ROLE_CREDENTIAL_CALLS = {
     "s3": "GetDataAccess",
     "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
@@ -259,5 +272,5 @@ def _is_unknown(service: str, name: str) -> bool:
     if not name or is_harmless(service, name) or call in _TOLD_OTHERWISE or name in _SECRETS_TOLD:
         return False
     issues = name in KEYLESS_ISSUERS and source in ISSUING_SOURCES
-    judged = name in CHANGES and service in _KNOWN_OTHERWISE
+    judged = name in _JUDGED.get(service, ())
     return not issues and not judged and not creations.made(name, None, None, source)
