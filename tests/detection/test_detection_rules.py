@@ -413,6 +413,23 @@ def test_a_quarantine_is_told_once_and_of_the_user_in_its_partition(partition: s
     assert one.principals == (caller["arn"],)
 
 
+@pytest.mark.parametrize(
+    ("version", "forbids"),
+    [("", "new users, keys and instances"), ("V3", "GetSessionToken and much else"),
+     ("V4", "a list of actions that is not known here")],
+)  # fmt: skip
+def test_a_quarantine_is_told_with_what_it_forbids(version: str, forbids: str) -> None:
+    """AWS makes another one every few years (AWS Managed Policy Reference): what a new one denies is not guessed."""
+
+    def made(place: World) -> None:
+        policy = f"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}"
+        ada(place).iam("AttachUserPolicy", userName="ada", policyArn=policy)
+
+    (one,) = found(made, "key-quarantined")
+
+    assert f"It forbids {forbids}" in one.why
+
+
 def test_what_a_suspicious_user_leaves_is_told_in_words() -> None:
     """A quarantined user's own new key counts, and who joins which group, and power given by inline policies alone."""
     place = world()

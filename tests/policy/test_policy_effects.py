@@ -467,6 +467,20 @@ def test_policies_of_aws_are_known() -> None:
     assert notes([attach(10, "arn:aws:iam::aws:policy/AdministratorAccess")], key()) == []
 
 
+@pytest.mark.parametrize(
+    ("version", "certain", "why"),
+    [("", "partly", "sts:AssumeRole is not denied"), ("V2", "partly", "sts:AssumeRole is not denied"),
+     ("V4", "undecided", "AWS's list of the actions that it denies is not known here")],
+)  # fmt: skip
+def test_each_quarantine_of_awss_is_told_as_what_it_is(version: str, certain: str, why: str) -> None:
+    """The first ones deny lists of actions that are known; of what AWS made since, it is not said that it denies none."""
+    ((certainty, sentence),) = notes(
+        [attach(10, f"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}")], key()
+    )
+
+    assert certainty == certain and why in sentence
+
+
 # Boundaries
 
 

@@ -52,8 +52,8 @@ _DENYING = """
     SELECT DISTINCT nullif(regexp_extract(coalesce(nullif(regexp_extract(response, '"arn":"([^"]+)"', 1), ''), request),
                            '(arn:[^"]+:policy/[^"]+)', 1), '') AS policy
     FROM changed WHERE name IN ('CreatePolicy', 'CreatePolicyVersion') AND document LIKE '%"Deny"%'"""
-_AWS_DENIES = ("policy/AWSDenyAll", "policy/AWSCompromisedKeyQuarantine", "policy/AWSCompromisedKeyQuarantineV2",
-               "policy/AWSCompromisedKeyQuarantineV3")  # fmt: skip
+_AWS_DENIES = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
+"""How the names of policies begin that AWS manages and that deny something."""
 
 
 _ORGANISED = """
@@ -69,7 +69,9 @@ def touched(scene: Scene) -> list[Row]:
     return [
         row
         for row in scene.rows(_TOUCHED)
-        if row["policy"] is None or row["policy"] in denying or row["policy"].endswith(_AWS_DENIES)
+        if row["policy"] is None
+        or row["policy"] in denying
+        or row["policy"].rpartition("/")[2].startswith(_AWS_DENIES)
     ]
 
 

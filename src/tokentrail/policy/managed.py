@@ -2,13 +2,13 @@
 The documents of some policies that AWS manages, and a reader that parses equal documents once.
 
 Only a few policies that AWS manages deny anything; the others only allow, and so end no credential.
-Source: AWS Managed Policy Reference, 'AWSDenyAll' and 'AWSCompromisedKeyQuarantineV3'.
+Source: AWS Managed Policy Reference, 'AWSDenyAll', 'AWSCompromisedKeyQuarantine' and those with V2 to V4 behind it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tokentrail.policy.conditions import Condition
 from tokentrail.policy.document import EVERYTHING, Document, Malformed, Selection, Statement, parse
@@ -18,7 +18,7 @@ _AWS_OWNED = ":iam::aws:policy/"
 UNSEEN = Malformed(reason="its document is not in the evidence")
 ALLOWS_ONLY = Document(statements=(Statement(effect="Allow", actions=EVERYTHING, resources=EVERYTHING),))
 """Stands for a document that denies nothing, whatever it allows."""
-OLD_QUARANTINE = Malformed(reason="AWS has replaced it, and its list of actions is not known here")
+NEWER_QUARANTINE = Malformed(reason="AWS's list of the actions that it denies is not known here")
 DENIES_ALL = Document(statements=(Statement(effect="Deny", actions=EVERYTHING, resources=EVERYTHING),))
 _QUARANTINED = {
     "amplify": "CreateBackendEnvironment CreateDeployment",
@@ -51,22 +51,33 @@ _QUARANTINED = {
     "sts": "GetFederationToken GetSessionToken",
 }
 """What AWSCompromisedKeyQuarantineV2 (v5) and V3 (v2) deny, as of 2024-10-02; sts:AssumeRole is not among it."""
-QUARANTINE = Document(
-    statements=(
-        Statement(
-            effect="Deny",
-            actions=Selection(
-                patterns=tuple(
-                    f"{service}:{name}".lower()
-                    for service, names in _QUARANTINED.items()
-                    for name in names.split()
-                )
-            ),
-            resources=EVERYTHING,
-        ),
-    )
-)
+_FIRST_QUARANTINED = {
+    "ec2": "RequestSpotInstances RunInstances StartInstances",
+    "iam": "AttachGroupPolicy AttachRolePolicy AttachUserPolicy ChangePassword CreateAccessKey CreateInstanceProfile"
+    " CreateLoginProfile CreateRole CreateUser DetachUserPolicy PutUserPermissionsBoundary PutUserPolicy"
+    " UpdateAccessKey UpdateAccountPasswordPolicy UpdateUser",
+    "lambda": "CreateFunction",
+    "lightsail": "Create* Delete* DownloadDefaultKeyPair GetInstanceAccessDetails Start* Update*",
+    "organizations": "CreateAccount CreateOrganization InviteAccountToOrganization",
+}
+"""What AWSCompromisedKeyQuarantine (v1) denies, as of 2020-08-11: nothing of STS is among it."""
+
+
+def _denying_calls(listed: Mapping[str, str]) -> Document:
+    patterns = (f"{service}:{name}".lower() for service, names in listed.items() for name in names.split())
+    actions = Selection(patterns=tuple(patterns))
+    return Document(statements=(Statement(effect="Deny", actions=actions, resources=EVERYTHING),))
+
+
+QUARANTINE = _denying_calls(_QUARANTINED)
 """It contains nothing: with the key, roles can still be assumed."""
+_QUARANTINES = {
+    "": _denying_calls(_FIRST_QUARANTINED),
+    "V2": QUARANTINE,
+    "V3": QUARANTINE,
+}
+"""By what AWS adds to their name; of V4, which AWS made in November 2026, and of later ones the list is not known."""
+_QUARANTINE_NAME = "AWSCompromisedKeyQuarantine"
 
 
 def aws_owned(policy_arn: str) -> Document | Malformed | None:
@@ -76,9 +87,9 @@ def aws_owned(policy_arn: str) -> Document | Malformed | None:
     name = policy_arn.rpartition("/")[2]
     if name == "AWSDenyAll":
         return DENIES_ALL
-    if name in ("AWSCompromisedKeyQuarantineV2", "AWSCompromisedKeyQuarantineV3"):
-        return QUARANTINE
-    return OLD_QUARANTINE if name == "AWSCompromisedKeyQuarantine" else ALLOWS_ONLY
+    if name.startswith(_QUARANTINE_NAME):
+        return _QUARANTINES.get(name.removeprefix(_QUARANTINE_NAME), NEWER_QUARANTINE)
+    return ALLOWS_ONLY
 
 
 _UNSEEN_TEXT = (Condition(operator="StringEquals", key="what AWS's policy says", values=("",)),)
@@ -142,8 +153,7 @@ _KNOWN = {
     "ViewOnlyAccess": _READING,
     "IAMReadOnlyAccess": _READING,
     "AWSDenyAll": DENIES_ALL,
-    "AWSCompromisedKeyQuarantineV2": QUARANTINE,
-    "AWSCompromisedKeyQuarantineV3": QUARANTINE,
+    **{f"{_QUARANTINE_NAME}{version}": document for version, document in _QUARANTINES.items()},
 }
 
 

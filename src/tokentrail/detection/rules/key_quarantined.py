@@ -11,7 +11,8 @@ from tokentrail.lineage.rows import Row, event_id
 
 _QUARANTINED = """
     SELECT c.*, nullif(regexp_extract(c.request, '"userName":"([^"]+)"', 1), '') AS who,
-           coalesce(nullif(regexp_extract(c.request, '"policyArn":"arn:([a-z-]+):iam:', 1), ''), 'aws') AS partition
+           coalesce(nullif(regexp_extract(c.request, '"policyArn":"arn:([a-z-]+):iam:', 1), ''), 'aws') AS partition,
+           regexp_extract(c.request, 'AWSCompromisedKeyQuarantine([A-Za-z0-9]*)', 1) AS version
     FROM changed c
     WHERE (c.name = 'AttachUserPolicy' AND c.request LIKE '%AWSCompromisedKeyQuarantine%')
        OR (c.name = 'PutUserPolicy' AND c.request LIKE '%"AWSExposedCredentialPolicy_DO_NOT_REMOVE"%')
@@ -22,10 +23,15 @@ _KEYS = """
       AND regexp_extract(coalesce(arn, ''), ':user/(?:.*/)?([^/]+)$', 1) = ? ORDER BY last DESC, n"""
 
 
+_FEW = "new users, keys and instances, but neither minting tokens nor reading data"
 _FORBIDS = {
-    "AttachUserPolicy": "GetSessionToken and much else, but neither AssumeRole nor reading data",
-    "PutUserPolicy": "new users, keys and instances, but neither minting tokens nor reading data",
+    **dict.fromkeys(("V2", "V3"), "GetSessionToken and much else, but neither AssumeRole nor reading data"),
+    "": _FEW,  # the first one, and what AWS wrote into users before
 }
+"""By what AWS adds to the policy's name: what it denies (AWS Managed Policy Reference)."""
+_NOT_KNOWN = (
+    "a list of actions that is not known here; take it that whoever has the key can still mint tokens"
+)
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -46,7 +52,7 @@ def _hit(row: Row, who: tuple[str, str], keys: list[int]) -> Hit:
         time=row["time"],
         severity="critical",
         why=f"{short(row['by_arn'])} attached AWS's quarantine policy to user {name} of {account} at "
-        f"{at(row['time'])}. It forbids {_FORBIDS[row['name']]}.",
+        f"{at(row['time'])}. It forbids {_FORBIDS.get(row['version'] or '', _NOT_KNOWN)}.",
         subject=keys[0] if keys else None,
         places=tuple(keys),
         events=(event,),
@@ -64,7 +70,10 @@ RULE = Rule(
     why="AWS attaches this policy when it finds an access key in public: strangers have had it for minutes at the "
     "least. The quarantine leaves most of the user's power as it was.",
     false_alarm="Somebody may try the policy out by hand; AWS's own comes with a mail and a support case.",
-    references=("AWSCompromisedKeyQuarantineV2 and V3 (MAMIP archive)", "Panther, aws_key_compromised"),
+    references=(
+        "AWS Managed Policy Reference, 'AWSCompromisedKeyQuarantine', V2, V3 and V4",
+        "Panther, aws_key_compromised",
+    ),
     find=find,
     marks=frozenset({"AttachUserPolicy", "PutUserPolicy"}),
 )
