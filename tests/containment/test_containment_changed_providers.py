@@ -75,6 +75,24 @@ def doubted(plan: Plan, one: Credential) -> bool:
     )
 
 
+def test_a_provider_is_not_put_right_by_whoever_sets_something_else_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """UpdateSAMLProvider may leave the metadata as the attacker left it (IAM API Reference)."""
+    context = calls("iam:UpdateSAMLProvider", sAMLProviderArn=SAML, contextProvider={"subject": "x"})
+    metadata = calls(
+        "iam:UpdateSAMLProvider",
+        sAMLProviderArn=SAML,
+        sAMLMetadataDocument="<x/>",
+        removeContextProvider=True,
+    )
+    for right, over in ((context, False), (metadata, True)):
+        monkeypatch.setitem(WAYS, "saml", (WAYS["saml"][0], right, WAYS["saml"][2]))
+        plan, _, after = planned("saml", OFFICE, righted=True)
+
+        assert over != doubted(plan, after)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_who_comes_in_from_where_the_attacker_was_seen_is_the_attacker(way: str) -> None:
     """Its session is ended; whoever came in before the change is nobody's business."""

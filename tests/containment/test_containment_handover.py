@@ -574,6 +574,36 @@ def test_a_policy_of_the_organisation_that_was_detached_is_told_unless_it_is_bac
     assert any("UpdatePolicy on p-2" in one for one in said) and "iot" not in str(said)
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_a_limit_to_sessions_that_was_changed_is_told_unless_somebody_set_it_since(back: bool) -> None:
+    """How long a role's sessions last; a call that sets its description alone does neither (IAM API Reference)."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.iam("UpdateRole", roleName="Deploy", maxSessionDuration=43_200)
+    key.iam("UpdateRole", roleName="Ops", maxSigninSessionDuration=7_776_000)
+    key.iam("UpdateRole", roleName="Web", description="x")
+    admin.iam("UpdateRole", roleName="Deploy", description="y")
+    if back:
+        admin.iam("UpdateRole", roleName="Deploy", maxSessionDuration=3_600)
+    (said,) = [one for one in planned(world, key.id).residual_risks if " took away a limit" in one]
+
+    assert back != ("UpdateRole on Deploy" in said) and "UpdateRole on Ops" in said and "Web" not in said
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_policy_that_was_attached_to_the_organisation_is_told_until_it_is_detached(back: bool) -> None:
+    """It may deny responders what their steps need, in every account below (AWS Organizations User Guide, 'SCPs')."""
+    world = World(START)
+    key, admin = world.user("root-ops"), world.user("admin")
+    named = {"policyId": "p-1", "targetId": "ou-1"}
+    key.calls("organizations:AttachPolicy", named, read_only=False)
+    if back:
+        admin.calls("organizations:DetachPolicy", named, read_only=False)
+    said = [one for one in planned(world, key.id).residual_risks if "AttachPolicy on p-1" in one]
+
+    assert back != any("left a change to policies behind" in one for one in said)
+
+
 def test_what_the_log_does_not_name_is_not_taken_for_given_back() -> None:
     """Where logs were copied without what was asked, an administrator's other policies hid what the attacker took."""
     world = World(START)

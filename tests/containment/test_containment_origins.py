@@ -144,15 +144,19 @@ def test_a_provider_that_is_no_more_lets_nobody_in() -> None:
     assert not rests_on(plan, "identity provider")
 
 
-@pytest.mark.parametrize(("kind", "hours"), [("sign_in", 15), ("portal", 91 * 24)])
-def test_a_sign_in_that_can_t_last_any_longer_hands_out_nothing(kind: str, hours: float) -> None:
-    """Twelve hours after `aws login`, ninety days after the portal's: no step, and complete."""
+@pytest.mark.parametrize(("days", "over"), [(1, False), (89, False), (91, True)])
+@pytest.mark.parametrize("kind", ["sign_in", "portal"])
+def test_a_sign_in_that_can_t_last_any_longer_hands_out_nothing(kind: str, days: int, over: bool) -> None:
+    """
+    Ninety days after `aws login` or the portal's: no step, and complete. By default `aws login` lasts twelve hours, but
+    a user or role may have another limit since before the evidence begins (IAM API Reference, 'UpdateRole').
+    """
     world = World(START)
     session = stolen_from(world, kind)
-    rested(world, hours)
+    rested(world, days * 24)
     plan = planned(world, session.id)
 
-    assert () == plan.steps and plan.proof.complete
+    assert over == (() == plan.steps) and plan.proof.complete
 
 
 def test_an_instance_that_is_no_more_hands_out_nothing() -> None:
@@ -498,12 +502,12 @@ def test_an_agents_access_token_outlives_its_sign_in_session_by_an_hour(agent: b
 
 
 @pytest.mark.parametrize(
-    ("since", "hours", "closed"), [(None, 0, True), (4 * HOUR, 0, False), (None, 15, False)]
+    ("since", "hours", "closed"), [(None, 0, True), (4 * HOUR, 0, False), (None, 91 * 24, False)]
 )
 def test_a_sign_in_session_counts_though_nobody_acted_through_it_yet(
     since: int | None, hours: float, closed: bool
 ) -> None:
-    """Its refresh token works when the browser's session is cut: it is revoked, but for its owner's, and for 12 hours."""
+    """Its refresh token works when the browser's session is cut: it is revoked, but for its owner's, and for ninety days."""
     world = World(START)
     browser = world.console_sign_in(world.user("ada"), ip=THIEF)
     browser.calls("s3:ListBuckets")
@@ -637,17 +641,36 @@ def test_a_later_sign_in_from_a_trusted_address_is_nobody_elses(narrowing: dict[
     assert {session.id} == set(narrow.tainted) and not rests_on(narrow, "rightful owner's")
 
 
-def test_a_sign_in_with_a_new_password_is_the_owners() -> None:
-    """Somebody else has changed the password between the theft and the sign-in, which the thief then can't have made."""
+@pytest.mark.parametrize("new", [True, False])
+def test_a_sign_in_with_a_new_password_is_the_owners(new: bool) -> None:
+    """
+    Somebody else has changed the password between the theft and the sign-in, which the thief then can't have made; who
+    set how long one stays signed in may have set no password (IAM API Reference, 'UpdateLoginProfile').
+    """
     world = World(START)
     session: Credential = world.console_sign_in(world.user("ada"), ip=THIEF)
     session.calls("s3:ListBuckets")
-    world.user("responder").iam("UpdateLoginProfile", userName="ada")
+    settings = {} if new else {"maxSigninSessionDuration": 7_776_000}
+    world.user("responder").iam("UpdateLoginProfile", userName="ada", **settings)
+    world.wait(600)
     after = world.console_sign_in(world.user("ada"), ip=OFFICE)
     after.calls("s3:ListBuckets")
     plan = checked(planned(world, session.id, strategy="surgical"))
 
-    assert {session.id} == set(plan.tainted) and not rests_on(plan, "rightful owner's")
+    assert {session.id} == set(plan.tainted) and new != rests_on(plan, "rightful owner's")
+    assert new != ("remove-login-profile" in actions(plan))
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, False), (2, True), (91, False)])
+def test_that_a_console_session_is_over_rests_on_what_its_user_is_allowed(days: int, told: bool) -> None:
+    """Twelve hours, unless a setting from before the evidence allows ninety days (IAM API Reference, 'UpdateRole')."""
+    world = World(START)
+    session = world.console_sign_in(world.user("ada"))
+    session.calls("s3:ListBuckets")
+    rested(world, days * 24)
+    plan = planned(world, session.id)
+
+    assert told == rests_on(plan, "lasted no longer than twelve hours")
 
 
 def test_what_was_handed_out_since_is_not_spared() -> None:

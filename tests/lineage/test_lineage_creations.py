@@ -13,7 +13,7 @@ from tokentrail.lineage import creations
 
 _LEAVES_NOTHING = (
     "Delete", "Detach", "Remove", "Deactivate", "Stop", "Terminate", "Disable", "Revoke", "Deregister", "Deauthorize",
-    "Disassociate",
+    "Disassociate", "Cancel",
     "ResetImage", "ResetSnapshot", "RestoreImageFromRecycleBin", "RestoreSnapshotFromRecycleBin",
 )  # fmt: skip
 _KNOWN_OTHERWISE = {

@@ -360,6 +360,18 @@ def test_who_signs_in_with_a_password_is_tied_to_whoever_set_that_one(world: Wor
     assert behind == [{one.id} for one in entered]
 
 
+def test_a_password_may_stay_where_how_long_one_is_signed_in_is_set(world: World, thief: Credential) -> None:
+    """UpdateLoginProfile may set that alone, and no record shows a password (IAM API Reference): the thief's may work."""
+    thief.iam("UpdateLoginProfile", userName="ada")
+    world.user("helpdesk").iam("UpdateLoginProfile", userName="ada", maxSigninSessionDuration=3600)
+    world.wait(minutes=5)
+    entered = world.console_sign_in(world.user("ada"))
+    with held(world) as case:
+        links = case.trace([thief.id]).links
+
+    assert [entered.id] == [link.child for link in links if link.link == "created"]
+
+
 def test_a_source_identity_is_inherited_along_a_chain(world: World) -> None:
     """It can't be changed (IAM User Guide, 'Monitor and control actions taken with assumed roles'), used or not."""
     first = world.user("ada").assumes("Audit", source_identity="ada@example.com")

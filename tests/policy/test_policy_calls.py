@@ -104,6 +104,9 @@ def test_trust_denials_and_whom_they_speak_of() -> None:
         ("dynamodb.amazonaws.com", "TransactWriteItems", ("dynamodb:*item",)),
         ("dynamodb.amazonaws.com", "ExecuteStatement", ("dynamodb:partiql*",)),
         ("kms.amazonaws.com", "ReEncrypt", ("kms:reencryptfrom", "kms:reencryptto")),
+        ("cloudcontrolapi.amazonaws.com", "CreateResource", ("cloudformation:createresource",)),
+        ("iotdata.amazonaws.com", "GetThingShadow", ("iot:*",)),
+        ("bedrock-runtime.amazonaws.com", "InvokeModel", ("bedrock:invokemodel",)),
         (None, "x", ("*",)), ("x.y.amazonaws.com", "Do", ("*",)),
     ],
 )  # fmt: skip

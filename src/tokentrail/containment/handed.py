@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import TaintedCredential, certified
 from tokentrail.containment.principal import caseless, of_caller
-from tokentrail.containment.put_right import PASSWORD_CHANGES
+from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.containment.service_removals import issued_where
 from tokentrail.lineage import rows
@@ -330,7 +330,7 @@ def _passwords(forest: Forest, first: Iterable[SourceKey], theirs: Mapping[str, 
     return [
         one
         for one in forest.changes(accounts)
-        if one.event_name in PASSWORD_CHANGES and one.event_id not in own
+        if one.event_name in PASSWORD_CHANGES and one.event_id not in own and not sets_something_else(one)
     ]
 
 

@@ -11,7 +11,9 @@ from tokentrail.lineage.rows import Row
 
 ACTING_AS = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
-OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))"""
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -2) IN (SELECT unnest(?))"""
+"""Of what was never used and is its caller's own, as a scoped child is, only the ARN of a session may tell the role."""
 _OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner IN (SELECT unnest(?))"
 """For a key that was never used, the evidence has no ARN but that of whoever made it."""
 
@@ -29,7 +31,7 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     names = sorted({one.name for one in wanted if not one.is_root} | roots)
     alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
     found = forest.called_rows(
-        names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names, names, names), alive, accounts_of(wanted)
+        names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names,) * 4, alive, accounts_of(wanted)
     )
     return [row for row in found if of_caller(rows.caller(row)) in wanted]
 

@@ -13,20 +13,25 @@ from typing import Any
 
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal, caseless
-from tokentrail.containment.put_right import PASSWORD_CHANGES
+from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import Removals, session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import principal_of
+from tokentrail.spelling import listed
 
 _PORTAL = timedelta(days=90)
 """
 How long a sign-in to the access portal may last (IAM Identity Center User Guide, 'Configure the session duration of the
 AWS access portal and IAM Identity Center integrated applications').
 """
-SIGN_IN = timedelta(hours=12)
-"""How long a sign-in session of `aws login` refreshes its credentials (AWS Sign-In User Guide, see `GRANTED`)."""
+SIGN_IN = timedelta(days=90)
+"""
+How long a sign-in session of `aws login` may refresh its credentials: twelve hours, unless its user or role has another
+`MaxSigninSessionDuration`, which may have been set before the evidence begins (AWS Sign-In User Guide, see `GRANTED`;
+IAM API Reference, 'UpdateRole' and 'UpdateLoginProfile').
+"""
 GRANTED = timedelta(minutes=15)
 """The longest life of credentials that `aws login` gets (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
@@ -149,6 +154,7 @@ def passwords(
             and caseless(change.asked("userName") or change.caller_user or "") == caseless(user)
             and change.time >= issued
             and change.event_id not in own
+            and not sets_something_else(change)
         )
         found = _source("password", user, one, f"whoever signed in as {user} knows the password")
         yield replace(found, since=max(given, default=ALWAYS), until=min(changed, default=None))
@@ -204,6 +210,25 @@ def strangers(
         if (one.principal, why) not in told:
             told.add((one.principal, why))
             yield one.id, one.principal, why
+
+
+def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterator[str]:
+    """
+    The proof's assumption that console sessions are over which last twelve hours unless a setting allows more.
+
+    Source: IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole', MaxSigninSessionDuration, which root has none of.
+    """
+    over = sorted(
+        seen.held.id for seen in tainted
+        if seen.held.kind == "console_session" and seen.credential.state == "expired"
+        and not seen.held.principal.is_root and _lasts(seen.held, SIGN_IN, as_of)
+    )  # fmt: skip
+    if over:
+        yield (
+            f"{listed(over, 3)} lasted no longer than twelve hours: a user or role may be allowed to stay signed in "
+            "for up to ninety days since before the evidence begins (MaxSigninSessionDuration, as `aws iam "
+            "get-login-profile` and `aws iam get-role` tell it)"
+        )
 
 
 def certified(one: Credential) -> bool:

@@ -28,6 +28,17 @@ _PUT_RIGHT = {
     "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
 }  # fmt: skip
 """By kind of thing: the calls that put it right. Deletions count whoever made them, others only if not the attacker."""
+_SETTINGS = {
+    "UpdateLoginProfile": ("maxSigninSessionDuration", "resetMaxSigninSessionDuration"),
+    "UpdateSAMLProvider": (
+        "contextProvider", "identityCenterInstanceArn", "removeContextProvider", "removeIdentityCenterInstance",
+    ),
+}  # fmt: skip
+"""
+By call: the parameters of what it may change instead of a password or an identity provider's metadata.
+
+A password is in no record, so a call with such a parameter may have set none (IAM API Reference, the page of each).
+"""
 _TELLING = ("CreateRole", "AcquireRole", "UpdateAssumeRolePolicy")
 """The calls that set a role's trust policy."""
 _RENAMING = "UpdateUser"
@@ -67,6 +78,7 @@ class OthersChanges:
             one.time
             for one in sorted(self._naming(deed, _PUT_RIGHT[kind], member, value), key=lambda one: one.time)
             if one.time > deed.time
+            and not sets_something_else(one)
             and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
             and not renamed_since(one, member, deed.time, renames)
         )
@@ -84,6 +96,12 @@ class OthersChanges:
     def _naming(self, deed: Deed, names: Sequence[str], member: str, value: str) -> list[Change]:
         told = told_caseless(member, value)
         return [one for name in names for one in self._by.get((deed.account, name, member, told), ())]
+
+
+def sets_something_else(change: Change) -> bool:
+    """Whether a change that may put a password or a provider right may only have set how sessions by it are."""
+    others = _SETTINGS.get(change.event_name, ())
+    return any(one in change.request for one in others) and "sAMLMetadataDocument" not in change.request
 
 
 def _still_lets_in(change: Change, added: set[str]) -> bool:

@@ -138,7 +138,7 @@ def sessions_of(
     kinds = ", ".join(f"'{one}'" for one in sorted(_KINDS))
     first = min(one.time for one in opened.values())
     places = forest.called(
-        names, ACTING_AS, (names, names),
+        names, ACTING_AS, (names,) * 3,
         f"f.kind IN ({kinds}) AND (f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())} "
         f"OR coalesce(f.issued_at, f.first, 0) >= {int(first.timestamp()) - _LOOKED_BACK})", accounts_of(opened),
     )  # fmt: skip

@@ -30,6 +30,7 @@ from tokentrail.containment.origins import (
     passwords,
     providers,
     settled,
+    signed_out,
     strangers,
 )
 from tokentrail.containment.principal import Principal
@@ -112,7 +113,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((
             *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),
-            *persons.conditions(people),
+            *persons.conditions(people), *signed_out(attack.seen, forest.as_of),
         ))),
         minters=_minters(forest, theirs.beyond.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),

@@ -79,6 +79,7 @@ _TAKEN_BACK_BY = (
      "DeleteCertificate", "certificateId=~certificateId"),
     ("iot", "AttachPolicy", "DetachPolicy", "policyName target"),
     ("codebuild", "CreateWebhook", "DeleteWebhook", "projectName"),
+    ("organizations", "AttachPolicy", "DetachPolicy", "policyId targetId"),
     ("organizations", "RegisterDelegatedAdministrator", "DeregisterDelegatedAdministrator",
      "accountId servicePrincipal"),
     ("organizations", "EnableAWSServiceAccess", "DisableAWSServiceAccess", "servicePrincipal"),

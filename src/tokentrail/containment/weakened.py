@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.principal import Principal, told_caseless
+from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change
 from tokentrail.spelling import listed
 
@@ -40,6 +42,7 @@ _PROTECTIONS = (
     ("iam", "DetachGroupPolicy", "a policy", "groupName policyArn", "AttachGroupPolicy"),
     ("iam", "RemoveUserFromGroup", "a group membership", "userName groupName", "AddUserToGroup"),
     ("iam", "DeleteLoginProfile", "a password", "userName", "CreateLoginProfile"),
+    ("iam", "UpdateRole", "a limit to how long a role's sessions last", "roleName", "UpdateRole"),
     ("organizations", "DetachPolicy", "a policy of the organisation", "policyId targetId", "AttachPolicy"),
     ("organizations", "UpdatePolicy", "what a policy of the organisation said", "policyId", "UpdatePolicy"),
 )
@@ -52,6 +55,8 @@ _GIVE_THE_SAME = frozenset(name for _, name in _GIVEN if name.startswith(("Attac
 """Calls that restore the very same, whoever makes them; with the others, the attacker may have added something else."""
 _FACTOR, _WHOSE = "EnableMFADevice", 3
 """A second factor may be restored by another device: only the first three members of a thing count, up to the user."""
+_LIMITING, _LIMITS = "UpdateRole", ("maxSessionDuration", "maxSigninSessionDuration")
+"""Parameters of a call that sets nothing of the kind without one of them (IAM API Reference, 'UpdateRole')."""
 _Thing = tuple[str | None, ...]
 """A protection: the call that adds it, the account, and the values of the parameters that name it."""
 _BLINDS = {
@@ -82,7 +87,7 @@ def weakened(
     first, given, since = _taken_and_given(deeds, changes)
     for deed in deeds:
         service = deed.source.partition(".")[0]
-        if (service, deed.name) in _TAKEN:
+        if (service, deed.name) in _TAKEN and _limits(deed.name, object_of(deed.request)):
             (what, members, _), thing = _TAKEN[service, deed.name], _taken(deed)
             back = since.get(_proof_of_return(thing))
             own = thing in given and given[thing] <= first[thing]
@@ -121,12 +126,17 @@ def _taken_and_given(
                 given[thing] = min(given.get(thing, deed.time), deed.time)
     for one in changes:
         members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
-        if members and (one.event_id not in own or one.event_name in _GIVE_THE_SAME):
+        anew = one.event_id not in own or one.event_name in _GIVE_THE_SAME
+        if members and anew and _limits(one.event_name, one.request):
             told = (told_caseless(each, one.asked(each)) for each in members)
             back = _proof_of_return((one.event_name, one.account, *told))
             if None not in back:
                 since[back] = max(since.get(back, one.time), one.time)
     return first, given, since
+
+
+def _limits(name: str, request: Mapping[str, Any]) -> bool:
+    return name != _LIMITING or any(one in request for one in _LIMITS)
 
 
 def _taken(deed: Deed) -> _Thing:

@@ -136,6 +136,7 @@ _ADMITS: tuple[Row, ...] = (
      "userName serverId"),
     ("share", "ram", "CreateResourceShare AssociateResourceShare AcceptResourceShareInvitation "
      "EnableSharingWithAwsOrganization", "resourceShareArn name resourceShareInvitationArn"),
+    ("policy", "organizations", "AttachPolicy", "policyId targetId"),
     ("organization", "organizations", "InviteAccountToOrganization AcceptHandshake LeaveOrganization CreateAccount "
      "RemoveAccountFromOrganization MoveAccount RegisterDelegatedAdministrator EnableAWSServiceAccess "
      "DisablePolicyType", "accountId handshakeId servicePrincipal rootId accountName target.id"),

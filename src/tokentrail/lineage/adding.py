@@ -66,7 +66,7 @@ _LATER_CALL = "i.time + 900 >= m.time"
 """A session begins at most so much later than the call that issued it: with a sign-in URL (`5_births.sql`)."""
 _THROUGH = (
     _Through(
-        ("user", "login_profile"),
+        ("user", "login_profile", "login_setting"),
         f"""SELECT p.* FROM all_people p JOIN {{made}} m
         ON caseless(m.id) = caseless(regexp_extract(p.user_arn, {_USER}))
         WHERE p.user_arn IS NOT NULL""",

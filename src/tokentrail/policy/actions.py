@@ -16,9 +16,13 @@ from functools import lru_cache
 _PREFIXES = {
     "monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "elasticfilesystem": "elasticfilesystem",
     "application-autoscaling": "application-autoscaling", "streams.dynamodb": "dynamodb",
+    "cloudcontrolapi": "cloudformation", "iotdata": "iot", "appconfigdata": "appconfig",
+    "bedrock-agent": "bedrock", "bedrock-agent-runtime": "bedrock", "bedrock-runtime": "bedrock",
+    "bedrock-data-automation": "bedrock", "bedrock-data-automation-runtime": "bedrock",
 }  # fmt: skip
+"""By the first part of an event's source: the prefix of its permissions (Service Authorization Reference)."""
 _UNNAMED = frozenset({"apigateway", "execute-api", "iotdata", "bedrock-agent-runtime", "cognito-identity"})
-"""Services whose events and permissions have different names."""
+"""Sources whose events and permissions have different names."""
 _VERSION = re.compile(r"20\d{6}(v\d)?$|_v\d$")
 _S3_SAME = frozenset(
     [
@@ -110,7 +114,7 @@ def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
         return ("*",)
     bare = source.removesuffix(".amazonaws.com")
     service = _PREFIXES.get(bare, bare)
-    if service in _UNNAMED or "." in service:
+    if bare in _UNNAMED or "." in service:
         return ("*",) if "." in service else (f"{service}:*",)
     return tuple(f"{service}:{one}".lower() for one in _names(service, name))
 

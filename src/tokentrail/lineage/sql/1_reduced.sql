@@ -54,6 +54,8 @@ CREATE TABLE making AS
 SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no recipient happened at home
        CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
             WHEN name = 'CreateUser' THEN CASE WHEN source = 'iam.amazonaws.com' THEN 'user' ELSE 'directory_user' END
+            -- No record has a password: where something else was set, there may have been none (IAM API Reference, 'UpdateLoginProfile').
+            WHEN name = 'UpdateLoginProfile' AND contains(coalesce(request, ''), 'axSigninSessionDuration"') THEN 'login_setting'
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name IN ('CreateRole', 'AcquireRole') THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
@@ -97,6 +99,7 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
                                                nullif(regexp_extract(request, '"instanceId":"([^"]+)"', 1), ''))
          WHEN 'key_status' THEN nullif(regexp_extract(request, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
+         WHEN 'login_setting' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
          WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
          -- Of a role that was made of a template, only the answer tells the name.
          WHEN 'role' THEN coalesce(nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), ''),

@@ -17,16 +17,20 @@ CREATE TABLE lasting AS
 SELECT m.*, r.until FROM made m JOIN (
   SELECT segment, object, ordinal,
          CASE WHEN what = 'function' AND api LIKE 'Create%' THEN 900 + lead(time) OVER another
-              WHEN what = 'function' THEN 900 + lead(time) OVER next ELSE lead(time) OVER next END AS until
+              WHEN what = 'function' THEN 900 + lead(time) OVER next
+              ELSE min(CASE WHEN what <> 'login_setting' THEN time END) OVER later END AS until
   FROM (SELECT *, CASE WHEN what = 'function' THEN id ELSE caseless(id) END AS called,
+               CASE WHEN what = 'login_setting' THEN 'login_profile' ELSE what END AS kind,
                CASE WHEN what = 'function' THEN region END AS place FROM makings  -- of one name there may be one in each
-        WHERE what IN ('user', 'login_profile', 'role', 'function')) one
-  WINDOW next AS (PARTITION BY account, called, what, place ORDER BY time, event_id, segment, object, ordinal),
-         another AS (PARTITION BY account, called, what, place, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
+        WHERE what IN ('user', 'login_profile', 'login_setting', 'role', 'function')) one
+  WINDOW next AS (PARTITION BY account, called, kind, place ORDER BY time, event_id, segment, object, ordinal),
+         later AS (PARTITION BY account, called, kind, place ORDER BY time, event_id, segment, object, ordinal
+                   ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING),
+         another AS (PARTITION BY account, called, kind, place, api LIKE 'Create%' ORDER BY time, event_id, segment, object, ordinal)
 ) r ON r.segment = m.segment AND r.object = m.object AND r.ordinal = m.ordinal;
 
--- Users that were made, and passwords that were set: what acts as such a user later acts through them.
-CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_profile');
+-- Users that were made, and passwords that were set, perhaps: what acts as such a user later acts through them.
+CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_profile', 'login_setting');
 
 -- Credentials that may be a user's.
 CREATE TABLE acting AS
@@ -172,17 +176,18 @@ FROM sessions n JOIN made m ON m.what IN ('provider', 'trust_anchor') AND m.id =
 WHERE m.time <= n.issued_at AND m.ck <> n.ck;
 
 -- The latest maker before the credential came to be is its parent where nobody is recorded to have minted it.
--- Whoever changed a function's code, or handed a role to an instance, made neither: that is a link, but no parent.
+-- Whoever changed a function's code, handed a role to an instance, or set how long a user stays signed in, made none of
+-- these: that is a link, but no parent.
 CREATE TABLE makers AS
 SELECT * FROM (
-  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' OR what = 'instance_profile' THEN 2 ELSE 1 END,
+  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' OR what IN ('instance_profile', 'login_setting') THEN 2 ELSE 1 END,
                                  time DESC, event_id, what) AS place
   FROM through t
 );
 
 -- The maker that may be the parent of each, if any.
 CREATE TABLE made_by AS
-SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%' AND what <> 'instance_profile';
+SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%' AND what NOT IN ('instance_profile', 'login_setting');
 
 -- The result: each credential with its parent and how that is known. A recorded or inferred caller comes before a
 -- maker, and nothing is its own parent.
