@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from evidence import AWAY, HOME, START, answers, assume_role, at, born, call, held, session, user
+from evidence import AWAY, HOME, START, answers, assume_role, at, born, by_id, call, held, session, user
 from tokentrail import Credential
 from tokentrail.testing import World
 
@@ -476,6 +476,41 @@ def test_a_chained_session_without_expiry_lives_an_hour_at_most() -> None:
 
     assert START + hours(12) == found["ASIAIOSFODNN7EXAMPL1"].expires_bound
     assert at("09:05:00") + hours(1) == found["ASIAIOSFODNN7EXAMPL2"].expires_bound
+
+
+@pytest.mark.parametrize("who", ["user", "role"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_who_is_seen_in_the_console_after_the_end_may_stay_for_ninety_days(
+    world: World, who: str, parts: int
+) -> None:
+    """
+    Users and roles may be allowed that (IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole'): a session that is at
+    work is not called expired, also if that is learnt later.
+    """
+    ada = world.user("ada")
+    session: Any = world.console_sign_in(ada) if who == "user" else ada.assumes("Deploy", duration=3600)
+    session.calls("s3:ListBuckets")
+    before = world.records()
+    world.wait(hours=30)
+    session.calls("s3:ListBuckets")
+    world.user("grace").calls("s3:ListBuckets")
+    after = [one for one in world.records() if one not in before]
+    if who == "role":
+        for one in (*before, *after):
+            one["sessionCredentialFromConsole"] = "true"
+    files = [[*before, *after]] if parts == 1 else [before]
+    with held(*files) as case:
+        if parts == 2:
+            (case.path / "more.json").write_text(json.dumps({"Records": after}))
+            case.ingest([str(case.path / "more.json")])
+        one = by_id(case.credentials())[session.id]
+
+    assert one.issued_at
+    assert ("unknown", None, one.issued_at + timedelta(days=90)) == (
+        one.state,
+        one.expires_at,
+        one.expires_bound,
+    )
 
 
 # ------------------------------------------------------------------------------- what mints nothing

@@ -30,16 +30,24 @@ SELECT d.*,
   END AS kind
 FROM described d;
 
+-- Who works in the console after the end that is known, or that was the latest possible, may stay signed in for longer: up
+-- to ninety days, as IAM users and roles may be allowed (IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole').
+CREATE VIEW outlasting AS
+SELECT k.*, console AND (kind = 'console_session' AND type = 'IAMUser' OR kind LIKE 'assumed_role%')
+            AND last > 60 + coalesce(expires, coalesce(created, issued_time) + coalesce(duration, 43200)) AS outlasts
+FROM kinds k;
+
 -- When each was issued and expires; `longest` is the most seconds that its kind may live, where its expiry is not known.
 CREATE TABLE lives AS
 SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_ck, caller_type, caller_service, twin,
   events, errors, first, last,
   CASE WHEN kind = 'long_term_key' THEN NULL ELSE coalesce(created, issued_time) END AS issued_at,
-  CASE WHEN expires IS NOT NULL THEN expires
+  CASE WHEN outlasts THEN NULL WHEN expires IS NOT NULL THEN expires
        WHEN kind IN ('session_token', 'federation_token') AND duration IS NOT NULL
             THEN issued_time + CASE WHEN caller_type = 'Root' AND duration > 3600 THEN 3600 ELSE duration END
        WHEN kind LIKE 'assumed_role%' AND duration IS NOT NULL THEN issued_time + duration END AS expires_at,
-  CASE WHEN kind IN ('session_token', 'federation_token') AND caller_type = 'Root' THEN 3600
+  CASE WHEN outlasts THEN 7776000
+       WHEN kind IN ('session_token', 'federation_token') AND caller_type = 'Root' THEN 3600
        WHEN api = 's3express:CreateSession' THEN 300  -- Amazon S3 API Reference, 'CreateSession'
        WHEN kind IN ('session_token', 'federation_token', 'scoped', 'unknown') THEN 129600
        WHEN kind = 'root_session' THEN 900
@@ -52,7 +60,7 @@ SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_
        WHEN kind = 'console_session' AND type = 'FederatedUser' THEN 129600
        WHEN kind = 'forwarded' AND type IN ('IAMUser', 'FederatedUser', 'Root') THEN 129600
        ELSE 43200 END AS longest
-FROM kinds k;
+FROM outlasting k;
 
 -- One id for several credentials is a collision: the date, or the principal, tells them apart.
 CREATE TABLE alike AS
