@@ -75,11 +75,18 @@ def doubted(plan: Plan, one: Credential) -> bool:
     )
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"contextProvider": {"subject": "x"}}, {"addPrivateKey": "HIDDEN"}, {"removePrivateKey": "key-1"},
+        {"assertionEncryptionMode": "Required"},
+    ],
+)  # fmt: skip
 def test_a_provider_is_not_put_right_by_whoever_sets_something_else_of_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, setting: dict[str, Any]
 ) -> None:
     """UpdateSAMLProvider may leave the metadata as the attacker left it (IAM API Reference)."""
-    context = calls("iam:UpdateSAMLProvider", sAMLProviderArn=SAML, contextProvider={"subject": "x"})
+    context = calls("iam:UpdateSAMLProvider", sAMLProviderArn=SAML, **setting)
     metadata = calls(
         "iam:UpdateSAMLProvider",
         sAMLProviderArn=SAML,

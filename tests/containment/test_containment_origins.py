@@ -673,18 +673,20 @@ def test_that_a_console_session_is_over_rests_on_what_its_user_is_allowed(days: 
     assert told == rests_on(plan, "lasted no longer than twelve hours")
 
 
-@pytest.mark.parametrize("kind", ["console", "key"])
+@pytest.mark.parametrize("kind", ["console", "saml", "key"])
 def test_a_cutoff_of_console_sessions_is_not_lifted_before_the_longest_is_over(kind: str) -> None:
     """How long one may stay signed in is in no log: up to ninety days (IAM API Reference, 'UpdateLoginProfile')."""
     world = World(START)
     ada = world.user("ada")
-    stolen: Credential = world.console_sign_in(ada) if kind == "console" else ada
+    stolen: Credential = {
+        "console": lambda: world.console_sign_in(ada), "saml": lambda: world.saml("Audit", "ria"), "key": lambda: ada,
+    }[kind]()  # fmt: skip
     stolen.calls("s3:ListBuckets")
     plan = planned(world, stolen.id)
-    (cut,) = [one for one in plan.steps if one.action == "revoke-user-sessions"]
+    (cut,) = [one for one in plan.steps if one.action in ("revoke-user-sessions", "revoke-role-sessions")]
 
     assert cut.safe_to_undo_after
-    assert (kind == "console") == (timedelta(days=90) <= cut.safe_to_undo_after - plan.as_of)
+    assert (kind != "key") == (timedelta(days=90) <= cut.safe_to_undo_after - plan.as_of)
 
 
 def test_what_was_handed_out_since_is_not_spared() -> None:

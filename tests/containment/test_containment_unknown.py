@@ -130,7 +130,8 @@ def test_each_word_of_what_is_harmless_is_aws_s() -> None:
 
     assert set() == set(written) - verbs
     assert (harmless._ABOUT_DATA | harmless._PLAIN_USE) - names == OUTSIDE_APIS
-    assert set() == {call for call in harmless._NOT_HARMLESS if call not in operations()}
+    # Directory buckets log under a name of their own (Amazon S3 User Guide, 'CloudTrail for S3 Express One Zone').
+    assert {("s3express", "DeleteBucketPolicy")} == harmless._NOT_HARMLESS - operations().keys()
 
 
 def test_each_call_that_hands_something_over_is_an_operation_of_its_service() -> None:

@@ -478,7 +478,7 @@ def test_a_chained_session_without_expiry_lives_an_hour_at_most() -> None:
     assert at("09:05:00") + hours(1) == found["ASIAIOSFODNN7EXAMPL2"].expires_bound
 
 
-@pytest.mark.parametrize("who", ["user", "role"])
+@pytest.mark.parametrize("who", ["user", "role", "role by URL"])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_who_is_seen_in_the_console_after_the_end_may_stay_for_ninety_days(
     world: World, who: str, parts: int
@@ -489,6 +489,7 @@ def test_who_is_seen_in_the_console_after_the_end_may_stay_for_ninety_days(
     """
     ada = world.user("ada")
     session: Any = world.console_sign_in(ada) if who == "user" else ada.assumes("Deploy", duration=3600)
+    session = session.gets_signin_token(session_duration=3600) if who == "role by URL" else session
     session.calls("s3:ListBuckets")
     before = world.records()
     world.wait(hours=30)

@@ -23,7 +23,7 @@ _READS = (
     "Probe Query Read Receive Recognize Render Rerank Rescore Resolve Retrieve Scan Search Select Simulate Snap "
     "Suggest Synthesize Test Transcribe Translate Validate View"
 )
-"""The verbs of calls that only tell something. A Get that tells credentials is known by its name."""
+"""The verbs of calls that only tell something; those that tell credentials are known by their names."""
 _TAKES_AWAY = (
     "Abort Cancel Clear Close Deactivate Deauthorize Decline Decrease Delete Deny Deprecate Deprovision Deregister "
     "Detach Disable Disallow Disassociate Discard Disconnect Dismiss Dispose Dissociate Drain End Evict Expire Flush "
@@ -90,22 +90,44 @@ other API operations'; AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; 
 'Understanding IAM Identity Center sign-in events'; AWS CloudShell User Guide, 'Logging and monitoring'.
 """
 _OPENING_CALLS = {
+    "apigateway": "TestInvokeMethod",
     "backup": "CancelLegalHold DeleteBackupVaultAccessPolicy",
+    "bedrock-agentcore": "GetResourcePaymentToken",
     "cloudfront": "DisassociateDistributionWebACL",
+    "codecommit": "DeletePullRequestApprovalRule",
+    "cognito-identity": "GetOpenIdToken",
+    "cognito-idp": "GetTokensFromRefreshToken",
+    "controltower": "DisableControl",
+    "datazone": "GetConnection",
+    "dynamodb": "DeleteResourcePolicy",
     "ec2": "DisableAllowedImagesSettings DisableImageBlockPublicAccess DisableSnapshotBlockPublicAccess",
+    "ecr": "DeleteRegistryPolicy DeleteRepositoryPolicy",
     "elasticfilesystem": "DeleteFileSystemPolicy",
+    "elasticloadbalancing": "RemoveTrustStoreRevocations",
+    "elasticmapreduce": "GetPersistentAppUIPresignedURL GetSessionEndpoint",
+    "emr-serverless": "GetSessionEndpoint",
     "glacier": "AbortVaultLock DeleteVaultAccessPolicy",
+    "glue": "DeleteResourcePolicy GetSessionEndpoint",
     "iam": "DeleteAccountPasswordPolicy TagRole TagUser UntagRole UntagUser",
+    "kinesis": "DeleteResourcePolicy",
     "lambda": "DeleteFunctionCodeSigningConfig DeleteFunctionConcurrency",
     "organizations": "DeleteResourcePolicy",
+    "pca-connector-scep": "GetChallengePassword",
+    "redshift": "GetIdentityCenterAuthToken",
     "rolesanywhere": "DeleteAttributeMapping DeleteCrl DisableCrl",
     "route53domains": "DisableDomainTransferLock RetrieveDomainAuthCode",
-    "s3": "DeleteAccessPointPolicy DeleteBucketPolicy",
+    "s3": "DeleteAccessPointPolicy DeleteAccessPointPolicyForObjectLambda DeleteBucketPolicy",
+    "s3express": "DeleteBucketPolicy",
+    "s3tables": "DeleteTableBucketPolicy DeleteTablePolicy",
     "secretsmanager": "DeleteResourcePolicy",
     "signin": "DeleteConsoleAuthorizationConfiguration DeleteResourcePermissionStatement",
     "sso": "DeleteInlinePolicyFromPermissionSet DeletePermissionsBoundaryFromPermissionSet "
     "DetachCustomerManagedPolicyReferenceFromPermissionSet DetachManagedPolicyFromPermissionSet",
+    "verifiedpermissions": "DeletePolicy",
+    "vpc-lattice": "DeleteAuthPolicy DeleteResourcePolicy",
+    "waf-regional": "DeleteWebACL DisassociateWebACL",
     "wafv2": "DeleteWebACL DisassociateWebACL",
+    "workspaces": "DisassociateIpGroups",
 }
 _NOT_HARMLESS = frozenset(
     (service, name) for service, names in _OPENING_CALLS.items() for name in names.split()
@@ -117,7 +139,8 @@ What a policy denied is allowed without it. Policies may ask for a principal's t
 based on attributes with ABAC authorization'). A certificate that is on no list of its authority is taken (IAM Roles
 Anywhere User Guide, 'Revocation'). Without its limit of concurrency, a function that was stopped by one runs again (AWS
 Lambda API Reference, 'DeleteFunctionConcurrency'). With the code that RetrieveDomainAuthCode tells, a domain moves to
-another registrar, once it is not locked (Amazon Route 53 API Reference, the page of each call).
+another registrar, once it is not locked (Amazon Route 53 API Reference, the page of each call). The Gets tell tokens,
+passwords or links with which others go in (each service's API Reference).
 """
 
 

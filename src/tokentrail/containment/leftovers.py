@@ -23,6 +23,7 @@ from tokentrail.containment.residual import (
     counts_as,
     left,
     nothing_taken,
+    spellings,
     unnamed,
     with_article,
 )
@@ -145,7 +146,7 @@ def left_behind(
     deleted, undone, found = deleted_principals(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
-    names = {one.caller.session_name for one in held} - {None}
+    names = spellings({one.caller.session_name or "" for one in held})
     for deed in deeds:
         for made, thing in creations.made(deed.name, deed.request, deed.response, deed.source):
             what = counts_as(made, object_of(deed.request))

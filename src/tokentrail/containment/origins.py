@@ -32,6 +32,8 @@ How long a sign-in session of `aws login` may refresh its credentials: twelve ho
 `MaxSigninSessionDuration`, which may have been set before the evidence begins (AWS Sign-In User Guide, see `GRANTED`;
 IAM API Reference, 'UpdateRole' and 'UpdateLoginProfile').
 """
+SIGNED_IN = frozenset({"console_session", "assumed_role_saml"})
+"""Kinds of what a person may have got by signing in to the console as a user or role (see `SIGN_IN`)."""
 GRANTED = timedelta(minutes=15)
 """The longest life of credentials that `aws login` gets (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
 _ANYWHERE = "rolesanywhere.amazonaws.com"
@@ -214,20 +216,22 @@ def strangers(
 
 def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterator[str]:
     """
-    The proof's assumption that console sessions are over which last twelve hours unless a setting allows more.
+    The proof's assumption that sign-ins are over which last twelve hours unless a setting allows more.
 
-    Source: IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole', MaxSigninSessionDuration, which root has none of.
+    Source: IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole', MaxSigninSessionDuration, which root has none of;
+    nor do federated users.
     """
     over = sorted(
         seen.held.id for seen in tainted
-        if seen.held.kind == "console_session" and seen.credential.state == "expired"
-        and not seen.held.principal.is_root and _lasts(seen.held, SIGN_IN, as_of)
+        if seen.held.kind in SIGNED_IN and seen.credential.state == "expired"
+        and not seen.held.principal.is_root and ":federated-user/" not in (seen.held.caller.principal or "")
+        and _lasts(seen.held, SIGN_IN, as_of)
     )  # fmt: skip
     if over:
         yield (
-            f"{listed(over, 3)} lasted no longer than twelve hours: a user or role may be allowed to stay signed in "
-            "for up to ninety days since before the evidence begins (MaxSigninSessionDuration, as `aws iam "
-            "get-login-profile` and `aws iam get-role` tell it)"
+            f"{listed(over, 3)} lasted no longer than twelve hours, or than the log tells: a setting made before the "
+            "evidence begins may allow whoever signs in as a user or role up to ninety days "
+            "(MaxSigninSessionDuration, as `aws iam get-login-profile` and `aws iam get-role` tell it)"
         )
 
 

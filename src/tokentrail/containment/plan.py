@@ -23,7 +23,7 @@ from tokentrail.containment.model import (
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.naming import by_own_names
-from tokentrail.containment.origins import SIGN_IN
+from tokentrail.containment.origins import SIGN_IN, SIGNED_IN
 from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
@@ -172,7 +172,7 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
     """
     When all that a move ended, and all that may have been minted unseen, has expired by itself; `None` if never.
 
-    How long the user of a console session may stay signed in is in no log: ninety days at most (`SIGN_IN`).
+    How long a user or role may stay signed in is in no log: ninety days at most (`SIGN_IN`).
     """
     if not move.undo or move.action in ("deactivate-key", "edit-trust", "attach-quarantine"):
         return None
@@ -191,8 +191,6 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
                 return None  # lifted, it would let whoever still mints in again
             last = min(pool.last, outcome.times[number].bites)
             known.append(last + LONGEST.get(principal.kind, LONGEST["role"]))
-    if move.cutoff and any(
-        one.kind == "console_session" and one.principal in move.principals for one in scene.held
-    ):
+    if move.cutoff and any(one.kind in SIGNED_IN and one.principal in move.principals for one in scene.held):
         known.append(outcome.times[number].bites + SIGN_IN)  # nobody misses sessions of before the cutoff
     return max([*known, outcome.times[number].bites])

@@ -32,6 +32,7 @@ _SETTINGS = {
     "UpdateLoginProfile": ("maxSigninSessionDuration", "resetMaxSigninSessionDuration"),
     "UpdateSAMLProvider": (
         "contextProvider", "identityCenterInstanceArn", "removeContextProvider", "removeIdentityCenterInstance",
+        "addPrivateKey", "removePrivateKey", "assertionEncryptionMode",
     ),
 }  # fmt: skip
 """

@@ -4,7 +4,7 @@ The words for residual risks: what an attacker left that no step removes, and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 _UNNAMED = "(not named: "
@@ -55,6 +55,11 @@ def counts_as(made: str, request: Mapping[str, Any]) -> str:
     EC2 instance with user data input'); the log shows that there is one.
     """
     return "start_script" if made == "instance_attribute" and "userData" in request else made
+
+
+def spellings(names: Set[str]) -> Set[str]:
+    """Names of sessions as they are, and as certificates' serial numbers, which have either case and any zeros."""
+    return (names | {one.lower().lstrip("0") for one in names}) - {""}
 
 
 def left(by: str, what: str, said: str) -> str:

@@ -55,8 +55,11 @@ _GIVE_THE_SAME = frozenset(name for _, name in _GIVEN if name.startswith(("Attac
 """Calls that restore the very same, whoever makes them; with the others, the attacker may have added something else."""
 _FACTOR, _WHOSE = "EnableMFADevice", 3
 """A second factor may be restored by another device: only the first three members of a thing count, up to the user."""
-_LIMITING, _LIMITS = "UpdateRole", ("maxSessionDuration", "maxSigninSessionDuration")
-"""Parameters of a call that sets nothing of the kind without one of them (IAM API Reference, 'UpdateRole')."""
+_LIMITING, _LIMITS = (
+    "UpdateRole",
+    ("maxSessionDuration", "maxSigninSessionDuration", "resetMaxSigninSessionDuration"),
+)
+"""The parameters by which a call may raise a limit; without any, it does not (IAM API Reference, 'UpdateRole')."""
 _Thing = tuple[str | None, ...]
 """A protection: the call that adds it, the account, and the values of the parameters that name it."""
 _BLINDS = {

@@ -197,7 +197,7 @@ def session_of(what: str, thing: str) -> str | None:
     if what == "task":
         return name_of(what, thing)
     if what == "private_certificate":
-        return thing.rpartition("/certificate/")[2] or None
+        return thing.rpartition("/certificate/")[2].lower().lstrip("0") or None
     return f"AWSCodeBuild-{thing.rpartition(':')[2]}" if what == "build" else None
 
 

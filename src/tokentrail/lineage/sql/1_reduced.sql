@@ -55,7 +55,7 @@ SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no reci
        CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
             WHEN name = 'CreateUser' THEN CASE WHEN source = 'iam.amazonaws.com' THEN 'user' ELSE 'directory_user' END
             -- No record has a password: where something else was set, there may have been none (IAM API Reference, 'UpdateLoginProfile').
-            WHEN name = 'UpdateLoginProfile' AND contains(coalesce(request, ''), 'axSigninSessionDuration"') THEN 'login_setting'
+            WHEN name = 'UpdateLoginProfile' AND contains(coalesce(request, ''), 'axSigninSessionDuration":') THEN 'login_setting'
             WHEN name IN ('CreateLoginProfile', 'UpdateLoginProfile') THEN 'login_profile'
             WHEN name IN ('CreateRole', 'AcquireRole') THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'

@@ -33,8 +33,9 @@ FROM described d;
 -- Who works in the console after the end that is known, or that was the latest possible, may stay signed in for longer: up
 -- to ninety days, as IAM users and roles may be allowed (IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole').
 CREATE VIEW outlasting AS
-SELECT k.*, console AND (kind = 'console_session' AND type = 'IAMUser' OR kind LIKE 'assumed_role%')
-            AND last > 60 + coalesce(expires, coalesce(created, issued_time) + coalesce(duration, 43200)) AS outlasts
+SELECT k.*, console AND (kind = 'console_session' AND type <> 'Root' OR kind LIKE 'assumed_role%')
+            AND last > 60 + coalesce(expires, coalesce(created, issued_time)
+              + coalesce(duration, CASE WHEN type = 'FederatedUser' THEN 129600 ELSE 43200 END)) AS outlasts
 FROM kinds k;
 
 -- When each was issued and expires; `longest` is the most seconds that its kind may live, where its expiry is not known.

@@ -54,10 +54,18 @@ LEFT JOIN calls c ON c.call = n.call;
 CREATE TABLE made_people AS SELECT * FROM made WHERE what = 'directory_user';
 
 -- Sessions that act for such a person, as the access portal, account access manager and applications open them.
-CREATE TABLE persons AS
-SELECT DISTINCT n.ck, p.person, coalesce(n.issued_at, n.first) AS moment
+CREATE TABLE meant_people AS
+SELECT DISTINCT n.ck, n.kind, p.person, coalesce(n.issued_at, n.first) AS moment
 FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
 WHERE n.kind IN ('identity_center', 'service_role', 'assumed_role') AND p.person IN (SELECT id FROM made_people);
+
+-- A service's session that acts for several persons is no one's.
+CREATE TABLE several_people AS
+SELECT w.ck FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity
+WHERE p.person IS NOT NULL AND w.ck IN (SELECT ck FROM meant_people WHERE kind <> 'identity_center')
+GROUP BY w.ck HAVING count(DISTINCT p.person) > 1;
+
+CREATE TABLE persons AS SELECT ck, person, moment FROM meant_people WHERE ck NOT IN (SELECT ck FROM several_people);
 
 -- The call by which a certificate's holder comes in wraps the one that issues, and alone names the trust anchor. Where its
 -- answer shows no key, it is of the same role, name and seconds.
