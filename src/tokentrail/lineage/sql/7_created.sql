@@ -60,12 +60,12 @@ FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JO
 WHERE n.kind IN ('identity_center', 'service_role', 'assumed_role') AND p.person IN (SELECT id FROM made_people);
 
 -- A service's session that acts for several persons is no one's.
-CREATE TABLE several_people AS
-SELECT w.ck FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity
-WHERE p.person IS NOT NULL AND w.ck IN (SELECT ck FROM meant_people WHERE kind <> 'identity_center')
-GROUP BY w.ck HAVING count(DISTINCT p.person) > 1;
-
-CREATE TABLE persons AS SELECT ck, person, moment FROM meant_people WHERE ck NOT IN (SELECT ck FROM several_people);
+CREATE TABLE persons AS
+SELECT ck, person, moment FROM meant_people WHERE ck NOT IN (
+  SELECT w.ck FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity
+  WHERE p.person IS NOT NULL AND w.ck IN (SELECT ck FROM meant_people WHERE kind <> 'identity_center')
+  GROUP BY w.ck HAVING count(DISTINCT p.person) > 1
+);
 
 -- The call by which a certificate's holder comes in wraps the one that issues, and alone names the trust anchor. Where its
 -- answer shows no key, it is of the same role, name and seconds.
