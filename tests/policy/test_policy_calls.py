@@ -106,6 +106,7 @@ def test_trust_denials_and_whom_they_speak_of() -> None:
         ("kms.amazonaws.com", "ReEncrypt", ("kms:reencryptfrom", "kms:reencryptto")),
         ("cloudcontrolapi.amazonaws.com", "CreateResource", ("cloudformation:createresource",)),
         ("iotdata.amazonaws.com", "GetThingShadow", ("iot:*",)),
+        ("cloudfront.amazonaws.com", "GetDistribution2020_05_31", ("cloudfront:getdistribution",)),
         ("bedrock-runtime.amazonaws.com", "InvokeModel", ("bedrock:invokemodel",)),
         (None, "x", ("*",)), ("x.y.amazonaws.com", "Do", ("*",)),
     ],

@@ -4,17 +4,14 @@ Calls that let nobody in and start nothing: they read, take away, or only use wh
 All others may, whatever AWS calls them: it adds verbs, so that a call with one that nobody has heard of is no harmless
 one. Sorted by the names of all operations in botocore's models, verb by verb; a verb is here only if what it names is
 harmless in every service, but for `_NOT_HARMLESS`; of other verbs the harmless calls are named one by one.
-
-The names are those of `eventName`, behind which CloudTrail may put the version of an API, with or without underscores
-(AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail'; the operations of Amazon CloudFront,
-such as GetDistribution2020_05_31).
 """
 
 from __future__ import annotations
 
 import re
 
-_VERSION = re.compile(r"20\d\d_?\d\d_?\d\d(v\d+)?$")
+from tokentrail.policy.actions import unversioned
+
 _MANY = re.compile("(Admin|Batch)(?=[A-Z])")
 """What stands before the verb: a call for many things at once, or by an administrator of a Cognito user pool."""
 _READS = (
@@ -152,7 +149,7 @@ def is_harmless(service: str, name: str) -> bool:
         service: The first part of `eventSource`.
         name: `eventName`.
     """
-    call = _VERSION.sub("", name)
+    call = unversioned(name)
     if (service, call) in _NOT_HARMLESS:
         return False
     if service in _DATA_SERVICES or call in _ABOUT_DATA or call in _PLAIN_USE:

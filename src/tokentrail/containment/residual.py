@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
+from tokentrail.containment.workloads import bare
+
 _UNNAMED = "(not named: "
 _CERTIFIED = "a certificate was issued"
 LEFT = {
@@ -58,8 +60,8 @@ def counts_as(made: str, request: Mapping[str, Any]) -> str:
 
 
 def spellings(names: Set[str]) -> Set[str]:
-    """Names of sessions as they are, and as certificates' serial numbers, which have either case and any zeros."""
-    return (names | {one.lower().lstrip("0") for one in names}) - {""}
+    """Names of sessions as they are, and as the serial numbers of certificates."""
+    return (names | set(map(bare, names))) - {""}
 
 
 def left(by: str, what: str, said: str) -> str:

@@ -55,11 +55,10 @@ _GIVE_THE_SAME = frozenset(name for _, name in _GIVEN if name.startswith(("Attac
 """Calls that restore the very same, whoever makes them; with the others, the attacker may have added something else."""
 _FACTOR, _WHOSE = "EnableMFADevice", 3
 """A second factor may be restored by another device: only the first three members of a thing count, up to the user."""
-_LIMITING, _LIMITS = (
-    "UpdateRole",
-    ("maxSessionDuration", "maxSigninSessionDuration", "resetMaxSigninSessionDuration"),
-)
-"""The parameters by which a call may raise a limit; without any, it does not (IAM API Reference, 'UpdateRole')."""
+_ONLY_WITH = {
+    "UpdateRole": ("maxSessionDuration", "maxSigninSessionDuration", "resetMaxSigninSessionDuration")
+}
+"""By call: the parameters of which it has one where it is about a protection (IAM API Reference, 'UpdateRole')."""
 _Thing = tuple[str | None, ...]
 """A protection: the call that adds it, the account, and the values of the parameters that name it."""
 _BLINDS = {
@@ -90,7 +89,7 @@ def weakened(
     first, given, since = _taken_and_given(deeds, changes)
     for deed in deeds:
         service = deed.source.partition(".")[0]
-        if (service, deed.name) in _TAKEN and _limits(deed.name, object_of(deed.request)):
+        if (service, deed.name) in _TAKEN and _is_about_it(deed.name, object_of(deed.request)):
             (what, members, _), thing = _TAKEN[service, deed.name], _taken(deed)
             back = since.get(_proof_of_return(thing))
             own = thing in given and given[thing] <= first[thing]
@@ -130,7 +129,7 @@ def _taken_and_given(
     for one in changes:
         members = _GIVEN.get((one.event_source.partition(".")[0], one.event_name))
         anew = one.event_id not in own or one.event_name in _GIVE_THE_SAME
-        if members and anew and _limits(one.event_name, one.request):
+        if members and anew and _is_about_it(one.event_name, one.request):
             told = (told_caseless(each, one.asked(each)) for each in members)
             back = _proof_of_return((one.event_name, one.account, *told))
             if None not in back:
@@ -138,8 +137,8 @@ def _taken_and_given(
     return first, given, since
 
 
-def _limits(name: str, request: Mapping[str, Any]) -> bool:
-    return name != _LIMITING or any(one in request for one in _LIMITS)
+def _is_about_it(name: str, request: Mapping[str, Any]) -> bool:
+    return name not in _ONLY_WITH or any(one in request for one in _ONLY_WITH[name])
 
 
 def _taken(deed: Deed) -> _Thing:

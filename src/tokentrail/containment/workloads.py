@@ -187,6 +187,11 @@ def cluster_of(thing: str) -> str | None:
     return named[0] if kind == "task" and len(named) == 2 and ":ecs:" in thing else None
 
 
+def bare(serial: str) -> str:
+    """A certificate's serial number, which is spelled in either case and with any zeros before it."""
+    return serial.lower().lstrip("0")
+
+
 def session_of(what: str, thing: str) -> str | None:
     """
     The name of the sessions of a task, a build or a certificate's holder, after its id. `None` for other kinds.
@@ -197,7 +202,7 @@ def session_of(what: str, thing: str) -> str | None:
     if what == "task":
         return name_of(what, thing)
     if what == "private_certificate":
-        return thing.rpartition("/certificate/")[2].lower().lstrip("0") or None
+        return bare(thing.rpartition("/certificate/")[2]) or None
     return f"AWSCodeBuild-{thing.rpartition(':')[2]}" if what == "build" else None
 
 

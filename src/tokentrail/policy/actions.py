@@ -4,8 +4,7 @@ Which permissions a logged call needs, by the event's source and name.
 Most services use the same name for the event, the operation and its permission; the exceptions that matter are listed.
 If the log does not show which permission was needed, the answer is a pattern such as `s3:*`.
 Sources: Service Authorization Reference, 'Actions, resources, and condition keys for Amazon S3', '... for AWS
-Lambda', '... for Amazon CloudWatch'; Amazon S3 User Guide, 'Amazon S3 CloudTrail events';
-AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail' (names with versions).
+Lambda', '... for Amazon CloudWatch'; Amazon S3 User Guide, 'Amazon S3 CloudTrail events'.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _PREFIXES = {
 """By the first part of an event's source: the prefix of its permissions (Service Authorization Reference)."""
 _UNNAMED = frozenset({"apigateway", "execute-api", "iotdata", "bedrock-agent-runtime", "cognito-identity"})
 """Sources whose events and permissions have different names."""
-_VERSION = re.compile(r"20\d{6}(v\d)?$|_v\d$")
+_VERSION = re.compile(r"20\d\d_?\d\d_?\d\d(v\d+)?$|_v\d$")
 _S3_SAME = frozenset(
     [
         "AbortMultipartUpload",
@@ -101,6 +100,16 @@ Reference, the pages of Amazon SNS, AWS KMS and Amazon DynamoDB.
 """
 
 
+def unversioned(name: str) -> str:
+    """
+    An event's name without the version of its API, which has underscores or none.
+
+    Sources: AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail'; the operations of Amazon
+    CloudFront, such as GetDistribution2020_05_31.
+    """
+    return _VERSION.sub("", name)
+
+
 @lru_cache(maxsize=8192)
 def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
     """
@@ -125,8 +134,8 @@ def _names(service: str, name: str) -> tuple[str, ...]:
             return _S3_BOTH[name]
         return (_S3.get(name) or (name if name in _S3_SAME else "*"),)
     if service == "lambda":
-        plain = _VERSION.sub("", name)
+        plain = unversioned(name)
         return (_LAMBDA.get(plain, plain),)
     if service == "cloudfront":
-        return (_VERSION.sub("", name),)
+        return (unversioned(name),)
     return _OTHERWISE.get((service, name), (name,))
