@@ -113,3 +113,33 @@ def test_a_damaged_name_is_told_by_what_sorts_ids(tmp_path: Path) -> None:
         CaseError, match=r"damaged\.parquet: is damaged, the names of its columns are no text"
     ):
         list(sorted_marks([damaged(tmp_path / "damaged.parquet")]))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_asked_for_later_is_told_when_it_is_wanted(threads: int) -> None:
+    """Several questions that were begun answer each its own, beside one that was asked and waited for meanwhile."""
+    with closing(DuckEngine(threads=threads, records=5_000)) as engine:
+        later = [engine.ask(f"SELECT {number} AS i FROM range(300) LIMIT 1") for number in range(20)]
+        now = engine.rows("SELECT sum(range) AS s FROM range(30_000)")
+
+        assert now == [{"s": 449_985_000}]
+        assert [one() for one in later] == [[{"i": number}] for number in range(20)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_can_t_be_answered_later_raises_before_it_is_believed(threads: int, tmp_path: Path) -> None:
+    """An error of a question that was begun is in words, and comes at the latest when its answer is wanted."""
+    path = damaged(tmp_path / "damaged.parquet")
+    with closing(DuckEngine(threads=threads, records=5_000)) as engine:
+        with pytest.raises(CaseError, match="a query on the case failed"):
+            engine.ask(f"SELECT * FROM read_parquet('{path}')")()
+        assert engine.ask("SELECT 1 AS i")() == [{"i": 1}]
+
+
+def test_an_engine_that_is_closed_leaves_no_thread() -> None:
+    """A process that opens a thousand cases keeps none of the threads that they asked on."""
+    before = threading.active_count()
+    with closing(DuckEngine(threads=2, records=5_000)) as engine:
+        assert engine.ask("SELECT 1 AS i")() == [{"i": 1}]
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before

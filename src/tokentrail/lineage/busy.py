@@ -12,6 +12,7 @@ the same records of these count. Without a valid one, all calls are read.
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,9 @@ SEEN = (
 """What identities say of their credential."""
 IDENTITIES, CHANGES = "identities", "changes"
 """Stored beside the roll-ups: what the identities of each credential say, and the changes that it made."""
+_REMEMBERED, _FEW = 32, 20_000
+"""Stored rows that are remembered, as whether they can be read is asked before what they say: of how many credentials'
+tables, and up to how many rows of each."""
 _LISTED = "busy.json"
 _KEPT = (*(one.name for one in rollups.ALL), IDENTITIES, CHANGES)
 _JOINED = "JOIN busy_who b ON b.segment = {0}.segment AND b.identity = {0}.identity"
@@ -116,6 +120,7 @@ class Busy:
         self._folder = folder
         self._listed = _listing(folder)
         self._known = set[str]()
+        self._read = OrderedDict[tuple[str, int], pa.Table]()
 
     def may_tell(self, n: int) -> bool:
         """Whether there is a roll-up of a credential, valid or not."""
@@ -153,14 +158,22 @@ class Busy:
             CaseError: it can't be read.
         """
         assert self._folder is not None
+        known = self._read.get((name, n))
+        if known is not None:
+            return known
         called, schema = f"busy_{name}", _schema(name)
         try:
             if name not in self._known:
                 self._engine.view(called, _file(self._folder, name))
                 self._known.add(name)
-            return self._engine.ranges(called, "n", [(n, n)]).select(schema.names).cast(schema)
+            found = self._engine.ranges(called, "n", [(n, n)]).select(schema.names).cast(schema)
         except (OSError, KeyError, pa.ArrowException) as error:
             raise CaseError(f"{self._folder}: what busy credentials did can't be read ({error}).") from error
+        if found.num_rows <= _FEW:
+            self._read[name, n] = found
+            if len(self._read) > _REMEMBERED:
+                self._read.popitem(last=False)
+        return found
 
 
 @cache

@@ -68,10 +68,12 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
     idle[puts] = harmless & ~taking & told.to_numpy()[puts]
     owners: dict[tuple[int, str | None], int] = {}
     members = [_PUT[one] for one in names]
-    whose[puts] = [
-        owners.setdefault((called, _text(asked[one], members[called])), len(owners))
-        for called, one in zip(name.tolist(), request.tolist(), strict=True)
+    told_apart, which = np.unique(name * len(asked) + request, return_inverse=True)
+    calls = (divmod(one, len(asked)) for one in told_apart.tolist())
+    numbers = [
+        owners.setdefault((called, _text(asked[one], members[called])), len(owners)) for called, one in calls
     ]
+    whose[puts] = np.array(numbers, np.int64)[which]
     return idle, whose
 
 

@@ -56,12 +56,12 @@ class Judges:
             until: The second up to which they count, ...
             as_of: ... which is the moment of the judgement.
         """
-        self._edits, self._until, self._as_of = edits, until, as_of
+        self._edits, self._until, self._as_of = without_idle(edits), until, as_of
         self._judges: dict[bytes, Judge] = {}
         self._whole: Judge | None = None
         self._read = 0
-        self._always = np.ones(edits.num_rows, np.bool_)
-        if edits.num_rows >= _MANY:
+        self._always = np.ones(self._edits.num_rows, np.bool_)
+        if self._edits.num_rows >= _MANY:
             self._look()
 
     def _look(self) -> None:
@@ -95,7 +95,7 @@ class Judges:
         return self._judges[known]
 
     def _knowing(self, edits: pa.Table) -> Judge:
-        return Judge(entries(without_idle(edits), self._until), self._as_of)
+        return Judge(entries(edits, self._until), self._as_of)
 
     def _on(self, caller: Caller, key_id: str | None) -> Flags:
         """Which changes bear on a credential."""

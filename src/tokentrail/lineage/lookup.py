@@ -12,7 +12,7 @@ Credentials are named by their places (`n`, see `number`), and an identity by it
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ _CREATED = (
     "created_what", "created_thing", "created_api", "created_event", "created_text", "created_time",
     "created_owner", "created_ip", "created_agent",
 )  # fmt: skip
+_Place = tuple[int, int, int]
 _WHERE = frozenset({"segment", "object", "ordinal", "identity"})
 """The columns that say where the issuing call is; a described row has no need of them."""
 
@@ -60,6 +61,8 @@ class Lookup:
         self._engine = engine
         self._busy = Busy(engine, folder)
         self._believed: dict[int, bool] = {}
+        self._who: dict[int, list[Identity]] = {}
+        self._owned = 0
         self._forest_rows: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._acts: OrderedDict[int, pa.Table] = OrderedDict()
@@ -113,9 +116,14 @@ class Lookup:
     def _busy_sum(self, roll_up: RollUp, n: int) -> pa.Table:
         found = self._sums.get((roll_up.name, n))
         if found is None:
-            found = roll_up.few(self._acts_of((n,)))
-            if self.with_roll_ups((n,)):
-                found = roll_up.together(pa.concat_tables([found, self._busy.rows(roll_up.name, n)]))
+            acts = self._acts_of((n,))
+            stored = self._busy.rows(roll_up.name, n) if self.with_roll_ups((n,)) else None
+            if stored is None:
+                found = roll_up.few(acts)
+            elif acts.num_rows:
+                found = roll_up.together(pa.concat_tables([roll_up.few(acts), stored]))
+            else:
+                found = stored
             self._summed += found.num_rows
             if self._summed > _CALLS:
                 self._sums.clear()
@@ -202,17 +210,17 @@ class Lookup:
         names = {n: row["id"] for n, row in (own | self.forest_rows(above.difference(own))).items()}
         who = self._to_read(own)
         callers = {(row["segment"], row["identity"]) for row in own.values() if row["segment"] is not None}
-        identities = self._identities({*who, *callers})
-        calls = self._calls(own.values())
+        asked = self._identities({*who, *callers}), self._calls(own.values())
+        ips = _addresses(self.rolled_up(own, ADDRESSES))
         made = self._engine.ranges("creations", "n", [(n, n) for n in own])
         creations = {row["n"]: row for row in made.to_pylist()}
         seen: dict[int, list[Row]] = {
             n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self.with_roll_ups(own)
         }
+        identities, calls = asked[0](), asked[1]()
         for one, n in who.items():
             if one in identities:
                 seen.setdefault(n, []).append(identities[one])
-        ips = _addresses(self.rolled_up(own, ADDRESSES))
         return {
             n: {
                 **{name: value for name, value in row.items() if name not in _WHERE},
@@ -232,32 +240,52 @@ class Lookup:
 
     def _identities_of(self, places: Iterable[int]) -> dict[Identity, int]:
         """The identities of some credentials, each with its credential."""
-        found = self._engine.ranges("who", "n", [(n, n) for n in sorted(places)])
-        columns = (found[name].to_pylist() for name in ("segment", "identity", "n"))
-        return {(segment, identity): n for segment, identity, n in zip(*columns, strict=True)}
+        wanted = set(places)
+        missing = wanted.difference(self._who)
+        if missing:
+            if self._owned > _ROWS:
+                self._who.clear()
+                self._owned, missing = 0, wanted
+            self._who |= {n: [] for n in missing}
+            found = self._engine.ranges("who", "n", [(n, n) for n in sorted(missing)])
+            self._owned += found.num_rows
+            columns = (found[name].to_pylist() for name in ("n", "segment", "identity"))
+            for n, segment, identity in zip(*columns, strict=True):
+                self._who[n].append((segment, identity))
+        return {one: n for n in sorted(wanted) for one in self._who[n]}
 
-    def _identities(self, wanted: Set[Identity]) -> dict[Identity, Row]:
+    def _identities(self, wanted: Set[Identity]) -> Callable[[], dict[Identity, Row]]:
+        """Begin to ask for what some identities say."""
         if not wanted:
-            return {}
+            return dict
         some = self._engine.narrow({segment for segment, _ in wanted})["some_identities"]
         told = ", ".join(f"i.{name}" for name in ("segment", "identity", *_IDENTITIES))
-        rows = self._engine.rows(f"SELECT {told} FROM {some} i {self._by('i', wanted)}")
-        return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
+        sql = f"SELECT {told} FROM {some} i {self._by('i', wanted)}"
 
-    def _calls(self, own: Iterable[Row]) -> dict[tuple[int, int, int], Row]:
-        """The calls that issued some credentials, by their places in the evidence."""
+        def mine(rows: Iterable[Row]) -> dict[Identity, Row]:
+            return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
+
+        if len(wanted) > _PAIRS:  # then `_by` has registered them, until it is asked again
+            found = mine(self._engine.rows(sql))
+            return lambda: found
+        rows = self._engine.ask(sql)
+        return lambda: mine(rows())
+
+    def _calls(self, own: Iterable[Row]) -> Callable[[], dict[_Place, Row]]:
+        """Begin to ask for the calls that issued some credentials, by their places in the evidence."""
         wanted = {
             (row["segment"], row["object"], row["ordinal"]) for row in own if row["segment"] is not None
         }
         if not wanted:
-            return {}
+            return dict
         some = self._engine.narrow({segment for segment, _, _ in wanted})["some_issuances"]
         listed = f"{_listed('object', {one[1] for one in wanted})} AND {_listed('ordinal', {one[2] for one in wanted})}"
-        rows = self._engine.rows(
-            f"SELECT segment, object, ordinal, {', '.join(_ISSUANCES)} FROM {some} WHERE {listed}"
-        )
-        return {
-            place: row for row in rows if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
+        told = ", ".join(("segment", "object", "ordinal", *_ISSUANCES))
+        rows = self._engine.ask(f"SELECT {told} FROM {some} WHERE {listed}")
+        return lambda: {
+            place: row
+            for row in rows()
+            if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
         }
 
     def _by(self, table: str, wanted: Collection[Identity]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,16 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.filed import Filed
-from tokentrail.store.index import KNOWN, Index
+from tokentrail.store.holding import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping
 from tokentrail.store.later import Gone
-from tokentrail.store.layers import numbers
 from tokentrail.store.literals import quoted, reading
 from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
+from tokentrail.store.second import Second
 from tokentrail.store.shared_duck import MACROS, SHARED, TWO_AT_ONCE, explained, opened
 from tokentrail.store.steps import Steps
 from tokentrail.store.tuned import Tuned
@@ -52,7 +52,7 @@ _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000
 _PARSED = Parsed()
 
 
-class DuckEngine(Tuned, Keeping):
+class DuckEngine(Tuned, Holding, Keeping):
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
     def __init__(
@@ -79,7 +79,6 @@ class DuckEngine(Tuned, Keeping):
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._files: dict[str, Sequence[tuple[Path, Gone | None]]] = {}
         self._ranges: dict[Path, Ranges] = {}
-        self._index: Index | None = None
         self._apart = threading.local()
         self._one = threading.RLock()
         self._is_aside = False
@@ -87,6 +86,7 @@ class DuckEngine(Tuned, Keeping):
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
         self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
         self._alone = self._catalog is None
+        self._second = Second(self.apart) if threads > 1 and not self.small else None
         self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
@@ -205,6 +205,13 @@ class DuckEngine(Tuned, Keeping):
             found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def ask(self, sql: str) -> Callable[[], list[dict[str, Any]]]:
+        """Begin to ask for the rows of a query, on another connection if that is quicker; see `Engine`."""
+        if self._second is None or hasattr(self._apart, "cursor"):
+            found = self.rows(sql)
+            return lambda: found
+        return self._second.ask(self.rows, sql)
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
@@ -339,46 +346,10 @@ class DuckEngine(Tuned, Keeping):
             some[f"some_{name}"] = f"({sql})"
         return some
 
-    def hashed(self, names: Sequence[str]) -> list[int]:
-        """The hashes of names, as the index has them."""
-        return [row["h"] for row in self.rows("SELECT hash(unnest(?)) AS h", (list(names),))]
-
-    def hash_fingerprint(self) -> int:
-        """A number that differs between engines with different hash functions: their marks of names can't be mixed."""
-        sql = "SELECT hash(split_part(concat('/', unnest(?)), '/', -1)) AS h"
-        found = [*self.hashed(KNOWN), *(row["h"] for row in self.rows(sql, (list(KNOWN),)))]
-        return sum(place * one for place, one in enumerate(found, 1)) % (1 << 63) or 1
-
-    def use_index(self, derived: Path) -> None:
-        """Use the index of a derived folder for `holding`; call it after `segments`."""
-        folders, _ = self._parts["events"]
-        self._index = None
-        if len(folders) > 1:
-            names = [folder.name for folder in folders.values()]
-            self._index = Index(derived, names, self.hash_fingerprint())
-
-    def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
-        """What a query writes to read the segments that may hold some events or names; see `Engine`."""
-        index, every = self._index, self._parts["events"][0]
-        found = set[str]()
-        if index and events:
-            found |= index.of_events(sorted(events))
-        if index and names:
-            found |= index.of_names(self.hashed(sorted(names)))
-        if index is None or len(found) == len(every):
-            return self.everywhere()
-        return self.narrow(set(numbers(found)))
-
-    def known_segments(self) -> Set[int]:
-        """All of them."""
-        return self._parts["events"][0].keys()
-
-    def everywhere(self) -> dict[str, str]:
-        """How a query names the tables of segments where it means all of them."""
-        return {f"some_{name}": name for name in self._parts}
-
     def close(self) -> None:
         """Let go of everything."""
+        if self._second is not None:
+            self._second.close()
         if self._catalog:
             self._catalog.leave()
         else:

@@ -42,6 +42,8 @@ MACROS = (
 )
 """What linking's SQL calls by one name wherever it runs; `spark` spells the same otherwise."""
 _DRAWS_NOTHING = "SET enable_progress_bar = false"
+_READS_NO_MORE = "SET disable_parquet_prefetching = true"
+"""Of a file's columns only the pages that are needed: all files are local, and most questions are about a few rows."""
 _RENEWED = 1_000
 """Catalogs lent after which a new DuckDB is opened, so that what one remembers of files does not grow for ever."""
 
@@ -93,8 +95,9 @@ def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
     config["temp_directory"] = "" if spill is None else str(spill)
     found = duckdb.connect(":memory:", config=config)
     # A process that was started with `python -c` counts as interactive.
-    with explained(_DRAWS_NOTHING):
-        found.execute(_DRAWS_NOTHING)
+    for setting in (_DRAWS_NOTHING, _READS_NO_MORE):
+        with explained(setting):
+            found.execute(setting)
     return found
 
 
