@@ -86,7 +86,7 @@ class DuckEngine(Tuned, Holding, Keeping):
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
         self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
         self._alone = self._catalog is None
-        self._second = Second(self.apart) if threads > 1 and not self.small else None
+        self._second = None if self.small or os.cpu_count() == 1 else Second(self.apart)
         self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))

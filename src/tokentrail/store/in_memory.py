@@ -24,6 +24,7 @@ class MemoryEngine(DuckEngine):
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
         super().__init__(spill, threads=1)
         self.plan_quickly()
+        self._second = None  # it would not pay either
         self._held: list[str] = []
         self._sorted: dict[str, pa.Table] = {}
 
