@@ -49,14 +49,15 @@ def holds_if(
 
 
 def _minted_by(scene: Scene) -> Iterator[str]:
-    """What subjects descend from is assumed not to be the attacker's, though it may be what leaked."""
+    """What led to the subjects is assumed not to be the attacker's, though it may be what leaked."""
     for one in scene.minters[:_MOST]:
         yield (
-            f"{one}, which a subject descends from and which may still work, is not the attacker's, else it mints "
-            f"again (`tokentrail contain {shlex.quote(one)}` ends it and all below it)"
+            f"{one.id}, {one.link or 'which a subject descends from'} and which may still work, is not the attacker's, "
+            f"else it {'does so' if one.link else 'mints'} again (`tokentrail contain {shlex.quote(one.id)}` ends it "
+            "and all below it)"
         )
     if len(scene.minters) > _MOST:
-        yield f"nor are {len(scene.minters) - _MOST:,} more that subjects descend from"
+        yield f"nor are {len(scene.minters) - _MOST:,} more that led to subjects"
 
 
 def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:

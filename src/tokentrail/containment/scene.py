@@ -207,6 +207,14 @@ class Neighbour(NamedTuple):
     """The attacker's credential that was used there first."""
 
 
+class Minter(NamedTuple):
+    """A credential that led to a plan's subjects, may still work, and that nothing makes the attacker's."""
+
+    id: str
+    link: str | None = None
+    """How, if the subjects do not descend from it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """All that planner and prover know."""
@@ -259,8 +267,8 @@ class Scene:
     residual_risks: tuple[str, ...]
     entered: tuple[str, ...] = ()
     """Assumptions about things of the owner's that the attacker got into."""
-    minters: tuple[str, ...] = ()
-    """Untainted credentials from which the subjects descend and that may still work: who has them can mint again."""
+    minters: tuple[Minter, ...] = ()
+    """Untainted credentials that led to the subjects and may still work: who has them can do so again."""
     left_out: tuple[str, ...] = ()
     """Descendants of the subjects that may still work and that the narrowing leaves out."""
     strangers: tuple[tuple[str, Principal, str], ...] = ()

@@ -22,6 +22,7 @@ from tokentrail.containment.identified import identified
 from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
 from tokentrail.containment.living import federated_in, living_of
 from tokentrail.containment.logins import logins
+from tokentrail.containment.minters import minters
 from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import (
     TaintedCredential,
@@ -115,7 +116,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
             *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),
             *persons.conditions(people), *signed_out(attack.seen, forest.as_of),
         ))),
-        minters=_minters(forest, theirs.beyond.subjects, known),
+        minters=minters(forest, theirs.beyond.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
         strangers=tuple(strangers(attack.seen, attack.deleted)), held_there=sources.held_there,
         handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
@@ -264,14 +265,6 @@ def _others(
 def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:
     listed = forest.named(sorted(theirs.beyond.spent))
     return zip(listed, forest.credentials(listed), strict=True)
-
-
-def _minters(forest: Forest, subjects: Sequence[str], tainted: set[str]) -> tuple[str, ...]:
-    """The ids of the subjects' untainted ancestors that may still work, the nearest first."""
-    starts = starts_of(forest, subjects)
-    above = forest.chosen_rows(forest.ancestors(starts) - starts) if starts else ()
-    found = [one for one in forest.credentials(above) if one.id not in tainted and one.may_mint]
-    return tuple(one.id for one in sorted(found, key=lambda one: -one.depth))
 
 
 def _expired(one: Credential, since: datetime) -> bool:

@@ -23,6 +23,7 @@ from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.judges import JUDGED_APART, Judges
+from tokentrail.lineage.links import Links
 from tokentrail.lineage.mints import Mints
 from tokentrail.lineage.model import Credential, Kind
 from tokentrail.lineage.naming import Naming
@@ -90,12 +91,12 @@ class Forest(Naming):
         self._judges: dict[frozenset[str], Judge] = {}
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
+        self.links = Links(engine)
         self.unkeyed = Unkeyed(engine, folder)
         self.portal = Portal(engine, folder)
         self.unanswered = Unanswered(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
-        self._linked: bool | None = None
         self._edited = False
 
     def judge(self) -> Judge:
@@ -259,21 +260,10 @@ class Forest(Naming):
         while fresh:
             added = self._part.trees(fresh) - reached
             reached |= added
-            links = self._links_of(added)
+            links = self.links.below(added)
             extra += links
             fresh = {link["child"] for link in links} - reached
         return reached, extra
-
-    def _links_of(self, places: Collection[int]) -> Sequence[Row]:
-        """The links, other than to a parent, from some credentials to what acts through things that they made."""
-        if self._linked is None:
-            self._linked = bool(self._engine.rows("SELECT 1 AS one FROM links LIMIT 1"))
-        if not self._linked:
-            return []
-        self._engine.register("added", pa.table({"n": pa.array(sorted(places), pa.int64())}))
-        return self._engine.table(
-            "SELECT l.* FROM links l JOIN added s ON s.n = l.parent ORDER BY l.child, l.time, l.parent, l.what"
-        ).to_pylist()
 
     def chosen_rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The described rows of some credentials, by place; the last are remembered for the next question."""
