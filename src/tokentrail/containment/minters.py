@@ -7,10 +7,11 @@ know of the key that reset its user's password, or changed the code of its funct
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from tokentrail.containment.scene import Minter
 from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import starts_of
 
@@ -21,30 +22,42 @@ def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple
     if not starts:
         return ()
     above = forest.ancestors(starts) - starts
-    found = [Minter(name) for _, name in _living(forest, above, tainted)]
+    found = [Minter(one.id) for _, one in _living(forest, _rows(forest, above), tainted)]
     known, fresh = starts | above, starts | above
     while fresh:
         links = {link["parent"]: link for link in forest.links.above(fresh) if link["parent"] not in known}
-        fresh = set[int]()
-        for maker, link in links.items():
-            led = {maker, *forest.ancestors({maker})} - known
-            names = dict(_living(forest, led, tainted))
-            [own] = forest.chosen_rows({maker})
-            found += [
-                Minter(name, _led(link, None if n == maker else own["id"])) for n, name in names.items()
-            ]
-            known |= led
-            fresh |= led
+        fresh = {*links, *forest.ancestors(links)} - known if links else set()
+        known |= fresh
+        rows = _rows(forest, fresh)
+        led = _led_to(links, rows)
+        for n, one in _living(forest, rows, tainted):
+            maker = led[n]
+            found.append(Minter(one.id, _told(links[maker], None if n == maker else rows[maker]["id"])))
     return tuple(found)
 
 
-def _living(forest: Forest, places: Set[int], tainted: Set[str]) -> Iterator[tuple[int, str]]:
-    rows = forest.chosen_rows(places) if places else ()
-    pairs = zip(rows, forest.credentials(rows), strict=True)
-    found = [(row["n"], one) for row, one in pairs if one.id not in tainted and one.may_mint]
-    return ((n, one.id) for n, one in sorted(found, key=lambda pair: -pair[1].depth))
+def _rows(forest: Forest, places: Set[int]) -> dict[int, Row]:
+    return {row["n"]: row for row in forest.chosen_rows(places)} if places else {}
 
 
-def _led(link: Row, maker: str | None) -> str:
+def _living(forest: Forest, rows: Mapping[int, Row], tainted: Set[str]) -> list[tuple[int, Credential]]:
+    """Those that may still work and are not tainted, the nearest first, with their places."""
+    pairs = zip(rows, forest.credentials([*rows.values()]), strict=True)
+    found = [(n, one) for n, one in pairs if one.id not in tainted and one.may_mint]
+    return sorted(found, key=lambda pair: -pair[1].depth)
+
+
+def _led_to(makers: Collection[int], rows: Mapping[int, Row]) -> dict[int, int]:
+    """By place, the maker that a credential is, or that descends from it."""
+    found = {maker: maker for maker in makers}
+    for maker in makers:
+        place = rows[maker]["parent_n"]
+        while place in rows and place not in found:
+            found[place] = maker
+            place = rows[place]["parent_n"]
+    return found
+
+
+def _told(link: Row, maker: str | None) -> str:
     made = f"whose {link['api']} made or set the {link['what'].replace('_', ' ')} {link['thing']} that led to a subject"
     return made if maker is None else f"from which {maker} descends, {made}"
