@@ -663,17 +663,19 @@ def test_what_a_service_handed_out_is_a_condition() -> None:
     key.calls("gamelift:GetComputeAccess", {"fleetId": "fleet-1", "computeName": "i-1"})
     key.calls("cloudwatch-omni:GetSpaceDataAccess", {"spaceId": "s-1"})
     key.calls("ssm:RequestManagedInstanceRoleToken", {"fingerprint": "i-1"})
+    key.calls("ecs:DiscoverPollEndpoint", {"cluster": "shop"})
     key.calls("sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"})
     key.calls("sts:GetWebIdentityToken", {"audience": ["https://example.com"]})
     plan = planned(world, key.id)
 
-    role, person = [one for one in plan.proof.holds_if if one not in before.proof.holds_if]
+    role, tasks, person = [one for one in plan.proof.holds_if if one not in before.proof.holds_if]
     (outside,) = set(plan.residual_risks) - set(before.residual_risks)
     gave = "eks-auth:AssumeRoleForPodIdentity, gamelift:GetComputeAccess, cloudwatch-omni:GetSpaceDataAccess"
     assert (
         f"s3:GetDataAccess, {gave}, ssm:RequestManagedInstanceRoleToken. The service's own AssumeRole in that second names the role"
         in role
     )
+    assert "credentials of all tasks that ran there: ecs:DiscoverPollEndpoint. Plan for the roles" in tasks
     assert "sso-oauth:CreateTokenWithIAM. With it sessions are opened in every account of theirs" in person
     assert "to others than AWS" in outside and "sts:GetWebIdentityToken" in outside
     assert plan.proof.complete

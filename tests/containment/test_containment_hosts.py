@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 from contain_cases import actions, planned, refuted
 
 from evidence import HOME, START
+from tokentrail.present.paper import Paper
+from tokentrail.present.plan import write_plan
 from tokentrail.testing import World
 from tokentrail.testing.names import Role
 
@@ -25,3 +29,23 @@ def test_no_policy_is_put_on_an_instance_identity_role() -> None:
     assert plan.steps[0].targets == (INSTANCE,)
     refuted(plan, identity.id)
     assert any("instance identity role" in one for one in plan.residual_risks)
+    assert plan.steps[0].why.startswith(f"Stop {INSTANCE} (`aws ec2 stop-instances")
+    assert "disassociate" not in plan.steps[0].why  # it is given this role without a profile
+
+
+def test_what_a_plan_that_fails_rests_on_is_told_as_well() -> None:
+    """Who reads that something survives must know what else to look for: what was handed out tells no other line."""
+    world = World(START)
+    identity = world.instance(IDENTITY, instance_id=INSTANCE)
+    identity.calls("ssm:RequestManagedInstanceRoleToken", {"fingerprint": INSTANCE})
+    plan = planned(world, identity.id)
+    text = io.StringIO()
+    write_plan(plan, Paper(text))
+    said = " ".join(text.getvalue().split())
+
+    refuted(plan, identity.id)
+    assert (
+        said.index("survives")
+        < said.index("Nothing else outlives the last step")
+        < said.index("RequestManaged")
+    )

@@ -997,3 +997,33 @@ def test_what_a_proof_rests_on_is_one_sentence_for_all_of_whom_it_is_so() -> Non
     [closed] = [one for one in barred.residual_risks if "without access" in one]
     assert closed.startswith("accounts 000000000001, 000000000002, ")
     assert "000000000006 and 2 more: " in closed
+
+
+def test_the_session_behind_forwarded_calls_is_nobodys_to_end() -> None:
+    """A service's calls show that there is a session, and not who minted it or signed in: the proof rests on that."""
+    world = World(START)
+    with world.unlogged():
+        caller = world.user("ada").assumes("Deploy")
+    caller.via("cloudformation.amazonaws.com").calls("ec2:DescribeVpcs")
+    behind = f"{caller.identity.principal_id}@2026-11-23T09:00:00Z"
+    plan = checked(planned(world, behind))
+
+    assert actions(plan) == ["revoke-role-sessions"]
+    assert rests_on(
+        plan, f"whoever minted {behind} mints no more, as no step ends that: calls that a service made"
+    )
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_an_oidc_provider_is_named_by_what_it_is(used: bool) -> None:
+    """Whoever is to shut somebody out there must know where, also of a session that has called nothing yet."""
+    world = World(START)
+    session = world.oidc("Deploy", "repo:example/shop:ref:refs/heads/main")
+    if used:
+        session.calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id))
+    provider = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
+
+    assert rests_on(
+        plan, f"lets the attacker in no more: {provider}, as repo:example/shop:ref:refs/heads/main, into"
+    )

@@ -199,6 +199,61 @@ def test_what_a_pipeline_lays_around_a_record_is_looked_through(pipeline: str) -
     )
 
 
+def queued(one: dict[str, Any], where: str = "Wazuh-AWS") -> str:
+    """A record as Wazuh's module for AWS sends it to its queue."""
+    sent = {"integration": "aws", "aws": {"log_info": {"s3bucket": "b"}, **one, "source": "cloudtrail"}}
+    return f"1:{where}:{json.dumps(sent)}"
+
+
+QUEUED: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "a hit": lambda one: json.dumps({"_index": "i", "_source": {"event": {"original": queued(one)}}, "sort": [1]}).encode(),
+    "a search's answer": lambda one: json.dumps(
+        {"hits": {"hits": [{"_id": "A", "_source": {"event": {"original": queued(one)}}}]}}
+    ).encode(),
+    "the record alone": lambda one: json.dumps(
+        {"_source": {"event": {"original": f"1:Wazuh-AWS:{json.dumps(one)}"}}}
+    ).encode(),
+    "another agent's": lambda one: json.dumps(
+        {"_source": {"event": {"original": queued(one, "[001] (a) 192.0.2.1->Wazuh-AWS")}}}
+    ).encode(),
+    "a document": lambda one: json.dumps({"@timestamp": "x", "event": {"original": queued(one)}}).encode(),
+    "a flat document": lambda one: json.dumps({"@timestamp": "x", "event.original": queued(one)}).encode(),
+    "a table": lambda one: as_csv(**{"@timestamp": "x", "event.original": queued(one)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("document", QUEUED)
+def test_what_wazuhs_queue_sets_before_a_record_is_looked_through(document: str) -> None:
+    """
+    Wazuh 5 keeps a message as its queue had it: a digit, where it came from, and the object, with a colon after each.
+
+    Source: Wazuh documentation, 'Standard Wazuh message format'.
+    """
+    found = tables(QUEUED[document](CALL))
+
+    assert tables(native([CALL]))["issuances"] == found["issuances"]
+    assert (1, []) == (len(found["events"]), found["rejected"])
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        f"Wazuh-AWS:{json.dumps(CALL)}",
+        f"1:{{x}}:{json.dumps(CALL)}",
+        f"1:app: said {json.dumps(CALL)}",
+        f"1:app:{{x}} said {json.dumps(CALL)}",
+        f"1:app:[{json.dumps(CALL)}]",
+        f"1:app:{json.dumps(CALL)[:-1]}",
+    ],
+)
+def test_a_line_with_colons_is_no_message_of_wazuhs(original: str) -> None:
+    """Of a log's line that says a record's text, or has no sound object where Wazuh has one, no record is made."""
+    found = tables(json.dumps({"_source": {"event": {"original": original}}}).encode())
+
+    assert [] == found["events"]
+    assert ["text that is no JSON"] == [one["reason"] for one in found["rejected"]]
+
+
 def test_the_consoles_event_history_tells_whose_key_called() -> None:
     """Its CSV names columns as the console does, and of the caller has key and name alone."""
     found = tables(as_csv(**{

@@ -236,13 +236,19 @@ def _host(source: Source) -> Remedy:
     where = (
         f" --region {region or '…'}"  # without one, the name may mean another's in the region of the caller
     )
+    stopping = f"`aws ec2 stop-instances{where} --instance-ids={name}`"
+    stopped = f"{stopping}; an Auto Scaling group starts another, as open as it was"
+    if source.id.startswith("i-") and source.mints.is_host:
+        return (), (
+            f"Stop {source.id} ({stopped}): as long as it runs it is given more sessions of its own role, whatever "
+            "instance profile it has. A security group without rules alone leaves shells open that are open. "
+        )
     if source.id.startswith("i-"):
         return (), (
             f"Shut the thief out of {source.id} before its role is cut, or the host hands over the next session: take "
             f"its role away (`aws ec2 describe-iam-instance-profile-associations{where} --filters Name=instance-id,"
             f"Values={name}` tells what `aws ec2 disassociate-iam-instance-profile{where} --association-id …` asks "
-            f"for), or stop it (`aws ec2 stop-instances{where} --instance-ids={name}`; an Auto Scaling group starts "
-            "another, as open as it was). A security group without rules alone leaves shells open that are open. "
+            f"for), or stop it ({stopped}). A security group without rules alone leaves shells open that are open. "
         )
     workload = WORKLOADS.get(source.what or "")
     if workload is not None:

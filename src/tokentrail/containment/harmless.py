@@ -92,6 +92,7 @@ _OPENING_CALLS = {
     "bedrock-agentcore": "GetResourcePaymentToken",
     "cloudfront": "DisassociateDistributionWebACL",
     "codecommit": "DeletePullRequestApprovalRule",
+    "connect": "GetFederationToken",
     "cognito-identity": "GetOpenIdToken",
     "cognito-idp": "GetTokensFromRefreshToken",
     "controltower": "DisableControl",
@@ -101,13 +102,15 @@ _OPENING_CALLS = {
     "ecr": "DeleteRegistryPolicy DeleteRepositoryPolicy",
     "elasticfilesystem": "DeleteFileSystemPolicy",
     "elasticloadbalancing": "RemoveTrustStoreRevocations",
-    "elasticmapreduce": "GetPersistentAppUIPresignedURL GetSessionEndpoint",
+    "elasticmapreduce": "GetClusterSessionCredentials GetPersistentAppUIPresignedURL GetSessionEndpoint",
     "emr-serverless": "GetSessionEndpoint",
     "glacier": "AbortVaultLock DeleteVaultAccessPolicy",
     "glue": "DeleteResourcePolicy GetSessionEndpoint",
     "iam": "DeleteAccountPasswordPolicy TagRole TagUser UntagRole UntagUser",
     "kinesis": "DeleteResourcePolicy",
     "lambda": "DeleteFunctionCodeSigningConfig DeleteFunctionConcurrency",
+    "license-manager": "GetAccessToken",
+    "lightsail": "GetInstanceAccessDetails",
     "organizations": "DeleteResourcePolicy",
     "pca-connector-scep": "GetChallengePassword",
     "redshift": "GetIdentityCenterAuthToken",
@@ -137,7 +140,7 @@ based on attributes with ABAC authorization'). A certificate that is on no list 
 Anywhere User Guide, 'Revocation'). Without its limit of concurrency, a function that was stopped by one runs again (AWS
 Lambda API Reference, 'DeleteFunctionConcurrency'). With the code that RetrieveDomainAuthCode tells, a domain moves to
 another registrar, once it is not locked (Amazon Route 53 API Reference, the page of each call). The Gets tell tokens,
-passwords or links with which others go in (each service's API Reference).
+passwords, keys or links with which others go in (each service's API Reference).
 """
 
 

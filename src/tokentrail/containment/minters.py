@@ -41,9 +41,9 @@ def _rows(forest: Forest, places: Set[int]) -> dict[int, Row]:
 
 
 def _living(forest: Forest, rows: Mapping[int, Row], tainted: Set[str]) -> list[tuple[int, Credential]]:
-    """Those that may still work and are not tainted, the nearest first, with their places."""
+    """Those that may still work and are not tainted, the nearest first; of forwarded calls the session behind them."""
     pairs = zip(rows, forest.credentials([*rows.values()]), strict=True)
-    found = [(n, one) for n, one in pairs if one.id not in tainted and one.may_mint]
+    found = [(n, one) for n, one in pairs if one.id not in tainted and one.state in ("active", "unknown")]
     return sorted(found, key=lambda pair: -pair[1].depth)
 
 

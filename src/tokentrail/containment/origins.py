@@ -195,19 +195,16 @@ def strangers(
     Tainted credentials whose minter is not in the evidence: the id, the principal, and what the evidence says instead.
 
     An unknown minter can't be ended: whoever assumed a role from another account, or with a key that leaked together
-    with the session, can assume it again.
+    with the session, can assume it again. Behind calls that a service made for a session there is one that nobody has
+    seen, of which it is not known who minted it or signed in.
     """
     told = set[tuple[Principal, str]]()
     for seen in tainted:
         one, credential = seen.held, seen.credential
         why = credential.origin_detail or ""
         by_password = one.kind == "console_session" and principal_of(one.caller) == "user"
-        if (
-            credential.origin != "not_in_evidence"
-            or one.kind not in _BY_SOMEBODY
-            or by_password
-            or one.principal in deleted
-        ):
+        minted = credential.origin == "not_in_evidence" and one.kind in _BY_SOMEBODY and not by_password
+        if not (minted or credential.origin == "forwarded_call") or one.principal in deleted:
             continue
         if (one.principal, why) not in told:
             told.add((one.principal, why))

@@ -68,6 +68,16 @@ class Principal:
         return self.kind == "root"
 
     @property
+    def is_host(self) -> bool:
+        """
+        Whether it is an instance identity role such as `aws:ec2-instance`, which no identity or resource policy binds.
+
+        Its name could not be a role's in IAM. Sources: Amazon EC2 User Guide, 'Instance identity roles'; IAM User
+        Guide, 'IAM and AWS STS quotas' (names).
+        """
+        return self.kind == "role" and _ROLE_NAME.fullmatch(self.name) is None
+
+    @property
     def is_named(self) -> bool:
         """Whether IAM calls can name it: a user or role whose account and name are known."""
         return self.kind in ("user", "role") and bool(self.account and self.name)
@@ -96,13 +106,8 @@ class KnownPrincipal:
 
     @property
     def is_host(self) -> bool:
-        """
-        Whether it is an instance identity role such as `aws:ec2-instance`, which no identity or resource policy binds.
-
-        Its name could not be a role's in IAM. Sources: Amazon EC2 User Guide, 'Instance identity roles'; IAM User
-        Guide, 'IAM and AWS STS quotas' (names).
-        """
-        return self.principal.kind == "role" and _ROLE_NAME.fullmatch(self.principal.name) is None
+        """Whether it is an instance identity role."""
+        return self.principal.is_host
 
     @property
     def reserved(self) -> bool:

@@ -60,6 +60,12 @@ CloudWatch Omni's reference does not say under which of its two names it logs.
 _GIVE_ROLE_CREDENTIALS = frozenset(
     (service, name) for service, names in _ROLE_CREDENTIAL_CALLS.items() for name in names.split()
 )
+_REACH_TASKS = frozenset({("ecs", "DiscoverPollEndpoint")})
+"""
+The call by which a container instance's agent finds where it is sent the credentials of each task that runs there: so
+is whoever else has the instance's credentials (Amazon ECS Developer Guide, 'Amazon ECS task IAM role': tasks on one
+instance may come at each other's).
+"""
 _GIVE_PERSONS_TOKENS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
 """Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
 _DELETE_DATA_LATER = {
@@ -139,7 +145,8 @@ Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each cal
 _GIVE_TOKENS_FOR_OTHERS = frozenset({("sts", "GetWebIdentityToken")})
 """Calls that give a token for services outside AWS (AWS STS API Reference, 'GetWebIdentityToken')."""
 _TOLD_OTHERWISE = frozenset({
-    *_GIVE_ROLE_CREDENTIALS, *_GIVE_PERSONS_TOKENS, *_STOP_WATCHING, *_DELETE_DATA_LATER, *_STOP_KEEPING_DATA,
+    *_GIVE_ROLE_CREDENTIALS, *_REACH_TASKS, *_GIVE_PERSONS_TOKENS, *_STOP_WATCHING, *_DELETE_DATA_LATER,
+    *_STOP_KEEPING_DATA,
 })  # fmt: skip
 """Calls of which a plan has a sentence of their own."""
 _SECRETS_TOLD = SECRET_READS - HANDED_OUT
@@ -204,6 +211,12 @@ def given_calls(calls: Calls) -> Iterator[str]:
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
             f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
             "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
+        )
+    if found := _among(calls, _REACH_TASKS):
+        yield (
+            "nothing works any more of what the attacker may have been sent as the agent of a container instance, the "
+            f"credentials of all tasks that ran there: {_listed(found)}. Plan for the roles of these tasks too "
+            "(`tokentrail contain ROLE-ARN`)"
         )
     if found := _among(calls, _GIVE_PERSONS_TOKENS):
         yield (

@@ -43,6 +43,14 @@ SELECT account, region, list(DISTINCT hour ORDER BY hour) AS hours, min(first) A
        bool_or(read_only_events) AS read_only_events, bool_or(write_events) AS write_events,
        bool_or(data_events) AS data_events
 FROM hours GROUP BY 1, 2 ORDER BY account NULLS FIRST, region NULLS FIRST"""
+_COMMERCIAL = "us-east-1"
+_PARTITIONED = {one.rsplit("-", 2)[0]: one for one in IAM_REGIONS - {_COMMERCIAL}}
+"""
+The region of IAM in partitions other than the commercial one, by how their regions' names begin.
+
+`us-gov-east-1` is of `us-gov`, `cn-northwest-1` of `cn`; no commercial region has a name that begins so (the SDK's list
+of partitions).
+"""
 _LATE = timedelta(hours=1)
 """Logs come within some minutes, and now and then later: no more is said of the last hour."""
 
@@ -97,8 +105,8 @@ def warnings(covered: Iterable[Coverage]) -> tuple[str, ...]:
             )
         elif not any(one.region in IAM_REGIONS for one in regions):
             found.append(
-                f"{name}: no events of the region where changes of IAM are logged, such as us-east-1. What made or "
-                "ended keys, users and policies would not show: what seems to work may have been ended."
+                f"{name}: no events of the region where changes of IAM are logged, {_iam_region(regions)}. What made "
+                "or ended keys, users and policies would not show: what seems to work may have been ended."
             )
         if not any(one.data_events for one in regions):
             found.append(f"{name}: no data events. Reads of S3 objects and the like would not show.")
@@ -141,7 +149,7 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
         elif not any(one.region in IAM_REGIONS for one in own):
             found.append(
                 Gap(account=account, region=None, start=first, end=last,
-                    why="no events of the region where changes of IAM are logged, such as us-east-1: what made or "
+                    why=f"no events of the region where changes of IAM are logged, {_iam_region(own)}: what made or "
                         "ended keys, users and policies does not show")
             )  # fmt: skip
         if not any(one.data_events for one in own):
@@ -150,6 +158,12 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
                     why="no data events: reads of S3 objects and the like do not show")
             )  # fmt: skip
     return tuple(found)
+
+
+def _iam_region(covered: Iterable[Coverage]) -> str:
+    """Where changes of IAM are logged, by the partition that an account's regions are of."""
+    told = {_PARTITIONED.get(one.region.rsplit("-", 2)[0]) for one in covered if one.region}
+    return (told.pop() if len(told) == 1 else None) or f"such as {_COMMERCIAL}"
 
 
 def ended(covered: Sequence[Coverage], accounts: set[str], as_of: datetime) -> tuple[Gap, ...]:

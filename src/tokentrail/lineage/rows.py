@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ _RAW, _SPELLED = 16, 36
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _AT_DIGITS = [place for place in range(_SPELLED) if place not in (8, 13, 18, 23)]
 
+_OIDC = re.compile(r"(arn:[^:]+:iam::\d*:oidc-provider/[^:]+|[^:/]+\.[^:/]+):")
 _FEDERATED = frozenset({
     "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateSession", "GetCredentialsForIdentity",
 })  # fmt: skip
@@ -170,6 +172,17 @@ def credential(row: Row, judge: Judge) -> Credential:
     )
 
 
+def _provider(row: Row) -> str | None:
+    """
+    The OIDC provider by which a session came in, as the call that issued it tells; its own calls tell it as well.
+
+    The caller's principal id is the provider, the audience and the subject (IAM User Guide, 'Logging IAM and AWS STS
+    API calls with AWS CloudTrail').
+    """
+    found = _OIDC.match(row["caller_principal"] or "") if row["api"] == "AssumeRoleWithWebIdentity" else None
+    return found[1] if found else None
+
+
 def caller(row: Row) -> Caller:
     """The credential as policies see it."""
     kind = row["kind"]
@@ -197,7 +210,7 @@ def caller(row: Row) -> Caller:
         source_identity=row["source_identity"],
         mfa=True if row["mfa"] is None and row["mfa_serial"] else row["mfa"],
         sign_in_session_arn=row["sign_in_session"],
-        federated_provider=row["federated_provider"],
+        federated_provider=row["federated_provider"] or _provider(row),
         person=row["on_behalf_of"],
         ec2_instance=row["ec2_delivery"] is not None,
     )

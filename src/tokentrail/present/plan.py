@@ -107,16 +107,16 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
     proof = plan.proof
     scope = "over trust policies and permissions" if proof.scope == "trust-policies" else "over what was seen"
     paper.heading(f"Proof {scope}")
-    if proof.complete:
-        paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
-        for sentence in words.some_of_each(proof.holds_if):
-            paper.wrapped(sentence, first="  - ")
-    else:
-        for one in proof.survivors[: 2 * _MOST]:
-            until = f" until {timestamp(one.until)}" if one.until else ""
-            said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
-            paper.wrapped(f"survives{until}: {said}", first="  - ")
-        paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
+    for one in proof.survivors[: 2 * _MOST]:
+        until = f" until {timestamp(one.until)}" if one.until else ""
+        said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
+        paper.wrapped(f"survives{until}: {said}", first="  - ")
+    paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
+    if proof.complete or proof.holds_if:
+        what = "Nothing tainted" if proof.complete else "Nothing else"
+        paper.wrapped(f"{what} outlives the last step, nor anything minted meanwhile, if", first="  ")
+    for sentence in words.some_of_each(proof.holds_if):
+        paper.wrapped(sentence, first="  - ")
     for sentence in words.not_spared(plan):
         paper.wrapped(sentence, first="  ! ")
     if plan.residual_risks:

@@ -4,11 +4,12 @@ Documents of Elastic's AWS integration, in the Elastic Common Schema.
 The record itself stands in `event.original` where the integration was told to keep it. Else the record is put
 together from the fields that the integration's pipeline made of it; requests and answers from
 `aws.cloudtrail.flattened`, else from text in the form of Java's `toString()`. Names of the fields: Elastic,
-'AWS CloudTrail', exported fields of the AWS integration.
+'AWS CloudTrail', exported fields of the AWS integration. Wazuh 5 keeps what came in under `event.original`, too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.names import resources as listed
 from tokentrail.events.carriers.table import encoded, moment, structured
 from tokentrail.events.carriers.tostring import parse
+from tokentrail.events.loose import decoded
 
 _CLOUDTRAIL = "aws.cloudtrail."
 _PLACES = {
@@ -63,7 +65,10 @@ _OPEN = {
     "service_event_details": "serviceEventDetails",
 }
 _DEEPEST = 12
-_ORIGINAL = ("event.original", "message")
+ORIGINAL = "event.original"
+_MESSAGE = "message"
+_QUEUED = re.compile(r"\d:[^{}]+:(?=\{)")
+"""What Wazuh sets before a message: the digit of a queue and where the message came from, a colon after each."""
 
 
 _UNKNOWN: Any = object()
@@ -117,11 +122,29 @@ def is_document(members: dict[str, Any]) -> bool:
 def original(members: dict[str, Any]) -> str | None:
     """The record as CloudTrail wrote it, where the document kept it."""
     document = Document(members)
-    for name in _ORIGINAL:
+    for name in (ORIGINAL, _MESSAGE):
         text = document.get(name)
-        if isinstance(text, str) and text.lstrip()[:1] == "{":
+        if not isinstance(text, str):
+            continue
+        if text.lstrip()[:1] == "{":
             return text
+        if name == ORIGINAL and (sent := unqueued(text)) is not text:
+            return sent
     return None
+
+
+def unqueued(original: str) -> str:
+    """
+    An `event.original` of Wazuh's without what its queue set before the object; any other as it is.
+
+    Source: Wazuh documentation, 'Standard Wazuh message format', of events between its own parts; its module for AWS
+    sends `1:Wazuh-AWS:` and the object (`send_msg`). What follows must be sound: other logs have colons, too.
+    """
+    head = _QUEUED.match(original)
+    if head is None:
+        return original
+    sent = original[head.end() :]
+    return sent if decoded(sent.encode("utf-8", "replace")) else original
 
 
 def record(members: dict[str, Any]) -> tuple[bytes, bool]:

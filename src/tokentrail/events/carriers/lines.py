@@ -26,7 +26,7 @@ _SEPARATORS = ",\t;"
 _MOST_LINES = 1_000
 """Lines that one row may take: a quotation mark too many costs so many at most."""
 _LONGEST = 1 << 30
-_ELASTIC = ("event.action", "event.original", "aws.cloudtrail.")
+_ELASTIC = ("event.action", elastic.ORIGINAL, "aws.cloudtrail.")
 
 
 def pieces(data: bytes, room: Room) -> Iterator[Found] | None:
@@ -78,6 +78,8 @@ class _Rows:
         self._room = room
         self._elastic = any(name.removeprefix("_source.").startswith(_ELASTIC) for name in self._names)
         self._ocsf = ocsf.is_row(self._names)
+        whole = self._columns.whole
+        self._original = whole is not None and self._names[whole].endswith(elastic.ORIGINAL)
         self.known = len(names) > 0 and (self._columns.known or self._elastic or self._ocsf)
 
     def pieces(self, data: bytes) -> Iterator[Found]:
@@ -104,6 +106,8 @@ class _Rows:
             return
         carried = msgspec.json.encode(dict(zip(self._names, cells, strict=True)))
         whole = cells[self._columns.whole] if self._columns.whole is not None else ""
+        if whole[:1].isdigit() and self._original:
+            whole = elastic.unqueued(whole)
         if whole.lstrip()[:1] == "{":
             yield from text(whole, outside(self._room), carried)
         elif self._elastic or self._ocsf:

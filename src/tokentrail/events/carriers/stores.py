@@ -107,7 +107,7 @@ def hit(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
         kept = _decode_document(value).event.original
     except FAILURES:
         return nested(value, inside.within())
-    return text(kept, inside.within(), value)
+    return text(kept if kept[:1] == "{" else ecs.unqueued(kept), inside.within(), value)
 
 
 def _row(value: bytes, inside: Inside) -> Iterator[Found]:

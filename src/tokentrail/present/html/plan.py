@@ -173,11 +173,11 @@ def _proof(plan: Plan) -> Html:
     return tag(
         "div",
         tag("h3", f"Proof {scope}"),
-        tag("p", "It holds if") if proof.complete and proof.holds_if else None,
-        bullets(words.some_of_each(proof.holds_if)) if proof.complete else None,
         tag("p", "How the attacker gets past it:") if proof.counterexample else None,
         bullets(proof.counterexample, "bad"),
-        bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"), bullets(words.not_spared(plan)),
+        bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"),
+        tag("p", "It holds if" if proof.complete else "Nothing else outlives it if") if proof.holds_if else None,
+        bullets(words.some_of_each(proof.holds_if)), bullets(words.not_spared(plan)),
         tag("h3", "What goes on all the same") if plan.residual_risks else None,
         bullets(words.some_of_each(plan.residual_risks)),
     )  # fmt: skip
