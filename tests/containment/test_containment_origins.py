@@ -1027,3 +1027,20 @@ def test_an_oidc_provider_is_named_by_what_it_is(used: bool) -> None:
     assert rests_on(
         plan, f"lets the attacker in no more: {provider}, as repo:example/shop:ref:refs/heads/main, into"
     )
+
+
+def test_a_guests_credential_of_no_known_role_is_told_to_be_out_of_reach() -> None:
+    """Cognito's record has neither role nor account of whom it gave it to: a plan that can't end it says where to look."""
+    key, identity = "ASIAIOSFODNN7EXAMPL1", "us-east-1:23a7711a"
+    record = call(
+        "GetCredentialsForIdentity", "2026-11-23T09:00:00Z", {"type": "Unknown"}, source="cognito-identity.amazonaws.com",
+        requestParameters={"identityId": identity}, managementEvent=False,
+        responseElements={"credentials": {"accessKeyId": key, "expiration": "Nov 23, 2026, 10:00:00 AM"},
+                          "identityId": identity},
+    )  # fmt: skip
+    with held([record]) as case:
+        plan = checked(case.contain([key]))
+
+    assert not plan.steps and not plan.proof.complete
+    assert any(f"as whom {key} acts is not in the evidence" in one for one in plan.residual_risks)
+    assert any(f"through {identity} mints a new token at" in one for one in plan.proof.counterexample)

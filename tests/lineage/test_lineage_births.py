@@ -848,7 +848,7 @@ def test_a_guests_credential_that_nobody_used_is_of_the_account_that_logged_it()
     )  # fmt: skip
     [one] = answers([record]).values()
 
-    assert (key, HOME) == (one.id, one.account)
+    assert (key, HOME, identity) == (one.id, one.account, one.identity)
 
 
 @pytest.mark.parametrize("signed_in", [True, False])

@@ -208,8 +208,8 @@ def _missed(move: AttackerMove) -> str:
 
 def _new(arn: str | None, called: Mapping[str, str]) -> str:
     """What is minted, such as `role/MyBucketRole session`, with its account if two principals have the same name."""
-    name, _, account = called.get(arn or "", "?").partition(" of account ")
-    return f"{name} {_what(arn)}{f' of account {account}' if account else ''}"
+    name, _, account = called.get(arn or "", "").partition(" of account ")
+    return f"{name} {_what(arn)}{f' of account {account}' if account else ''}".lstrip()
 
 
 def _giver(move: AttackerMove, made: Mapping[str, AttackerMove], called: Mapping[str, str]) -> str:

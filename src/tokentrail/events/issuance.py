@@ -51,6 +51,7 @@ class _Answer(msgspec.Struct, gc=False):
     subject: str | None = None
     subjectArn: str | None = None
     ConsoleLogin: str | None = None
+    identityId: str | None = None
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -81,6 +82,7 @@ def _forgiving_answer(value: dict[str, Any]) -> _Answer:
         subject=text(value, "subject"),
         subjectArn=text(value, "subjectArn"),
         ConsoleLogin=text(value, "ConsoleLogin"),
+        identityId=text(value, "identityId"),
     )
 
 
@@ -103,11 +105,12 @@ def issuances(
     The columns `ISSUED` of some issuing calls; and for each, whether its answer says nothing of a failure.
 
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
-    'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'.
+    'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'; Amazon Cognito
+    Developer Guide, 'Amazon Cognito logging in AWS CloudTrail' (`identityId`).
     """
     roles, sessions, names, identities, durations, serials, *targets = _requests(requests, compiled=compiled)
-    *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins = _answers(
-        answers, compiled=compiled
+    *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins, people = (
+        _answers(answers, compiled=compiled)
     )
     keys, expirations, ids, misspelled_ids, arns, given = _of_sets([*told[:5], given], told[5:])
     ids = _either(ids, misspelled_ids)
@@ -129,7 +132,7 @@ def issuances(
             _either(_either([_member_account(one) for one in targets[0]], targets[1]), targets[2]),
             [None if one is MISSING else _portal_target(decoded(one)) for one in details],
         ),
-        _either(_either(web_subjects, subjects), subject_arns),
+        _either(_either(_either(web_subjects, subjects), subject_arns), people),
     ], [login in (None, "Success") for login in logins]
 
 

@@ -35,7 +35,7 @@ _STRANGER = (
 )
 _KEYLESS = (
     "the event is in the case, but no credential is known that made it: its record names none, as of calls from "
-    "another account, or by a service."
+    "another account or by a service, and of switches of role in the console."
 )
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
