@@ -70,6 +70,22 @@ def test_who_led_to_what_minted_a_subject_is_named(world: World) -> None:
     assert "whose UpdateLoginProfile made or set the login setting mallory" in told(plan, first)[0]
 
 
+def test_the_key_behind_many_sessions_is_told_before_them(world: World) -> None:
+    """A pipeline's sessions that changed the code are over within the hour; the key that minted them all is not."""
+    key = world.user("ci")
+    for number in range(8):
+        deploying = key.assumes("Deploy", f"run-{number}")
+        deploying.calls("lambda:UpdateFunctionCode20150331v2", {"functionName": "send"})
+        world.wait(minutes=1)
+    session = world.function("Mailer", "send")
+    session.calls("s3:ListBuckets")
+    plan = checked(planned(world, session.id))
+    named = [said for said in plan.proof.holds_if if "is not the attacker's" in said]
+
+    assert named[0].startswith(f"{key.id}, from which") and len(named) > 1
+    assert all(one.id in " ".join(plan.proof.holds_if) for one in (key, deploying))
+
+
 def test_what_works_no_longer_or_is_ended_is_not_named(world: World) -> None:
     """A key that is deleted, or counts as the attacker's anyway, is nothing that a proof rests on."""
     gone, ended = world.user("mallory"), world.user("eve")

@@ -1043,4 +1043,19 @@ def test_a_guests_credential_of_no_known_role_is_told_to_be_out_of_reach() -> No
 
     assert not plan.steps and not plan.proof.complete
     assert any(f"as whom {key} acts is not in the evidence" in one for one in plan.residual_risks)
-    assert any(f"through {identity} mints a new token at" in one for one in plan.proof.counterexample)
+    assert any("get-identity-pool-roles" in one for one in plan.residual_risks)
+    assert rests_on(
+        plan, f"lets the attacker in no more: cognito-identity.amazonaws.com, as {identity}, into unknown"
+    )
+    assert any("mints a new token at" in one for one in plan.proof.counterexample)
+
+
+def test_a_key_of_nobody_known_is_no_guests() -> None:
+    """Its own calls name no principal: the account of a key is all that AWS tells of it."""
+    caller = {"type": "AWSAccount", "accountId": AWAY, "accessKeyId": "AKIAIOSFODNN7EXAMPL1"}
+    with held([call("ListBuckets", "2026-11-23T09:00:00Z", caller, source="s3.amazonaws.com")]) as case:
+        told = " ".join(checked(case.contain(["AKIAIOSFODNN7EXAMPL1"])).residual_risks)
+
+    assert (
+        "`aws sts get-access-key-info` tells the account of a key" in told and "cognito" not in told.lower()
+    )

@@ -13,6 +13,7 @@ from evidence import START, held, text
 from forged import forged
 from strategies import worlds
 from tokentrail import Case
+from tokentrail.errors import CaseError
 from tokentrail.lineage import callers, creations, forest, lookup, naming, part, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
@@ -283,3 +284,30 @@ def test_who_came_first_from_an_address_is_told_of_all_but_some(world: World, le
             for looked_up in (200, -1):
                 many.setattr(callers, "LOOKED_UP", looked_up)
                 assert found.first_from(asked, most, besides) == expected
+
+
+@pytest.mark.parametrize("name", ["forest", "who", "creations"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, CaseError])
+def test_what_an_error_left_half_done_is_asked_again(
+    name: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ended a question by hand and asks again must not be told that nobody did anything."""
+    world = World(START)
+    session = world.user("ada").assumes("Deploy")
+    session.calls("s3:ListBuckets", count=3)
+    with held(world) as case:
+        expected = case.trace([session.id])
+    with held(world) as case:
+        engine = case._views.open(None).engine
+        real, left = engine.ranges, [name]
+
+        def failing(asked: str, *rest: Any) -> Any:
+            if asked in left:
+                left.remove(asked)
+                raise error("by hand")
+            return real(asked, *rest)
+
+        monkeypatch.setattr(engine, "ranges", failing)
+        with pytest.raises(error):
+            case.trace([session.id])
+        assert not left and expected == case.trace([session.id])

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tokentrail.lineage.model import SecretRead
-from tokentrail.lineage.rows import event_id, event_ids, made_of, object_of
+from tokentrail.lineage.rows import _provider, event_id, event_ids, made_of, object_of
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,25 @@ def test_records_made_together_are_those_made_one_by_one() -> None:
     assert made_of(SecretRead, [], members) == ()
     with pytest.raises(TypeError, match="SecretRead"):
         made_of(SecretRead, [0], {"what": [None]})
+
+
+@pytest.mark.parametrize(
+    ("principal", "provider"),
+    [
+        ("arn:aws:iam::111122223333:oidc-provider/example.com/id/A1:aud:sub:with:colons",
+         "arn:aws:iam::111122223333:oidc-provider/example.com/id/A1"),
+        ("accounts.google.com:app:sub", "accounts.google.com"),
+        ("cognito-identity.amazonaws.com:us-east-1:pool:us-east-1:identity", "cognito-identity.amazonaws.com"),
+        ("arn:aws:iam::111122223333:oidc-provider/example.com", None),
+        ("arn:aws:iam::111122223333:role/x:y", None),
+        ("https://example.com:aud", None),
+        ("nothing", None),
+        ("." * 1_000_000, None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_the_provider_of_a_web_identity_is_what_its_callers_id_begins_with(
+    principal: str | None, provider: str | None
+) -> None:
+    """`<provider>:<audience>:<subject>`; what is spelled otherwise names none, as long as it may be."""
+    assert provider == _provider({"api": "AssumeRoleWithWebIdentity", "caller_principal": principal})

@@ -506,7 +506,9 @@ def test_the_plan_is_exact() -> None:
     assert "aws --profile ACCOUNT-111122223333 iam put-role-policy --role-name=MyBucketRole" in said
     assert "IAM is quick" in said
     failed = read(report_page(dossier(plan=failing()))).said
-    assert "Nothing else outlives it if" in failed and "step 1 is carried out by hand" in failed
+    assert (
+        "Nothing but these outlives the last step, if" in failed and "step 1 is carried out by hand" in failed
+    )
     assert "after step 1, B mints a new session" in failed
     assert f"can't spare {RIA}: it shares a name" in failed
     assert "No containment plan was asked for." in read(report_page(dossier(plan=None))).said

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -115,31 +115,55 @@ def test_a_damaged_name_is_told_by_what_sorts_ids(tmp_path: Path) -> None:
         list(sorted_marks([damaged(tmp_path / "damaged.parquet")]))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_what_is_asked_for_later_is_told_when_it_is_wanted(threads: int) -> None:
+@pytest.fixture(name="asked", params=["few", "one processor", "apart", "beside"])
+def _engine_that_is_asked(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DuckEngine]:
+    """An engine that answers a question at once, or beside others on a connection of its own."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1 if request.param == "one processor" else 2)
+    engine = DuckEngine(records=10 if request.param == "few" else 5_000)
+    with closing(engine), engine.apart() if request.param == "apart" else nullcontext():
+        before = threading.active_count()
+        yield engine
+        assert (threading.active_count() > before) == (request.param == "beside")
+
+
+def test_what_is_asked_for_later_is_told_when_it_is_wanted(asked: DuckEngine) -> None:
     """Several questions that were begun answer each its own, beside one that was asked and waited for meanwhile."""
-    with closing(DuckEngine(threads=threads, records=5_000)) as engine:
-        later = [engine.ask(f"SELECT {number} AS i FROM range(300) LIMIT 1") for number in range(20)]
-        now = engine.rows("SELECT sum(range) AS s FROM range(30_000)")
+    later = [asked.ask(f"SELECT {number} AS i FROM range(300) LIMIT 1") for number in range(20)]
+    now = asked.rows("SELECT sum(range) AS s FROM range(30_000)")
 
-        assert now == [{"s": 449_985_000}]
-        assert [one() for one in later] == [[{"i": number}] for number in range(20)]
+    assert now == [{"s": 449_985_000}]
+    assert [one() for one in later] == [[{"i": number}] for number in range(20)]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_what_can_t_be_answered_later_raises_before_it_is_believed(threads: int, tmp_path: Path) -> None:
+def test_what_can_t_be_answered_later_raises_before_it_is_believed(asked: DuckEngine, tmp_path: Path) -> None:
     """An error of a question that was begun is in words, and comes at the latest when its answer is wanted."""
     path = damaged(tmp_path / "damaged.parquet")
-    with closing(DuckEngine(threads=threads, records=5_000)) as engine:
-        with pytest.raises(CaseError, match="a query on the case failed"):
-            engine.ask(f"SELECT * FROM read_parquet('{path}')")()
-        assert engine.ask("SELECT 1 AS i")() == [{"i": 1}]
+    with pytest.raises(CaseError, match="a query on the case failed"):
+        asked.ask(f"SELECT * FROM read_parquet('{path}')")()
+    assert asked.ask("SELECT 1 AS i")() == [{"i": 1}]
 
 
-def test_an_engine_that_is_closed_leaves_no_thread() -> None:
-    """A process that opens a thousand cases keeps none of the threads that they asked on."""
-    before = threading.active_count()
-    with closing(DuckEngine(threads=2, records=5_000)) as engine:
-        assert engine.ask("SELECT 1 AS i")() == [{"i": 1}]
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
+@pytest.mark.parametrize("closed", [True, False])
+def test_an_engine_that_is_gone_leaves_no_thread(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that opens a thousand cases keeps none of the threads that they asked on, closed or forgotten."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    before = set(threading.enumerate())
+    engine = DuckEngine(threads=2, records=5_000)
+    assert engine.ask("SELECT 1 AS i")() == [{"i": 1}]
+    [own] = set(threading.enumerate()) - before
+    if closed:
+        engine.close()
+    del engine  # without searching for cycles
+    own.join(10)
+
+    assert not own.is_alive()
+
+
+def test_a_closed_engine_refuses_in_words() -> None:
+    """Whoever asks too late is told so, and starts no thread."""
+    engine = DuckEngine(threads=2, records=5_000)
+    engine.close()
+    with pytest.raises(CaseError, match="a query on the case failed"):
+        engine.ask("SELECT 1 AS i")()

@@ -57,7 +57,9 @@ def _minted_by(scene: Scene) -> Iterator[str]:
             "and all below it)"
         )
     if len(scene.minters) > _MOST:
-        yield f"nor are {len(scene.minters) - _MOST:,} more that led to subjects"
+        some = ", ".join(one.id for one in scene.minters[_MOST:_MANY])
+        more = ", …" if len(scene.minters) > _MANY else ""
+        yield f"nor are {len(scene.minters) - _MOST:,} more that led to subjects: {some}{more}"
 
 
 def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -311,14 +313,6 @@ def residual_risks(scene: Scene) -> Iterator[str]:
                 "be revoked; remove what the service acts for, then the role (`aws iam delete-service-linked-role "
                 f"--role-name={shlex.quote(known.principal.name)}`)"
             )
-    if nameless := sorted(
-        one.id for one in scene.held if one.principal.kind == "unknown" and not one.principal.name
-    ):
-        yield (
-            f"as whom {listed(nameless, _MOST)} acts is not in the evidence, so that no step ends it: its own calls "
-            "tell that, or the AssumeRoleWithWebIdentity that Amazon Cognito called in that second; the roles that it "
-            "may be given, `aws cognito-identity get-identity-pool-roles`"
-        )
     if roots := sorted({one.principal.account for one in scene.held if one.principal.is_root}):
         yield (
             f"no IAM policy binds root of {listed(roots, _MOST)}: a service control policy does in a member account, "

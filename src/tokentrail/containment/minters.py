@@ -8,6 +8,7 @@ know of the key that reset its user's password, or changed the code of its funct
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
+from operator import itemgetter
 
 from tokentrail.containment.scene import Minter
 from tokentrail.lineage.forest import Forest
@@ -17,12 +18,17 @@ from tokentrail.lineage.trace import starts_of
 
 
 def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple[Minter, ...]:
-    """Those above some subjects, the nearest first: what they descend from, then who made what they act through."""
+    """
+    Those above some subjects: what they descend from, the nearest first, then who made what they act through.
+
+    Of the latter keys come first: a pipeline's session that changed a function is over soon, the key behind it is not.
+    """
     starts = starts_of(forest, subjects)
     if not starts:
         return ()
     above = forest.ancestors(starts) - starts
     found = [Minter(one.id) for _, one in _living(forest, _rows(forest, above), tainted)]
+    makers: list[tuple[bool, Minter]] = []
     known, fresh = starts | above, starts | above
     while fresh:
         links = {link["parent"]: link for link in forest.links.above(fresh) if link["parent"] not in known}
@@ -32,8 +38,9 @@ def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple
         led = _led_to(links, rows)
         for n, one in _living(forest, rows, tainted):
             maker = led[n]
-            found.append(Minter(one.id, _told(links[maker], None if n == maker else rows[maker]["id"])))
-    return tuple(found)
+            told = _told(links[maker], None if n == maker else rows[maker]["id"])
+            makers.append((one.kind != "long_term_key", Minter(one.id, told)))
+    return (*found, *(one for _, one in sorted(makers, key=itemgetter(0))))
 
 
 def _rows(forest: Forest, places: Set[int]) -> dict[int, Row]:

@@ -211,6 +211,25 @@ def strangers(
             yield one.id, one.principal, why
 
 
+def nameless(tainted: Iterable[TaintedCredential]) -> Iterator[str]:
+    """Sentences about those of which no principal is known, so that nothing can be denied to it."""
+    found: dict[bool, list[str]] = {}
+    for seen in tainted:
+        one = seen.held.principal
+        if one.kind == "unknown" and not one.name and seen.credential.state in ("active", "unknown"):
+            issued = seen.credential.issued_by
+            guest = issued is not None and issued.api == "GetCredentialsForIdentity"
+            found.setdefault(guest, []).append(seen.held.id)
+    for guest, ids in sorted(found.items()):
+        how = (
+            "its own calls tell that, or the AssumeRoleWithWebIdentity that Amazon Cognito called in that second; the "
+            "roles that it may be given, `aws cognito-identity get-identity-pool-roles`"
+            if guest
+            else "`aws sts get-access-key-info` tells the account of a key"
+        )
+        yield f"as whom {listed(sorted(ids), 6)} acts is not in the evidence, so that no step ends it: {how}"
+
+
 def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterator[str]:
     """
     The proof's assumption that sign-ins are over which last twelve hours unless a setting allows more.

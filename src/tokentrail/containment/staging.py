@@ -27,6 +27,7 @@ from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import (
     TaintedCredential,
     behind,
+    nameless,
     once,
     passwords,
     providers,
@@ -87,7 +88,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
     left, held = attack.left, attack.held
     sources = _sources(forest, attack, known, unseen, asked)
     calls = calls_of(forest, attack.ids, attack.subjects, asked.narrowing)
-    left.risks += unknown_calls(calls)
+    left.risks += [*nameless(attack.seen), *unknown_calls(calls)]
     left.entered += given_calls(calls)
     reach = _reach(forest, attack, sources.open, asked)
     others = _others(forest, reach.reached | asked.also, known, people)

@@ -36,7 +36,7 @@ SEEN = (
 """What identities say of their credential."""
 IDENTITIES, CHANGES = "identities", "changes"
 """Stored beside the roll-ups: what the identities of each credential say, and the changes that it made."""
-_REMEMBERED, _FEW = 32, 20_000
+_REMEMBERED, _FEW = 64, 20_000
 """Stored rows that are remembered, as whether they can be read is asked before what they say: of how many credentials'
 tables, and up to how many rows of each."""
 _LISTED = "busy.json"
@@ -160,6 +160,7 @@ class Busy:
         assert self._folder is not None
         known = self._read.get((name, n))
         if known is not None:
+            self._read.move_to_end((name, n))
             return known
         called, schema = f"busy_{name}", _schema(name)
         try:

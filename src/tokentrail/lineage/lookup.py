@@ -246,12 +246,13 @@ class Lookup:
             if self._owned > _ROWS:
                 self._who.clear()
                 self._owned, missing = 0, wanted
-            self._who |= {n: [] for n in missing}
             found = self._engine.ranges("who", "n", [(n, n) for n in sorted(missing)])
-            self._owned += found.num_rows
             columns = (found[name].to_pylist() for name in ("n", "segment", "identity"))
+            fresh: dict[int, list[Identity]] = {n: [] for n in missing}
             for n, segment, identity in zip(*columns, strict=True):
-                self._who[n].append((segment, identity))
+                fresh[n].append((segment, identity))
+            self._who |= fresh  # all at once: what an error left half done would be taken for the whole
+            self._owned += len(missing) + found.num_rows
         return {one: n for n in sorted(wanted) for one in self._who[n]}
 
     def _identities(self, wanted: Set[Identity]) -> Callable[[], dict[Identity, Row]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,7 +29,6 @@ _RAW, _SPELLED = 16, 36
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _AT_DIGITS = [place for place in range(_SPELLED) if place not in (8, 13, 18, 23)]
 
-_OIDC = re.compile(r"(arn:[^:]+:iam::\d*:oidc-provider/[^:]+|[^:/]+\.[^:/]+):")
 _FEDERATED = frozenset({
     "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateSession", "GetCredentialsForIdentity",
 })  # fmt: skip
@@ -174,13 +172,17 @@ def credential(row: Row, judge: Judge) -> Credential:
 
 def _provider(row: Row) -> str | None:
     """
-    The OIDC provider by which a session came in, as the call that issued it tells; its own calls tell it as well.
+    The provider of web identities by which a session came in, as the call that issued it tells, and its own calls do.
 
     The caller's principal id is the provider, the audience and the subject (IAM User Guide, 'Logging IAM and AWS STS
-    API calls with AWS CloudTrail').
+    API calls with AWS CloudTrail'). Whoever asks Amazon Cognito comes in by that.
     """
-    found = _OIDC.match(row["caller_principal"] or "") if row["api"] == "AssumeRoleWithWebIdentity" else None
-    return found[1] if found else None
+    if row["api"] != "AssumeRoleWithWebIdentity":
+        return "cognito-identity.amazonaws.com" if row["api"] == "GetCredentialsForIdentity" else None
+    told = (row["caller_principal"] or "").split(":", 6)
+    if told[0] == "arn":
+        return ":".join(told[:6]) if len(told) > 6 and told[5].startswith("oidc-provider/") else None
+    return told[0] if len(told) > 1 and "." in told[0] and "/" not in told[0] else None
 
 
 def caller(row: Row) -> Caller:

@@ -112,9 +112,10 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
         said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
         paper.wrapped(f"survives{until}: {said}", first="  - ")
     paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
-    if proof.complete or proof.holds_if:
-        what = "Nothing tainted" if proof.complete else "Nothing else"
-        paper.wrapped(f"{what} outlives the last step, nor anything minted meanwhile, if", first="  ")
+    if proof.complete:
+        paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
+    elif proof.holds_if:
+        paper.wrapped(words.NOTHING_ELSE, first="  ")
     for sentence in words.some_of_each(proof.holds_if):
         paper.wrapped(sentence, first="  - ")
     for sentence in words.not_spared(plan):

@@ -29,6 +29,10 @@ TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
 
+NOTHING_ELSE = "Nothing but these outlives the last step, if"
+"""Introduces what is assumed besides by a plan that is not complete."""
+
+
 def kind(one: Credential) -> str:
     """Name a credential's kind for a reader."""
     return KINDS.get(one.kind, one.kind)

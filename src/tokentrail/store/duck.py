@@ -86,7 +86,7 @@ class DuckEngine(Tuned, Holding, Keeping):
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
         self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
         self._alone = self._catalog is None
-        self._second = None if self.small or os.cpu_count() == 1 else Second(self.apart)
+        self._second: Second | None = None
         self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
@@ -141,10 +141,14 @@ class DuckEngine(Tuned, Holding, Keeping):
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._whole.cursor() as cursor:
-            with explained(self._path):
-                cursor.execute(self._path)
+        with self._opened_cursor() as cursor:
             yield cursor
+
+    def _opened_cursor(self) -> duckdb.DuckDBPyConnection:
+        with explained(self._path):
+            cursor = self._whole.cursor()
+            cursor.execute(self._path)
+        return cursor
 
     @property
     def _path(self) -> str:
@@ -208,10 +212,16 @@ class DuckEngine(Tuned, Holding, Keeping):
 
     def ask(self, sql: str) -> Callable[[], list[dict[str, Any]]]:
         """Begin to ask for the rows of a query, on another connection if that is quicker; see `Engine`."""
-        if self._second is None or hasattr(self._apart, "cursor"):
+        if not self._asks_two() or hasattr(self._apart, "cursor"):
             found = self.rows(sql)
             return lambda: found
+        if self._second is None:
+            self._second = Second(self._apart, self._opened_cursor())
         return self._second.ask(self.rows, sql)
+
+    def _asks_two(self) -> bool:
+        """Whether two questions beside each other may take less time than one after the other."""
+        return not self.small and (os.cpu_count() or 1) > 1
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
@@ -350,6 +360,7 @@ class DuckEngine(Tuned, Holding, Keeping):
         """Let go of everything."""
         if self._second is not None:
             self._second.close()
+            self._second = None
         if self._catalog:
             self._catalog.leave()
         else:

@@ -24,9 +24,11 @@ class MemoryEngine(DuckEngine):
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
         super().__init__(spill, threads=1)
         self.plan_quickly()
-        self._second = None  # it would not pay either
         self._held: list[str] = []
         self._sorted: dict[str, pa.Table] = {}
+
+    def _asks_two(self) -> bool:
+        return False
 
     def hold(self, name: str, table: pa.Table) -> None:
         """Make one table of segments known, in place of what it held before."""

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
-from typing import TypeVar
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, TypeAlias, TypeVar
 
 _Answer = TypeVar("_Answer")
+_Asked: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[[str], Any], str] | None]"
 
 
 class Second:
-    """Asks one query after another; opened when first needed."""
+    """
+    Asks one query after another.
 
-    def __init__(self, apart: Callable[[], AbstractContextManager[None]]) -> None:
-        """Take what gives a thread a connection of its own (`Engine.apart`)."""
-        self._apart = apart
-        self._own = ExitStack()
-        self._pool: ThreadPoolExecutor | None = None
+    Its thread keeps nothing of the engine while nobody asks, and ends with it, closed or not. A pool would refuse to
+    work for a thread that outlives the main one (Python Library Reference, 'concurrent.futures').
+    """
+
+    def __init__(self, apart: threading.local, cursor: Any) -> None:
+        """Take a connection, and where a thread looks for its own."""
+        self._asked: _Asked = SimpleQueue()
+        self._thread = threading.Thread(
+            target=_serve, args=(self._asked, apart, cursor), name="second", daemon=True
+        )
+        self._thread.start()
+        weakref.finalize(self, self._asked.put, None)
 
     def ask(self, way: Callable[[str], _Answer], sql: str) -> Callable[[], _Answer]:
         """
@@ -26,19 +37,26 @@ class Second:
         Returns:
             What waits for the answer, and raises what asking did.
         """
-        if self._pool is None:
-            pool = ThreadPoolExecutor(1, "second")
-            try:
-                pool.submit(self._own.enter_context, self._apart()).result()
-            except BaseException:
-                pool.shutdown()
-                raise
-            self._pool = pool
-        return self._pool.submit(way, sql).result
+        found: Future[_Answer] = Future()
+        self._asked.put((found, way, sql))
+        return found.result
 
     def close(self) -> None:
         """Wait for what is asked, and let go of the connection."""
-        if self._pool is not None:
-            self._pool.submit(self._own.close)
-            self._pool.shutdown()
-            self._pool = None
+        self._asked.put(None)
+        self._thread.join()
+
+
+def _serve(asked: _Asked, apart: threading.local, cursor: Any) -> None:
+    apart.cursor = cursor
+    with cursor:
+        while (one := asked.get()) is not None:
+            _answer(*one)
+            del one
+
+
+def _answer(found: Future[Any], way: Callable[[str], Any], sql: str) -> None:
+    try:
+        found.set_result(way(sql))
+    except BaseException as error:  # noqa: BLE001 - raised by whoever waits
+        found.set_exception(error)

@@ -176,7 +176,7 @@ def _proof(plan: Plan) -> Html:
         tag("p", "How the attacker gets past it:") if proof.counterexample else None,
         bullets(proof.counterexample, "bad"),
         bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"),
-        tag("p", "It holds if" if proof.complete else "Nothing else outlives it if") if proof.holds_if else None,
+        tag("p", "It holds if" if proof.complete else words.NOTHING_ELSE) if proof.holds_if else None,
         bullets(words.some_of_each(proof.holds_if)), bullets(words.not_spared(plan)),
         tag("h3", "What goes on all the same") if plan.residual_risks else None,
         bullets(words.some_of_each(plan.residual_risks)),
