@@ -177,9 +177,10 @@ def _provider(row: Row) -> str | None:
     The caller's principal id is the provider, the audience and the subject (IAM User Guide, 'Logging IAM and AWS STS
     API calls with AWS CloudTrail'). Whoever asks Amazon Cognito comes in by that.
     """
-    if row["api"] != "AssumeRoleWithWebIdentity":
-        return "cognito-identity.amazonaws.com" if row["api"] == "GetCredentialsForIdentity" else None
-    told = (row["caller_principal"] or "").split(":", 6)
+    api = row.get("api")
+    if api != "AssumeRoleWithWebIdentity":
+        return "cognito-identity.amazonaws.com" if api == "GetCredentialsForIdentity" else None
+    told = (row.get("caller_principal") or "").split(":", 6)  # rules of detection have no need of it
     if told[0] == "arn":
         return ":".join(told[:6]) if len(told) > 6 and told[5].startswith("oidc-provider/") else None
     return told[0] if len(told) > 1 and "." in told[0] and "/" not in told[0] else None
