@@ -57,9 +57,13 @@ def _minted_by(scene: Scene) -> Iterator[str]:
             "and all below it)"
         )
     if len(scene.minters) > _MOST:
-        some = ", ".join(one.id for one in scene.minters[_MOST:_MANY])
-        more = ", …" if len(scene.minters) > _MANY else ""
-        yield f"nor are {len(scene.minters) - _MOST:,} more that led to subjects: {some}{more}"
+        rest = _rest([one.id for one in scene.minters])
+        yield f"nor are {len(scene.minters) - _MOST:,} more that led to subjects: {rest}"
+
+
+def _rest(ids: Sequence[str]) -> str:
+    """Those of many that have no sentence of their own."""
+    return ", ".join(ids[_MOST:_MANY]) + (", …" if len(ids) > _MANY else "")
 
 
 def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -80,8 +84,7 @@ def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     for one, why in left[:_MOST]:
         yield f"whoever minted {one} mints no more, as no step ends that: {why}"
     if len(left) > _MOST:
-        some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one for one, _ in left])}"
 
 
 def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -94,8 +97,7 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
             f"step ends it (`tokentrail contain {shlex.quote(one)}` does)"
         )
     if len(left) > _MOST:
-        some = ", ".join(one for one, _ in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one for one, _ in left])}"
 
 
 def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -118,8 +120,7 @@ def _beside(scene: Scene, outcome: Outcome) -> Iterator[str]:
             f"{one.by}: no step ends it (`tokentrail contain {shlex.quote(one.id)}` does)"
         )
     if len(left) > _MOST:
-        some = ", ".join(one.id for one in left[_MOST:_MANY]) + (", …" if len(left) > _MANY else "")
-        yield f"the same is so of {len(left) - _MOST:,} more: {some}"
+        yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one.id for one in left])}"
 
 
 _WAYS = {
@@ -300,7 +301,7 @@ def residual_risks(scene: Scene) -> Iterator[str]:
     yield from scene.residual_risks
     for principal in sorted({one.principal for one in scene.held}):
         known = scene.known.get(principal)
-        if known and known.is_host:
+        if known and principal.is_host:
             yield (
                 f"{short(known.arn)} is an instance identity role, which no policy binds: its sessions can't be "
                 "revoked, and end by themselves; while the instance runs it is given more, with an instance profile or "

@@ -102,12 +102,7 @@ class KnownPrincipal:
     @property
     def service_linked(self) -> bool:
         """Whether AWS alone may change it (IAM User Guide, 'Using service-linked roles')."""
-        return _SERVICE_LINKED in self.arn or self.is_host
-
-    @property
-    def is_host(self) -> bool:
-        """Whether it is an instance identity role."""
-        return self.principal.is_host
+        return _SERVICE_LINKED in self.arn or self.principal.is_host
 
     @property
     def reserved(self) -> bool:

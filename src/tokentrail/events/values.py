@@ -158,3 +158,15 @@ def session_of(principal_id: str | None) -> str:
     """
     _, colon, name = (principal_id or "").rpartition(":")
     return name if colon else ""
+
+
+def provider_of(principal_id: str | None) -> str | None:
+    """
+    The provider by which a web identity came in: its principal id is that, the audience and the subject.
+
+    Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'.
+    """
+    told = (principal_id or "").split(":", 6)
+    if told[0] == "arn":
+        return ":".join(told[:6]) if len(told) > 6 and told[5].startswith("oidc-provider/") else None
+    return told[0] if len(told) > 1 and "." in told[0] and "/" not in told[0] else None

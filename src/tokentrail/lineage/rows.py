@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.events.values import session_of
+from tokentrail.events.values import provider_of, session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
 from tokentrail.lineage.state import Judge, Judgement
 from tokentrail.policy.context import Caller
@@ -171,19 +171,12 @@ def credential(row: Row, judge: Judge) -> Credential:
 
 
 def _provider(row: Row) -> str | None:
-    """
-    The provider of web identities by which a session came in, as the call that issued it tells, and its own calls do.
-
-    The caller's principal id is the provider, the audience and the subject (IAM User Guide, 'Logging IAM and AWS STS
-    API calls with AWS CloudTrail'). Whoever asks Amazon Cognito comes in by that.
-    """
-    api = row.get("api")
-    if api != "AssumeRoleWithWebIdentity":
-        return "cognito-identity.amazonaws.com" if api == "GetCredentialsForIdentity" else None
-    told = (row.get("caller_principal") or "").split(":", 6)  # rules of detection have no need of it
-    if told[0] == "arn":
-        return ":".join(told[:6]) if len(told) > 6 and told[5].startswith("oidc-provider/") else None
-    return told[0] if len(told) > 1 and "." in told[0] and "/" not in told[0] else None
+    """The provider of web identities by which a session came in, as the call that issued it tells."""
+    if row.get("api") == "GetCredentialsForIdentity":
+        return "cognito-identity.amazonaws.com"  # whoever asks Amazon Cognito comes in by that
+    if row.get("api") == "AssumeRoleWithWebIdentity":
+        return provider_of(row.get("caller_principal"))  # of which rules of detection have no need
+    return None
 
 
 def caller(row: Row) -> Caller:

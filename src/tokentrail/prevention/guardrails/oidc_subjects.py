@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from tokentrail.events.values import provider_of
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.arn import account_of, identity_of, partition_of
 from tokentrail.policy.truth import Truth
@@ -29,7 +30,7 @@ def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     """Name the subjects of each such role and provider."""
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in evidence.mints:
-        provider = _provider(one.provider or "")
+        provider = provider_of(one.provider) or one.provider  # alone, or with audience and subject behind it
         if one.api == _API and provider and one.subject and not one.theirs and provider not in _OF_PEOPLE:
             seen[one.role, provider].add(one.subject)
     found = [
@@ -69,12 +70,6 @@ def _arn(role: str, provider: str) -> str:
     if provider.startswith("arn:"):
         return provider
     return f"arn:{partition_of(role)}:iam::{account_of(role)}:oidc-provider/{provider}"
-
-
-def _provider(told: str) -> str:
-    """The provider alone, where the log tells it in the caller's principal id, with audience and subject behind it."""
-    arn, slash, rest = told.partition("oidc-provider/")
-    return arn + slash + rest.partition(":")[0] if slash else told.partition(":")[0]
 
 
 WORDS = Words(
