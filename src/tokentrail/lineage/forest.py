@@ -20,6 +20,7 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
+from tokentrail.lineage.edits import Edits
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.judges import JUDGED_APART, Judges
@@ -37,16 +38,6 @@ from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.policy.changes import Change
 from tokentrail.policy.effects import accounts
 from tokentrail.store.interface import Engine
-
-_EDITS = """
-SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
-       coalesce(c.account, i.account) AS in_account,
-       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
-FROM {some_changes} c LEFT JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
-WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT EXISTS (
-  SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
-"""The changes that can end a credential. `part` is their account; it is empty for those of Organizations, which bear on
-many accounts, and for those whose record names no account, which may bear on any."""
 
 _REMOVALS = """
 SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
@@ -91,13 +82,13 @@ class Forest(Naming):
         self._judges: dict[frozenset[str], Judge] = {}
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
+        self._edits = Edits(engine, folder)
         self.links = Links(engine)
         self.unkeyed = Unkeyed(engine, folder)
         self.portal = Portal(engine, folder)
         self.unanswered = Unanswered(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
-        self._edited = False
 
     def judge(self) -> Judge:
         """The judge of states of any credential as of this moment; made when first needed."""
@@ -125,7 +116,7 @@ class Forest(Naming):
         who = caller(row)
         concerned = accounts([who]) or frozenset()
         if concerned not in self._near:
-            self._near[concerned] = Judges(self._edits(concerned), _seconds(self.as_of), self.as_of)
+            self._near[concerned] = Judges(self._edits.telling(concerned), _seconds(self.as_of), self.as_of)
         self._near.move_to_end(concerned)
         if len(self._near) > _ACCOUNTS:
             self._near.popitem(last=False)
@@ -134,25 +125,16 @@ class Forest(Naming):
     def changes(self, concerned: Set[str] | None = None) -> Iterator[Change]:
         """The IAM and Organizations changes up to this moment: all, or those that bear on some accounts."""
         if concerned is None:
-            self._know_edits()
+            self._edits.know()
             return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")
-        return entries(self._edits(concerned), _seconds(self.as_of))
-
-    def _edits(self, concerned: Set[str]) -> pa.Table:
-        self._know_edits()
-        return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *concerned})])
+        return entries(self._edits.of(concerned), _seconds(self.as_of))
 
     def prepare(self) -> None:
         """Work out now what a trace asks of every segment, and keep it in the layers of these (`Engine.keep_apart`)."""
-        self._know_edits()
+        self._edits.know()
         self.unkeyed.callers.prepare()
         self.portal.opened.prepare()
         self.unanswered.calls.prepare()
-
-    def _know_edits(self) -> None:
-        if not self._edited:
-            self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")
-            self._edited = True
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""

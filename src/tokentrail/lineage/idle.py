@@ -23,7 +23,7 @@ _REPEATED = 2
 """How often each document must be written on average for it to pay to read them all first."""
 _PUT = {"PutUserPolicy": "userName", "PutGroupPolicy": "groupName", "PutRolePolicy": "roleName"}
 """The calls that write an inline policy, and the parameter that names its owner (IAM API Reference)."""
-_IAM = "iam.amazonaws.com"
+IAM = "iam.amazonaws.com"
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -44,7 +44,7 @@ def _idle(edits: pa.Table) -> tuple[Flags, Codes]:
 
     idle, whose = np.zeros(edits.num_rows, np.bool_), np.zeros(edits.num_rows, np.int64)
     put: Any = pc.and_(
-        pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), pa.scalar(_IAM))
+        pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), pa.scalar(IAM))
     )
     puts = pc.fill_null(put, False).to_numpy()
     # Of few changes the ids are labels, as files hold them, which are not counted as they are.

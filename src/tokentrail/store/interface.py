@@ -209,6 +209,24 @@ class Engine(Linker, Protocol):
             anew: Ask all segments again, because what was kept can't be read.
         """
 
+    def keep_less(
+        self, name: str, of: str, by: str, folder: Path, less: Callable[[pa.Table], pa.Table]
+    ) -> Sequence[Set[int]]:
+        """
+        Keep, beside what `keep_apart` keeps, what a function leaves of it, for `ranges`.
+
+        Args:
+            name: The name to register.
+            of: The name that `keep_apart` registered.
+            by: The first column that it is sorted by, of text without nulls.
+            folder: The derived folder.
+            less: Leaves out some of the rows of one value and one layer. What a layer says of a value counts only
+                where no other layer has any rows of it.
+
+        Returns:
+            The segments of each layer; nothing where nothing is kept, and `of` must do.
+        """
+
     def release(self) -> None:
         """Give the memory of dropped tables and finished joins back to the system."""
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError
 from tokentrail.store.layers import Layer, covering, numbers, table_file
@@ -15,6 +19,8 @@ from tokentrail.store.literals import reading
 
 _TOGETHER = 200
 """Segments that are asked at once for what is kept of each."""
+_GROUP = 8_192
+"""Rows of a group in which few are looked up."""
 
 
 class Keeping:
@@ -74,6 +80,28 @@ class Keeping:
             # else they were tidied away meanwhile, as those of an older folder are
         self.keep(name, in_order(sql.format_map(self.everywhere()), by), whole_file)
 
+    def keep_less(
+        self, name: str, of: str, by: str, folder: Path, less: Callable[[pa.Table], pa.Table]
+    ) -> Sequence[Set[int]]:
+        """Keep, too, what is left of the rows of each value in what `keep_apart` keeps as `of`; see `Engine`."""
+        layers = covering(folder, self.known_segments())
+        files = []
+        try:
+            for layer in layers:
+                whole = table_file(folder, layer, of)
+                path = table_file(folder, layer, name)
+                if layer.gone:  # these rows may be why others were left out
+                    path = whole
+                elif not (path.exists() and self._holds(path, f"SELECT * FROM {reading([whole])}")):
+                    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+                    write_groups(fresh, whole, map(less, rows_by_value(whole, by)))
+                    fresh.replace(path)
+                files.append((path, numbers(layer.gone)))
+        except (OSError, pa.ArrowException):  # damaged, or tidied away: `of` tells all the same
+            return ()
+        self.layered(name, files) if files else None
+        return tuple({*numbers(layer.records)} for layer in layers)
+
     def _keep_layers(self, name: str, sql: str, folder: Path, by: str, layers: Sequence[Layer]) -> None:
         files = [(table_file(folder, layer, name), layer) for layer in layers]
         columns = sql.format_map(self.narrow(set()))
@@ -121,3 +149,37 @@ class Keeping:
 def in_order(sql: str, by: str) -> str:
     """A query with its rows in an order."""
     return f"{sql} ORDER BY {by}"
+
+
+def rows_by_value(path: Path, by: str) -> Iterator[pa.Table]:
+    """The rows of each value of a column that a file is sorted by, one value after another."""
+    begun: list[pa.Table] = []
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_GROUP):
+            rows = pa.Table.from_batches([batch])
+            codes: Any = rows[by].combine_chunks().dictionary_encode("encode")
+            ends = (np.flatnonzero(np.diff(codes.indices.to_numpy())) + 1).tolist()
+            if begun and begun[-1][by][-1] != rows[by][0]:
+                yield pa.concat_tables(begun)
+                begun = []
+            for start, end in zip([0, *ends], ends, strict=False):
+                yield pa.concat_tables([*begun, rows.slice(start, end - start)])
+                begun = []
+            begun.append(rows.slice(ends[-1] if ends else 0))
+    if begun:
+        yield pa.concat_tables(begun)
+
+
+def write_groups(path: Path, like: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables one after another to a Parquet file with the columns of another, in groups of few rows."""
+    with pq.ParquetWriter(path, pq.read_schema(like), compression="zstd") as file:
+        some: list[pa.Table] = []
+        rows = 0
+        for table in tables:
+            some.append(table)
+            rows += table.num_rows
+            if rows >= _GROUP:
+                file.write_table(pa.concat_tables(some), _GROUP)
+                some, rows = [], 0
+        if some:
+            file.write_table(pa.concat_tables(some), _GROUP)
