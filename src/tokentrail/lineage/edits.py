@@ -49,8 +49,11 @@ class Edits:
         """The same without the idle ones, where these were found when the case was linked."""
         self.know()
         if self._layers:
-            with suppress(CaseError):  # damaged: all of them tell the same
+            with suppress(
+                CaseError, UnicodeDecodeError, pa.ArrowException
+            ):  # damaged: all of them tell the same
                 found = self._read("telling", accounts)
+                found.validate(full=True)
                 if self._can_be_told(found):
                     return found
         return self.of(accounts)

@@ -20,7 +20,11 @@ from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
 LINKING = 18
-"""Part of the name of what is derived: a case that was linked otherwise is linked anew."""
+"""
+Part of the name of what is derived: a case that was linked otherwise is linked anew.
+
+Also one of which idle changes (`idle`) were left out by other rules, what a policy denies (`policy`) among them.
+"""
 
 CONSOLE = "signin.amazonaws.com"
 """Who invoked what a console session called, until 2020 or so: no service that calls in somebody's name."""

@@ -86,7 +86,8 @@ def _first_of_runs(edits: pa.Table, idle: Flags, whose: Codes) -> Flags:
     for name in ("in_account", "caller_user"):
         known, codes = _coded(edits, name, idle)
         kind = np.unique(kind, return_inverse=True)[1] * len(known) + codes
-    order = np.argsort(time[idle], kind="stable")
+    ids: Any = edits["event_id"].filter(pa.array(idle)).cast(pa.binary())
+    order = np.lexsort((np.array(ids.to_pylist(), "S16"), time[idle]))  # as the changes are entered
     first = np.zeros(len(kind), np.bool_)
     first[order[np.unique(kind[order], return_index=True)[1]]] = True
     found = idle & np.isin(time, others)
@@ -102,8 +103,16 @@ def _text(asked: Mapping[str, Any], member: str) -> str | None:
 
 def _coded(edits: pa.Table, name: str, among: Flags) -> tuple[list[Any], Codes]:
     """The values of a column in some rows, each once, and which of them each row has."""
-    found: Any = _texts(edits, name).filter(pa.array(among)).combine_chunks().dictionary_encode("encode")
-    return found.dictionary.to_pylist(), found.indices.to_numpy().astype(np.int64)
+    column: Any = edits[name].filter(pa.array(among))
+    if not pa.types.is_dictionary(column.type):
+        column = column.combine_chunks().dictionary_encode("encode")
+        return column.dictionary.to_pylist(), column.indices.to_numpy().astype(np.int64)
+    # Spelled out, one long text that is written again and again would fill memory.
+    chunks = column.unify_dictionaries().chunks
+    values = [*(chunks[0].dictionary.to_pylist() if chunks else ()), None]
+    told = [one.indices.fill_null(len(values) - 1).to_numpy() for one in chunks]
+    used, codes = np.unique(np.concatenate(told or [np.zeros(0, np.int64)]), return_inverse=True)
+    return [values[one] for one in used.tolist()], codes.astype(np.int64)
 
 
 def _texts(edits: pa.Table, name: str) -> Any:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError
 from tokentrail.store.layers import Layer, covering, numbers, table_file
+from tokentrail.store.less import written_less
 from tokentrail.store.literals import reading
 
 _TOGETHER = 200
 """Segments that are asked at once for what is kept of each."""
-_GROUP = 8_192
-"""Rows of a group in which few are looked up."""
 
 
 class Keeping:
@@ -88,19 +85,21 @@ class Keeping:
         files = []
         try:
             for layer in layers:
-                whole = table_file(folder, layer, of)
-                path = table_file(folder, layer, name)
-                if layer.gone:  # these rows may be why others were left out
-                    path = whole
-                elif not (path.exists() and self._holds(path, f"SELECT * FROM {reading([whole])}")):
-                    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-                    write_groups(fresh, whole, map(less, rows_by_value(whole, by)))
-                    fresh.replace(path)
-                files.append((path, numbers(layer.gone)))
-        except (OSError, pa.ArrowException):  # damaged, or tidied away: `of` tells all the same
+                whole, path = (table_file(folder, layer, one) for one in (of, name))
+                # Rows of segments that are gone may be why others were left out.
+                told = not layer.gone and self._holds_less(path, whole, by, less)
+                files.append((path if told else whole, numbers(layer.gone)))
+            if files:
+                self.layered(name, files)
+        except (CaseError, OSError):  # tidied away meanwhile: `of` tells all the same
             return ()
-        self.layered(name, files) if files else None
         return tuple({*numbers(layer.records)} for layer in layers)
+
+    def _holds_less(self, path: Path, whole: Path, by: str, less: Callable[[pa.Table], pa.Table]) -> bool:
+        """Whether a file has what is left of another one, which it is given if it is not there yet."""
+        return (path.exists() and self._holds(path, f"SELECT * FROM {reading([whole])}")) or written_less(
+            path, whole, by, less
+        )
 
     def _keep_layers(self, name: str, sql: str, folder: Path, by: str, layers: Sequence[Layer]) -> None:
         files = [(table_file(folder, layer, name), layer) for layer in layers]
@@ -149,37 +148,3 @@ class Keeping:
 def in_order(sql: str, by: str) -> str:
     """A query with its rows in an order."""
     return f"{sql} ORDER BY {by}"
-
-
-def rows_by_value(path: Path, by: str) -> Iterator[pa.Table]:
-    """The rows of each value of a column that a file is sorted by, one value after another."""
-    begun: list[pa.Table] = []
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_GROUP):
-            rows = pa.Table.from_batches([batch])
-            codes: Any = rows[by].combine_chunks().dictionary_encode("encode")
-            ends = (np.flatnonzero(np.diff(codes.indices.to_numpy())) + 1).tolist()
-            if begun and begun[-1][by][-1] != rows[by][0]:
-                yield pa.concat_tables(begun)
-                begun = []
-            for start, end in zip([0, *ends], ends, strict=False):
-                yield pa.concat_tables([*begun, rows.slice(start, end - start)])
-                begun = []
-            begun.append(rows.slice(ends[-1] if ends else 0))
-    if begun:
-        yield pa.concat_tables(begun)
-
-
-def write_groups(path: Path, like: Path, tables: Iterator[pa.Table]) -> None:
-    """Write tables one after another to a Parquet file with the columns of another, in groups of few rows."""
-    with pq.ParquetWriter(path, pq.read_schema(like), compression="zstd") as file:
-        some: list[pa.Table] = []
-        rows = 0
-        for table in tables:
-            some.append(table)
-            rows += table.num_rows
-            if rows >= _GROUP:
-                file.write_table(pa.concat_tables(some), _GROUP)
-                some, rows = [], 0
-        if some:
-            file.write_table(pa.concat_tables(some), _GROUP)

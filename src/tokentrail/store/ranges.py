@@ -44,9 +44,9 @@ class Ranges:
         """Row groups without statistics, which must always be read."""
         self._kept: OrderedDict[int, pa.Table] = OrderedDict()
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        opened = [_opened(one) for one in files]
-        self._nothing = opened[0].schema_arrow.empty_table() if opened else pa.table({})
-        for number, (file, group, low, high) in enumerate(_ordered(opened, by)):
+        read = [opened(one) for one in files]
+        self._nothing = read[0].schema_arrow.empty_table() if read else pa.table({})
+        for number, (file, group, low, high) in enumerate(_ordered(read, by)):
             self._groups.append((file, group))
             self._lowest.append(low)
             self._highest.append(high)
@@ -151,7 +151,7 @@ def _ordered(files: Iterable[pq.ParquetFile], by: str) -> list[tuple[pq.ParquetF
     return found
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def opened(path: Path) -> pq.ParquetFile:
     """A file, whose footer is read once: that of ten million rows has megabytes."""
     footer = pq.read_metadata(path)
     return pq.ParquetFile(path, metadata=footer, memory_map=True, read_dictionary=_labels(footer))
