@@ -20,7 +20,7 @@ from tokentrail.testing.credential import Credential as Session
 Json = dict[str, Any]
 DENY = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 ALLOW = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-WRITTEN = 80
+WRITTEN = 240
 
 
 class Told:

@@ -177,16 +177,16 @@ def test_of_a_run_of_policies_that_deny_nothing_the_first_is_entered() -> None:
     So does one of which a record has lost what was put there, or whose id is none of AWS's.
     """
     put = {"roleName": "ops", "policyName": "P"}
-    rows = [edit(number, number, "PutRolePolicy", put | {"document": ALLOW}) for number in range(60)]
+    rows = [edit(number, number, "PutRolePolicy", put | {"document": ALLOW}) for number in range(220)]
     rows[30] = edit(30, 30, "DeleteRole", {"roleName": "ops"})
     rows[40] = edit(40, 40, "PutRolePolicy", put | {"roleName": "deploy", "document": ALLOW})
     kept = without_idle(pa.Table.from_pylist(rows, EDITS))
     assert [one - int(DAY.timestamp()) for one in kept["time"].to_pylist()] == [0, 30, 31, 40]
-    rows[50] = edit(50, 50, "PutUserPolicy", {"userName": "ann", "policyName": "p", "document": DENY})
+    rows[210] = edit(210, 210, "PutUserPolicy", {"userName": "ann", "policyName": "p", "document": DENY})
     assert without_idle(pa.Table.from_pylist(rows, EDITS)).num_rows == len(rows)
     for odd in ({"document": None}, {"document": DENY, "event_id": None, "event_id_text": "odd"}):
-        assert without_idle(pa.Table.from_pylist([*rows[:50], {**rows[50], **odd}], EDITS)).num_rows == 51
-    forged = [{**row, "event_id": rows[0]["event_id"]} for row in rows[:50]]
+        assert without_idle(pa.Table.from_pylist([*rows[:210], {**rows[210], **odd}], EDITS)).num_rows == 211
+    forged = [{**row, "event_id": rows[0]["event_id"]} for row in rows[:210]]
     assert without_idle(pa.Table.from_pylist(forged, EDITS)).num_rows == len(forged)
 
 

@@ -145,6 +145,63 @@ def test_what_can_t_be_answered_later_raises_before_it_is_believed(asked: DuckEn
     assert asked.ask("SELECT 1 AS i")() == [{"i": 1}]
 
 
+def test_who_waits_answers_what_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a long question is answered beside, the others are by the thread that waits; it ends when it is told to."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    answered: list[tuple[str, str]] = []
+    begun, told = threading.Event(), threading.Event()
+    engine = DuckEngine(threads=2, records=5_000)
+    rows = engine.rows
+
+    def noted(sql: str) -> list[dict[str, Any]]:
+        answered.append((sql, threading.current_thread().name))
+        if sql == "SELECT 0 AS i":
+            begun.set()
+            assert told.wait(10)
+        elif sql == "SELECT 2 AS i":
+            told.set()
+        return rows(sql)
+
+    monkeypatch.setattr(engine, "rows", noted)
+    with closing(engine):
+        first = engine.ask("SELECT 0 AS i")
+        assert begun.wait(10)
+        later = [engine.ask(f"SELECT {number} AS i") for number in (1, 2)]
+        assert first() == [{"i": 0}]
+        assert [one() for one in later] == [[{"i": 1}], [{"i": 2}]]
+
+    mine = threading.current_thread().name
+    assert answered == [("SELECT 0 AS i", "second"), ("SELECT 1 AS i", mine), ("SELECT 2 AS i", mine)]
+
+
+def test_who_is_interrupted_while_answering_for_another_question_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C ends what the main thread does, whichever question it came in."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    begun, told = threading.Event(), threading.Event()
+    engine = DuckEngine(threads=2, records=5_000)
+
+    def answer(sql: str) -> list[dict[str, Any]]:
+        if sql == "first":
+            begun.set()
+            assert told.wait(10)
+            return []
+        told.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "rows", answer)
+    with closing(engine):
+        first = engine.ask("first")
+        assert begun.wait(10)
+        second = engine.ask("second")
+        with pytest.raises(KeyboardInterrupt):
+            first()
+        with pytest.raises(KeyboardInterrupt):  # and nobody waits for it for ever
+            second()
+        assert first() == []
+
+
 @pytest.mark.parametrize("closed", [True, False])
 def test_an_engine_that_is_gone_leaves_no_thread(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that opens a thousand cases keeps none of the threads that they asked on, closed or forgotten."""

@@ -63,8 +63,8 @@ class Edits:
 
     def _can_be_told(self, found: pa.Table) -> bool:
         """Whether nothing that was not looked at with them can show that one which was left out was not idle."""
-        anywhere = found["part"].to_pylist().count("")  # these come first
-        if IAM in found["source"].slice(0, anywhere).to_pylist():
+        anywhere = found["part"].cast(pa.string()).to_pylist().count("")  # these come first
+        if IAM in found["source"].slice(0, anywhere).cast(pa.string()).to_pylist():
             return False
         segments = {*found["segment"].slice(anywhere).unique().to_pylist()}
         return sum(not segments.isdisjoint(layer) for layer in self._layers) <= 1

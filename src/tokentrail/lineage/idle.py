@@ -17,7 +17,7 @@ from tokentrail.lineage.rows import object_of
 from tokentrail.policy.ledger import takes_away
 from tokentrail.policy.managed import Reader
 
-_FEW = 50
+_FEW = 200
 """Changes up to which entering all of them is quicker than looking for idle ones."""
 _REPEATED = 2
 """How often each document must be written on average for it to pay to read them all first."""

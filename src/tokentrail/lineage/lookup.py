@@ -12,44 +12,30 @@ Credentials are named by their places (`n`, see `number`), and an identity by it
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.lineage.busy import CHANGES, IDENTITIES, SEEN, Busy, Identity
-from tokentrail.lineage.describe import FROM_ISSUING_CALL, from_records, merged
-from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, DEEDS_OF_FACTS, NOTHING, RollUp
+from tokentrail.lineage.busy import CHANGES, IDENTITIES, Busy, Identity
+from tokentrail.lineage.describe import from_records, merged
+from tokentrail.lineage.questions import Place, Questions
+from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, NOTHING, RollUp
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
-_LEFT_OUT = (
-    "NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = {table}.segment AND l.object = {table}.object "
-    "AND l.ordinal = {table}.ordinal)"
-)
 _CALLS, _ROWS = 500_000, 20_000
 """Calls, and rows, that are remembered at most."""
 _BUSY = 1_000
 """Calls of a credential from which on their roll-ups are remembered instead of the calls, which may be too many."""
-_SPELLED = 1_000
-"""Values that a query lists one by one at most."""
 _FEW = 200
 """Calls below which Python rows come quicker than Arrow tables."""
-_FACTS = pa.schema([
-    pa.field("segment", pa.int64()), pa.field("identity", pa.int64()), *map(NOTHING.schema.field, DEEDS),
-])  # fmt: skip
-_PAIRS = 20
-"""Identities from which on a query gets them as (segment, number) pairs; by the numbers alone it would also read the
-calls of others that have the same numbers in other segments."""
-_IDENTITIES = ("type", "user_name", "invoked_by", *SEEN)
-_ISSUANCES = ("child_id", "source_identity", *FROM_ISSUING_CALL.values())
 _CREATED = (
     "created_what", "created_thing", "created_api", "created_event", "created_text", "created_time",
     "created_owner", "created_ip", "created_agent",
 )  # fmt: skip
-_Place = tuple[int, int, int]
 _WHERE = frozenset({"segment", "object", "ordinal", "identity"})
 """The columns that say where the issuing call is; a described row has no need of them."""
 
@@ -70,7 +56,7 @@ class Lookup:
         self._sums: dict[tuple[str, int], pa.Table] = {}
         self._summed = 0
         self._changes: dict[int, list[Row]] = {}
-        self._repeated: bool | None = None
+        self.questions = Questions(engine)
 
     def forest_rows(self, places: Iterable[int]) -> dict[int, Row]:
         """The rows of the `forest` table of some credentials, by place."""
@@ -92,7 +78,19 @@ class Lookup:
         """How many calls must be read for what some credentials did; those that are kept rolled up need none."""
         own = self.forest_rows(places)
         told = self.with_roll_ups(own)
-        return sum(row["events"] or 0 for n, row in own.items() if n not in told)
+        return _calls_of({n: row for n, row in own.items() if n not in told})
+
+    def begin(self, places: Iterable[int]) -> None:
+        """
+        Begin to ask what the evidence says of some credentials, if that is little; their rows are asked for next.
+
+        It is answered while the stored rows of busy ones among them are read.
+        """
+        own = self.forest_rows(n for n in places if n not in self._rows and not self._busy.may_tell(n))
+        if own and _calls_of(own) < _FEW:
+            who = self._identities_of(own)
+            acted = {one for one, n in who.items() if n not in self._acts}
+            self.questions.begin(*_asked_of(own, who), acted)
 
     def rows(self, places: Iterable[int]) -> list[Row]:
         """The described rows of some credentials, by place."""
@@ -190,34 +188,30 @@ class Lookup:
             found[told] += self._busy.rows(CHANGES, told).to_pylist()
         who = self._to_read(places)
         if who:
-            some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
-            sql = f"SELECT c.* FROM {some} c {self._by('c', who)} AND {self.counts('c')}"
-            for row in self._engine.rows(sql):
+            for row in self.questions.changes(who.keys()):
                 n = who.get((row["segment"], row["identity"]))
                 if n is not None:
                     found[n].append({**row, "n": n})
         return found
-
-    def counts(self, table: str) -> str:
-        """A condition that leaves out repeated records (`losers`), where there are any."""
-        if self._repeated is None:
-            self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
-        return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
 
     def _described(self, places: Sequence[int]) -> dict[int, Row]:
         own = self.forest_rows(places)
         above = {up for row in own.values() for up in (row["parent_n"], row["root_n"]) if up is not None}
         names = {n: row["id"] for n, row in (own | self.forest_rows(above.difference(own))).items()}
         who = self._to_read(own)
-        callers = {(row["segment"], row["identity"]) for row in own.values() if row["segment"] is not None}
-        asked = self._identities({*who, *callers}), self._calls(own.values())
+        busy = {n: row for n, row in own.items() if self._busy.may_tell(n)}
+        others = {n: row for n, row in own.items() if n not in busy}  # of whom `begin` may have asked
+        wanted = [_asked_of(some, who) for some in (others, busy)]
+        asked = [(self.questions.identities(said), self.questions.calls(issued)) for said, issued in wanted]
         ips = _addresses(self.rolled_up(own, ADDRESSES))
         made = self._engine.ranges("creations", "n", [(n, n) for n in own])
         creations = {row["n"]: row for row in made.to_pylist()}
         seen: dict[int, list[Row]] = {
             n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self.with_roll_ups(own)
         }
-        identities, calls = asked[0](), asked[1]()
+        (identities, calls), *further = ((said(), issued()) for said, issued in asked)
+        for some, of_them in further:
+            identities, calls = identities | some, calls | of_them
         for one, n in who.items():
             if one in identities:
                 seen.setdefault(n, []).append(identities[one])
@@ -255,60 +249,10 @@ class Lookup:
             self._owned += len(missing) + found.num_rows
         return {one: n for n in sorted(wanted) for one in self._who[n]}
 
-    def _identities(self, wanted: Set[Identity]) -> Callable[[], dict[Identity, Row]]:
-        """Begin to ask for what some identities say."""
-        if not wanted:
-            return dict
-        some = self._engine.narrow({segment for segment, _ in wanted})["some_identities"]
-        told = ", ".join(f"i.{name}" for name in ("segment", "identity", *_IDENTITIES))
-        sql = f"SELECT {told} FROM {some} i {self._by('i', wanted)}"
-
-        def mine(rows: Iterable[Row]) -> dict[Identity, Row]:
-            return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
-
-        if len(wanted) > _PAIRS:  # then `_by` has registered them, until it is asked again
-            found = mine(self._engine.rows(sql))
-            return lambda: found
-        rows = self._engine.ask(sql)
-        return lambda: mine(rows())
-
-    def _calls(self, own: Iterable[Row]) -> Callable[[], dict[_Place, Row]]:
-        """Begin to ask for the calls that issued some credentials, by their places in the evidence."""
-        wanted = {
-            (row["segment"], row["object"], row["ordinal"]) for row in own if row["segment"] is not None
-        }
-        if not wanted:
-            return dict
-        some = self._engine.narrow({segment for segment, _, _ in wanted})["some_issuances"]
-        listed = f"{_listed('object', {one[1] for one in wanted})} AND {_listed('ordinal', {one[2] for one in wanted})}"
-        told = ", ".join(("segment", "object", "ordinal", *_ISSUANCES))
-        rows = self._engine.ask(f"SELECT {told} FROM {some} WHERE {listed}")
-        return lambda: {
-            place: row
-            for row in rows()
-            if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
-        }
-
-    def _by(self, table: str, wanted: Collection[Identity]) -> str:
-        """The end of a query that keeps the rows of some identities, and few others: a join and a condition."""
-        where = f"WHERE {_listed(f'{table}.identity', {identity for _, identity in wanted})}"
-        if len(wanted) <= _PAIRS:
-            return where
-        segments, identities = zip(*wanted, strict=True)
-        self._engine.register("asked_identities", pa.table({
-            "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
-        }))  # fmt: skip
-        same = " AND ".join(f"w.{name} = {table}.{name}" for name in ("segment", "identity"))
-        return f"SEMI JOIN asked_identities w ON {same} {where}"
-
     def _read(self, places: Sequence[int], who: Mapping[Identity, int]) -> dict[int, pa.Table]:
         if not who:
             return dict.fromkeys(places, NOTHING)
-        some = self._engine.narrow({segment for segment, _ in who})["some_events"]
-        sql = f"""
-            SELECT e.segment, e.identity, {DEEDS_OF_FACTS} FROM {some} e {self._by("e", who)} AND {self.counts("e")}"""
-        few = sum(row["events"] or 0 for row in self.forest_rows(places).values()) < _FEW
-        facts = pa.Table.from_pylist(self._engine.rows(sql), _FACTS) if few else self._engine.table(sql)
+        facts = self.questions.events(who.keys(), few=_calls_of(self.forest_rows(places)) < _FEW)
         owners = _owners(facts, who)
         mine = facts.select(DEEDS).add_column(0, "n", pa.array(owners)).filter(pa.array(owners >= 0))
         found = mine.cast(NOTHING.schema).sort_by("n").combine_chunks()
@@ -318,6 +262,17 @@ class Lookup:
             one: found.slice(start, end - start)
             for one, start, end in zip(places, starts.tolist(), ends.tolist(), strict=True)
         }
+
+
+def _calls_of(own: Mapping[int, Row]) -> int:
+    return sum(row["events"] or 0 for row in own.values())
+
+
+def _asked_of(own: Mapping[int, Row], who: Mapping[Identity, int]) -> tuple[set[Identity], set[Place]]:
+    """Of some credentials: the identities that say something of them, and the places of the calls that issued them."""
+    issued = [row for row in own.values() if row["segment"] is not None]
+    said = {one for one, n in who.items() if n in own} | {(row["segment"], row["identity"]) for row in issued}
+    return said, {(row["segment"], row["object"], row["ordinal"]) for row in issued}
 
 
 def _owners(found: pa.Table, who: Mapping[Identity, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -347,8 +302,3 @@ def _addresses(pairs: pa.Table) -> dict[int, list[str]]:
         if n is not None and ip is not None:
             found.setdefault(n, set()).add(ip)
     return {n: sorted(ips) for n, ips in found.items()}
-
-
-def _listed(column: str, values: Collection[int]) -> str:
-    """A condition by which the engine skips rows with other values; `TRUE` where there are too many to list."""
-    return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= _SPELLED else "TRUE"

@@ -187,6 +187,8 @@ class Part:
     def rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The rows of some credentials, in their order."""
         wanted = frozenset(places)
+        if len(wanted) <= LOOKED_UP:
+            self._lookup.begin(wanted)
         if self._looked_up(wanted):
             return self._lookup.rows(wanted)
         found: list[Row] = []
@@ -247,7 +249,7 @@ class Part:
         found = self._engine.rows(f"""
             SELECT w.n, c.* FROM {self._some["some_changes"]} c
             JOIN their_places w ON w.segment = c.segment AND w.identity = c.identity
-            WHERE {self._lookup.counts("c")} ORDER BY c.time, c.event_id""")
+            WHERE {self._lookup.questions.counts("c")} ORDER BY c.time, c.event_id""")
         return [row for row in found if names is None or row["name"] in names]
 
     def _looked_up(self, places: Set[int]) -> bool:
@@ -267,7 +269,7 @@ class Part:
             "acts",
             f"{what} FROM {self._some['some_events']} e "
             "JOIN their_places w ON w.segment = e.segment AND w.identity = e.identity "
-            f"WHERE {_listed('e.identity', identities)} AND {self._lookup.counts('e')}",
+            f"WHERE {_listed('e.identity', identities)} AND {self._lookup.questions.counts('e')}",
         )
         self._gathered = wanted, what
 

@@ -77,13 +77,15 @@ def _by_address(acts: pa.Table) -> pa.Table:
 
 
 def _counted(acts: pa.Table, *by: str) -> pa.Table:
-    found = acts.group_by(["n", *by]).aggregate(_COUNTED)
+    found = acts.group_by(["n", *by], use_threads=False).aggregate(_COUNTED)
     return pa.table({one: found[one] for one in ("n", *by)} | {one: found[of] for one, of in _COUNTS.items()})
 
 
 def _added(counted: pa.Table) -> pa.Table:
     ways: Any = [(name, way) for name, way in _ADDED.items() if name in counted.column_names]
-    found = counted.group_by([name for name in counted.column_names if name not in _ADDED]).aggregate(ways)
+    found = counted.group_by(
+        [name for name in counted.column_names if name not in _ADDED], use_threads=False
+    ).aggregate(ways)
     named = {f"{name}_{way}": name for name, way in ways}
     return found.rename_columns([named.get(name, name) for name in found.column_names]).select(
         counted.column_names
@@ -91,7 +93,7 @@ def _added(counted: pa.Table) -> pa.Table:
 
 
 def _distinct(rows: pa.Table) -> pa.Table:
-    return rows.group_by(rows.column_names).aggregate([])
+    return rows.group_by(rows.column_names, use_threads=False).aggregate([])
 
 
 def _as_they_are(rows: pa.Table) -> pa.Table:

@@ -6,7 +6,8 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 _Answer = TypeVar("_Answer")
@@ -35,11 +36,22 @@ class Second:
         Begin to ask a query in some way.
 
         Returns:
-            What waits for the answer, and raises what asking did.
+            What waits for the answer, and raises what asking did; while it waits, it answers what has not begun.
         """
         found: Future[_Answer] = Future()
         self._asked.put((found, way, sql))
-        return found.result
+
+        def answer() -> _Answer:
+            with suppress(Empty):
+                while not found.done():
+                    one = self._asked.get_nowait()
+                    if one is None:  # its thread is to end, and must be told
+                        self._asked.put(None)
+                        break
+                    _answer(*one)
+            return found.result()
+
+        return answer
 
     def close(self) -> None:
         """Wait for what is asked, and let go of the connection."""
@@ -58,5 +70,7 @@ def _serve(asked: _Asked, apart: threading.local, cursor: Any) -> None:
 def _answer(found: Future[Any], way: Callable[[str], Any], sql: str) -> None:
     try:
         found.set_result(way(sql))
-    except BaseException as error:  # noqa: BLE001 - raised by whoever waits
-        found.set_exception(error)
+    except BaseException as error:
+        found.set_exception(error)  # raised by whoever waits
+        if not isinstance(error, Exception):  # it is meant for who answers, too: that may be the main thread
+            raise
