@@ -4,7 +4,7 @@ from setuptools import Extension, setup
 
 _NATIVE = "src/tokentrail/events/native"
 _HEADERS = {
-    "scan": ("json", "labels", "pluck", "record", "sift", "values"),
+    "scan": ("json", "known", "labels", "pluck", "record", "sift", "values"),
     "tell": ("actor", "compose", "elastic", "json", "labels", "ocsf", "told", "unmapped", "values"),
 }
 

@@ -306,6 +306,67 @@ def test_bytes_that_are_no_text_read_alike(members: bytes, call: bytes) -> None:
     assert_same(native(raw(), odd), CLEAN)
 
 
+def _session(key: str, **more: Any) -> dict[str, Any]:
+    """A caller whom more than the beginning must tell apart from others."""
+    arn = "arn:aws:sts::111122223333:assumed-role/a-role-with-a-long-name/a-session-with-a-long-name"
+    return {
+        "type": "AssumedRole",
+        "principalId": "AROAEXAMPLE:session",
+        "arn": arn,
+        "accessKeyId": key,
+        **more,
+    }
+
+
+CALLERS = [
+    *(_session(f"ASIAEXAMPLE{number}") for number in "123"), _session("ASIAEXAMPLE1", userName="ada"),
+    _session("ASIAEXAMPLE1", userName="ad"), _session("ASIAEXAMPLE"), USER, {"type": "AWSService", "invokedBy": "x"},
+]  # fmt: skip
+
+
+@given(st.lists(st.lists(st.sampled_from(CALLERS), min_size=1, max_size=12), min_size=1, max_size=3))
+def test_callers_that_begin_alike_are_told_apart(files: list[list[dict[str, Any]]]) -> None:
+    """A caller who was met before is known by how it begins, and taken for another only if spelled alike to its end."""
+    records = [native(*(raw(userIdentity=one) for one in callers)) for callers in files]
+
+    assert_same(*records)
+    _, rows = read(*records, compiled=True)
+    told = [row["identity"]["key_id"] for row in rows["events"]]
+    assert told == [one.get("accessKeyId") for callers in files for one in callers]
+
+
+@pytest.mark.parametrize(
+    "again", [b"null", json.dumps(CALLERS[1]).encode(), json.dumps(USER).encode(), b'"text"']
+)
+def test_the_last_caller_of_a_record_counts(again: bytes) -> None:
+    """Also where the first of the two was met before."""
+    met = raw(userIdentity=CALLERS[0])
+    twice = met[:-1] + b',"userIdentity":' + again + b"}"
+
+    assert_same(native(met, twice, met), native(twice))
+
+
+def test_a_caller_who_was_met_is_known_up_to_the_end_of_a_file_and_no_further() -> None:
+    """A file that ends anywhere in what would be known is read as ever: record for record, no byte behind it."""
+    met = native(raw(userIdentity=CALLERS[0]))
+    begun = raw(userIdentity=CALLERS[0]).index(b'"userIdentity"')
+    for end in range(begun, len(met)):
+        assert_same(met, met[:end])
+
+
+def test_more_callers_than_are_noted_are_told_apart() -> None:
+    """Of those that would be noted in one place the last is; the others are read."""
+    keys = [f"ASIA{number:016}" for number in range(9_000)] * 2
+    callers = [
+        {"type": "IAMUser", "principalId": f"AIDA{key}", "accessKeyId": key, "userName": key * 4}
+        for key in keys
+    ]
+    records = native(*(raw(userIdentity=one) for one in callers))
+
+    _, rows = read(records, compiled=True)
+    assert [row["identity"]["key_id"] for row in rows["events"]] == keys
+
+
 @pytest.mark.parametrize("between", [b"\n", b"\r\n", b"\n\n", b" \n "])
 @pytest.mark.parametrize("behind", [b'"accountId":', b'"userIdentity":', b'"eventVersion":"1.11",', b"{"])
 @pytest.mark.parametrize("damaged", [False, True])

@@ -22,7 +22,7 @@ from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, RE
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.ids import digests, event_ids
 from tokentrail.events.issuance import ISSUED
-from tokentrail.events.loose import filled, is_text
+from tokentrail.events.loose import filled
 from tokentrail.events.quick import Quick
 from tokentrail.events.reading import Reading, Scan, Scanned, readings
 from tokentrail.events.split import trim
@@ -130,8 +130,8 @@ class Segment:
         """Read one object (gzip or plain); every record of it becomes a row or a rejection."""
         number, self.objects = self.objects, self.objects + 1
         expanded = expand(data, bound=self.bound)
-        if self._quick is not None and expanded.broken is None and is_text(text := trim(expanded.data)):
-            found = self._quick.add(text, number)
+        if self._quick is not None and expanded.broken is None:
+            found = self._quick.add(trim(expanded.data), number)
             if found is not None:
                 if self._quick.full:
                     self._add_scanned()

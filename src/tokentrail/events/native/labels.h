@@ -123,21 +123,40 @@ static int number(Labels *of, PyObject *label, Entry *entry)
     return FAILED;
 }
 
+static int is_ascii(const char *at, Py_ssize_t size)
+{
+    uint64_t all = 0, word;
+
+    for (; size >= 8; at += 8, size -= 8) {
+        memcpy(&word, at, 8);
+        all |= word;
+    }
+    for (; size > 0; at++, size--)
+        all |= (uint8_t)*at;
+    return (all & 0x8080808080808080ULL) == 0;
+}
+
+#define PIECE (1 << 20) /* bytes that are decoded together: as characters they may take four times as much memory */
+
 /* Whether the bytes are text, all of them. */
 static int is_unicode(const char *at, Py_ssize_t size)
 {
-    uint8_t all = 0;
     PyObject *text;
+    Py_ssize_t read;
 
-    for (Py_ssize_t n = 0; n < size; n++)
-        all |= (uint8_t)at[n];
-    if (all < 0x80)
+    if (is_ascii(at, size))
         return 1;
-    text = PyUnicode_DecodeUTF8(at, size, "strict");
-    if (text == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError))
-        PyErr_Clear();
-    Py_XDECREF(text);
-    return text != NULL;
+    for (; size > 0; at += read, size -= read) {
+        read = size < PIECE ? size : PIECE;
+        text = PyUnicode_DecodeUTF8Stateful(at, read, "strict", size > PIECE ? &read : NULL);
+        if (text == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_MemoryError))
+                PyErr_Clear();
+            return 0;
+        }
+        Py_DECREF(text);
+    }
+    return 1;
 }
 
 /* The label that a spelling stands for; NULL with no error set where it can't be decoded. */

@@ -6,7 +6,7 @@
 #ifndef TOKENTRAIL_RECORD_H
 #define TOKENTRAIL_RECORD_H
 
-#include "labels.h"
+#include "known.h"
 #include "values.h"
 
 enum { ACCOUNT, REGION, SOURCE, NAME, FAULT, IP, AGENT, ENDPOINT, ENDPOINT_OWNER, LABELLED };
@@ -26,6 +26,8 @@ typedef struct {
 /* A record while it is read. */
 typedef struct {
     Text labelled[LABELLED], identity, raw[KEPT], id, time, shared;
+    Known *known;    /* where the caller stands among those that were met, or NULL */
+    int32_t caller;  /* its number; -1: not known yet */
     size_t resource; /* bytes of it that were written */
     Row row;
 } Record;
@@ -33,6 +35,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Labels labels[LABELLED], identities;
+    Known *known; /* identities by how they begin */
     PyObject *decode, *missing, *wanted, *odd_ids;
     PyObject *calls[CALL]; /* a list for each member of the calls that are looked into */
     uint64_t seed;
@@ -40,16 +43,6 @@ typedef struct {
     size_t kept; /* bytes of raw values in `calls` */
     Py_ssize_t count;
 } Scanner;
-
-/* A text or null, whose bytes are text indeed: of one that nobody makes a text of, nobody else would see it. */
-static int read_sound(Cursor *p, Cursor end, Text *text)
-{
-    int outcome = read_text(p, end, text);
-
-    if (outcome < 0 || text->at == NULL || is_unicode((const char *)text->at, (Py_ssize_t)text->size))
-        return outcome;
-    return PyErr_Occurred() ? FAILED : REFUSED;
-}
 
 static int read_additional(Cursor *p, Cursor end, Record *record)
 {
@@ -67,14 +60,14 @@ static int read_additional(Cursor *p, Cursor end, Record *record)
         if (IS(member, "bytesTransferredOut"))
             found = read_count(p, end, &record->row.bytes_out);
         else if (IS(member, "grant_type") || IS(member, "MFAUsed") || IS(member, "SwitchFrom"))
-            found = read_sound(p, end, &text);
+            found = read_text(p, end, &text);
         else if (IS(member, "signInSessionArn")) {
             asked = 1;
-            found = read_sound(p, end, &text);
+            found = read_text(p, end, &text);
         }
         else if (IS(member, "success")) {
             asked = 1;
-            found = **p == '"' ? read_sound(p, end, &text) : read_flag(p, end, &flag);
+            found = **p == '"' ? read_text(p, end, &text) : read_flag(p, end, &flag);
         }
         else if (IS(member, "explicitTrustGrant")) {
             asked = 1;
@@ -171,7 +164,7 @@ static int read_console(Cursor *p, Cursor end, int8_t *console)
         *console = *console == 1;
         return outcome;
     }
-    outcome = read_sound(p, end, &text);
+    outcome = read_text(p, end, &text);
     *console = text.size == 4 && (memcmp(text.at, "true", 4) == 0 || memcmp(text.at, "True", 4) == 0);
     return text.flags & ESCAPED ? REFUSED : outcome;
 }
@@ -184,6 +177,23 @@ static int read_fault(Cursor *p, Cursor end, Text *fault)
     if (outcome == 0 && fault->at && fault->size == 0)
         fault->at = NULL;
     return outcome;
+}
+
+static int read_identity(Scanner *self, Cursor *p, Cursor end, Record *record)
+{
+    Known *known = known_place(self->known, *p, end, self->seed);
+
+    record->known = known;
+    record->caller = -1;
+    if (**p == '"')
+        return REFUSED; /* text: another carrier's spelling */
+    if (!is_known(known, &self->identities, *p, end))
+        return read_raw(p, end, &record->identity);
+    record->identity.at = *p;
+    record->identity.size = known->size;
+    record->caller = known->code;
+    *p += known->size;
+    return 0;
 }
 
 static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Record *record)
@@ -217,11 +227,11 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
         break;
     case 12:
         if (IS(*m, "userIdentity"))
-            return **p == '"' ? REFUSED : read_raw(p, end, &record->identity); /* text: another carrier's spelling */
+            return read_identity(self, p, end, record);
         break;
     case 13:
         if (IS(*m, "sharedEventID"))
-            return read_sound(p, end, &record->shared);
+            return read_text(p, end, &record->shared);
         if (IS(*m, "vpcEndpointId"))
             return read_text(p, end, &record->labelled[ENDPOINT]);
         break;
@@ -306,12 +316,16 @@ static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordi
         source = n == SOURCE ? found : source;
         name = n == NAME ? found : name;
     }
-    found = label_of(&self->identities, &record->identity, self->seed, NULL, &outcome);
-    if (found == NULL)
-        return outcome;
+    if (record->caller < 0) {
+        found = label_of(&self->identities, &record->identity, self->seed, NULL, &outcome);
+        if (found == NULL)
+            return outcome;
+        note(record->known, found);
+        record->caller = found->code;
+    }
     if (self->resources.used > INT32_MAX)
         return REFUSED;
-    row->identity = found->code;
+    row->identity = record->caller;
     row->object = object;
     row->ordinal = ordinal;
     row->resource_end = (int32_t)self->resources.used;
@@ -332,16 +346,21 @@ static int write_row(Scanner *self, Record *record, int32_t object, int32_t ordi
     return outcome;
 }
 
-/* It must say who called, else it may be another carrier's spelling. */
+/*
+ * It must say who called, else it may be another carrier's spelling. And it must be text to its last byte: of what is
+ * not kept nobody else would see that it is not. Its bytes are looked at once they are read, and so still at hand.
+ */
 static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t ordinal, int64_t *seconds)
 {
     static const Text null = {(Cursor) "null", 4, 0};
+    Cursor start = *p;
     Record record;
     Member member;
     int found, first;
 
     memset(&record, 0, sizeof record);
     record.identity = null;
+    record.caller = -1;
     record.row.read_only = record.row.management = UNKNOWN;
     record.row.bytes_out = Py_NAN;
     if (**p != '{')
@@ -359,6 +378,8 @@ static int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int
     if (record.labelled[SOURCE].flags & ESCAPED
         || (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0))
         return REFUSED; /* a notification, or spelled in a way that it may be one */
+    if (!is_unicode((const char *)start, *p - start))
+        return PyErr_Occurred() ? FAILED : REFUSED;
     *seconds = record.row.time;
     return write_row(self, &record, object, ordinal);
 }

@@ -213,7 +213,10 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->wanted = Py_NewRef(wanted);
     self->missing = Py_NewRef(missing);
     self->seed = seed;
-    if (renew(self) < 0) {
+    self->known = PyMem_Calloc(PLACES, sizeof(Known));
+    if (self->known == NULL)
+        PyErr_NoMemory();
+    if (self->known == NULL || renew(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -228,6 +231,7 @@ static void scanner_free(Scanner *self)
     for (int n = 0; n < LABELLED; n++)
         forget(&self->labels[n]);
     forget(&self->identities);
+    PyMem_Free(self->known);
     PyMem_Free(self->rows.at);
     PyMem_Free(self->resources.at);
     Py_XDECREF(self->decode);
