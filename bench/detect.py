@@ -23,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import bytecode
+
 import evidence
 
 HERE = Path(__file__).parent
@@ -61,15 +63,6 @@ def judge(folder: Path, case: Path, rules: Path) -> Result:
         "rules": len(sigma.simple) + len(sigma.correlations),
         "of_sigma": len({one.rule for one in found if one.rule.startswith("sigma:")}),
     }
-
-
-def keep_bytecode(folder: Path) -> None:
-    """Have processes find modules compiled, as where the program is installed: else each compiles them at its start."""
-    if sys.dont_write_bytecode:
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
-    loaded = "import tokentrail.case, tokentrail.detection.sigma.matching, tokentrail.detection.sigma.reading"
-    subprocess.run([sys.executable, "-c", loaded], check=True)
 
 
 def apart(what: str, folder: Path, case: Path, rules: Path) -> Result:
@@ -142,8 +135,7 @@ def main() -> None:
         print(json.dumps(found))
         return
     print(f"{os.cpu_count()} cores")
-    with tempfile.TemporaryDirectory(prefix="tokentrail-bench-") as bytecode:
-        keep_bytecode(Path(bytecode))
+    with bytecode.kept("tokentrail.detection.sigma.matching", "tokentrail.detection.sigma.reading"):
         if asked.folder:
             report(*measured(asked.folder, asked.rules, asked.rounds))
         else:

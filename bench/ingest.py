@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import bytecode
 from contestants import Result
 
 import evidence
@@ -142,7 +143,8 @@ def main() -> None:
         scratch.mkdir()
         if asked.folder is None:
             print(f"{evidence.write(folder, asked.events):,} events made", file=sys.stderr)
-        rounds = [one_round(runs, folder, scratch) for _ in range(asked.rounds)]
+        with bytecode.kept():
+            rounds = [one_round(runs, folder, scratch) for _ in range(asked.rounds)]
     show(rounds, runs, asked.cores)
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import bytecode
 import copies
 
 from tokentrail import Case
@@ -162,6 +163,12 @@ def main() -> None:
     if asked.step:
         print(json.dumps(measured(asked.step, asked.case)))
         return
+    with bytecode.kept():
+        grow(asked)
+
+
+def grow(asked: argparse.Namespace) -> None:
+    """Run every step on larger and larger cases."""
     for days in map(int, asked.days.split(",")):
         path = asked.folder / f"days{days}"
         made = sum(copies.write(asked.case, path, range(days)))

@@ -25,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bytecode
+
 import evidence
 
 Figures = dict[str, Any]
@@ -87,7 +89,7 @@ def main() -> None:
     if asked.one:
         print(json.dumps(ingested(asked.folder, asked.one, asked.cores)))
         return
-    with tempfile.TemporaryDirectory(dir=asked.into) as parent:
+    with bytecode.kept(), tempfile.TemporaryDirectory(dir=asked.into) as parent:
         large, small = asked.folder or Path(parent) / "large", asked.small or Path(parent) / "small"
         if asked.folder is None:
             evidence.write(large, asked.events)

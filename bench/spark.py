@@ -20,6 +20,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import bytecode
+
 import evidence
 from tokentrail import Case
 from tokentrail.spark import Cluster
@@ -64,7 +66,7 @@ def main() -> None:
     parser = evidence.options(__doc__)
     parser.add_argument("--spread", action="store_true", help="let the cluster link as well")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as parent:
+    with bytecode.kept(), tempfile.TemporaryDirectory() as parent:
         folder = asked.folder or Path(parent)
         if asked.folder is None:
             print(f"{evidence.write(folder, asked.events):,} events made", file=sys.stderr)
