@@ -6,9 +6,12 @@ import gzip
 import random
 import zlib
 from typing import Any
+from unittest import mock
 
 import pytest
 from events_cases import gzipped
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tokentrail.events import gunzip
 from tokentrail.events.gunzip import Expanded, expand
@@ -149,3 +152,31 @@ def test_many_small_members_share_the_bound() -> None:
 def test_text_of_exactly_the_bound_is_whole() -> None:
     """The bound itself is still within bounds."""
     assert Expanded(TEXT, None) == expand(gzipped(TEXT), bound=len(TEXT))
+
+
+@given(
+    st.lists(st.binary(max_size=400), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 600), st.binary(max_size=6)), max_size=2),
+    st.binary(max_size=9),
+    st.integers(0, 900),
+)
+@settings(max_examples=60)
+def test_what_is_tried_as_a_single_member_is_told_as_all_else_is(
+    texts: list[bytes], changes: list[tuple[int, bytes]], behind: bytes, bound: int
+) -> None:
+    """Of sound and damaged bytes, one member or several, whatever follows and whatever their last bytes claim."""
+    data = b"".join(map(gzipped, texts)) + behind
+    for at, put in changes:
+        data = data[:at] + put + data[at + len(put) :]
+    told = expand(data, bound=bound)
+    with mock.patch.object(gunzip, "_SMALL", -1):
+        assert told == expand(data, bound=bound)
+
+
+@pytest.mark.parametrize("claimed", [0, 1, len(TEXT) - 1, len(TEXT) + 1, 0xFFFFFFFF])
+def test_a_member_that_claims_another_size_keeps_everything(claimed: int) -> None:
+    """The claim is checked, not believed."""
+    found = expand(gzipped(TEXT)[:-4] + claimed.to_bytes(4, "little"))
+
+    assert found.data == TEXT
+    assert "corrupt gzip" in (found.broken or "")

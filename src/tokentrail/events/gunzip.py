@@ -14,6 +14,8 @@ _STEP = 1 << 10
 """Bytes that are expanded at a time in a damaged stream, where an error loses those of the step."""
 _WINDOW = 1 << 14
 """Bytes with which a later member is begun: the library copies what is left after it, and there may be many members."""
+_SMALL = 1 << 20
+"""Expanded bytes up to which an object is tried as a single member first."""
 _CONTENT = re.compile(rb"[^\0]")
 _HEADER = 10
 """Bytes of a member's fixed header (RFC 1952, 2.3)."""
@@ -40,6 +42,8 @@ def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
     """
     if data[:2] != GZIP_MAGIC:
         return Expanded(data, None)
+    if (whole := _alone(data, bound)) is not None:
+        return Expanded(whole, None)
     parts: list[bytes] = []
     reasons: list[str] = []
     room = bound
@@ -57,6 +61,19 @@ def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
     return Expanded(
         parts[0] if len(parts) == 1 else b"".join(parts), "; ".join(dict.fromkeys(reasons)) or None
     )
+
+
+def _alone(data: bytes, bound: int) -> bytes | None:
+    """What one sound and small member is, expanded, if that is all there is: of a small object half of all else."""
+    claimed = _claimed(data)
+    if claimed > min(bound, _SMALL):
+        return None
+    stream = isal_zlib.decompressobj(31)
+    try:
+        found = stream.decompress(data, claimed + 1)
+    except _CORRUPT:
+        return None
+    return found if stream.eof and not stream.unused_data else None
 
 
 def _member(data: bytes, at: int, room: int) -> tuple[bytes, int, str | None]:

@@ -67,6 +67,8 @@ def _wide(data: bytes) -> str | None:
     """The UTF-16 encoding of bytes, by their byte-order mark or zero bytes (RFC 4627, 3); `None` for others."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
+    if 0 not in data[:4]:  # as hardly any has
+        return None
     zeroes = [one == 0 for one in data[:4]]
     if zeroes == [False, True] * 2:
         return "utf-16-le"

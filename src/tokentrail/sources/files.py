@@ -43,7 +43,7 @@ class FileObject:
 
     def read(self) -> bytes:
         """The file's bytes as they are; a small file takes three calls of the system."""
-        path = os.path.join(self.folder, self.name)
+        path = os.path.join(self.folder, self.name) if self.folder else self.name
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a pipe by now
         try:
             data = os.read(file, self.size + 1)
