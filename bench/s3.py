@@ -120,7 +120,9 @@ def one_run(source: str, endpoint: str | None, cores: int) -> dict[str, float]:
     from tokentrail.store.folder import CaseFolder
     from tokentrail.store.ingest import ingest
     from tokentrail.store.tasks import Options
+    from tokentrail.store.without_pandas import load_arrow_without_pandas
 
+    load_arrow_without_pandas()  # as the program does
     with tempfile.TemporaryDirectory() as parent:
         folder = CaseFolder.open(Path(parent) / "case")
         started, before = time.perf_counter(), sum(os.times()[:4])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 
 from tokentrail.store.interface import EvidenceObject
@@ -33,11 +34,13 @@ def read_all(objects: Sequence[EvidenceObject], largest: int) -> Iterator[Read]:
 
 
 def _several(read: Callable[[EvidenceObject], Read], objects: Iterable[EvidenceObject]) -> Iterator[Read]:
-    pool = ThreadPoolExecutor(AHEAD)
-    try:
-        yield from pool.map(read, objects)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from _pool(os.getpid()).map(read, objects)
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads of a process, for all its tasks: to start sixteen takes as long as to read some megabytes."""
+    return ThreadPoolExecutor(AHEAD, thread_name_prefix=f"reading-{process}")
 
 
 def _read(largest: int, one: EvidenceObject) -> Read:
