@@ -177,7 +177,7 @@ class CaseFolder:
             return
         _write_in_folder(folder, name, data)
 
-    def keep_pack(self, name: str, archive: bytes) -> None:
+    def keep_pack(self, name: str, archive: Iterable[bytes]) -> None:
         """Keep the small objects of a segment, by whose name the archive goes."""
         _write_in_folder(f"{self._objects}/packs", f"{name}.tar", archive)
 
@@ -362,7 +362,7 @@ def write_atomically(target: str | Path, data: bytes, *, replace: bool = True) -
     _write_in(*os.path.split(target), data, replace=replace)
 
 
-def _write_in_folder(folder: str, name: str, data: bytes) -> None:
+def _write_in_folder(folder: str, name: str, data: bytes | Iterable[bytes]) -> None:
     """The same, in a folder that is made if it is missing."""
     try:
         _write_in(folder, name, data)
@@ -371,14 +371,15 @@ def _write_in_folder(folder: str, name: str, data: bytes) -> None:
         _write_in(folder, name, data)
 
 
-def _write_in(folder: str, name: str, data: bytes, *, replace: bool = True) -> None:
+def _write_in(folder: str, name: str, data: bytes | Iterable[bytes], *, replace: bool = True) -> None:
     target = f"{folder}/{name}"
     temporary = f"{folder}/.{name}.{_MARK}-{os.getpid():x}-{next(_COUNT):x}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        written = os.write(file, data)
-        while written < len(data):
-            written += os.write(file, memoryview(data)[written:])
+        for piece in (data,) if isinstance(data, bytes) else data:
+            written = os.write(file, piece)
+            while written < len(piece):
+                written += os.write(file, memoryview(piece)[written:])
     finally:
         os.close(file)
     if replace:

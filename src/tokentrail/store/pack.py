@@ -8,11 +8,14 @@ make a file costs as much as to read one of ten records, and there would be a fi
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterator
 
 SMALL = 1 << 16
 """Bytes up to which an object is small."""
 MOST = 16 << 20
 """Bytes that a pack holds at most: those of a task wait in memory until its segment is written."""
+_AT_ONCE = 300
+"""Headers, objects and paddings that are written together: some hundred kilobytes, mostly."""
 _BLOCK = tarfile.BLOCKSIZE
 _WHEN = 315_532_800  # 1980-01-01T00:00:00Z: for programs to which 1970 is no time
 _DIGITS = 64
@@ -50,9 +53,11 @@ class Pack:
         self._size = at + len(data) + len(padding)
         return at
 
-    def archive(self) -> bytes:
-        """The whole archive."""
-        return b"".join([*self._parts, _END])
+    def archive(self) -> Iterator[bytes]:
+        """The archive, some objects at a time: to find memory for all of it at once takes longer than to write it."""
+        for start in range(0, len(self._parts), _AT_ONCE):
+            yield b"".join(self._parts[start : start + _AT_ONCE])
+        yield _END
 
 
 def _blank() -> bytearray:
