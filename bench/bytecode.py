@@ -20,9 +20,12 @@ def kept(*loaded: str) -> Iterator[None]:
     Args:
         loaded: What they load beside `LOADED`, by name.
     """
-    with tempfile.TemporaryDirectory(prefix="tokentrail-bench-") as folder:
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="tokentrail-bench-", ignore_cleanup_errors=True) as folder:
         if sys.dont_write_bytecode:  # as images of containers like to have it
             os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
             os.environ["PYTHONPYCACHEPREFIX"] = folder
         subprocess.run([sys.executable, "-c", f"import {', '.join((*LOADED, *loaded))}"], check=True)
         yield
+        os.environ.clear()
+        os.environ.update(before)

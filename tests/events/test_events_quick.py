@@ -400,6 +400,12 @@ def test_an_identity_that_was_taken_back_is_noted_nowhere() -> None:
     damaged = native(raw(), odd).replace(b'"?"', b'"\xff"')
 
     assert_same(damaged)
+    segment = Segment(7)
+    segment.add(damaged)
+    tables = segment.tables()
+    assert sorted(tables["identities"]["identity"].to_pylist()) == sorted(
+        set(tables["events"]["identity"].to_pylist())
+    )
     _, rows = read(damaged, compiled=True)
     assert {(1, "repaired: invalid characters or numbers")} == {
         (one["ordinal"], one["reason"]) for one in rows["rejected"]

@@ -119,6 +119,26 @@ def test_an_archive_is_what_the_library_would_have_made(at_once: int, bodies: li
         assert [named(body) for body in bodies] == opened.getnames()
 
 
+def test_a_pack_that_is_written_again_is_whole(tmp_path: Path) -> None:
+    """Whoever removes what is half written makes the case write it anew, from its beginning."""
+    case = CaseFolder.open(tmp_path / "case")
+    pack = Pack()
+    pack.add("0" * 64, b"evidence")
+    (tmp_path / "case" / "objects" / "packs").mkdir()
+    failing = [FileNotFoundError("gone")]
+    replace = os.replace
+
+    def once(source: str, target: str) -> None:
+        if failing:
+            raise failing.pop()
+        replace(source, target)
+
+    with mock.patch("os.replace", once):
+        case.keep_pack("name", pack)
+
+    assert b"".join(pack.archive()) == (tmp_path / "case" / "objects" / "packs" / "name.tar").read_bytes()
+
+
 def test_a_pack_takes_small_objects_up_to_its_bound() -> None:
     """What is large is never packed, and a task whose objects are more than they were said to be fills no memory."""
     pack = Pack()

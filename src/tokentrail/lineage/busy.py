@@ -179,13 +179,12 @@ class Busy:
 
 @cache
 def _schema(name: str) -> pa.Schema:
-    """The columns of the rows that are stored under a name, with text as text: labels take long to spell out."""
+    """The columns of the rows that are stored under a name."""
     for one in rollups.ALL:
         if one.name == name:
             return one.few(rollups.NOTHING).schema
     told = [TABLES[name].field(column) for column in (SEEN if name == IDENTITIES else TABLES[name].names)]
-    plain = [pa.field(one.name, getattr(one.type, "value_type", one.type)) for one in told]
-    return pa.schema([pa.field("n", pa.int64()), *plain])
+    return pa.schema([pa.field("n", pa.int64()), *told])
 
 
 def _hashed(owned: pa.Table) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.lineage.idle import IAM, without_idle
+from tokentrail.lineage.rows import listed
 from tokentrail.store.interface import Engine
 
 _EDITS = """
@@ -63,8 +64,8 @@ class Edits:
 
     def _can_be_told(self, found: pa.Table) -> bool:
         """Whether nothing that was not looked at with them can show that one which was left out was not idle."""
-        anywhere = found["part"].cast(pa.string()).to_pylist().count("")  # these come first
-        if IAM in found["source"].slice(0, anywhere).cast(pa.string()).to_pylist():
+        anywhere = listed(found["part"]).count("")  # these come first
+        if IAM in listed(found["source"].slice(0, anywhere)):
             return False
         segments = {*found["segment"].slice(anywhere).unique().to_pylist()}
         return sum(not segments.isdisjoint(layer) for layer in self._layers) <= 1

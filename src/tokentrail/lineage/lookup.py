@@ -23,7 +23,7 @@ from tokentrail.lineage.busy import CHANGES, IDENTITIES, Busy, Identity
 from tokentrail.lineage.describe import from_records, merged
 from tokentrail.lineage.questions import Place, Questions
 from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, NOTHING, RollUp
-from tokentrail.lineage.rows import Row
+from tokentrail.lineage.rows import Row, listed
 from tokentrail.store.interface import Engine
 
 _CALLS, _ROWS = 500_000, 20_000
@@ -185,7 +185,9 @@ class Lookup:
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
         found: dict[int, list[Row]] = {n: [] for n in places}
         for told in self.with_roll_ups(places):
-            found[told] += self._busy.rows(CHANGES, told).to_pylist()
+            stored = self._busy.rows(CHANGES, told)
+            columns = zip(*map(listed, stored.columns), strict=True)
+            found[told] += [dict(zip(stored.column_names, row, strict=True)) for row in columns]
         who = self._to_read(places)
         if who:
             for row in self.questions.changes(who.keys()):
@@ -209,9 +211,10 @@ class Lookup:
         seen: dict[int, list[Row]] = {
             n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self.with_roll_ups(own)
         }
-        (identities, calls), *further = ((said(), issued()) for said, issued in asked)
-        for some, of_them in further:
-            identities, calls = identities | some, calls | of_them
+        identities, calls = dict[Identity, Row](), dict[Place, Row]()
+        for said, issued in asked:
+            identities |= said()
+            calls |= issued()
         for one, n in who.items():
             if one in identities:
                 seen.setdefault(n, []).append(identities[one])

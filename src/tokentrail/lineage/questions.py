@@ -62,6 +62,10 @@ class Questions:
         )
         self._begun = {sql: self._engine.ask(sql) for sql in asked if sql}
 
+    def forget(self) -> None:
+        """Have no use any more for what was begun: an error of it is nobody's."""
+        self._begun = {}
+
     def identities(self, wanted: Set[Identity]) -> Callable[[], dict[Identity, Row]]:
         """Begin to ask for what some identities say."""
         if not wanted:
@@ -97,7 +101,12 @@ class Questions:
             few: Whether that is so few calls that Python rows come quicker than Arrow tables.
         """
         sql = self._of_events(who)
-        return pa.Table.from_pylist(self._ask(sql)(), _FACTS) if few else self._engine.table(sql)
+        if not few:
+            return self._engine.table(sql)
+        rows = (
+            self._engine.rows(sql) if len(who) > _PAIRS else self._ask(sql)()
+        )  # the pairs are known here alone
+        return pa.Table.from_pylist(rows, _FACTS)
 
     def changes(self, who: Set[Identity]) -> Sequence[Row]:
         """The changes that some identities made, and maybe others."""

@@ -33,7 +33,7 @@ from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.keys import SEGMENT
-from tokentrail.store.pack import SMALL
+from tokentrail.store.pack import SMALL, Pack
 from tokentrail.store.place import folder_of
 from tokentrail.store.received import Location, document
 from tokentrail.store.tidying import tidy
@@ -177,9 +177,9 @@ class CaseFolder:
             return
         _write_in_folder(folder, name, data)
 
-    def keep_pack(self, name: str, archive: Iterable[bytes]) -> None:
+    def keep_pack(self, name: str, pack: Pack) -> None:
         """Keep the small objects of a segment, by whose name the archive goes."""
-        _write_in_folder(f"{self._objects}/packs", f"{name}.tar", archive)
+        _write_in_folder(f"{self._objects}/packs", f"{name}.tar", pack)
 
     def publish(self, manifest: Manifest) -> None:
         """Make a segment visible, all at once."""
@@ -362,7 +362,7 @@ def write_atomically(target: str | Path, data: bytes, *, replace: bool = True) -
     _write_in(*os.path.split(target), data, replace=replace)
 
 
-def _write_in_folder(folder: str, name: str, data: bytes | Iterable[bytes]) -> None:
+def _write_in_folder(folder: str, name: str, data: bytes | Pack) -> None:
     """The same, in a folder that is made if it is missing."""
     try:
         _write_in(folder, name, data)
@@ -371,12 +371,12 @@ def _write_in_folder(folder: str, name: str, data: bytes | Iterable[bytes]) -> N
         _write_in(folder, name, data)
 
 
-def _write_in(folder: str, name: str, data: bytes | Iterable[bytes], *, replace: bool = True) -> None:
+def _write_in(folder: str, name: str, data: bytes | Pack, *, replace: bool = True) -> None:
     target = f"{folder}/{name}"
     temporary = f"{folder}/.{name}.{_MARK}-{os.getpid():x}-{next(_COUNT):x}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        for piece in (data,) if isinstance(data, bytes) else data:
+        for piece in (data,) if isinstance(data, bytes) else data.archive():
             written = os.write(file, piece)
             while written < len(piece):
                 written += os.write(file, memoryview(piece)[written:])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
 from itertools import groupby
 
@@ -34,7 +35,14 @@ def read_all(objects: Sequence[EvidenceObject], largest: int) -> Iterator[Read]:
 
 
 def _several(read: Callable[[EvidenceObject], Read], objects: Iterable[EvidenceObject]) -> Iterator[Read]:
-    yield from _pool(os.getpid()).map(read, objects)
+    begun = deque(_pool(os.getpid()).submit(read, one) for one in objects)
+    try:
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for one in begun:
+            one.cancel()
+        wait(begun)  # what is under way ends before its access is closed
 
 
 @cache

@@ -71,6 +71,7 @@ def _answer(found: Future[Any], way: Callable[[str], Any], sql: str) -> None:
     try:
         found.set_result(way(sql))
     except BaseException as error:
-        found.set_exception(error)  # raised by whoever waits
+        if not found.done():
+            found.set_exception(error)  # raised by whoever waits
         if not isinstance(error, Exception):  # it is meant for who answers, too: that may be the main thread
             raise

@@ -179,7 +179,7 @@ def read_task(
     if len(pack) == 1:
         folder.keep(*pack.only())
     elif pack:
-        folder.keep_pack(name, pack.archive())
+        folder.keep_pack(name, pack)
         for digest, at in places.items():
             stored[digest] = replace(stored[digest], pack=name, at=at)
     manifest = Manifest(segment=name, objects=tuple(stored.values()))
