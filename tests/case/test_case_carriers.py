@@ -328,3 +328,18 @@ def test_copies_that_contradict_each_other_are_told(member: str | None, tmp_path
     assert told == traced
     assert len(rests) == len(told)
     assert ([] if member is None else [1]) == [1 for text in told if one["eventID"] in text]
+
+
+def test_what_is_lost_of_an_object_without_rejected_records_is_told_at_once(tmp_path: Path) -> None:
+    """An ingest says what it could not read of who called, not `status` alone."""
+    [record, *_] = everyday()
+    odd = {**record, "userIdentity": {**record["userIdentity"], "userName": ["eve"]}}
+    file = tmp_path / "odd.json"
+    file.write_bytes(native([odd]))
+    with Case.open(tmp_path / "case") as case:
+        summary = case.ingest([str(file)], workers=1)
+        status = case.status()
+
+    assert [("userIdentity", 1)] == [(one.field, one.count) for one in summary.rejected]
+    assert status.rejected == summary.rejected
+    assert (1, 0) == (summary.records.read, summary.records.rejected)

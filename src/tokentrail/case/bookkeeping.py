@@ -34,7 +34,9 @@ def summary(
         new: Records that the case did not hold before.
         seconds: How long it took.
     """
-    found = rejections(folder, {one.sha256 for one in outcomes if one.sha256 and one.rejected})
+    # Of new objects without a rejected record, too: what is lost of identities comes out when their segment is made.
+    told = {one.sha256 for one in outcomes if one.sha256 and (one.rejected or not one.repeated)}
+    found = rejections(folder, told)
     rejected = [one for one in found if not holds_nothing(one)]
     without_records = [one for one in found if holds_nothing(one)]
     recordless = {one.object for one in without_records}
