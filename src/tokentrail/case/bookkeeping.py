@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import TYPE_CHECKING
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
+from tokentrail.errors import CaseError
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
 from tokentrail.spelling import counted
-from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -126,17 +130,10 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
         for one in snapshot.manifests
         if digests is None or any(each.sha256 in digests for each in one.objects)
     ]
-    if not manifests:
-        return ()
-    records = sum(each.records for one in manifests for each in one.objects)
-    engine = DuckEngine(threads=1, records=records)
-    engine.segments("rejected", [snapshot.folders[one.segment] for one in manifests])
     objects = {int(one.segment, 16): one.objects for one in manifests}
     found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}
     names: dict[str, str] = {}
-    for row in engine.table(
-        "SELECT * FROM rejected ORDER BY segment, object, ordinal, field, reason"
-    ).to_pylist():
+    for row in chain.from_iterable(_rejected(snapshot.folders[one.segment]) for one in manifests):
         stored = objects[row["segment"]][row["object"]]
         if digests is not None and stored.sha256 not in digests:
             continue
@@ -144,12 +141,27 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
         names[stored.sha256] = min(names.get(stored.sha256, stored.name), stored.name)
         if segment == row["segment"]:
             counts[row["ordinal"], row["field"], row["reason"]] += 1
-    engine.close()
     return tuple(
         Rejection(object=names[digest], ordinal=ordinal, field=field, reason=reason, count=count)
         for digest, (_, counts) in sorted(found.items(), key=lambda item: names[item[0]])
         for (ordinal, field, reason), count in counts.items()
     )
+
+
+def _rejected(segment: Path) -> list[dict[str, Any]]:
+    """What could not be read of a segment's objects, in their order: mostly nothing, which no engine need be asked."""
+    path = segment / "rejected.parquet"
+    try:
+        file = pq.ParquetFile(path)
+        rows: list[dict[str, Any]] = (
+            file.read(use_threads=False).to_pylist() if file.metadata.num_rows else []
+        )
+    except (OSError, ValueError) as error:  # pyarrow's own are of these kinds
+        raise CaseError(
+            f"{path}: damaged ({error}). Remove {segment.name}.json in the case's manifests and ingest its logs again."
+        ) from error
+    told = ("object", "ordinal", "field", "reason")
+    return sorted(rows, key=lambda row: [(row[name] is None, row[name]) for name in told])
 
 
 def digest_of(objects: Iterable[str]) -> str:
