@@ -12,6 +12,7 @@ import pytest
 
 from evidence import Json, everyday, held, real
 from tokentrail import Case
+from tokentrail.errors import CaseError
 from tokentrail.present.document import document
 from tokentrail.testing import FAKE_SESSION_TOKEN, carriers, native
 from tokentrail.testing.story import story
@@ -343,3 +344,18 @@ def test_what_is_lost_of_an_object_without_rejected_records_is_told_at_once(tmp_
     assert [("userIdentity", 1)] == [(one.field, one.count) for one in summary.rejected]
     assert status.rejected == summary.rejected
     assert (1, 0) == (summary.records.read, summary.records.rejected)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1" + bytes(60) + b"PAR1"])
+def test_a_damaged_list_of_what_could_not_be_read_is_told(damage: bytes, tmp_path: Path) -> None:
+    """With what is damaged, and what to do, in one sentence."""
+    file = tmp_path / "one.json"
+    file.write_bytes(native(everyday()[:1]))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(file)], workers=1)
+        [path] = (tmp_path / "case" / "segments").glob("*/rejected.parquet")
+        path.write_bytes(damage)
+        with pytest.raises(
+            CaseError, match=r"rejected\.parquet: damaged \(.*\)\. Remove \w+\.json in the case's"
+        ):
+            case.status()

@@ -158,7 +158,8 @@ def _rejected(segment: Path) -> list[dict[str, Any]]:
         )
     except (OSError, ValueError) as error:  # pyarrow's own are of these kinds
         raise CaseError(
-            f"{path}: damaged ({error}). Remove {segment.name}.json in the case's manifests and ingest its logs again."
+            f"{path}: damaged ({' '.join(str(error).split())}). Remove {segment.name}.json in the case's manifests and "
+            "ingest its logs again."
         ) from error
     told = ("object", "ordinal", "field", "reason")
     return sorted(rows, key=lambda row: [(row[name] is None, row[name]) for name in told])
