@@ -64,7 +64,7 @@ def expand(data: bytes, *, bound: int = DEFAULT_BOUND) -> Expanded:
 
 
 def _alone(data: bytes, bound: int) -> bytes | None:
-    """What one sound and small member is, expanded, if that is all there is: of a small object half of all else."""
+    """What one sound, small member expands to, if that is all there is: the usual case, and most of it one call."""
     claimed = _claimed(data)
     if claimed > min(bound, _SMALL):
         return None

@@ -74,11 +74,7 @@ class Questions:
         def mine(rows: Iterable[Row]) -> dict[Identity, Row]:
             return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
 
-        sql = self._of_identities(wanted)
-        if len(wanted) > _PAIRS:  # then they are registered, until it is asked again
-            found = mine(self._engine.rows(sql))
-            return lambda: found
-        rows = self._ask(sql)
+        rows = self._ask(self._of_identities(wanted), wanted)
         return lambda: mine(rows())
 
     def calls(self, wanted: Set[Place]) -> Callable[[], dict[Place, Row]]:
@@ -103,10 +99,7 @@ class Questions:
         sql = self._of_events(who)
         if not few:
             return self._engine.table(sql)
-        rows = (
-            self._engine.rows(sql) if len(who) > _PAIRS else self._ask(sql)()
-        )  # the pairs are known here alone
-        return pa.Table.from_pylist(rows, _FACTS)
+        return pa.Table.from_pylist(self._ask(sql, who)(), _FACTS)
 
     def changes(self, who: Set[Identity]) -> Sequence[Row]:
         """The changes that some identities made, and maybe others."""
@@ -119,8 +112,11 @@ class Questions:
             self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
         return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
 
-    def _ask(self, sql: str) -> Callable[[], Sequence[Row]]:
-        """Begin to ask, unless that is done."""
+    def _ask(self, sql: str, pairs: Set[Identity] = frozenset()) -> Callable[[], Sequence[Row]]:
+        """Begin to ask, unless that is done; at once about pairs that are registered, as `_by` does the next ones."""
+        if len(pairs) > _PAIRS:
+            found = self._engine.rows(sql)
+            return lambda: found
         begun = self._begun.pop(sql, None)
         return self._engine.ask(sql) if begun is None else begun
 

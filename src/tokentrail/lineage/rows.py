@@ -50,12 +50,9 @@ def values(column: pa.Array[Any]) -> list[Any]:
     if not isinstance(column, pa.DictionaryArray):
         return column.to_pylist()
     places = column.indices.to_pylist()
-    if len(column) >= len(column.dictionary):
-        labels = column.dictionary.to_pylist()
-        return [None if place is None else labels[place] for place in places]
-    used = sorted({place for place in places if place is not None})  # most labels may be others'
-    mine = dict(zip(used, column.dictionary.take(pa.array(used, pa.int64())).to_pylist(), strict=True))
-    return [mine.get(place) for place in places]
+    used = sorted({place for place in places if place is not None})  # the others' labels may be most
+    labels = dict(zip(used, column.dictionary.take(pa.array(used, pa.int64())).to_pylist(), strict=True))
+    return [labels.get(place) for place in places]
 
 
 def listed(column: pa.ChunkedArray[Any]) -> list[Any]:
