@@ -51,7 +51,8 @@ _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
 _REMOVED = """
 CREATE TABLE removed_{name} AS
-SELECT * FROM before_{name} WHERE {any} AND segment IN (SELECT segment FROM removed_segments)"""
+SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
+_NONE_REMOVED = "CREATE TABLE removed_{name} AS SELECT * FROM new_{name} LIMIT 0"
 _FALL_BACK_ON = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
 """Errors after which less is built on what was derived before: it may be removed meanwhile, damaged, or foreign."""
 _LARGE = ("people", "issuing")
@@ -163,7 +164,7 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
     layering.prepare(into)
     with engines(records) as engine:
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
-        _register_removed(engine, base, again)
+        first = [*first, *_removed(engine, base, again)]
         index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
         size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
@@ -181,15 +182,20 @@ def _segments_naming(index: Index, hashed: pa.Table) -> set[int]:
     return set(layering.numbers(index.of_names(hashed["hashed"].to_numpy())))
 
 
-def _register_removed(engine: DuckEngine, base: _Base, again: Set[str]) -> None:
-    """Register as `removed_...` the reduced rows of the earlier forest that no longer count or were reduced again."""
+def _removed(engine: DuckEngine, base: _Base, again: Set[str]) -> list[str]:
+    """
+    Register as `removed_segments` which of the earlier forest no longer count or were reduced again.
+
+    Returns:
+        The statements that make `removed_...`, the reduced rows of these; others may run beside.
+    """
     before = layering.read_layers(base.folder)
     stay = base.segments() - again
     removed = layering.numbers({name for layer in before for name in layer.records} - stay)
     engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
-    base.register(engine, before, "before_")
-    for name in REDUCED:
-        engine.run(_REMOVED.format(name=name, any="TRUE" if removed else "FALSE"))
+    if removed:
+        base.register(engine, before, "before_")
+    return [(_REMOVED if removed else _NONE_REMOVED).format(name=name) for name in REDUCED]
 
 
 def _link_all(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> ForestSize:

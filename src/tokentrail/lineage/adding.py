@@ -19,7 +19,12 @@ from tokentrail.store.interface import Engine
 
 SHARE = 0.25
 """If twice this share of a case is touched, or this share of a forest was added later, everything is linked at once."""
-_GIVEN = " ".join(f"{begin}{name}" for name in KEPT for begin in ("new_", "all_"))
+_GIVEN = " ".join(f"{begin}{name}" for name in KEPT for begin in ("new_", "all_", "removed_"))
+_FRESH = """
+CREATE TABLE fresh_segments AS
+SELECT segment FROM new_people UNION SELECT segment FROM new_issuing UNION SELECT segment FROM new_makings
+EXCEPT SELECT segment FROM removed_segments"""
+"""Segments of which the earlier forest knows nothing."""
 _LINKED = "parents who makers made_by forms calls keyrings lost"
 _FOREIGN = """
 CREATE TABLE foreign_calls AS
@@ -107,22 +112,30 @@ _THROUGH = (
 )
 _MADE = """(
   SELECT id, min(time) AS time FROM touched_makings WHERE what IN ({}) AND id IS NOT NULL GROUP BY id)"""
-_PREFIXED = """
-  SELECT s.n, array_to_string(string_split(s.name, '@')[:k], '@') AS prefix FROM (
-    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM near_names
-    WHERE contains(name, '@')
-  ) s"""
+_LISTED = 50
+"""Places that a query names one by one at most: of more it is quicker to let the engine look."""
+_SEARCHED = 100
+"""Beginnings of ids that are searched for one by one at most; of more it is quicker to read all ids."""
+_BEGINNINGS = """
+SELECT p.id AS name FROM parents p JOIN handles h ON h.ck = p.ck WHERE h.old IS NULL AND contains(p.id, '@')
+UNION SELECT id FROM touched_forest WHERE n IN (SELECT n FROM vanished)"""
+"""
+What ids may begin with that tell another one apart, by an "@" and what follows: those that are new, if they have that
+themselves, and those that are no more.
+"""
+_LONGER = f"""
+SELECT 1 AS one FROM (
+  SELECT s.n, array_to_string(string_split(s.name, '@')[:k], '@') AS beginning FROM (
+    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM stored_names WHERE own AND contains(name, '@')
+  ) s
+) WHERE n NOT IN (SELECT n FROM touched_before) AND beginning IN (SELECT name FROM ({_BEGINNINGS})) LIMIT 1"""
 _ODD = {
     "an id is another one's too": """
         handles WHERE old IS NOT NULL AND old NOT IN (SELECT n FROM touched_before)""",
-    "an id may be another one's too": f"""
-        ({_PREFIXED}) s WHERE s.n NOT IN (SELECT n FROM touched_before) AND s.prefix IN (
-          SELECT p.id FROM parents p JOIN handles h ON h.ck = p.ck WHERE h.old IS NULL AND contains(p.id, '@')
-          UNION ALL SELECT name FROM stored_names WHERE own AND n IN (SELECT n FROM vanished))""",
     "a key looks like an id that tells two apart": "known_key WHERE contains(name, '@')",
     "an id tells apart what dates do not": r"parents WHERE regexp_matches(id, '@[IGKL]\|')",
     "an id told apart what dates do not": r"""
-        touched_before t JOIN near_names s ON s.n = t.n WHERE regexp_matches(s.name, '@[IGKL]\|')""",
+        touched_forest WHERE regexp_matches(id, '@[IGKL]\|')""",
     "a caller is touched that was not linked": """
         parents WHERE parent_ck < -1 AND -parent_ck - 1 IN (SELECT n FROM touched_before)""",
     "a maker is touched that was not linked": """
@@ -158,11 +171,11 @@ def add(
     Derive the forest of all evidence from an earlier one.
 
     Args:
-        engine: Knows what of the earlier one's segments counts no more (`removed_segments`, and `removed_` with each of
-            `REDUCED`).
+        engine: Knows which of the earlier one's segments count no more (`removed_segments`).
         base: The folder of the earlier one.
         into: Where to write the later files.
-        first: Statements that make the `KEPT` of all segments (`all_`), and of new ones (`new_`).
+        first: Statements that make the `KEPT` of all segments (`all_`), of new ones (`new_`), and of what counts no more
+            (`removed_`).
         records: How many records there are, repeated ones counted each time.
         before: How large the earlier one is.
         naming: Returns the segments that may hold keys.
@@ -175,6 +188,7 @@ def add(
     later.register(engine, base, "stored_")
     later.register_apart(engine, base)
     engine.run(_FOREIGN)
+    engine.run(_FRESH)
     part = Touched(engine, _most(engine), naming)
     part.touch_new()
     _link(engine)
@@ -183,6 +197,8 @@ def add(
     for why, rows in _ODD.items():
         if engine.rows(f"SELECT 1 AS one FROM {rows} LIMIT 1"):
             raise TooMuch(why)
+    if _tells_apart(engine):
+        raise TooMuch("an id may be another one's too")
     placing.place(engine, base)
     return placing.written(engine, into, records, before)
 
@@ -204,7 +220,31 @@ def _link(engine: Engine) -> None:
         engine.run(one)
     engine.run_all(in_order(listed, [_LINKED]))
     for one in statements("add_2_compared.sql"):
-        engine.run(one)
+        engine.run(one.replace("{near}", _near(engine)) if "{near}" in one else one)
+
+
+def _near(engine: Engine) -> str:
+    """What a query lists to ask for the places of `near_names`."""
+    found = engine.rows(f"SELECT DISTINCT n FROM near_names LIMIT {_LISTED + 1}")
+    few = 0 < len(found) <= _LISTED
+    return ", ".join(str(row["n"]) for row in found) if few else "SELECT n FROM near_names"
+
+
+def _tells_apart(engine: Engine) -> bool:
+    """Whether an id that is not touched tells one apart from another that is new, or is no more."""
+    names = engine.rows(f"{_BEGINNINGS} LIMIT {_SEARCHED + 1}")
+    if len(names) > _SEARCHED:
+        return bool(engine.rows(_LONGER))
+    wanted: list[tuple[str, str]] = []
+    for low in sorted(f"{row['name']}@" for row in names):
+        if not wanted or not low.startswith(wanted[-1][0]):
+            wanted.append((low, low[:-1] + chr(ord("@") + 1)))  # all that begin so come before that
+    if not wanted:
+        return False
+    begun = tuple(low for low, _ in wanted)
+    found = engine.ranges("stored_names", "name", wanted).to_pylist()
+    theirs = {row["n"] for row in found if row["own"] and row["name"].startswith(begun)}
+    return bool(theirs - {row["n"] for row in engine.rows("SELECT n FROM touched_before")})
 
 
 def _further(engine: Engine) -> tuple[str, str]:

@@ -17,22 +17,23 @@ from tokentrail.lineage.number import GAP, Integers, number
 
 
 class Kin(NamedTuple):
-    """Siblings that keep their places, by age: the first and last place of each one's tree, and its time."""
+    """The children of one parent that keep their places: those as old as one to be placed, or younger, by age."""
 
     starts: Integers
-    ends: Integers
     moments: Integers
     ids: Mapping[int, str]
-    """The ids, by first place, of those that have the same time as one to be placed."""
+    """The ids, by place, of those that have the same time as one to be placed."""
+    end: int
+    """The last place in use below the parent; of roots, the last of all."""
 
-    def before(self, moment: int, name: str) -> int | None:
-        """The last place of the sibling tree after which one of that age comes; `None` if it comes first."""
+    def behind(self, moment: int, name: str) -> int:
+        """The last place in use before the sibling that comes after one of that age, if there is any."""
         first = int(np.searchsorted(self.moments, moment))
         last = int(np.searchsorted(self.moments, moment, side="right"))
         place = bisect_left(
             range(last), name, lo=first, hi=last, key=lambda at: self.ids[int(self.starts[at])]
         )
-        return int(self.ends[place - 1]) if place else None
+        return int(self.starts[place]) - GAP if place < len(self.starts) else self.end
 
 
 class Above(NamedTuple):
@@ -50,7 +51,6 @@ class NoPlace(Exception):
 _NOBODY = -1
 _TOP = Above(-1, -1, -1)
 """Stands for the parent of roots."""
-_NO_KIN = Kin(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), {})
 
 
 def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None, Kin]) -> pa.Table:
@@ -60,7 +60,7 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
     Args:
         rows: `who`, `parent` (one of `who`, or of `above`; null for roots), `moment`, `id`.
         above: Those that stay where they are and that are the parents of some, by what `parent` calls them.
-        kin: The children of each of these that stay too; of no parent at all, the roots.
+        kin: The children of each of these that stay too; of no parent at all, the roots, if some become roots.
 
     Returns:
         `who`, `n`, `parent`, `root`, `depth`, `span`, as `number.labelled`; parents and roots by their places.
@@ -72,7 +72,7 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
     here = {row["who"] for row in told}
     for row in told:
         row["inside"] = row["parent"] in here
-        row["behind"] = 0 if row["inside"] else _behind(row, above, kin)
+        row["behind"] = 0 if row["inside"] else kin[row["parent"]].behind(row["moment"], row["id"])
     ordered = pa.table({
         "ck": rows["who"], "moment": rows["moment"], "id": rows["id"],
         "behind": pa.array([row["behind"] for row in told], pa.int64()),
@@ -115,11 +115,3 @@ def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Abo
         "span": pa.array(step * (2 * size - 1)),
     })  # fmt: skip
 
-
-def _behind(row: Mapping[str, Any], above: Mapping[int, Above], kin: Mapping[int | None, Kin]) -> int:
-    """The place that a tree follows: the end of the elder sibling's tree, else the parent's own place."""
-    parent = row["parent"]
-    found = kin.get(parent, _NO_KIN).before(row["moment"], row["id"])
-    if found is not None:
-        return found
-    return 0 if parent is None else above[parent].n

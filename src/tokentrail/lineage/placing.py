@@ -5,7 +5,6 @@ Give places to what was linked again, and write the later files that stand besid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +25,18 @@ CREATE TABLE since AS
 SELECT coalesce(a.n, -1) AS parent_n, min(l.moment) AS moment FROM leaving l LEFT JOIN above a ON a.parent = l.parent
 WHERE l.parent IS NULL OR a.n IS NOT NULL GROUP BY coalesce(a.n, -1)"""
 """The parents (-1: none) below which credentials are placed, each with the time of the eldest of these."""
-_SIBLINGS = f"""
-SELECT s.parent_n, {{}} FROM base_forest b JOIN since s ON {{}} LEFT JOIN base_creations c ON c.n = b.n
-WHERE b.n NOT IN (SELECT n FROM unplaced) AND {_AGE} {{}} s.moment"""
-_ONE_BY_ONE = f"b.n, b.n + b.span AS ends, {_AGE} AS moment"
-_LAST = f"max(b.n), max(b.n + b.span), max({_AGE})"
-"""Of all older siblings, of which a key may have millions, only the end of the last one's tree matters."""
+_ROOTS = -1
+_FROM = (
+    "b.issued_at >= {0}",
+    "b.issued_at IS NULL AND b.first >= {0}",
+    "b.issued_at IS NULL AND b.first IS NULL AND coalesce(c.created_time, 0) >= {0}",
+)
+"""The parts of what is of an age, each told so that most of the forest need not be read for it."""
+_KIN = f"""
+SELECT s.parent_n, b.n, {_AGE} AS moment FROM base_forest b JOIN since s ON s.parent_n = coalesce(b.parent_n, -1)
+LEFT JOIN base_creations c ON c.n = b.n
+WHERE {{}} AND {_AGE} >= s.moment AND b.n NOT IN (SELECT n FROM unplaced)"""
+"""The siblings that come after those that are placed, or are of the same time."""
 _IDS = """
 SELECT b.n, b.id FROM base_forest b WHERE b.n IN (
   SELECT k.n FROM kin k LEFT JOIN above a ON a.n = k.parent_n
@@ -115,27 +120,30 @@ def _grafted(engine: Engine) -> pa.Table:
         raise TooMuch(f"{found['many']} places are to be found anew")
     rows = engine.table("SELECT * FROM leaving")
     engine.run(_SINCE)
-    above = {
-        row["parent"]: Above(row["n"], row["root_n"], row["depth"])
-        for row in engine.rows("SELECT * FROM above")
+    stay = engine.rows("SELECT * FROM above")
+    [many] = engine.rows("SELECT count(*) AS first FROM base_forest")
+    ends: dict[int | None, tuple[int, int]] = {
+        row["parent"]: (row["n"], row["n"] + row["span"] - GAP) for row in stay
     }
-    return grafted(rows, above, _kin(engine, {one.n: parent for parent, one in above.items()}))
+    ends[None] = _ROOTS, 2 * GAP * many["first"]
+    above = {row["parent"]: Above(row["n"], row["root_n"], row["depth"]) for row in stay}
+    return grafted(rows, above, _kin(engine, ends))
 
 
-def _kin(engine: Engine, called: Mapping[int, int]) -> dict[int | None, Kin]:
-    """The siblings that decide the order, by parent."""
-    whose = ("b.parent_n = s.parent_n", "b.parent_n IS NULL AND s.parent_n = -1")
-    parts = [_SIBLINGS.format(_ONE_BY_ONE, one, ">=") for one in whose]
-    parts += [f"{_SIBLINGS.format(_LAST, one, '<')} GROUP BY s.parent_n" for one in whose]
-    engine.run(f"CREATE TABLE kin AS {' UNION ALL '.join(parts)}")
+def _kin(engine: Engine, ends: Mapping[int | None, tuple[int, int]]) -> dict[int | None, Kin]:
+    """The siblings that decide the order, by what a parent is called, given its place and the last one below it."""
+    [first] = engine.rows("SELECT min(moment) AS moment FROM since")
+    if first["moment"] is None:
+        return {}
+    engine.run(f"CREATE TABLE kin AS {' UNION ALL '.join(_KIN.format(one.format(first['moment'])) for one in _FROM)}")
     rows = engine.table("SELECT * FROM kin ORDER BY parent_n, n")
-    ids = {row["n"]: row["id"] for row in engine.rows(_IDS)}
-    parent, n, ends, moments = (rows[name].to_numpy() for name in ("parent_n", "n", "ends", "moment"))
-    starts = np.flatnonzero(np.diff(parent, prepend=-2)).tolist()
-    return {
-        called.get(int(parent[start])): Kin(n[start:end], ends[start:end], moments[start:end], ids)
-        for start, end in pairwise([*starts, len(parent)])
-    }
+    ids = {row["n"]: row["id"] for row in engine.rows(_IDS)} if rows.num_rows else {}
+    parents, starts, moments = (rows[name].to_numpy() for name in ("parent_n", "n", "moment"))
+    found = {}
+    for called, (parent, end) in ends.items():
+        here = slice(*(int(np.searchsorted(parents, parent, side=side)) for side in ("left", "right")))
+        found[called] = Kin(starts[here], moments[here], ids, end)
+    return found
 
 
 def written(engine: Engine, into: Path, records: int, before: ForestSize) -> ForestSize:

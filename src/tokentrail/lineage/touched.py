@@ -108,17 +108,17 @@ _NEAR: Mapping[str, str] = {
     "people": """
         SELECT segment FROM all_people WHERE created IN (
           SELECT second FROM next_moment UNION SELECT second FROM next_birth UNION SELECT second FROM next_role)
-        OR sign_in_session IN (SELECT name FROM next_oauth)""",
+        UNION SELECT segment FROM all_people WHERE sign_in_session IN (SELECT name FROM next_oauth)""",
     "issuing": """
-        SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
-          OR sign_in_session IN (SELECT name FROM next_oauth)
-        UNION SELECT segment FROM all_issuing WHERE time IN (
+        SELECT segment FROM all_issuing WHERE time IN (
           SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer
-          UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)""",
+          UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)
+        UNION SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
+        UNION SELECT segment FROM all_issuing WHERE sign_in_session IN (SELECT name FROM next_oauth)""",
 }
 """
 Queries for the segments of rows that may be tied by something other than a key. They read only a column or two, so that
-of most segments nothing else need be read.
+of most segments nothing else need be read, and each column by itself: what lies at other times is left out then.
 """
 _MANY = 1_000_000
 """The limit of touched rows (a share of the case) from which on it is quicker to find these segments first."""

@@ -18,6 +18,8 @@ SELECT * FROM all_makings WHERE what <> 'access_key' OR id IN (SELECT name FROM 
 -- Whoever made a call or a thing and is not touched, by a number below those of any call: -1 less the place.
 CREATE OR REPLACE TABLE elsewhere AS
 SELECT w.segment, w.identity, -w.n - 1 AS ck FROM stored_who w
-JOIN (SELECT segment, identity FROM touched_issuing UNION SELECT segment, identity FROM makings) c
-  ON c.segment = w.segment AND c.identity = w.identity
+JOIN (
+  SELECT segment, identity FROM (SELECT segment, identity FROM touched_issuing UNION SELECT segment, identity FROM makings)
+  WHERE segment NOT IN (SELECT segment FROM fresh_segments)
+) c ON c.segment = w.segment AND c.identity = w.identity
 WHERE NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = w.segment AND t.identity = w.identity);

@@ -1,20 +1,48 @@
 -- What came out otherwise than before.
 
+-- The ids to look for in the earlier forest. An id without an "@" is a key, and whoever had it before is touched with it: one
+-- that only new records name is nobody's.
+CREATE OR REPLACE TABLE sought_names AS
+SELECT name FROM known_key WHERE name IN (
+  SELECT key FROM touched_people WHERE segment NOT IN (SELECT segment FROM fresh_segments)
+  UNION ALL
+  SELECT key FROM touched_issuing WHERE segment NOT IN (SELECT segment FROM fresh_segments)
+  UNION ALL
+  SELECT key FROM removed_people
+  UNION ALL
+  SELECT key FROM removed_issuing
+  UNION ALL
+  SELECT id FROM all_makings WHERE what = 'access_key'
+  UNION ALL
+  SELECT id FROM removed_makings WHERE what = 'access_key')
+UNION
+SELECT id FROM parents WHERE contains(id, '@') OR id NOT IN (SELECT name FROM known_key);
+
+-- Whose they were.
+CREATE OR REPLACE TABLE near_names AS
+SELECT name, n FROM stored_names WHERE own AND name IN (SELECT name FROM sought_names);
+
+-- Touched identities that were there before.
+CREATE OR REPLACE TABLE touched_older AS
+SELECT segment, identity FROM touched_people WHERE segment NOT IN (SELECT segment FROM fresh_segments);
+
+-- Most of them are of who has such an id, and those are soon found; the others are looked for among all.
+CREATE OR REPLACE TABLE had_near AS
+SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN ({near})) w
+JOIN touched_older t ON t.segment = w.segment AND t.identity = w.identity;
+
 -- Which credentials the identities belonged to that are touched or gone, and which file says so.
 CREATE OR REPLACE TABLE had AS
 SELECT w.*, EXISTS (SELECT 1 FROM later_who l WHERE l.segment = w.segment AND l.identity = w.identity) AS later
 FROM (
-  SELECT w.n, w.segment, w.identity, FALSE AS removed FROM stored_who w
-  JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity
+  SELECT n, segment, identity, FALSE AS removed FROM had_near
+  UNION ALL
+  SELECT w.n, w.segment, w.identity, FALSE FROM stored_who w JOIN (
+    SELECT segment, identity FROM touched_older EXCEPT SELECT segment, identity FROM had_near
+  ) t ON t.segment = w.segment AND t.identity = w.identity
   UNION ALL
   SELECT w.n, w.segment, w.identity, TRUE FROM stored_who w JOIN removed_segments r ON r.segment = w.segment
 ) w;
-
--- The ids that may matter: of those that are linked again, of the keys that are touched, and what may be another one's too.
--- All names are looked through once for these, as there are as many as credentials.
-CREATE OR REPLACE TABLE near_names AS
-SELECT name, n FROM stored_names WHERE own
-  AND (contains(name, '@') OR name IN (SELECT id FROM parents UNION ALL SELECT name FROM known_key));
 
 -- A credential is the same as before if its id is.
 CREATE OR REPLACE TABLE handles AS
@@ -23,7 +51,7 @@ SELECT p.ck, s.n AS old FROM parents p LEFT JOIN near_names s ON s.name = p.id;
 -- What the calls that are touched, or are no more, had issued.
 CREATE OR REPLACE TABLE issued_before AS
 SELECT f.n, i.child, f.issued_at, f.first, f.expires_at, f.expires_bound FROM stored_forest f JOIN (
-  SELECT segment, object, ordinal, child FROM touched_issuing
+  SELECT segment, object, ordinal, child FROM touched_issuing WHERE segment NOT IN (SELECT segment FROM fresh_segments)
   UNION ALL SELECT segment, object, ordinal, child FROM removed_issuing
 ) i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal;
 
@@ -36,6 +64,13 @@ UNION
 SELECT n FROM near_names WHERE name IN (SELECT name FROM known_key)
 UNION
 SELECT n FROM stored_creations WHERE created_what = 'access_key' AND created_thing IN (SELECT name FROM known_key);
+
+-- What was known of them.
+CREATE OR REPLACE TABLE touched_forest AS
+SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, f.kind, f.issued_at, f.first, f.expires_at, f.expires_bound,
+       coalesce(f.issued_at, f.first, c.created_time, 0) AS moment
+FROM stored_forest f JOIN touched_before t ON t.n = f.n
+LEFT JOIN stored_creations c ON c.n = f.n;
 
 -- Those of them that no longer exist under their id.
 CREATE OR REPLACE TABLE vanished AS
@@ -100,8 +135,8 @@ FROM (
          coalesce(p.expires_at, p.expires_bound) AS finish
   FROM parents p JOIN handles h ON h.ck = p.ck
   UNION ALL
-  SELECT f.n, CASE WHEN f.kind <> 'long_term_key' THEN coalesce(f.issued_at, f.first) END, coalesce(f.expires_at, f.expires_bound)
-  FROM stored_forest f JOIN touched_before t ON t.n = f.n
+  SELECT n, CASE WHEN kind <> 'long_term_key' THEN coalesce(issued_at, first) END, coalesce(expires_at, expires_bound)
+  FROM touched_forest
 ) GROUP BY whose;
 
 -- Whoever may have been the only one to make a call may be so no more, or only now; and what a caller is called may be known

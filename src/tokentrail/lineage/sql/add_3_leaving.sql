@@ -8,10 +8,7 @@ SELECT p.ck, h.old, p.parent_ck, coalesce(p.moment, 0) AS moment, p.id, s.parent
                 AND CASE WHEN p.parent_ck IS NULL THEN s.parent_n IS NULL
                          ELSE coalesce(u.old, -p.parent_ck - 1) = s.parent_n AND s.parent_n % {gap} = 0 END, FALSE) AS stays
 FROM parents p JOIN handles h ON h.ck = p.ck LEFT JOIN handles u ON u.ck = p.parent_ck
-LEFT JOIN (
-  SELECT f.*, coalesce(f.issued_at, f.first, c.created_time, 0) AS moment FROM stored_forest f
-  LEFT JOIN stored_creations c ON c.n = f.n
-) s ON s.n = h.old;
+LEFT JOIN touched_forest s ON s.n = h.old;
 
 -- Credentials below one that leaves: they move with it.
 CREATE TABLE dragged AS
@@ -56,10 +53,10 @@ WHERE f.n % {gap} <> 0 OR f.n IN (SELECT n FROM dragged);
 
 -- The parents under which they get their places, as far as these stay.
 CREATE TABLE above AS
-SELECT l.parent, s.old AS n, s.root_n, s.depth
+SELECT l.parent, s.old AS n, s.root_n, s.depth, s.span
 FROM (SELECT DISTINCT parent FROM leaving) l JOIN staying s ON s.ck = l.parent
 UNION ALL
-SELECT l.parent, f.n, f.root_n, f.depth
+SELECT l.parent, f.n, f.root_n, f.depth, f.span
 FROM (SELECT DISTINCT parent FROM leaving WHERE parent < -1 AND parent NOT IN (SELECT who FROM leaving)) l
 JOIN stored_forest f ON f.n = -l.parent - 1;
 
