@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import adding, busy, increment
+from tokentrail.lineage import adding, busy, increment, later
 from tokentrail.lineage.candidates import hashes
 from tokentrail.lineage.grow import (
     KEPT,
@@ -37,7 +38,6 @@ from tokentrail.lineage.grow import (
     reductions,
     set_aside,
 )
-from tokentrail.lineage.later import LATER, sizes, was_added_to
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as layering
 from tokentrail.store.duck import DuckEngine
@@ -63,6 +63,7 @@ _ADDED_FROM = 50_000
 """Credentials of a forest from which on new rows are added to it; a smaller one is linked anew, which is quicker."""
 Engines = Callable[[int], AbstractContextManager[DuckEngine]]
 """Lends an engine that suits a number of records."""
+_Made = TypeVar("_Made")
 RoomyEngines = Callable[[int, bool], AbstractContextManager[DuckEngine]]
 """The same; the flag asks for as much memory as the machine allows instead of the usual limit."""
 
@@ -129,13 +130,13 @@ def _worth_adding_to(derived: Path) -> bool:
     """Whether adding to a forest is quicker than linking all: it costs some hundred queries whatever the size."""
     try:
         size = read_size(derived)
-        first, since = sizes(derived)
+        if size.rings or size.added != later.was_added_to(derived):
+            return False  # where a ring is cut depends on all of it
+        first = size.linked if size.added else size.credentials
+        first = later.linked(derived) if first is None else first
+        return first >= _ADDED_FROM and later.count(derived) <= adding.SHARE * first
     except (CaseError, OSError, ValueError, RecursionError):
         return False
-    usable = (
-        size.added == was_added_to(derived) and not size.rings
-    )  # where a ring is cut depends on all of it
-    return usable and first >= _ADDED_FROM and since <= adding.SHARE * first
 
 
 def read_size(derived: Path) -> ForestSize:
@@ -162,13 +163,15 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
         raise TooMuch("nothing is new")
     records = _records_of(snapshot, snapshot.folders.keys())
     layering.prepare(into)
-    with engines(records) as engine:
+    with engines(records) as engine, ThreadPoolExecutor(1) as pool:
+        known = pool.submit(_in_own_cursor, engine, partial(adding.register, engine, base.folder))
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
+        known.result()
         first = [*first, *_removed(engine, base, again)]
         index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
         size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
-    for name in LATER:
+    for name in later.LATER:
         layering.hard_link(base.folder / f"{name}.parquet", into / f"{name}.parquet")
     for path in (
         () if again else busy.files(base.folder)
@@ -276,7 +279,7 @@ def _reduced(
     return [*listed, *keep, *_take_over(engine, base, into, rest, *beside, called=called)], again
 
 
-def _in_own_cursor(engine: DuckEngine, work: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
+def _in_own_cursor(engine: DuckEngine, work: Callable[[], _Made]) -> _Made:
     with engine.apart():
         return work()
 

@@ -158,6 +158,17 @@ _ODD = {
 """Cases that a part of the forest can't decide: the reason, and the rows that show the case."""
 
 
+def register(engine: Engine, base: Path) -> None:
+    """
+    Tell an engine of the forest that is added to; its footers, which are long, can be read beside other work.
+
+    Raises:
+        CaseError: it can't be read.
+    """
+    later.register(engine, base, "stored_")
+    later.register_apart(engine, base)
+
+
 def add(
     engine: Engine,
     base: Path,
@@ -171,7 +182,7 @@ def add(
     Derive the forest of all evidence from an earlier one.
 
     Args:
-        engine: Knows which of the earlier one's segments count no more (`removed_segments`).
+        engine: Knows which of the earlier one's segments count no more (`removed_segments`), and what `register` tells.
         base: The folder of the earlier one.
         into: Where to write the later files.
         first: Statements that make the `KEPT` of all segments (`all_`), of new ones (`new_`), and of what counts no more
@@ -185,8 +196,6 @@ def add(
         CaseError: the earlier forest can't be read.
     """
     engine.run_all(in_order(first, [_GIVEN]))
-    later.register(engine, base, "stored_")
-    later.register_apart(engine, base)
     engine.run(_FOREIGN)
     engine.run(_FRESH)
     part = Touched(engine, _most(engine), naming)
@@ -199,8 +208,8 @@ def add(
             raise TooMuch(why)
     if _tells_apart(engine):
         raise TooMuch("an id may be another one's too")
-    placing.place(engine, base)
-    return placing.written(engine, into, records, before)
+    linked = placing.place(engine, base)
+    return placing.written(engine, into, records, before, linked)
 
 
 def _most(engine: Engine) -> int:

@@ -135,6 +135,8 @@ class ForestSize:
     """Whether the links from child to parent formed a ring, as forged evidence can make them; it was cut somewhere."""
     added: bool = False
     """Whether it consists of an earlier forest and later tables beside it (`lineage.later`)."""
+    linked: int | None = None
+    """How many credentials the earlier one has; not known of what was added by former versions."""
 
 
 @cache

@@ -36,18 +36,31 @@ def was_added_to(folder: Path) -> bool:
     )
 
 
-def sizes(folder: Path) -> tuple[int, int]:
+def count(folder: Path) -> int:
     """
-    The number of credentials of the first linking, and the number of later rows.
+    The number of later rows.
 
     Raises:
         CaseError: it can't be read.
     """
+    return _rows(later_file(folder, "forest")) if was_added_to(folder) else 0
+
+
+def linked(folder: Path) -> int:
+    """
+    The number of credentials of the first linking, from the footer of its table, which of many takes a while.
+
+    Raises:
+        CaseError: it can't be read.
+    """
+    return _rows(folder / "forest.parquet")
+
+
+def _rows(path: Path) -> int:
     try:
-        first = pq.read_metadata(folder / "forest.parquet").num_rows
-        return first, pq.read_metadata(later_file(folder, "forest")).num_rows if was_added_to(folder) else 0
+        return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:
-        raise CaseError(f"{folder}: its forest can't be read ({error}).") from error
+        raise CaseError(f"{path}: can't be read ({error}).") from error
 
 
 def gone_in(folder: Path) -> tuple[pa.Table, pa.Table]:

@@ -90,9 +90,12 @@ SELECT segment, identity FROM gone_before UNION SELECT segment, identity FROM mo
 UNION SELECT segment, NULL FROM removed_segments ORDER BY segment, identity"""
 
 
-def place(engine: Engine, base: Path) -> None:
+def place(engine: Engine, base: Path) -> int:
     """
     Make the tables of places: `places` for what was linked again, and `carried` for what else is in later files.
+
+    Returns:
+        How many credentials the first linking placed.
 
     Raises:
         TooMuch: there is no room.
@@ -104,16 +107,19 @@ def place(engine: Engine, base: Path) -> None:
     engine.run("CREATE TABLE gone_before AS SELECT * FROM gone_identities")
     for one in statements("add_3_leaving.sql"):
         engine.run(one.replace("{gap}", str(GAP)))
+    [found] = engine.rows("SELECT count(*) AS linked FROM base_forest")
+    linked = int(found["linked"])
     try:
-        engine.register("grafting", _grafted(engine))
+        engine.register("grafting", _grafted(engine, linked))
     except NoPlace as error:
         raise TooMuch("there is no room among the places, or parents go round in a ring") from error
     engine.run("CREATE TABLE grafts AS SELECT * FROM grafting")
     for one in statements("add_4_places.sql"):
         engine.run(one)
+    return linked
 
 
-def _grafted(engine: Engine) -> pa.Table:
+def _grafted(engine: Engine, linked: int) -> pa.Table:
     """Places for all credentials that have none yet, or must leave theirs."""
     [found] = engine.rows("SELECT count(*) AS many FROM leaving")
     if found["many"] > _MOST:
@@ -121,11 +127,10 @@ def _grafted(engine: Engine) -> pa.Table:
     rows = engine.table("SELECT * FROM leaving")
     engine.run(_SINCE)
     stay = engine.rows("SELECT * FROM above")
-    [many] = engine.rows("SELECT count(*) AS first FROM base_forest")
     ends: dict[int | None, tuple[int, int]] = {
         row["parent"]: (row["n"], row["n"] + row["span"] - GAP) for row in stay
     }
-    ends[None] = _ROOTS, 2 * GAP * many["first"]
+    ends[None] = _ROOTS, 2 * GAP * linked
     above = {row["parent"]: Above(row["n"], row["root_n"], row["depth"]) for row in stay}
     return grafted(rows, above, _kin(engine, ends))
 
@@ -146,8 +151,20 @@ def _kin(engine: Engine, ends: Mapping[int | None, tuple[int, int]]) -> dict[int
     return found
 
 
-def written(engine: Engine, into: Path, records: int, before: ForestSize) -> ForestSize:
-    """Write the later files. Returns the size of the whole forest, given its size before."""
+def written(engine: Engine, into: Path, records: int, before: ForestSize, linked: int) -> ForestSize:
+    """
+    Write the later files.
+
+    Args:
+        engine: Knows all places.
+        into: Where to write.
+        records: How many records there are.
+        before: How large the forest was.
+        linked: How many credentials the first linking placed.
+
+    Returns:
+        How large it is now.
+    """
     for name, query in _WRITTEN.items():
         engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
     engine.write(OUTPUT["losers"], into / "losers.parquet")
@@ -158,12 +175,12 @@ def written(engine: Engine, into: Path, records: int, before: ForestSize) -> For
         spans, known = "SELECT first, last FROM all_people", []  # of ten million, which takes a while
     [found] = engine.rows(
         f"""
-        SELECT (SELECT count(*) FROM base_forest) - (SELECT count(*) FROM ({_GONE})) + (SELECT count(*) FROM carried)
-               + (SELECT count(*) FROM parents) AS credentials, (SELECT count(*) FROM lost) AS lost,
+        SELECT (SELECT count(*) FROM carried) + (SELECT count(*) FROM parents) - (SELECT count(*) FROM ({_GONE})) AS more,
+               (SELECT count(*) FROM lost) AS lost,
                min(first) AS first, max(last) AS last
         FROM ({spans})""",
         known,
     )
     return ForestSize(
-        records - found["lost"], found["credentials"], found["first"], found["last"], added=True
+        records - found["lost"], linked + found["more"], found["first"], found["last"], added=True, linked=linked
     )

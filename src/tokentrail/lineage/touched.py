@@ -151,6 +151,8 @@ class Touched:
         self._naming = naming
         self._most = most
         self._rows = self._known = self._steps = 0
+        self._next: set[str] = set()
+        """The ties of which any may be next."""
         for name in ("people", "issuing"):
             engine.run(f"CREATE TABLE touched_{name} AS SELECT * FROM all_{name} LIMIT 0")
         for tie, columns in _TIES.items():
@@ -161,7 +163,8 @@ class Touched:
         """Touch the new rows, and all that is tied to them or to rows that no longer count."""
         for name in _OF:
             self._tie(f"new_{name}", name)
-            self._tie(f"removed_{name}", name)
+            if self._any(f"removed_{name}"):
+                self._tie(f"removed_{name}", name)
         self._engine.run("CREATE TABLE tied_people AS SELECT * FROM new_people WHERE class <> 'none'")
         self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM new_issuing")
         self._touch()
@@ -187,13 +190,14 @@ class Touched:
 
     def _touch(self) -> None:
         """Add the tied rows, and follow their ties, until there are no new ones."""
-        while self._add_tied() or self._are_ties_left():
+        while self._add_tied() or self._next:
             while self._follow():
                 people, issuing, sign_ins = statements("add_0_tied.sql")
                 self._engine.run(people.format(among=self._among("people")))
                 self._engine.run(issuing.format(among=self._among("issuing")))
-                self._engine.run(sign_ins)
-                if self._engine.rows("SELECT 1 AS one FROM next_signin LIMIT 1"):
+                if "moment" in self._next:
+                    self._engine.run(sign_ins)
+                if "signin" in self._next:
                     self._engine.run(_BY_SIGN_IN)
                 self._add_tied()
             self._tie_possible_callers()
@@ -201,10 +205,11 @@ class Touched:
     def _tie_possible_callers(self) -> None:
         """Tie every credential that may have made a call which its own account's log does not show."""
         self._engine.run(f"CREATE OR REPLACE TABLE unnamed AS {_UNNAMED}")
-        if self._engine.rows("SELECT 1 AS one FROM unnamed LIMIT 1"):
+        if self._any("unnamed"):
             self._engine.run(_HOLDERS)
             self._engine.run(_UNUSED)
-            self._engine.run(_UNUSED_KEYS)
+            if self._engine.made(_UNUSED_KEYS):
+                self._next.add("key")
         else:
             for name in ("people", "issuing"):
                 self._engine.run(f"CREATE TABLE tied_{name} AS SELECT * FROM all_{name} LIMIT 0")
@@ -223,29 +228,35 @@ class Touched:
         """Move the tied rows to the touched ones, and collect their ties. Returns how many there were."""
         taken = 0
         for name in ("people", "issuing"):
-            taken += self._engine.made(f"INSERT INTO touched_{name} SELECT * FROM tied_{name}")
-            self._tie(f"tied_{name}", name)
+            found = self._engine.made(f"INSERT INTO touched_{name} SELECT * FROM tied_{name}")
+            if found:
+                self._tie(f"tied_{name}", name)
+            taken += found
             self._engine.run(f"DROP TABLE tied_{name}")
         self._rows += taken
         if self._rows > self._most:
             raise TooMuch(f"more than {self._most} rows are tied to what is new")
         return taken
 
+    def _any(self, table: str) -> bool:
+        return bool(self._engine.rows(f"SELECT 1 AS one FROM {table} LIMIT 1"))
+
     def _tie(self, rows: str, name: str) -> None:
         for tie, query in _OF[name].items():
-            self._engine.run(f"INSERT INTO next_{tie} {query.format(rows=rows)}")
-
-    def _are_ties_left(self) -> bool:
-        return any(self._engine.rows(f"SELECT 1 AS one FROM next_{tie} LIMIT 1") for tie in _TIES)
+            if self._engine.made(f"INSERT INTO next_{tie} {query.format(rows=rows)}"):
+                self._next.add(tie)
 
     def _follow(self) -> bool:
         """Reduce the next ties to those that were not followed before. Returns whether there are any."""
         before = self._known
-        for tie in _TIES:
+        for tie in sorted(self._next):
             self._engine.run(
                 f"CREATE OR REPLACE TABLE next_{tie} AS SELECT * FROM next_{tie} EXCEPT SELECT * FROM known_{tie}"
             )
-            self._known += self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")
+            found = self._engine.made(f"INSERT INTO known_{tie} SELECT * FROM next_{tie}")
+            if not found:
+                self._next.remove(tie)
+            self._known += found
         self._steps += 1
         if self._steps > _STEPS:
             raise TooMuch(f"what is tied to what is new goes on after {_STEPS} steps")
