@@ -7,7 +7,8 @@ The order of all credentials is the same as if everything were numbered at once;
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,14 +27,15 @@ class Kin(NamedTuple):
     end: int
     """The last place in use below the parent; of roots, the last of all."""
 
-    def behind(self, moment: int, name: str) -> int:
-        """The last place in use before the sibling that comes after one of that age, if there is any."""
-        first = int(np.searchsorted(self.moments, moment))
-        last = int(np.searchsorted(self.moments, moment, side="right"))
-        place = bisect_left(
-            range(last), name, lo=first, hi=last, key=lambda at: self.ids[int(self.starts[at])]
-        )
-        return int(self.starts[place]) - GAP if place < len(self.starts) else self.end
+    def behind(self, moments: Integers, names: pa.ChunkedArray[Any]) -> Integers:
+        """The last places in use before the siblings that come after those of some ages and ids."""
+        first = np.searchsorted(self.moments, moments)
+        place = np.searchsorted(self.moments, moments, side="right")
+        for at in np.flatnonzero(first < place).tolist():
+            place[at] = bisect_left(
+                range(place[at]), names[at].as_py(), lo=int(first[at]), key=lambda one: self.ids[int(self.starts[one])]
+            )
+        return np.append(self.starts - GAP, self.end)[place]
 
 
 class Above(NamedTuple):
@@ -68,44 +70,57 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
     Raises:
         NoPlace: they can't be placed so.
     """
-    told = rows.to_pylist()
-    here = {row["who"] for row in told}
-    for row in told:
-        row["inside"] = row["parent"] in here
-        row["behind"] = 0 if row["inside"] else kin[row["parent"]].behind(row["moment"], row["id"])
+    who, moment = rows["who"].to_numpy(), rows["moment"].to_numpy()
+    parent = rows["parent"].fill_null(pa.scalar(_NOBODY)).to_numpy()
+    inside = np.isin(parent, who)
+    behind = np.zeros(len(who), np.int64)
+    over = np.full((len(who), 3), _TOP.n)
+    for called, some in _alike(parent, np.flatnonzero(~inside)):
+        outer = None if called == _NOBODY else called
+        behind[some] = kin[outer].behind(moment[some], rows["id"].take(pa.array(some)))
+        over[some] = _TOP if outer is None else above[outer]
     ordered = pa.table({
         "ck": rows["who"], "moment": rows["moment"], "id": rows["id"],
-        "behind": pa.array([row["behind"] for row in told], pa.int64()),
-        "parent_ck": pa.array([row["parent"] if row["inside"] else _NOBODY for row in told], pa.int64()),
+        "behind": pa.array(behind), "parent_ck": pa.array(np.where(inside, parent, _NOBODY)),
     }).sort_by([("behind", "ascending"), ("moment", "ascending"), ("id", "ascending")])  # fmt: skip
     placed = number(ordered.select(["ck", "parent_ck"]))
-    tops = set(placed["ck"].to_numpy()[placed["depth"].to_numpy() == 0].tolist())
-    outermost = {row["who"]: row for row in told if row["who"] in tops}
-    if any(row["inside"] for row in outermost.values()):
+    order = np.argsort(who)
+    tops = order[np.searchsorted(who[order], placed["ck"].to_numpy()[placed["root"].to_numpy()])]
+    if inside[tops].any():
         raise NoPlace  # a ring, which was cut where its eldest is: all of it may lie elsewhere then
-    return _labelled(placed, outermost, above)
+    return _labelled(placed, behind[tops], over[tops])
 
 
-def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Above]) -> pa.Table:
-    """Spread the numbered trees over the room behind the place that each follows."""
-    cks, size, depth = (placed[name].to_numpy() for name in ("ck", "size", "depth"))
-    root = placed["root"].to_numpy()
-    top = [tops[one] for one in cks[root].tolist()]
-    behind = np.array([one["behind"] for one in top], np.int64)
+def _alike(values: Integers, places: Integers) -> Iterator[tuple[int, Integers]]:
+    """Some places of an array by the value that stands there."""
+    ordered = places[np.argsort(values[places], kind="stable")]
+    firsts = np.flatnonzero(np.diff(values[ordered], prepend=np.iinfo(np.int64).min))
+    for start, end in pairwise([*firsts.tolist(), len(ordered)]):
+        yield int(values[ordered[start]]), ordered[start:end]
+
+
+def _labelled(placed: pa.Table, behind: Integers, over: Integers) -> pa.Table:
+    """
+    Spread the numbered trees over the room behind the place that each follows.
+
+    Args:
+        placed: What was numbered.
+        behind: Which place the tree of each follows.
+        over: Below whom it is placed: as an `Above`.
+    """
+    size, depth, root = (placed[name].to_numpy() for name in ("size", "depth", "root"))
+    many_all = len(size)
     # Trees that follow the same place share its room, one behind the other.
-    starts = np.flatnonzero(np.concatenate(([True], behind[1:] != behind[:-1]))) if len(cks) else behind
-    many = np.diff(np.append(starts, len(cks)))
+    starts = np.flatnonzero(np.concatenate(([True], behind[1:] != behind[:-1]))) if many_all else behind
+    many = np.diff(np.append(starts, many_all))
     step = np.repeat(GAP // (2 * many + 1), many)
-    if len(step) and step.min() < 1:
+    if many_all and step.min() < 1:
         raise NoPlace
-    begun = 2 * np.arange(len(cks)) - depth
+    begun = 2 * np.arange(many_all) - depth
     n = behind + step * (begun - np.repeat(2 * starts, many) + 1)
-    over = [_TOP if one["parent"] is None else above[one["parent"]] for one in top]
-    outer, roots, depths = (np.array([one[at] for one in over], np.int64) for at in range(3))
+    outer, roots, depths = over.T
     inside = depth > 0
-    parent = np.where(
-        inside, n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if len(cks) else n, outer
-    )
+    parent = np.where(inside, n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if many_all else n, outer)
     return pa.table({
         "who": placed["ck"],
         "n": pa.array(n),
@@ -114,4 +129,3 @@ def _labelled(placed: pa.Table, tops: Mapping[int, Any], above: Mapping[int, Abo
         "depth": pa.array(depth + depths + 1),
         "span": pa.array(step * (2 * size - 1)),
     })  # fmt: skip
-
