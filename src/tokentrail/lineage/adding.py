@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from tokentrail.lineage import later, placing
 from tokentrail.lineage.grow import KEPT, LINKING_FILES, ForestSize, in_order, listed_in, made_by, statements
+from tokentrail.lineage.listing import filled
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.store.interface import Engine
 
@@ -112,8 +113,6 @@ _THROUGH = (
 )
 _MADE = """(
   SELECT id, min(time) AS time FROM touched_makings WHERE what IN ({}) AND id IS NOT NULL GROUP BY id)"""
-_LISTED = 50
-"""Places that a query names one by one at most: of more it is quicker to let the engine look."""
 _SEARCHED = 100
 """Beginnings of ids that are searched for one by one at most; of more it is quicker to read all ids."""
 _BEGINNINGS = """
@@ -229,14 +228,7 @@ def _link(engine: Engine) -> None:
         engine.run(one)
     engine.run_all(in_order(listed, [_LINKED]))
     for one in statements("add_2_compared.sql"):
-        engine.run(one.replace("{near}", _near(engine)) if "{near}" in one else one)
-
-
-def _near(engine: Engine) -> str:
-    """What a query lists to ask for the places of `near_names`."""
-    found = engine.rows(f"SELECT DISTINCT n FROM near_names LIMIT {_LISTED + 1}")
-    few = 0 < len(found) <= _LISTED
-    return ", ".join(str(row["n"]) for row in found) if few else "SELECT n FROM near_names"
+        engine.run(filled(engine, one))
 
 
 def _tells_apart(engine: Engine) -> bool:

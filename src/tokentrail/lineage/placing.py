@@ -13,6 +13,7 @@ import pyarrow as pa
 from tokentrail.lineage import later
 from tokentrail.lineage.graft import Above, Kin, NoPlace, grafted
 from tokentrail.lineage.grow import OUTPUT, ForestSize, statements
+from tokentrail.lineage.listing import filled
 from tokentrail.lineage.number import GAP
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store.interface import Engine
@@ -106,7 +107,7 @@ def place(engine: Engine, base: Path) -> int:
     engine.register("gone_identities", who)
     engine.run("CREATE TABLE gone_before AS SELECT * FROM gone_identities")
     for one in statements("add_3_leaving.sql"):
-        engine.run(one.replace("{gap}", str(GAP)))
+        engine.run(filled(engine, one.replace("{gap}", str(GAP))))
     [found] = engine.rows("SELECT count(*) AS linked FROM base_forest")
     linked = int(found["linked"])
     try:

@@ -27,26 +27,30 @@ The kinds of ties, with the columns of each. `birth` and `role` lead from calls 
 issued, `use` and `issuer` from sessions to such calls. `wrapper` leads from a certificate's call whose answer shows no
 key to the service's call within it, `wrapped` the other way.
 """
-_ABOUT = "unnest([{0} - 2, {0} - 1, {0}, {0} + 1, {0} + 2])"
+_NEARLY = ("birth", "use", "issuer", "role", "wrapper", "wrapped")
+"""Those that hold for two seconds before and after, too."""
+_ABOUT = """
+CREATE VIEW about_{0} AS
+SELECT name, unnest([second - 2, second - 1, second, second + 1, second + 2]) AS second FROM next_{0}"""
 _DATED = "FROM {rows} WHERE class = 'temporary' AND created >= 0"
-_OF_ROLE = f"SELECT role_arn, {_ABOUT.format('time')} FROM {{{{rows}}}} WHERE role_arn IS NOT NULL AND {{}}"
+_OF_ROLE = "SELECT role_arn, time FROM {{rows}} WHERE role_arn IS NOT NULL AND {}"
 _SIGNED_IN = "SELECT sign_in_session FROM {rows} WHERE sign_in_session IS NOT NULL"
 _ANCHORED = "EXISTS (SELECT 1 FROM all_makings WHERE what = 'trust_anchor')"
 _OF: Mapping[str, Mapping[str, str]] = {
     "people": {
         "key": "SELECT key FROM {rows} WHERE class <> 'none' AND key <> ''",
         "moment": f"SELECT principal, created {_DATED}",
-        "use": f"SELECT principal, {_ABOUT.format('created')} {_DATED}",
-        "issuer": f"SELECT issuer_arn, {_ABOUT.format('created')} {_DATED} AND issuer_arn IS NOT NULL",
+        "use": f"SELECT principal, created {_DATED}",
+        "issuer": f"SELECT issuer_arn, created {_DATED} AND issuer_arn IS NOT NULL",
         "oauth": _SIGNED_IN,
     },
     "issuing": {
         "key": "SELECT key FROM {rows} WHERE key <> ''",
         "moment": "SELECT child, time FROM {rows} WHERE child <> ''",
-        "birth": f"SELECT child, {_ABOUT.format('time')} FROM {{rows}} WHERE child <> '' "
+        "birth": "SELECT child, time FROM {rows} WHERE child <> '' "
         "AND (key = '' OR api IN ('GetSigninToken', 'ConsoleLogin'))",
         "signin": "SELECT child, time FROM {rows} WHERE child <> '' AND api = 'GetSigninToken'",
-        "role": f"SELECT role_arn, {_ABOUT.format('time')} FROM {{rows}} WHERE child = '' AND role_arn IS NOT NULL",
+        "role": "SELECT role_arn, time FROM {rows} WHERE child = '' AND role_arn IS NOT NULL",
         "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
         "oauth": _SIGNED_IN,
         "wrapper": _OF_ROLE.format(f"api = 'CreateSession' AND key = '' AND {_ANCHORED}"),
@@ -107,12 +111,12 @@ _KEYS = "SELECT hash(name) AS hashed FROM next_key"
 _NEAR: Mapping[str, str] = {
     "people": """
         SELECT segment FROM all_people WHERE created IN (
-          SELECT second FROM next_moment UNION SELECT second FROM next_birth UNION SELECT second FROM next_role)
+          SELECT second FROM next_moment UNION SELECT second FROM about_birth UNION SELECT second FROM about_role)
         UNION SELECT segment FROM all_people WHERE sign_in_session IN (SELECT name FROM next_oauth)""",
     "issuing": """
         SELECT segment FROM all_issuing WHERE time IN (
-          SELECT second FROM next_moment UNION SELECT second FROM next_use UNION SELECT second FROM next_issuer
-          UNION SELECT second FROM next_wrapper UNION SELECT second FROM next_wrapped)
+          SELECT second FROM next_moment UNION SELECT second FROM about_use UNION SELECT second FROM about_issuer
+          UNION SELECT second FROM about_wrapper UNION SELECT second FROM about_wrapped)
         UNION SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
         UNION SELECT segment FROM all_issuing WHERE sign_in_session IN (SELECT name FROM next_oauth)""",
 }
@@ -124,8 +128,11 @@ _MANY = 1_000_000
 """The limit of touched rows (a share of the case) from which on it is quicker to find these segments first."""
 Naming = Callable[[pa.Table], Set[int]]
 """Returns the segments that may hold some keys, given a column of their hashes (`candidates.HASHED`)."""
+_OLDER = "segment NOT IN (SELECT segment FROM fresh_segments)"
 _FEW_SEGMENTS = 1_000
 """Segments that a query lists at most."""
+_NEW = {"people": "SELECT * FROM new_people WHERE class <> 'none'", "issuing": "SELECT * FROM new_issuing"}
+"""The new rows that are linked."""
 _STEPS = 40
 """Rounds of following ties at most: more would take as long as linking everything."""
 
@@ -143,7 +150,7 @@ class Touched:
 
         Args:
             engine: Knows the reduced tables: of all segments (`all_...`), of new ones (`new_...`), and the rows that no
-                longer count (`removed_...`).
+                longer count (`removed_...`); and the segments of which the forest knows nothing (`fresh_segments`).
             most: Touched rows above which `TooMuch` is raised.
             naming: Returns the segments of keys.
         """
@@ -158,6 +165,8 @@ class Touched:
         for tie, columns in _TIES.items():
             engine.run(f"CREATE TABLE known_{tie} ({columns})")
             engine.run(f"CREATE TABLE next_{tie} ({columns})")
+        for tie in _NEARLY:
+            engine.run(_ABOUT.format(tie))
 
     def touch_new(self) -> None:
         """Touch the new rows, and all that is tied to them or to rows that no longer count."""
@@ -165,8 +174,7 @@ class Touched:
             self._tie(f"new_{name}", name)
             if self._any(f"removed_{name}"):
                 self._tie(f"removed_{name}", name)
-        self._engine.run("CREATE TABLE tied_people AS SELECT * FROM new_people WHERE class <> 'none'")
-        self._engine.run("CREATE TABLE tied_issuing AS SELECT * FROM new_issuing")
+        self._count(sum(self._engine.made(f"INSERT INTO touched_{name} {new}") for name, new in _NEW.items()))
         self._touch()
 
     def touch_more(self, people: str, issuing: str, makings: str) -> bool:
@@ -185,12 +193,14 @@ class Touched:
         self._tie(makings, "makings")
         self._engine.run(_FURTHER_PEOPLE.format(people))
         self._engine.run(_FURTHER_ISSUING.format(issuing))
-        self._touch()
+        if self._add_tied() or self._next:
+            self._touch()
         return (self._rows, self._known) > before
 
     def _touch(self) -> None:
-        """Add the tied rows, and follow their ties, until there are no new ones."""
-        while self._add_tied() or self._next:
+        """Follow the ties, add the rows that are tied, and follow theirs, until there are no new ones."""
+        more = True
+        while more:
             while self._follow():
                 people, issuing, sign_ins = statements("add_0_tied.sql")
                 self._engine.run(people.format(among=self._among("people")))
@@ -201,6 +211,7 @@ class Touched:
                     self._engine.run(_BY_SIGN_IN)
                 self._add_tied()
             self._tie_possible_callers()
+            more = self._add_tied() > 0 or bool(self._next)
 
     def _tie_possible_callers(self) -> None:
         """Tie every credential that may have made a call which its own account's log does not show."""
@@ -215,13 +226,14 @@ class Touched:
                 self._engine.run(f"CREATE TABLE tied_{name} AS SELECT * FROM all_{name} LIMIT 0")
 
     def _among(self, name: str) -> str:
-        """A condition on `segment` that all tied rows meet, so that others need not be read."""
+        """A condition on `segment` that all tied rows meet, so that others need not be read; new ones are touched."""
         if self._most < _MANY:
-            return "TRUE"
+            return _OLDER
         found = self._engine.rows(f"SELECT * FROM ({_NEAR[name]}) LIMIT {_FEW_SEGMENTS + 1}")
         near = {row["segment"] for row in found} | self._naming(self._engine.table(_KEYS))
+        near -= {row["segment"] for row in self._engine.rows("SELECT segment FROM fresh_segments")}
         if len(near) > _FEW_SEGMENTS:
-            return "TRUE"
+            return _OLDER
         return f"segment IN ({', '.join(map(str, sorted(near)))})" if near else "FALSE"
 
     def _add_tied(self) -> int:
@@ -233,10 +245,13 @@ class Touched:
                 self._tie(f"tied_{name}", name)
             taken += found
             self._engine.run(f"DROP TABLE tied_{name}")
+        self._count(taken)
+        return taken
+
+    def _count(self, taken: int) -> None:
         self._rows += taken
         if self._rows > self._most:
             raise TooMuch(f"more than {self._most} rows are tied to what is new")
-        return taken
 
     def _any(self, table: str) -> bool:
         return bool(self._engine.rows(f"SELECT 1 AS one FROM {table} LIMIT 1"))

@@ -1,5 +1,5 @@
 -- The rows of all that are tied to what was touched last (`next_`), by the joins of `4_credentials.sql`, `5_births.sql` and `7_created.sql`.
--- Where these allow for two seconds, a tie stands there with each of five; a sign-in URL is good for fifteen minutes.
+-- Where these allow for two seconds, ties are looked for in `about_`; a sign-in URL is good for fifteen minutes.
 -- {among}: a condition that all that are tied meet, as to which segments they are in.
 
 -- Those with a long-term key are few beside all, and may be in any segment.
@@ -7,8 +7,8 @@ CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
 WHERE {among} AND p.class = 'temporary'
   AND (p.key IN (SELECT name FROM next_key)
-       OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM next_birth)
-       OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM next_role)
+       OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM about_birth)
+       OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM about_role)
        OR p.sign_in_session IN (SELECT name FROM next_oauth))
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)
 UNION ALL
@@ -24,12 +24,12 @@ WHERE {among} AND (i.key IN (SELECT name FROM next_key)
        OR i.sign_in_session IN (SELECT name FROM next_oauth)
        OR (i.child <> '' AND (i.child, i.time) IN (SELECT (name, second) FROM next_moment))
        OR (i.child <> '' AND (i.key = '' OR i.api IN ('GetSigninToken', 'ConsoleLogin'))
-           AND (i.child, i.time) IN (SELECT (name, second) FROM next_use))
-       OR (i.child = '' AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_issuer))
+           AND (i.child, i.time) IN (SELECT (name, second) FROM about_use))
+       OR (i.child = '' AND (i.role_arn, i.time) IN (SELECT (name, second) FROM about_issuer))
        OR (i.api = 'AssumeRole' AND i.caller_service
-           AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_wrapper))
+           AND (i.role_arn, i.time) IN (SELECT (name, second) FROM about_wrapper))
        OR (i.api = 'CreateSession' AND i.key = ''
-           AND (i.role_arn, i.time) IN (SELECT (name, second) FROM next_wrapped)))
+           AND (i.role_arn, i.time) IN (SELECT (name, second) FROM about_wrapped)))
   AND NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal);
 

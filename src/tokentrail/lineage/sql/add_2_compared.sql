@@ -1,4 +1,4 @@
--- What came out otherwise than before.
+-- What came out otherwise than before. For braces, see `listing`.
 
 -- The ids to look for in the earlier forest. An id without an "@" is a key, and whoever had it before is touched with it: one
 -- that only new records name is nobody's.
@@ -28,7 +28,7 @@ SELECT segment, identity FROM touched_people WHERE segment NOT IN (SELECT segmen
 
 -- Most of them are of who has such an id, and those are soon found; the others are looked for among all.
 CREATE OR REPLACE TABLE had_near AS
-SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN ({near})) w
+SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN ({near_names.n})) w
 JOIN touched_older t ON t.segment = w.segment AND t.identity = w.identity;
 
 -- Which credentials the identities belonged to that are touched or gone, and which file says so.
@@ -69,8 +69,8 @@ SELECT n FROM stored_creations WHERE created_what = 'access_key' AND created_thi
 CREATE OR REPLACE TABLE touched_forest AS
 SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, f.kind, f.issued_at, f.first, f.expires_at, f.expires_bound,
        coalesce(f.issued_at, f.first, c.created_time, 0) AS moment
-FROM stored_forest f JOIN touched_before t ON t.n = f.n
-LEFT JOIN stored_creations c ON c.n = f.n;
+FROM stored_forest f LEFT JOIN stored_creations c ON c.n = f.n
+WHERE f.n IN ({touched_before.n});
 
 -- Those of them that no longer exist under their id.
 CREATE OR REPLACE TABLE vanished AS

@@ -51,14 +51,17 @@ SELECT -f.n - 1, coalesce(u.ck, -f.parent_n - 1), coalesce(f.issued_at, f.first,
 FROM held_forest f LEFT JOIN handles u ON u.old = f.parent_n LEFT JOIN held_creations c ON c.n = f.n
 WHERE f.n % {gap} <> 0 OR f.n IN (SELECT n FROM dragged);
 
+-- Parents that were not linked again, by their places.
+CREATE TABLE outer_parents AS
+SELECT DISTINCT parent, -parent - 1 AS n FROM leaving WHERE parent < -1 AND parent NOT IN (SELECT who FROM leaving);
+
 -- The parents under which they get their places, as far as these stay.
 CREATE TABLE above AS
 SELECT l.parent, s.old AS n, s.root_n, s.depth, s.span
 FROM (SELECT DISTINCT parent FROM leaving) l JOIN staying s ON s.ck = l.parent
 UNION ALL
 SELECT l.parent, f.n, f.root_n, f.depth, f.span
-FROM (SELECT DISTINCT parent FROM leaving WHERE parent < -1 AND parent NOT IN (SELECT who FROM leaving)) l
-JOIN stored_forest f ON f.n = -l.parent - 1;
+FROM (SELECT n, root_n, depth, span FROM stored_forest WHERE n IN ({outer_parents.n})) f JOIN outer_parents l ON l.n = f.n;
 
 -- Places of the first linking whose rows are gone.
 CREATE TABLE unplaced AS
