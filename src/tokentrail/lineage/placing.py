@@ -65,9 +65,11 @@ _WRITTEN = {
             AND NOT h.later AND h.n IN (SELECT old FROM staying)
             AND h.segment NOT IN (SELECT segment FROM removed_segments))
         UNION ALL
-        SELECT c.n, s.segment, s.identity FROM stored_who s JOIN carried c ON c.old = s.n WHERE c.old <> c.n
+        SELECT c.n, s.segment, s.identity FROM later_who s JOIN carried c ON c.old = s.n
         UNION ALL
-        SELECT c.n, s.segment, s.identity FROM later_who s JOIN carried c ON c.old = s.n WHERE c.old = c.n
+        SELECT c.n, s.segment, s.identity FROM stored_who s JOIN carried c ON c.old = s.n
+        WHERE c.old <> c.n AND c.old % {gap} = 0
+          AND NOT EXISTS (SELECT 1 FROM later_who l WHERE l.n = s.n AND l.segment = s.segment AND l.identity = s.identity)
         ORDER BY n, segment, identity""",
     "links": """
         SELECT * FROM ({linked})
@@ -167,7 +169,7 @@ def written(engine: Engine, into: Path, records: int, before: ForestSize, linked
         How large it is now.
     """
     for name, query in _WRITTEN.items():
-        engine.write(query.format(linked=OUTPUT[name]), later.later_file(into, name))
+        engine.write(query.format(linked=OUTPUT[name], gap=GAP), later.later_file(into, name))
     engine.write(OUTPUT["losers"], into / "losers.parquet")
     engine.write(_GONE, into / later.GONE)
     engine.write(_GONE_WHO, into / later.GONE_WHO)
