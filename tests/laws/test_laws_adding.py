@@ -22,7 +22,8 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
-from tokentrail.lineage import adding, later
+from tokentrail.lineage import adding, graft, later, placing
+from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
@@ -59,6 +60,16 @@ def adding_always(*, marked: bool = False) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def levelled(seed: int) -> Iterator[None]:
+    """Later rows lie in few levels or in many, which take in others or don't, with room between them or none; no query fails."""
+    many = mock.patch.multiple(placing, _SMALL=0, _MERGED=seed % 4) if seed % 3 else nullcontext()
+    close = mock.patch.object(graft, "_WIDE", 1) if seed % 5 < 3 else nullcontext()
+    strict = mock.patch.object(linking, "_FALL_BACK_ON", TooMuch)  # what fails otherwise would be hidden
+    with many, close, strict:
+        yield
+
+
 def linked(case: Case) -> dict[str, Any]:
     """All that linking says, each place by how many are before it, and how many credentials each tree has."""
     case.close()
@@ -89,7 +100,7 @@ def linked_at_once(case: Case) -> dict[str, Any]:
 
 def was_added_to(case: Case) -> bool:
     """Whether the newest forest is an earlier one that was added to."""
-    return later.was_added_to(case._views.open(None).derived)
+    return later.levels(case._views.open(None).derived) > 0
 
 
 def cut(records: Sequence[Json], seed: int) -> list[list[Json]]:
@@ -115,7 +126,7 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
     """
     records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
     parts = cut(records, seed) if seed % 2 else shuffled(records, seed)
-    with adding_always(marked=seed % 3 > 0), fed(*parts) as case:
+    with adding_always(marked=seed % 3 > 0), levelled(seed // 3), fed(*parts) as case:
         found = linked(case)
         told = everything(case) if found["forest"] else ""
 
@@ -127,7 +138,8 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
 def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, seed: int) -> None:
     """What stood in several segments stands in one: identities and issuing calls are found there, and no more before."""
     parts = cut(world.records(), seed)
-    with adding_always(), fed(*parts, *parts[:1]) as case, mock.patch("tokentrail.store.merge.AT_ONCE", 2):
+    merging = mock.patch("tokentrail.store.merge.AT_ONCE", 2)
+    with adding_always(), levelled(seed // 3), fed(*parts, *parts[:1]) as case, merging:
         case.newest()
         merge_small(case.folder)
 
@@ -156,6 +168,19 @@ def test_a_day_is_added_without_writing_what_was_there() -> None:
         assert was_added_to(case)
         assert linked(case) == linked_at_once(case)
         assert not was_added_to(case)
+
+
+def test_a_level_is_written_again_only_with_as_many_rows() -> None:
+    """What each of eight days adds lies in levels that double in size; a larger one's files stay the same."""
+    with adding_always(), mock.patch.multiple(placing, _SMALL=0, _MERGED=1), fed(*days(9)) as case:
+        folders = sorted((case.path / "derived").iterdir(), key=lambda one: one.stat().st_mtime_ns)
+        told = [later.levels(one) for one in folders]
+        lowest = [later.level_file(one, 1, "forest").stat().st_ino for one in folders[1:]]
+
+        assert [0, 1, 1] == told[:3]
+        assert 1 < max(told) < 5
+        assert len(set(lowest)) < len(lowest)
+        assert linked(case) == linked_at_once(case)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.1, False), (10.0, True)])
@@ -198,9 +223,12 @@ def _add_last(case: Case) -> None:
         [
             *(
                 (name, False)
-                for name in (*(f"later_{one}" for one in later.LATER), "gone", "gone_who", "forest")
+                for name in (
+                    *(f"later_1_{one}" for one in (*later.LATER, later.GONE, later.GONE_WHO)),
+                    "forest",
+                )
             ),
-            *((name, True) for name in ("later_forest", "later_who", "gone")),
+            *((name, True) for name in ("later_1_forest", "later_1_who", "later_1_gone")),
         ],
         3,
     ),

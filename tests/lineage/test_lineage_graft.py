@@ -56,8 +56,11 @@ def test_what_is_placed_later_stands_where_it_would_have(forest: tuple[pa.Table,
         starts = np.array([there[one]["n"] for one in siblings], np.int64)
         moments = np.array([told[one]["moment"] for one in siblings], np.int64)
         over = there.get(-1 if parent is None else parent)
-        end = over["n"] + over["span"] - GAP if over else 2 * GAP * len(there)
-        kin[parent] = Kin(starts, moments, {there[one]["n"]: told[one]["id"] for one in siblings}, end)
+        end = over["n"] + over["span"] if over else GAP * (2 * len(there) + 1)
+        spans = np.array([there[one]["span"] for one in siblings], np.int64)
+        ids = {there[one]["n"]: told[one]["id"] for one in siblings}
+        used = int(starts[0]) - GAP if siblings else end - GAP
+        kin[parent] = Kin(starts, starts + spans, moments, ids, used, end)
 
     came = {row["who"]: row for row in grafted(fresh, above, kin).to_pylist()}
 
@@ -89,6 +92,7 @@ def test_very_many_find_no_room() -> None:
         "who": pa.array(range(5), pa.int64()), "parent": pa.array([None] * 5, pa.int64()),
         "moment": pa.array([0] * 5, pa.int64()), "id": pa.array(list("abcde"), pa.string()),
     })  # fmt: skip
-    no_roots = Kin(np.empty(0, np.int64), np.empty(0, np.int64), {}, 0)
+    none = np.empty(0, np.int64)
+    no_roots = Kin(none, none, none, {}, 0, 8)
     with mock.patch("tokentrail.lineage.graft.GAP", 8), pytest.raises(NoPlace):
         grafted(rows, {}, {None: no_roots})

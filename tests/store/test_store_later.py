@@ -5,21 +5,24 @@ from __future__ import annotations
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokentrail.store import duck
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.later import Gone
 
+Row = tuple[int, int, int | None]
 ROWS = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 3))), max_size=30
 )
 
 
-def table(rows: list[tuple[int, int, int | None]]) -> pa.Table:
+def table(rows: list[Row]) -> pa.Table:
     """Rows as a table that is sorted by its first column."""
     ordered = sorted(rows, key=lambda row: row[0])
     return pa.table({
@@ -30,15 +33,17 @@ def table(rows: list[tuple[int, int, int | None]]) -> pa.Table:
 @given(
     ROWS,
     ROWS,
+    ROWS,
     st.sets(st.integers(0, 30)),
     st.sets(st.integers(0, 3), max_size=1),
     st.sets(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=3),
+    st.sampled_from([0, 50]),
 )
 def test_queries_and_ranges_show_the_same_rows(
-    rows: list[tuple[int, int, int | None]], more: list[tuple[int, int, int | None]], places: set[int], segments: set[int],
-    pairs: set[tuple[int, int]],
+    rows: list[Row], more: list[Row], last: list[Row], places: set[int], segments: set[int], pairs: set[tuple[int, int]],
+    listed: int,
 ) -> None:  # fmt: skip
-    """Those of the first file that no value and no pair takes away, and all of the later one."""
+    """Those of each file that no value and no pair takes away from it, whether a query lists these or joins them."""
     gone = Gone(
         {"n": np.array(sorted(places), np.int64), "segment": np.array(sorted(segments), np.int64)},
         pa.table(
@@ -48,15 +53,21 @@ def test_queries_and_ranges_show_the_same_rows(
             }
         ),
     )
+    few = Gone({"n": np.array(sorted(places)[:1], np.int64)})
     expected = [
         row for row in rows if row[0] not in places and row[1] not in segments and row[1:] not in pairs
-    ] + more
-    with tempfile.TemporaryDirectory() as folder, closing(DuckEngine(threads=1)) as engine:
-        first, later = Path(folder) / "first.parquet", Path(folder) / "later.parquet"
-        for path, given_rows in ((first, rows), (later, more)):
+    ]
+    expected += [row for row in more if row[0] not in sorted(places)[:1]] + last
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(DuckEngine(threads=1)) as engine,
+        mock.patch.object(duck, "_LISTED", listed),
+    ):
+        files = [Path(folder) / f"{number}.parquet" for number in range(3)]
+        for path, given_rows in zip(files, (rows, more, last), strict=True):
             engine.register("given", table(given_rows))
             engine.write("SELECT * FROM given ORDER BY n", path)
-        engine.view_amended("things", first, later, gone)
+        engine.view_amended("things", list(zip(files, (gone, few, None), strict=True)))
 
         shown = [tuple(row.values()) for row in engine.rows("SELECT * FROM things")]
         near = [tuple(row.values()) for row in engine.ranges("things", "n", [(0, 9), (20, 30)]).to_pylist()]

@@ -130,11 +130,12 @@ def _worth_adding_to(derived: Path) -> bool:
     """Whether adding to a forest is quicker than linking all: it costs some hundred queries whatever the size."""
     try:
         size = read_size(derived)
-        if size.rings or size.added != later.was_added_to(derived):
+        if size.rings or size.levels != later.levels(derived):
             return False  # where a ring is cut depends on all of it
-        first = size.linked if size.added else size.credentials
-        first = later.linked(derived) if first is None else first
-        return first >= _ADDED_FROM and later.count(derived) <= adding.SHARE * first
+        first = size.linked if size.levels else size.credentials
+        return (
+            first is not None and first >= _ADDED_FROM and sum(later.sizes(derived)) <= adding.SHARE * first
+        )
     except (CaseError, OSError, ValueError, RecursionError):
         return False
 
@@ -171,8 +172,10 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
         index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
         size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
-    for name in later.LATER:
-        layering.hard_link(base.folder / f"{name}.parquet", into / f"{name}.parquet")
+    stay = [f"{name}.parquet" for name in later.LATER]
+    stay += [path.name for level in range(1, size.levels) for path in later.level_files(into, level)]
+    for name in stay:
+        layering.hard_link(base.folder / name, into / name)
     for path in (
         () if again else busy.files(base.folder)
     ):  # roll-ups may count records of segments reduced again
@@ -187,7 +190,7 @@ def _segments_naming(index: Index, hashed: pa.Table) -> set[int]:
 
 def _removed(engine: DuckEngine, base: _Base, again: Set[str]) -> list[str]:
     """
-    Register as `removed_segments` which of the earlier forest no longer count or were reduced again.
+    Make `removed_segments`: which of the earlier forest no longer count or were reduced again.
 
     Returns:
         The statements that make `removed_...`, the reduced rows of these; others may run beside.
@@ -195,7 +198,8 @@ def _removed(engine: DuckEngine, base: _Base, again: Set[str]) -> list[str]:
     before = layering.read_layers(base.folder)
     stay = base.segments() - again
     removed = layering.numbers({name for layer in before for name in layer.records} - stay)
-    engine.register("removed_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
+    engine.register("given_segments", pa.table({"segment": pa.array(removed, pa.int64())}))
+    engine.run("CREATE TABLE removed_segments AS SELECT * FROM given_segments")  # which every connection sees
     if removed:
         base.register(engine, before, "before_")
     return [(_REMOVED if removed else _NONE_REMOVED).format(name=name) for name in REDUCED]

@@ -23,7 +23,7 @@ from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, ForestSize, grow, reopen
-from tokentrail.lineage.later import was_added_to
+from tokentrail.lineage.later import levels
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
@@ -171,7 +171,7 @@ class Views:
         try:
             cluster = self.link if _records(snapshot) >= self.link_from else None
             size = (cluster or self._derive)(snapshot, fresh)
-            linked_here = cluster is None and not size.added and size.records >= _MANY
+            linked_here = cluster is None and not size.levels and size.records >= _MANY
             if linked_here:
                 self._roll_up(snapshot, fresh)
             (fresh / "grown.json").write_text(json.dumps(asdict(size)))
@@ -222,7 +222,7 @@ class Views:
             reopen(engine, folder)
             engine.use_index(folder)
             size = linking.read_size(folder)
-            if size.added != was_added_to(folder):
+            if size.levels != levels(folder):
                 raise CaseError(f"{folder}: it lacks what was added to it.")
             failed.pop_all()
         return View(snapshot.fingerprint, None, engine, size, folder)

@@ -165,7 +165,8 @@ def register(engine: Engine, base: Path) -> None:
         CaseError: it can't be read.
     """
     later.register(engine, base, "stored_")
-    later.register_apart(engine, base)
+    later.register_above(engine, base, 0, "later_", "stored_")
+    engine.view("base_forest", base / "forest.parquet")
 
 
 def add(
@@ -207,8 +208,8 @@ def add(
             raise TooMuch(why)
     if _tells_apart(engine):
         raise TooMuch("an id may be another one's too")
-    linked = placing.place(engine, base)
-    return placing.written(engine, into, records, before, linked)
+    linked = placing.place(engine)
+    return placing.written(engine, base, into, records, before, linked)
 
 
 def _most(engine: Engine) -> int:

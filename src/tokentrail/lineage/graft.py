@@ -7,7 +7,7 @@ The order of all credentials is the same as if everything were numbered at once;
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,21 +21,28 @@ class Kin(NamedTuple):
     """The children of one parent that keep their places: those as old as one to be placed, or younger, by age."""
 
     starts: Integers
+    ends: Integers
+    """The first and the last place of each one's tree."""
     moments: Integers
     ids: Mapping[int, str]
     """The ids, by place, of those that have the same time as one to be placed."""
+    used: int
+    """The last place in use before the first of them, or before the end."""
     end: int
-    """The last place in use below the parent; of roots, the last of all."""
+    """Where the parent's tree ends; of roots, a place behind all."""
 
-    def behind(self, moments: Integers, names: pa.ChunkedArray[Any]) -> Integers:
-        """The last places in use before the siblings that come after those of some ages and ids."""
+    def rooms(self, moments: Integers, names: pa.ChunkedArray[Any]) -> tuple[Integers, Integers]:
+        """Between which places in use some belong that have these ages and ids."""
         first = np.searchsorted(self.moments, moments)
         place = np.searchsorted(self.moments, moments, side="right")
         for at in np.flatnonzero(first < place).tolist():
             place[at] = bisect_left(
-                range(place[at]), names[at].as_py(), lo=int(first[at]), key=lambda one: self.ids[int(self.starts[one])]
+                range(place[at]),
+                names[at].as_py(),
+                lo=int(first[at]),
+                key=lambda one: self.ids[int(self.starts[one])],
             )
-        return np.append(self.starts - GAP, self.end)[place]
+        return np.append(self.used, self.ends)[place], np.append(self.starts, self.end)[place]
 
 
 class Above(NamedTuple):
@@ -50,7 +57,18 @@ class NoPlace(Exception):
     """There is not enough room, or the links to parents form a ring."""
 
 
+class Crowded(Exception):
+    """There is not enough room in some gaps between places of the first linking, with all the others that are there."""
+
+    def __init__(self, gaps: Iterable[int]) -> None:
+        super().__init__()
+        self.gaps = frozenset(gaps)
+        """Their numbers: by what multiple of `GAP` each begins."""
+
+
 _NOBODY = -1
+_LEFT, _WIDE, _LEAD = 16, 1 << 12, 64
+"""Of the room up to a place of the first linking, an eighth is used at most, so much for a tree's end, and a part is left."""
 _TOP = Above(-1, -1, -1)
 """Stands for the parent of roots."""
 
@@ -68,27 +86,30 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
         `who`, `n`, `parent`, `root`, `depth`, `span`, as `number.labelled`; parents and roots by their places.
 
     Raises:
-        NoPlace: they can't be placed so.
+        NoPlace: they can't be placed.
+        Crowded: they can't while others keep their places.
     """
     who, moment = rows["who"].to_numpy(), rows["moment"].to_numpy()
     parent = rows["parent"].fill_null(pa.scalar(_NOBODY)).to_numpy()
     inside = np.isin(parent, who)
-    behind = np.zeros(len(who), np.int64)
+    rooms = np.zeros((len(who), 2), np.int64)
     over = np.full((len(who), 3), _TOP.n)
     for called, some in _alike(parent, np.flatnonzero(~inside)):
         outer = None if called == _NOBODY else called
-        behind[some] = kin[outer].behind(moment[some], rows["id"].take(pa.array(some)))
+        rooms[some] = np.transpose(
+            kin[outer].rooms(moment[some], rows["id"].take(pa.array(some, pa.int64())))
+        )
         over[some] = _TOP if outer is None else above[outer]
     ordered = pa.table({
         "ck": rows["who"], "moment": rows["moment"], "id": rows["id"],
-        "behind": pa.array(behind), "parent_ck": pa.array(np.where(inside, parent, _NOBODY)),
+        "behind": pa.array(rooms[:, 0]), "parent_ck": pa.array(np.where(inside, parent, _NOBODY)),
     }).sort_by([("behind", "ascending"), ("moment", "ascending"), ("id", "ascending")])  # fmt: skip
     placed = number(ordered.select(["ck", "parent_ck"]))
     order = np.argsort(who)
     tops = order[np.searchsorted(who[order], placed["ck"].to_numpy()[placed["root"].to_numpy()])]
     if inside[tops].any():
         raise NoPlace  # a ring, which was cut where its eldest is: all of it may lie elsewhere then
-    return _labelled(placed, behind[tops], over[tops])
+    return _labelled(placed, rooms[tops], over[tops])
 
 
 def _alike(values: Integers, places: Integers) -> Iterator[tuple[int, Integers]]:
@@ -99,28 +120,25 @@ def _alike(values: Integers, places: Integers) -> Iterator[tuple[int, Integers]]
         yield int(values[ordered[start]]), ordered[start:end]
 
 
-def _labelled(placed: pa.Table, behind: Integers, over: Integers) -> pa.Table:
+def _labelled(placed: pa.Table, rooms: Integers, over: Integers) -> pa.Table:
     """
-    Spread the numbered trees over the room behind the place that each follows.
+    Spread the numbered trees over the room that each has.
 
     Args:
         placed: What was numbered.
-        behind: Which place the tree of each follows.
+        rooms: Between which places the tree of each comes.
         over: Below whom it is placed: as an `Above`.
     """
     size, depth, root = (placed[name].to_numpy() for name in ("size", "depth", "root"))
-    many_all = len(size)
+    behind = rooms[:, 0]
     # Trees that follow the same place share its room, one behind the other.
-    starts = np.flatnonzero(np.concatenate(([True], behind[1:] != behind[:-1]))) if many_all else behind
-    many = np.diff(np.append(starts, many_all))
-    step = np.repeat(GAP // (2 * many + 1), many)
-    if many_all and step.min() < 1:
-        raise NoPlace
-    begun = 2 * np.arange(many_all) - depth
-    n = behind + step * (begun - np.repeat(2 * starts, many) + 1)
+    starts = np.flatnonzero(np.diff(behind, prepend=-1))
+    many = np.diff(np.append(starts, len(behind)))
+    lead, step = (np.repeat(one, many) for one in _spread(rooms[starts], many))
+    n = behind + lead + step * (2 * np.arange(len(behind)) - depth - np.repeat(2 * starts, many) + 1)
     outer, roots, depths = over.T
     inside = depth > 0
-    parent = np.where(inside, n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if many_all else n, outer)
+    parent = np.where(inside, n[placed["parent"].fill_null(pa.scalar(0)).to_numpy()] if len(n) else n, outer)
     return pa.table({
         "who": placed["ck"],
         "n": pa.array(n),
@@ -129,3 +147,21 @@ def _labelled(placed: pa.Table, behind: Integers, over: Integers) -> pa.Table:
         "depth": pa.array(depth + depths + 1),
         "span": pa.array(step * (2 * size - 1)),
     })  # fmt: skip
+
+
+def _spread(rooms: Integers, many: Integers) -> tuple[Integers, Integers]:
+    """
+    How far from its beginning the first of so many trees begins in each room, and how far apart their ends are.
+
+    Up to a place of the first linking room is left behind them, where most comes later, and some before, for what is late.
+    """
+    first, last = rooms.T
+    room = last - first
+    tight = room // (2 * many + 1)
+    if tight.size and tight.min() < 1:
+        crowded = tight < 1
+        if (room[crowded] == GAP).any():
+            raise NoPlace
+        raise Crowded((first[crowded] // GAP).tolist())
+    loose = np.where(last % GAP == 0, np.minimum(room // (_LEFT * many), _WIDE), 0)
+    return np.where(loose > 0, room // _LEAD, 0), np.where(loose > 0, loose, tight)

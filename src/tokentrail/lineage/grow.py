@@ -19,7 +19,7 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 18
+LINKING = 19
 """
 Part of the name of what is derived: a case that was linked otherwise is linked anew.
 
@@ -133,10 +133,10 @@ class ForestSize:
     last: int | None
     rings: bool = False
     """Whether the links from child to parent formed a ring, as forged evidence can make them; it was cut somewhere."""
-    added: bool = False
-    """Whether it consists of an earlier forest and later tables beside it (`lineage.later`)."""
+    levels: int = 0
+    """Of later rows beside the tables of the first linking (`lineage.later`)."""
     linked: int | None = None
-    """How many credentials the earlier one has; not known of what was added by former versions."""
+    """How many credentials these have, if there are levels beside them."""
 
 
 @cache

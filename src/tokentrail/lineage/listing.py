@@ -22,7 +22,7 @@ def filled(engine: Engine, statement: str) -> str:
 
     Args:
         engine: Knows the tables.
-        statement: Its `{table.column}` stand for what `IN` has in parentheses.
+        statement: Its `{table.column}` stand for what `IN` has in parentheses; of no rows, nothing is among them.
     """
     return _ASKED.sub(lambda found: _listed(engine, found[1], found[2]), statement)
 
@@ -30,5 +30,6 @@ def filled(engine: Engine, statement: str) -> str:
 def _listed(engine: Engine, table: str, column: str) -> str:
     query = f"SELECT DISTINCT {column} FROM {table}"
     found = engine.rows(f"{query} LIMIT {_LISTED + 1}")
-    few = 0 < len(found) <= _LISTED
-    return ", ".join(str(int(row[column])) for row in found) if few else query
+    if len(found) > _LISTED:
+        return query
+    return ", ".join(str(int(row[column])) for row in found) or "NULL"  # for which no file is opened

@@ -39,6 +39,8 @@ _FEW = 2_000
 _BUSY = 10_000_000
 """Records from which on one question keeps all processors busy, and two would need memory for both; wide tables go to
 files: of 92 million memory holds hardly two."""
+_LISTED = 50
+"""Values that a condition names one by one: making a table of them takes longer."""
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads."""
 _FEW_ROWS = 8_192
@@ -289,20 +291,30 @@ class DuckEngine(Tuned, Holding, Keeping):
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
 
-    def view_amended(self, name: str, path: Path, later: Path, gone: Gone) -> None:
-        """Register a Parquet file without the rows that are gone from it, and with the rows of a later file."""
-        self._set_files(name, [(path, gone), (later, None)])
-        left = "TRUE"
+    def view_amended(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
+        """Register Parquet files as one table, each without the rows that are gone from it."""
+        self._set_files(name, files)
+        parts = []
+        for place, (path, gone) in enumerate(files):
+            left = self._left(f"{name}_{place}", gone) if gone else []
+            where = f" WHERE {' AND '.join(left)}" if left else ""
+            parts.append(f"SELECT * FROM {reading([path])} b{where}")
+        self.run(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL BY NAME '.join(parts)}")
+
+    def _left(self, name: str, gone: Gone) -> list[str]:
+        """The conditions on a row of `b` that is not gone; for what is long, tables are made whose names begin so."""
+        found = []
         for table, (values, columns) in gone.tables(name).items():
+            if len(columns) == 1 and len(values) <= _LISTED:
+                listed = ", ".join(map(str, values[columns[0]].to_pylist()))
+                found.append(f"coalesce(b.{columns[0]} NOT IN ({listed}), TRUE)")
+                continue
             self.register(f"given_{table}", values)
             self.run(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM given_{table}")
             self._connection.unregister(f"given_{table}")
             same = " AND ".join(f"g.{column} = b.{column}" for column in columns)
-            left += f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE {same})"
-        self.run(
-            f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading([path])} b WHERE {left} "
-            f"UNION ALL BY NAME SELECT * FROM {reading([later])}"
-        )
+            found.append(f"NOT EXISTS (SELECT 1 FROM {table} g WHERE {same})")
+        return found
 
     def _set_files(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
         """Note the files of a table, for `ranges`."""

@@ -181,8 +181,8 @@ class Engine(Linker, Protocol):
     def view(self, name: str, path: Path) -> None:
         """Register a Parquet file, or a folder of them."""
 
-    def view_amended(self, name: str, path: Path, later: Path, gone: Gone) -> None:
-        """Register a Parquet file without the rows that are gone from it, and with the rows of a later file."""
+    def view_amended(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
+        """Register Parquet files as one table, each without the rows that are gone from it."""
 
     def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
         """

@@ -31,18 +31,15 @@ CREATE OR REPLACE TABLE had_near AS
 SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN ({near_names.n})) w
 JOIN touched_older t ON t.segment = w.segment AND t.identity = w.identity;
 
--- Which credentials the identities belonged to that are touched or gone, and which file says so.
+-- Which credentials the identities belonged to that are touched or gone.
 CREATE OR REPLACE TABLE had AS
-SELECT w.*, EXISTS (SELECT 1 FROM later_who l WHERE l.segment = w.segment AND l.identity = w.identity) AS later
-FROM (
-  SELECT n, segment, identity, FALSE AS removed FROM had_near
-  UNION ALL
-  SELECT w.n, w.segment, w.identity, FALSE FROM stored_who w JOIN (
-    SELECT segment, identity FROM touched_older EXCEPT SELECT segment, identity FROM had_near
-  ) t ON t.segment = w.segment AND t.identity = w.identity
-  UNION ALL
-  SELECT w.n, w.segment, w.identity, TRUE FROM stored_who w JOIN removed_segments r ON r.segment = w.segment
-) w;
+SELECT n, segment, identity, FALSE AS removed FROM had_near
+UNION ALL
+SELECT w.n, w.segment, w.identity, FALSE FROM stored_who w JOIN (
+  SELECT segment, identity FROM touched_older EXCEPT SELECT segment, identity FROM had_near
+) t ON t.segment = w.segment AND t.identity = w.identity
+UNION ALL
+SELECT w.n, w.segment, w.identity, TRUE FROM stored_who w JOIN removed_segments r ON r.segment = w.segment;
 
 -- A credential is the same as before if its id is.
 CREATE OR REPLACE TABLE handles AS

@@ -1,11 +1,8 @@
--- The places of all, now that those that needed another one have it (`grafts`).
+-- The places of all that was linked again or moved, now that those that needed another one have it (`grafts`).
 
--- Credentials that were not linked again.
+-- Credentials that were not linked again, and moved.
 CREATE TABLE carried AS
-SELECT -who - 1 AS old, n, parent, root, depth, span FROM grafts WHERE who < -1
-UNION ALL
-SELECT f.n, f.n, f.parent_n, f.root_n, f.depth, f.span FROM later_forest f JOIN held h ON h.n = f.n
-WHERE -f.n - 1 NOT IN (SELECT who FROM leaving);
+SELECT -who - 1 AS old, n, parent, root, depth, span FROM grafts WHERE who < -1;
 
 -- Those that were, and the makers outside of them that they name.
 CREATE TABLE places AS
@@ -18,6 +15,18 @@ FROM (SELECT DISTINCT maker FROM makers WHERE maker < -1) m LEFT JOIN carried c 
 
 -- Former places and new ones, for links from credentials that were not linked again.
 CREATE TABLE replaced AS
-SELECT old, n FROM carried WHERE old <> n
+SELECT old, n FROM carried
 UNION ALL
 SELECT h.old, p.n FROM handles h JOIN places p ON p.ck = h.ck WHERE h.old <> p.n;
+
+-- What the levels below say of these places counts no more: of an `unplaced` one nothing does, of others what is told anew.
+CREATE TABLE gone_now AS
+SELECT n, TRUE AS unplaced FROM unplaced
+UNION ALL
+SELECT old, FALSE FROM staying;
+
+-- The same of identities; one that is null stands for its whole segment.
+CREATE TABLE gone_who_now AS
+SELECT segment, identity FROM moved
+UNION
+SELECT segment, NULL FROM removed_segments;
