@@ -22,7 +22,7 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
-from tokentrail.lineage import adding, graft, later, placing
+from tokentrail.lineage import adding, graft, later, level
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
@@ -63,7 +63,7 @@ def adding_always(*, marked: bool = False) -> Iterator[None]:
 @contextmanager
 def levelled(seed: int) -> Iterator[None]:
     """Later rows lie in few levels or in many, which take in others or don't, with room between them or none; no query fails."""
-    many = mock.patch.multiple(placing, _SMALL=0, _MERGED=seed % 4) if seed % 3 else nullcontext()
+    many = mock.patch.multiple(level, _SMALL=0, _MERGED=seed % 4) if seed % 3 else nullcontext()
     close = mock.patch.object(graft, "_WIDE", 1) if seed % 5 < 3 else nullcontext()
     strict = mock.patch.object(linking, "_FALL_BACK_ON", TooMuch)  # what fails otherwise would be hidden
     with many, close, strict:
@@ -172,7 +172,7 @@ def test_a_day_is_added_without_writing_what_was_there() -> None:
 
 def test_a_level_is_written_again_only_with_as_many_rows() -> None:
     """What each of eight days adds lies in levels that double in size; a larger one's files stay the same."""
-    with adding_always(), mock.patch.multiple(placing, _SMALL=0, _MERGED=1), fed(*days(9)) as case:
+    with adding_always(), mock.patch.multiple(level, _SMALL=0, _MERGED=1), fed(*days(9)) as case:
         folders = sorted((case.path / "derived").iterdir(), key=lambda one: one.stat().st_mtime_ns)
         told = [later.levels(one) for one in folders]
         lowest = [later.level_file(one, 1, "forest").stat().st_ino for one in folders[1:]]

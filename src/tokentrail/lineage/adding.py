@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tokentrail.lineage import later, placing
+from tokentrail.lineage import later, level, placing
 from tokentrail.lineage.grow import KEPT, LINKING_FILES, ForestSize, in_order, listed_in, made_by, statements
 from tokentrail.lineage.listing import filled
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
@@ -209,7 +209,7 @@ def add(
     if _tells_apart(engine):
         raise TooMuch("an id may be another one's too")
     linked = placing.place(engine)
-    return placing.written(engine, base, into, records, before, linked)
+    return level.written(engine, base, into, records, before, linked)
 
 
 def _most(engine: Engine) -> int:

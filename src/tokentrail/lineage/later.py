@@ -58,7 +58,7 @@ def level_files(folder: Path, level: int) -> list[Path]:
 
 
 def levels(folder: Path) -> int:
-    """The number of levels: any file of one tells that it and those below it are there, and then all of them must be."""
+    """The number of levels: any file of one tells that it and those below it are there, and all of them must be."""
     found = (_NAMED.fullmatch(path.name) for path in folder.glob("later_*.parquet"))
     return max((int(one[1]) for one in found if one), default=0)
 
