@@ -125,7 +125,8 @@ themselves, and those that are no more.
 _LONGER = f"""
 SELECT 1 AS one FROM (
   SELECT s.n, array_to_string(string_split(s.name, '@')[:k], '@') AS beginning FROM (
-    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM stored_names WHERE own AND contains(name, '@')
+    SELECT n, name, unnest(range(1, len(string_split(name, '@')))) AS k FROM stored_names
+    WHERE own AND contains(name, '@')
   ) s
 ) WHERE n NOT IN (SELECT n FROM touched_before) AND beginning IN (SELECT name FROM ({_BEGINNINGS})) LIMIT 1"""
 _ODD = {
@@ -185,8 +186,8 @@ def add(
         engine: Knows which of the earlier one's segments count no more (`removed_segments`), and what `register` tells.
         base: The folder of the earlier one.
         into: Where to write the later files.
-        first: Statements that make the `KEPT` of all segments (`all_`), of new ones (`new_`), and of what counts no more
-            (`removed_`).
+        first: Statements that make the `KEPT` of all segments (`all_`), of new ones (`new_`), and of what counts no
+            more (`removed_`).
         records: How many records there are, repeated ones counted each time.
         before: How large the earlier one is.
         naming: Returns the segments that may hold keys.

@@ -68,7 +68,7 @@ class Crowded(Exception):
 
 _NOBODY = -1
 _LEFT, _WIDE, _LEAD = 16, 1 << 12, 64
-"""Of the room up to a place of the first linking, an eighth is used at most, so much for a tree's end, and a part is left."""
+"""Of room up to a place of the first linking an eighth is used at most, so much for a tree's end, and some is left."""
 _TOP = Above(-1, -1, -1)
 """Stands for the parent of roots."""
 
@@ -153,7 +153,7 @@ def _spread(rooms: Integers, many: Integers) -> tuple[Integers, Integers]:
     """
     How far from its beginning the first of so many trees begins in each room, and how far apart their ends are.
 
-    Up to a place of the first linking room is left behind them, where most comes later, and some before, for what is late.
+    Up to a place of the first linking room is left behind them, where most comes later, and some before them.
     """
     first, last = rooms.T
     room = last - first

@@ -1,10 +1,10 @@
 """
 The tables of a forest that was added to: those that the first linking wrote, and beside them levels of later rows.
 
-A level has a file for each table, with rows that are new or stand for earlier ones. Its `gone` names, by place, the rows
-of the levels below it, down to the first tables, that no longer count: the row of a credential that changed, and with
-`unplaced` every row that has the place of one which moved. Its `gone_who` names identities that belong to another
-credential now. A new level takes in those above a much larger one, so that there are few, and a row is seldom written.
+A level has a file for each table, with rows that are new or stand for earlier ones. Its `gone` names, by place, the
+rows of the levels below it, down to the first tables, that no longer count: the row of a credential that changed, and
+with `unplaced` every row that has the place of one which moved. Its `gone_who` names identities that belong to another
+credential now. A new level takes in those above a much larger one: so there are few, and a row is seldom written.
 """
 
 from __future__ import annotations
