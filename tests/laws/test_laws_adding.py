@@ -81,6 +81,7 @@ def linked(case: Case) -> dict[str, Any]:
     for name, columns in _N.items():
         rows = view.engine.rows(f"SELECT * FROM {name}")
         if name == "forest":
+            check_nesting(rows)
             rows = [
                 {**row, "span": bisect_left(ends, row["n"] + row["span"]) - place[row["n"]]} for row in rows
             ]
@@ -88,6 +89,20 @@ def linked(case: Case) -> dict[str, Any]:
         found[name] = sorted(told, key=str)
     found["losers"] = view.engine.rows("SELECT * FROM losers ORDER BY ALL")
     return found
+
+
+def check_nesting(rows: Sequence[dict[str, Any]]) -> None:
+    """Each tree of places lies within its parent's, and beside all others; parents, roots and depths say the same."""
+    around: list[tuple[int, int]] = []
+    for row in sorted(rows, key=lambda one: int(one["n"])):
+        first, last = row["n"], row["n"] + row["span"]
+        while around and around[-1][1] < first:
+            around.pop()
+        assert not around or last < around[-1][1]
+        assert row["parent_n"] == (around[-1][0] if around else None)
+        assert row["root_n"] == (around[0][0] if around else first)
+        assert row["depth"] == len(around)
+        around.append((first, last))
 
 
 def linked_at_once(case: Case) -> dict[str, Any]:
@@ -315,6 +330,45 @@ def test_what_comes_late_tells_who_else_can_have_called(tell: Callable[[World], 
     records = world.records()
     parts = [[one for one in records if (one["eventName"] == late) == last] for last in (False, True)]
     assert all(parts)
-    with adding_always(), fed(*parts) as case:
+    with adding_always(), levelled(2), fed(*parts) as case:
+        assert was_added_to(case)
         found = linked(case)
         assert linked_at_once(case) == found
+
+
+def _issued_later() -> dict[str, list[Json]]:
+    """Sessions of one user, by name: what each did, what issued it (`+`), and M, which N minted."""
+    world, found, before = World(START), {}, 0
+
+    def told(name: str) -> None:
+        nonlocal before
+        found[name] = world.records()[before:]
+        before += len(found[name])
+
+    ada = world.user("ada")
+    ada.calls("s3:ListBuckets")
+    told("ada")
+    for name in "EABCNPOQLZ":
+        session = ada.assumes("Deploy", f"s-{name}")
+        told(f"+{name}")
+        session.calls("s3:ListBuckets")
+        told(name)
+        if name == "N":
+            session.assumes("Audit", "s-M").calls("s3:ListBuckets")
+            told("M")
+        world.wait(minutes=1)
+    return found
+
+
+@pytest.mark.parametrize("last", [["EN", "M", "+N"], ["ENPQ", "O"]])
+def test_what_came_where_others_left_stays_in_one_gap(last: list[str]) -> None:
+    """Two roots turn out to be somebody's sessions: into their room come others, which move as a whole, or have company."""
+    did = _issued_later()
+    steps = ["ada A B C Z", "L", "+B +C", *(one if one in did else " ".join(one) for one in last)]
+    with (
+        adding_always(),
+        levelled(3),
+        fed(*([one for name in step.split() for one in did[name]] for step in steps)) as case,
+    ):
+        assert was_added_to(case)
+        assert linked(case) == linked_at_once(case)

@@ -7,7 +7,8 @@ The order of all credentials is the same as if everything were numbered at once;
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -31,18 +32,25 @@ class Kin(NamedTuple):
     end: int
     """Where the parent's tree ends; of roots, a place behind all."""
 
-    def rooms(self, moments: Integers, names: pa.ChunkedArray[Any]) -> tuple[Integers, Integers]:
-        """Between which places in use some belong that have these ages and ids."""
+    def rooms(self, moments: Integers, name: Callable[[int], str]) -> tuple[Integers, Integers]:
+        """
+        Between which places some belong that have these ages.
+
+        These are in use, or the second is where a gap ends, as others were between both that left: a tree that comes later
+        lies within one gap between places of the first linking.
+
+        Args:
+            moments: The ages.
+            name: Tells the id of one of them by its position.
+        """
         first = np.searchsorted(self.moments, moments)
         place = np.searchsorted(self.moments, moments, side="right")
         for at in np.flatnonzero(first < place).tolist():
             place[at] = bisect_left(
-                range(place[at]),
-                names[at].as_py(),
-                lo=int(first[at]),
-                key=lambda one: self.ids[int(self.starts[one])],
+                range(place[at]), name(at), lo=int(first[at]), key=lambda one: self.ids[int(self.starts[one])]
             )
-        return np.append(self.used, self.ends)[place], np.append(self.starts, self.end)[place]
+        begin = np.append(self.used, self.ends)[place]
+        return begin, np.minimum(np.append(self.starts, self.end)[place], (begin // GAP + 1) * GAP)
 
 
 class Above(NamedTuple):
@@ -67,7 +75,7 @@ class Crowded(Exception):
 
 
 _NOBODY = -1
-_LEFT, _WIDE, _LEAD = 16, 1 << 12, 64
+_LEFT, _WIDE, _LEAD = 16, 1 << 16, 64
 """Of room up to a place of the first linking an eighth is used at most, so much for a tree's end, and some is left."""
 _TOP = Above(-1, -1, -1)
 """Stands for the parent of roots."""
@@ -94,11 +102,11 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
     inside = np.isin(parent, who)
     rooms = np.zeros((len(who), 2), np.int64)
     over = np.full((len(who), 3), _TOP.n)
+    ids = rows["id"].combine_chunks()
     for called, some in _alike(parent, np.flatnonzero(~inside)):
         outer = None if called == _NOBODY else called
-        rooms[some] = np.transpose(
-            kin[outer].rooms(moment[some], rows["id"].take(pa.array(some, pa.int64())))
-        )
+        told = partial(_told, ids, some)
+        rooms[some] = np.transpose(kin[outer].rooms(moment[some], told))
         over[some] = _TOP if outer is None else above[outer]
     ordered = pa.table({
         "ck": rows["who"], "moment": rows["moment"], "id": rows["id"],
@@ -110,6 +118,11 @@ def grafted(rows: pa.Table, above: Mapping[int, Above], kin: Mapping[int | None,
     if inside[tops].any():
         raise NoPlace  # a ring, which was cut where its eldest is: all of it may lie elsewhere then
     return _labelled(placed, rooms[tops], over[tops])
+
+
+def _told(ids: pa.Array[Any], places: Integers, at: int) -> str:
+    """The id in one of some rows."""
+    return str(ids[int(places[at])].as_py())
 
 
 def _alike(values: Integers, places: Integers) -> Iterator[tuple[int, Integers]]:

@@ -73,16 +73,6 @@ def sizes(folder: Path) -> list[int]:
     return [_rows(level_file(folder, level, "forest")) for level in range(1, levels(folder) + 1)]
 
 
-def linked(folder: Path) -> int:
-    """
-    The number of credentials of the first linking, from the footer of its table, which of many takes a while.
-
-    Raises:
-        CaseError: it can't be read.
-    """
-    return _rows(folder / "forest.parquet")
-
-
 def gone_in(folder: Path, above: int = 0) -> Left:
     """
     What counts no more at and below a level.
@@ -111,12 +101,13 @@ def register(engine: Engine, folder: Path, called: str = "", *, first: int = 0) 
         for name in LATER:
             engine.view(f"{called}{name}", folder / f"{name}.parquet")
         return
-    above = [gone_in(folder, level) for level in range(first, last)]
+    gone = [_gone(folder, level) for level in range(first + 1, last + 1)]
+    above = [_united(gone[place:]) for place in range(len(gone))]
     for name in LATER:
         files = [level_file(folder, level, name) for level in range(1, last + 1)]
         every = [folder / f"{name}.parquet", *files][first:]
-        gone = [one.of(name) for one in above]
-        engine.view_amended(f"{called}{name}", list(zip(every, [*gone, None], strict=True)))
+        left = [one.of(name) for one in above]
+        engine.view_amended(f"{called}{name}", list(zip(every, [*left, None], strict=True)))
 
 
 def register_above(engine: Engine, folder: Path, level: int, called: str, whole: str) -> None:

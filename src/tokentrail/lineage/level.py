@@ -8,6 +8,7 @@ from pathlib import Path
 from tokentrail.lineage import later
 from tokentrail.lineage.grow import OUTPUT, ForestSize
 from tokentrail.lineage.listing import filled
+from tokentrail.lineage.number import GAP
 from tokentrail.store.interface import Engine
 
 _MERGED, _SMALL = 4, 5_000
@@ -58,7 +59,7 @@ _WRITTEN = {
         ORDER BY child, time, parent, what, thing, api, event_id""",
     later.GONE: """
         SELECT n, bool_or(unplaced) AS unplaced FROM (SELECT * FROM gone_now UNION ALL SELECT * FROM taken_gone)
-        GROUP BY n ORDER BY n""",
+        WHERE {below} OR n % {gap} = 0 GROUP BY n ORDER BY n""",
     later.GONE_WHO: """
         SELECT segment, identity FROM gone_who_now UNION SELECT segment, identity FROM taken_gone_who
         ORDER BY segment, identity""",
@@ -94,7 +95,7 @@ def written(
     engine.register("taken_gone", gone.places)
     engine.register("taken_gone_who", gone.who)
     for name, query in _WRITTEN.items():
-        told = filled(engine, query.format(linked=OUTPUT.get(name)))
+        told = filled(engine, query.format(linked=OUTPUT.get(name), below=stay > 0, gap=GAP))
         engine.write(told, later.level_file(into, stay + 1, name))
     engine.write(OUTPUT["losers"], into / "losers.parquet")
     spans, known = "SELECT first, last FROM new_people UNION ALL SELECT ?, ?", [before.first, before.last]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 _NONE = -1
-GAP = 1 << 24
+GAP = 1 << 30
 """
 The room between what is next to each other. A tree of places begins at its root's `n` and ends at `n + span`, and
 between any two such ends there is as much: so whatever comes later has room before a tree, in it, and behind it.

@@ -41,10 +41,11 @@ SELECT b.n, b.id FROM stored_forest b WHERE b.n IN (
   JOIN leaving l ON l.moment = k.moment AND l.parent IS NOT DISTINCT FROM a.parent)"""
 """Siblings of the same time are ordered by id."""
 _USED = f"""
-SELECT f.parent_n, max(CASE WHEN l.n + l.span < f.next THEN l.n + l.span ELSE l.n END) AS used
-FROM later_forest l JOIN firsts f ON l.n // {GAP} = f.gap AND l.n < f.next
-WHERE l.n % {GAP} <> 0 AND l.n NOT IN (SELECT n FROM unplaced) GROUP BY f.parent_n"""
-"""The last place in use in the gap before another one: the end of a tree, or the beginning of one around both."""
+SELECT f.parent_n, p.place AS used FROM firsts f ASOF JOIN (
+  SELECT unnest([n, n + span]) AS place FROM later_forest
+  WHERE n // {GAP} IN (SELECT gap FROM firsts) AND n % {GAP} <> 0 AND n NOT IN (SELECT n FROM unplaced)
+) p ON f.next > p.place"""
+"""The last place in use before another one: where a tree ends, or begins that has both in it."""
 
 
 def place(engine: Engine) -> int:
@@ -143,4 +144,4 @@ def _used(engine: Engine, firsts: Mapping[int, int]) -> dict[int, int]:
     })  # fmt: skip
     engine.register("firsts", given)
     found = {row["parent_n"]: row["used"] for row in engine.rows(_USED)}
-    return {parent: found.get(parent, gap * GAP) for parent, gap in gaps.items()}
+    return {parent: max(found.get(parent, 0), gap * GAP) for parent, gap in gaps.items()}

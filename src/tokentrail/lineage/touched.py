@@ -91,7 +91,7 @@ WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
 _UNUSED_KEYS = """
 INSERT INTO next_key
 SELECT DISTINCT m.id FROM all_makings m
-WHERE m.what = 'access_key' AND m.id IS NOT NULL
+WHERE m.what = 'access_key' AND m.id IS NOT NULL AND m.id NOT IN (SELECT name FROM known_key)
   AND m.account IN (SELECT caller_account FROM unnamed WHERE caller_principal LIKE 'AIDA%')
   AND NOT EXISTS (SELECT 1 FROM all_people p WHERE p.key = m.id AND p.account = m.account)"""
 """

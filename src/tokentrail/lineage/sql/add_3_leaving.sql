@@ -15,12 +15,13 @@ LEFT JOIN touched_forest s ON s.n = h.old;
 CREATE OR REPLACE TABLE leaving_trees AS
 SELECT old AS n, old + span AS ends, old // {gap} AS gap FROM to_place WHERE NOT stays AND old IS NOT NULL;
 
--- Credentials below one that leaves: they move with it. Below one that has no place of the first linking, all are in its gap.
+-- Credentials below one that leaves: they move with it. Below one that has no place of the first linking, all lie in its gap.
 CREATE OR REPLACE TABLE dragged AS
 SELECT f.n FROM stored_forest f JOIN (SELECT * FROM leaving_trees WHERE n % {gap} = 0) r ON f.n > r.n AND f.n < r.ends
 UNION
-SELECT f.n FROM later_forest f JOIN (SELECT * FROM leaving_trees WHERE n % {gap} <> 0) r
-  ON f.n // {gap} = r.gap AND f.n > r.n AND f.n < r.ends;
+SELECT f.n FROM (
+  SELECT n FROM later_forest WHERE n // {gap} IN (SELECT gap FROM leaving_trees WHERE n % {gap} <> 0)
+) f JOIN (SELECT * FROM leaving_trees WHERE n % {gap} <> 0) r ON f.n > r.n AND f.n < r.ends;
 
 -- Who stays: neither it nor anybody above it leaves.
 CREATE OR REPLACE TABLE staying AS
