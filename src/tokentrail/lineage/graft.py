@@ -36,7 +36,7 @@ class Kin(NamedTuple):
         """
         Between which places some belong that have these ages.
 
-        These are in use, or the second is where a gap ends, as others were between both that left: a tree that comes later
+        Both are in use; or the second is where a gap ends, where others left that were between: a tree that comes later
         lies within one gap between places of the first linking.
 
         Args:
