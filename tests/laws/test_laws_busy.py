@@ -28,9 +28,14 @@ from work import some
 
 
 @contextmanager
-def kept(least: int = 0) -> Iterator[None]:
-    """However small a case is, and however little a credential did, it is kept what it did, but for so many calls."""
-    with mock.patch.object(views, "_MANY", 0), mock.patch.object(busy, "BUSY", least):
+def kept(least: int = 0, share: float = 9.0) -> Iterator[None]:
+    """
+    However small a case is, and however little a credential did, it is kept what it did, but for so many calls.
+
+    What comes later is kept, too, if it is that share of the case.
+    """
+    shared = mock.patch.object(views, "_SHARE", share)
+    with mock.patch.object(views, "_MANY", 0), mock.patch.object(busy, "BUSY", least), shared:
         yield
 
 
@@ -54,7 +59,8 @@ def read(case: Case) -> str:
 def test_what_is_kept_tells_what_reading_all_does(world: World, seed: int, false: bool, least: int) -> None:
     """However records came and were repeated, forged or not, and whatever was linked again since it was kept."""
     records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
-    with kept(least), adding_always(), fed(*cut(records, seed)) as case:
+    share = (0.0, 0.3, 9.0)[seed % 3]
+    with kept(least, share), adding_always(), fed(*cut(records, seed)) as case:
         assert traced(case) == read(case)
 
 
@@ -62,7 +68,7 @@ def test_what_is_kept_tells_what_reading_all_does(world: World, seed: int, false
 def test_segments_that_were_merged_are_read_again(world: World, seed: int) -> None:
     parts = cut(world.records(), seed)
     with (
-        kept(),
+        kept(share=seed % 2),
         adding_always(),
         fed(*parts, *parts[:1]) as case,
         mock.patch("tokentrail.store.merge.AT_ONCE", 2),
@@ -101,6 +107,27 @@ def test_no_call_that_was_rolled_up_is_read() -> None:
         with noted() as segments:
             found = text([case.trace([key])])
         assert segments and segments.isdisjoint(old)
+        with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+            case.close()
+            assert found == text([case.trace([key])])
+
+
+def test_what_came_later_is_rolled_up_by_itself() -> None:
+    """Once it is a share of the case: then no call is read, nor is any of what was rolled up before written again."""
+    first, *rest = days(5)
+    with kept(share=0.3), adding_always(), held(first) as case:
+        [key] = [one.id for one in case.credentials() if one.kind == "long_term_key"][:1]
+        told = [len(busy.sets(case._views.open(None).derived))]
+        for records in rest:
+            add(case, records)
+            told.append(len(busy.sets(case._views.open(None).derived)))
+        assert was_added_to(case)
+        assert told == [1, 2, 3, 3, 4]
+        with noted() as segments:
+            found = text([case.trace([key])])
+        assert not segments
+        assert {1} == {path.stat().st_nlink for path in case.path.glob("derived/*/busy3_apis.parquet")}
+        assert 5 == sum(1 for _ in case.path.glob("derived/*/busy_apis.parquet"))
         with mock.patch.object(busy.Busy, "may_tell", return_value=False):
             case.close()
             assert found == text([case.trace([key])])

@@ -162,7 +162,7 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
     fresh = snapshot.folders.keys() - base.segments()
     if not fresh:
         raise TooMuch("nothing is new")
-    records = _records_of(snapshot, snapshot.folders.keys())
+    records = records_of(snapshot, snapshot.folders.keys())
     layering.prepare(into)
     with engines(records) as engine, ThreadPoolExecutor(1) as pool:
         known = pool.submit(_in_own_cursor, engine, partial(adding.register, engine, base.folder))
@@ -208,7 +208,7 @@ def _removed(engine: DuckEngine, base: _Base, again: Set[str]) -> list[str]:
 def _link_all(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> ForestSize:
     """Link all segments: new ones are reduced, older ones come from the layers of `base`."""
     fresh = snapshot.folders.keys() - base.segments()
-    records = _records_of(snapshot, snapshot.folders.keys())
+    records = records_of(snapshot, snapshot.folders.keys())
     layering.prepare(into)
     with engines(records) as engine:
         if fresh or not base.layers:
@@ -365,7 +365,7 @@ def _find_repeats(
     return again
 
 
-def _records_of(snapshot: Snapshot, segments: Set[str]) -> int:
+def records_of(snapshot: Snapshot, segments: Set[str]) -> int:
     """Records of some segments, as their manifests say."""
     return sum(each.records for one in snapshot.manifests if one.segment in segments for each in one.objects)
 

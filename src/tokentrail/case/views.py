@@ -41,6 +41,8 @@ Records from which on roll-ups of busy credentials, and what a first trace would
 when the case is linked. With fewer records it is quick enough to read them when asked.
 """
 
+_SHARE = 0.03
+"""The share of a case from which on what came since roll-ups were stored is rolled up, too: so there are few sets."""
 _ALL = 1 << 60
 """Bytes of memory, more than any machine has: the engine then takes the half that it may take at most."""
 
@@ -171,9 +173,10 @@ class Views:
         try:
             cluster = self.link if _records(snapshot) >= self.link_from else None
             size = (cluster or self._derive)(snapshot, fresh)
-            linked_here = cluster is None and not size.levels and size.records >= _MANY
-            if linked_here:
-                self._roll_up(snapshot, fresh)
+            many = cluster is None and size.records >= _MANY
+            linked_here = many and not size.levels
+            if many:
+                self._roll_up(snapshot, fresh, added=size.levels > 0)
             (fresh / "grown.json").write_text(json.dumps(asdict(size)))
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -199,14 +202,18 @@ class Views:
             shutil.rmtree(scratch, ignore_errors=True)
         return self._earlier(snapshot, None)
 
-    def _roll_up(self, snapshot: Snapshot, folder: Path) -> None:
+    def _roll_up(self, snapshot: Snapshot, folder: Path, *, added: bool) -> None:
         """Store roll-ups of busy credentials; where that fails, their calls are read from the evidence when asked."""
+        segments = _not_rolled_up(snapshot, folder) if added else None
+        if segments is not None and not segments:
+            return
         with closing(self._engine(snapshot, None)) as engine:
+            number = len(busy.sets(folder))
             try:
                 reopen(engine, folder)
-                busy.keep(engine, folder)
+                busy.keep(engine, folder, segments)
             except CaseError:
-                busy.forget(folder)
+                busy.forget(folder, number)
 
     def _stored(self, snapshot: Snapshot, folder: Path) -> View:
         """
@@ -277,3 +284,13 @@ class Views:
 def _records(snapshot: Snapshot) -> int:
     """Records of all segments, as their manifests say."""
     return sum(one.records for manifest in snapshot.manifests for one in manifest.objects)
+
+
+def _not_rolled_up(snapshot: Snapshot, folder: Path) -> set[int]:
+    """The segments that came since roll-ups were stored, if they are many enough for a further set."""
+    stored = busy.sets(folder)
+    told = set().union(*stored)
+    fresh = {name for name in snapshot.folders if int(name, 16) not in told}
+    records = linking.records_of(snapshot, fresh)
+    worth = max(_MANY, _records(snapshot) * _SHARE)
+    return {int(name, 16) for name in fresh} if stored and records >= worth else set()

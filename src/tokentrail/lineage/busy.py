@@ -3,7 +3,8 @@ Roll-ups of what busy credentials did, stored when a large case is linked.
 
 A long-term key that is used all day has calls in every segment, and many of the sessions that people ask about descend
 from it. Reading all its calls takes a second, those of a session some milliseconds. So the roll-ups of its calls are
-stored beside the forest. Calls in segments that came later are read from the evidence and added.
+stored beside the forest. Calls in segments that came later are read from the evidence and added, until these are many:
+then they are rolled up by themselves, in a set of files beside the first.
 
 A stored roll-up is valid for a credential as long as it has the same identities in the segments rolled up, and while
 the same records of these count. Without a valid one, all calls are read.
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -39,12 +41,12 @@ IDENTITIES, CHANGES = "identities", "changes"
 _REMEMBERED, _FEW = 64, 20_000
 """Stored rows that are remembered, as whether they can be read is asked before what they say: of how many credentials'
 tables, and up to how many rows of each."""
-_LISTED = "busy.json"
+_ROLL_UPS = {one.name: one for one in rollups.ALL}
 _KEPT = (*(one.name for one in rollups.ALL), IDENTITIES, CHANGES)
 _JOINED = "JOIN busy_who b ON b.segment = {0}.segment AND b.identity = {0}.identity"
 _WHO = """
 CREATE OR REPLACE TEMP TABLE busy_who AS
-SELECT w.n, w.segment, w.identity FROM who w JOIN forest f ON f.n = w.n WHERE f.events > {busy}"""
+SELECT w.n, w.segment, w.identity FROM who w JOIN forest f ON f.n = w.n WHERE f.events > {busy} AND {among}"""
 Identity = tuple[int, int]
 """A segment, and the number of an identity in it."""
 
@@ -57,52 +59,68 @@ class _Listed(msgspec.Struct, frozen=True):
     """By place: a hash of its identities in these segments."""
 
 
-def keep(engine: Engine, folder: Path) -> None:
+def keep(engine: Engine, folder: Path, segments: Set[int] | None = None) -> None:
     """
     Roll up what busy credentials did, beside their forest.
 
     Args:
         engine: Knows the forest, and all evidence.
         folder: Where it lies.
+        segments: Those to roll up, in a further set; all by default, in the first.
 
     Raises:
         CaseError: there is no room, or the evidence can't be read.
     """
-    engine.run(_WHO.format(busy=BUSY))
+    called = _called(0 if segments is None else len(_sets(folder)))
+    some = {f"some_{name}": name for name in ("events", "identities", "changes")}
+    among = "TRUE"
+    if segments is not None:
+        some = engine.narrow(segments)
+        among = f"w.segment IN ({', '.join(map(str, sorted(segments)))})"
+    engine.run(_WHO.format(busy=BUSY, among=among))
     owned = engine.table("SELECT n, segment, identity FROM busy_who ORDER BY ALL")
     if not owned.num_rows:
         return
     # Without OFFSET an engine rolls up all calls before it looks whose they are, which takes five times as long.
-    facts = f"SELECT b.n, {rollups.DEEDS_OF_FACTS} FROM facts e {_JOINED.format('e')} OFFSET 0"
+    calls = "facts" if segments is None else f"({facts_of(engine, some['some_events'])})"
+    facts = f"SELECT b.n, {rollups.DEEDS_OF_FACTS} FROM {calls} e {_JOINED.format('e')} OFFSET 0"
     engine.run(f"CREATE OR REPLACE TEMP VIEW acts AS {facts}")
     queries = {one.name: one.many for one in rollups.ALL}
     seen = ", ".join(f"i.{name}" for name in SEEN)
-    queries[IDENTITIES] = f"SELECT DISTINCT b.n, {seen} FROM identities i {_JOINED.format('i')}"
-    queries[CHANGES] = f"SELECT b.n, c.* FROM ({facts_of(engine, 'changes')}) c {_JOINED.format('c')}"
+    queries[IDENTITIES] = (
+        f"SELECT DISTINCT b.n, {seen} FROM {some['some_identities']} i {_JOINED.format('i')}"
+    )
+    queries[CHANGES] = (
+        f"SELECT b.n, c.* FROM ({facts_of(engine, some['some_changes'])}) c {_JOINED.format('c')}"
+    )
     for name, sql in queries.items():
-        engine.write(f"SELECT * FROM ({sql}) ORDER BY n", _file(folder, name))
+        engine.write(f"SELECT * FROM ({sql}) ORDER BY n", _file(folder, called, name))
     n = owned["n"].to_numpy()
     starts = np.flatnonzero(np.diff(n, prepend=-1)).tolist()
     listed = _Listed(
-        frozenset(map(int, owned["segment"].unique().to_numpy())),
+        frozenset(engine.known_segments() if segments is None else segments),
         {
             int(n[start]): _hashed(owned.slice(start, end - start))
             for start, end in zip(starts, [*starts[1:], len(n)], strict=True)
         },
     )
-    (folder / _LISTED).write_bytes(msgspec.json.encode(listed))
+    (folder / f"{called}.json").write_bytes(msgspec.json.encode(listed))
 
 
-def forget(folder: Path) -> None:
-    """Remove stored roll-ups, complete or not."""
-    for path in _files(folder):
+def forget(folder: Path, number: int = 0) -> None:
+    """Remove a stored set of roll-ups, complete or not."""
+    for path in _files(folder, number):
         path.unlink(missing_ok=True)
 
 
 def files(folder: Path) -> list[Path]:
-    """The files of stored roll-ups; none if any is missing."""
-    found = list(_files(folder))
-    return found if all(path.exists() for path in found) else []
+    """The files of the stored sets of roll-ups; none of a set of which any is missing, nor of those after it."""
+    return [path for number in range(len(_sets(folder))) for path in _files(folder, number)]
+
+
+def sets(folder: Path) -> list[frozenset[int]]:
+    """The segments of each set that is stored."""
+    return [one.segments for one in _sets(folder)]
 
 
 class Busy:
@@ -118,23 +136,24 @@ class Busy:
         """
         self._engine = engine
         self._folder = folder
-        self._listed = _listing(folder)
-        self._known = set[str]()
+        self._sets = _sets(folder) if folder is not None else []
+        self._known = set[tuple[int, str]]()
         self._read = OrderedDict[tuple[str, int], pa.Table]()
 
     def may_tell(self, n: int) -> bool:
         """Whether there is a roll-up of a credential, valid or not."""
-        return n in self._listed.credentials
+        return any(n in one.credentials for one in self._sets)
 
     def tells(self, n: int, mine: Collection[Identity]) -> bool:
-        """Whether the roll-up of a credential is still valid, given its identities now."""
-        covered = sorted(one for one in mine if one[0] in self._listed.segments)
-        segments, identities = zip(*covered, strict=True) if covered else ((), ())
-        found = pa.table({
-            "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
-        })  # fmt: skip
-        if _hashed(found) != self._listed.credentials.get(n):
-            return False
+        """Whether all roll-ups of a credential are still valid, given its identities now."""
+        for one in self._of(n):
+            covered = sorted(each for each in mine if each[0] in self._sets[one].segments)
+            segments, identities = zip(*covered, strict=True) if covered else ((), ())
+            found = pa.table({
+                "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
+            })  # fmt: skip
+            if _hashed(found) != self._sets[one].credentials[n]:
+                return False
         try:
             for name in _KEPT:
                 self.rows(name, n)
@@ -142,13 +161,13 @@ class Busy:
             return False
         return True
 
-    def covers(self, segment: int) -> bool:
-        """Whether calls in a segment were rolled up."""
-        return segment in self._listed.segments
+    def covers(self, n: int, segment: int) -> bool:
+        """Whether the calls of a credential in a segment were rolled up."""
+        return any(segment in self._sets[one].segments for one in self._of(n))
 
     def rows(self, name: str, n: int) -> pa.Table:
         """
-        The stored rows of a credential whose roll-up is valid (`tells`).
+        The stored rows of a credential whose roll-ups are valid (`tells`).
 
         Args:
             name: The name of a roll-up, or `IDENTITIES` or `CHANGES`.
@@ -157,24 +176,34 @@ class Busy:
         Raises:
             CaseError: it can't be read.
         """
-        assert self._folder is not None
         known = self._read.get((name, n))
         if known is not None:
             self._read.move_to_end((name, n))
             return known
-        called, schema = f"busy_{name}", _schema(name)
-        try:
-            if name not in self._known:
-                self._engine.view(called, _file(self._folder, name))
-                self._known.add(name)
-            found = self._engine.ranges(called, "n", [(n, n)]).select(schema.names).cast(schema)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise CaseError(f"{self._folder}: what busy credentials did can't be read ({error}).") from error
+        parts = [self._stored(one, name, n) for one in self._of(n)]
+        found = pa.concat_tables(parts)
+        if len(parts) > 1 and name in _ROLL_UPS:
+            found = _ROLL_UPS[name].together(found)
         if found.num_rows <= _FEW:
             self._read[name, n] = found
             if len(self._read) > _REMEMBERED:
                 self._read.popitem(last=False)
         return found
+
+    def _of(self, n: int) -> list[int]:
+        """The sets that tell of a credential."""
+        return [number for number, one in enumerate(self._sets) if n in one.credentials]
+
+    def _stored(self, number: int, name: str, n: int) -> pa.Table:
+        assert self._folder is not None
+        called, schema = f"{_called(number)}_{name}", _schema(name)
+        try:
+            if (number, name) not in self._known:
+                self._engine.view(called, _file(self._folder, _called(number), name))
+                self._known.add((number, name))
+            return self._engine.ranges(called, "n", [(n, n)]).select(schema.names).cast(schema)
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise CaseError(f"{self._folder}: what busy credentials did can't be read ({error}).") from error
 
 
 @cache
@@ -193,19 +222,26 @@ def _hashed(owned: pa.Table) -> str:
     return hashlib.sha256(b"".join(told)).hexdigest()
 
 
-def _listing(folder: Path | None) -> _Listed:
-    if folder is None:
-        return _Listed()
-    try:
-        return msgspec.json.decode((folder / _LISTED).read_bytes(), type=_Listed)
-    except (OSError, ValueError, RecursionError):
-        return _Listed()
+def _sets(folder: Path) -> list[_Listed]:
+    """What each set of roll-ups tells of, up to the first that is not complete."""
+    found: list[_Listed] = []
+    with suppress(OSError, ValueError, RecursionError):
+        while all(path.exists() for path in _files(folder, len(found))):
+            listed = folder / f"{_called(len(found))}.json"
+            found.append(msgspec.json.decode(listed.read_bytes(), type=_Listed))
+    return found
 
 
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"busy_{name}.parquet"
+def _called(number: int) -> str:
+    """What the names of the files of a set begin with."""
+    return f"busy{number}" if number else "busy"
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    yield folder / _LISTED
-    yield from (_file(folder, name) for name in _KEPT)
+def _file(folder: Path, called: str, name: str) -> Path:
+    return folder / f"{called}_{name}.parquet"
+
+
+def _files(folder: Path, number: int) -> Iterator[Path]:
+    called = _called(number)
+    yield folder / f"{called}.json"
+    yield from (_file(folder, called, name) for name in _KEPT)

@@ -161,7 +161,7 @@ class Lookup:
         wanted = set(places)
         told = self.with_roll_ups(wanted)
         who = self._identities_of(wanted)
-        return {one: n for one, n in who.items() if n not in told or not self._busy.covers(one[0])}
+        return {one: n for one, n in who.items() if n not in told or not self._busy.covers(n, one[0])}
 
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""

@@ -163,6 +163,9 @@ class Engine(Linker, Protocol):
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
 
+    def known_segments(self) -> Set[int]:
+        """All segments of the evidence."""
+
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """For each table of segments, by `some_<name>`: what a query writes to read these segments alone."""
 
