@@ -133,6 +133,31 @@ def test_what_came_later_is_rolled_up_by_itself() -> None:
             assert found == text([case.trace([key])])
 
 
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_of_a_damaged_set_the_calls_are_read_and_of_no_other(damage: str) -> None:
+    """Each set stands for itself: what is said of the segments of the others is believed."""
+    first, *rest = days(3)
+    with kept(share=0.0), adding_always(), held(first) as case:
+        [key] = [one.id for one in case.credentials() if one.kind == "long_term_key"][:1]
+        old = set(case._views.open(None).engine.known_segments())
+        for records in rest:
+            add(case, records)
+        folder = case._views.open(None).derived
+        assert 3 == len(busy.sets(folder))
+        case.close()
+        path = folder / "busy1_apis.parquet"
+        data = path.read_bytes()
+        path.unlink()
+        if damage == "cut":
+            path.write_bytes(data[: len(data) // 2])
+        with noted() as segments:
+            found = text([case.trace([key])])
+        assert segments and segments.isdisjoint(old)
+        with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+            case.close()
+            assert found == text([case.trace([key])])
+
+
 def add(case: Case, records: Any) -> None:
     """Have a case read more."""
     path = case.path.with_name("more.json")

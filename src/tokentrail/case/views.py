@@ -212,7 +212,7 @@ class Views:
             try:
                 reopen(engine, folder)
                 busy.keep(engine, folder, segments)
-            except CaseError:
+            except (CaseError, OSError):
                 busy.forget(folder, number)
 
     def _stored(self, snapshot: Snapshot, folder: Path) -> View:

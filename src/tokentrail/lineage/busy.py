@@ -7,7 +7,7 @@ stored beside the forest. Calls in segments that came later are read from the ev
 then they are rolled up by themselves, in a set of files beside the first.
 
 A stored roll-up is valid for a credential as long as it has the same identities in the segments rolled up, and while
-the same records of these count. Without a valid one, all calls are read.
+the same records of these count. Calls of which there is no valid one are read.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Set
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -137,6 +138,8 @@ class Busy:
         self._engine = engine
         self._folder = folder
         self._sets = _sets(folder) if folder is not None else []
+        self._valid: dict[int, list[int]] = {}
+        """By credential: the sets that tell of it and are valid."""
         self._known = set[tuple[int, str]]()
         self._read = OrderedDict[tuple[str, int], pa.Table]()
 
@@ -145,25 +148,34 @@ class Busy:
         return any(n in one.credentials for one in self._sets)
 
     def tells(self, n: int, mine: Collection[Identity]) -> bool:
-        """Whether all roll-ups of a credential are still valid, given its identities now."""
-        for one in self._of(n):
-            covered = sorted(each for each in mine if each[0] in self._sets[one].segments)
-            segments, identities = zip(*covered, strict=True) if covered else ((), ())
-            found = pa.table({
-                "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
-            })  # fmt: skip
-            if _hashed(found) != self._sets[one].credentials[n]:
-                return False
+        """Whether any roll-up of a credential is valid, given its identities now; asked before what it says."""
+        sets = [number for number, one in enumerate(self._sets) if n in one.credentials]
+        self._valid[n] = [number for number in sets if self._is_valid(number, n, mine)]
+        return bool(self._valid[n])
+
+    def _is_valid(self, number: int, n: int, mine: Collection[Identity]) -> bool:
+        covered = sorted(one for one in mine if one[0] in self._sets[number].segments)
+        segments, identities = zip(*covered, strict=True) if covered else ((), ())
+        found = pa.table({
+            "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
+        })  # fmt: skip
+        if _hashed(found) != self._sets[number].credentials[n]:
+            return False
         try:
             for name in _KEPT:
-                self.rows(name, n)
+                self._stored(number, name, n)
         except CaseError:
             return False
         return True
 
-    def covers(self, n: int, segment: int) -> bool:
-        """Whether the calls of a credential in a segment were rolled up."""
-        return any(segment in self._sets[one].segments for one in self._of(n))
+    def segments(self, n: int) -> frozenset[int]:
+        """The segments in which the calls of a credential were rolled up."""
+        return frozenset().union(*(self._sets[number].segments for number in self._valid.get(n, ())))
+
+    def calls(self, n: int) -> int:
+        """How many calls of a credential were rolled up."""
+        counts: Any = self.rows(rollups.APIS.name, n)["count"].to_numpy()
+        return int(counts.sum())
 
     def rows(self, name: str, n: int) -> pa.Table:
         """
@@ -180,7 +192,7 @@ class Busy:
         if known is not None:
             self._read.move_to_end((name, n))
             return known
-        parts = [self._stored(one, name, n) for one in self._of(n)]
+        parts = [self._stored(number, name, n) for number in self._valid[n]]
         found = pa.concat_tables(parts)
         if len(parts) > 1 and name in _ROLL_UPS:
             found = _ROLL_UPS[name].together(found)
@@ -189,10 +201,6 @@ class Busy:
             if len(self._read) > _REMEMBERED:
                 self._read.popitem(last=False)
         return found
-
-    def _of(self, n: int) -> list[int]:
-        """The sets that tell of a credential."""
-        return [number for number, one in enumerate(self._sets) if n in one.credentials]
 
     def _stored(self, number: int, name: str, n: int) -> pa.Table:
         assert self._folder is not None

@@ -71,11 +71,13 @@ class Lookup:
         return {n: self._forest_rows[n] for n in wanted if n in self._forest_rows}
 
     def fits(self, places: Iterable[int]) -> bool:
-        """Whether the calls of some credentials are few enough for memory."""
-        return self.calls(places) <= _CALLS
+        """Whether the calls of some credentials are few enough for memory, but for what was rolled up of them."""
+        own = self.forest_rows(places)
+        told = sum(self._busy.calls(n) for n in self.with_roll_ups(own))
+        return _calls_of(own) - told <= _CALLS
 
     def calls(self, places: Iterable[int]) -> int:
-        """How many calls must be read for what some credentials did; those that are kept rolled up need none."""
+        """How many calls some credentials made, but for those that have roll-ups, of whom few are to be read."""
         own = self.forest_rows(places)
         told = self.with_roll_ups(own)
         return _calls_of({n: row for n, row in own.items() if n not in told})
@@ -160,8 +162,11 @@ class Lookup:
         """The identities of some credentials whose records must be read, since they are in no roll-up."""
         wanted = set(places)
         told = self.with_roll_ups(wanted)
-        who = self._identities_of(wanted)
-        return {one: n for one, n in who.items() if n not in told or not self._busy.covers(n, one[0])}
+        rolled = {n: self._busy.segments(n) for n in told}
+        nothing = frozenset[int]()
+        return {
+            one: n for one, n in self._identities_of(wanted).items() if one[0] not in rolled.get(n, nothing)
+        }
 
     def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
         """The changes, all or those of some names, that some credentials made, by time, then event id."""
