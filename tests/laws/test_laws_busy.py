@@ -55,6 +55,13 @@ def read(case: Case) -> str:
         return traced(case)
 
 
+def unkept(case: Case, key: str) -> str:
+    """The trace of a credential from all that was done, read anew."""
+    case.close()
+    with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+        return text([case.trace([key])])
+
+
 @given(worlds(rare=True, edits=True, largest=12), SEEDS, st.booleans(), st.integers(0, 3))
 def test_what_is_kept_tells_what_reading_all_does(world: World, seed: int, false: bool, least: int) -> None:
     """However records came and were repeated, forged or not, and whatever was linked again since it was kept."""
@@ -107,9 +114,7 @@ def test_no_call_that_was_rolled_up_is_read() -> None:
         with noted() as segments:
             found = text([case.trace([key])])
         assert segments and segments.isdisjoint(old)
-        with mock.patch.object(busy.Busy, "may_tell", return_value=False):
-            case.close()
-            assert found == text([case.trace([key])])
+        assert found == unkept(case, key)
 
 
 def test_what_came_later_is_rolled_up_by_itself() -> None:
@@ -128,9 +133,7 @@ def test_what_came_later_is_rolled_up_by_itself() -> None:
         assert not segments
         assert {1} == {path.stat().st_nlink for path in case.path.glob("derived/*/busy3_apis.parquet")}
         assert 5 == sum(1 for _ in case.path.glob("derived/*/busy_apis.parquet"))
-        with mock.patch.object(busy.Busy, "may_tell", return_value=False):
-            case.close()
-            assert found == text([case.trace([key])])
+        assert found == unkept(case, key)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut"])
@@ -153,9 +156,7 @@ def test_of_a_damaged_set_the_calls_are_read_and_of_no_other(damage: str) -> Non
         with noted() as segments:
             found = text([case.trace([key])])
         assert segments and segments.isdisjoint(old)
-        with mock.patch.object(busy.Busy, "may_tell", return_value=False):
-            case.close()
-            assert found == text([case.trace([key])])
+        assert found == unkept(case, key)
 
 
 def add(case: Case, records: Any) -> None:
