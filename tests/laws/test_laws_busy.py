@@ -28,13 +28,14 @@ from work import some
 
 
 @contextmanager
-def kept(least: int = 0, share: float = 9.0) -> Iterator[None]:
+def kept(least: int = 0, share: float = 9.0, taken: float = 0) -> Iterator[None]:
     """
     However small a case is, and however little a credential did, it is kept what it did, but for so many calls.
 
-    What comes later is kept, too, if it is that share of the case.
+    What comes later is kept, too, if it is that share of the case, with what came before and is at most so many times as
+    much.
     """
-    shared = mock.patch.object(views, "_SHARE", share)
+    shared = mock.patch.multiple(views, _SHARE=share, _WORTH=0, _TAKEN=taken)
     with mock.patch.object(views, "_MANY", 0), mock.patch.object(busy, "BUSY", least), shared:
         yield
 
@@ -67,7 +68,7 @@ def test_what_is_kept_tells_what_reading_all_does(world: World, seed: int, false
     """However records came and were repeated, forged or not, and whatever was linked again since it was kept."""
     records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
     share = (0.0, 0.3, 9.0)[seed % 3]
-    with kept(least, share), adding_always(), fed(*cut(records, seed)) as case:
+    with kept(least, share, seed % 2), adding_always(), fed(*cut(records, seed)) as case:
         assert traced(case) == read(case)
 
 
@@ -117,22 +118,24 @@ def test_no_call_that_was_rolled_up_is_read() -> None:
         assert found == unkept(case, key)
 
 
-def test_what_came_later_is_rolled_up_by_itself() -> None:
-    """Once it is a share of the case: then no call is read, nor is any of what was rolled up before written again."""
+@pytest.mark.parametrize(("taken", "expected"), [(0, [1, 2, 3, 3, 4]), (2, [1, 2, 2, 2, 2])])
+def test_what_came_later_is_rolled_up_by_itself(taken: float, expected: list[int]) -> None:
+    """Once it is a share of the case, with what is as small: then no call is read, and the first set is as it was."""
     first, *rest = days(5)
-    with kept(share=0.3), adding_always(), held(first) as case:
+    with kept(share=0.3, taken=taken), adding_always(), held(first) as case:
         [key] = [one.id for one in case.credentials() if one.kind == "long_term_key"][:1]
         told = [len(busy.sets(case._views.open(None).derived))]
         for records in rest:
             add(case, records)
             told.append(len(busy.sets(case._views.open(None).derived)))
         assert was_added_to(case)
-        assert told == [1, 2, 3, 3, 4]
+        assert expected == told
         with noted() as segments:
             found = text([case.trace([key])])
         assert not segments
-        assert {1} == {path.stat().st_nlink for path in case.path.glob("derived/*/busy3_apis.parquet")}
-        assert 5 == sum(1 for _ in case.path.glob("derived/*/busy_apis.parquet"))
+        last = busy._called(told[-1] - 1)
+        assert 1 == (case._views.open(None).derived / f"{last}_apis.parquet").stat().st_nlink
+        assert 1 == len({path.stat().st_ino for path in case.path.glob("derived/*/busy_apis.parquet")})
         assert found == unkept(case, key)
 
 

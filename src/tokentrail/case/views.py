@@ -41,8 +41,10 @@ Records from which on roll-ups of busy credentials, and what a first trace would
 when the case is linked. With fewer records it is quick enough to read them when asked.
 """
 
-_SHARE = 0.03
-"""The share of a case from which on what came since roll-ups were stored is rolled up, too: so there are few sets."""
+_WORTH, _SHARE = 300_000, 0.01
+"""Records, and the share of a case, from which on what came since roll-ups were stored is rolled up, too."""
+_TAKEN = 2
+"""How many times as much an earlier set of those holds at most that a new one takes in: so there are few."""
 _ALL = 1 << 60
 """Bytes of memory, more than any machine has: the engine then takes the half that it may take at most."""
 
@@ -204,16 +206,16 @@ class Views:
 
     def _roll_up(self, snapshot: Snapshot, folder: Path, *, added: bool) -> None:
         """Store roll-ups of busy credentials; where that fails, their calls are read from the evidence when asked."""
-        segments = _not_rolled_up(snapshot, folder) if added else None
+        stay, segments = _to_roll_up(snapshot, folder) if added else (0, None)
         if segments is not None and not segments:
             return
         with closing(self._engine(snapshot, None)) as engine:
-            number = len(busy.sets(folder))
             try:
                 reopen(engine, folder)
+                busy.forget(folder, stay)
                 busy.keep(engine, folder, segments)
             except (CaseError, OSError):
-                busy.forget(folder, number)
+                busy.forget(folder, stay)
 
     def _stored(self, snapshot: Snapshot, folder: Path) -> View:
         """
@@ -286,11 +288,20 @@ def _records(snapshot: Snapshot) -> int:
     return sum(one.records for manifest in snapshot.manifests for one in manifest.objects)
 
 
-def _not_rolled_up(snapshot: Snapshot, folder: Path) -> set[int]:
-    """The segments that came since roll-ups were stored, if they are many enough for a further set."""
+def _to_roll_up(snapshot: Snapshot, folder: Path) -> tuple[int, set[int] | None]:
+    """
+    What came since roll-ups were stored, if it is enough for a further set; the set takes in small ones before it.
+
+    Returns:
+        How many sets stay as they are, and the segments of the new one.
+    """
     stored = busy.sets(folder)
-    told = set().union(*stored)
-    fresh = {name for name in snapshot.folders if int(name, 16) not in told}
-    records = linking.records_of(snapshot, fresh)
-    worth = max(_MANY, _records(snapshot) * _SHARE)
-    return {int(name, 16) for name in fresh} if stored and records >= worth else set()
+    told = [{name for name in snapshot.folders if int(name, 16) in one} for one in stored]
+    fresh = snapshot.folders.keys() - set().union(*told)
+    records, stay = linking.records_of(snapshot, fresh), len(stored)
+    if not stored or records < max(_WORTH, _records(snapshot) * _SHARE):
+        return stay, set()
+    while stay > 1 and (more := linking.records_of(snapshot, told[stay - 1])) <= _TAKEN * records:
+        stay, records = stay - 1, records + more
+        fresh |= told[stay]
+    return stay, {int(name, 16) for name in fresh}

@@ -109,9 +109,11 @@ def keep(engine: Engine, folder: Path, segments: Set[int] | None = None) -> None
 
 
 def forget(folder: Path, number: int = 0) -> None:
-    """Remove a stored set of roll-ups, complete or not."""
-    for path in _files(folder, number):
-        path.unlink(missing_ok=True)
+    """Remove the stored sets of roll-ups from one on, complete or not."""
+    while found := [path for path in _files(folder, number) if path.exists()]:
+        for path in found:
+            path.unlink()
+        number += 1
 
 
 def files(folder: Path) -> list[Path]:
@@ -231,12 +233,17 @@ def _hashed(owned: pa.Table) -> str:
 
 
 def _sets(folder: Path) -> list[_Listed]:
-    """What each set of roll-ups tells of, up to the first that is not complete."""
+    """What each set of roll-ups tells of, up to the first that is not complete, or tells of what another one does."""
     found: list[_Listed] = []
+    told = set[int]()
     with suppress(OSError, ValueError, RecursionError):
         while all(path.exists() for path in _files(folder, len(found))):
             listed = folder / f"{_called(len(found))}.json"
-            found.append(msgspec.json.decode(listed.read_bytes(), type=_Listed))
+            one = msgspec.json.decode(listed.read_bytes(), type=_Listed)
+            if not told.isdisjoint(one.segments):
+                break
+            told |= one.segments
+            found.append(one)
     return found
 
 
