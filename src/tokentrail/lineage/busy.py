@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -152,23 +152,28 @@ class Busy:
     def tells(self, n: int, mine: Collection[Identity]) -> bool:
         """Whether any roll-up of a credential is valid, given its identities now; asked before what it says."""
         sets = [number for number, one in enumerate(self._sets) if n in one.credentials]
-        self._valid[n] = [number for number in sets if self._is_valid(number, n, mine)]
-        return bool(self._valid[n])
+        read = {number: self._read_all(number, n) for number in sets if self._is_valid(number, n, mine)}
+        valid = {number: tables for number, tables in read.items() if tables is not None}
+        self._valid[n] = [*valid]
+        for name in _KEPT if valid else ():
+            self._remember(name, n, [tables[name] for tables in valid.values()])
+        return bool(valid)
 
     def _is_valid(self, number: int, n: int, mine: Collection[Identity]) -> bool:
+        """Whether a credential has the same identities in the segments of a set."""
         covered = sorted(one for one in mine if one[0] in self._sets[number].segments)
         segments, identities = zip(*covered, strict=True) if covered else ((), ())
         found = pa.table({
             "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
         })  # fmt: skip
-        if _hashed(found) != self._sets[number].credentials[n]:
-            return False
+        return _hashed(found) == self._sets[number].credentials[n]
+
+    def _read_all(self, number: int, n: int) -> dict[str, pa.Table] | None:
+        """What a set says of a credential; `None` if any of it is damaged."""
         try:
-            for name in _KEPT:
-                self._stored(number, name, n)
+            return {name: self._stored(number, name, n) for name in _KEPT}
         except CaseError:
-            return False
-        return True
+            return None
 
     def segments(self, n: int) -> frozenset[int]:
         """The segments in which the calls of a credential were rolled up."""
@@ -194,7 +199,10 @@ class Busy:
         if known is not None:
             self._read.move_to_end((name, n))
             return known
-        parts = [self._stored(number, name, n) for number in self._valid[n]]
+        return self._remember(name, n, [self._stored(number, name, n) for number in self._valid[n]])
+
+    def _remember(self, name: str, n: int, parts: Sequence[pa.Table]) -> pa.Table:
+        """Make one of what the sets say of a credential."""
         found = pa.concat_tables(parts)
         if len(parts) > 1 and name in _ROLL_UPS:
             found = _ROLL_UPS[name].together(found)
