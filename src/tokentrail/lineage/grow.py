@@ -39,11 +39,9 @@ KEPT = (*REDUCED, "keyholders")
 
 _ROOM = 2_000
 """Records below which dropping a table takes longer than its room is worth: the engine closes in a moment."""
-
 _WIDE = frozenset({"sightings", "calls", "seen", "lives", "parents"})
 """Tables with a row for each credential, or nearly, and much in it."""
 _COMMENT = re.compile(r"--[^\n]*")
-
 _MAKES = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _WORD = re.compile(r"\w+")
 _REDUCING = ("1_reduced",)
