@@ -162,7 +162,7 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
     fresh = snapshot.folders.keys() - base.segments()
     if not fresh:
         raise TooMuch("nothing is new")
-    records = records_of(snapshot, snapshot.folders.keys())
+    records = records_of(snapshot)
     layering.prepare(into)
     with engines(records) as engine, ThreadPoolExecutor(1) as pool:
         known = pool.submit(_in_own_cursor, engine, partial(adding.register, engine, base.folder))
@@ -172,13 +172,10 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
         index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
         size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
-    stay = [f"{name}.parquet" for name in later.LATER]
-    stay += [path.name for level in range(1, size.levels) for path in later.level_files(into, level)]
-    for name in stay:
-        layering.hard_link(base.folder / name, into / name)
-    for path in (
-        () if again else busy.files(base.folder)
-    ):  # roll-ups may count records of segments reduced again
+    stay = [base.folder / f"{name}.parquet" for name in later.LATER]
+    stay += [path for level in range(1, size.levels) for path in later.level_files(base.folder, level)]
+    stay += [] if again else busy.files(base.folder)  # roll-ups may count records of segments reduced again
+    for path in stay:
         layering.hard_link(path, into / path.name)
     return size
 
@@ -208,7 +205,7 @@ def _removed(engine: DuckEngine, base: _Base, again: Set[str]) -> list[str]:
 def _link_all(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> ForestSize:
     """Link all segments: new ones are reduced, older ones come from the layers of `base`."""
     fresh = snapshot.folders.keys() - base.segments()
-    records = records_of(snapshot, snapshot.folders.keys())
+    records = records_of(snapshot)
     layering.prepare(into)
     with engines(records) as engine:
         if fresh or not base.layers:
@@ -365,9 +362,10 @@ def _find_repeats(
     return again
 
 
-def records_of(snapshot: Snapshot, segments: Set[str]) -> int:
-    """Records of some segments, as their manifests say."""
-    return sum(each.records for one in snapshot.manifests if one.segment in segments for each in one.objects)
+def records_of(snapshot: Snapshot, segments: Set[str] | None = None) -> int:
+    """Records of some segments, or of all, as their manifests say."""
+    told = (one for one in snapshot.manifests if segments is None or one.segment in segments)
+    return sum(each.records for one in told for each in one.objects)
 
 
 def _register(engine: DuckEngine, snapshot: Snapshot, segments: Iterable[str]) -> None:

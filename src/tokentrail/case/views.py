@@ -173,7 +173,7 @@ class Views:
                 return self._stored(snapshot, damaged)
         fresh = self._folder.new_derived()
         try:
-            cluster = self.link if _records(snapshot) >= self.link_from else None
+            cluster = self.link if linking.records_of(snapshot) >= self.link_from else None
             size = (cluster or self._derive)(snapshot, fresh)
             many = cluster is None and size.records >= _MANY
             linked_here = many and not size.levels
@@ -269,7 +269,7 @@ class Views:
         return View(snapshot.fingerprint, until, engine, size, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:
-        engine, self._linker = self._linker or self._sized(_records(snapshot)), None
+        engine, self._linker = self._linker or self._sized(linking.records_of(snapshot)), None
         folders = list(snapshot.folders.values())
         for name in ("events", "issuances", "changes"):
             engine.segments(name, folders, until=until)
@@ -283,11 +283,6 @@ class Views:
         return DuckEngine(spill, threads=threads, records=records, memory=memory)
 
 
-def _records(snapshot: Snapshot) -> int:
-    """Records of all segments, as their manifests say."""
-    return sum(one.records for manifest in snapshot.manifests for one in manifest.objects)
-
-
 def _to_roll_up(snapshot: Snapshot, folder: Path) -> tuple[int, set[int] | None]:
     """
     What came since roll-ups were stored, if it is enough for a further set; the set takes in small ones before it.
@@ -299,7 +294,7 @@ def _to_roll_up(snapshot: Snapshot, folder: Path) -> tuple[int, set[int] | None]
     told = [{name for name in snapshot.folders if int(name, 16) in one} for one in stored]
     fresh = snapshot.folders.keys() - set().union(*told)
     records, stay = linking.records_of(snapshot, fresh), len(stored)
-    if not stored or records < max(_WORTH, _records(snapshot) * _SHARE):
+    if not stored or records < max(_WORTH, linking.records_of(snapshot) * _SHARE):
         return stay, set()
     while stay > 1 and (more := linking.records_of(snapshot, told[stay - 1])) <= _TAKEN * records:
         stay, records = stay - 1, records + more

@@ -67,25 +67,21 @@ def keep(engine: Engine, folder: Path, segments: Set[int] | None = None) -> None
     Args:
         engine: Knows the forest, and all evidence.
         folder: Where it lies.
-        segments: Those to roll up, in a further set; all by default, in the first.
+        segments: Those to roll up, in a set after those that are there; all by default.
 
     Raises:
         CaseError: there is no room, or the evidence can't be read.
     """
-    called = _called(0 if segments is None else len(_sets(folder)))
-    some = {f"some_{name}": name for name in ("events", "identities", "changes")}
-    among = "TRUE"
-    if segments is not None:
-        some = engine.narrow(segments)
-        among = f"w.segment IN ({', '.join(map(str, sorted(segments)))})"
+    called = _called(len(_sets(folder)))
+    some = engine.everywhere() if segments is None else engine.narrow(segments)
+    among = "TRUE" if segments is None else f"w.segment IN ({', '.join(map(str, sorted(segments)))})"
     engine.run(_WHO.format(busy=BUSY, among=among))
     owned = engine.table("SELECT n, segment, identity FROM busy_who ORDER BY ALL")
     if not owned.num_rows:
         return
     # Without OFFSET an engine rolls up all calls before it looks whose they are, which takes five times as long.
-    calls = "facts" if segments is None else f"({facts_of(engine, some['some_events'])})"
-    facts = f"SELECT b.n, {rollups.DEEDS_OF_FACTS} FROM {calls} e {_JOINED.format('e')} OFFSET 0"
-    engine.run(f"CREATE OR REPLACE TEMP VIEW acts AS {facts}")
+    facts = f"({facts_of(engine, some['some_events'])}) e {_JOINED.format('e')} OFFSET 0"
+    engine.run(f"CREATE OR REPLACE TEMP VIEW acts AS SELECT b.n, {rollups.DEEDS_OF_FACTS} FROM {facts}")
     queries = {one.name: one.many for one in rollups.ALL}
     seen = ", ".join(f"i.{name}" for name in SEEN)
     queries[IDENTITIES] = (

@@ -166,6 +166,9 @@ class Engine(Linker, Protocol):
     def known_segments(self) -> Set[int]:
         """All segments of the evidence."""
 
+    def everywhere(self) -> dict[str, str]:
+        """For each table of segments, by `some_<name>`: what a query writes to read all of them."""
+
     def narrow(self, segments: Set[int]) -> dict[str, str]:
         """For each table of segments, by `some_<name>`: what a query writes to read these segments alone."""
 
