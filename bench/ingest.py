@@ -22,6 +22,7 @@ import bytecode
 from contestants import Result
 
 import evidence
+from tokentrail.cli.memory import SYSTEM_POOL
 
 HERE = Path(__file__).parent
 Run = tuple[str, int]
@@ -29,12 +30,12 @@ Rounds = list[dict[Run, Result]]
 
 
 def one_round(runs: list[Run], folder: Path, scratch: Path) -> dict[Run, Result]:
-    """Let each contestant run once; what it writes stays in `scratch`."""
+    """Let each contestant run once, with memory managed as the command has it; what it writes stays in `scratch`."""
     found: dict[Run, Result] = {}
     for name, cores in runs:
         print(f"  {name} on {cores}...", file=sys.stderr)
         command = [sys.executable, str(HERE / "contestants.py"), name, str(folder), str(cores)]
-        env = os.environ | {"BENCH_SCRATCH": str(scratch)}
+        env = SYSTEM_POOL | os.environ | {"BENCH_SCRATCH": str(scratch)}
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
         found[name, cores] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -29,6 +29,7 @@ import bytecode
 import copies
 
 from tokentrail import Case
+from tokentrail.cli.memory import SYSTEM_POOL
 
 Figures = dict[str, Any]
 ASKED = 20
@@ -142,9 +143,11 @@ def measured(step: str, path: Path) -> Figures:
 
 
 def apart(step: str, path: Path) -> Figures:
-    """Run one step in a fresh process."""
+    """Run one step in a fresh process, with memory managed as the command has it."""
     command = [sys.executable, __file__, str(path), "--step", step]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ)
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=SYSTEM_POOL | os.environ
+    )
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
 

@@ -1,4 +1,4 @@
-"""Verbs that judge keep little of what is free again, and others search seldom for some."""
+"""Verbs keep little of what is free again, and most search seldom for some."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def loaded(verb: str, script: str, told: dict[str, str]) -> str:
     ("detect", {}, "system False"),
     ("investigate", {}, "system False"),
     ("watch", {}, "system False"),
+    ("trace", {}, "system False"),
     ("detect", {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc True"),
 ])  # fmt: skip
 def test_arrow_has_no_stores_of_its_own(verb: str, told: dict[str, str], expected: str) -> None:

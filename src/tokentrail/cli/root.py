@@ -26,12 +26,8 @@ _VERBS = (
 
 _SPARING = frozenset({"detect", "investigate"})
 """Verbs whose memory must not grow with the evidence."""
-_WHILE_LOADED = dict.fromkeys((*_SPARING, "watch"), SYSTEM_POOL)
-"""
-By verb, the environment variables to load its libraries with, unless the user has set them: over hours, Arrow's own
-pools keep ever more memory that other threads freed, and can't be made to return it (`watch.memory` makes malloc).
-Processes that a verb starts do not inherit them: Arrow's pools are faster, and keep little where one thread does most.
-"""
+_SMALL = _SPARING | {"watch"}
+"""Verbs in which all that is no longer used must be found soon."""
 
 
 class Verbs(click.Group):
@@ -65,9 +61,9 @@ class Verbs(click.Group):
             return None
         if cmd_name in _SPARING:
             keep_few_arenas()
-        if cmd_name not in _WHILE_LOADED:
+        if cmd_name not in _SMALL:
             search_seldom_for_cycles()
-        with environment_defaults(_WHILE_LOADED.get(cmd_name, {})):
+        with environment_defaults(SYSTEM_POOL):
             load_arrow_without_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found

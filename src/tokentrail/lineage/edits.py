@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
-from tokentrail.lineage.idle import IAM, without_idle
+from tokentrail.lineage.idle import IAM, tells_all, without_idle
 from tokentrail.lineage.rows import listed
 from tokentrail.store.interface import Engine
 
@@ -32,13 +33,14 @@ class Edits:
         self._engine = engine
         self._folder = folder
         self._known = False
-        self._layers: Sequence[Set[int]] = ()
+        self._layers: Mapping[int, int] = {}
 
     def know(self) -> None:
         """Make sure that the tables are there."""
         if not self._known:
             self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")
-            self._layers = self._engine.keep_less("telling", "edits", "part", self._folder, without_idle)
+            kept = self._engine.keep_less("runs", "edits", "part", self._folder, without_idle)
+            self._layers = {segment: number for number, layer in enumerate(kept) for segment in layer}
             self._known = True
 
     def of(self, accounts: Set[str]) -> pa.Table:
@@ -53,7 +55,7 @@ class Edits:
             with suppress(
                 CaseError, UnicodeDecodeError, pa.ArrowException
             ):  # damaged: all of them tell the same
-                found = self._read("telling", accounts)
+                found = self._read("runs", accounts)
                 found.validate(full=True)
                 if self._can_be_told(found):
                     return found
@@ -64,8 +66,12 @@ class Edits:
 
     def _can_be_told(self, found: pa.Table) -> bool:
         """Whether nothing that was not looked at with them can show that one which was left out was not idle."""
-        anywhere = listed(found["part"]).count("")  # these come first
-        if IAM in listed(found["source"].slice(0, anywhere)):
-            return False
-        segments = {*found["segment"].slice(anywhere).unique().to_pylist()}
-        return sum(not segments.isdisjoint(layer) for layer in self._layers) <= 1
+        parts, part = np.unique(np.array(listed(found["part"])), return_inverse=True)
+        segments, segment = np.unique(found["segment"].to_numpy(), return_inverse=True)
+        layer = np.array([self._layers[one] for one in segments.tolist()], np.int64)[segment]
+        for number, name in enumerate(parts.tolist()):
+            own = part == number
+            some = found.filter(pa.array(own))
+            if IAM in listed(some["source"]) if not name else not tells_all(some, layer[own]):
+                return False
+        return True

@@ -226,8 +226,8 @@ class Engine(Linker, Protocol):
             of: The name that `keep_apart` registered.
             by: The first column that it is sorted by, of text without nulls.
             folder: The derived folder.
-            less: Leaves out some of the rows of one value and one layer. What a layer says of a value counts only
-                where no other layer has any rows of it.
+            less: Leaves out some of the rows of one value and one layer. Where more than one layer has rows of a
+                value, it is for the caller to see whether what is left of each by itself will do.
 
         Returns:
             The segments of each layer; nothing where nothing is kept, and `of` must do.
