@@ -75,3 +75,11 @@ def test_queries_and_ranges_show_the_same_rows(
     assert sorted(map(str, expected)) == sorted(map(str, shown))
     assert sorted(str(row) for row in expected if row[0] <= 9 or row[0] >= 20) == sorted(map(str, near))
     assert [row[0] for row in near] == sorted(row[0] for row in near)
+
+
+def test_what_is_gone_is_not_looked_up() -> None:
+    """A value that is gone is not asked for; a range that holds others is, and whatever another column is asked for."""
+    gone = Gone({"n": np.array([3, 5], np.int64), "segment": np.array([], np.int64)})
+    assert gone.still_wanted("n", [(1, 1), (3, 3), (3, 5), (5, 5), (9, 9)]) == [(1, 1), (3, 5), (9, 9)]
+    assert gone.still_wanted("segment", [(3, 3)]) == gone.still_wanted("name", [(3, 3)]) == [(3, 3)]
+    assert gone.still_wanted("n", []) == []

@@ -32,6 +32,7 @@ def written(folder: Path, values: list[str | None], groups: int, *, statistics: 
     st.integers(1, 7),
     st.integers(0, 3),
     st.booleans(),
+    st.booleans(),
 )
 def test_a_range_is_found_whatever_the_groups(
     tmp_path_factory: pytest.TempPathFactory,
@@ -41,13 +42,14 @@ def test_a_range_is_found_whatever_the_groups(
     groups: int,
     nulls: int,
     statistics: bool,
+    seldom: bool,
 ) -> None:
     values = sorted(names)
     low, high = sorted((one, other))
     path = written(
         tmp_path_factory.mktemp("ranges"), [*values, *[None] * nulls], groups, statistics=statistics
     )
-    found = Ranges(path, "name").rows([(low, high)])
+    found = Ranges(path, "name", seldom=seldom).rows([(low, high)])
     expected = list(range(bisect_left(values, low), bisect_right(values, high)))
     assert (found["at"].to_pylist() if values or nulls else []) == expected
 
@@ -76,6 +78,18 @@ def test_no_more_than_some_groups_stay_at_hand(tmp_path: Path) -> None:
     ranges = Ranges(tmp_path / "n.parquet", "n")
     assert ranges.rows([(n, n) for n in range(0, 1000, 5)])["n"].to_pylist() == list(range(0, 1000, 5))
     assert len(ranges._kept) < 20
+
+
+def test_where_rows_are_seldom_the_column_they_are_sorted_by_is_read_first(tmp_path: Path) -> None:
+    """A group that holds none of the rows is not read further, and of one that does the rows are as ever."""
+    told = pa.table({"at": pa.array(range(500), pa.int64()), "n": pa.array(range(0, 1000, 2), pa.int64())})
+    pq.write_table(told, tmp_path / "n.parquet", row_group_size=20)
+    wanted = [(n, n) for n in (400, 401, 402)]
+    for seldom in (True, False):
+        ranges = Ranges(tmp_path / "n.parquet", "n", seldom=seldom)
+        assert ranges.rows([(n, n) for n in range(1, 999, 2)]).num_rows == 0
+        assert bool(ranges._kept) is not seldom
+        assert ranges.rows(wanted).to_pylist() == [{"at": 200, "n": 400}, {"at": 201, "n": 402}]
 
 
 def test_a_column_that_is_a_dictionary_in_some_groups_alone_is_read(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pyarrow as pa
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import in_order
-from tokentrail.store.ranges import Range, within
+from tokentrail.store.later import Range
+from tokentrail.store.ranges import within
 
 
 class MemoryEngine(DuckEngine):

@@ -4,13 +4,15 @@ Tables that came later than others, and replace some of their rows: large files 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
+Range = tuple[Any, Any]
+"""The lowest value and the highest, both included."""
 Values: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 
@@ -38,6 +40,15 @@ class Gone:
         if self.pairs is not None and self.pairs.num_rows:
             found[f"{name}_gone_pairs"] = (self.pairs, self.pairs.column_names)
         return found
+
+    def still_wanted(self, by: str, wanted: Sequence[Range]) -> Sequence[Range]:
+        """Those of some ranges of a column of which some row may still count: not single values that are gone."""
+        values = self.by.get(by)
+        if values is None or not len(values) or not wanted:
+            return wanted
+        lows, highs = np.array(wanted, np.int64).T
+        there = values[np.minimum(np.searchsorted(values, lows), len(values) - 1)] == lows
+        return [one for one, gone in zip(wanted, (there & (lows == highs)).tolist(), strict=True) if not gone]
 
     def left(self, rows: pa.Table) -> pa.Table:
         """Those of few rows that still count."""

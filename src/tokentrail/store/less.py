@@ -81,7 +81,7 @@ def write_groups(path: Path, like: Path, tables: Iterable[pa.Table]) -> None:
         like
     ) as file:  # texts as dictionaries, as `rows_by_value` has them: they may be long, and repeat
         schema = file.schema_arrow
-    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as out:
+    with pq.ParquetWriter(path, schema, compression="lz4", store_schema=False) as out:
         some: list[pa.Table] = []
         rows = 0
         for table in tables:

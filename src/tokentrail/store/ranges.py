@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -19,23 +19,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Range = tuple[Any, Any]
-"""The lowest value and the highest, both included."""
+from tokentrail.store.later import Range
+
 _KEPT = 8
 """Row groups that are remembered, as one question leads to the next."""
+_COLUMNS = 64
+"""Row groups of which the column that they are sorted by is remembered."""
 
 
 class Ranges:
     """Reads ranges of rows of a Parquet file, or of a folder of them that follow each other."""
 
-    def __init__(self, path: Path, by: str) -> None:
+    def __init__(self, path: Path, by: str, *, seldom: bool = False) -> None:
         """
         Read the footers.
 
         Args:
             path: The file or folder.
             by: The column that its rows are sorted by, with what is null at the end.
+            seldom: Whether it holds few of the rows that it is asked for: then that column is read first.
         """
+        self._seldom = seldom
         self._by = by
         self._groups: list[tuple[pq.ParquetFile, int]] = []
         self._lowest: list[Any] = []
@@ -43,6 +47,7 @@ class Ranges:
         self._unsure: list[int] = []
         """Row groups without statistics, which must always be read."""
         self._kept: OrderedDict[int, pa.Table] = OrderedDict()
+        self._columns: OrderedDict[int, pa.Table] = OrderedDict()
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         read = [opened(one) for one in files]
         self._nothing = read[0].schema_arrow.empty_table() if read else pa.table({})
@@ -58,7 +63,11 @@ class Ranges:
         found = [self._nothing]
         asked = ((number, one) for one in wanted for number in self._holding(*one))
         for number, some in groupby(asked, key=itemgetter(0)):
-            found += within(self._group(number), self._by, (one for _, one in some))
+            places = _found(self._column(number), (one for _, one in some))
+            if (
+                places
+            ):  # else the other columns need not be read: a group that may hold a row often holds none
+                found += _at(self._group(number), places)
         return pa.concat_tables(found)
 
     def _holding(self, low: Any, high: Any) -> Iterable[int]:
@@ -71,39 +80,69 @@ class Ranges:
             ]
         return range(bisect_left(self._highest, low), bisect_right(self._lowest, high))
 
+    def _column(self, number: int) -> pa.ChunkedArray[Any]:
+        """The column of a group that it is sorted by."""
+        if number in self._kept or not self._seldom:
+            return self._group(number)[self._by]
+        return _remembered(self._columns, _COLUMNS, number, lambda: self._read(number, [self._by]))[self._by]
+
     def _group(self, number: int) -> pa.Table:
-        if number in self._kept:
-            self._kept.move_to_end(number)
-            return self._kept[number]
+        return _remembered(self._kept, _KEPT, number, lambda: self._whole(number))
+
+    def _whole(self, number: int) -> pa.Table:
+        if number not in self._columns:
+            return self._read(number, None)
+        place = self._nothing.schema.get_field_index(self._by)
+        others = self._read(number, [name for name in self._nothing.column_names if name != self._by])
+        return others.add_column(place, self._nothing.schema.field(place), self._column(number))
+
+    def _read(self, number: int, columns: list[str] | None) -> pa.Table:
         file, group = self._groups[number]
-        found = file.read_row_group(group, use_threads=False).combine_chunks()
-        self._kept[number] = found
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return found
+        return file.read_row_group(group, columns, use_threads=False).combine_chunks()
+
+
+def _remembered(
+    known: OrderedDict[int, pa.Table], most: int, number: int, read: Callable[[], pa.Table]
+) -> pa.Table:
+    """What is known of a group, or is read and then known, as long as it is among the last that were wanted."""
+    if number in known:
+        known.move_to_end(number)
+        return known[number]
+    found = known[number] = read()
+    if len(known) > most:
+        known.popitem(last=False)
+    return found
 
 
 def within(table: pa.Table, by: str, wanted: Iterable[Range]) -> Iterator[pa.Table]:
     """The rows in some ranges of a table that is sorted by a column, with what is null at the end."""
-    places = [(start, end) for start, end in _found(table[by], wanted) if end > start]
+    yield from _at(table, _found(table[by], wanted))
+
+
+def _at(table: pa.Table, places: Sequence[tuple[int, int]]) -> Iterator[pa.Table]:
+    """The rows of a table at some places."""
     if sum(end - start for start, end in places) > len(table) // 2:
         yield from (table.slice(start, end - start) for start, end in places)
     elif places:  # a slice would hold the whole table in memory
         yield table.take(pa.array(np.concatenate([np.arange(start, end) for start, end in places])))
 
 
-def _found(column: pa.ChunkedArray[Any], wanted: Iterable[Range]) -> Iterator[tuple[int, int]]:
-    """Where each of some ranges begins and ends in a column that is sorted so."""
+def _found(column: pa.ChunkedArray[Any], wanted: Iterable[Range]) -> list[tuple[int, int]]:
+    """Where each of some ranges that a sorted column has any values of begins and ends in it."""
     if pa.types.is_int64(column.type) and not column.null_count:  # thousands are found at once
         numbers: Any = column.to_numpy()
         lows, highs = np.array([*wanted], np.int64).reshape(-1, 2).T
         starts, ends = np.searchsorted(numbers, lows), np.searchsorted(numbers, highs, side="right")
-        yield from zip(starts.tolist(), ends.tolist(), strict=True)
-        return
+        there = starts < ends
+        return list(zip(starts[there].tolist(), ends[there].tolist(), strict=True))
     values = _Values(column)
+    places = []
     for low, high in wanted:
         start = bisect_left(values, low)
-        yield start, bisect_right(values, high, lo=start)
+        end = bisect_right(values, high, lo=start)
+        if start < end:
+            places.append((start, end))
+    return places
 
 
 def plain(table: pa.Table) -> pa.Table:
