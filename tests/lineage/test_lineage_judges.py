@@ -231,6 +231,24 @@ def test_what_is_left_of_layers_says_what_all_changes_say(written: list[Written]
                 assert told(one, key, some) == told(one, key, whole)
 
 
+def test_what_was_not_looked_at_is_not_believed() -> None:
+    """Where layers have too many documents together, or two records with one id, though each by itself had not."""
+    usual = [_put(0, second) for second in range(5)]
+    written = [
+        *usual,
+        (1, 7, "PutRolePolicy", {"roleName": "ops", "policyName": "P", "document": ALLOW + " "}),
+    ]
+    rows = [edit(number, at, name, dict(asked)) for number, (_, at, name, asked) in enumerate(written)]
+    with mock.patch.object(idle, "_FEW", 0), mock.patch.object(idle, "_REPEATED", 0):
+        left, layer = left_of(rows, [one for one, *_ in written])
+        assert left.num_rows == 3
+        assert tells_all(left, layer)
+        with mock.patch.object(idle, "_COMPARED", 1):
+            assert not tells_all(left, layer)
+        again = {**rows[-1], "event_id": rows[0]["event_id"]}
+        assert not tells_all(*left_of([*rows[:-1], again], [one for one, *_ in written]))
+
+
 def test_of_a_run_of_policies_that_deny_nothing_the_ends_are_entered() -> None:
     """
     Each owner's first stays, and the first after any other change, and the last before; a place that ever denied keeps

@@ -24,6 +24,9 @@ WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT E
 """`part` is the account of each. It is empty for those of Organizations, which bear on many accounts, and for those of
 which no account is known, which may bear on any."""
 
+_DAMAGED = (CaseError, ValueError, LookupError, RecursionError, pa.ArrowException)
+"""What may come of a file that holds something else than was written to it."""
+
 
 class Edits:
     """The changes of a case, whose table is `edits`: worked out when first asked for, and kept with its layers."""
@@ -52,9 +55,7 @@ class Edits:
         """The same without the idle ones, where these were found when the case was linked."""
         self.know()
         if self._layers:
-            with suppress(
-                CaseError, UnicodeDecodeError, pa.ArrowException
-            ):  # damaged: all of them tell the same
+            with suppress(*_DAMAGED):  # all of them tell the same
                 found = self._read("runs", accounts)
                 found.validate(full=True)
                 if self._can_be_told(found):
@@ -66,12 +67,11 @@ class Edits:
 
     def _can_be_told(self, found: pa.Table) -> bool:
         """Whether nothing that was not looked at with them can show that one which was left out was not idle."""
-        parts, part = np.unique(np.array(listed(found["part"])), return_inverse=True)
-        segments, segment = np.unique(found["segment"].to_numpy(), return_inverse=True)
-        layer = np.array([self._layers[one] for one in segments.tolist()], np.int64)[segment]
-        for number, name in enumerate(parts.tolist()):
-            own = part == number
+        parts, segments = listed(found["part"]), listed(found["segment"])
+        layer = np.array([self._layers.get(one, -1) for one in segments], np.int64)
+        for part in {*parts}:
+            own = np.array([one == part for one in parts], np.bool_)
             some = found.filter(pa.array(own))
-            if IAM in listed(some["source"]) if not name else not tells_all(some, layer[own]):
+            if IAM in listed(some["source"]) if not part else not tells_all(some, layer[own]):
                 return False
         return True

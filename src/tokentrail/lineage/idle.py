@@ -48,9 +48,8 @@ def without_idle(edits: pa.Table) -> pa.Table:
     for one in (order, order[::-1]):
         ends[one[np.unique(run[one], return_index=True)[1]]] = True
     left = np.ones(edits.num_rows, np.bool_)
-    left[puts.at[idle]] = ends | np.isin(
-        puts.time[idle], others
-    )  # of one second with others, ids tell which is first
+    ends |= np.isin(puts.time[idle], others)  # of one second with others, ids tell which is first
+    left[puts.at[idle]] = ends
     return edits.filter(pa.array(left))
 
 
@@ -60,7 +59,7 @@ def tells_all(left: pa.Table, layer: Codes) -> bool:
 
     It does where none left anything out, or all have seen the same policies deny something, and where none has another
     change from the first to the last of another one's run. Then each that was left out follows one that tells the same,
-    with no other change between, among all as in its layer.
+    with no other change between, among all as in its layer. Of records that claim one event id but one is among them.
 
     Args:
         left: What is left.
@@ -70,8 +69,8 @@ def tells_all(left: pa.Table, layer: Codes) -> bool:
     if len(layers) < 2:
         return True
     puts = _puts(left, lambda documents, writes: documents <= _COMPARED)
-    if puts is None:
-        return True
+    if puts is None:  # not looked at, but in their layers they may have been
+        return False
     among_all = puts.idle()
     for number in layers:
         here = layer == number

@@ -333,7 +333,7 @@ class DuckEngine(Tuned, Holding, Keeping):
                 ):  # most rows are in the first file, and not in those that came later
                     self._ranges[path] = Ranges(path, by, seldom=place > 0)
                 rows = self._ranges[path].rows(gone.still_wanted(by, wanted) if gone else wanted)
-            except (OSError, pa.ArrowException) as error:
+            except (OSError, IndexError, UnicodeDecodeError, pa.ArrowException) as error:
                 raise CaseError(
                     f"{path}: damaged ({error}). Remove the folder that it lies in; it is worked out again."
                 ) from error
