@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from events_cases import ACCOUNT, TOKEN, USER, issuing, record, tables
 
+from tokentrail.events.carriers import parquet as carriers_parquet
 from tokentrail.events.carriers.lost import OTHER_OCSF, TABLE, WITHOUT_ANSWERS, WITHOUT_SOURCE, sentences
 from tokentrail.events.split import pieces
 from tokentrail.testing import carriers, native
@@ -648,3 +649,20 @@ def test_what_is_nested_without_end_stops_no_table(column: str) -> None:
     table.writerows(rows)
 
     assert 2 == len(told(out.getvalue().encode())["events"])
+
+
+def test_a_damaged_row_of_security_lake_costs_no_other() -> None:
+    """A time that is none is told in the row's place; of a text, also in a list, that is none, all else is read."""
+    texts = pa.array([b"a", b"\xf2("]).cast(pa.string(), safe=False)
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), texts)
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array([1, 2**62], pa.timestamp("us")), texts], ["time_dt", "status"]
+    )
+    reasons = [piece.reason for piece in carriers_parquet._documents(batch)]
+    assert reasons[0] == OTHER_OCSF
+    assert str(reasons[1]).startswith("a damaged row of a Parquet file")
+    told = pa.RecordBatch.from_arrays([texts, lists], ["status", "profiles"])
+    assert list(carriers_parquet._objects(told)) == [
+        {"status": "a", "profiles": ["a"]},
+        {"status": "\ufffd(", "profiles": ["\ufffd("]},
+    ]

@@ -140,11 +140,9 @@ def _puts(edits: pa.Table, worth: Callable[[int, int], bool]) -> _Puts | None:
         pc.is_in(_texts(edits, "name"), pa.array(_PUT)), pc.equal(_texts(edits, "source"), pa.scalar(IAM))
     )
     puts: Flags = pc.fill_null(put, False).to_numpy()
-    # Of few changes the ids are labels, as files hold them, which are not counted as they are.
+    # Two that claim one id are told apart by all. Of few changes the ids are labels, which are not counted as they are.
     ids: Any = edits["event_id"].filter(edits["event_id"].is_valid()).cast(pa.binary())
-    if puts.any() and pc.count_distinct(ids).as_py() < len(
-        ids
-    ):  # two that claim one id are told apart by all
+    if puts.any() and pc.count_distinct(ids).as_py() < len(ids):
         return None
     documents, document = _coded(edits, "document", puts)
     if not worth(len(documents), len(document)):

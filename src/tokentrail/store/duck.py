@@ -328,10 +328,8 @@ class DuckEngine(Tuned, Holding, Keeping):
         found = []
         for place, (path, gone) in enumerate(self._files[name]):
             try:
-                if (
-                    path not in self._ranges
-                ):  # most rows are in the first file, and not in those that came later
-                    self._ranges[path] = Ranges(path, by, seldom=place > 0)
+                if path not in self._ranges:
+                    self._ranges[path] = Ranges(path, by, seldom=place > 0)  # most rows are in the first
                 rows = self._ranges[path].rows(gone.still_wanted(by, wanted) if gone else wanted)
             except (OSError, IndexError, UnicodeDecodeError, pa.ArrowException) as error:
                 raise CaseError(

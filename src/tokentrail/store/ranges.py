@@ -64,9 +64,7 @@ class Ranges:
         asked = ((number, one) for one in wanted for number in self._holding(*one))
         for number, some in groupby(asked, key=itemgetter(0)):
             places = _found(self._column(number), (one for _, one in some))
-            if (
-                places
-            ):  # else the other columns need not be read: a group that may hold a row often holds none
+            if places:
                 found += _at(self._group(number), places)
         return pa.concat_tables(found)
 

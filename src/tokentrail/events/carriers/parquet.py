@@ -79,7 +79,16 @@ def _whole(batch: pa.RecordBatch, row: int) -> bytes:
 
 
 def _documents(batch: pa.RecordBatch) -> Iterator[Piece]:
-    for row in _objects(batch):
+    try:
+        rows = list(_objects(batch))
+    except _FAILURES as error:
+        if batch.num_rows > 1:
+            for at in range(batch.num_rows):
+                yield from _documents(batch.slice(at, 1))
+        else:
+            yield Piece(b"", f"a damaged row of a Parquet file ({_first_line(error)})", OCSF)
+        return
+    for row in rows:
         if not ocsf.is_document(row):
             yield Piece(b"", OTHER_OCSF, OCSF)
             continue
@@ -120,8 +129,40 @@ def _values(column: Any) -> Sequence[Any]:
         return _values(column.dictionary_decode())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return [None if one is None else one.decode("utf-8", "replace") for one in column.to_pylist()]
-    found: Sequence[Any] = column.to_pylist()
+    found: Sequence[Any]
+    try:
+        found = column.to_pylist()
+    except UnicodeDecodeError:  # texts in which a byte is damaged, as elsewhere what was never text
+        found = [_decoded(one) for one in column.cast(_of_bytes(kind)).to_pylist()]
     return found
+
+
+def _of_bytes(kind: Any) -> Any:
+    """The type with bytes in place of its texts."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inside = _of_bytes(kind.value_type)
+        return pa.large_list(inside) if pa.types.is_large_list(kind) else pa.list_(inside)
+    if pa.types.is_struct(kind):
+        fields = (kind.field(at) for at in range(kind.num_fields))
+        return pa.struct([(one.name, _of_bytes(one.type)) for one in fields])
+    return (
+        pa.binary()
+        if pa.types.is_string(kind)
+        else pa.large_binary()
+        if pa.types.is_large_string(kind)
+        else kind
+    )
+
+
+def _decoded(value: Any) -> Any:
+    """The same with texts in place of bytes, of which what is none is replaced."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_decoded(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _decoded(one) for name, one in value.items()}
+    return value
 
 
 def _structs(column: Any) -> Sequence[Row | None]:
