@@ -72,6 +72,7 @@ class Edits:
         for part in {*parts}:
             own = np.array([one == part for one in parts], np.bool_)
             some = found.filter(pa.array(own))
-            if IAM in listed(some["source"]) if not part else not tells_all(some, layer[own]):
+            alike = tells_all(some, layer[own]) if part else IAM not in listed(some["source"])
+            if not alike:
                 return False
         return True

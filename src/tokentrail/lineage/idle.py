@@ -74,11 +74,12 @@ def tells_all(left: pa.Table, layer: Codes) -> bool:
     among_all = puts.idle()
     for number in layers:
         here = layer == number
-        idle = puts.idle(here[puts.at])
+        own = here[puts.at]
+        idle = puts.idle(own)
         first, last = puts.spans(idle, puts.others(idle, here))
         elsewhere = puts.others(among_all, ~here)
         if len(first) and (
-            not puts.all_taking(here[puts.at])
+            not puts.all_taking(own)
             or (np.searchsorted(elsewhere, first) < np.searchsorted(elsewhere, last, "right")).any()
         ):
             return False

@@ -14,8 +14,7 @@ import pyarrow as pa
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import in_order
-from tokentrail.store.later import Range
-from tokentrail.store.ranges import within
+from tokentrail.store.ranges import Range, within
 
 
 class MemoryEngine(DuckEngine):

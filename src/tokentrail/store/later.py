@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-Range = tuple[Any, Any]
-"""The lowest value and the highest, both included."""
+if TYPE_CHECKING:
+    from tokentrail.store.ranges import Range
+
 Values: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokentrail.store.later import Range
-
+Range = tuple[Any, Any]
+"""The lowest value and the highest, both included."""
 _KEPT = 8
 """Row groups that are remembered, as one question leads to the next."""
 _COLUMNS = 64

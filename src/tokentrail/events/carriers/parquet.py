@@ -128,12 +128,12 @@ def _values(column: Any) -> Sequence[Any]:
     if pa.types.is_dictionary(kind):
         return _values(column.dictionary_decode())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return [None if one is None else one.decode("utf-8", "replace") for one in column.to_pylist()]
+        return list(map(_decoded, column.to_pylist()))
     found: Sequence[Any]
     try:
         found = column.to_pylist()
     except UnicodeDecodeError:  # texts in which a byte is damaged, as elsewhere what was never text
-        found = [_decoded(one) for one in column.cast(_of_bytes(kind)).to_pylist()]
+        found = list(map(_decoded, column.cast(_of_bytes(kind)).to_pylist()))
     return found
 
 
@@ -145,13 +145,9 @@ def _of_bytes(kind: Any) -> Any:
     if pa.types.is_struct(kind):
         fields = (kind.field(at) for at in range(kind.num_fields))
         return pa.struct([(one.name, _of_bytes(one.type)) for one in fields])
-    return (
-        pa.binary()
-        if pa.types.is_string(kind)
-        else pa.large_binary()
-        if pa.types.is_large_string(kind)
-        else kind
-    )
+    if pa.types.is_large_string(kind):
+        return pa.large_binary()
+    return pa.binary() if pa.types.is_string(kind) else kind
 
 
 def _decoded(value: Any) -> Any:
