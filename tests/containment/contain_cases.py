@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from evidence import held
+from oracle.limits import faults
 from tokentrail import Case
 from tokentrail.containment.model import Plan, Step
 from tokentrail.present.document import document
 from tokentrail.testing import World
-from tokentrail.testing.limits import faults
 
 MANAGEMENT = "999999999999"
 USER, ROLE = "arn:aws:iam::111122223333:user/", "arn:aws:iam::111122223333:role/"

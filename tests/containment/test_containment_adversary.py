@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, held
+from oracle.adversary import Outcome, play
+from oracle.limits import faults
+from oracle.replay import replay
+from oracle.simulated import Simulated
+from oracle.stolen import stolen
 from strategies import Incident, incidents
 from tokentrail import Case
 from tokentrail.present.document import document
 from tokentrail.testing import World
-from tokentrail.testing.adversary import Outcome, play
-from tokentrail.testing.limits import faults
-from tokentrail.testing.replay import replay
-from tokentrail.testing.simulated import Simulated
-from tokentrail.testing.stolen import stolen
 from tokentrail.testing.story import story
 
 if not hasattr(Case, "contain"):

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oracle.evaluator import denies
+from oracle.limits import grammar, size
 from tokentrail.containment import documents
 from tokentrail.containment.cutoff import moved
 from tokentrail.containment.documents import Statement, Token
@@ -16,8 +18,6 @@ from tokentrail.containment.model import Call
 from tokentrail.policy.changes import Change
 from tokentrail.policy.context import Caller
 from tokentrail.policy.effects import Effects
-from tokentrail.testing.evaluator import denies
-from tokentrail.testing.limits import grammar, size
 
 ACCOUNT, UNIQUE = "111122223333", "AROAEXAMPLEEXAMPLE123"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deploy"

@@ -26,6 +26,10 @@ from contain_cases import (
 )
 
 from evidence import AWAY, HOME, START, call, held
+from oracle.adversary import play
+from oracle.replay import replay
+from oracle.simulated import Simulated
+from oracle.stolen import stolen
 from tokentrail import Case
 from tokentrail.containment import documents
 from tokentrail.containment.margin import LEAST_MARGIN
@@ -36,10 +40,6 @@ from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan, write_script
 from tokentrail.spelling import instant
 from tokentrail.testing import Credential, LongTermKey, World
-from tokentrail.testing.adversary import play
-from tokentrail.testing.replay import replay
-from tokentrail.testing.simulated import Simulated
-from tokentrail.testing.stolen import stolen
 from tokentrail.testing.story import ATTACKER, Story, story
 
 MINUTE = timedelta(minutes=1)

@@ -104,3 +104,20 @@ def test_every_room_is_placed() -> None:
     single = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 
     assert placed == set(ROOMS) | single
+
+
+ORACLE = sorted(
+    path for path in (ROOT / "tests" / "oracle").glob("*.py") if not path.stem.startswith("test_")
+)
+
+
+@pytest.mark.parametrize("path", ORACLE, ids=[path.stem for path in ORACLE])
+def test_the_oracle_shares_no_code_with_what_it_judges(path: Path) -> None:
+    """Of the package, the oracle imports the evidence builder alone."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    imported = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+
+    assert {name for name in imported if f"{name}.".startswith("tokentrail.")} <= {
+        name for name in imported if f"{name}.".startswith("tokentrail.testing.")
+    }

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tokentrail.testing.evaluator import UnknownPolicy, instant, listed
-from tokentrail.testing.held import Held
-from tokentrail.testing.minting import Hand
+from oracle.evaluator import UnknownPolicy, instant, listed
+from oracle.held import Held
+from oracle.minting import Hand
+from oracle.simulated import Simulated
 from tokentrail.testing.names import Json, iso
-from tokentrail.testing.simulated import Simulated
 
 _LONG = 7200
 _OFTEN = timedelta(minutes=45)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from judge_cases import (
+
+from oracle.adversary import Outcome, Pace, as_sent, play
+from oracle.judge_cases import (
     Json,
     before,
     call,
@@ -24,13 +26,11 @@ from judge_cases import (
     revoke_user,
     step,
 )
-
+from oracle.simulated import Simulated
+from oracle.stolen import stolen
 from strategies import Incident, incidents
 from tokentrail.testing import Credential, LongTermKey, World
-from tokentrail.testing.adversary import Outcome, Pace, as_sent, play
 from tokentrail.testing.names import iso
-from tokentrail.testing.simulated import Simulated
-from tokentrail.testing.stolen import stolen
 from tokentrail.testing.story import Story, story
 
 AWAY = "444455556666"

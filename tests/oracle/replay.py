@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tokentrail.testing.adversary import as_sent
-from tokentrail.testing.evaluator import instant
-from tokentrail.testing.held import CONSOLE_LIFE, Held
-from tokentrail.testing.minting import (
+from oracle.adversary import as_sent
+from oracle.evaluator import instant
+from oracle.held import CONSOLE_LIFE, Held
+from oracle.minting import (
     HOUR,
     NEW_NAME,
     ROOT_LIFE,
@@ -26,9 +26,9 @@ from tokentrail.testing.minting import (
     signed_in,
     sources,
 )
+from oracle.simulated import Simulated, names_told
+from oracle.stolen import outsiders
 from tokentrail.testing.names import Json
-from tokentrail.testing.simulated import Simulated, names_told
-from tokentrail.testing.stolen import outsiders
 
 _KINDS = {"sign_in": "sign-in"}
 """What a plan calls a source, where that differs from here."""

@@ -13,8 +13,8 @@ import json
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from tokentrail.testing.evaluator import denies, trusts
-from tokentrail.testing.held import Held
+from oracle.evaluator import denies, trusts
+from oracle.held import Held
 
 Place = tuple[str, ...]
 """Where something is kept: `("inline", user ARN, policy name)`, `("key", key id)`, ..."""

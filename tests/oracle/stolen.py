@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from tokentrail.testing.evaluator import listed
-from tokentrail.testing.held import Held
-from tokentrail.testing.simulated import Made, Simulated
+from oracle.evaluator import listed
+from oracle.held import Held
+from oracle.simulated import Made, Simulated
 
 
 def stolen(aws: Simulated, subjects: Iterable[str]) -> frozenset[str]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
-from tokentrail.testing.held import Held, held
+from oracle.held import Held, held
+from oracle.operations import Refused, do
+from oracle.settings import Settings
 from tokentrail.testing.names import Json
-from tokentrail.testing.operations import Refused, do
-from tokentrail.testing.settings import Settings
 from tokentrail.testing.truth import Entry
 from tokentrail.testing.world import World
 

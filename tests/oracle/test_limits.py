@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from judge_cases import Json, call, plan, policy, step
 
-from tokentrail.testing.limits import faults, grammar, size
+from oracle.judge_cases import Json, call, plan, policy, step
+from oracle.limits import faults, grammar, size
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"

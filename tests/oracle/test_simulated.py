@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from judge_cases import before, call, policy, put_role, put_user, step
 
+from oracle.judge_cases import before, call, policy, put_role, put_user, step
+from oracle.operations import Refused
+from oracle.simulated import Simulated
+from oracle.stolen import stolen
 from strategies import Incident, incidents
 from tokentrail.testing import World
-from tokentrail.testing.operations import Refused
-from tokentrail.testing.simulated import Simulated
-from tokentrail.testing.stolen import stolen
 from tokentrail.testing.story import story
 
 AWAY = "444455556666"

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tokentrail.testing.held import CONSOLE_LIFE, Held
+from oracle.held import CONSOLE_LIFE, Held
+from oracle.simulated import Simulated
+from oracle.stolen import outsiders
 from tokentrail.testing.names import iso
-from tokentrail.testing.simulated import Simulated
-from tokentrail.testing.stolen import outsiders
 
 HOUR, TOKEN_LIFE, ROOT_LIFE = timedelta(hours=1), timedelta(hours=36), timedelta(minutes=15)
 NEW_NAME = "nobody-has-this-name"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from oracle.settings import DENY_ALL, QUARANTINES, RESERVED, SERVICE_LINKED, Settings
 from tokentrail.testing.names import Json
-from tokentrail.testing.settings import DENY_ALL, QUARANTINES, RESERVED, SERVICE_LINKED, Settings
 
 
 class Refused(Exception):
