@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from evidence import held
-from oracle.limits import faults
+from oracle.policy_limits import faults
 from tokentrail import Case
 from tokentrail.containment.model import Plan, Step
 from tokentrail.present.document import document

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, held
 from oracle.adversary import Outcome, play
-from oracle.limits import faults
+from oracle.policy_limits import faults
 from oracle.replay import replay
-from oracle.simulated import Simulated
-from oracle.stolen import stolen
+from oracle.simulated_aws import SimulatedAws
+from oracle.taint import tainted_ids
 from strategies import Incident, incidents
 from tokentrail import Case
 from tokentrail.present.document import document
@@ -60,12 +60,12 @@ def planned(incident: Incident, within: Case | None = None, **options: Any) -> J
 
 def judged(incident: Incident, plan: Json, bite: int = 10) -> Outcome:
     """How a plan fares."""
-    return play(Simulated.of(incident.world, at=incident.at, bite=bite), incident.tainted, plan)
+    return play(SimulatedAws.of(incident.world, at=incident.at, propagation=bite), incident.tainted, plan)
 
 
 def words(outcome: Outcome) -> str:
     """The survivors' stories, for whoever reads a failure."""
-    return "\n".join("  ".join(survivor.how) for survivor in outcome.survivors)
+    return "\n".join("  ".join(survivor.history) for survivor in outcome.survivors)
 
 
 def replays(incident: Incident, plan: Json, bite: int = 10) -> None:
@@ -73,7 +73,9 @@ def replays(incident: Incident, plan: Json, bite: int = 10) -> None:
     told = plan["proof"]["replay"]
     assert (told is None) == plan["proof"]["complete"]
     if told is not None:
-        found = replay(Simulated.of(incident.world, at=incident.at, bite=bite), incident.tainted, plan)
+        found = replay(
+            SimulatedAws.of(incident.world, at=incident.at, propagation=bite), incident.tainted, plan
+        )
 
         assert () == found.faults, plan["proof"]["counterexample"]
         assert found.living and len(told["moves"]) == len(plan["proof"]["counterexample"])
@@ -88,7 +90,7 @@ def holds(incident: Incident, strategy: str, within: Case) -> Json:
     assert [] == faults(plan)
     assert plan["proof"]["complete"] == (not outcome.survivors), words(outcome)
     assert () == outcome.unlisted
-    assert () == outcome.unended
+    assert () == outcome.not_ended
     for told, working in zip(plan["steps"], outcome.alive_after, strict=True):
         assert set(told["alive_after"]) <= set(working), f"step {told['n']} leaves less than it says"
         assert not set(told["ends"]) & set(working)
@@ -120,11 +122,11 @@ def test_a_plan_is_what_it_says_at_length(incident: Incident) -> None:
 
 def refuted(incident: Incident, actions: tuple[str, ...], within: Case | None = None) -> None:
     """A proof of given steps agrees with the adversary, and its survivors are alive in the simulation."""
-    aws = Simulated.of(incident.world, at=incident.at)
+    aws = SimulatedAws.of(incident.world, at=incident.at)
     key = aws.credentials[incident.subject]
     roles = sorted({into for edges in aws.edges.values() for into in edges if ":role/" in into})
-    targets = {"deactivate-key": [key.id], "delete-key": [key.id], "revoke-user-sessions": [key.entity],
-               "attach-quarantine": [key.entity], "revoke-role-sessions": roles, "edit-trust": roles}  # fmt: skip
+    targets = {"deactivate-key": [key.id], "delete-key": [key.id], "revoke-user-sessions": [key.identity_arn],
+               "attach-quarantine": [key.identity_arn], "revoke-role-sessions": roles, "edit-trust": roles}  # fmt: skip
     steps = [f"{action}:{target}" for action in actions for target in targets[action]]
     if not steps:
         return
@@ -157,8 +159,8 @@ def test_given_steps_are_judged_as_they_fare_at_length(incident: Incident, actio
 def _the_story() -> Iterator[tuple[Incident, Case]]:
     """The story as an incident, and a case that holds it."""
     leak = story(ordinary_day=False)
-    aws = Simulated.of(leak.world)
-    tainted = stolen(aws, [leak.a.id])
+    aws = SimulatedAws.of(leak.world)
+    tainted = tainted_ids(aws, [leak.a.id])
     incident = Incident(leak.world, leak.a.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
     with held(incident.world) as case:
         yield incident, case
@@ -188,8 +190,8 @@ def test_what_is_handed_to_a_task_while_it_is_being_stopped_is_cut() -> None:
     world = World(START)
     key = world.user("support")
     key.runs_task("Job").calls("s3:ListBuckets")
-    aws = Simulated.of(world)
-    tainted = stolen(aws, [key.id])
+    aws = SimulatedAws.of(world)
+    tainted = tainted_ids(aws, [key.id])
     incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
     plan = planned(incident)
     hasty = {**plan, "steps": [{**one, "bites_within": 50} for one in plan["steps"]]}
@@ -213,8 +215,8 @@ def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:
     world.user("responder").iam(
         "PutRolePolicy", roleName="Admin", policyName="x", policyDocument=json.dumps(deny)
     )
-    aws = Simulated.of(world)
-    tainted = stolen(aws, [key.id])
+    aws = SimulatedAws.of(world)
+    tainted = tainted_ids(aws, [key.id])
     incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
     plan = planned(incident, what_if=["edit-trust:arn:aws:iam::111122223333:role/Admin"])
     minted = {move["principal"] for move in plan["proof"]["replay"]["moves"] if move["does"] == "mints"}
@@ -230,8 +232,8 @@ def test_a_story_mints_nothing_that_the_other_account_s_log_would_show() -> None
     key.assumes("Audit", "x", account=AWAY).assumes("MyBucketRole", "y", account=HOME).calls("s3:ListBuckets")
     world.wait(8000)
     world.user("responder").iam("UpdateAccessKey", userName="support", accessKeyId=key.id, status="Inactive")
-    aws = Simulated.of(world)
-    tainted = stolen(aws, [key.id])
+    aws = SimulatedAws.of(world)
+    tainted = tainted_ids(aws, [key.id])
     incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
     plan = planned(incident, what_if=[f"edit-trust:arn:aws:iam::{AWAY}:role/Audit"])
 
@@ -257,8 +259,8 @@ def test_a_story_mints_with_nothing_before_it_was_there(way: str) -> None:
         key.iam("CreateLoginProfile", userName="grace")
     if "sign-in" in way:
         world.console_sign_in(world.user("grace")).calls("s3:ListBuckets")
-    aws = Simulated.of(world)
-    tainted = stolen(aws, [key.id])
+    aws = SimulatedAws.of(world)
+    tainted = tainted_ids(aws, [key.id])
     incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
     plan = planned(
         incident, what_if=[f"edit-trust:arn:aws:iam::{HOME}:role/{name}" for name in ("Admin", "Deploy")]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.evaluator import denies
-from oracle.limits import grammar, size
+from oracle.policy_evaluator import denies
+from oracle.policy_limits import grammar, size
 from tokentrail.containment import documents
 from tokentrail.containment.cutoff import moved
 from tokentrail.containment.documents import Statement, Token

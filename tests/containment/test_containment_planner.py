@@ -28,8 +28,8 @@ from contain_cases import (
 from evidence import AWAY, HOME, START, call, held
 from oracle.adversary import play
 from oracle.replay import replay
-from oracle.simulated import Simulated
-from oracle.stolen import stolen
+from oracle.simulated_aws import SimulatedAws
+from oracle.taint import tainted_ids
 from tokentrail import Case
 from tokentrail.containment import documents
 from tokentrail.containment.margin import LEAST_MARGIN
@@ -273,11 +273,11 @@ def test_a_root_session_is_ended_by_the_organisation_alone() -> None:
     key = world.user("support")
     key.assumes_root(AWAY).calls("s3:DeleteBucketPolicy", {"bucketName": "locked"})
     plan = planned(world, key.id, management_account=MANAGEMENT)
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
 
     assert (f"arn:aws:iam::{AWAY}:root",) == step(plan, "scp-deny").principals
     assert plan.proof.complete
-    assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+    assert () == play(aws, tainted_ids(aws, [key.id]), document(plan)).survivors
 
 
 @pytest.mark.parametrize("kind", ["instance", "function"])
@@ -378,12 +378,12 @@ def test_without_access_the_organisation_must_and_the_plan_holds() -> None:
     """A role in an account that nobody here can change: a control policy, that holds whatever is minted meanwhile."""
     world, key = across()
     plan = planned(world, key.id, without_access=[AWAY], management_account=MANAGEMENT)
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
 
     assert (f"arn:aws:iam::{AWAY}:role/Deploy",) == step(plan, "scp-deny").principals
     assert not any(call.account == AWAY for one in plan.steps for call in one.calls)
     assert plan.proof.complete, plan.proof.counterexample
-    assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+    assert () == play(aws, tainted_ids(aws, [key.id]), document(plan)).survivors
     assert any(AWAY in one and "without access" in one for one in plan.residual_risks)
 
 
@@ -391,11 +391,11 @@ def test_without_access_anywhere_all_of_it_is_the_organisations() -> None:
     """Key, tokens, federated users and sessions are denied by control policies, and no IAM call is made."""
     world, key = across()
     plan = planned(world, key.id, without_access=[AWAY, HOME], management_account=MANAGEMENT)
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
 
     assert {"scp-deny"} == set(actions(plan))
     assert plan.proof.complete, plan.proof.counterexample
-    assert () == play(aws, stolen(aws, [key.id]), document(plan)).survivors
+    assert () == play(aws, tainted_ids(aws, [key.id]), document(plan)).survivors
 
 
 def test_the_organisation_denies_the_federated_users_of_a_users_stolen_token_too() -> None:
@@ -436,13 +436,13 @@ def test_a_denial_that_holds_off_whoever_still_mints_is_never_safe_to_lift() -> 
     plan = planned(
         world, key.id, without_access=[HOME], management_account=HOME, strategy="scorched"
     )  # what is in the management account, nothing can end
-    aws = Simulated.of(world, management=HOME)
-    outcome = play(aws, stolen(aws, [key.id]), document(plan))
+    aws = SimulatedAws.of(world, management=HOME)
+    outcome = play(aws, tainted_ids(aws, [key.id]), document(plan))
     role = f"arn:aws:iam::{AWAY}:role/Deploy"
 
     assert not plan.proof.complete and outcome.survivors
     assert not any(role in one.credential for one in plan.proof.survivors)
-    assert () == replay(aws, stolen(aws, [key.id]), document(plan)).faults
+    assert () == replay(aws, tainted_ids(aws, [key.id]), document(plan)).faults
     denial = step(plan, "deny-role")
     assert denial.reversible and denial.safe_to_undo_after is None
 
@@ -860,7 +860,7 @@ def test_a_person_who_works_in_many_accounts_is_denied_in_all_by_one_policy(
         one.calls("s3:ListBuckets", count=7)
     thief = sessions[0]
     plan = planned(world, thief.id, management_account=MANAGEMENT)
-    aws = Simulated.of(world, management=MANAGEMENT)
+    aws = SimulatedAws.of(world, management=MANAGEMENT)
 
     assert ["disable-identity-center-user", "scp-deny"] == actions(plan)
     control = step(plan, "scp-deny")
@@ -872,7 +872,7 @@ def test_a_person_who_works_in_many_accounts_is_denied_in_all_by_one_policy(
         "identitystore:userId"
     ]
     assert 11 == len(control.ends) and set() == hit(plan)
-    outcome = play(aws, stolen(aws, list(plan.tainted)), document(plan))
+    outcome = play(aws, tainted_ids(aws, list(plan.tainted)), document(plan))
     assert ((), ()) == (outcome.survivors, outcome.unlisted)
 
 
@@ -992,13 +992,13 @@ def test_a_person_of_identity_center_is_denied_and_no_colleague() -> None:
     """Where the log shows the user id in the directory, the control policy names it: the colleague works on."""
     world, thief, colleague = two_people()
     plan = planned(world, thief.id, management_account=MANAGEMENT)
-    aws = Simulated.of(world, management=MANAGEMENT)
+    aws = SimulatedAws.of(world, management=MANAGEMENT)
     (said,) = statements(step(plan, "scp-deny"))
 
     (user_id,) = said["Condition"]["StringEquals"]["identitystore:userId"]
     assert user_id == thief.identity.on_behalf_of["userId"]
     assert plan.proof.complete and colleague.id not in hit(plan)
-    outcome = play(aws, stolen(aws, [thief.id]), document(plan))
+    outcome = play(aws, tainted_ids(aws, [thief.id]), document(plan))
     assert ((), ()) == (outcome.survivors, outcome.unlisted)
 
 
@@ -1062,14 +1062,14 @@ def test_a_colleague_whom_the_log_does_not_name_works_on() -> None:
     world, thief, _ = two_people()
     world.identity_center("leo@example.com", "Admin", directory_account=AWAY)
     plan = planned(world, thief.id, management_account=MANAGEMENT)
-    aws = Simulated.of(world, management=MANAGEMENT)
+    aws = SimulatedAws.of(world, management=MANAGEMENT)
     (said,) = statements(step(plan, "scp-deny"))
 
     assert [thief.identity.on_behalf_of["userId"]] == said["Condition"]["StringEquals"][
         "identitystore:userId"
     ]
     assert set() == hit(plan) and plan.proof.complete
-    outcome = play(aws, stolen(aws, [thief.id]), document(plan))
+    outcome = play(aws, tainted_ids(aws, [thief.id]), document(plan))
     assert ((), ()) == (outcome.survivors, outcome.unlisted)
 
 

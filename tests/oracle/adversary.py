@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from oracle.evaluator import UnknownPolicy, instant, listed
-from oracle.held import Held
-from oracle.minting import Hand
-from oracle.simulated import Simulated
+from oracle.attacker import AttackerCredentials
+from oracle.credentials import HeldCredential
+from oracle.policy_evaluator import UnknownPolicy, instant, listed
+from oracle.simulated_aws import SimulatedAws
 from tokentrail.testing.names import Json, iso
 
 _LONG = 7200
@@ -32,12 +32,12 @@ class Survivor:
     """What still works after the last step."""
 
     credential: str
-    how: tuple[str, ...]
+    history: tuple[str, ...]
     until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unlisted:
+class UnlistedCollateral:
     """An innocent credential that a step ended without saying so."""
 
     step: int
@@ -51,8 +51,8 @@ class Outcome:
 
     survivors: tuple[Survivor, ...]
     """Empty when contained at every pace."""
-    unlisted: tuple[Unlisted, ...]
-    unended: tuple[tuple[int, str], ...]
+    unlisted: tuple[UnlistedCollateral, ...]
+    not_ended: tuple[tuple[int, str], ...]
     """Steps, and credentials that they say they end, and don't."""
     alive_after: tuple[tuple[str, ...], ...]
     """What of the tainted credentials of the evidence still works after each step, expiry aside."""
@@ -82,7 +82,7 @@ def paces(plan: Mapping[str, Any]) -> list[Pace]:
 
 
 def play(
-    aws: Simulated,
+    aws: SimulatedAws,
     tainted: Iterable[str],
     plan: Mapping[str, Any],
     *,
@@ -105,19 +105,19 @@ def play(
         raise ValueError(f"the evidence does not show {sorted(unknown)}")
     found: dict[tuple[str, str], Survivor] = {}
     for pace in at_paces if at_paces is not None else paces(plan):
-        game = _Game(aws, theirs, plan, pace, same_second_twins=same_second_twins)
+        game = _ContainmentGame(aws, theirs, plan, pace, same_second_twins=same_second_twins)
         for group, survivor in game.survivors():
             found.setdefault(group, survivor)
     steady = Pace(name="steady", waits=tuple([int(plan["margin"]) + 60] * len(plan["steps"])))
-    return _Game(aws, theirs, plan, steady, same_second_twins=False).outcome(tuple(found.values()))
+    return _ContainmentGame(aws, theirs, plan, steady, same_second_twins=False).outcome(tuple(found.values()))
 
 
-class _Game:
+class _ContainmentGame:
     """One game at one pace: the steps in their places in time, then every chance in order."""
 
     def __init__(
         self,
-        aws: Simulated,
+        aws: SimulatedAws,
         tainted: frozenset[str],
         plan: Mapping[str, Any],
         pace: Pace,
@@ -128,7 +128,7 @@ class _Game:
         self.lag = timedelta(seconds=int(plan["lag"]))
         self.margin = timedelta(seconds=int(plan["margin"]))
         self.start = max(aws.at, instant(plan["as_of"]))
-        settled = self.start + aws.settings.bite  # what others did before the plan has bitten by then
+        settled = self.start + aws.iam.propagation  # what others did before the plan has settled by then
         self.innocents = [
             one for one in aws.alive(self.start) if one.id not in tainted and aws.works(one, settled)
         ]
@@ -136,20 +136,22 @@ class _Game:
         self.twins = not same_second_twins
         self.sent: list[datetime] = []
         self.steps: list[Json] = []
-        moment = bitten = self.start
+        moment = settled = self.start
         for step, wait in zip(plan["steps"], pace.waits, strict=True):
             moment += timedelta(seconds=wait)
             self.sent.append(moment)
-            self.steps.append(as_sent(step, max(moment, bitten - self.margin), self.margin))
+            self.steps.append(as_sent(step, max(moment, settled - self.margin), self.margin))
             self.aws.perform(self.steps[-1], moment)
-            bitten = max(bitten, moment + timedelta(seconds=int(step.get("bites_within", 0))))
-        self.bitten = (self.sent[-1] if self.sent else self.start) + self.aws.settings.bite
-        self.end = max([self.bitten, *self._cutoffs()]) + timedelta(seconds=60)
+            settled = max(settled, moment + timedelta(seconds=int(step.get("bites_within", 0))))
+        self.settled = (self.sent[-1] if self.sent else self.start) + self.aws.iam.propagation
+        self.end = max([self.settled, *self._cutoffs()]) + timedelta(seconds=60)
 
     def survivors(self) -> list[tuple[tuple[str, str], Survivor]]:
         """Take every chance; then list what works, one of each kind and principal, the shortest story first."""
-        twins = {(one.userid, one.issued) for one in self.innocents if one.issued} if self.twins else set()
-        hand = Hand(self.aws, self.tainted, unseen=self._unseen, twins=frozenset(twins))
+        twins = (
+            {(one.userid, one.issued_at) for one in self.innocents if one.issued_at} if self.twins else set()
+        )
+        hand = AttackerCredentials(self.aws, self.tainted, unseen=self._unseen, twins=frozenset(twins))
         lifting = [time for time, step in zip(self.sent, self.steps, strict=True) if self._lifts(step)]
         before = None
         for at in self._chances():
@@ -158,44 +160,48 @@ class _Game:
             hand.chance(at, self._moment(at))
             before = at
         found: dict[tuple[str, str], Survivor] = {}
-        for one in sorted(hand.held(), key=lambda one: len(one.how)):
-            if self.aws.works(one, self.bitten) or self.aws.works(one, self.end):
+        for one in sorted(hand.held(), key=lambda one: len(one.history)):
+            if self.aws.works(one, self.settled) or self.aws.works(one, self.end):
                 known = one.id in self.aws.credentials
-                group = (one.id, "") if known else (one.entity, one.type)
+                group = (one.id, "") if known else (one.identity_arn, one.type)
                 found.setdefault(group, self._survivor(one))
         return list(found.items())
 
     def outcome(self, survivors: tuple[Survivor, ...]) -> Outcome:
         """Tell step by step what it ended, of the adversary's and of everybody else's."""
-        unlisted: list[Unlisted] = []
+        unlisted: list[UnlistedCollateral] = []
         unended: list[tuple[int, str]] = []
         alive_after: list[tuple[str, ...]] = []
         living = {one.id: one for one in self.innocents}
         theirs = {id: one for id, one in self.aws.credentials.items() if id in self.tainted}
         for step, time in zip(self.steps, self.sent, strict=True):
-            bitten = time + self.aws.settings.bite
+            settled = time + self.aws.iam.propagation
             listed_here = {one["credential"] for one in step["collateral"]}
-            for one in [one for one in living.values() if not self._goes_on(one, bitten)]:
+            for one in [one for one in living.values() if not self._goes_on(one, settled)]:
                 del living[one.id]
                 if one.id not in listed_here:
-                    unlisted.append(Unlisted(step=step["n"], credential=one.id, principal=one.principal))
-            working = tuple(id for id, one in theirs.items() if self._goes_on(one, bitten))
+                    unlisted.append(
+                        UnlistedCollateral(step=step["n"], credential=one.id, principal=one.principal)
+                    )
+            working = tuple(id for id, one in theirs.items() if self._goes_on(one, settled))
             alive_after.append(working)
             unended += [(step["n"], id) for id in step["ends"] if id in working or id not in theirs]
         return Outcome(
-            survivors=survivors, unlisted=tuple(unlisted), unended=tuple(unended),
+            survivors=survivors, unlisted=tuple(unlisted), not_ended=tuple(unended),
             alive_after=tuple(alive_after),
         )  # fmt: skip
 
-    def _goes_on(self, one: Held, at: datetime) -> bool:
+    def _goes_on(self, one: HeldCredential, at: datetime) -> bool:
         """Tell whether nothing but its expiry, if that, has ended a credential."""
         if one.kind == "long_term_key" and not self.aws.valid(one, at):
             return False
         return self.aws.undenied(one, at)
 
-    def _survivor(self, one: Held) -> Survivor:
-        last = f"{iso(self.bitten)}, after the last step, at the {self.pace.name} pace: {one.id} still works."
-        return Survivor(credential=one.id, how=(*one.how, last), until=one.expires)
+    def _survivor(self, one: HeldCredential) -> Survivor:
+        last = (
+            f"{iso(self.settled)}, after the last step, at the {self.pace.name} pace: {one.id} still works."
+        )
+        return Survivor(credential=one.id, history=(*one.history, last), until=one.expires)
 
     def _unseen(self, accounts: Iterable[str], at: datetime) -> bool:
         """Tell whether no log would show it: a mint is logged in the caller's account and in the role's."""
@@ -212,10 +218,10 @@ class _Game:
 
     def _chances(self) -> list[datetime]:
         """List the seconds that matter, and those about them."""
-        marks = {self.start, self.bitten, self.end, *self.blind.values(), *self._cutoffs(), *self.sent}
-        marks |= {time + self.aws.settings.bite for time in self.sent}
+        marks = {self.start, self.settled, self.end, *self.blind.values(), *self._cutoffs(), *self.sent}
+        marks |= {time + self.aws.iam.propagation for time in self.sent}
         marks |= {date for step in self.steps for date in _dates(step)}
-        marks |= {one.issued for one in self.innocents if one.issued}
+        marks |= {one.issued_at for one in self.innocents if one.issued_at}
         second = timedelta(seconds=1)
         marks |= {mark + step for mark in marks for step in (-second, second)}
         for earlier, later in zip([self.start, *self.sent], [*self.sent, self.end], strict=True):

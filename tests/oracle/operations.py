@@ -1,5 +1,5 @@
 """
-The API calls of a plan, and of the log, as they change the settings of a simulated AWS.
+The API calls of a plan, and of the log, as they change the state of a simulated AWS.
 
 After the IAM and Organizations API References. A call that AWS would refuse is refused, and one whose effect
 is not known here is no less an error.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from oracle.settings import DENY_ALL, QUARANTINES, RESERVED, SERVICE_LINKED, Settings
+from oracle.iam_state import DENY_ALL, QUARANTINES, RESERVED, SERVICE_LINKED, IamState
 from tokentrail.testing.names import Json
 
 
@@ -19,10 +19,10 @@ class Refused(Exception):
     """AWS would answer a call with an error."""
 
 
-Operation = Callable[[Settings, str, Json, datetime], None]
+Operation = Callable[[IamState, str, Json, datetime], None]
 
 
-def do(settings: Settings, call: Mapping[str, Any], at: datetime) -> None:
+def do(state: IamState, call: Mapping[str, Any], at: datetime) -> None:
     """
     Make one call, `{"account", "service", "operation", "parameters"}` with names as in the API.
 
@@ -33,135 +33,133 @@ def do(settings: Settings, call: Mapping[str, Any], at: datetime) -> None:
     known = _OPERATIONS.get((call["service"], call["operation"]))
     if known is None:
         raise NotImplementedError(f"{call['service']}:{call['operation']} is not simulated")
-    known(settings, call["account"], dict(call["parameters"]), at)
+    known(state, call["account"], dict(call["parameters"]), at)
 
 
-def _entity(settings: Settings, account: str, kind: str, parameters: Json, at: datetime) -> str:
+def _entity(state: IamState, account: str, kind: str, parameters: Json, at: datetime) -> str:
     name = parameters["UserName" if kind == "user" else "RoleName"]
-    arn = settings.arn(account, kind, name)
-    if arn is None or settings.now(("gone", arn), at):
+    arn = state.arn(account, kind, name)
+    if arn is None or state.now(("gone", arn), at):
         raise Refused(f"NoSuchEntity: no {kind} {name} in {account}")
     if SERVICE_LINKED in arn or RESERVED in arn:
         raise Refused(f"UnmodifiableEntity: {arn} belongs to AWS")
     return arn
 
 
-def _key(settings: Settings, account: str, parameters: Json, at: datetime) -> str:
-    user = _entity(settings, account, "user", parameters, at)
+def _key(state: IamState, account: str, parameters: Json, at: datetime) -> str:
+    user = _entity(state, account, "user", parameters, at)
     key = str(parameters["AccessKeyId"])
-    if settings.now(("owner", key), at) != user or settings.now(("key", key), at) == "Deleted":
+    if state.now(("owner", key), at) != user or state.now(("key", key), at) == "Deleted":
         raise Refused(f"NoSuchEntity: {parameters['UserName']} has no key {key}")
     return key
 
 
-def _update_access_key(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-    settings.put(("key", _key(settings, account, parameters, at)), parameters["Status"], at)
+def _update_access_key(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+    state.put(("key", _key(state, account, parameters, at)), parameters["Status"], at)
 
 
-def _delete_access_key(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-    settings.put(("key", _key(settings, account, parameters, at)), "Deleted", at)
+def _delete_access_key(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+    state.put(("key", _key(state, account, parameters, at)), "Deleted", at)
 
 
 def _inline(kind: str, *, there: bool) -> Operation:
-    def operation(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-        place = ("inline", _entity(settings, account, kind, parameters, at), parameters["PolicyName"])
-        if not there and settings.now(place, at) is None:
+    def operation(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+        place = ("inline", _entity(state, account, kind, parameters, at), parameters["PolicyName"])
+        if not there and state.now(place, at) is None:
             raise Refused(f"NoSuchEntity: no inline policy {place[2]} on {place[1]}")
-        settings.put(place, parameters["PolicyDocument"] if there else None, at)
+        state.put(place, parameters["PolicyDocument"] if there else None, at)
 
     return operation
 
 
 def _attachment(kind: str, *, there: bool) -> Operation:
-    def operation(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+    def operation(state: IamState, account: str, parameters: Json, at: datetime) -> None:
         policy = parameters["PolicyArn"]
         known = policy in (DENY_ALL, *QUARANTINES)
-        if not known and settings.now(("document", policy), at) is None:
+        if not known and state.now(("document", policy), at) is None:
             raise Refused(f"NoSuchEntity: no policy {policy} that is known here")
-        settings.put(
-            ("attached", _entity(settings, account, kind, parameters, at), policy), there or None, at
-        )
+        state.put(("attached", _entity(state, account, kind, parameters, at), policy), there or None, at)
 
     return operation
 
 
-def _create_policy(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+def _create_policy(state: IamState, account: str, parameters: Json, at: datetime) -> None:
     arn = f"arn:aws:iam::{account}:policy{parameters.get('Path', '/')}{parameters['PolicyName']}"
-    if settings.now(("document", arn), at) is not None:
+    if state.now(("document", arn), at) is not None:
         raise Refused(f"EntityAlreadyExists: {arn}")
-    settings.put(("document", arn), parameters["PolicyDocument"], at)
+    state.put(("document", arn), parameters["PolicyDocument"], at)
 
 
-def _create_policy_version(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+def _create_policy_version(state: IamState, _: str, parameters: Json, at: datetime) -> None:
     if not parameters.get("SetAsDefault"):
         raise NotImplementedError("a policy version that is not the default")
-    settings.put(("document", parameters["PolicyArn"]), parameters["PolicyDocument"], at)
+    state.put(("document", parameters["PolicyArn"]), parameters["PolicyDocument"], at)
 
 
-def _delete_policy(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+def _delete_policy(state: IamState, _: str, parameters: Json, at: datetime) -> None:
     policy = parameters["PolicyArn"]
-    if any(place[2] == policy and settings.now(place, at) for place in settings.places("attached")):
+    if any(place[2] == policy and state.now(place, at) for place in state.places("attached")):
         raise Refused(f"DeleteConflict: {policy} is attached")
-    settings.put(("document", policy), None, at)
+    state.put(("document", policy), None, at)
 
 
-def _update_trust(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-    role = _entity(settings, account, "role", parameters, at)
-    settings.put(("trust", role), parameters["PolicyDocument"], at)
+def _update_trust(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+    role = _entity(state, account, "role", parameters, at)
+    state.put(("trust", role), parameters["PolicyDocument"], at)
 
 
-def _create_login_profile(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-    settings.put(("password", _entity(settings, account, "user", parameters, at)), True, at)
+def _create_login_profile(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+    state.put(("password", _entity(state, account, "user", parameters, at)), True, at)
 
 
-def _delete_login_profile(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-    settings.put(("password", _entity(settings, account, "user", parameters, at)), None, at)
+def _delete_login_profile(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+    state.put(("password", _entity(state, account, "user", parameters, at)), None, at)
 
 
-def _delete_user(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
+def _delete_user(state: IamState, account: str, parameters: Json, at: datetime) -> None:
     """Delete a user who has nothing left: DeleteUser refuses while keys, a password or policies remain."""
-    user = _entity(settings, account, "user", parameters, at)
-    keys = [place[1] for place in settings.places("owner") if settings.now(place, at) == user]
-    left: list[str] = [key for key in keys if settings.now(("key", key), at) != "Deleted"]
-    left += [place[2] for place in settings.places("inline", user) if settings.now(place, at) is not None]
-    left += [place[2] for place in settings.places("attached", user) if settings.now(place, at)]
-    if settings.now(("password", user), at):
+    user = _entity(state, account, "user", parameters, at)
+    keys = [place[1] for place in state.places("owner") if state.now(place, at) == user]
+    left: list[str] = [key for key in keys if state.now(("key", key), at) != "Deleted"]
+    left += [place[2] for place in state.places("inline", user) if state.now(place, at) is not None]
+    left += [place[2] for place in state.places("attached", user) if state.now(place, at)]
+    if state.now(("password", user), at):
         left.append("login profile")
     if left:
         raise Refused(f"DeleteConflict: {parameters['UserName']} still has {', '.join(left)}")
-    settings.put(("gone", user), True, at)
+    state.put(("gone", user), True, at)
 
 
-def _delete_role(settings: Settings, account: str, parameters: Json, at: datetime) -> None:
-    role = _entity(settings, account, "role", parameters, at)
-    left = [place for place in settings.places("inline", role) if settings.now(place, at) is not None]
-    left += [place for place in settings.places("attached", role) if settings.now(place, at)]
+def _delete_role(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+    role = _entity(state, account, "role", parameters, at)
+    left = [place for place in state.places("inline", role) if state.now(place, at) is not None]
+    left += [place for place in state.places("attached", role) if state.now(place, at)]
     if left:
         raise Refused(f"DeleteConflict: {parameters['RoleName']} still has {left}")
-    settings.put(("gone", role), True, at)
+    state.put(("gone", role), True, at)
 
 
-def _create_scp(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+def _create_scp(state: IamState, _: str, parameters: Json, at: datetime) -> None:
     if parameters["Type"] != "SERVICE_CONTROL_POLICY":
         raise NotImplementedError(f"a policy of type {parameters['Type']}")
-    settings.put(("document", parameters["Name"]), parameters["Content"], at)
-    settings.put(("latest-scp",), parameters["Name"], at)
+    state.put(("document", parameters["Name"]), parameters["Content"], at)
+    state.put(("latest-scp",), parameters["Name"], at)
 
 
 def _scp_attachment(*, there: bool) -> Operation:
-    def operation(settings: Settings, _: str, parameters: Json, at: datetime) -> None:
+    def operation(state: IamState, _: str, parameters: Json, at: datetime) -> None:
         """Attach by name, or whatever stands for the id that only CreatePolicy's answer will tell."""
         policy = parameters["PolicyId"]
-        if settings.now(("document", policy), at) is None:
-            policy = settings.now(("latest-scp",), at)
+        if state.now(("document", policy), at) is None:
+            policy = state.now(("latest-scp",), at)
         if policy is None:
             raise Refused(f"PolicyNotFoundException: {parameters['PolicyId']}")
-        settings.put(("at-target", parameters["TargetId"], str(policy)), there or None, at)
+        state.put(("at-target", parameters["TargetId"], str(policy)), there or None, at)
 
     return operation
 
 
-def _nothing(_: Settings, account: str, parameters: Json, at: datetime) -> None:
+def _nothing(_: IamState, account: str, parameters: Json, at: datetime) -> None:
     """Change nothing that a credential works by."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from oracle.adversary import Outcome, Pace, as_sent, play
-from oracle.judge_cases import (
+from oracle.plan_cases import (
     Json,
     before,
     call,
@@ -26,8 +26,8 @@ from oracle.judge_cases import (
     revoke_user,
     step,
 )
-from oracle.simulated import Simulated
-from oracle.stolen import stolen
+from oracle.simulated_aws import SimulatedAws
+from oracle.taint import tainted_ids
 from strategies import Incident, incidents
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.names import iso
@@ -42,14 +42,14 @@ def _leak() -> Story:
 
 
 @pytest.fixture(name="aws", scope="module")
-def _aws(leak: Story) -> Simulated:
-    return Simulated.of(leak.world)
+def _aws(leak: Story) -> SimulatedAws:
+    return SimulatedAws.of(leak.world)
 
 
 def against(world: World, subject: Credential, *steps: Json, **options: Any) -> Outcome:
     """The outcome of steps against whoever stole a credential, sent as of the newest record."""
-    aws = Simulated.of(world)
-    return play(aws, stolen(aws, [subject.id]), plan(aws.at, *steps), **options)
+    aws = SimulatedAws.of(world)
+    return play(aws, tainted_ids(aws, [subject.id]), plan(aws.at, *steps), **options)
 
 
 def ids(outcome: Outcome) -> set[str]:
@@ -57,17 +57,17 @@ def ids(outcome: Outcome) -> set[str]:
 
 
 def told(outcome: Outcome) -> str:
-    return "\n".join(sentence for survivor in outcome.survivors for sentence in survivor.how)
+    return "\n".join(sentence for survivor in outcome.survivors for sentence in survivor.history)
 
 
 # ------------------------------------------------------------------------------------------------ the story
 
 
 def test_the_right_plan_of_the_story_holds_and_spares_all_but_those_it_lists(
-    leak: Story, aws: Simulated
+    leak: Story, aws: SimulatedAws
 ) -> None:
     """Key, then the user's sessions, then the role's: nothing survives, at any pace; Ria's session is listed."""
-    tainted = stolen(aws, [leak.a.id])
+    tainted = tainted_ids(aws, [leak.a.id])
     steps = (
         deactivate(leak.user, leak.a.key_id),
         revoke_user(leak.user, aws.at, ends=[leak.b.id]),
@@ -80,31 +80,31 @@ def test_the_right_plan_of_the_story_holds_and_spares_all_but_those_it_lists(
     assert {leak.a.id, leak.b.id, leak.c.id, leak.d.id, leak.e.id} == tainted
     assert () == outcome.survivors
     assert () == outcome.unlisted
-    assert () == outcome.unended
+    assert () == outcome.not_ended
 
 
-def test_collateral_that_a_step_does_not_list_is_named(leak: Story, aws: Simulated) -> None:
+def test_collateral_that_a_step_does_not_list_is_named(leak: Story, aws: SimulatedAws) -> None:
     """Revoking the role ends Ria's session too, and the step must say so."""
-    outcome = play(aws, stolen(aws, [leak.a.id]), plan(aws.at, revoke_roles(leak.role, as_of=aws.at)))
+    outcome = play(aws, tainted_ids(aws, [leak.a.id]), plan(aws.at, revoke_roles(leak.role, as_of=aws.at)))
 
     assert [(1, leak.ria_after.id)] == [(one.step, one.credential) for one in outcome.unlisted]
 
 
-def test_a_step_that_does_not_end_what_it_says_is_named(leak: Story, aws: Simulated) -> None:
+def test_a_step_that_does_not_end_what_it_says_is_named(leak: Story, aws: SimulatedAws) -> None:
     """Revoking the role does not end B, which is a session of the user."""
     steps = plan(aws.at, revoke_roles(leak.role, as_of=aws.at, ends=[leak.b.id]))
-    outcome = play(aws, stolen(aws, [leak.a.id]), steps)
+    outcome = play(aws, tainted_ids(aws, [leak.a.id]), steps)
 
-    assert ((1, leak.b.id),) == outcome.unended
+    assert ((1, leak.b.id),) == outcome.not_ended
     assert ((leak.b.id,),) == outcome.alive_after
 
 
 @pytest.mark.parametrize("role_too", [False, True])
-def test_the_response_in_the_story_fails(leak: Story, aws: Simulated, role_too: bool) -> None:
+def test_the_response_in_the_story_fails(leak: Story, aws: SimulatedAws, role_too: bool) -> None:
     """A deactivated, the role revoked again: B lives, and mints another session after the cutoff."""
     steps = [deactivate(leak.user, leak.a.key_id)]
     steps += [revoke_roles(leak.role, as_of=aws.at, collateral=listed(leak.ria_after.id))] * role_too
-    outcome = play(aws, stolen(aws, [leak.a.id]), plan(aws.at, *steps))
+    outcome = play(aws, tainted_ids(aws, [leak.a.id]), plan(aws.at, *steps))
 
     assert leak.b.id in ids(outcome)
     assert (leak.d.id in ids(outcome)) != role_too
@@ -113,22 +113,22 @@ def test_the_response_in_the_story_fails(leak: Story, aws: Simulated, role_too: 
 
 def test_the_story_is_lost_earlier_too(leak: Story) -> None:
     """As of ten o'clock the key is active: the simulation knows no later evidence."""
-    aws = Simulated.of(leak.world, at=leak.moments.key_deactivated - timedelta(seconds=1))
-    outcome = play(aws, stolen(aws, [leak.a.id]), plan(aws.at, deactivate(leak.user, leak.a.key_id)))
+    aws = SimulatedAws.of(leak.world, at=leak.moments.key_deactivated - timedelta(seconds=1))
+    outcome = play(aws, tainted_ids(aws, [leak.a.id]), plan(aws.at, deactivate(leak.user, leak.a.key_id)))
 
-    assert {leak.a.id, leak.b.id, leak.c.id} == stolen(aws, [leak.a.id])
+    assert {leak.a.id, leak.b.id, leak.c.id} == tainted_ids(aws, [leak.a.id])
     assert {leak.b.id, leak.c.id} <= ids(outcome)
     assert leak.a.id not in ids(outcome)
 
 
-def test_revoking_the_role_before_the_user_loses(leak: Story, aws: Simulated) -> None:
+def test_revoking_the_role_before_the_user_loses(leak: Story, aws: SimulatedAws) -> None:
     """Upstream first: in the wrong order B has time to mint past the role's cutoff."""
     steps = (
         deactivate(leak.user, leak.a.key_id),
         revoke_roles(leak.role, as_of=aws.at),
         revoke_user(leak.user, aws.at),
     )
-    outcome = play(aws, stolen(aws, [leak.a.id]), plan(aws.at, *steps))
+    outcome = play(aws, tainted_ids(aws, [leak.a.id]), plan(aws.at, *steps))
 
     assert [leak.role.id] == [survivor.credential.partition(":")[0] for survivor in outcome.survivors]
     assert "after step 2" in told(outcome)
@@ -161,8 +161,8 @@ def test_a_cutoff_for_the_user_is_nothing_to_the_key(world: World) -> None:
     """A long-term key has no issue time, and mints tokens newer than any cutoff."""
     key = world.user("ada")
     key.gets_session_token()
-    aws = Simulated.of(world)
-    outcome = play(aws, stolen(aws, [key.id]), plan(aws.at, revoke_user(key.user, aws.at)))
+    aws = SimulatedAws.of(world)
+    outcome = play(aws, tainted_ids(aws, [key.id]), plan(aws.at, revoke_user(key.user, aws.at)))
 
     assert key.id in ids(outcome)
 
@@ -183,15 +183,15 @@ def test_whatever_the_attacker_made_must_go_too(world: World, kind: str) -> None
         made.calls("s3:ListBuckets")
     else:
         made = session.creates_access_key(session.creates_user("helper"))
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     steps = (
         deactivate(key.user, key.id),
         revoke_user(key.user, aws.at),
         revoke_roles(admin, as_of=aws.at),
     )
-    outcome = play(aws, stolen(aws, [key.id]), plan(aws.at, *steps))
+    outcome = play(aws, tainted_ids(aws, [key.id]), plan(aws.at, *steps))
 
-    assert made.id in stolen(aws, [key.id])
+    assert made.id in tainted_ids(aws, [key.id])
     assert made.id in ids(outcome)
 
 
@@ -199,10 +199,10 @@ def test_a_known_password_opens_the_console_until_it_is_gone(world: World) -> No
     """A user's sessions revoked, the password left: the adversary signs in again, after the cutoff."""
     key = world.user("ada")
     key.iam("CreateLoginProfile", userName="grace")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     steps = [deny_user(key.user), revoke_user(world.user("grace").user, aws.at)]
     remove = step("remove-login-profile", call(key.account, "DeleteLoginProfile", UserName="grace"))
-    tainted = stolen(aws, [key.id])
+    tainted = tainted_ids(aws, [key.id])
 
     assert "the password gives" in told(play(aws, tainted, plan(aws.at, *steps)))
     assert () == play(aws, tainted, plan(aws.at, steps[0], remove, steps[1])).survivors
@@ -301,7 +301,7 @@ def test_a_trust_that_lets_an_outsider_in_must_be_taken_back(world: World) -> No
     """A role made to trust a foreign account gives sessions until its trust is restored."""
     key = world.user("ada")
     back_door = key.creates_role("BackDoor", {"AWS": "arn:aws:iam::999988887777:root"})
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     inside = policy({"Effect": "Allow", "Principal": {"AWS": key.arn}, "Action": "sts:AssumeRole"})
     document = inside.replace(', "Resource": "*"', "")
     revert = step(
@@ -309,7 +309,7 @@ def test_a_trust_that_lets_an_outsider_in_must_be_taken_back(world: World) -> No
         call(key.account, "UpdateAssumeRolePolicy", RoleName="BackDoor", PolicyDocument=document),
     )
     revoked = revoke_roles(back_door, as_of=aws.at)
-    tainted = stolen(aws, [key.id])
+    tainted = tainted_ids(aws, [key.id])
 
     assert "lies outside" in told(play(aws, tainted, plan(aws.at, deny_user(key.user), revoked)))
     assert () == play(aws, tainted, plan(aws.at, deny_user(key.user), revert, revoked)).survivors
@@ -380,7 +380,7 @@ def test_a_surgical_deny_that_splits_the_window_holds_and_spares(world: World) -
 
     assert () == outcome.survivors
     assert () == outcome.unlisted
-    assert () == outcome.unended
+    assert () == outcome.not_ended
 
 
 def test_a_twin_in_the_very_second_is_found_when_asked_for(world: World) -> None:
@@ -433,10 +433,10 @@ def test_roles_of_aws_are_denied_by_hand_in_the_organisation(world: World) -> No
     """An Identity Center session: portal closed and SCP set by a person, in this order."""
     session = world.identity_center("ria@example.com", "Support", directory_account=AWAY)
     session.calls("s3:ListBuckets")
-    aws = Simulated.of(world)
-    (one,) = (aws.credentials[id] for id in stolen(aws, [session.id]))
+    aws = SimulatedAws.of(world)
+    (one,) = (aws.credentials[id] for id in tainted_ids(aws, [session.id]))
     disable = step("disable-identity-center-user", targets=[one.principal])
-    deny = step("scp-deny", principals=[one.entity], ends=[one.id])
+    deny = step("scp-deny", principals=[one.identity_arn], ends=[one.id])
 
     assert () == against(world, session, deny, disable).survivors
     assert "the portal gives" in told(against(world, session, disable))
@@ -472,7 +472,7 @@ def test_no_plan_at_all_leaves_everything(world: World) -> None:
 def test_a_credential_that_nobody_has_seen_is_an_error(world: World) -> None:
     """Whoever asks about an unknown id is told so."""
     world.user("ada").calls("s3:ListBuckets")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
 
     with pytest.raises(ValueError, match="does not show"):
         play(aws, ["AKIANOBODY"], plan(aws.at))
@@ -481,10 +481,14 @@ def test_a_credential_that_nobody_has_seen_is_an_error(world: World) -> None:
 # ---------------------------------------------------------------------------------------- in any incident
 
 
-def scorched(aws: Simulated, tainted: frozenset[str], *, but: str | None = None) -> list[Json]:
+def scorched(aws: SimulatedAws, tainted: frozenset[str], *, but: str | None = None) -> list[Json]:
     """Deny everything, in one step, to every user and role that the thief has or can come to."""
-    passwords = {made.what for made in aws.made if made.kind == "password" and made.by in tainted}
-    reached = {aws.credentials[one].entity for one in tainted} | passwords
+    passwords = {
+        entry_point.what
+        for entry_point in aws.entry_points
+        if entry_point.kind == "password" and entry_point.by in tainted
+    }
+    reached = {aws.credentials[one].identity_arn for one in tainted} | passwords
     while more := {into for one in reached for into in aws.edges.get(one, ())} - reached:
         reached |= more
     calls = []
@@ -502,7 +506,7 @@ def scorched(aws: Simulated, tainted: frozenset[str], *, but: str | None = None)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_scorched_earth_holds_in_any_incident(incident: Incident) -> None:
     """Where everything in reach is denied everything, the adversary is left with nothing."""
-    aws = Simulated.of(incident.world)
+    aws = SimulatedAws.of(incident.world)
     outcome = play(aws, incident.tainted, plan(aws.at, *scorched(aws, incident.tainted)))
 
     assert () == outcome.survivors
@@ -512,10 +516,12 @@ def test_scorched_earth_holds_in_any_incident(incident: Incident) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_one_principal_forgotten_is_found_in_any_incident(incident: Incident) -> None:
     """Where a principal with a live stolen credential is left out, that credential survives."""
-    aws = Simulated.of(incident.world)
-    settled = aws.at + aws.settings.bite  # what a responder did in the last seconds has bitten by then
+    aws = SimulatedAws.of(incident.world)
+    settled = aws.at + aws.iam.propagation  # what a responder did in the last seconds has bitten by then
     alive = sorted(
-        (one.id, one.entity) for one in aws.alive() if one.id in incident.tainted and aws.works(one, settled)
+        (one.id, one.identity_arn)
+        for one in aws.alive()
+        if one.id in incident.tainted and aws.works(one, settled)
     )
     for id, entity in alive[:2]:
         steps = scorched(aws, incident.tainted, but=entity)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
-from oracle.held import Held, held
+from oracle.credentials import HeldCredential, held
+from oracle.iam_state import IamState
 from oracle.operations import Refused, do
-from oracle.settings import Settings
 from tokentrail.testing.names import Json
 from tokentrail.testing.truth import Entry
 from tokentrail.testing.world import World
@@ -50,7 +50,7 @@ def names_told(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class EntryPoint:
     """Something made or changed through which somebody may act later on."""
 
     kind: Literal["user", "password", "role", "trust", "host"]
@@ -61,20 +61,20 @@ class Made:
     at: datetime
 
 
-class Simulated:
+class SimulatedAws:
     """
     What AWS holds at a moment, and how it answers from then on.
 
     Args:
         at: The moment; later evidence is not looked at.
-        bite: Seconds within which a change takes effect.
+        propagation: Seconds within which a change takes effect.
         management: The organisation's management account, if some credential is of it.
     """
 
-    def __init__(self, at: datetime, *, bite: int = 10, management: str | None = None) -> None:
+    def __init__(self, at: datetime, *, propagation: int = 10, management: str | None = None) -> None:
         self.at = at
-        self.settings = Settings(bite, management)
-        self.credentials: dict[str, Held] = {}
+        self.iam = IamState(propagation, management)
+        self.credentials: dict[str, HeldCredential] = {}
         """What the evidence shows, by id."""
         self.parents: dict[str, str | None] = {}
         self.edges: dict[str, set[str]] = defaultdict(set)
@@ -83,17 +83,17 @@ class Simulated:
         """The session names seen in each role."""
         self.newest: dict[str, datetime] = {}
         """The newest evidence of each account."""
-        self.made: list[Made] = []
+        self.entry_points: list[EntryPoint] = []
         self.origins: dict[str, str | None] = {}
 
     @classmethod
     def of(
-        cls, world: World, *, at: datetime | None = None, bite: int = 10, management: str | None = None
+        cls, world: World, *, at: datetime | None = None, propagation: int = 10, management: str | None = None
     ) -> Self:
         """Raise a simulated AWS from a world, as of its newest record by default."""
         records = world.records()
         at = at or _time(records[-1])
-        made = cls(at, bite=bite, management=management)
+        made = cls(at, propagation=propagation, management=management)
         entries = [entry for entry in world._entries if entry.shown]
         for entry in sorted(entries, key=lambda one: one.show().depth):
             made._enters(entry)
@@ -109,12 +109,12 @@ class Simulated:
     def copy(self) -> Self:
         """Give a copy, to play on."""
         other = copy.copy(self)
-        other.settings = self.settings.copy()
+        other.iam = self.iam.copy()
         return other
 
     def do(self, call: Mapping[str, Any], at: datetime) -> None:
         """Make one API call, as `operations.do`."""
-        do(self.settings, call, at)
+        do(self.iam, call, at)
 
     def perform(self, step: Mapping[str, Any], at: datetime) -> None:
         """
@@ -131,51 +131,51 @@ class Simulated:
         if source := _STOPPED.get(step["action"]):
             slow = any(call["operation"] == "StopTask" for call in step["calls"])
             for text in named:
-                self.settings.put(("stopped", source, text), True, at + slow * _KILLED_AFTER)
+                self.iam.put(("stopped", source, text), True, at + slow * _KILLED_AFTER)
         elif not step["calls"]:
             if step["action"] != "scp-deny":
                 raise NotImplementedError(f"{step['action']} without calls")
             for text in named:
-                if text == self.settings.management:
+                if text == self.iam.management:
                     raise Refused("service control policies do not reach the management account")
-                self.settings.put(("banned", text), True, at)
+                self.iam.put(("banned", text), True, at)
 
     def stopped(self, source: str, names: set[str], at: datetime) -> bool:
         """Tell whether a host, portal or sign-in session has been taken from the adversary."""
         return any(
-            self.settings.seen(place, at) == {True}
-            for place in self.settings.places("stopped", source)
+            self.iam.seen(place, at) == {True}
+            for place in self.iam.places("stopped", source)
             if not names.isdisjoint(names_told(place[2]))
         )
 
-    def valid(self, one: Held, at: datetime) -> bool:
+    def valid(self, one: HeldCredential, at: datetime) -> bool:
         """Tell whether a credential has begun, has not expired, and is no key made inactive."""
         if (one.begins and at < one.begins) or (one.expires and at >= one.expires):
             return False
-        return one.kind != "long_term_key" or "Active" in self.settings.seen(("key", one.id), at)
+        return one.kind != "long_term_key" or "Active" in self.iam.seen(("key", one.id), at)
 
-    def may(self, one: Held, action: str, at: datetime, resource: str = "*") -> bool:
+    def may(self, one: HeldCredential, action: str, at: datetime, resource: str = "*") -> bool:
         """Tell whether a request can get past every deny; whether it is allowed at all is taken for granted."""
-        return self.valid(one, at) and not self.settings.denied(one, action, resource, at)
+        return self.valid(one, at) and not self.iam.denied(one, action, resource, at)
 
-    def works(self, one: Held, at: datetime) -> bool:
+    def works(self, one: HeldCredential, at: datetime) -> bool:
         """Tell whether a credential can still do anything that counts."""
         return self.valid(one, at) and self.undenied(one, at)
 
-    def undenied(self, one: Held, at: datetime) -> bool:
+    def undenied(self, one: HeldCredential, at: datetime) -> bool:
         """Tell the same, had it no expiry."""
-        return any(not self.settings.denied(one, action, what, at) for action, what in PROBES)
+        return any(not self.iam.denied(one, action, what, at) for action, what in PROBES)
 
-    def may_assume(self, one: Held, role: str, at: datetime) -> bool:
+    def may_assume(self, one: HeldCredential, role: str, at: datetime) -> bool:
         """Tell whether a credential can get a session of a role."""
-        seen_before = role in self.edges.get(one.speaker, ())
+        seen_before = role in self.edges.get(one.principal_arn, ())
         return (
-            self.settings.seen(("gone", role), at) != {True}
-            and self.settings.trusted(one, role, seen_before=seen_before, at=at)
+            self.iam.seen(("gone", role), at) != {True}
+            and self.iam.trusted(one, role, seen_before=seen_before, at=at)
             and self.may(one, "sts:AssumeRole", at, role)
         )
 
-    def alive(self, at: datetime | None = None) -> Iterator[Held]:
+    def alive(self, at: datetime | None = None) -> Iterator[HeldCredential]:
         """List what works at a moment."""
         for one in self.credentials.values():
             if self.works(one, at or self.at):
@@ -188,22 +188,22 @@ class Simulated:
         self.credentials[one.id] = one
         shown = entry.show()
         self.parents[one.id], self.origins[one.id] = shown.parent, shown.origin
-        if one.entity.partition(":role/")[1]:
-            self.names[one.entity].add(one.session_name)
+        if one.identity_arn.partition(":role/")[1]:
+            self.names[one.identity_arn].add(one.session_name)
         if one.type != "Account":
-            self.settings.knows(one.entity)
+            self.iam.knows(one.identity_arn)
         if one.kind == "long_term_key":
-            self.settings.put(("owner", one.id), one.entity, _ALWAYS)
-            self.settings.put(("key", one.id), "Active", one.begins or _ALWAYS)
+            self.iam.put(("owner", one.id), one.identity_arn, _ALWAYS)
+            self.iam.put(("key", one.id), "Active", one.begins or _ALWAYS)
         if shown.origin == "console_sign_in":
-            self.settings.put(("password", one.entity), True, _ALWAYS)
+            self.iam.put(("password", one.identity_arn), True, _ALWAYS)
         parent = self.credentials.get(shown.parent or "")
         assumed = one.kind == "assumed_role" or (one.kind == "console_session" and one.type == "AssumedRole")
         if parent and (
-            (assumed and (parent.entity != one.entity or one.kind == "assumed_role"))
+            (assumed and (parent.identity_arn != one.identity_arn or one.kind == "assumed_role"))
             or one.kind == "root_session"
         ):
-            self.edges[parent.speaker].add(one.entity)
+            self.edges[parent.principal_arn].add(one.identity_arn)
 
     def _happened(self, record: Json, actors: _Actors) -> None:
         """Take in one call that succeeded, if it is one that makes or changes something."""
@@ -212,21 +212,25 @@ class Simulated:
         by = actors.of(record["userIdentity"])
         if name in ("CreateUser", "CreateRole"):
             arn = str(answer["user" if name == "CreateUser" else "role"]["arn"])
-            self.settings.knows(arn)
-            self.made.append(Made(kind="user" if name == "CreateUser" else "role", what=arn, by=by, at=at))
+            self.iam.knows(arn)
+            self.entry_points.append(
+                EntryPoint(kind="user" if name == "CreateUser" else "role", what=arn, by=by, at=at)
+            )
             if name == "CreateRole":
-                self.settings.put(("trust", arn), wanted["assumeRolePolicyDocument"], at)
+                self.iam.put(("trust", arn), wanted["assumeRolePolicyDocument"], at)
         elif name == "RunInstances":
             for item in answer["instancesSet"]["items"]:
-                self.made.append(Made(kind="host", what=item["instanceId"], by=by, at=at))
+                self.entry_points.append(EntryPoint(kind="host", what=item["instanceId"], by=by, at=at))
         elif name == "RunTask":
             for task in answer["tasks"]:
-                self.made.append(Made(kind="host", what=task["taskArn"].rpartition("/")[2], by=by, at=at))
+                self.entry_points.append(
+                    EntryPoint(kind="host", what=task["taskArn"].rpartition("/")[2], by=by, at=at)
+                )
         elif name == "StartBuild":
             named = build_session(answer["build"]["id"])
-            self.made.append(Made(kind="host", what=named, by=by, at=at))
+            self.entry_points.append(EntryPoint(kind="host", what=named, by=by, at=at))
         elif name in ("CreateFunction20150331", "UpdateFunctionCode20150331v2"):
-            self.made.append(Made(kind="host", what=wanted["functionName"], by=by, at=at))
+            self.entry_points.append(EntryPoint(kind="host", what=wanted["functionName"], by=by, at=at))
         elif record["eventSource"] == "iam.amazonaws.com" and not record["readOnly"]:
             self._administered(name, account, wanted, by, at)
 
@@ -234,18 +238,18 @@ class Simulated:
         parameters = {key[0].upper() + key[1:]: value for key, value in wanted.items()}
         for kind in ("user", "role"):  # one that the log only names, as the object of a change
             label = parameters.get("UserName" if kind == "user" else "RoleName")
-            if label and self.settings.arn(account, kind, label) is None:
-                self.settings.knows(f"arn:aws:iam::{account}:{kind}/{label}")
+            if label and self.iam.arn(account, kind, label) is None:
+                self.iam.knows(f"arn:aws:iam::{account}:{kind}/{label}")
         try:
             self.do({"account": account, "service": "iam", "operation": name, "parameters": parameters}, at)
         except (NotImplementedError, Refused):
             return  # the log holds more than this judge needs
         if name in ("CreateLoginProfile", "UpdateLoginProfile"):
-            user = str(self.settings.arn(account, "user", parameters["UserName"]))
-            self.made.append(Made(kind="password", what=user, by=by, at=at))
+            user = str(self.iam.arn(account, "user", parameters["UserName"]))
+            self.entry_points.append(EntryPoint(kind="password", what=user, by=by, at=at))
         elif name == "UpdateAssumeRolePolicy":
-            role = str(self.settings.arn(account, "role", parameters["RoleName"]))
-            self.made.append(Made(kind="trust", what=role, by=by, at=at))
+            role = str(self.iam.arn(account, "role", parameters["RoleName"]))
+            self.entry_points.append(EntryPoint(kind="trust", what=role, by=by, at=at))
 
 
 class _Actors:

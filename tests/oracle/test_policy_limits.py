@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from oracle.judge_cases import Json, call, plan, policy, step
-from oracle.limits import faults, grammar, size
+from oracle.plan_cases import Json, call, plan, policy, step
+from oracle.policy_limits import faults, grammar, size
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"

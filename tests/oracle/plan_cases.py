@@ -19,7 +19,7 @@ def plan(as_of: datetime, *steps: Json, margin: int = 60, lag: int = 900) -> Jso
 
 def step(action: str, *calls: Json, **fields: Any) -> Json:
     """A step of some calls."""
-    common = {
+    common: Json = {
         "principal": None,
         "principals": [],
         "targets": [],

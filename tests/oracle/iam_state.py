@@ -13,8 +13,8 @@ import json
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from oracle.evaluator import denies, trusts
-from oracle.held import Held
+from oracle.credentials import HeldCredential
+from oracle.policy_evaluator import denies, trusts
 
 Place = tuple[str, ...]
 """Where something is kept: `("inline", user ARN, policy name)`, `("key", key id)`, ..."""
@@ -43,17 +43,17 @@ Some of what the quarantine policies deny; `sts:AssumeRole` is not among it (zop
 _MANAGED = {DENY_ALL: _deny("*"), **dict.fromkeys(QUARANTINES, _QUARANTINED)}
 
 
-class Settings:
+class IamState:
     """
     Keys, policies, trusts and what else decides whether a credential works, by time.
 
     Args:
-        bite: Seconds within which a change takes effect, early or late as suits the adversary.
+        propagation: Seconds within which a change takes effect, early or late as suits the adversary.
         management: The organisation's management account, to which no service control policy applies.
     """
 
-    def __init__(self, bite: int, management: str | None) -> None:
-        self.bite = timedelta(seconds=bite)
+    def __init__(self, propagation: int, management: str | None) -> None:
+        self.propagation = timedelta(seconds=propagation)
         self.management = management
         self._history: dict[Place, list[tuple[datetime, Value]]] = {}
         self._on: defaultdict[str, set[Place]] = defaultdict(set)
@@ -61,7 +61,7 @@ class Settings:
         self._judged: dict[tuple[object, ...], bool] = {}
         """What documents were found to deny; that depends on no moment, since no condition asks the clock."""
 
-    def copy(self) -> Settings:
+    def copy(self) -> IamState:
         """Give a copy, to play on."""
         other = copy.copy(self)
         other._history = {place: list(steps) for place, steps in self._history.items()}
@@ -100,7 +100,7 @@ class Settings:
         for time, value in self._history.get(place, ()):
             if time > at:
                 break
-            if time <= at - self.bite:
+            if time <= at - self.propagation:
                 settled = value
             else:
                 moving.add(value)
@@ -111,14 +111,14 @@ class Settings:
         wanted = (kind, *beginning)
         return [place for place in self._history if place[: len(wanted)] == wanted]
 
-    def denied(self, one: Held, action: str, resource: str, at: datetime) -> bool:
+    def denied(self, one: HeldCredential, action: str, resource: str, at: datetime) -> bool:
         """Tell whether a request must meet an explicit deny, or find its principal gone."""
-        if self.seen(("gone", one.entity), at) == {True}:
+        if self.seen(("gone", one.identity_arn), at) == {True}:
             return True
-        places = [*self._on[one.entity], *(self._on["*"] if self._under_control(one) else ())]
+        places = [*self._on[one.identity_arn], *(self._on["*"] if self._under_control(one) else ())]
         return any(self._stops(place, one, action, resource, at) for place in places)
 
-    def trusted(self, one: Held, role: str, *, seen_before: bool, at: datetime) -> bool:
+    def trusted(self, one: HeldCredential, role: str, *, seen_before: bool, at: datetime) -> bool:
         """
         Tell whether a role may be assumed: as seen before, until somebody wrote its trust policy anew.
 
@@ -130,19 +130,26 @@ class Settings:
                 if seen_before:
                     return True
             elif trusts(str(document), one.context()):
-                named = f'"{one.speaker}"' in str(document)
+                named = f'"{one.principal_arn}"' in str(document)
                 if seen_before or named or one.kind == "outsider":
                     return True
         return False
 
-    def _under_control(self, one: Held) -> bool:
+    def _under_control(self, one: HeldCredential) -> bool:
         if one.kind == "outsider":
             return False
-        return one.account != self.management and SERVICE_LINKED not in one.entity
+        return one.account != self.management and SERVICE_LINKED not in one.identity_arn
 
-    def _stops(self, place: Place, one: Held, action: str, resource: str, at: datetime) -> bool:
+    def _stops(self, place: Place, one: HeldCredential, action: str, resource: str, at: datetime) -> bool:
         if place[0] == "banned":
-            hit = place[1] in (one.account, one.entity, one.speaker, one.principal, one.id, one.person)
+            hit = place[1] in (
+                one.account,
+                one.identity_arn,
+                one.principal_arn,
+                one.principal,
+                one.id,
+                one.person,
+            )
             return hit and self.seen(place, at) == {True}
         if place[0] == "inline":
             documents = self.seen(place, at)
@@ -158,13 +165,13 @@ class Settings:
             for document in documents
         )
 
-    def _denies(self, document: str, one: Held, action: str, resource: str) -> bool:
+    def _denies(self, document: str, one: HeldCredential, action: str, resource: str) -> bool:
         who = (
-            one.speaker,
+            one.principal_arn,
             one.userid,
-            one.issued,
+            one.issued_at,
             one.source_identity,
-            one.sign_in,
+            one.sign_in_session,
             one.assumed_root,
             one.person,
         )
@@ -174,5 +181,5 @@ class Settings:
         return self._judged[asked]
 
     @staticmethod
-    def _covers(target: str, one: Held) -> bool:
+    def _covers(target: str, one: HeldCredential) -> bool:
         return target == one.account or target.startswith(("r-", "ou-"))

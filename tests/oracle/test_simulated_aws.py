@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from oracle.judge_cases import before, call, policy, put_role, put_user, step
 from oracle.operations import Refused
-from oracle.simulated import Simulated
-from oracle.stolen import stolen
+from oracle.plan_cases import before, call, policy, put_role, put_user, step
+from oracle.simulated_aws import SimulatedAws
+from oracle.taint import tainted_ids
 from strategies import Incident, incidents
 from tokentrail.testing import World
 from tokentrail.testing.story import story
@@ -25,7 +25,7 @@ SECOND = timedelta(seconds=1)
 def test_the_story_as_it_stands() -> None:
     """A is inactive, C revoked; B, D, E, Ria's two sessions and the responder's work."""
     leak = story(ordinary_day=False)
-    aws = Simulated.of(leak.world)
+    aws = SimulatedAws.of(leak.world)
     alive = {one.id for one in aws.alive()}
 
     assert {leak.b.id, leak.d.id, leak.e.id, leak.ria.id, leak.ria_after.id, leak.responder.id} == alive
@@ -36,7 +36,7 @@ def test_the_story_as_it_stands() -> None:
 def test_the_story_as_it_stood() -> None:
     """At ten o'clock A and C work, and D is not born."""
     leak = story(ordinary_day=False)
-    aws = Simulated.of(leak.world, at=leak.moments.key_deactivated - SECOND)
+    aws = SimulatedAws.of(leak.world, at=leak.moments.key_deactivated - SECOND)
     alive = {one.id for one in aws.alive()}
 
     assert {leak.a.id, leak.b.id, leak.c.id, leak.ria_before.id} <= alive
@@ -46,7 +46,7 @@ def test_the_story_as_it_stood() -> None:
 def test_a_change_bites_late_for_a_deny_and_at_once_for_its_lifting(world: World) -> None:
     """While a change is on its way, a request may meet the old state or the new: the adversary's choice."""
     session = world.user("ada").assumes("Deploy")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     one, sent, role = aws.credentials[session.id], aws.at, world.role("Deploy")
     aws.do(put_role(role, {}), sent)
     lifted = sent + 100 * SECOND
@@ -62,7 +62,7 @@ def test_a_key_made_inactive_works_until_that_bites(world: World) -> None:
     """Deactivation too takes its seconds; a key deleted is gone for good."""
     key = world.user("ada")
     key.calls("s3:ListBuckets")
-    aws = Simulated.of(world, bite=4)
+    aws = SimulatedAws.of(world, propagation=4)
     one, sent = aws.credentials[key.id], aws.at
     aws.do(call(key.account, "UpdateAccessKey", UserName="ada", AccessKeyId=key.id, Status="Inactive"), sent)
     aws.do(call(key.account, "DeleteAccessKey", UserName="ada", AccessKeyId=key.id), sent + 60 * SECOND)
@@ -77,7 +77,7 @@ def test_a_federated_user_is_under_its_users_policies(world: World) -> None:
     """A deny on the user ends the federation token; one for another user id does not."""
     token = world.user("ada").gets_federation_token("guest")
     token.calls("s3:ListBuckets")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     one, user = aws.credentials[token.id], world.user("ada").user
     only_tokens = {"Condition": {"StringEquals": {"aws:userid": user.id}}}
     aws.do(put_user(user, only_tokens), aws.at)
@@ -100,7 +100,7 @@ def test_service_control_policies_reach_accounts_but_the_management_account(worl
         AWAY, "AttachPolicy", service="organizations", PolicyId="(its id)", TargetId=session.account
     )
     for management, works in ((None, False), (session.account, True)):
-        aws = Simulated.of(world, management=management)
+        aws = SimulatedAws.of(world, management=management)
         aws.do(create, aws.at)
         aws.do(attach, aws.at)
         assert works == aws.works(aws.credentials[session.id], aws.at + 60 * SECOND)
@@ -109,7 +109,7 @@ def test_service_control_policies_reach_accounts_but_the_management_account(worl
 def test_customer_managed_policies_deny_where_they_are_attached(world: World) -> None:
     """CreatePolicy alone does nothing; attached, it does; a second version counts from when it bites."""
     session = world.user("ada").assumes("Deploy")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     one, account = aws.credentials[session.id], session.account
     arn = f"arn:aws:iam::{account}:policy/TokenTrail-x"
     aws.do(call(account, "CreatePolicy", PolicyName="TokenTrail-x", PolicyDocument=policy({})), aws.at)
@@ -125,7 +125,7 @@ def test_a_user_is_deleted_when_nothing_is_left_of_hers(world: World) -> None:
     """DeleteUser refuses while a key, password or policy remains; her tokens end with her."""
     key = world.user("ada")
     token = key.gets_session_token()
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     gone = call(key.account, "DeleteUser", UserName="ada")
     with pytest.raises(Refused, match=key.id):
         aws.do(gone, aws.at)
@@ -149,7 +149,7 @@ def test_what_aws_would_refuse(world: World, operation: str, parameters: dict[st
     """Nobody of that name, nothing to delete, nothing to attach, a role of AWS's own, another's key."""
     world.user("ada").calls("s3:ListBuckets")
     world.service("backup.amazonaws.com", "AWSServiceRoleForBackup").calls("ec2:DescribeVolumes")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
 
     with pytest.raises(Refused):
         aws.do(call("111122223333", operation, **parameters), aws.at)
@@ -158,7 +158,7 @@ def test_what_aws_would_refuse(world: World, operation: str, parameters: dict[st
 def test_a_call_or_step_that_is_not_simulated_is_an_error(world: World) -> None:
     """No guess about effects."""
     world.user("ada").calls("s3:ListBuckets")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
 
     with pytest.raises(NotImplementedError, match="PutGroupPolicy"):
         aws.do(call("111122223333", "PutGroupPolicy"), aws.at)
@@ -169,7 +169,7 @@ def test_a_call_or_step_that_is_not_simulated_is_an_error(world: World) -> None:
 def test_a_copy_is_played_on_alone(world: World) -> None:
     """What happens in a copy does not happen in the original."""
     session = world.user("ada").assumes("Deploy")
-    aws = Simulated.of(world)
+    aws = SimulatedAws.of(world)
     other = aws.copy()
     other.do(put_role(world.role("Deploy"), {}), aws.at)
 
@@ -191,7 +191,7 @@ def test_what_is_stolen_follows_mints_and_what_was_made(world: World) -> None:
     hosts = session.runs_instance("Web"), session.runs_task("Web"), session.starts_build("site", "Web")
     spared = world.instance("Web"), world.task("Web")
     grace.calls("s3:ListBuckets")
-    found = stolen(Simulated.of(world), [key.id])
+    found = tainted_ids(SimulatedAws.of(world), [key.id])
 
     assert {key.id, session.id, helper.id, token.id, theirs.id, *(one.id for one in hosts)} == found
     assert not {hers.id, grace.id, *(one.id for one in spared)} & found
@@ -201,8 +201,8 @@ def test_what_is_stolen_follows_mints_and_what_was_made(world: World) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_stolen_in_any_incident(incident: Incident) -> None:
     """The judge's own tracing finds what the incident's maker knows."""
-    aws = Simulated.of(incident.world)
+    aws = SimulatedAws.of(incident.world)
 
     assert incident.at == aws.at
-    assert incident.tainted == stolen(aws, [incident.subject])
+    assert incident.tainted == tainted_ids(aws, [incident.subject])
     assert incident.innocents == set(aws.credentials) - incident.tainted

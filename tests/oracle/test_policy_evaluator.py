@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oracle.evaluator import UnknownPolicy, denies, trusts
+from oracle.policy_evaluator import UnknownPolicy, denies, trusts
 
 ROLE = "arn:aws:iam::111122223333:role/Deploy"
 KEY = {
