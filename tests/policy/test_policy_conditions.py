@@ -12,7 +12,7 @@ from policy_cases import at
 
 from tokentrail.policy.conditions import Condition, all_hold, holds
 from tokentrail.policy.truth import Truth
-from tokentrail.policy.variables import Context, Known, NoLaterThan, Presence
+from tokentrail.policy.variables import Context, Known, DateRange, Presence
 
 YES, NO, UNDECIDED = Truth.YES, Truth.NO, Truth.UNDECIDED
 PAIRS = [
@@ -44,7 +44,7 @@ values = st.sampled_from(
     ]
 )
 knowns: st.SearchStrategy[Known] = st.one_of(
-    st.lists(values, max_size=3).map(tuple), st.sampled_from(Presence), st.just(NoLaterThan(latest=at(0)))
+    st.lists(values, max_size=3).map(tuple), st.sampled_from(Presence), st.just(DateRange(latest=at(0)))
 )
 
 
@@ -176,7 +176,7 @@ def test_null() -> None:
     assert asked("Null", "true", ("x",)) is NO
     assert asked("Null", "true", None) is UNDECIDED
     assert asked("Null", "perhaps", ("x",)) is UNDECIDED
-    assert asked("Null", "false", NoLaterThan(latest=at(0))) is YES
+    assert asked("Null", "false", DateRange(latest=at(0))) is YES
 
 
 @pytest.mark.parametrize("operator", POSITIVE + NEGATED + ["StringEqualsIfExists", "ForAllValues:StringLike"])
@@ -215,7 +215,7 @@ def test_a_bound_decides_only_what_holds_for_every_date_below_it(
 ) -> None:
     """What follows from the latest possible date is true of any date up to it."""
     text = at(limit).isoformat()
-    bound = asked(operator, text, NoLaterThan(latest=at(latest)))
+    bound = asked(operator, text, DateRange(latest=at(latest)))
     actual = (at(latest) - timedelta(minutes=earlier)).isoformat()
 
     assert bound in (UNDECIDED, asked(operator, text, (actual,)))
@@ -240,4 +240,4 @@ def test_a_bound_decides_only_what_holds_for_every_date_below_it(
 )
 def test_what_a_bound_decides(operator: str, limit: str, known: Truth) -> None:
     """All that follows from a latest date, the date itself included, and nothing of what is no date."""
-    assert asked(operator, limit, NoLaterThan(latest=at(0))) is known
+    assert asked(operator, limit, DateRange(latest=at(0))) is known

@@ -8,7 +8,7 @@ import pytest
 from policy_cases import ACCOUNT, ROLE, at, federated, key, root_session, session, token
 
 from tokentrail.policy.context import Caller, PrincipalType, context_of, principal_of, with_time
-from tokentrail.policy.variables import Known, NoLaterThan, Presence
+from tokentrail.policy.variables import Known, DateRange, Presence
 
 ABSENT, PRESENT = Presence.ABSENT, Presence.PRESENT
 ISSUED = (at(0).isoformat(),)
@@ -33,8 +33,8 @@ def known(caller: Caller, name: str) -> Known | None:
         (replace(ROOT, kind="console_session", issued_at=at(0)), ISSUED),
         (root_session(), ISSUED),
         (session(None), PRESENT),
-        (replace(session(None), issued_no_later_than=at(3)), NoLaterThan(latest=at(3))),
-        (replace(session(), kind="scoped"), NoLaterThan(latest=at(0))),
+        (replace(session(None), issued_no_later_than=at(3)), DateRange(latest=at(3))),
+        (replace(session(), kind="scoped"), DateRange(latest=at(0))),
         (replace(session(None), kind="unknown"), None),
     ],
 )

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tokentrail.containment.imagined import ANY_NAME, imagined
+from tokentrail.containment.hypothetical_credentials import ANY_NAME, hypothetical_credentials
 from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
 from tokentrail.containment.scene import ALWAYS, LONGEST, HeldCredential, Scene, Source, SourceKind, assumes
@@ -268,13 +268,12 @@ class _Search:
             return
         host = giver.what.id if isinstance(giver.what, Source) and giver.what.kind == "host" else None
         unique = known.unique_id if (known := self._scene.known.get(principal)) else None
-        names = (
-            [f"{unique or ANY_NAME}:{host}"]
-            if host
-            else [None, *self._game.differences(principal).names(moment)]
-        )
+        docs = self._game.differences(principal)
+        names = [f"{unique or ANY_NAME}:{host}"] if host else [None, *docs.names(moment)]
         for user_id in names:
-            for caller in imagined(self._scene, principal, moment, user_id):
+            for caller in hypothetical_credentials(
+                self._scene, principal, moment, user_id, docs.literal_names
+            ):
                 if caller.kind == "federation_token" and way != "token":
                     continue
                 name = (user_id or "").partition(":")[2] or None

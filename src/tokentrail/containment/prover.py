@@ -16,14 +16,13 @@ Source: IAM User Guide, 'Revoking IAM role temporary security credentials'; what
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from tokentrail.containment.deleted_principals import NAMED, deleted_principals
-from tokentrail.containment.imagined import Differences, differences, imagined
+from tokentrail.containment.hypothetical_credentials import Differences, differences, hypothetical_credentials
 from tokentrail.containment.move import Move
 from tokentrail.containment.principal import Principal, arn_of, caseless, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
@@ -34,7 +33,6 @@ from tokentrail.policy.effects import Effects
 NEVER = datetime.max.replace(tzinfo=UTC)
 _PAUSE = timedelta(seconds=60)
 _SECOND = timedelta(seconds=1)
-_CLOCK = re.compile(r"aws:(CurrentTime|EpochTime)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,7 @@ class Game:
         self._scene, self._moves = scene, moves
         self.times = tuple(_times(scene, moves))
         changes = list(_taken(scene, moves, self.times))
-        self.effects = Effects((*scene.changes, *changes))
+        self.effects = Effects((*scene.changes, *changes), lasting=True)
         self._differences = differences((*scene.changes, *changes))
         self._merged: dict[Principal, Differences] = {}
         self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}
@@ -196,12 +194,6 @@ class Game:
         """
         issued = caller.issued_at or self._scene.as_of
         expiry = expires if expires is not None and caller.kind != "long_term_key" else NEVER
-        if (
-            self._by_clock
-            and expiry > self._later
-            and self.effects.ended(caller, key_id, self._later) is None
-        ):
-            return self._ends_after(len(self.times), expiry, caller, key_id)
         for number in range(len(self.times) - 1, -1, -1):
             bites = self.times[number].bites
             if expiry > bites and self.effects.ended(caller, key_id, max(bites, issued)) is None:
@@ -276,17 +268,19 @@ class Game:
         """
         Some credentials of a pool, among which is one that lives as long as any in it.
 
-        Policies tell tokens apart by time of issue and user id only. So between two dates that occur in policies all
-        tokens are treated alike, and so are all user ids that no policy excepts.
+        A deny counts only if it holds whatever the minter chose, so that tokens differ by time of issue and user id
+        only. Between two dates that occur in policies all tokens are treated alike, and so are all user ids that no
+        policy excepts literally.
         """
         docs = self.differences(principal)
         end = self._horizon if last is NEVER else last - _SECOND
         moments = {start, end}
         for date in (*docs.dates, *(time.bites for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
+        unlike = docs.literal_names
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
-            for name in (None, *docs.names(moment)):
-                for caller in imagined(self._scene, principal, moment, name):
+            for name in (*docs.names(moment), None):
+                for caller in hypothetical_credentials(self._scene, principal, moment, name, unlike):
                     if not self.spares(principal, moment, caller.principal_id):
                         yield caller
 
@@ -315,17 +309,6 @@ class Game:
             for one in move.principals or (None,):
                 found.setdefault((one.account, caseless(one.name)) if one else None, set()).add(time)
         return found
-
-    @cached_property
-    def _by_clock(self) -> bool:
-        """Whether a policy depends on the time of the request, so that what it denies may be allowed again later."""
-        documents = (change.document("policyDocument") for change in self._scene.changes)
-        return any(isinstance(one, str) and _CLOCK.search(one) for one in documents)
-
-    @cached_property
-    def _later(self) -> datetime:
-        """A time by which all credentials have expired that are not renewed after the last move."""
-        return self._horizon + max(LONGEST.values())
 
     @cached_property
     def _margin(self) -> timedelta:

@@ -8,11 +8,12 @@ temporary security credentials'.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from tokentrail.policy.variables import Context, Known, NoLaterThan, Presence
+from tokentrail.policy.variables import ChosenText, Context, DateRange, Known, Presence
 
 CallerKind = Literal[
     "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
@@ -29,6 +30,30 @@ _EC2_KEYS = (
     "ec2:sourceinstancearn", "ec2:roledelivery",
     "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4",
 )  # fmt: skip
+_CHOSEN: Mapping[PrincipalType, frozenset[str]] = {
+    "role": frozenset(
+        {
+            "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:sourceidentity", "aws:signinsessionarn",
+            "aws:federatedprovider", *_EC2_KEYS,
+        }
+    ),
+    "user": frozenset({"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:signinsessionarn"}),
+    "root": frozenset(
+        {
+            "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:signinsessionarn", "aws:assumedroot",
+            "aws:userid",
+        }
+    ),
+    "federated_user": frozenset(),
+    "unknown": frozenset(),
+}  # fmt: skip
+"""
+Keys that differ between the credentials that can be minted for one principal, by how they are minted.
+
+Sources: AWS STS API Reference, 'AssumeRole' (`SerialNumber` and `TokenCode`, `SourceIdentity`), 'GetSessionToken',
+'AssumeRoot'; IAM User Guide, 'AWS global condition context keys'. Tags, the address, the endpoint, the tool and the
+region are in no context, and so unknown for every credential.
+"""
 _TYPES = {"user": "User", "federated_user": "FederatedUser", "role": "AssumedRole", "root": "Account"}
 
 
@@ -60,6 +85,10 @@ class Caller:
     """For Identity Center: the user id in its directory, if a call shows it (`onBehalfOf`)."""
     ec2_instance: bool = False
     """Whether it was delivered to an EC2 instance."""
+    hypothetical: bool = False
+    """Whether it stands for all that an attacker might mint: whatever the minter chooses is unknown."""
+    named_unlike: frozenset[str] | None = field(default=None, compare=False)
+    """For a hypothetical one that may have any session name: values of `aws:userid` that it does not have."""
 
 
 def principal_of(caller: Caller) -> PrincipalType:
@@ -102,11 +131,15 @@ def context_of(caller: Caller) -> Context:
         "identitystore:userid": _person(caller),
         **{key: PRESENT if caller.ec2_instance else _not_from_ec2(principal) for key in _EC2_KEYS},
     }
-    return {key: value for key, value in context.items() if value is not None}
+    dropped = _CHOSEN[principal] if caller.hypothetical else frozenset()
+    return {key: value for key, value in context.items() if value is not None and key not in dropped}
 
 
-def with_time(context: Context, at: datetime) -> Context:
-    """Add the time of the request to what is known of it."""
+def with_time(context: Context, at: datetime, *, onwards: bool = False) -> Context:
+    """Add the time of the request to what is known of it: that very time, or (`onwards`) any from then on."""
+    if onwards:
+        known: Known = DateRange(earliest=at)
+        return {**context, "aws:currenttime": known, "aws:epochtime": known}
     clock = {
         "aws:currenttime": (at.astimezone(UTC).isoformat(),), "aws:epochtime": (str(int(at.timestamp())),)
     }  # fmt: skip
@@ -125,10 +158,10 @@ def issue_time(caller: Caller) -> Known | None:
         return ABSENT
     if caller.issued_at is not None:
         if caller.kind in ("scoped", "forwarded"):
-            return NoLaterThan(latest=caller.issued_at)
+            return DateRange(latest=caller.issued_at)
         return (caller.issued_at.astimezone(UTC).isoformat(),)
     if caller.issued_no_later_than is not None:
-        return NoLaterThan(latest=caller.issued_no_later_than)
+        return DateRange(latest=caller.issued_no_later_than)
     return PRESENT if caller.kind != "unknown" else None
 
 
@@ -158,6 +191,8 @@ def _user_id(caller: Caller, principal: PrincipalType) -> Known | None:
         return None
     if principal == "role" and ":" not in identity:
         return (f"{identity}:{caller.session_name}",) if caller.session_name else None
+    if caller.named_unlike is not None and ":" in identity:
+        return ChosenText(pattern=f"{identity.partition(':')[0]}:*", excluding=caller.named_unlike)
     return (identity,)
 
 
@@ -181,7 +216,8 @@ def _principal_arn(caller: Caller, principal: PrincipalType) -> Known | None:
     if caller.principal is None:
         return None
     if principal == "federated_user":
-        return (caller.principal.replace(":iam::", ":sts::", 1),)
+        arn = caller.principal.replace(":iam::", ":sts::", 1)
+        return (arn,) if caller.named_unlike is None else ChosenText(pattern=f"{arn.partition('/')[0]}/*")
     return (caller.principal,)
 
 

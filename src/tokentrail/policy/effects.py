@@ -45,8 +45,16 @@ class Effects:
     It takes all changes of all accounts, in any order, repeated or not.
     """
 
-    def __init__(self, changes: Iterable[Change]) -> None:
-        """Enter the changes, in the order in which they happened."""
+    def __init__(self, changes: Iterable[Change], *, lasting: bool = False) -> None:
+        """
+        Enter the changes, in the order in which they happened.
+
+        Args:
+            changes: The changes.
+            lasting: Count a deny on conditions about the time of the request (`aws:CurrentTime`) only if it holds at
+                any later time, too: whoever can wait escapes any other.
+        """
+        self._lasting = lasting
         self._ledger = Ledger()
         self._organisation = Organisation(self._ledger.read)
         for change in in_order(changes):
@@ -115,7 +123,8 @@ class Effects:
     def _standing(self, entity: Entity, as_of: datetime) -> Standing:
         known = self._standings.get(id(entity))
         if known is None:
-            known = self._standings[id(entity)] = _Standings(list(_places(entity, self._ledger)))
+            known = _Standings(list(_places(entity, self._ledger)), lasting=self._lasting)
+            self._standings[id(entity)] = known
         return known.at(as_of)
 
     def _controlled(self, account: str, as_of: datetime) -> Standing:
@@ -129,7 +138,7 @@ class Effects:
                 )
                 for control in self._organisation.controls(account)
             ]
-            known = self._controls[account] = _Standings(places)
+            known = self._controls[account] = _Standings(places, lasting=self._lasting)
         return known.at(as_of)
 
     def _key(self, caller: Caller, key_id: str | None) -> Key | None:
@@ -166,14 +175,14 @@ class Effects:
 class _Standings:
     """What is in force on a user, role or account over time; it is computed anew only if something changed."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
-        self._places = places
+    def __init__(self, places: Sequence[Place], *, lasting: bool) -> None:
+        self._places, self._lasting = places, lasting
         self._last: tuple[datetime, Standing] | None = None
 
     def at(self, as_of: datetime) -> Standing:
         """What is in force at a time; the last answer is reused if nothing changed in between."""
         if self._last is None or not self._alike(self._last[0], as_of):
-            self._last = as_of, Standing.at(self._places, as_of)
+            self._last = as_of, Standing.at(self._places, as_of, lasting=self._lasting)
         return self._last[1]
 
     def _alike(self, one: datetime, other: datetime) -> bool:

@@ -12,7 +12,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
@@ -126,20 +126,24 @@ class Operator:
     negated: bool = False
     """Whether it is a negation, which holds if `compare` fails, or if the key is absent."""
     date: bool = False
+    numeric: bool = False
 
     @property
     def exact(self) -> bool:
         """Whether it compares texts for equality, so that long lists of values need not be tried one by one."""
         return self.compare is _same
 
+    @property
+    def ignores_case(self) -> bool:
+        """Whether it compares texts for equality regardless of case."""
+        return self.compare is _same_but_for_case
+
 
 def _pair(
-    positive: str, negative: str, compare: Comparison, *, wildcards: bool = False, date: bool = False
+    positive: str, negative: str, compare: Comparison, *, wildcards: bool = False
 ) -> tuple[Operator, Operator]:
-    return (
-        Operator(name=positive, compare=compare, wildcards=wildcards, date=date),
-        Operator(name=negative, compare=compare, wildcards=wildcards, date=date, negated=True),
-    )
+    plain = Operator(name=positive, compare=compare, wildcards=wildcards)
+    return plain, replace(plain, name=negative, negated=True)
 
 
 def _orders(kind: str, read: Callable[[str], float | None], *, date: bool) -> tuple[Operator, ...]:
@@ -150,12 +154,15 @@ def _orders(kind: str, read: Callable[[str], float | None], *, date: bool) -> tu
         "GreaterThanEquals": lambda value, limit: value >= limit,
     }
     same = _ordered(read, lambda value, limit: value == limit)
-    return (
-        *_pair(f"{kind}Equals", f"{kind}NotEquals", same, date=date),
-        *(
-            Operator(name=kind + suffix, compare=_ordered(read, holds), date=date)
-            for suffix, holds in comparisons.items()
-        ),
+    return tuple(
+        replace(operator, date=date, numeric=not date)
+        for operator in (
+            *_pair(f"{kind}Equals", f"{kind}NotEquals", same),
+            *(
+                Operator(name=kind + suffix, compare=_ordered(read, holds))
+                for suffix, holds in comparisons.items()
+            ),
+        )
     )
 
 

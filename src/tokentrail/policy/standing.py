@@ -108,11 +108,13 @@ class Standing:
     """The cutoffs of `plain` runs, sorted."""
     earliest: list[_Cut] = field(default_factory=list)
     """For each of `cutoffs`, the earliest of the cuts with the same or a later cutoff."""
+    lasting: bool = False
+    """Whether a deny on conditions about the time of the request counts only if it holds at any later time, too."""
 
     @classmethod
-    def at(cls, places: Sequence[Place], as_of: datetime) -> Standing:
+    def at(cls, places: Sequence[Place], as_of: datetime, *, lasting: bool = False) -> Standing:
         """Find what is in force in each place at a time."""
-        found = cls()
+        found = cls(lasting=lasting)
         for place in places:
             index = step_at(place.steps, as_of)
             held = place.steps[index].value if index >= 0 else None
@@ -143,7 +145,7 @@ class Standing:
         runs = self.intricate if issued is not None else (*self.intricate, *self.plain)
         if runs:
             context = context_of(caller)
-            found += [_run_ending(run, caller, context) for run in runs if run.place.doubt is None]
+            found += [self._run_ending(run, caller, context) for run in runs if run.place.doubt is None]
         return earliest(ending for ending in found if ending is not None)
 
     def denies(self, caller: Caller, action: str) -> bool:
@@ -166,7 +168,39 @@ class Standing:
         if runs:
             context = context_of(caller)
             for run in runs:
-                yield from _run_notes(run, context)
+                yield from self._run_notes(run, context)
+
+    def _verdict(self, item: Step[PlacedPolicy], context: Context) -> Verdict:
+        """Judge a document at the beginning of its step."""
+        if not isinstance(item.value, Document):
+            return Verdict(extent=Extent.NO, reason="denies nothing")
+        asked = with_time(context, item.time, onwards=self.lasting) if has_clock(item.value) else context
+        return denies_everything(item.value, asked)
+
+    def _run_ending(self, run: _Run, caller: Caller, context: Context) -> Ending | None:
+        """The ending by a run: its first step from which on, unbroken until now, all is denied to the credential."""
+        since: tuple[Step[PlacedPolicy], Verdict] | None = None
+        for item in reversed(run.steps):
+            verdict = self._verdict(item, context)
+            if verdict.extent is not Extent.ALL:
+                break
+            since = (item, verdict)
+        return ended_by(since[0], caller, f"{run.place.label} {since[1].reason}") if since else None
+
+    def _run_notes(self, run: _Run, context: Context) -> Iterator[Note]:
+        item, place = run.steps[-1], run.place
+        verdict = self._verdict(item, context)
+        if verdict.extent is Extent.ALL and place.doubt:
+            yield _note("undecided", item, f"{place.label} {verdict.reason}, but {place.doubt}")
+        elif verdict.extent is Extent.UNDECIDED:
+            yield _note("undecided", item, f"{place.label} {verdict.reason}")
+        elif verdict.extent is Extent.PARTLY:
+            yield _note("partly", item, f"{place.label} {verdict.reason}")
+        if place.boundary and verdict.extent is not Extent.ALL and not _allows(item):
+            sentence = (
+                f"{place.label} allows nothing; only a resource policy that names the session may still do"
+            )
+            yield _note("partly", item, sentence)
 
     def _by_cutoff(self, caller: Caller, issued: float) -> Ending | None:
         index = bisect_right(self.cutoffs, issued)
@@ -226,39 +260,6 @@ def _issue_second(caller: Caller) -> float | None:
     if known is Presence.ABSENT:
         return sys.float_info.max
     return instant(known[0]) if isinstance(known, tuple) else None
-
-
-def _verdict(item: Step[PlacedPolicy], context: Context) -> Verdict:
-    """Judge a document at the beginning of its step."""
-    if not isinstance(item.value, Document):
-        return Verdict(extent=Extent.NO, reason="denies nothing")
-    asked = with_time(context, item.time) if has_clock(item.value) else context
-    return denies_everything(item.value, asked)
-
-
-def _run_ending(run: _Run, caller: Caller, context: Context) -> Ending | None:
-    """The ending by a run: the first step from which on, unbroken until now, the credential is denied everything."""
-    since: tuple[Step[PlacedPolicy], Verdict] | None = None
-    for item in reversed(run.steps):
-        verdict = _verdict(item, context)
-        if verdict.extent is not Extent.ALL:
-            break
-        since = (item, verdict)
-    return ended_by(since[0], caller, f"{run.place.label} {since[1].reason}") if since else None
-
-
-def _run_notes(run: _Run, context: Context) -> Iterator[Note]:
-    item, place = run.steps[-1], run.place
-    verdict = _verdict(item, context)
-    if verdict.extent is Extent.ALL and place.doubt:
-        yield _note("undecided", item, f"{place.label} {verdict.reason}, but {place.doubt}")
-    elif verdict.extent is Extent.UNDECIDED:
-        yield _note("undecided", item, f"{place.label} {verdict.reason}")
-    elif verdict.extent is Extent.PARTLY:
-        yield _note("partly", item, f"{place.label} {verdict.reason}")
-    if place.boundary and verdict.extent is not Extent.ALL and not _allows(item):
-        sentence = f"{place.label} allows nothing; only a resource policy that names the session may still do"
-        yield _note("partly", item, sentence)
 
 
 def _allows(item: Step[PlacedPolicy]) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from tokentrail.policy.changes import Change, Order
+from tokentrail.policy.conditions import change_times
 from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.operators import instant
 
 PlacedPolicy = Document | Malformed | None
 """What a policy's place has: a policy that can be read, one that can't, or none."""
@@ -103,19 +103,5 @@ def has_clock(document: Document) -> bool:
 
 def _moments(document: Document) -> list[datetime]:
     """The times at which conditions on the time of the request may change: each date, and the second after it."""
-    texts = {
-        text
-        for statement in document.denials
-        for condition in statement.conditions
-        if condition.key in _CLOCK_KEYS
-        for text in condition.values
-    }
-    dates = [moment for moment in map(_moment, texts) if moment is not None]
-    return sorted({*dates, *(date + timedelta(seconds=1) for date in dates)})
-
-
-def _moment(text: str) -> datetime | None:
-    seconds = instant(text)
-    if seconds is None or not 0 <= seconds < 32_503_680_000:
-        return None
-    return datetime.fromtimestamp(int(seconds), UTC)
+    conditions = (condition for statement in document.denials for condition in statement.conditions)
+    return sorted(change_times(conditions, _CLOCK_KEYS))

@@ -30,13 +30,25 @@ class Presence(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoLaterThan:
-    """A date key that the request has, and of which only the latest possible value is known."""
+class DateRange:
+    """A date key that the request has, and of whose value only bounds are known, both inclusive."""
 
-    latest: datetime
+    earliest: datetime | None = None
+    latest: datetime | None = None
 
 
-Known = tuple[str, ...] | Presence | NoLaterThan
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenText:
+    """A text that the caller chose: any that a pattern matches, except some."""
+
+    pattern: str
+    """With `*` for the part that is free."""
+    excluding: frozenset[str] = frozenset()
+
+
+DATE_KEYS = frozenset({"aws:tokenissuetime", "aws:currenttime", "aws:epochtime"})
+"""Keys whose values are times. AWS does not document how their values read as text."""
+Known = tuple[str, ...] | Presence | DateRange | ChosenText
 Context = Mapping[str, Known]
 """What is known of a request's condition keys, by key in lower case. A key that is not there is unknown."""
 
@@ -72,9 +84,12 @@ def _value(inside: str, whole: str, context: Context) -> str | Unresolved:
     if inside in _ESCAPES:
         return inside
     key, comma, default = inside.partition(",")
-    if not key.strip():
+    name = key.strip().casefold()
+    if not name:
         return whole
-    match context.get(key.strip().casefold()):
+    if name in DATE_KEYS and context.get(name) is not Presence.ABSENT:
+        return Unresolved.UNKNOWN
+    match context.get(name):
         case (str() as value,):
             return value
         case Presence.ABSENT:

@@ -7,12 +7,10 @@ Source: IAM User Guide, 'IAM JSON policy elements: Condition operators' (dates a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tokentrail.policy.conditions import Condition
+from tokentrail.policy.conditions import compared_seconds
 from tokentrail.policy.document import Statement
-from tokentrail.policy.operators import instant, wanted
 
 ChangePoints = Mapping[str, Sequence[int]]
 """By column of seconds: the seconds from which on a policy may do something else, in order."""
@@ -33,7 +31,7 @@ def change_points_of(statements: Iterable[Statement]) -> ChangePoints:
             column = _COLUMNS.get(condition.key)
             if column is None:
                 continue
-            dates = _dates(condition)
+            dates = compared_seconds(condition)
             if dates is None:
                 otherwise.add(column)
             else:
@@ -47,22 +45,6 @@ def change_points_of(statements: Iterable[Statement]) -> ChangePoints:
     return {
         column: sorted(at) for column, at in found.items() if column not in otherwise and len(at) <= _MOST
     }
-
-
-def _dates(condition: Condition) -> set[int] | None:
-    """The whole seconds at which a condition's result may change; `None` if it does more than compare by order."""
-    asked = wanted(condition.operator)
-    if asked is None or asked.operator.name == "Null":
-        return set()  # undecided, or the same at every time
-    if not (asked.operator.date or asked.operator.name.startswith("Numeric")):
-        return None
-    if any("${" in value for value in condition.values):
-        return None
-    moments = [moment for value in condition.values if (moment := instant(value)) is not None]
-    if len(moments) < len(condition.values):
-        return None
-    whole = {math.floor(moment) for moment in moments if abs(moment) < 1 << 53}
-    return whole | {one + 1 for one in whole}
 
 
 def period_start(seconds: str, at: Sequence[int]) -> str:
