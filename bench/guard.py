@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tokentrail.case import Case
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.guard import Given, audit
 

@@ -15,7 +15,7 @@ from tokentrail.case import Case
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import SEVERITIES
 from tokentrail.lineage.model import CallLines, Credential, Tick, Trace, TracedCredential
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.html.case_page import Lead, Leads

@@ -14,6 +14,15 @@ _ID = re.compile(r"(?=\S*\d)\S{4,}|\b[A-Z]{16,}\b\S*")
 """A word that is an id, a time, an account or an address, as far as its look tells."""
 
 
+_LONGEST_QUOTE = 200
+
+
+def quoted(text: str) -> str:
+    """Text from a log made fit for a sentence: one line, no control characters, not too long."""
+    plain = "".join(character if character.isprintable() else "?" for character in text)
+    return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 3] + "..."
+
+
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """Count something: `1 event`, `1,204 events`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -9,15 +9,15 @@ from typing import Any, get_args
 
 import pytest
 
+from tokentrail.aws.principals import KnownPrincipal, Principal
 from tokentrail.containment.catalogue import CATALOGUE, OUTLIVES
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import KnownPrincipal, Principal, of_caller
 from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.containment.whatif import read
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects
+from tokentrail.policy.language.context import Caller, principal_of_caller
 
 ACCOUNT, KEY = "111122223333", "AKIAIOSFODNN7EXAMPLE"
 USER, ROLE = f"arn:aws:iam::{ACCOUNT}:user/support", f"arn:aws:iam::{ACCOUNT}:role/Deploy"
@@ -92,7 +92,7 @@ def held(name: str) -> HeldCredential:
         id=name,
         caller=caller,
         key_id=KEY if name == "key" else None,
-        principal=of_caller(caller),
+        principal=principal_of_caller(caller),
         expires=None,
     )
 

@@ -15,9 +15,9 @@ from tokentrail.containment import documents
 from tokentrail.containment.cutoff import moved
 from tokentrail.containment.documents import Statement, Token
 from tokentrail.containment.model import Call
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects
+from tokentrail.policy.language.context import Caller
 
 ACCOUNT, UNIQUE = "111122223333", "AROAEXAMPLEEXAMPLE123"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deploy"

@@ -13,11 +13,11 @@ from contain_cases import actions, as_given, asked, checked, hit, planned, step
 
 from evidence import AWAY, HOME, START, at, call, held, session
 from tokentrail import Case
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.attackers import held_of
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.model import Plan
 from tokentrail.containment.origins import TaintedCredential, once, passwords
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import ALWAYS, Source
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy

@@ -14,7 +14,7 @@ from tokentrail.containment import undone_leftovers
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.undone_leftovers import _CALLS, Undoings
 from tokentrail.events.vocabulary import CHANGES
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
 
 _ARN = "arn:aws:iam::111122223333:policy/p"

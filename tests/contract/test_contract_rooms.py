@@ -55,7 +55,7 @@ def test_a_module_can_be_read_in_one_go(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["tokentrail", "tokentrail.events.kernel", "tokentrail.policy.effects", "tokentrail.lineage.trace",
+    ["tokentrail", "tokentrail.events.kernel", "tokentrail.policy.history.effects", "tokentrail.lineage.trace",
      "tokentrail.lineage.grow", "tokentrail.store.interface", "tokentrail.results", "tokentrail.testing"],
 )  # fmt: skip
 def test_reasoning_is_light(module: str) -> None:
@@ -81,7 +81,7 @@ def test_unknown_names_are_refused() -> None:
         tokentrail.nothing_like_it  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["tokentrail.testing", "tokentrail.policy.effects"])
+@pytest.mark.parametrize("module", ["tokentrail.testing", "tokentrail.policy.history.effects"])
 def test_names_that_are_offered_exist(module: str) -> None:
     """Each name of an `__all__` can be had."""
     found = importlib.import_module(module)

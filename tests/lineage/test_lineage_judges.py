@@ -20,7 +20,7 @@ from tokentrail.lineage.entries import entries
 from tokentrail.lineage.idle import tells_all, without_idle
 from tokentrail.lineage.judges import Judges
 from tokentrail.lineage.state import Judge
-from tokentrail.policy.context import Caller
+from tokentrail.policy.language.context import Caller
 
 ACCOUNT = "111122223333"
 USERS, ROLES, GROUPS = ("ann", "Bob", "former"), ("ops", "deploy"), ("admins", "g")

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokentrail.policy.reach import Reach
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.account.snapshot import Snapshot
 
 HERE, THERE = "111122223333", "444455556666"
 Json = dict[str, Any]

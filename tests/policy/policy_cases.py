@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.language.context import Caller
 
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/MyBucketRole"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from patience import PATIENCE
-from tokentrail.policy.context import ABSENT
+from tokentrail.policy.language.context import ABSENT
 
 Json = dict[str, Any]
 FOLDER = Path(__file__).parent / "second_opinion"

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from iam_cases import HERE, doc, may, never, role_arn, user_arn
 
-from tokentrail.policy.allow import Need, Permissions, Policy, Rules, allows
-from tokentrail.policy.document import Malformed, parse
-from tokentrail.policy.managed import aws_document
-from tokentrail.policy.request import Request, context_for, federated
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.account.permissions import Need, Permissions, Policy, Rules, allows
+from tokentrail.policy.history.managed import aws_document
+from tokentrail.policy.language.context import context_for, federated
+from tokentrail.policy.language.documents import Malformed, parse
+from tokentrail.policy.language.evaluate import Request
+from tokentrail.policy.language.truth import Truth
 
 SUPPORT, TARGET = user_arn("support"), role_arn("app/Target")
 ASSUME = "sts:AssumeRole"

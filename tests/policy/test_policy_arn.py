@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.policy.arn import in_conditions, reserved
-from tokentrail.policy.calls import Call, denied
-from tokentrail.policy.document import parse
-from tokentrail.policy.truth import Truth
+from tokentrail.aws.principals import in_conditions, reserved
+from tokentrail.policy.language.documents import parse
+from tokentrail.policy.language.evaluate import Call, denied
+from tokentrail.policy.language.truth import Truth
 
 ROLE = "arn:aws:iam::111122223333:role"
 SESSION = "arn:aws:sts::111122223333:assumed-role"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from tokentrail.aws.principals import principal_of_arn
+from tokentrail.policy.account.trust import Who, denied_by_trust, parse_trust
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.arn import identity_of
-from tokentrail.policy.calls import Call, allowed, denied, denied_by_trust, refused_by
-from tokentrail.policy.document import parse
-from tokentrail.policy.trust import Who, parse_trust
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.documents import parse
+from tokentrail.policy.language.evaluate import Call, allowed, denied, refused_by
+from tokentrail.policy.language.truth import Truth
 
 NO, OPEN, YES = Truth.NO, Truth.UNDECIDED, Truth.YES
 
@@ -73,7 +73,7 @@ def test_an_allow_list_refuses_the_rest_and_a_deny_list_does_not() -> None:
 def test_trust_denials_and_whom_they_speak_of() -> None:
     """A denial for all hits services too; for an account, its principals and nobody else; NotPrincipal is undecided."""
     call = Call.of(("sts:assumerole",), ("arn:aws:iam::111122223333:role/R",), {})
-    identity = identity_of("arn:aws:iam::111122223333:user/ada")
+    identity = principal_of_arn("arn:aws:iam::111122223333:user/ada")
     assert identity is not None
     ada = Who(identity=identity)
 

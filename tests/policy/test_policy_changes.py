@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from itertools import permutations
 
-from tokentrail.policy.changes import Change, in_order
+from tokentrail.policy.history.changes import Change, in_order
 
 
 def deleted(second: int, key: str, *, event: str = "one") -> Change:

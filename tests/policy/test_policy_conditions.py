@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_cases import at
 
-from tokentrail.policy.conditions import Condition, all_hold, holds
-from tokentrail.policy.truth import Truth
-from tokentrail.policy.variables import Context, Known, DateRange, Presence
+from tokentrail.policy.language.conditions import Condition, all_hold, holds
+from tokentrail.policy.language.context import Context, DateRange, Known, Presence
+from tokentrail.policy.language.truth import Truth
 
 YES, NO, UNDECIDED = Truth.YES, Truth.NO, Truth.UNDECIDED
 PAIRS = [

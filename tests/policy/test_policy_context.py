@@ -7,8 +7,16 @@ from dataclasses import replace
 import pytest
 from policy_cases import ACCOUNT, ROLE, at, federated, key, root_session, session, token
 
-from tokentrail.policy.context import Caller, PrincipalType, context_of, principal_of, with_time
-from tokentrail.policy.variables import Known, DateRange, Presence
+from tokentrail.policy.language.context import (
+    Caller,
+    DateRange,
+    Known,
+    Presence,
+    PrincipalType,
+    context_of,
+    principal_type,
+    with_time,
+)
 
 ABSENT, PRESENT = Presence.ABSENT, Presence.PRESENT
 ISSUED = (at(0).isoformat(),)
@@ -196,5 +204,5 @@ def test_the_time_is_known_when_given() -> None:
 )
 def test_the_sort_of_principal(caller: Caller, principal: PrincipalType, type_: str | None) -> None:
     """The sort of principal follows from the kind and the ARN."""
-    assert principal == principal_of(caller)
+    assert principal == principal_type(caller)
     assert ((type_,) if type_ else None) == known(caller, "aws:PrincipalType")

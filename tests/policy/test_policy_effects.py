@@ -23,11 +23,11 @@ from policy_cases import (
     token,
 )  # fmt: skip
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects, Ending, Note
-from tokentrail.policy.organisation import ORGANIZATIONS_HANDLERS
-from tokentrail.policy.replay import IAM_HANDLERS
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects, Ending, Note
+from tokentrail.policy.history.replay import IAM_HANDLERS
+from tokentrail.policy.history.service_control_policies import ORGANIZATIONS_HANDLERS
+from tokentrail.policy.language.context import Caller
 
 KEY_ID = "AKIAEXAMPLE"
 USER_CREDENTIALS = [key(), token(), federated(), replace(token(), kind="console_session")]
@@ -643,7 +643,7 @@ def test_a_deny_by_address_is_noted() -> None:
 
     assert since(changes, session()) is None
     ((certainty, sentence),) = notes(changes, session())
-    assert (certainty, sentence.rpartition(": ")[2]) == ("undecided", "aws:sourceip")
+    assert (certainty, sentence.rpartition(": ")[2]) == ("undecided", "aws:SourceIp")
 
 
 def test_a_deny_with_dates_of_its_own_begins_and_ends_by_itself() -> None:

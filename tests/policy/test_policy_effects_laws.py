@@ -22,9 +22,9 @@ from policy_cases import (
     token,
 )  # fmt: skip
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects, accounts
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects, accounts
+from tokentrail.policy.language.context import Caller
 from work import calls as calls_of
 
 OTHER = "999988887777"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.policy.operators import instant, wanted
+from tokentrail.policy.language.conditions import instant, wanted
 
 
 @pytest.mark.parametrize(

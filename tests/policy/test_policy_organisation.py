@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from policy_cases import ACCOUNT, allow, at, change, deny, key, root_session, session, token
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects
+from tokentrail.policy.language.context import Caller
 
 MANAGEMENT = "999988887777"
 

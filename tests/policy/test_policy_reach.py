@@ -24,7 +24,7 @@ from iam_cases import (
 )  # fmt: skip
 
 from tokentrail.errors import UsageError
-from tokentrail.policy.reach import Reach
+from tokentrail.policy.account.reach import Reach
 
 SUPPORT, BUCKET, FIRST = user_arn("support"), role_arn("MyBucketRole"), role_arn("First")
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from iam_cases import HERE, THERE, doc, let, may, page, role, role_arn, root, user, user_arn
 
-from tokentrail.policy.reach import Reach
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.account.snapshot import Snapshot
 
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 

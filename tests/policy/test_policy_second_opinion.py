@@ -21,13 +21,12 @@ from second_opinion_cases import (
     trust_documents,
 )
 
-from tokentrail.policy.allow import Permissions, Policy, Rules
-from tokentrail.policy.arn import identity_of
-from tokentrail.policy.calls import Call, allowed, denied, denied_by_trust, refused_by
-from tokentrail.policy.document import parse
-from tokentrail.policy.request import Request
-from tokentrail.policy.trust import Who, parse_trust, trusts
-from tokentrail.policy.truth import Truth, every, some
+from tokentrail.aws.principals import principal_of_arn
+from tokentrail.policy.account.permissions import Permissions, Policy, Rules
+from tokentrail.policy.account.trust import Who, denied_by_trust, parse_trust, trusts
+from tokentrail.policy.language.documents import parse
+from tokentrail.policy.language.evaluate import Call, Request, allowed, denied, refused_by
+from tokentrail.policy.language.truth import Truth, every, some
 
 ALL: dict[str, Any] = {
     "Version": "2012-10-17",
@@ -127,7 +126,7 @@ def test_trust_policies(opinion: SecondOpinion, trust: Any, context: dict[str, s
     """A trust policy lets in and denies the same principals; where it delegates, identity policies that allow all decide."""
     carried = {**context, "aws:PrincipalArn": USER, "aws:PrincipalAccount": "111122223333"}
     call = Call.of(("sts:assumerole",), (TARGET,), ours(carried))
-    identity = identity_of(USER)
+    identity = principal_of_arn(USER)
     assert identity is not None
     parsed, who = parse_trust(trust), Who(identity=identity)
 

@@ -28,9 +28,9 @@ from iam_cases import (
 )
 
 from tokentrail.errors import UsageError
-from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.snapshot import LONGEST, Snapshot
-from tokentrail.policy.trust import Trust
+from tokentrail.policy.account.snapshot import LONGEST, Snapshot
+from tokentrail.policy.account.trust import Trust
+from tokentrail.policy.language.documents import Document, Malformed
 
 OWN = f"arn:aws:iam::{HERE}:policy/team/Own"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tokentrail.errors import UsageError
-from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.supplements import Report, SessionLengths, controls, supplement
+from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement
+from tokentrail.policy.language.documents import Document, Malformed
 
 CSV = (
     "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,"

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from iam_cases import HERE, THERE, doc, let, role_arn, root, user_arn
 
-from tokentrail.policy.arn import Identity, identity_of
-from tokentrail.policy.document import Malformed
-from tokentrail.policy.request import Request, context_for
-from tokentrail.policy.trust import Basis, Trust, TrustVerdict, Who, parse_trust, trusts
-from tokentrail.policy.truth import Truth
+from tokentrail.aws.principals import Principal, principal_of_arn
+from tokentrail.policy.account.trust import Basis, Trust, TrustVerdict, Who, parse_trust, trusts
+from tokentrail.policy.language.context import context_for
+from tokentrail.policy.language.documents import Malformed
+from tokentrail.policy.language.evaluate import Request
+from tokentrail.policy.language.truth import Truth
 
 SUPPORT, DEPLOY = user_arn("support"), role_arn("ci/Deploy")
 IDS = {SUPPORT: "AIDASUPPORTXXXXXXXXXX", DEPLOY: "AROADEPLOYXXXXXXXXXXX"}
@@ -24,7 +25,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 
 def asked(document: Any, arn: str = SUPPORT, **more: Any) -> TrustVerdict:
     """What a document says to a principal."""
-    identity = identity_of(arn)
+    identity = principal_of_arn(arn)
     assert identity is not None
     who = Who(identity=identity, unique_id=IDS.get(arn))
     return trusts(parse_trust(document), who, Request(context_for(arn, unique_id=IDS.get(arn))), **more)
@@ -235,11 +236,11 @@ def test_identity_providers_are_told() -> None:
 @pytest.mark.parametrize(
     ("arn", "identity"),
     [
-        (SUPPORT, Identity(account=HERE, kind="user", name="support")),
-        (DEPLOY, Identity(account=HERE, kind="role", name="deploy")),
-        (f"arn:aws:sts::{HERE}:assumed-role/Deploy/a/b", Identity(account=HERE, kind="role", name="deploy")),
-        (root(), Identity(account=HERE, kind="root", name="")),
-        (f"arn:aws-us-gov:iam::{HERE}:user/a/b/C", Identity(account=HERE, kind="user", name="c")),
+        (SUPPORT, Principal(HERE, "user", "support")),
+        (DEPLOY, Principal(HERE, "role", "deploy")),
+        (f"arn:aws:sts::{HERE}:assumed-role/Deploy/a/b", Principal(HERE, "role", "deploy")),
+        (root(), Principal(HERE, "root", "root")),
+        (f"arn:aws-us-gov:iam::{HERE}:user/a/b/C", Principal(HERE, "user", "c")),
         (f"arn:aws:sts::{HERE}:federated-user/support", None),
         ("arn:aws:iam::aws:policy/ReadOnlyAccess", None),
         (f"arn:aws:iam::{HERE}:user/", None),
@@ -248,9 +249,9 @@ def test_identity_providers_are_told() -> None:
         ("", None),
     ],
 )
-def test_whom_an_arn_names(arn: str, identity: Identity | None) -> None:
+def test_whom_an_arn_names(arn: str, identity: Principal | None) -> None:
     """Account, kind and name tell a principal, whatever its path, case and session."""
-    assert identity_of(arn) == identity
+    assert principal_of_arn(arn) == identity
 
 
 PRINCIPALS = st.sampled_from(

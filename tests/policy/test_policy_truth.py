@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.policy.truth import Truth, every, some
+from tokentrail.policy.language.truth import Truth, every, some
 
 truths = st.sampled_from(Truth)
 

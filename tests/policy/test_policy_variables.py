@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.policy.variables import Context, Known, Presence, Unresolved, resolved
-from tokentrail.policy.wildcard import Glob
+from tokentrail.policy.language.context import Context, Known, Presence
+from tokentrail.policy.language.wildcard import Glob, Unresolved, resolved
 
 CONTEXT: Context = {
     "aws:username": ("ria",),

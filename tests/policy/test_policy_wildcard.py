@@ -9,7 +9,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.policy.wildcard import covers, glob, may_overlap
+from tokentrail.policy.language.wildcard import covers, glob, may_overlap
 
 patterns = st.text(alphabet="ab:*?", max_size=8)
 texts = st.text(alphabet="ab:*?", max_size=10)

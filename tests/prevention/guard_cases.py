@@ -10,7 +10,7 @@ from typing import Any
 
 from evidence import START, held
 from tokentrail import Case
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.guard import Given, audit
 from tokentrail.prevention.model import AuditFinding, Guard, Guardrail

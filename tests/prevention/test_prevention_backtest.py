@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from evidence import AWAY, HOME, START, at, call, held, user
 from strategies import worlds
 from tokentrail.errors import UsageError
-from tokentrail.policy.conditions import holds
-from tokentrail.policy.document import Document, parse
-from tokentrail.policy.operators import instant
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.conditions import holds, instant
+from tokentrail.policy.language.documents import Document, parse
+from tokentrail.policy.language.truth import Truth
 from tokentrail.present.document import document
 from tokentrail.prevention import proposal
 from tokentrail.prevention.change_points import change_points_of, period_start

@@ -11,7 +11,7 @@ from guard_cases import OFFICE, audited, stolen
 
 from evidence import AWAY, HOME, START
 from policy.iam_cases import doc, let, managed, may, never, role, role_arn, root, snapshot, user, user_arn
-from tokentrail.policy.supplements import Report, ReportedKey, ReportedUser, controls
+from tokentrail.policy.account.supplements import Report, ReportedKey, ReportedUser, controls
 from tokentrail.prevention.checks.trust_cycles import circles
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.testing import World

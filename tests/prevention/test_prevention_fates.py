@@ -22,8 +22,8 @@ from tokentrail.lineage.segment_batches import ALL
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.deny import UNDENIABLE
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention import attacker_history, backtest, evidence, guard, history
 from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from patience import PATIENCE
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.web.answers import Answers
 from tokentrail.web.server import listening, server
 

@@ -57,7 +57,7 @@ from tokentrail.store.records import record
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy
     from tokentrail.detection.sigma.reading import SigmaRules
-    from tokentrail.policy.snapshot import Snapshot
+    from tokentrail.policy.account.snapshot import Snapshot
     from tokentrail.spark import Cluster
     from tokentrail.store.tasks import Outcome
 

@@ -17,8 +17,8 @@ from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.policy.reach import Reach
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.spelling import instant
 
 _LAST = 9_990

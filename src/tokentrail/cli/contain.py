@@ -20,7 +20,7 @@ from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
 

@@ -19,8 +19,8 @@ from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
 from tokentrail.errors import UsageError
-from tokentrail.policy.snapshot import Snapshot
-from tokentrail.policy.supplements import Report, SessionLengths, controls, supplement
+from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement
 from tokentrail.present import words
 from tokentrail.present.document import document
 from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard

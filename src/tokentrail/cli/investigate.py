@@ -22,7 +22,7 @@ from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, with_handed_out
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.results import IngestSummary
 from tokentrail.sources.dispatch import check_exist
 

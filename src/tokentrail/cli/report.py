@@ -25,7 +25,7 @@ from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, gather
 from tokentrail.errors import UsageError
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import lifelines_file, report_page

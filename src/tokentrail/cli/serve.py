@@ -15,7 +15,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.errors import UsageError
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 
 _NEEDED = ("starlette", "uvicorn")
 

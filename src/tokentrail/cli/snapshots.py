@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tokentrail.errors import UsageError
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 
 
 def with_snapshots(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from tokentrail.aws.principals import short_apart
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
 from tokentrail.containment.origins import GRANTED
-from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene, Source, WayIn, WayKind
 from tokentrail.lineage.model import Gap

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.hypothetical_credentials import ANY_NAME, hypothetical_credentials
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
 from tokentrail.containment.scene import ALWAYS, LONGEST, HeldCredential, Scene, Source, SourceKind, assumes
-from tokentrail.policy.context import Caller
+from tokentrail.policy.language.context import Caller
 
 RENEWAL = "GetSigninToken"
 """The call by which a session obtains another one of the same identity; `GetScopedCredentials` is another."""

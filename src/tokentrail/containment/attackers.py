@@ -13,7 +13,6 @@ from math import inf
 from tokentrail.containment.changed_providers import came_in
 from tokentrail.containment.handed import BeyondTrace, follow, living_doubtful
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import of_caller
 from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
 from tokentrail.containment.scene import LONGEST, HeldCredential
 from tokentrail.lineage import rows
@@ -21,6 +20,7 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, starts_of
+from tokentrail.policy.language.context import principal_of_caller
 from tokentrail.results import Coverage
 
 
@@ -114,7 +114,7 @@ def held_of(row: Row, one: Credential) -> HeldCredential:
         id=one.id,
         caller=caller,
         key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
-        principal=of_caller(caller),
+        principal=principal_of_caller(caller),
         expires=one.expires_at or one.expires_bound,
         since=rows.moment(row["created_time"]) if row["created_what"] == "access_key" else None,
         anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,

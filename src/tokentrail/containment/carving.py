@@ -13,13 +13,13 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment import documents, moves
 from tokentrail.containment.documents import MANAGED, Statement, Token
 from tokentrail.containment.model import Call
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import HeldCredential, Scene
-from tokentrail.policy.holders import size_of
+from tokentrail.policy.account.holders import size_of
 from tokentrail.spelling import instant, listed
 
 _MANAGED_AT_MOST = 5

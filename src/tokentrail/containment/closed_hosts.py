@@ -17,7 +17,7 @@ from datetime import datetime
 from tokentrail.containment.handed import SESSION_NAMED
 from tokentrail.containment.workloads import WORKLOADS, name_of, session_of
 from tokentrail.lineage.forest import Forest
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 
 _CALLS = ("StopInstances", "TerminateInstances", "DisassociateIamInstanceProfile")
 _RUN_ONCE = {"ecs.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}

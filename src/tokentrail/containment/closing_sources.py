@@ -9,12 +9,12 @@ import shlex
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import DENY, delete_user, iam, with_document
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.put_right import trusted
 from tokentrail.containment.residual import is_unnamed
 from tokentrail.containment.scene import Scene, Source, SourceKind

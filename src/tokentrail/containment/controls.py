@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import groupby
 
+from tokentrail.aws.principals import Principal, in_any_account, permission_set
 from tokentrail.containment import documents, moves
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, in_any_account, permission_set
 from tokentrail.containment.scene import HeldCredential, Scene
 
 _MANY = 10

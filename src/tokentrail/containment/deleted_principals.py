@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tokentrail.containment.principal import Principal, PrincipalKind
-from tokentrail.policy.changes import Change
+from tokentrail.aws.principals import Principal, PrincipalKind
+from tokentrail.policy.history.changes import Change
 
 if TYPE_CHECKING:
     from tokentrail.containment.leftovers import Deed

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tokentrail.containment.principal import Principal, arn_of, of_arn, of_caller
+from tokentrail.aws.principals import Principal, arn_of, principal_of_arn
 from tokentrail.containment.scene import Edge
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.policy.reach import Reach
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.language.context import principal_of_caller
 
 
 def seen_edges(forest: Forest) -> Iterator[Edge]:
     """The pairs of which the log shows that the one assumed the other, each once."""
     once: dict[tuple[Principal, Principal], Edge] = {}
     for row in forest.mints():
-        by, into = of_arn(row["by_arn"]), of_arn(row["into_arn"])
+        by, into = principal_of_arn(row["by_arn"]), principal_of_arn(row["into_arn"])
         if by is None or into is None:
             continue
         event = rows.event_id(row["event"], row["text"])
@@ -38,7 +39,11 @@ def _root_sessions(forest: Forest) -> Iterator[tuple[Principal, Principal, str |
     parents = {row["n"]: row for row in forest.chosen_rows({row["parent_n"] for row in found})}
     for row in found:
         event = rows.event_id(row["issue_event"], row["issue_text"])
-        yield of_caller(rows.caller(parents[row["parent_n"]])), of_caller(rows.caller(row)), event
+        yield (
+            principal_of_caller(rows.caller(parents[row["parent_n"]])),
+            principal_of_caller(rows.caller(row)),
+            event,
+        )
 
 
 def allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[Edge]) -> Iterator[Edge]:
@@ -52,7 +57,7 @@ def allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[E
         by = fresh.pop()
         further = set(into.get(by, ()))
         for arn, way in reach.assumable(arn_of(by)) if by.kind in ("user", "role") else ():
-            role = of_arn(arn)
+            role = principal_of_arn(arn)
             if role is None:
                 continue
             further.add(role)

@@ -7,12 +7,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 
+from tokentrail.aws.principals import principal_of_arn
 from tokentrail.containment.cloud import CallingIdentity, Cloud
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change, known, references
-from tokentrail.containment.principal import of_arn
 from tokentrail.containment.renewed_sessions import renewed
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.lineage.model import Trace
@@ -119,10 +119,10 @@ def _insist_on_clock(caller: CallingIdentity) -> None:
 
 def _cuts(step: Step, caller: CallingIdentity) -> bool:
     """Whether a step acts on the identity that carries out the plan: on its principal, key or session."""
-    own = of_arn(caller.arn)
-    named = {of_arn(arn) for arn in (*step.principals, *([step.principal] if step.principal else []))} - {
-        None
-    }
+    own = principal_of_arn(caller.arn)
+    named = {
+        principal_of_arn(arn) for arn in (*step.principals, *([step.principal] if step.principal else []))
+    } - {None}
     hit = {_session(one.credential) for one in step.collateral}
     return (
         (own is not None and own in named)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.handed import SESSION_NAMED
-from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import Source
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.policy.language.context import principal_of_caller
 
 
 def taken_over(
@@ -38,7 +39,7 @@ def taken_over(
     held = []
     for row, one in zip(found, forest.credentials(found), strict=True):
         caller = rows.caller(row)
-        host, role = (caller.account or "", caller.session_name or ""), of_caller(caller)
+        host, role = (caller.account or "", caller.session_name or ""), principal_of_caller(caller)
         if host in wanted and role.kind == "role":
             roles.setdefault(host, set()).add(role)
             if one.state in ("active", "unknown") and one.id not in tainted:

@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from tokentrail.containment.principal import Principal, caseless
+from tokentrail.aws.principals import Principal, caseless
 from tokentrail.containment.scene import Scene
-from tokentrail.policy.changes import Change
-from tokentrail.policy.conditions import Condition, change_times
-from tokentrail.policy.context import Caller
-from tokentrail.policy.document import Document, parse
-from tokentrail.policy.operators import wanted
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.language.conditions import Condition, change_times, wanted
+from tokentrail.policy.language.context import Caller
+from tokentrail.policy.language.documents import Document, parse
 
 ANY_NAME = "any-name"
 """Stands for any session name that no statement excepts literally."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, of_arn, partition_in
+from tokentrail.aws.principals import KnownPrincipal, Principal, arn_of, partition_in, principal_of_arn
 from tokentrail.containment.scene import HeldCredential
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.changes import Change, in_order
+from tokentrail.policy.history.changes import Change, in_order
 
 
 def identified(
@@ -28,7 +28,7 @@ def _known(
     for row, one in some:
         caller, principal = one.caller, one.principal
         own = caller.role if principal.kind == "role" else caller.principal
-        if of_arn(own) == principal and own is not None:
+        if principal_of_arn(own) == principal and own is not None:
             arns.setdefault(principal, set()).add(own)
             # A role's ARN that no record tells was made of its session's.
             if principal.kind != "role" or row["issuer_type"] or row["role_arn"]:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from tokentrail.containment.model import Action
 from tokentrail.containment.outcome import CredentialVerdict, StepVerdict, Verdict
-from tokentrail.policy.deny import UNDENIABLE
+from tokentrail.policy.language.evaluate import UNDENIABLE
 from tokentrail.spelling import instant
 
 KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})

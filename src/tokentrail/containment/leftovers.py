@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
+from tokentrail.aws.principals import Principal, principal_of_arn, role_named
 from tokentrail.containment.deleted_principals import deleted_principals, done_to_deleted
-from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.put_right import OthersChanges
 from tokentrail.containment.residual import (
     ENDING,
@@ -32,7 +32,7 @@ from tokentrail.containment.undone_leftovers import Undoings
 from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 from tokentrail.spelling import listed
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
@@ -331,7 +331,7 @@ def _provider(
         for one in held
         if (name := one.anchor or one.caller.federated_provider) and name in thing
     }
-    entered |= {role for one in _listed(deed, "roleArns") if (role := of_arn(one))}
+    entered |= {role for one in _listed(deed, "roleArns") if (role := principal_of_arn(one))}
     for role in sorted(entered) or [Principal(deed.account, "unknown", thing)]:
         yield Source(
             kind="provider", id=thing, mints=role, account=deed.account, made=deed.name.startswith("Create"),
@@ -364,7 +364,7 @@ def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source
     name = name_of(what, thing) or unnamed(deed.name, deed.event_id)
     door = WORKLOADS[what].door
     until = seen.removed.gone_at(what, name, deed.account, deed.time, (deed.source, deed.region))
-    roles = {role for one in _roles(deed, what) if (role := role_told(one, deed.account))}
+    roles = {role for one in _roles(deed, what) if (role := role_named(one, deed.account))}
     roles |= seen.roles.get((deed.account, session_of(what, thing) or name), set())
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:
         yield Source(
@@ -390,11 +390,11 @@ def roles_given(deed: Deed) -> list[Principal]:
     named = (
         one for what in kinds if what in WORKLOADS and what not in _BY_NAME for one in _roles(deed, what)
     )
-    return [role for one in named if (role := role_told(one, deed.account))]
+    return [role for one in named if (role := role_named(one, deed.account))]
 
 
 def roles_let_in(deed: Deed) -> list[Principal]:
     """The roles that a deed gave to a profile of IAM Roles Anywhere, for all who have a trust anchor's certificate."""
     if deed.source.startswith("rolesanywhere.") and deed.name in ("CreateProfile", "UpdateProfile"):
-        return [role for one in _listed(deed, "roleArns") if (role := of_arn(one))]
+        return [role for one in _listed(deed, "roleArns") if (role := principal_of_arn(one))]
     return []

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.cutoff import moved
 from tokentrail.containment.model import Action, Call
-from tokentrail.containment.principal import Principal
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 
 ORGANIZATIONS = "organizations"
 

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from tokentrail.aws.principals import Principal, caseless, short_apart
 from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
-from tokentrail.containment.principal import Principal, caseless, short_apart
 from tokentrail.containment.scene import HeldCredential, Scene
-from tokentrail.policy.holders import size_of
+from tokentrail.policy.account.holders import size_of
 from tokentrail.spelling import instant, joined, listed, short, without_ids
 
 REVOKE, DENY, SESSIONS, FREEZE = (

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.aws.principals import Principal, caseless
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal, caseless
 from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import Removals, session_of
 from tokentrail.lineage.model import Credential
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import principal_of
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.language.context import principal_type
 from tokentrail.spelling import listed
 
 _PORTAL = timedelta(days=90)
@@ -136,7 +136,7 @@ def passwords(
     for seen in tainted:
         one, credential = seen.held, seen.credential
         unseen = one.kind == "console_session" and credential.origin == "not_in_evidence"
-        by_user = credential.origin == "console_sign_in" or (unseen and principal_of(one.caller) == "user")
+        by_user = credential.origin == "console_sign_in" or (unseen and principal_type(one.caller) == "user")
         if not by_user or credential.issued_at is None:
             continue
         user, issued = one.principal.name, credential.issued_at
@@ -202,7 +202,7 @@ def strangers(
     for seen in tainted:
         one, credential = seen.held, seen.credential
         why = credential.origin_detail or ""
-        by_password = one.kind == "console_session" and principal_of(one.caller) == "user"
+        by_password = one.kind == "console_session" and principal_type(one.caller) == "user"
         minted = credential.origin == "not_in_evidence" and one.kind in _BY_SOMEBODY and not by_password
         if not (minted or credential.origin == "forwarded_call") or one.principal in deleted:
             continue

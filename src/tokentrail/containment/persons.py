@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.handed import SESSION_NAMED
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import Edge, HeldCredential
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest

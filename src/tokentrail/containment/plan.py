@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from tokentrail.aws.principals import short_apart
 from tokentrail.containment import planner, story, whatif
 from tokentrail.containment.assumptions import holds_if, residual_risks
 from tokentrail.containment.catalogue import CATALOGUE
@@ -24,7 +25,6 @@ from tokentrail.containment.move import Move
 from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.origins import SIGN_IN, SIGNED_IN
-from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap, why_each

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
 from tokentrail.containment.closing_sources import centrally, close_source
 from tokentrail.containment.controls import deny_by_scps, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import prove
 from tokentrail.containment.scene import HeldCredential, Scene, by_principal
 

@@ -21,14 +21,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+from tokentrail.aws.principals import Principal, arn_of, caseless
 from tokentrail.containment.deleted_principals import NAMED, deleted_principals
 from tokentrail.containment.hypothetical_credentials import Differences, differences, hypothetical_credentials
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, arn_of, caseless, of_caller
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects
+from tokentrail.policy.language.context import Caller, principal_of_caller
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 _PAUSE = timedelta(seconds=60)
@@ -203,7 +203,7 @@ class Game:
         ending = self.effects.ended(caller, key_id, max(self._scene.as_of, issued))
         if ending is None and expiry > self._scene.as_of:
             return self._ends_after(0, expiry, caller, key_id)
-        margin = timedelta() if of_caller(caller) in self._gone else self._margin
+        margin = timedelta() if principal_of_caller(caller) in self._gone else self._margin
         ends = expiry if ending is None else min(max(ending.at, ending.done_at + margin), expiry)
         return Life(ends=ends, mints_until=ends)
 

@@ -6,13 +6,13 @@ The others' changes are indexed by what each names, since there may be many of t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tokentrail.aws.principals import told_caseless
 from tokentrail.containment.deleted_principals import renamed_since
-from tokentrail.containment.principal import told_caseless
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.language.documents import Document, Malformed, parse
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,7 +73,7 @@ class OthersChanges:
         A change in the same second does not count, as it may have come before. A trust policy that still names whom the
         attacker let in is not put right.
         """
-        added = trusted(deed.document) - trusted(self.before(deed, value)) if deed.document else set()
+        added = trusted(deed.document) - trusted(self.before(deed, value)) if deed.document else frozenset()
         renames = self._naming(deed, (_RENAMING,), member, value)
         found = (
             one.time
@@ -105,21 +105,18 @@ def sets_something_else(change: Change) -> bool:
     return any(one in change.request for one in others) and "sAMLMetadataDocument" not in change.request
 
 
-def _still_lets_in(change: Change, added: set[str]) -> bool:
-    document = change.document("policyDocument")
-    return not isinstance(document, str) or not added or bool(added & trusted(document))
+def _still_lets_in(change: Change, added: frozenset[str]) -> bool:
+    document = parse(change.document("policyDocument"))
+    return isinstance(document, Malformed) or not added or bool(added & _trusted(document))
 
 
-def trusted(document: str | None) -> set[str]:
+def trusted(text: str | None) -> frozenset[str]:
     """The principals that a trust policy names, as it spells them; none if it can't be parsed."""
-    try:
-        statements = json.loads(document or "{}").get("Statement", [])
-    except (ValueError, AttributeError, RecursionError):
-        return set()
-    found: set[str] = set()
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal") if isinstance(statement, dict) else None
-        values = list(principal.values()) if isinstance(principal, dict) else [principal]
-        for value in values:
-            found |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
-    return found
+    document = parse(text)
+    return frozenset() if isinstance(document, Malformed) else _trusted(document)
+
+
+def _trusted(document: Document) -> frozenset[str]:
+    return frozenset(
+        text for one in document.statements for text in (one.principals.texts if one.principals else ())
+    )

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from tokentrail.aws.principals import Principal, principal_of_arn
 from tokentrail.containment.cutoff import instant
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.model import Call, Plan, Step
-from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.lineage.model import Trace, TracedCredential
 
 _ISSUED = "aws:TokenIssueTime"
@@ -43,7 +43,10 @@ def renewed(plan: Plan, trace: Trace, done: Mapping[int, StepRecord]) -> frozens
         and one.id not in parents
         and one.issued_at is not None
         and one.issued_at > plan.as_of
-        and any(_ends(step, of_arn(one.principal), one.issued_at, done.get(step.n)) for step in plan.steps)
+        and any(
+            _ends(step, principal_of_arn(one.principal), one.issued_at, done.get(step.n))
+            for step in plan.steps
+        )
     )
 
 

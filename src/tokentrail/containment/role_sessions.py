@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.changed_providers import CameIn
 from tokentrail.containment.handed import (
     attackers_lines,
@@ -27,7 +28,6 @@ from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
 from tokentrail.containment.living import ACTING_AS, accounts_of
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
-from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import HeldCredential
 from tokentrail.containment.workloads import WORKLOADS, session_of
 from tokentrail.lineage import creations, rows
@@ -36,6 +36,7 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
+from tokentrail.policy.language.context import principal_of_caller
 
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
 _ANYWHERE = "rolesanywhere.amazonaws.com"
@@ -144,7 +145,7 @@ def sessions_of(
     )  # fmt: skip
     listed = [
         row for row in forest.chosen_rows(places)
-        if row["id"] not in known and of_caller(rows.caller(row)) in opened
+        if row["id"] not in known and principal_of_caller(rows.caller(row)) in opened
     ]  # fmt: skip
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     dead = {
@@ -184,7 +185,7 @@ def attackers_of(
     seen_at = attackers_lines(theirs, narrowing, owners)
     own = _own_addresses(opened, near, {one.session_name for one in theirs})
     for row, one, spent in near:
-        role = of_caller(rows.caller(row))
+        role = principal_of_caller(rows.caller(row))
         way = opened.get(role)
         if way is None or one.kind not in _KINDS or _before(one, way.time):
             continue
@@ -253,7 +254,7 @@ def _own_addresses(
     """
     found: dict[Principal, set[str]] = {}
     for row, one, _ in near:
-        role = of_caller(rows.caller(row))
+        role = principal_of_caller(rows.caller(row))
         way = opened.get(role)
         if way is None or way.service is None or one.session_name in robbed:
             continue

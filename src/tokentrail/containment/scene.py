@@ -11,13 +11,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
+from tokentrail.aws.principals import (
+    KnownPrincipal,
+    Principal,
+    arn_of,
+    caseless,
+    partition_in,
+    under_any_path,
+)
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.containment.principal import KnownPrincipal, Principal, arn_of, caseless, partition_in
-from tokentrail.policy.arn import under_any_path
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller, CallerKind, principal_of
-from tokentrail.policy.holders import Holder
-from tokentrail.policy.reach import Reach
+from tokentrail.policy.account.holders import Holder
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.language.context import Caller, CallerKind, principal_type
 
 UNTIMED = frozenset({"scoped", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
@@ -127,7 +133,7 @@ def assumes(caller: Caller) -> bool:
     A forwarded call is not a credential by itself. A federated user, also in the console, can only mint sessions of the
     same identity (AWS STS API Reference, 'GetFederationToken').
     """
-    return caller.kind != "forwarded" and principal_of(caller) != "federated_user"
+    return caller.kind != "forwarded" and principal_type(caller) != "federated_user"
 
 
 def label_of(kind: str, name: str) -> str:

@@ -16,7 +16,7 @@ from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import creations
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 
 
 def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Change]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment import persons
 from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
 from tokentrail.containment.closing_sources import running_on
@@ -35,7 +36,6 @@ from tokentrail.containment.origins import (
     signed_out,
     strangers,
 )
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.containment.service_removals import issued_where, removals
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
@@ -46,8 +46,8 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, State, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, starts_of
-from tokentrail.policy.changes import Change
-from tokentrail.policy.reach import Reach
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.history.changes import Change
 from tokentrail.results import Coverage
 
 _CONTAINS = (

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.attack import RENEWAL, SOON, Hand, ways
 from tokentrail.containment.model import AttackerMove, Replay, Survivor
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Outcome
 from tokentrail.containment.scene import LONGEST, HeldCredential, Scene, Source, label_of
 from tokentrail.spelling import instant, short

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tokentrail.containment.principal import told_caseless
+from tokentrail.aws.principals import told_caseless
 from tokentrail.lineage.rows import object_of
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 
 if TYPE_CHECKING:
     from tokentrail.containment.leftovers import Deed

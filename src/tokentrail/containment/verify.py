@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.aws.principals import principal_of_arn
 from tokentrail.containment.closed_hosts import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import History, ThingRecord
@@ -25,7 +26,6 @@ from tokentrail.containment.judge import (
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, references
 from tokentrail.containment.outcome import Verification
-from tokentrail.containment.principal import of_arn
 from tokentrail.containment.renewed_sessions import hosted, renewed
 from tokentrail.containment.sending import together
 from tokentrail.containment.workloads import name_of
@@ -127,7 +127,12 @@ def reaches(plan: Plan, covered: Sequence[Coverage]) -> tuple[datetime | None, l
 
 
 def _accounts(plan: Plan) -> set[str]:
-    return {principal.account for step in plan.steps for arn in step.principals if (principal := of_arn(arn))}
+    return {
+        principal.account
+        for step in plan.steps
+        for arn in step.principals
+        if (principal := principal_of_arn(arn))
+    }
 
 
 def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:

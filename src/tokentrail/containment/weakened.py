@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tokentrail.aws.principals import Principal, told_caseless
 from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal, told_caseless
 from tokentrail.lineage.rows import object_of
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 from tokentrail.spelling import listed
 
 _PROTECTIONS = (

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
 
+from tokentrail.aws.principals import Principal, principal_of_arn
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
 from tokentrail.containment.closing_sources import close_source
 from tokentrail.containment.controls import statements
 from tokentrail.containment.model import Action
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal, of_arn
 from tokentrail.containment.scene import HeldCredential, Scene
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
@@ -54,7 +54,7 @@ def read(scene: Scene, step: str) -> Move:
 
 def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
     """The principals that steps name."""
-    found = (of_arn(_cutoff(step.partition(":")[2])[0]) for step in steps)
+    found = (principal_of_arn(_cutoff(step.partition(":")[2])[0]) for step in steps)
     return frozenset(one for one in found if one is not None)
 
 
@@ -66,7 +66,7 @@ def _key(scene: Scene, target: str, step: str) -> HeldCredential:
 
 
 def _principal(target: str, step: str) -> Principal:
-    found = of_arn(target)
+    found = principal_of_arn(target)
     if found is None:
         raise UsageError(f"--what-if {step!r}: {target} is no ARN of a user or role.")
     return found
@@ -74,7 +74,7 @@ def _principal(target: str, step: str) -> Principal:
 
 def _close(scene: Scene, action: Action, target: str) -> Move:
     """Close a source that the evidence shows; a target that is none makes a move without effect."""
-    principal = of_arn(target)
+    principal = principal_of_arn(target)
     for source in scene.sources:
         closed = source.kind == _CLOSES[action] and (source.id == target or source.mints == principal)
         provider = action == "revert-trust" and source.kind == "provider" and source.id == target

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from tokentrail.containment.services import DOORS, RUNNING, Service
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 """How AWS spells its regions; evidence may say anything."""

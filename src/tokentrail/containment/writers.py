@@ -7,11 +7,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
+from tokentrail.aws.principals import Principal, arn_of
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.principal import Principal, arn_of
 from tokentrail.containment.scene import HeldCredential
-from tokentrail.policy.changes import Change
-from tokentrail.policy.reach import Reach
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.history.changes import Change
 from tokentrail.policy.writes import LAUNCHES
 from tokentrail.spelling import instant, listed, short
 

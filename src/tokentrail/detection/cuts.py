@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tokentrail.lineage.rows import Row, moment
-from tokentrail.policy.standing import Ending
+from tokentrail.policy.history.effective_policies import Ending
 
 if TYPE_CHECKING:
     from tokentrail.detection.scene import Scene

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tokentrail.policy.changes import Change, in_order
-from tokentrail.policy.deny import all_actions, all_resources
-from tokentrail.policy.document import Document
-from tokentrail.policy.managed import Reader
-from tokentrail.policy.organisation import ORGANIZATIONS_HANDLERS, Organisation
-from tokentrail.policy.steps import PlacedPolicy
+from tokentrail.policy.history.changes import Change, in_order
+from tokentrail.policy.history.managed import Reader
+from tokentrail.policy.history.service_control_policies import ORGANIZATIONS_HANDLERS, Organisation
+from tokentrail.policy.history.timeline import PlacedPolicy
+from tokentrail.policy.language.documents import Document
+from tokentrail.policy.language.evaluate import all_actions, all_resources
 
 CALLS = frozenset(ORGANIZATIONS_HANDLERS)
 _DONE = {

@@ -40,8 +40,8 @@ from tokentrail.lineage import addresses, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.segment_batches import SegmentBatch, segment_batches
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects, accounts
+from tokentrail.policy.history.effects import Effects, accounts
+from tokentrail.policy.language.context import Caller
 from tokentrail.store.interface import Engine
 
 _MANY_CHANGES = 10_000

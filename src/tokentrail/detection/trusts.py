@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import Iterable, Iterator
+
+from tokentrail.policy.language.conditions import Condition
+from tokentrail.policy.language.documents import Document, Statement, parse
+from tokentrail.policy.language.evaluate import EVERY, names_action
+from tokentrail.policy.language.truth import Truth
 
 _ACCOUNT = re.compile(r"^(?:arn:[\w-]+:(?:iam|sts)::)?(\d{12})(?::|$)")
 ANYBODY = "*"
@@ -28,56 +30,41 @@ def account_in(principal: str) -> str | None:
     return found[1] if found else None
 
 
-def let_in(document: str | None) -> set[str]:
+def let_in(text: str | None) -> set[str]:
     """The accounts that a policy allows in, and `*` for anybody; services and identity providers are none."""
-    try:
-        read = json.loads(unquote(document) if document and document.startswith("%") else document or "{}")
-    except ValueError:
-        return set()
-    found: set[str] = set()
-    for statement in _listed(read.get("Statement") if isinstance(read, dict) else None):
-        if isinstance(statement, dict) and statement.get("Effect") == "Allow":
-            found |= set(_accounts(statement))
-    return found
+    return {account for statement in _allowing(text) for account in _accounts(statement)}
 
 
-def grants_all(document: Any) -> bool:
+def grants_all(policy: object) -> bool:
     """Whether a policy allows everything, or everything but something; as text, or as what a pipeline made of it."""
-    try:
-        read = json.loads(document) if isinstance(document, str) else document
-    except ValueError:
-        return False
-    statements = _listed(read.get("Statement") if isinstance(read, dict) else None)
-    return any(_gives_all(one) for one in statements if isinstance(one, dict))
-
-
-def _gives_all(statement: dict[str, Any]) -> bool:
-    return statement.get("Effect") == "Allow" and (
-        any(one in ("*", "*:*") for one in _listed(statement.get("Action"))) or "NotAction" in statement
+    return any(
+        statement.actions.inverted or names_action(statement.actions, EVERY) is Truth.YES
+        for statement in _allowing(policy)
     )
 
 
-def _accounts(statement: dict[str, Any]) -> Iterator[str]:
-    principal = statement.get("Principal")
-    named = principal.get("AWS") if isinstance(principal, dict) else principal
-    for one in _listed(named):
-        if one == ANYBODY:
-            yield from _meant(statement.get("Condition"))
-        elif isinstance(one, str) and (account := _ACCOUNT.match(one)):
-            yield account[1]
+def _allowing(policy: object) -> Iterator[Statement]:
+    document = parse(policy)
+    statements = document.statements if isinstance(document, Document) else ()
+    return (statement for statement in statements if statement.effect == "Allow")
 
 
-def _meant(condition: Any) -> set[str]:
+def _accounts(statement: Statement) -> Iterator[str]:
+    for text in statement.principals.aws if statement.principals else ():
+        if text == ANYBODY:
+            yield from _meant(statement.conditions)
+        elif account := account_in(text):
+            yield account
+
+
+def _meant(conditions: Iterable[Condition]) -> set[str]:
     """Whom `*` lets in: an account that a condition names, an organisation's (none), or whoever meets the rest."""
-    for operator, keys in condition.items() if isinstance(condition, dict) else ():
-        if "not" in operator.lower() or not isinstance(keys, dict):
+    for condition in conditions:
+        if "not" in condition.operator.casefold():
             continue
-        for key, values in keys.items():
-            found = [_ACCOUNT.match(one) for one in _listed(values) if isinstance(one, str)]
-            if key.lower() in _ORGANISED or (key.lower() in _NAMING and all(found)):
-                return {one[1] for one in found if one} if key.lower() in _NAMING else set()
+        found = [account_in(value) for value in condition.values]
+        if condition.key in _ORGANISED:
+            return set()
+        if condition.key in _NAMING and all(found):
+            return {account for account in found if account}
     return {ANYBODY}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tokentrail.events.vocabulary import FROM_TEMPLATE
 from tokentrail.lineage.rows import event_id, object_of, values
-from tokentrail.policy.changes import Change
+from tokentrail.policy.history.changes import Change
 
 _DOCUMENT_MEMBER = dict.fromkeys(("CreateRole", FROM_TEMPLATE), "assumeRolePolicyDocument")
 _ORGANISATION = "organizations.amazonaws.com"

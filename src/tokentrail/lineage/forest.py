@@ -35,8 +35,8 @@ from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.state import Judge
 from tokentrail.lineage.unanswered import Unanswered
 from tokentrail.lineage.unkeyed import Unkeyed
-from tokentrail.policy.changes import Change
-from tokentrail.policy.effects import accounts
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import accounts
 from tokentrail.store.interface import Engine
 
 _REMOVALS = """

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.rows import object_of
-from tokentrail.policy.ledger import takes_away
-from tokentrail.policy.managed import Reader
+from tokentrail.policy.history.ledger import takes_away
+from tokentrail.policy.history.managed import Reader
 
 _FEW = 200
 """Changes up to which entering all of them is quicker than looking for idle ones."""

@@ -18,8 +18,8 @@ from tokentrail.lineage.entries import entries
 from tokentrail.lineage.idle import without_idle
 from tokentrail.lineage.rows import object_of
 from tokentrail.lineage.state import Judge
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import name_of
+from tokentrail.policy.history.effects import name_of
+from tokentrail.policy.language.context import Caller
 
 JUDGED_APART = 16
 """Credentials up to which it pays to look for what bears on each of them."""

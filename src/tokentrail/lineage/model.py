@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from tokentrail.policy.context import CallerKind
+from tokentrail.policy.language.context import CallerKind
 from tokentrail.spelling import listed
 
 Kind = CallerKind

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tokentrail.events.values import provider_of, session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
 from tokentrail.lineage.state import Judge, Judgement
-from tokentrail.policy.context import Caller
+from tokentrail.policy.language.context import Caller
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.lineage.model import State
-from tokentrail.policy.changes import Change
-from tokentrail.policy.context import Caller
-from tokentrail.policy.effects import Effects
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.effects import Effects
+from tokentrail.policy.language.context import Caller
 from tokentrail.spelling import instant
 
 _ORGANISATION = "organizations.amazonaws.com"

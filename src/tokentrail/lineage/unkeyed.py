@@ -20,7 +20,7 @@ import pyarrow as pa
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
 from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import moment
-from tokentrail.policy.effects import KEY_OVER
+from tokentrail.policy.history.effects import KEY_OVER
 from tokentrail.store.interface import Engine
 
 _STRANGERS = """

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TextIO
 
+from tokentrail.aws.principals import short_apart
 from tokentrail.containment.model import Call, Plan, Step
-from tokentrail.containment.principal import short_apart
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper

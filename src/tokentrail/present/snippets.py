@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokentrail.policy.arn import reserved
+from tokentrail.aws.principals import reserved
 from tokentrail.present.document import document
 from tokentrail.present.machine import indented
 from tokentrail.present.safe import safe

@@ -20,8 +20,8 @@ from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.rows import moment
 from tokentrail.lineage.taint import numbers
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.deny import UNDENIABLE
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import spoken

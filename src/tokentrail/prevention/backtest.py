@@ -14,7 +14,7 @@ from itertools import groupby
 
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.attacker_history import AttackerHistory, Impact
 from tokentrail.prevention.circumstances import spoken

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tokentrail.policy.conditions import compared_seconds
-from tokentrail.policy.document import Statement
+from tokentrail.policy.language.conditions import compared_seconds
+from tokentrail.policy.language.documents import Statement
 
 ChangePoints = Mapping[str, Sequence[int]]
 """By column of seconds: the seconds from which on a policy may do something else, in order."""

@@ -15,15 +15,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
+from tokentrail.aws.principals import principal_of_arn, role_arn
 from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.addresses import is_public, parse_address
 from tokentrail.lineage.rows import Row
+from tokentrail.policy.account.trust import Who
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.arn import identity_of, role_arn
-from tokentrail.policy.calls import Call
-from tokentrail.policy.context import ABSENT, PRESENT, Caller, CallerKind, context_of
-from tokentrail.policy.trust import Who
-from tokentrail.policy.variables import Context, Known
+from tokentrail.policy.language.context import ABSENT, PRESENT, Caller, CallerKind, Context, Known, context_of
+from tokentrail.policy.language.evaluate import Call
 
 ALWAYS = ("kind", "type", "forwarded", "by_service", "linked")
 """Columns that every judgement needs."""
@@ -102,7 +101,7 @@ def call_of(row: Row, account_orgs: dict[str, str] | None = None) -> Call:
 
 def who_of(row: Row) -> Who | None:
     """The IAM principal that called, if it was one."""
-    identity = identity_of(row["principal"]) if row["principal"] else None
+    identity = principal_of_arn(row["principal"]) if row["principal"] else None
     return Who(identity=identity) if identity is not None and row["type"] not in _OTHERS else None
 
 

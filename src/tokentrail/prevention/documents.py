@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokentrail.policy.arn import identity_of, in_conditions
+from tokentrail.aws.principals import in_conditions, principal_of_arn
 from tokentrail.prevention.evidence import Evidence
 
 Json = dict[str, Any]
@@ -80,7 +80,7 @@ def doers(evidence: Evidence, actions: Sequence[str]) -> list[str]:
     """The principals that ordinarily do one of some actions, as conditions spell them."""
     lower = {one.lower() for one in actions}
     found = {way.principal for way in evidence.ordinary(lambda way: bool(lower & set(way.actions)))}
-    return sorted({in_conditions(one) for one in found if one and identity_of(one)})
+    return sorted({in_conditions(one) for one in found if one and principal_of_arn(one)})
 
 
 def but_by(able: Sequence[str]) -> Json | None:

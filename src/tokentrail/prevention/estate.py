@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
+from tokentrail.aws.principals import account_of
 from tokentrail.detection.model import Severity
-from tokentrail.policy.arn import account_of
-from tokentrail.policy.calls import Call, denied
-from tokentrail.policy.context import ABSENT, PRESENT
-from tokentrail.policy.holders import Holder, Role, User
-from tokentrail.policy.reach import Reach
-from tokentrail.policy.request import context_for
-from tokentrail.policy.snapshot import Snapshot
-from tokentrail.policy.supplements import Report, ReportedUser
-from tokentrail.policy.truth import Truth, some
-from tokentrail.policy.variables import Context, Known
+from tokentrail.policy.account.holders import Holder, Role, User
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.policy.account.supplements import Report, ReportedUser
+from tokentrail.policy.language.context import ABSENT, PRESENT, Context, Known, context_for
+from tokentrail.policy.language.evaluate import Call, denied
+from tokentrail.policy.language.truth import Truth, some
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.model import AuditFinding
 

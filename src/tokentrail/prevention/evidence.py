@@ -15,12 +15,12 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from tokentrail.aws.principals import Principal, is_account, partition_of, principal_of_arn
 from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.actions import actions_of
-from tokentrail.policy.arn import Identity, identity_of, is_account, partition_of
-from tokentrail.policy.snapshot import Snapshot
 from tokentrail.prevention.circumstances import is_principal, private, service_linked
 from tokentrail.prevention.history import LINKED, PRINCIPAL, REFUSED, THEIRS, WHOSE, History
 
@@ -151,7 +151,9 @@ class Evidence:
     def partition(self) -> str:
         """The partition (`aws`, `aws-cn`, `aws-us-gov`) of most ordinary principals, or else of the attacker's."""
         named = {
-            (way.theirs, way.principal) for way in self.ways if way.principal and identity_of(way.principal)
+            (way.theirs, way.principal)
+            for way in self.ways
+            if way.principal and principal_of_arn(way.principal)
         }
         ordinary = {principal for theirs, principal in named if not theirs}
         found = Counter(map(partition_of, ordinary or {principal for _, principal in named}))
@@ -178,7 +180,7 @@ class Evidence:
             sorted(
                 one
                 for one in found
-                if (who := identity_of(one)) is not None
+                if (who := principal_of_arn(one)) is not None
                 and who.kind == kind
                 and "/aws-service-role/" not in one
             )
@@ -194,22 +196,22 @@ class Evidence:
 
     def callers(self, role: str) -> tuple[Mint, ...]:
         """The ordinary assumptions of a role."""
-        return tuple(one for one in self._mints_of.get(identity_of(role), ()) if not one.theirs)
+        return tuple(one for one in self._mints_of.get(principal_of_arn(role), ()) if not one.theirs)
 
     def granted(self, role: str) -> int:
         """The longest duration that a session of a role was granted, in seconds; 0 if none was seen."""
-        return max((one.granted or 0 for one in self._mints_of.get(identity_of(role), ())), default=0)
+        return max((one.granted or 0 for one in self._mints_of.get(principal_of_arn(role), ())), default=0)
 
     def asked_for(self, role: str) -> int:
         """The same without sessions that services issue for what they run, which the role's maximum doesn't limit."""
-        mints = self._mints_of.get(identity_of(role), ())
+        mints = self._mints_of.get(principal_of_arn(role), ())
         return max((one.granted or 0 for one in mints if one.caller_type != "AWSService"), default=0)
 
     @cached_property
-    def _mints_of(self) -> Mapping[Identity | None, tuple[Mint, ...]]:
-        found: dict[Identity | None, list[Mint]] = defaultdict(list)
+    def _mints_of(self) -> Mapping[Principal | None, tuple[Mint, ...]]:
+        found: dict[Principal | None, list[Mint]] = defaultdict(list)
         for one in self.mints:
-            found[identity_of(one.role)].append(one)
+            found[principal_of_arn(one.role)].append(one)
         return {role: tuple(mints) for role, mints in found.items()}
 
     def roles_assumed(self) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ from tokentrail.detection.model import SEVERITIES, Severity
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import credential
-from tokentrail.policy.allow import Policy
-from tokentrail.policy.reach import Reach
-from tokentrail.policy.snapshot import Snapshot
-from tokentrail.policy.supplements import Report
+from tokentrail.policy.account.permissions import Policy
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.policy.account.supplements import Report
 from tokentrail.prevention import backtest, own
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.catalogue import CHECKS, GUARDRAILS

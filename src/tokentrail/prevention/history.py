@@ -20,7 +20,7 @@ import pyarrow as pa
 from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.taint import Places
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, add_table
 from tokentrail.prevention.change_points import ChangePoints, period_start

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tokentrail.aws.principals import principal_of_arn
 from tokentrail.errors import UsageError
-from tokentrail.policy.arn import identity_of
-from tokentrail.policy.document import Malformed, parse
+from tokentrail.policy.language.documents import Malformed, parse
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.model import GuardKind
 from tokentrail.prevention.proposal import Proposal, Words, identity_policy, rcp, scp, trust_policy
@@ -114,7 +114,7 @@ def _account(account: Any, name: str) -> str | None:
 
 
 def _target(target: Any, name: str, *kinds: str) -> str:
-    identity = identity_of(target) if isinstance(target, str) else None
+    identity = principal_of_arn(target) if isinstance(target, str) else None
     if identity is None or identity.kind not in kinds:
         raise UsageError(f'{name}: its "target" must be the ARN of a {" or ".join(kinds)}. {_FORM}')
     return str(target)

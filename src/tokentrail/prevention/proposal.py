@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tokentrail.aws.principals import account_of, principal_of_arn, reserved, role_arn
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.arn import account_of, identity_of, reserved, role_arn
-from tokentrail.policy.calls import Call, denied, denied_by_trust, refused_by
-from tokentrail.policy.deny import all_actions
-from tokentrail.policy.document import EVERYTHING, Document, Malformed, Statement, parse
-from tokentrail.policy.trust import Trust, parse_trust, trusts
-from tokentrail.policy.truth import Truth, some
+from tokentrail.policy.account.trust import Trust, denied_by_trust, parse_trust, trusts
+from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Statement, parse
+from tokentrail.policy.language.evaluate import Call, all_actions, denied, open_keys, refused_by
+from tokentrail.policy.language.truth import Truth, some
 from tokentrail.prevention.change_points import ChangePoints, change_points_of
 from tokentrail.prevention.circumstances import (
     ACTION,
@@ -170,17 +169,17 @@ def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Propos
     Propose a trust policy for one role: a whole one, or, if it allows nothing, denials to add to the existing one.
     """
     trust = parse_trust(dict(policy))
-    whole = isinstance(trust, Malformed) or any(one.statement.effect == "Allow" for one in trust.clauses)
-    wanted = identity_of(target)
+    whole = isinstance(trust, Malformed) or trust.allows
+    wanted = principal_of_arn(target)
 
     def judge(row: Row) -> Judgement:
-        if not row["role_arn"] or identity_of(row["role_arn"]) != wanted:
+        if not row["role_arn"] or principal_of_arn(row["role_arn"]) != wanted:
             return NO
         call = call_of(row)
         truth = denied_by_trust(trust, who_of(row), call)
         if whole and truth is not Truth.YES:
             truth = some((truth, _untrusted(trust, row, call)))
-        return truth, _open_keys_of_trust(trust, call) if truth is Truth.UNDECIDED else ()
+        return truth, open_keys(trust, call) if truth is Truth.UNDECIDED else ()
 
     return _proposal(
         words, "trust-policy", policy, judge, read=trust, account=account_of(target), target=target,
@@ -211,7 +210,7 @@ def rcp(
         if call.actions[0].partition(":")[0] not in _RCP_SERVICES:
             return NO
         truth = denied_by_trust(trust, who_of(row), call)
-        return truth, _open_keys_of_trust(trust, call) if truth is Truth.UNDECIDED else ()
+        return truth, open_keys(trust, call) if truth is Truth.UNDECIDED else ()
 
     return _proposal(
         words, "rcp", policy, judge, read=trust,
@@ -283,11 +282,7 @@ def needs_of(policy: Document | Trust | Malformed) -> frozenset[str]:
 
 
 def _statements(policy: Document | Trust | Malformed) -> tuple[Statement, ...]:
-    if isinstance(policy, Malformed):
-        return ()
-    if isinstance(policy, Document):
-        return policy.statements
-    return tuple(one.statement for one in policy.clauses)
+    return () if isinstance(policy, Malformed) else policy.statements
 
 
 def _columns(statements: Iterable[Any]) -> frozenset[str]:
@@ -314,15 +309,10 @@ def _columns(statements: Iterable[Any]) -> frozenset[str]:
 
 def _names_of(document: Document | Trust | Malformed) -> str:
     """An SQL condition for the calls that a policy may deny at all, by the services of its actions."""
-    if isinstance(document, Malformed) or (isinstance(document, Document) and document.allows):
+    if isinstance(document, Malformed) or (document.allows and not isinstance(document, Trust)):
         return "TRUE"
-    statements = (
-        document.denials
-        if isinstance(document, Document)
-        else [one.statement for one in document.clauses if one.statement.effect == "Deny"]
-    )
     sources: set[str] = set()
-    for one in statements:
+    for one in document.denials:
         for pattern in one.actions.patterns:
             service = pattern.partition(":")[0]
             if one.actions.inverted or service not in _SAME_SOURCE:
@@ -341,23 +331,3 @@ _PRINCIPALS = "[principal, CASE WHEN type = 'FederatedUser' THEN issuer END]"
 """A user's policies bind the federated users that it vouches for, too."""
 _ROLES = "[split_part(role_arn, ':', 5) || '/' || split_part(lower(role_arn), '/', -1)]"
 """Account and name, as roles of one name stand in every account of an organisation."""
-
-
-def open_keys(document: Document | Malformed, call: Call) -> tuple[str, ...]:
-    """What leaves the verdict on a call undecided: condition keys that the log lacks, or another reason."""
-    if isinstance(document, Malformed):
-        return (document.reason,)
-    found = [
-        key
-        for one in document.statements
-        if call.request.meets(one, variables=document.variables) is Truth.UNDECIDED
-        for key in call.request.open_keys(one, variables=document.variables)
-    ]
-    return tuple(dict.fromkeys(found)) or ("which action or resource it was",)
-
-
-def _open_keys_of_trust(trust: Trust | Malformed, call: Call) -> tuple[str, ...]:
-    if isinstance(trust, Malformed):
-        return (trust.reason,)
-    statements = tuple(one.statement for one in trust.clauses)
-    return open_keys(Document(statements=statements, variables=trust.variables), call)

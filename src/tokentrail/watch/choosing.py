@@ -42,7 +42,7 @@ class Chosen:
 
     def names(self) -> set[str]:
         """The names under which it is stored."""
-        found = set(names.of_caller(self.caller))
+        found = set(names.principal_of_caller(self.caller))
         if (by_user := names.of_user(self.caller)) is not None:
             found.add(by_user)
         if self.issuance is not None:
@@ -62,7 +62,7 @@ class Chooser:
     def chosen(self, tables: Tables) -> Iterator[Chosen]:
         """Yield the records of a segment that are to be stored, in its order."""
         callers: Mapping[int, Row] = {one["identity"]: one for one in tables["identities"].to_pylist()}
-        named = {number: names.of_caller(one) for number, one in callers.items()}
+        named = {number: names.principal_of_caller(one) for number, one in callers.items()}
         issued = _by_place(tables["issuances"].to_pylist())
         changed = _by_place(tables["changes"].to_pylist())
 

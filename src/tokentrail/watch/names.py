@@ -49,7 +49,7 @@ ORGANISATION = "o"
 """The name of all changes in AWS Organizations, any of which may end any credential."""
 
 
-def of_caller(identity: Row) -> list[str]:
+def principal_of_caller(identity: Row) -> list[str]:
     """The names that all records of a caller have, by its key and by its session."""
     names = []
     if identity["key_id"]:

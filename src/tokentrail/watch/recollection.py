@@ -135,7 +135,7 @@ class Recollection:
         touched.names.add(names.ORGANISATION)
         for one in callers.values():
             touched.add_origins(one)
-            touched.names.update(names.of_caller(one))
+            touched.names.update(names.principal_of_caller(one))
         for row in tables["issuances"].to_pylist():
             caller = callers[row["identity"]]
             made = [*names.of_issuance(row, caller)]

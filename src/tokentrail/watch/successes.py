@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tokentrail.detection.scene import Scene
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.deny import UNDENIABLE
+from tokentrail.policy.language.evaluate import UNDENIABLE
 
 _CALLS = """
     SELECT w.n, e.time, e.source, e.name, e.ip, e.event_id, e.event_id_text

@@ -25,7 +25,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.dossier import Question, about, gather, leads, turns, with_findings, with_handed_out
 from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound
 from tokentrail.lineage.model import TimelineEvent, Trace
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import Document
 from tokentrail.present.html.branch import members
 from tokentrail.present.html.case_page import Leads

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 
 from tokentrail.errors import UsageError
-from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.html.console import address
 from tokentrail.web.answers import Answers
 from tokentrail.web.app import application

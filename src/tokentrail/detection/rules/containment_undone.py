@@ -20,12 +20,12 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.entries import change
 from tokentrail.lineage.rows import Row, event_id, object_of
-from tokentrail.policy.changes import in_order
-from tokentrail.policy.deny import cutoff_of
-from tokentrail.policy.document import Document
-from tokentrail.policy.ledger import Ledger
-from tokentrail.policy.replay import enter
-from tokentrail.policy.steps import PlacedPolicy, step_at
+from tokentrail.policy.history.changes import in_order
+from tokentrail.policy.history.ledger import Ledger
+from tokentrail.policy.history.replay import enter
+from tokentrail.policy.history.timeline import PlacedPolicy, step_at
+from tokentrail.policy.language.documents import Document
+from tokentrail.policy.language.evaluate import cutoff_of
 
 _CALLS = (
     "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.aws.principals import Principal, principal_of_arn
 from tokentrail.detection.model import Severity
-from tokentrail.policy.arn import Identity, identity_of
-from tokentrail.policy.document import Malformed
-from tokentrail.policy.holders import Role
-from tokentrail.policy.wildcard import may_overlap
+from tokentrail.policy.account.holders import Role
+from tokentrail.policy.language.documents import Malformed
+from tokentrail.policy.language.wildcard import may_overlap
 from tokentrail.prevention.estate import DAY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
@@ -22,13 +22,13 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     """Compare each role that the case shows in use with what it may do and whom it trusts."""
     days = estate.span / DAY
     severity: Severity = "low" if estate.span >= _LONG_ENOUGH else "info"
-    services: dict[Identity | None, set[str]] = {}
+    services: dict[Principal | None, set[str]] = {}
     for way in estate.evidence.ordinary():
-        services.setdefault(identity_of(way.principal or ""), set()).update(
+        services.setdefault(principal_of_arn(way.principal or ""), set()).update(
             action.partition(":")[0] for action in way.actions
         )
     for role in estate.roles:
-        used = services.get(identity_of(role.arn))
+        used = services.get(principal_of_arn(role.arn))
         if used:
             spare = sorted(_allowed(role) - used)
             if spare:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.policy.context import PRESENT
-from tokentrail.policy.document import Malformed
-from tokentrail.policy.variables import Known
+from tokentrail.policy.language.context import PRESENT, Known
+from tokentrail.policy.language.documents import Malformed
 from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check

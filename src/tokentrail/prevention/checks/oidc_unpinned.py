@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tokentrail.policy.conditions import Condition
-from tokentrail.policy.document import Malformed, Statement
+from tokentrail.policy.account.trust import principals_of
+from tokentrail.policy.language.conditions import Condition
+from tokentrail.policy.language.documents import Malformed, Statement
 from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
@@ -35,13 +36,13 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for role in estate.roles:
         if isinstance(role.trust, Malformed):
             continue
-        for clause in role.trust.about(_API):
-            if clause.statement.effect != "Allow":
+        for statement in role.trust.about(_API):
+            if statement.effect != "Allow":
                 continue
-            for provider in sorted(clause.principals.providers):
+            for provider in sorted(principals_of(statement).providers):
                 host = provider.partition("oidc-provider/")[2] or provider
-                lacking = [name for name in _wanted(host) if not _pins(clause.statement, f"{host}:{name}")]
-                broad = _anybodys(clause.statement, host) if "sub" not in lacking else ()
+                lacking = [name for name in _wanted(host) if not _pins(statement, f"{host}:{name}")]
+                broad = _anybodys(statement, host) if "sub" not in lacking else ()
                 lacking += ["sub"] if broad else []
                 if not lacking or ":saml-provider/" in provider:
                     continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tokentrail.policy.holders import User
+from tokentrail.policy.account.holders import User
 from tokentrail.prevention.estate import KEY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check

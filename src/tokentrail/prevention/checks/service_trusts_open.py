@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tokentrail.policy.document import Malformed
+from tokentrail.policy.account.trust import principals_of
+from tokentrail.policy.language.documents import Malformed
 from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
@@ -25,10 +26,10 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for role in estate.roles:
         if isinstance(role.trust, Malformed):
             continue
-        for clause in role.trust.assuming:
-            asked = {one.key for one in clause.statement.conditions}
-            if clause.statement.effect == "Allow" and not asked & _KEYS:
-                for service in clause.principals.services - _OWN_ACCOUNT:
+        for statement in role.trust.assuming:
+            asked = {one.key for one in statement.conditions}
+            if statement.effect == "Allow" and not asked & _KEYS:
+                for service in principals_of(statement).services - _OWN_ACCOUNT:
                     found[role.identity.account, service].append(role.arn)
     for (account, service), roles in sorted(found.items()):
         open_to_it = sorted(set(roles))

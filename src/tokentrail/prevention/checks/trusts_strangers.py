@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.aws.principals import Principal
 from tokentrail.detection.model import Severity
-from tokentrail.policy.arn import Identity
-from tokentrail.policy.context import ABSENT
-from tokentrail.policy.document import Malformed
-from tokentrail.policy.holders import Role
-from tokentrail.policy.request import Request
-from tokentrail.policy.trust import Principals, Who, trusts
-from tokentrail.policy.truth import Truth
-from tokentrail.policy.variables import Context
+from tokentrail.policy.account.holders import Role
+from tokentrail.policy.account.trust import Who, trusts
+from tokentrail.policy.language.context import ABSENT, Context
+from tokentrail.policy.language.documents import Malformed, Principals
+from tokentrail.policy.language.evaluate import Request
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.estate import OUTSIDE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
@@ -76,9 +75,7 @@ def _lets_in(role: Role, account: str) -> bool:
         None,
     )
     root = any(account in p.accounts or p.anyone for p in role.trust.naming())
-    identity = (
-        named if named is not None and not root else Identity(account=account, kind="user", name="stranger")
-    )
+    identity = named if named is not None and not root else Principal(account, "user", "stranger")
     context: Context = {
         "aws:principalaccount": (account,), "aws:multifactorauthpresent": ABSENT, "aws:multifactorauthage": ABSENT,
         "aws:sourceip": (OUTSIDE,), "aws:sourcevpc": ABSENT, "aws:sourcevpce": ABSENT,

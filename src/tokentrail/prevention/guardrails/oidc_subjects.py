@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from tokentrail.aws.principals import account_of, partition_of, principal_of_arn
 from tokentrail.events.values import provider_of
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.arn import account_of, identity_of, partition_of
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.documents import named, policy
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import ATTACH_TRUST, NO, Judgement, Proposal, Words
@@ -49,10 +49,10 @@ def _for(role: str, provider: str, subjects: set[str]) -> Proposal:
         "Sid": "KnownSubjects", "Effect": "Deny", "Principal": {"Federated": _arn(role, provider)},
         "Action": f"sts:{_API}", "Condition": {"StringNotLike": {f"{host}:sub": sorted(subjects)}},
     }  # fmt: skip
-    wanted = identity_of(role)
+    wanted = principal_of_arn(role)
 
     def judge(row: Row) -> Judgement:
-        if row["name"] != _API or not row["role_arn"] or identity_of(row["role_arn"]) != wanted:
+        if row["name"] != _API or not row["role_arn"] or principal_of_arn(row["role_arn"]) != wanted:
             return NO
         if row["subject"] is None:
             return Truth.UNDECIDED, (f"{host}:sub",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentrail.policy.arn import in_conditions
+from tokentrail.aws.principals import in_conditions
 from tokentrail.prevention.alike import from_networks
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import Proposal, Words

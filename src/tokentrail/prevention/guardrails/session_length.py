@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.documents import named
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.proposal import NO, Judgement, Proposal, Words, setting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tokentrail.policy.arn import identity_of, in_conditions
+from tokentrail.aws.principals import in_conditions, principal_of_arn
 from tokentrail.prevention.alike import role_by_role
 from tokentrail.prevention.documents import NOT_SERVICES, distrust, named, policy
 from tokentrail.prevention.evidence import Evidence
@@ -24,7 +24,9 @@ def _for(evidence: Evidence, role: str) -> Proposal | None:
     callers = [
         one for one in evidence.callers(role) if one.api == "AssumeRole" and one.caller_type != "AWSService"
     ]
-    arns = sorted({in_conditions(one.caller) for one in callers if one.caller and identity_of(one.caller)})
+    arns = sorted(
+        {in_conditions(one.caller) for one in callers if one.caller and principal_of_arn(one.caller)}
+    )
     accounts = sorted({one.caller_account for one in callers if one.caller_account and not one.caller})
     if len(arns) + len(accounts) > _MOST:
         return None

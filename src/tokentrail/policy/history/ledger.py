@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.managed import UNSEEN, Reader, aws_owned
-from tokentrail.policy.steps import PlacedPolicy, Step, step
+from tokentrail.aws.principals import Principal, caseless
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.managed import UNSEEN, Reader, aws_owned
+from tokentrail.policy.history.timeline import PlacedPolicy, Step, step
+from tokentrail.policy.language.documents import Document, Malformed
 
 EntityKind = Literal["user", "group", "role"]
 BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -200,6 +201,11 @@ class Ledger:
             return [], owned
         known = self.policies.get(_named(arn))
         return (known.steps if known else []), UNSEEN
+
+    def tenures_of(self, principal: Principal) -> list[Tenure]:
+        """Who has had a user's or role's name, in order."""
+        kind: EntityKind = "role" if principal.kind == "role" else "user"
+        return self.tenures.get((principal.account, kind, caseless(principal.name)), [])
 
     def _tenures(self, kind: EntityKind, change: Change, name: str) -> list[Tenure]:
         return self.tenures.setdefault((change.account, kind, name.casefold()), [])

@@ -10,22 +10,23 @@ account', 'Cross-account policy evaluation logic' and 'Permissions for GetFedera
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from tokentrail.aws.principals import Principal, partition_of, principal_of_arn, role_arn, titled
 from tokentrail.errors import UsageError
 from tokentrail.policy import writes
-from tokentrail.policy.allow import Need, Permissions, Policy, Rules
-from tokentrail.policy.arn import Identity, identity_of, partition_of, titled
-from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.holders import Holder, Role, User
-from tokentrail.policy.managed import ALLOWS_ONLY
-from tokentrail.policy.request import Request, context_for, federated, listed
-from tokentrail.policy.snapshot import Snapshot
-from tokentrail.policy.trust import ASSUME_ROLE, Basis, Grant, TrustVerdict, Who, trusts
-from tokentrail.policy.trust_index import TrustIndex
-from tokentrail.policy.truth import Truth
+from tokentrail.policy.account.holders import Holder, Role, User
+from tokentrail.policy.account.permissions import Need, Permissions, Policy, Rules
+from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.policy.account.trust import ASSUME_ROLE, Basis, Grant, TrustVerdict, Who, trusts
+from tokentrail.policy.history.managed import ALLOWS_ONLY
+from tokentrail.policy.language.context import context_for, federated
+from tokentrail.policy.language.documents import Document, Malformed, Principals
+from tokentrail.policy.language.evaluate import Request, listed
+from tokentrail.policy.language.truth import Truth
 
 _ANY_OTHER = "000000000000"
 """Stands for an account that nobody named."""
@@ -45,7 +46,7 @@ class _View:
     """One principal with all policies that apply to it, for judging many roles and calls."""
 
     def __init__(
-        self, identity: Identity, arn: str, holder: Holder | None, snapshot: Snapshot | None
+        self, identity: Principal, arn: str, holder: Holder | None, snapshot: Snapshot | None
     ) -> None:
         self.identity, self.arn, self.holder = identity, arn, holder
         self.title = titled(arn)
@@ -79,6 +80,49 @@ class _View:
         return Rules(self.permissions, action, request).truth(resource) is not Truth.NO
 
 
+class TrustIndex:
+    """Roles by the principals that their trust policies may let in, so that only those roles are judged."""
+
+    def __init__(self, roles: Iterable[Role]) -> None:
+        """Index some roles."""
+        self._by_account: dict[str, list[Role]] = defaultdict(list)
+        self._by_identity: dict[Principal, list[Role]] = defaultdict(list)
+        self._by_unique_id: dict[str, list[Role]] = defaultdict(list)
+        self._anyone: list[Role] = []
+        for role in roles:
+            self._by_identity[role.identity].append(role)
+            for principals in () if isinstance(role.trust, Malformed) else role.trust.naming():
+                self._enter(role, principals)
+            if isinstance(role.trust, Malformed):
+                self._anyone.append(role)
+
+    def _enter(self, role: Role, principals: Principals) -> None:
+        if principals.anyone or principals.inverted or principals.unclear:
+            self._anyone.append(role)
+        for account in principals.accounts:
+            self._by_account[account].append(role)
+        for identity in principals.identities | {one for one, _ in principals.sessions}:
+            self._by_identity[identity].append(role)
+        for unique_id in principals.unique_ids:
+            self._by_unique_id[unique_id].append(role)
+
+    def candidates(self, who: Who) -> tuple[list[Role], list[Role]]:
+        """
+        Find every role whose trust policy may let a principal in, and the principal's own.
+
+        The second list has the roles that only trust its account, so that identity policies must allow the call.
+        """
+        ids = self._by_unique_id
+        gone = (
+            ids.get(who.unique_id, [])
+            if who.unique_id
+            else [role for roles in ids.values() for role in roles]
+        )
+        named = {role.arn: role for role in (*self._anyone, *self._by_identity.get(who.identity, ()), *gone)}
+        account = {role.arn: role for role in self._by_account.get(who.identity.account, ())}
+        return list(named.values()), [role for arn, role in account.items() if arn not in named]
+
+
 class Reach:
     """What principals can reach, by one snapshot for each account."""
 
@@ -102,7 +146,7 @@ class Reach:
             key=lambda role: role.arn,
         )
         self._index = TrustIndex(self._roles)
-        self._views: dict[tuple[Identity, str], _View] = {}
+        self._views: dict[tuple[Principal, str], _View] = {}
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -116,7 +160,7 @@ class Reach:
 
     def is_known(self, principal_arn: str) -> bool:
         """Whether a user or role is in a snapshot, so that its policies are known; root is if its account has one."""
-        identity = identity_of(principal_arn)
+        identity = principal_of_arn(principal_arn)
         if identity is not None and identity.kind == "root":
             return identity.account in self._snapshots
         return self._holder(principal_arn) is not None
@@ -184,7 +228,7 @@ class Reach:
         principal's account is not the management account, only LeaveOrganization is listed.
         """
         names = self._possible(principal_arn, writes.ORGANIZATIONS)
-        identity = identity_of(principal_arn)
+        identity = principal_of_arn(principal_arn)
         snapshot = self._snapshots.get(identity.account) if identity else None
         member = snapshot is not None and snapshot.management is False
         return tuple(name for name in names if name == writes.LEAVES or not member)
@@ -236,17 +280,17 @@ class Reach:
         return tuple(call.name for call in calls if view.may(call.action, call.resource(*where), request))
 
     def _holder(self, arn: str) -> Holder | None:
-        identity = identity_of(arn)
+        identity = principal_of_arn(arn)
         snapshot = self._snapshots.get(identity.account) if identity else None
         return snapshot.holder(arn) if snapshot else None
 
     def _view(self, arn: str) -> _View | None:
         """The view of a principal; `None` if it is no user, role or root user."""
-        identity = identity_of(arn)
+        identity = principal_of_arn(arn)
         if identity is None:
             return None
         holder = self._holder(arn)
-        full = holder.arn if holder else _of_role(arn)
+        full = holder.arn if holder else role_arn(arn)
         known = self._views.get((identity, full))
         if known is None:
             known = _View(identity, full, holder, self._snapshots.get(identity.account))
@@ -272,12 +316,6 @@ def _permissions(view: _View, snapshot: Snapshot | None) -> Permissions:
 
 def _service_linked(holder: Holder | None) -> bool:
     return isinstance(holder, Role) and holder.service_linked
-
-
-def _of_role(arn: str) -> str:
-    """The ARN of a session's role, without path; other ARNs unchanged."""
-    head, _, rest = arn.partition(":assumed-role/")
-    return f"{head.replace(':sts:', ':iam:', 1)}:role/{rest.split('/')[0]}" if rest else arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +365,7 @@ def _itself(view: _View, role: Role, verdict: TrustVerdict) -> tuple[Grant, ...]
     return (Grant(basis=Basis.ITSELF, truth=Truth.UNDECIDED),)
 
 
-def _needs(basis: Basis, identity: Identity, role: Role) -> Iterator[tuple[Need, Truth]]:
+def _needs(basis: Basis, identity: Principal, role: Role) -> Iterator[tuple[Need, Truth]]:
     """
     Which policies, besides the trust policy, must allow the call, and how certain the answer can be at most.
 

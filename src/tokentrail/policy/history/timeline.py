@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from tokentrail.policy.changes import Change, Order
-from tokentrail.policy.conditions import change_times
-from tokentrail.policy.document import Document, Malformed
+from tokentrail.policy.history.changes import Change, Order
+from tokentrail.policy.language.conditions import change_times
+from tokentrail.policy.language.documents import Document, Malformed
 
 PlacedPolicy = Document | Malformed | None
 """What a policy's place has: a policy that can be read, one that can't, or none."""

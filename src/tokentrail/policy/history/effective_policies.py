@@ -16,21 +16,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from tokentrail.policy.context import Caller, context_of, issue_time, with_time
-from tokentrail.policy.deny import (
+from tokentrail.policy.history.timeline import PlacedPolicy, Step, ValueT, has_clock, step_at, with_clock
+from tokentrail.policy.language.conditions import instant
+from tokentrail.policy.language.context import Caller, Context, Presence, context_of, issue_time, with_time
+from tokentrail.policy.language.documents import Document, Malformed
+from tokentrail.policy.language.evaluate import (
+    EVERY,
+    Call,
     Extent,
     Verdict,
     complete_reason,
     cutoff_of,
-    denies,
+    denied,
     denies_everything,
     widest,
 )
-from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.operators import instant
-from tokentrail.policy.steps import PlacedPolicy, Step, ValueT, has_clock, step_at, with_clock
-from tokentrail.policy.truth import Truth
-from tokentrail.policy.variables import Context, Presence
+from tokentrail.policy.language.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +154,10 @@ class Standing:
         runs = [run for run in (*self.plain, *self.intricate) if run.place.doubt is None]
         if not runs:
             return False
-        context = context_of(caller)
+        call = Call.of((action.lower(),), (EVERY,), context_of(caller))
         documents = [run.steps[-1].value for run in runs]
         return any(
-            isinstance(document, Document) and denies(document, context, action) is Truth.YES
-            for document in documents
+            isinstance(document, Document) and denied(document, call) is Truth.YES for document in documents
         )
 
     def notes(self, caller: Caller) -> Iterator[Note]:

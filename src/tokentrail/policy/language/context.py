@@ -1,6 +1,8 @@
 """
-The values of condition keys in a credential's requests, as far as the log shows them.
+The values of condition keys in a credential's requests, as far as they are known.
 
+An attacker can choose which of a principal's credentials to use, the session's name, the time and much else. What
+depends on such a choice is unknown, never absent.
 Which kind of credential carries which key: IAM User Guide, 'AWS global condition context keys',
 'IAM policy elements: Variables and tags' (table of principal values) and 'Disabling permissions for
 temporary security credentials'.
@@ -8,12 +10,49 @@ temporary security credentials'.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from tokentrail.policy.variables import ChosenText, Context, DateRange, Known, Presence
+from tokentrail.aws.principals import Principal, principal_of_arn
+
+
+class Presence(enum.Enum):
+    """What is known of a condition key whose value is not known."""
+
+    ABSENT = "absent"
+    """The request surely does not have it."""
+    PRESENT = "present"
+    """The request surely has it; the log does not show the value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DateRange:
+    """A date key that the request has, and of whose value only bounds are known, both inclusive."""
+
+    earliest: datetime | None = None
+    latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenText:
+    """A text that the caller chose: any that a pattern matches, except some."""
+
+    pattern: str
+    """With `*` for the part that is free."""
+    excluding: frozenset[str] = frozenset()
+
+
+DATE_KEYS = frozenset({"aws:tokenissuetime", "aws:currenttime", "aws:epochtime"})
+"""Keys whose values are times. AWS does not document how their values read as text."""
+Known = tuple[str, ...] | Presence | DateRange | ChosenText
+Context = Mapping[str, Known]
+"""What is known of a request's condition keys, by key in lower case. A key that is not there is unknown."""
+
+
+# ---------------------------------------------------------------- credentials
 
 CallerKind = Literal[
     "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
@@ -91,7 +130,34 @@ class Caller:
     """For a hypothetical one that may have any session name: values of `aws:userid` that it does not have."""
 
 
-def principal_of(caller: Caller) -> PrincipalType:
+def principal_of_caller(caller: Caller) -> Principal:
+    """
+    The principal whose policies bind a credential; for a federated user, the user behind it.
+
+    No policies bind root's federated users, which count as root's credentials (AWS STS API Reference,
+    'GetFederationToken'; the record's `sessionIssuer`).
+    """
+    sort = principal_type(caller)
+    account = caller.account or ""
+    if sort == "root":
+        return Principal(account, "root", "root")
+    if sort == "role":
+        found = principal_of_arn(caller.role) or principal_of_arn(caller.principal)
+        if found is not None:
+            return found if found.account else Principal(account, found.kind, found.name)
+    if sort in ("user", "federated_user"):
+        found = principal_of_arn(caller.principal) if sort == "user" else None
+        if found is not None and found.kind == "user":
+            return found
+        if caller.user_name:
+            return Principal(account, "user", caller.user_name)
+    behind = principal_of_arn(caller.behind) if sort == "federated_user" else None
+    if behind is not None and behind.is_root:
+        return behind
+    return Principal(account, "unknown", caller.principal or "")
+
+
+def principal_type(caller: Caller) -> PrincipalType:
     """The type of principal as which a credential acts."""
     resource = _resource(caller.principal)
     if caller.kind == "root_session" or resource == "root":
@@ -111,7 +177,7 @@ def context_of(caller: Caller) -> Context:
 
     Keys that differ between calls, such as `aws:SourceIp`, and tags are left out, as they are unknown.
     """
-    principal = principal_of(caller)
+    principal = principal_type(caller)
     context: dict[str, Known | None] = {
         "aws:tokenissuetime": issue_time(caller),
         "aws:multifactorauthpresent": _mfa(caller, principal),
@@ -265,3 +331,45 @@ def _resource(arn: str | None) -> str:
 def _partition(arn: str | None) -> str:
     parts = (arn or "").split(":")
     return parts[1] if len(parts) > 1 and parts[1] else "aws"
+
+
+# ---------------------------------------------------------------- principals
+
+_OF_THE_NAME = frozenset({"aws:principalarn", "aws:principaltype", "aws:userid", "aws:username"})
+"""Keys for which a federated user's requests have other values than the IAM user's."""
+
+
+def context_for(arn: str, *, unique_id: str | None = None, known: bool = True) -> Context:
+    """
+    The condition keys that all requests of a user, role or root user have.
+
+    Args:
+        arn: The ARN of the user, role or root user.
+        unique_id: A user's `AIDA...`, if known; not used for a role, since the session's name is open.
+        known: Whether the ARN is from IAM; one from a log may lack its path.
+    """
+    principal = principal_of_arn(arn)
+    if principal is None:
+        return {}
+    if principal.kind == "role":
+        caller = Caller(kind="unknown", account=principal.account, role=arn, hypothetical=True)
+    else:
+        name = arn.rpartition("/")[2] if principal.kind == "user" else None
+        caller = Caller(
+            kind="unknown", account=principal.account, principal=arn, principal_id=unique_id, user_name=name,
+            hypothetical=True,
+        )  # fmt: skip
+    context = context_of(caller)
+    if not known and arn.count("/") == 1:
+        return {key: value for key, value in context.items() if key != "aws:principalarn"}
+    return context
+
+
+def federated(context: Context) -> Context:
+    """
+    The part of a user's context that holds for its federated users, too.
+
+    Their permissions are the user's, restricted by a session policy; their names are their own.
+    Source: IAM User Guide, 'Permissions for GetFederationToken'.
+    """
+    return {key: value for key, value in context.items() if key not in _OF_THE_NAME}

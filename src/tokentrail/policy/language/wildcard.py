@@ -1,17 +1,26 @@
 """
-IAM's wildcards: `*` for any run of characters, `?` for any one.
+IAM's wildcards and policy variables: which texts a pattern of a policy matches.
 
-Matching never backtracks exponentially, since patterns come from logs that an attacker may have written to.
-Source: IAM User Guide, 'IAM JSON policy elements: Resource' and 'IAM JSON policy elements: Condition
-operators'.
+`*` stands for any run of characters, `?` for any one, `${aws:username}` for the value of a condition key, with a
+default after a comma, and `${*}`, `${?}`, `${$}` for the characters themselves. Variables count only in documents of
+version 2012-10-17; a value that replaces one is literal, even if it has wildcard characters. Matching never
+backtracks exponentially, since patterns come from logs that an attacker may have written to.
+Sources: IAM User Guide, 'IAM JSON policy elements: Resource', 'IAM JSON policy elements: Condition operators' and
+'IAM policy elements: Variables and tags'.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
+from tokentrail.policy.language.context import DATE_KEYS, Context, Presence
+
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_ESCAPES = frozenset("*?$")
 
 
 class Wild(enum.Enum):
@@ -157,3 +166,51 @@ def _tail(pattern: str) -> str:
 
 def _agree(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+# ---------------------------------------------------------------- variables
+
+
+class Unresolved(enum.Enum):
+    """Why a policy variable could not be replaced."""
+
+    ABSENT = "the request has no such key"
+    UNKNOWN = "the log does not tell the key's value"
+
+
+def resolved(pattern: str, context: Context, *, wildcards: bool, variables: bool) -> Glob | Unresolved:
+    """Replace the variables of a policy value and read its wildcards, if it may have any."""
+    if not variables or "${" not in pattern:
+        return glob(pattern) if wildcards else literal(pattern)
+    tokens: list[Token] = []
+    place = 0
+    for found in _VARIABLE.finditer(pattern):
+        tokens += _plain(pattern[place : found.start()], wildcards)
+        value = _value(found[1], found[0], context)
+        if isinstance(value, Unresolved):
+            return value
+        tokens += value
+        place = found.end()
+    return Glob((*tokens, *_plain(pattern[place:], wildcards)))
+
+
+def _plain(text: str, wildcards: bool) -> tuple[Token, ...]:
+    return (glob(text) if wildcards else literal(text)).tokens
+
+
+def _value(inside: str, whole: str, context: Context) -> str | Unresolved:
+    if inside in _ESCAPES:
+        return inside
+    key, comma, default = inside.partition(",")
+    name = key.strip().casefold()
+    if not name:
+        return whole
+    if name in DATE_KEYS and context.get(name) is not Presence.ABSENT:
+        return Unresolved.UNKNOWN
+    match context.get(name):
+        case (str() as value,):
+            return value
+        case Presence.ABSENT:
+            return default.strip().removeprefix("'").removesuffix("'") if comma else Unresolved.ABSENT
+        case _:
+            return Unresolved.UNKNOWN

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.ledger import Entity, EntityKind, Ledger
-from tokentrail.policy.managed import UNSEEN
-from tokentrail.policy.steps import step
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.ledger import Entity, EntityKind, Ledger
+from tokentrail.policy.history.managed import UNSEEN
+from tokentrail.policy.history.timeline import step
 
 Handler = Callable[[Ledger, Change], None]
 _NAMES: dict[EntityKind, str] = {"user": "userName", "role": "roleName", "group": "groupName"}

@@ -13,10 +13,9 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tokentrail.policy.document import Document, Malformed, Statement
-from tokentrail.policy.request import Request, listed
-from tokentrail.policy.selects import Resources, resources_of, selects_action
-from tokentrail.policy.truth import Truth, every, some
+from tokentrail.policy.language.documents import Document, Malformed, Statement
+from tokentrail.policy.language.evaluate import Request, Resources, listed, names_action, resources_of
+from tokentrail.policy.language.truth import Truth, every, some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,13 +258,13 @@ def _layer(policies: Iterable[Policy], action: str, request: Request) -> Layer:
 
 
 def _rule(label: str, document: Document, statement: Statement, action: str, request: Request) -> Rule | None:
-    if not selects_action(statement.actions, action.lower()):
+    if names_action(statement.actions, action.lower()) is Truth.NO:
         return None
     truth = request.meets(statement, variables=document.variables)
     if truth is Truth.NO:
         return None
     keys = request.open_keys(statement, variables=document.variables) if truth is Truth.UNDECIDED else ()
     resources = resources_of(statement.resources, request.context, variables=document.variables)
-    if statement.names_principals:
+    if statement.principals is not None:
         truth = Truth.UNDECIDED
     return Rule(label=label, resources=resources, truth=truth, keys=keys)

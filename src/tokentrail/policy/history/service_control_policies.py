@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tokentrail.policy.changes import Change
-from tokentrail.policy.document import Malformed
-from tokentrail.policy.managed import ALLOWS_ONLY, UNSEEN, Reader
-from tokentrail.policy.steps import PlacedPolicy, Step, gated, step
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.managed import ALLOWS_ONLY, UNSEEN, Reader
+from tokentrail.policy.history.timeline import PlacedPolicy, Step, gated, step
+from tokentrail.policy.language.documents import Malformed
 
 _SERVICE_CONTROL = "SERVICE_CONTROL_POLICY"
 FULL_ACCESS = "p-FullAWSAccess"

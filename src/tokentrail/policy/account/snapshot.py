@@ -17,14 +17,15 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
+from tokentrail.aws.principals import Principal, principal_of_arn
 from tokentrail.errors import UsageError
-from tokentrail.policy.allow import Policy
-from tokentrail.policy.arn import Identity, identity_of
-from tokentrail.policy.document import Document, Malformed, parse, quoted
-from tokentrail.policy.holders import Group, Holder, Inline, Managed, Role, User
-from tokentrail.policy.managed import UNSEEN, aws_document
-from tokentrail.policy.operators import instant
-from tokentrail.policy.trust import Trust, parse_trust
+from tokentrail.policy.account.holders import Group, Holder, Inline, Managed, Role, User
+from tokentrail.policy.account.permissions import Policy
+from tokentrail.policy.account.trust import Trust, parse_trust
+from tokentrail.policy.history.managed import UNSEEN, aws_document
+from tokentrail.policy.language.conditions import instant
+from tokentrail.policy.language.documents import Document, Malformed, parse
+from tokentrail.spelling import quoted
 
 LONGEST = 1 << 30
 """The most bytes of a snapshot; the largest accounts (5,000 users, 5,000 roles, 5,000 policies) need far fewer."""
@@ -52,7 +53,7 @@ class Snapshot:
     """The SCPs that bind it; `None` if the snapshot has none."""
     management: bool | None = None
     """Whether it is the organisation's management account; `None` if the snapshot does not say."""
-    _index: Mapping[Identity, Holder] = field(repr=False)
+    _index: Mapping[Principal, Holder] = field(repr=False)
 
     @classmethod
     def read(cls, text: str | bytes, name: str) -> Snapshot:
@@ -76,7 +77,7 @@ class Snapshot:
 
     def holder(self, arn: str) -> Holder | None:
         """Find a user or role by its ARN, with its path or without."""
-        identity = identity_of(arn)
+        identity = principal_of_arn(arn)
         return None if identity is None else self._index.get(identity)
 
     def denials(self, arn: str) -> tuple[Policy, ...]:
@@ -221,7 +222,7 @@ class _Reading:
 
     def _once(self, holders: Iterable[_Held]) -> dict[str, _Held]:
         """Users or roles by ARN; pages may repeat one, but only if it is the same."""
-        found: dict[Identity, _Held] = {}
+        found: dict[Principal, _Held] = {}
         for holder in holders:
             if found.setdefault(holder.identity, holder) != holder:
                 raise _not_one(self._name, f"it tells two things of {quoted(holder.arn)}")
@@ -278,9 +279,9 @@ class _Reading:
             managed=self._attached(item),
         )
 
-    def _principal(self, item: _Json, kind: str) -> tuple[str, Identity]:
+    def _principal(self, item: _Json, kind: str) -> tuple[str, Principal]:
         arn = self._text(item, "Arn")
-        identity = identity_of(arn)
+        identity = principal_of_arn(arn)
         if identity is None or identity.kind != kind or ":assumed-role/" in arn:
             raise _not_one(self._name, f"{quoted(arn)} is not the ARN of a {kind}")
         return arn, identity

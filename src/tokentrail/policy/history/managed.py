@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from tokentrail.policy.conditions import Condition
-from tokentrail.policy.document import EVERYTHING, Document, Malformed, Selection, Statement, parse
+from tokentrail.policy.language.conditions import Condition
+from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Selection, Statement, parse
 
 _AWS_OWNED = ":iam::aws:policy/"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from tokentrail.policy.allow import Policy
-from tokentrail.policy.arn import Identity
-from tokentrail.policy.document import Document, Malformed
-from tokentrail.policy.trust import Trust
+from tokentrail.aws.principals import Principal
+from tokentrail.policy.account.permissions import Policy
+from tokentrail.policy.account.trust import Trust
+from tokentrail.policy.language.documents import Document, Malformed
 
 
 def size_of(text: str) -> int:
@@ -74,7 +74,7 @@ class Holder:
     name: str
     path: str
     unique_id: str
-    identity: Identity
+    identity: Principal
     inline: tuple[Inline, ...] = ()
     managed: tuple[Managed, ...] = ()
     groups: tuple[Group, ...] = ()

@@ -9,26 +9,20 @@ AWS STS API Reference, 'AssumeRole'.
 from __future__ import annotations
 
 import enum
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import unquote
 
-from tokentrail.policy.arn import Identity, account_of, identity_of, is_account
-from tokentrail.policy.document import EVERYTHING, Malformed, Statement, parse
-from tokentrail.policy.request import Request
-from tokentrail.policy.selects import resources_of, selects_action
-from tokentrail.policy.truth import Truth, every, some
+from tokentrail.aws.principals import Principal
+from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Principals, Statement, parse
+from tokentrail.policy.language.evaluate import UNDENIABLE, Call, Request, applies, names_action, resources_of
+from tokentrail.policy.language.truth import Truth, every, some
 
 ASSUME_ROLE = "sts:AssumeRole"
 FEDERATED_ACTIONS = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 """Calls that are not made with an AWS credential, but with an identity provider's assertion or token."""
 
-_UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{12,124}")
 _UNIQUE_ID_PREFIX = {"user": "AIDA", "role": "AROA", "root": ""}
-_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 
 
 class Basis(enum.Enum):
@@ -42,62 +36,30 @@ class Basis(enum.Enum):
     ANYONE = "trusts anyone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Principals:
-    """The (Not)Principal of a statement."""
-
-    anyone: bool = False
-    accounts: frozenset[str] = frozenset()
-    identities: frozenset[Identity] = frozenset()
-    """Users and roles by name."""
-    sessions: frozenset[tuple[Identity, str]] = frozenset()
-    """Sessions of roles, with their names."""
-    unique_ids: frozenset[str] = frozenset()
-    """IAM shows the unique id of a user or role that was deleted; another of the same name is not meant."""
-    services: frozenset[str] = frozenset()
-    providers: frozenset[str] = frozenset()
-    inverted: bool = False
-    """NotPrincipal, which IAM does not accept in trust policies: undecided for everybody."""
-    unclear: bool = False
-    """Whether something, such as an ARN with wildcards, is no known way to name a principal: it may be anybody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clause:
-    """A statement of a trust policy, with its principals."""
-
-    statement: Statement
-    principals: Principals
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trust:
-    """A trust policy that could be read."""
-
-    clauses: tuple[Clause, ...]
-    variables: bool = True
+class Trust(Document):
+    """A trust or resource policy that could be read: every statement has principals."""
 
     @cached_property
-    def assuming(self) -> tuple[Clause, ...]:
+    def assuming(self) -> tuple[Statement, ...]:
         """Its statements about AssumeRole."""
         return self._about(ASSUME_ROLE)
 
     @cached_property
     def names_resources(self) -> bool:
         """Whether it has a Resource, so that the role's ARN matters; IAM would not have stored that."""
-        return any(item.statement.resources is not EVERYTHING for item in self.clauses)
+        return any(statement.resources is not EVERYTHING for statement in self.statements)
 
-    def about(self, action: str) -> tuple[Clause, ...]:
+    def about(self, action: str) -> tuple[Statement, ...]:
         """Its statements about an action."""
         return self.assuming if action == ASSUME_ROLE else self._about(action)
 
     def naming(self, action: str = ASSUME_ROLE) -> tuple[Principals, ...]:
         """The principals of its statements that allow an action, regardless of conditions."""
-        return tuple(item.principals for item in self.about(action) if item.statement.effect == "Allow")
+        return tuple(principals_of(one) for one in self.about(action) if one.effect == "Allow")
 
-    def _about(self, action: str) -> tuple[Clause, ...]:
+    def _about(self, action: str) -> tuple[Statement, ...]:
         wanted = action.lower()
-        return tuple(item for item in self.clauses if selects_action(item.statement.actions, wanted))
+        return tuple(one for one in self.statements if names_action(one.actions, wanted) is Truth.YES)
 
     @property
     def services(self) -> frozenset[str]:
@@ -115,11 +77,16 @@ class Trust:
         )
 
 
+def principals_of(statement: Statement) -> Principals:
+    """The principals of a statement; one without any, which IAM would not have stored, may mean anybody."""
+    return statement.principals or Principals(unclear=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
     """A principal that wants to assume a role: all of its credentials together."""
 
-    identity: Identity
+    identity: Principal
     unique_id: str | None = None
 
 
@@ -161,16 +128,7 @@ def parse_trust(text: object) -> Trust | Malformed:
     document = parse(text)
     if isinstance(document, Malformed):
         return document
-    raw = _raw_statements(text)
-    if len(raw) != len(document.statements):
-        return Malformed(reason="its statements could not be told apart")
-    return Trust(
-        clauses=tuple(
-            Clause(statement=statement, principals=_principals(value))
-            for statement, value in zip(document.statements, raw, strict=True)
-        ),
-        variables=document.variables,
-    )
+    return Trust(statements=document.statements, variables=document.variables)
 
 
 def trusts(
@@ -193,42 +151,42 @@ def trusts(
     denial_keys: list[str] = []
     doubt = False
     for item in named:
-        if item.statement.effect == "Deny":
-            hit = every((hits(item.principals, who), _applies(item, trust, request, role)))
+        if item.effect == "Deny":
+            hit = every((hits(principals_of(item), who), _applies(item, trust, request, role)))
             if hit is Truth.YES:
                 return _REFUSED
             if hit is Truth.UNDECIDED:
                 doubt = True
-                denial_keys += request.open_keys(item.statement, variables=trust.variables)
+                denial_keys += request.open_keys(item, variables=trust.variables)
     grants = tuple(
         grant
         for item in named
-        if item.statement.effect == "Allow"
+        if item.effect == "Allow"
         for grant in _granted(item, trust, who, request, role, doubt=doubt)
     )
     return TrustVerdict(grants=grants, denial_keys=tuple(dict.fromkeys(denial_keys)))
 
 
 def _granted(
-    item: Clause, trust: Trust, who: Who, request: Request, role: str | None, *, doubt: bool
+    item: Statement, trust: Trust, who: Who, request: Request, role: str | None, *, doubt: bool
 ) -> Iterator[Grant]:
     applies: Truth | None = None
-    for basis, truth, session in _named(item.principals, who):
+    for basis, truth, session in _named(principals_of(item), who):
         if applies is None:
             applies = _applies(item, trust, request, role)
         if applies is Truth.NO:
             return
         keys: tuple[str, ...] = ()
         if applies is Truth.UNDECIDED:
-            keys = request.open_keys(item.statement, variables=trust.variables)
+            keys = request.open_keys(item, variables=trust.variables)
         sure = applies is Truth.YES and truth is Truth.YES and not doubt
         joined = Truth.YES if sure else Truth.UNDECIDED
         yield Grant(basis=basis, truth=joined, keys=keys, session=session)
 
 
-def _applies(item: Clause, trust: Trust, request: Request, role: str | None) -> Truth:
-    truth = request.meets(item.statement, variables=trust.variables)
-    selection = item.statement.resources
+def _applies(item: Statement, trust: Trust, request: Request, role: str | None) -> Truth:
+    truth = request.meets(item, variables=trust.variables)
+    selection = item.resources
     if selection is EVERYTHING:
         return truth
     chosen = resources_of(selection, request.context, variables=trust.variables)
@@ -274,76 +232,29 @@ def _same_id(unique_ids: frozenset[str], who: Who) -> Truth:
     return Truth.UNDECIDED if any(prefix and one.startswith(prefix) for one in unique_ids) else Truth.NO
 
 
-def _raw_statements(text: object) -> list[object]:
-    """The raw statements of a document that could be parsed."""
-    value = text
-    if isinstance(text, str):
-        plain = text.strip().removeprefix("\ufeff")
-        value = json.loads(plain if plain.startswith("{") else unquote(plain), parse_int=str, parse_float=str)
-    statements = value.get("Statement") if isinstance(value, Mapping) else None
-    return statements if isinstance(statements, list) else [statements]
+def denied_by_trust(trust: Trust | Malformed, who: Who | None, call: Call) -> Truth:
+    """
+    Whether a resource's policy denies a call to a principal.
 
-
-def _principals(statement: object) -> Principals:
-    if not isinstance(statement, Mapping) or ("Principal" in statement) == ("NotPrincipal" in statement):
-        return Principals(unclear=True)
-    inverted = "NotPrincipal" in statement
-    value = statement["NotPrincipal" if inverted else "Principal"]
-    if value == "*":
-        return Principals(anyone=True, inverted=inverted)
-    if not isinstance(value, Mapping):
-        return Principals(unclear=True, inverted=inverted)
-    texts = {kind: _texts(names) for kind, names in value.items()}
-    aws = texts.get("AWS") or ()
-    return Principals(
-        anyone="*" in aws,
-        accounts=frozenset(filter(None, map(_account, aws))),
-        identities=frozenset(filter(None, map(_identity, aws))),
-        sessions=frozenset(filter(None, map(_session, aws))),
-        unique_ids=frozenset(text for text in aws if _UNIQUE_ID.fullmatch(text)),
-        services=frozenset(texts.get("Service") or ()),
-        providers=frozenset(texts.get("Federated") or ()),
-        inverted=inverted,
-        unclear=not texts.keys() <= _TYPES or None in texts.values() or any(map(_strange, aws)),
+    Args:
+        trust: The policy; a role's trust policy, or an RCP.
+        who: The user, role or root user; `None` for a service, a federated user or anybody else, to whom only
+            statements about all principals apply.
+        call: The call.
+    """
+    if isinstance(trust, Malformed):
+        return Truth.UNDECIDED
+    return some(
+        every((_addresses(principals_of(statement), who), applies(statement, trust, call, action)))
+        for statement in trust.denials
+        for action in call.actions
+        if action not in UNDENIABLE
     )
 
 
-def _texts(value: object) -> tuple[str, ...] | None:
-    items: list[object] = value if isinstance(value, list) else [value]
-    texts = tuple(item for item in items if isinstance(item, str))
-    return texts if len(texts) == len(items) else None
-
-
-def _account(text: str) -> str | None:
-    if is_account(text):
-        return text
-    identity = identity_of(text)
-    return identity.account if identity is not None and identity.kind == "root" else None
-
-
-def _identity(text: str) -> Identity | None:
-    identity = identity_of(text)
-    if identity is None or identity.kind == "root" or ":assumed-role/" in text or _pattern(text):
-        return None
-    return identity
-
-
-def _session(text: str) -> tuple[Identity, str] | None:
-    identity = identity_of(text)
-    if identity is None or ":assumed-role/" not in text or _pattern(text):
-        return None
-    return identity, text.rpartition("/")[2]
-
-
-def _pattern(text: str) -> bool:
-    return text != "*" and ("*" in text or "?" in text)
-
-
-def _strange(text: str) -> bool:
-    """Whether a text names a principal in no known way; federated users are known, but can't assume roles."""
-    if text == "*" or _UNIQUE_ID.fullmatch(text) or is_account(text):
-        return False
-    if _pattern(text):
-        return True
-    federated = ":federated-user/" in text and account_of(text) is not None
-    return identity_of(text) is None and not federated
+def _addresses(principals: Principals, who: Who | None) -> Truth:
+    if principals.inverted:
+        return Truth.UNDECIDED
+    if principals.anyone:
+        return Truth.YES
+    return Truth.NO if who is None else hits(principals, who)

@@ -1,26 +1,29 @@
 """
-Policy documents of log records, parsed into statements.
+Policy documents, parsed into statements: identity policies, boundaries, SCPs, trust and resource policies.
 
 A record has the text as the caller sent it: JSON, sometimes URL-encoded, sometimes written by an attacker. What IAM
 would not have stored, or what can't be read with certainty, becomes a `Malformed` with the reason; nothing raises.
-Source: IAM User Guide, 'Grammar of the IAM JSON policy language'.
+Sources: IAM User Guide, 'Grammar of the IAM JSON policy language', 'AWS JSON policy elements: Principal' and
+'AWS JSON policy elements: NotPrincipal'.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
-from tokentrail.policy.conditions import Condition
+from tokentrail.aws.principals import Principal, account_of, is_account, principal_of_arn
+from tokentrail.policy.language.conditions import Condition
+from tokentrail.spelling import quoted
 
 LONGEST_TEXT = 1_048_576
 """Characters; CloudTrail records hold less, and IAM's own limits are far below."""
 CURRENT_VERSION = "2012-10-17"
 """The version of the policy language that has policy variables."""
-_LONGEST_QUOTE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,35 @@ class Selection:
 
 
 EVERYTHING = Selection(patterns=("*",))
+_UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{12,124}")
+_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principals:
+    """The (Not)Principal of a statement."""
+
+    anyone: bool = False
+    accounts: frozenset[str] = frozenset()
+    identities: frozenset[Principal] = frozenset()
+    """Users and roles by name."""
+    sessions: frozenset[tuple[Principal, str]] = frozenset()
+    """Sessions of roles, with their names."""
+    unique_ids: frozenset[str] = frozenset()
+    """IAM shows the unique id of a user or role that was deleted; another of the same name is not meant."""
+    services: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    aws: frozenset[str] = frozenset()
+    """Accounts, users, roles and sessions, as the document spells them."""
+    inverted: bool = False
+    """NotPrincipal, which IAM does not accept in trust policies: undecided for everybody."""
+    unclear: bool = False
+    """Whether something, such as an ARN with wildcards, is no known way to name a principal: it may be anybody."""
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """All of them, as the document spells them."""
+        return self.aws | self.services | self.providers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +75,8 @@ class Statement:
     """In lower case, since IAM ignores the case of actions."""
     resources: Selection
     conditions: tuple[Condition, ...] = ()
-    names_principals: bool = False
-    """Whether it has a (Not)Principal, as resource policies do; to whom it applies is then not decided here."""
+    principals: Principals | None = None
+    """Its (Not)Principal, as trust and resource policies have it; `None` if it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +117,6 @@ def parse(text: object) -> Document | Malformed:
         return Malformed(reason=str(error))
     except RecursionError:
         return Malformed(reason="it is nested too deeply to be a policy")
-
-
-def quoted(text: str) -> str:
-    """Text from a log made fit for a sentence: one line, no control characters, not too long."""
-    plain = "".join(character if character.isprintable() else "?" for character in text)
-    return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 3] + "..."
 
 
 def _decoded(text: object) -> Mapping[str, object]:
@@ -152,7 +178,7 @@ def _statement(value: object) -> Statement:
         actions=actions,
         resources=_selection(value, "Resource") or EVERYTHING,
         conditions=_conditions(value.get("Condition", {})),
-        names_principals="Principal" in value or "NotPrincipal" in value,
+        principals=_principals(value),
     )
 
 
@@ -188,3 +214,72 @@ def _conditions(value: object) -> tuple[Condition, ...]:
             name = str(key).casefold()
             found.append(Condition(operator=str(operator), key=name, values=_texts(values, name)))
     return tuple(found)
+
+
+def _principals(statement: Mapping[str, object]) -> Principals | None:
+    present = [element for element in ("Principal", "NotPrincipal") if element in statement]
+    if not present:
+        return None
+    if len(present) > 1:
+        return Principals(unclear=True)
+    inverted = present[0] == "NotPrincipal"
+    value = statement[present[0]]
+    if value == "*":
+        return Principals(anyone=True, inverted=inverted, aws=frozenset({"*"}))
+    if not isinstance(value, Mapping):
+        return Principals(unclear=True, inverted=inverted)
+    texts = {kind: _only_texts(names) for kind, names in value.items()}
+    aws = texts.get("AWS") or ()
+    return Principals(
+        anyone="*" in aws,
+        accounts=frozenset(filter(None, map(_account, aws))),
+        identities=frozenset(filter(None, map(_identity, aws))),
+        sessions=frozenset(filter(None, map(_session, aws))),
+        unique_ids=frozenset(text for text in aws if _UNIQUE_ID.fullmatch(text)),
+        services=frozenset(texts.get("Service") or ()),
+        providers=frozenset(texts.get("Federated") or ()),
+        aws=frozenset(aws),
+        inverted=inverted,
+        unclear=not texts.keys() <= _TYPES or None in texts.values() or any(map(_strange, aws)),
+    )
+
+
+def _only_texts(value: object) -> tuple[str, ...] | None:
+    items: list[object] = value if isinstance(value, list) else [value]
+    texts = tuple(item for item in items if isinstance(item, str))
+    return texts if len(texts) == len(items) else None
+
+
+def _account(text: str) -> str | None:
+    if is_account(text):
+        return text
+    identity = principal_of_arn(text)
+    return identity.account if identity is not None and identity.kind == "root" else None
+
+
+def _identity(text: str) -> Principal | None:
+    identity = principal_of_arn(text)
+    if identity is None or identity.kind == "root" or ":assumed-role/" in text or _pattern(text):
+        return None
+    return identity
+
+
+def _session(text: str) -> tuple[Principal, str] | None:
+    identity = principal_of_arn(text)
+    if identity is None or ":assumed-role/" not in text or _pattern(text):
+        return None
+    return identity, text.rpartition("/")[2]
+
+
+def _pattern(text: str) -> bool:
+    return text != "*" and ("*" in text or "?" in text)
+
+
+def _strange(text: str) -> bool:
+    """Whether a text names a principal in no known way; federated users are known, but can't assume roles."""
+    if text == "*" or _UNIQUE_ID.fullmatch(text) or is_account(text):
+        return False
+    if _pattern(text):
+        return True
+    federated = ":federated-user/" in text and account_of(text) is not None
+    return principal_of_arn(text) is None and not federated

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from tokentrail.policy.changes import Change, in_order
-from tokentrail.policy.context import Caller, principal_of
-from tokentrail.policy.document import Document, quoted
-from tokentrail.policy.ledger import Attachment, Entity, EntityKind, Key, Ledger, Tenure
-from tokentrail.policy.organisation import Organisation
-from tokentrail.policy.replay import enter
-from tokentrail.policy.standing import Ending, Note, Place, Standing, earliest, ended_by
-from tokentrail.policy.steps import PlacedPolicy, Step, gated, has_clock, step_at
+from tokentrail.aws.principals import Principal
+from tokentrail.policy.history.changes import Change, in_order
+from tokentrail.policy.history.effective_policies import Ending, Note, Place, Standing, earliest, ended_by
+from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, Tenure
+from tokentrail.policy.history.replay import enter
+from tokentrail.policy.history.service_control_policies import Organisation
+from tokentrail.policy.history.timeline import PlacedPolicy, Step, gated, has_clock, step_at
+from tokentrail.policy.language.context import Caller, principal_of_caller
+from tokentrail.policy.language.documents import Document
+from tokentrail.spelling import quoted
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
@@ -162,14 +164,12 @@ class Effects:
         key = self._key(caller, key_id)
         if key is not None and key.owner is not None:
             return _Found(entity=key.owner)
-        named = _name(caller)
+        named = _named(caller)
         if named is None:
             return _Found()
-        kind, account, name = named
-        tenures = self._ledger.tenures.get((account, kind, name.casefold()), [])
-        return _chosen(
-            [tenure for tenure in tenures if tenure.seen <= as_of], caller, as_of, f"{kind} {quoted(name)}"
-        )
+        tenures = self._ledger.tenures_of(named)
+        title = f"{named.kind} {quoted(named.name)}"
+        return _chosen([tenure for tenure in tenures if tenure.seen <= as_of], caller, as_of, title)
 
 
 class _Standings:
@@ -206,8 +206,8 @@ def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
     """The accounts whose changes, besides the organisation's, affect some credentials; `None` if one is not known."""
     found = set[str]()
     for caller in callers:
-        named = _name(caller)
-        mine = {one for one in (caller.account, named and named[1]) if one}
+        named = _named(caller)
+        mine = {one for one in (caller.account, named and named.account) if one}
         if not mine:
             return None
         found |= mine
@@ -216,25 +216,14 @@ def accounts(callers: Iterable[Caller]) -> frozenset[str] | None:
 
 def name_of(caller: Caller) -> str | None:
     """The name of the user or role whose policies apply to a credential; a key's owner may have had others."""
-    named = _name(caller)
-    return named[2] if named else None
+    named = _named(caller)
+    return named.name if named else None
 
 
-def _name(caller: Caller) -> tuple[EntityKind, str, str] | None:
-    """The account and name of the user or role whose policies bear on the credential."""
-    principal = principal_of(caller)
-    if principal == "role":
-        arn = (caller.role or caller.principal or "").split(":", 5)
-        account = arn[4] if len(arn) == 6 else ""
-        parts = arn[-1].split("/")
-        name = parts[1] if parts[0] == "assumed-role" and len(parts) > 1 else parts[-1]
-        return ("role", account or caller.account or "", name)
-    name = caller.user_name or ""
-    if principal == "user" and not name:
-        name = (caller.principal or "").rpartition("/")[2]
-    if principal in ("user", "federated_user") and name and caller.account:
-        return ("user", caller.account, name)
-    return None
+def _named(caller: Caller) -> Principal | None:
+    """The user or role whose policies bind the credential."""
+    principal = principal_of_caller(caller)
+    return principal if principal.is_named else None
 
 
 def _chosen(begun: Sequence[Tenure], caller: Caller, as_of: datetime, title: str) -> _Found:
