@@ -79,6 +79,13 @@ def test_a_deny_that_the_attacker_may_escape_does_not_end_his_sessions(
     assert any("Deploy" in one.credential for one in plan.proof.survivors)
 
 
+def test_a_survivor_names_the_condition_by_which_a_deny_is_escaped() -> None:
+    """Whoever put the deny there reads why it does not count: the policy, and the key whose value is the attacker's choice."""
+    (survivor, *_) = judged(ESCAPABLE["unless MFA is present"]).proof.survivors
+    assert "inline policy Guard of role Deploy" in str(survivor.why)
+    assert "aws:MultiFactorAuthPresent" in str(survivor.why)
+
+
 def test_two_names_in_one_escape_two_denies() -> None:
     """One session name may fit the exceptions of two statements, which names that fit one each do not."""
     plan = judged({"StringNotLike": {"aws:userid": "*:a*"}}, {"StringNotLike": {"aws:userid": "*b"}})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from policy_cases import at
 
 from tokentrail.policy.language.conditions import Condition, all_hold, holds
-from tokentrail.policy.language.context import Context, DateRange, Known, Presence
+from tokentrail.policy.language.context import ChosenText, Context, DateRange, Known, Presence
 from tokentrail.policy.language.truth import Truth
 
 YES, NO, UNDECIDED = Truth.YES, Truth.NO, Truth.UNDECIDED
@@ -241,3 +241,57 @@ def test_a_bound_decides_only_what_holds_for_every_date_below_it(
 def test_what_a_bound_decides(operator: str, limit: str, known: Truth) -> None:
     """All that follows from a latest date, the date itself included, and nothing of what is no date."""
     assert asked(operator, limit, DateRange(latest=at(0))) is known
+
+
+@given(
+    operator=st.sampled_from(
+        [f"Date{suffix}" for suffix in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan")]
+        + ["DateGreaterThanEquals"]
+    ),
+    limit=st.integers(-3, 3),
+    earliest=st.integers(-3, 3),
+    length=st.integers(0, 4),
+    later=st.integers(0, 4),
+)
+def test_bounds_decide_only_what_holds_for_every_date_within(
+    operator: str, limit: int, earliest: int, length: int, later: int
+) -> None:
+    """What follows from the bounds of a date is true of any date within them, in any form that IAM takes."""
+    text = str(int(at(limit).timestamp()))
+    bound = asked(operator, text, DateRange(earliest=at(earliest), latest=at(earliest + length)))
+    actual = at(earliest + min(later, length)).isoformat()
+
+    assert bound in (UNDECIDED, asked(operator, text, (actual,)))
+
+
+names = st.text("abAB*?", max_size=3)
+
+
+@given(
+    operator=st.sampled_from([
+        "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
+        "StringNotLike", "ForAnyValue:StringLike", "ForAllValues:StringNotLike", "StringNotEqualsIfExists",
+        "ArnLike", "ArnNotEquals", "Bool", "Null",
+    ]),
+    wanted=st.lists(st.builds("R:{}".format, names), min_size=1, max_size=3),
+    excluding=st.frozensets(st.builds("R:{}".format, names), max_size=2),
+    name=names,
+)  # fmt: skip
+def test_a_choice_decides_only_what_holds_for_every_text_that_may_be_chosen(
+    operator: str, wanted: list[str], excluding: frozenset[str], name: str
+) -> None:
+    """What is said of a text of which the caller chose a part is true of each that it may have chosen."""
+    chosen = f"R:{name}"
+    told = asked(operator, tuple(wanted), ChosenText(pattern="R:*", excluding=excluding))
+
+    if chosen not in excluding:
+        assert told in (UNDECIDED, asked(operator, tuple(wanted), (chosen,)))
+
+
+def test_a_time_is_not_compared_as_text() -> None:
+    """AWS does not say how the value of a date key reads, so that a condition on its text decides nothing."""
+    context: dict[str, Known] = {"aws:tokenissuetime": (at(0).isoformat(),), "aws:epochtime": ("1763978400",)}
+
+    assert holds(condition("StringLike", "2026*", key="aws:tokenissuetime"), context) is UNDECIDED
+    assert holds(condition("NumericGreaterThan", "1700000000", key="aws:epochtime"), context) is YES
+    assert holds(condition("StringEquals", "${aws:TokenIssueTime}"), {**context, "k": ("x",)}) is UNDECIDED

@@ -77,7 +77,7 @@ def _plan(
         proof=Proof(
             complete=outcome.contained,
             scope="trust-policies" if scene.reach else "observed-edges",
-            survivors=story.survivors(scene, outcome),
+            survivors=story.survivors(scene, moves, outcome),
             counterexample=story.sentences(replay),
             holds_if=tuple(holds_if(scene, moves, outcome, gaps, bites=bites_within(scene.margin))),
             replay=replay,

@@ -239,6 +239,15 @@ class Game:
                 found.merge(self._differences.get(one, Differences()))
         return found
 
+    def undecided(self, caller: Caller, key_id: str | None) -> tuple[str, ...]:
+        """Sentences about policies in force after the last move that may end a credential, and on what it depends."""
+        last = self.times[-1].bites if self.times else self._scene.as_of
+        return tuple(
+            note.sentence
+            for note in self.effects.partly(caller, key_id, last)
+            if note.certainty == "undecided"
+        )
+
     def _life_of_source(self, source: Source) -> Life:
         if source.until is not None:
             return Life(ends=source.until, mints_until=source.until)

@@ -18,7 +18,7 @@ from tokentrail.containment.prover import NEVER, Game, Outcome
 from tokentrail.containment.scene import LONGEST, HeldCredential, Scene, Source, label_of
 from tokentrail.spelling import instant, short
 
-_MOST, _MOST_ALIKE = 12, 4
+_MOST, _MOST_ALIKE, _MOST_DOUBTS = 12, 4, 2
 _KINDS = {
     "long_term_key": "long-term key", "session_token": "session token", "federation_token": "federation token",
     "console_session": "console session", "identity_center": "Identity Center session", "service_role": "session",
@@ -27,11 +27,15 @@ _KINDS = {
 _MINTED = "minted"
 
 
-def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
-    """What works, or can be minted, after the last move."""
+def survivors(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[Survivor, ...]:
+    """What works, or can be minted, after the last move; where a deny may end it, by which condition it is escaped."""
+    if outcome.contained:
+        return ()
+    game = Game(scene, moves)
     found = [
         Survivor(credential=one.id, until=one.expires if one.kind != "long_term_key" else None,
-                 why=f"{_held(one.id, one.kind, short(scene.arn(one.principal)))}: nothing ends it")
+                 why=f"{_held(one.id, one.kind, short(scene.arn(one.principal)))}: nothing ends it"
+                 + _escaped(game.undecided(one.caller, one.key_id)))
         for one in scene.held if outcome.lives[one.id].ends is NEVER
     ]  # fmt: skip
     found += [
@@ -48,9 +52,9 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
                 if issued and pool.last is not NEVER
                 else None
             )
-            why = (
-                f"can be minted by {_minter(scene, held.get(pool.first), pool.first)} and outlives every step"
-            )
+            minter = _minter(scene, held.get(pool.first), pool.first)
+            doubts = game.undecided(pool.sample, None) if pool.sample else ()
+            why = f"can be minted by {minter} and outlives every step{_escaped(doubts)}"
             found.append(
                 Survivor(
                     credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}",
@@ -59,6 +63,11 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
                 )
             )
     return tuple(found)
+
+
+def _escaped(doubts: Sequence[str]) -> str:
+    """What a sentence adds where denies may apply, which count only if they do whatever the attacker chooses."""
+    return f"; no deny counts that may be escaped: {'; '.join(doubts[:_MOST_DOUBTS])}" if doubts else ""
 
 
 def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tokentrail.aws.principals import principal_of_arn
 from tokentrail.errors import UsageError
-from tokentrail.policy.language.documents import Malformed, parse
+from tokentrail.policy.language.documents import Document, Malformed, parse
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.model import GuardKind
 from tokentrail.prevention.proposal import Proposal, Words, identity_policy, rcp, scp, trust_policy
@@ -45,7 +45,7 @@ def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
     if not isinstance(policy, Mapping) or isinstance(document, Malformed):
         reason = document.reason if isinstance(document, Malformed) else "it is no object"
         raise UsageError(f"{name}: no policy that can be judged: {reason}. {_FORM}")
-    kind = parsed.get("kind") or _kind(policy)
+    kind = parsed.get("kind") or _kind(document)
     words = Words(
         id=OWN,
         title=f"Your own: {name}",
@@ -101,10 +101,8 @@ def _read(content: bytes, name: str) -> Mapping[str, Any]:
     return value
 
 
-def _kind(policy: Mapping[str, Any]) -> GuardKind:
-    statements = policy.get("Statement")
-    listed = statements if isinstance(statements, list) else [statements]
-    return "rcp" if any(isinstance(one, Mapping) and "Principal" in one for one in listed) else "scp"
+def _kind(document: Document) -> GuardKind:
+    return "rcp" if any(one.principals is not None for one in document.statements) else "scp"
 
 
 def _account(account: Any, name: str) -> str | None:

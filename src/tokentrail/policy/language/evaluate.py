@@ -371,7 +371,7 @@ def _undecided(statements: Sequence[Statement], document: Document, request: Req
         told = "it names principals, as identity policies may not"
     return Verdict(
         extent=Extent.UNDECIDED,
-        reason=f"may deny everything, which depends on what the log does not tell: {told}",
+        reason=f"may deny everything, which depends on what the log does not tell or the caller chooses: {told}",
         keys=tuple(sorted(keys)),
     )
 
