@@ -15,7 +15,7 @@ from contract_cases import PACKAGE, ROOMS, ROOT
 import tokentrail
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LONGEST = 400
+LONGEST = 800
 HEAVY = {"duckdb", "boto3", "botocore", "rich", "click", "pyspark"}
 
 
@@ -49,7 +49,7 @@ def test_a_module_says_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_can_be_read_in_one_go(path: Path) -> None:
-    """No module has more than 400 lines."""
+    """No module has more than 800 lines: one that is longer has more than one idea."""
     assert len(path.read_text().splitlines()) <= LONGEST
 
 

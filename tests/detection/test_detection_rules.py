@@ -612,13 +612,18 @@ OTHERS = "999988887777"
         ("*", {"StringEquals": {"aws:PrincipalAccount": [OTHERS, AWAY]}}, {OTHERS, AWAY}),
         ("*", {"ArnLike": {"aws:PrincipalArn": [f"arn:aws:iam::{OTHERS}:role/x", "arn:aws:iam::*:role/x"]}}, {"*"}),
         ("*", {"StringNotEquals": {"aws:PrincipalAccount": OTHERS}}, {"*"}),
-        ("*", {"Bool": "x", "StringEquals": {"sts:ExternalId": "y", "aws:PrincipalOrgID": "o-1"}}, set()),
+        ("*", {"Bool": {"x": "true"}, "StringEquals": {"sts:ExternalId": "y", "aws:PrincipalOrgID": "o-1"}}, set()),
         ("*", {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {"*"}),
     ],
 )  # fmt: skip
 def test_whom_a_policy_lets_in(principal: object, condition: object, whom: set[str]) -> None:
     """Accounts that are named, and anybody unless each value of a condition tells whose the caller is."""
-    statement = {"Effect": "Allow", "Principal": principal, "Condition": condition}
+    statement = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": principal,
+        "Condition": condition or {},
+    }
 
     assert whom == let_in(
         json.dumps({"Statement": [statement, statement | {"Effect": "Deny", "Principal": "*"}]})

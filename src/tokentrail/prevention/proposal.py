@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokentrail.aws.principals import account_of, principal_of_arn, reserved, role_arn
+from tokentrail.aws.principals import account_of, caseless, principal_of_arn, reserved, role_arn
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.account.trust import Trust, denied_by_trust, parse_trust, trusts
 from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Statement, parse
@@ -184,7 +184,7 @@ def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Propos
     return _proposal(
         words, "trust-policy", policy, judge, read=trust, account=account_of(target), target=target,
         attach=ATTACH_TRUST, needs=needs_of(trust) | _OF_TRUST, whom=_ROLES,
-        name=f"{wanted.account}/{wanted.name}" if wanted else "",
+        name=f"{wanted.account}/{caseless(wanted.name)}" if wanted else "",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.aws.principals import Principal, principal_of_arn
+from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.detection.model import Severity
 from tokentrail.policy.account.holders import Role
 from tokentrail.policy.language.documents import Malformed
@@ -94,7 +94,7 @@ def _idle(estate: Estate, role: Role) -> tuple[str, ...]:
         found += [
             f"arn:aws:iam::{one.account}:{one.kind}/{one.name}"
             for one in principals.identities
-            if one.name not in callers or one.account not in accounts
+            if caseless(one.name) not in callers or one.account not in accounts
         ]
         found += [f"account {one}" for one in principals.accounts if one not in accounts]
     return tuple(sorted(set(found)))
