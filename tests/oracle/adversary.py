@@ -17,12 +17,16 @@ from typing import Any
 from oracle.attacker import AttackerCredentials
 from oracle.credentials import HeldCredential
 from oracle.policy_evaluator import UnknownPolicy, instant, listed
+from oracle.request_choices import CLOCK, mfa_ages, named_dates
 from oracle.simulated_aws import SimulatedAws
 from tokentrail.testing.names import Json, iso
 
 _LONG = 7200
 _OFTEN = timedelta(minutes=45)
 """How often it mints in a long wait: a chained session lasts an hour."""
+_MOST_OFTEN = 48
+"""How many times in one wait: what nobody carries on ends in a day and a half."""
+_SECOND = timedelta(seconds=1)
 _DOCUMENTS = ("PolicyDocument", "Content")
 _LIFTS = ("Delete", "Detach", "UpdateAssumeRolePolicy", "CreatePolicyVersion")
 
@@ -143,8 +147,12 @@ class _ContainmentGame:
             self.steps.append(as_sent(step, max(moment, settled - self.margin), self.margin))
             self.aws.perform(self.steps[-1], moment)
             settled = max(settled, moment + timedelta(seconds=int(step.get("bites_within", 0))))
+        self.mentioned = self.aws.mentioned
         self.settled = (self.sent[-1] if self.sent else self.start) + self.aws.iam.propagation
         self.end = max([self.settled, *self._cutoffs()]) + timedelta(seconds=60)
+        self.clock = _about(named_dates(self.mentioned, CLOCK))
+        self.dates = self.clock | _about(named_dates(self.mentioned, ("aws:tokenissuetime",)))
+        self.last = max([self.end, *self.dates])
 
     def survivors(self) -> list[tuple[tuple[str, str], Survivor]]:
         """Take every chance; then list what works, one of each kind and principal, the shortest story first."""
@@ -161,7 +169,7 @@ class _ContainmentGame:
             before = at
         found: dict[tuple[str, str], Survivor] = {}
         for one in sorted(hand.held(), key=lambda one: len(one.history)):
-            if self.aws.works(one, self.settled) or self.aws.works(one, self.end):
+            if any(self.aws.works(one, moment) for moment in self._looks(one)):
                 known = one.id in self.aws.credentials
                 group = (one.id, "") if known else (one.identity_arn, one.type)
                 found.setdefault(group, self._survivor(one))
@@ -195,7 +203,17 @@ class _ContainmentGame:
         """Tell whether nothing but its expiry, if that, has ended a credential."""
         if one.kind == "long_term_key" and not self.aws.valid(one, at):
             return False
-        return self.aws.undenied(one, at)
+        return any(self.aws.undenied(one, at, clock) for clock in (at, *self._turns(one, at)))
+
+    def _looks(self, one: HeldCredential) -> list[datetime]:
+        """List the moments after the last step at which a credential may work."""
+        return [self.settled, self.end, *self._turns(one, self.settled)]
+
+    def _turns(self, one: HeldCredential, since: datetime) -> list[datetime]:
+        """List the later moments at which policies that ask for the time of a request may deny less."""
+        ages = mfa_ages(self.mentioned) if one.mfa_at else ()
+        turns = self.clock | {one.mfa_at + age for age in ages if one.mfa_at}
+        return sorted(turn for turn in turns if turn > since)
 
     def _survivor(self, one: HeldCredential) -> Survivor:
         last = (
@@ -220,14 +238,13 @@ class _ContainmentGame:
         """List the seconds that matter, and those about them."""
         marks = {self.start, self.settled, self.end, *self.blind.values(), *self._cutoffs(), *self.sent}
         marks |= {time + self.aws.iam.propagation for time in self.sent}
-        marks |= {date for step in self.steps for date in _dates(step)}
+        marks |= {date for step in self.steps for date in _dates(step)} | self.dates
         marks |= {one.issued_at for one in self.innocents if one.issued_at}
-        second = timedelta(seconds=1)
-        marks |= {mark + step for mark in marks for step in (-second, second)}
-        for earlier, later in zip([self.start, *self.sent], [*self.sent, self.end], strict=True):
-            marks |= {earlier + _OFTEN * n for n in range(1, (later - earlier) // _OFTEN + 1)}
+        marks |= {mark + step for mark in marks for step in (-_SECOND, _SECOND)}
+        for earlier, later in zip([self.start, *self.sent], [*self.sent, self.last], strict=True):
+            marks |= {earlier + _OFTEN * n for n in range(1, min((later - earlier) // _OFTEN, _MOST_OFTEN) + 1)}
         first = min([self.start, *self.blind.values()])
-        return sorted(mark for mark in marks if first <= mark <= self.end)
+        return sorted(mark for mark in marks if first <= mark <= self.last)
 
     def _lifts(self, step: Json) -> bool:
         places = [
@@ -262,6 +279,11 @@ def as_sent(step: Mapping[str, Any], at: datetime, margin: timedelta) -> Json:
         }
         calls.append({**call, "parameters": parameters})
     return {**step, "cutoff": after, "calls": calls}
+
+
+def _about(dates: Iterable[datetime]) -> set[datetime]:
+    """Give the seconds of some dates, and those before and after."""
+    return {date.replace(microsecond=0) + step for date in dates for step in (-_SECOND, timedelta(0), _SECOND)}
 
 
 def _moved(document: str, before: datetime, after: str) -> str:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from oracle.credentials import LONGEST_SESSION, HeldCredential
-from oracle.simulated_aws import SimulatedAws
+from oracle.request_choices import MintChoice, mint_choices, session_names
+from oracle.simulated_aws import NEW_NAME, SimulatedAws
 from oracle.taint import external_principals
 from tokentrail.testing.names import iso
 
 HOUR, TOKEN_LIFE, ROOT_LIFE = timedelta(hours=1), timedelta(hours=36), timedelta(minutes=15)
-NEW_NAME = "nobody-has-this-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,9 @@ class AttackerCredentials:
         twins: frozenset[tuple[str, datetime]],
     ) -> None:
         self.aws, self.unseen, self.twins = aws, unseen, twins
+        self.mentioned = aws.mentioned
+        self._mfa = (False, True) if self._tells_apart("aws:multifactorauth") else (False,)
+        self._names: dict[str, list[str]] = {}
         self.first = [
             replace(one, history=(f"{one.id}, {one.kind} of {one.principal}, is the attacker's.",))
             for one in aws.credentials.values()
@@ -80,7 +83,8 @@ class AttackerCredentials:
         for source in self._sources:
             if source.open(self.aws, at):
                 words = f"the {source.kind} gives {_label(source.like)}"
-                self._take(source.like, at, at + LONGEST_SESSION, words)
+                for mfa in self._mfa if source.kind == "password" else (source.like.mfa,):
+                    self._take(replace(source.like, mfa=mfa), at, at + LONGEST_SESSION, words)
         while True:
             before = len(self.minted)
             valid = [one for one in self.held() if id(one) not in self._buried and self.aws.valid(one, at)]
@@ -97,15 +101,20 @@ class AttackerCredentials:
         """Look again at what was denied everything, and was passed over since."""
         self._buried.clear()
 
+    def _tells_apart(self, beginning: str) -> bool:
+        """Tell whether some policy compares a key that begins like this."""
+        return any(key.startswith(beginning) for key in self.mentioned)
+
     def _tokens(self, valid: list[HeldCredential], at: datetime) -> None:
         """Get session and federation tokens with long-term keys."""
         for key in valid:
             if key.kind != "long_term_key":
                 continue
-            token = replace(key, kind="session_token", issued_at=at)  # no policy keeps anybody from it
-            self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a session token", key)
+            for mfa in self._mfa:  # no policy keeps anybody from it
+                token = replace(key, kind="session_token", issued_at=at, mfa=mfa)
+                self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a session token{_with(mfa)}", key)
             if self.aws.may(key, "sts:GetFederationToken", at):
-                for name in {NEW_NAME, *self._federated_names(key)}:
+                for name in {NEW_NAME, *self._federated_names(key), *self._chosen_names(key.account)}:
                     arn = f"arn:aws:sts::{key.account}:federated-user/{name}"
                     token = replace(
                         key, kind="federation_token", issued_at=at, principal_arn=arn, principal=arn,
@@ -114,54 +123,77 @@ class AttackerCredentials:
                     self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a federation token", key)
 
     def _federated_names(self, key: HeldCredential) -> Iterator[str]:
-        for one in self.aws.credentials.values():
-            if one.kind == "federation_token" and one.identity_arn == key.identity_arn:
-                yield one.session_name
+        for credential in self.aws.credentials.values():
+            if credential.kind == "federation_token" and credential.identity_arn == key.identity_arn:
+                yield credential.session_name
+
+    def _chosen_names(self, unique: str) -> list[str]:
+        """List the names that policies tell apart, of a role's sessions by its unique id, or of federated users."""
+        if unique not in self._names:
+            self._names[unique] = session_names(self.mentioned, unique)
+        return self._names[unique]
 
     def _roles(self, valid: list[HeldCredential], at: datetime) -> None:
-        """Assume every role that some credential of a principal can, under every name."""
+        """Assume every role that some credential of a principal can, under every name and with every choice."""
         done: set[tuple[object, ...]] = set()
         trusting = [place[1] for place in self.aws.iam.places("trust")]
-        for one in valid:
-            chained = one.type == "AssumedRole" and one.kind != "outsider"
-            for target in {*self.aws.edges.get(one.principal_arn, ()), *trusting}:
-                told = (target, chained, one.principal_arn, one.source_identity)
-                if told in done:
-                    continue
+        for giver in valid:
+            for target in {*self.aws.edges.get(giver.principal_arn, ()), *trusting}:
                 if target.endswith(":root"):
-                    if self.aws.may(one, "sts:AssumeRoot", at):
-                        self._take(new_root(target), at, at + ROOT_LIFE, f"{_label(one)} becomes root", one)
+                    told = (target, giver.principal_arn)
+                    if told not in done and self.aws.may(giver, "sts:AssumeRoot", at):
+                        self._take(new_root(target), at, at + ROOT_LIFE, f"{_label(giver)} becomes root", giver)
                         done.add(told)
-                elif self.aws.may_assume(one, target, at):
-                    done.add(told)
-                    for name in {NEW_NAME, *self.aws.names[target]}:
-                        session = new_session(self.aws, target, name, one)
-                        self._take(
-                            session, at, at + (HOUR if chained else LONGEST_SESSION),
-                            f"{_label(one)} assumes {target.rpartition('/')[2]} as {name}", one,
-                        )  # fmt: skip
+                else:
+                    self._sessions(giver, target, at, done)
+
+    def _sessions(self, giver: HeldCredential, target: str, at: datetime, done: set[tuple[object, ...]]) -> None:
+        """Assume one role with one credential in every way that makes another session."""
+        chained = giver.type == "AssumedRole" and giver.kind != "outsider"
+        inherited = tuple(tag for tag in giver.tags if tag[0] in giver.transitive)
+        for choice in mint_choices(giver, self.mentioned):
+            for name in {NEW_NAME, *self.aws.names[target], *self._chosen_names(unique_id(self.aws, target))}:
+                told = (target, chained, giver.principal_arn, name, choice, inherited)
+                if told in done or not self.aws.may_assume(giver, target, at, name, choice):
+                    continue
+                done.add(told)
+                self._take(
+                    new_session(self.aws, target, name, giver, choice), at, at + (HOUR if chained else LONGEST_SESSION),
+                    f"{_label(giver)} assumes {target.rpartition('/')[2]} as {name}{_with(choice.mfa)}", giver,
+                )  # fmt: skip
 
     def _again(self, valid: list[HeldCredential], at: datetime) -> None:
         """
-        Get another session of the same identity: GetSigninToken, GetScopedCredentials.
+        Get another session of the same identity: GetSigninToken, GetScopedCredentials, `aws login`.
 
-        Whether `aws:TokenIssueTime` is then that of the call is not documented for either; it is taken to be,
+        Whether `aws:TokenIssueTime` is then that of the call is not documented for the first two; it is taken to be,
         which is the worse case.
         """
-        for one in valid:
-            if one.issued_at is None or one.kind == "root_session" or self._key(one, at) in self.minted:
+        sign_ins = self._tells_apart("aws:signinsessionarn")
+        for credential in valid:
+            if credential.issued_at is None or credential.kind == "root_session":
                 continue
-            if self._renews(one, at):
-                expires = max(one.expires or at, at + LONGEST_SESSION if one.type == "AssumedRole" else at)
-                self._take(one, at, expires, f"{_label(one)} carries itself into another session", one)
+            if self._key(credential, at) in self.minted and not sign_ins:
+                continue
+            if self._renews(credential, at):
+                longest = at + LONGEST_SESSION if credential.type == "AssumedRole" else at
+                expires = max(credential.expires or at, longest)
+                words = f"{_label(credential)} carries itself into another session"
+                self._take(credential, at, expires, words, credential)
+                if sign_ins and credential.sign_in_session is None:
+                    arn = f"arn:aws:signin:us-east-1:{credential.account}:session/new"
+                    self._take(replace(credential, sign_in_session=arn), at, expires, f"{words} of aws login", credential)
 
-    def _renews(self, one: HeldCredential, at: datetime) -> bool:
+    def _renews(self, credential: HeldCredential, at: datetime) -> bool:
         ways = ("signin:GetSigninToken", "sts:GetScopedCredentials")
-        return one.issued_at is not None and any(self.aws.may(one, way, at) for way in ways)
+        return credential.issued_at is not None and any(self.aws.may(credential, way, at) for way in ways)
 
     @staticmethod
     def _key(like: HeldCredential, at: datetime) -> tuple[object, ...]:
-        return (like.identity_arn, like.userid, at, like.source_identity, like.sign_in_session)
+        return (
+            like.identity_arn, like.userid, at, like.source_identity, like.sign_in_session, like.mfa, like.tags,
+            like.transitive,
+        )  # fmt: skip
 
     def _take(
         self,
@@ -185,6 +217,7 @@ class AttackerCredentials:
             kind=kind,
             begins=at,
             issued_at=at,
+            mfa_at=at if like.mfa else None,
             expires=expires,
             history=how,
         )
@@ -192,6 +225,10 @@ class AttackerCredentials:
 
 def _label(one: HeldCredential) -> str:
     return f"{one.principal.partition('/')[2] or one.principal} ({one.kind.replace('_', ' ')})"
+
+
+def _with(mfa: bool) -> str:
+    return " with MFA" if mfa else ""
 
 
 def new_root(arn: str) -> HeldCredential:
@@ -203,15 +240,25 @@ def new_root(arn: str) -> HeldCredential:
     )  # fmt: skip
 
 
-def new_session(aws: SimulatedAws, role: str, name: str, parent: HeldCredential) -> HeldCredential:
-    """Make up a session of a role; a source identity, once set, goes with it."""
-    account, label = role.split(":")[4], role.rpartition("/")[2]
+def unique_id(aws: SimulatedAws, role: str) -> str:
+    """Give a role's unique id, or one made up where no session shows it."""
     known = (one.userid for one in aws.credentials.values() if one.identity_arn == role)
-    unique = next(known, f"AROA{label.upper()}:").partition(":")[0]
+    return next(known, f"AROA{role.rpartition('/')[2].upper()}:").partition(":")[0]
+
+
+def new_session(
+    aws: SimulatedAws, role: str, name: str, giver: HeldCredential, choice: MintChoice | None = None
+) -> HeldCredential:
+    """Make up a session of a role; a source identity, once set, goes with it, and so do transitive tags."""
+    chosen = choice or MintChoice(source_identity=giver.source_identity)
+    account, label = role.split(":")[4], role.rpartition("/")[2]
+    inherited = {name: value for name, value in giver.tags if name in giver.transitive}
     return HeldCredential(
         id="", kind="assumed_role", account=account, identity_arn=role, principal_arn=role,
-        principal=f"arn:aws:sts::{account}:assumed-role/{label}/{name}", userid=f"{unique}:{name}",
-        type="AssumedRole", source_identity=parent.source_identity,
+        principal=f"arn:aws:sts::{account}:assumed-role/{label}/{name}", userid=f"{unique_id(aws, role)}:{name}",
+        type="AssumedRole", source_identity=chosen.source_identity, mfa=chosen.mfa,
+        tags=tuple(sorted({**dict(chosen.tags), **inherited}.items())),
+        transitive=frozenset(inherited) | (frozenset(dict(chosen.tags)) if chosen.transitive else frozenset()),
     )  # fmt: skip
 
 

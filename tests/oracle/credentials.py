@@ -1,6 +1,5 @@
 """
-A credential in somebody's hands, as an authorization engine sees it: who it speaks for, since when, until
-when.
+A credential in somebody's hands, as an authorization engine sees it: who it speaks for, since when, until when.
 """
 
 from __future__ import annotations
@@ -8,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from oracle.policy_evaluator import Value
 from tokentrail.testing.names import iso
 from tokentrail.testing.truth import Entry
 
@@ -19,6 +19,16 @@ _TYPES = {
     "FederatedUser": "FederatedUser",
     "Root": "Account",
 }
+_WITHOUT_MFA = frozenset(
+    {"long_term_key", "federation_token", "assumed_role_saml", "assumed_role_web_identity", "identity_center"}
+)
+"""Kinds whose requests have no keys about MFA ("AWS global condition context keys", IAM User Guide)."""
+_OF_INSTANCES = (
+    "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:sourceinstancearn", "ec2:roledelivery",
+)  # fmt: skip
+"""Keys that only what an EC2 instance was given has."""
+Tags = tuple[tuple[str, str], ...]
+"""Session tags, by name in lower case, since names of tags do not differ by case alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +52,16 @@ class HeldCredential:
     issued_at: datetime | None = None
     """`aws:TokenIssueTime`; a long-term key has none."""
     expires: datetime | None = None
+    mfa: bool = False
+    mfa_at: datetime | None = None
+    """When MFA was given, where that is known."""
     source_identity: str | None = None
+    tags: Tags = ()
+    transitive: frozenset[str] = frozenset()
+    """Names of the session tags that go with it into further roles."""
     sign_in_session: str | None = None
+    provider: str | None = None
+    """The OpenID Connect provider that vouched for it."""
     assumed_root: bool = False
     person: str | None = None
     """The user id of the person in the Identity Center directory."""
@@ -55,14 +73,26 @@ class HeldCredential:
         """What a role session is called."""
         return self.userid.partition(":")[2]
 
-    def context(self) -> dict[str, str]:
-        """
-        Give the condition keys that its requests carry, by lower-case name.
+    @property
+    def fixed(self) -> tuple[object, ...]:
+        """All that policies can ask of it and that no request can change."""
+        return (
+            self.kind, self.account, self.principal_arn, self.userid, self.type, self.username, self.issued_at, self.mfa,
+            self.mfa_at, self.source_identity, self.tags, self.sign_in_session, self.provider, self.assumed_root,
+            self.person,
+        )  # fmt: skip
 
-        "AWS global condition context keys", IAM User Guide: a long-term key has no `aws:TokenIssueTime`; a
-        role's `aws:PrincipalArn` is the role's ARN, not the session's; only IAM users have `aws:username`.
+    def context(self, at: datetime) -> dict[str, Value | None]:
         """
-        keys: dict[str, str | None] = {
+        Give the condition keys on which its requests at a moment have no choice, by lower-case name; `None` is absent.
+
+        "AWS global condition context keys", IAM User Guide: a long-term key has no `aws:TokenIssueTime`; a role's
+        `aws:PrincipalArn` is the role's ARN, not the session's; only IAM users have `aws:username`; the age of MFA is
+        counted from when it was given.
+        """
+        keys: dict[str, Value | None] = {
+            "aws:currenttime": iso(at),
+            "aws:epochtime": str(int(at.timestamp())),
             "aws:userid": self.userid,
             "aws:principalarn": self.principal_arn,
             "aws:principaltype": self.type,
@@ -71,10 +101,25 @@ class HeldCredential:
             "aws:tokenissuetime": iso(self.issued_at) if self.issued_at else None,
             "aws:sourceidentity": self.source_identity,
             "aws:signinsessionarn": self.sign_in_session,
+            "aws:federatedprovider": self.provider,
             "aws:assumedroot": "true" if self.assumed_root else None,
             "identitystore:userid": self.person,
+            **{f"aws:principaltag/{name}": value for name, value in self.tags},
         }
-        return {key: value for key, value in keys.items() if value is not None}
+        if self.kind != "service_role":
+            keys |= dict.fromkeys(_OF_INSTANCES)
+        return keys | self._mfa(at)
+
+    def _mfa(self, at: datetime) -> dict[str, Value | None]:
+        """Give the keys about MFA, but for the age of MFA that was given nobody knows when, or any of AssumeRoot's."""
+        if self.kind in _WITHOUT_MFA or self.issued_at is None:
+            return {"aws:multifactorauthpresent": None, "aws:multifactorauthage": None}
+        if self.assumed_root:
+            return {}
+        if not self.mfa:
+            return {"aws:multifactorauthpresent": "false", "aws:multifactorauthage": None}
+        age = {} if self.mfa_at is None else {"aws:multifactorauthage": str(int((at - self.mfa_at).total_seconds()))}
+        return {"aws:multifactorauthpresent": "true", **age}
 
 
 def held(entry: Entry) -> HeldCredential:
@@ -98,8 +143,10 @@ def held(entry: Entry) -> HeldCredential:
         begins=identity.created or entry.made_at,
         issued_at=identity.created,
         expires=expires,
+        mfa=identity.mfa,
         source_identity=identity.source_identity,
         sign_in_session=identity.sign_in_session,
+        provider=identity.federated_provider,
         assumed_root=identity.assumed_root,
         person=str(identity.on_behalf_of["userId"]) if identity.on_behalf_of else None,
     )

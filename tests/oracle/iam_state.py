@@ -11,10 +11,12 @@ from __future__ import annotations
 import copy
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from oracle.credentials import HeldCredential
-from oracle.policy_evaluator import denies, trusts
+from oracle.policy_evaluator import Context, denies, trusts
+from oracle.request_choices import MintChoice, asks_the_clock, mentions_of, requests
 
 Place = tuple[str, ...]
 """Where something is kept: `("inline", user ARN, policy name)`, `("key", key id)`, ..."""
@@ -59,7 +61,7 @@ class IamState:
         self._on: defaultdict[str, set[Place]] = defaultdict(set)
         self._arns: dict[tuple[str, str, str], str] = {}
         self._judged: dict[tuple[object, ...], bool] = {}
-        """What documents were found to deny; that depends on no moment, since no condition asks the clock."""
+        """What policies were found to deny or to let in, by all that it depends on."""
 
     def copy(self) -> IamState:
         """Give a copy, to play on."""
@@ -84,7 +86,7 @@ class IamState:
         steps = self._history.setdefault(place, [])
         steps.append((at, value))
         steps.sort(key=lambda step: step[0])
-        if place[0] in ("inline", "attached"):
+        if place[0] in ("inline", "attached", "boundary"):
             self._on[place[1]].add(place)
         elif place[0] in ("at-target", "banned"):
             self._on["*"].add(place)
@@ -111,75 +113,142 @@ class IamState:
         wanted = (kind, *beginning)
         return [place for place in self._history if place[: len(wanted)] == wanted]
 
-    def denied(self, one: HeldCredential, action: str, resource: str, at: datetime) -> bool:
-        """Tell whether a request must meet an explicit deny, or find its principal gone."""
-        if self.seen(("gone", one.identity_arn), at) == {True}:
+    def documents(self) -> frozenset[str]:
+        """List the policies that deny, of all times: inline, managed, of organisations."""
+        kinds = ("inline", "document")
+        return frozenset(
+            str(value) for place, steps in self._history.items() if place[0] in kinds for _, value in steps if value
+        )
+
+    def trust_documents(self) -> frozenset[str]:
+        """List the trust policies of all times."""
+        return frozenset(
+            str(value) for place, steps in self._history.items() if place[0] == "trust" for _, value in steps if value
+        )
+
+    def denied(
+        self, credential: HeldCredential, action: str, resource: str, at: datetime, clock: datetime | None = None
+    ) -> bool:
+        """
+        Tell whether a request, whatever its sender chooses, must meet an explicit deny, or find its principal gone.
+
+        Args:
+            credential: What the request is sent with.
+            action: What it asks for.
+            resource: And of what.
+            at: The moment whose policies are in force.
+            clock: The time of the request, if it comes later, with the same policies in force.
+        """
+        if self._stopped(credential, at):
             return True
-        places = [*self._on[one.identity_arn], *(self._on["*"] if self._under_control(one) else ())]
-        return any(self._stops(place, one, action, resource, at) for place in places)
-
-    def trusted(self, one: HeldCredential, role: str, *, seen_before: bool, at: datetime) -> bool:
-        """
-        Tell whether a role may be assumed: as seen before, until somebody wrote its trust policy anew.
-
-        A trust policy that names the caller itself needs no more; one that names its account needs the
-        caller's own permission, for which only a success in the log speaks.
-        """
-        for document in self.seen(("trust", role), at):
-            if document is None:
-                if seen_before:
-                    return True
-            elif trusts(str(document), one.context()):
-                named = f'"{one.principal_arn}"' in str(document)
-                if seen_before or named or one.kind == "outsider":
-                    return True
-        return False
-
-    def _under_control(self, one: HeldCredential) -> bool:
-        if one.kind == "outsider":
+        policies = self._policies(credential, at)
+        if not policies:
             return False
-        return one.account != self.management and SERVICE_LINKED not in one.identity_arn
-
-    def _stops(self, place: Place, one: HeldCredential, action: str, resource: str, at: datetime) -> bool:
-        if place[0] == "banned":
-            hit = place[1] in (
-                one.account,
-                one.identity_arn,
-                one.principal_arn,
-                one.principal,
-                one.id,
-                one.person,
-            )
-            return hit and self.seen(place, at) == {True}
-        if place[0] == "inline":
-            documents = self.seen(place, at)
-        else:
-            if place[0] == "at-target" and not self._covers(place[1], one):
-                return False
-            if self.seen(place, at) != {True}:
-                return False
-            policy = place[2]
-            documents = {_MANAGED[policy]} if policy in _MANAGED else self.seen(("document", policy), at)
-        return all(
-            document is not None and self._denies(str(document), one, action, resource)
-            for document in documents
-        )
-
-    def _denies(self, document: str, one: HeldCredential, action: str, resource: str) -> bool:
-        who = (
-            one.principal_arn,
-            one.userid,
-            one.issued_at,
-            one.source_identity,
-            one.sign_in_session,
-            one.assumed_root,
-            one.person,
-        )
-        asked = (document, *who, action, resource)
+        mentioned = mentions_of(frozenset().union(*policies) - {None})
+        second = (clock or at) if asks_the_clock(mentioned) else None
+        asked = (policies, credential.fixed, action, resource, second)
         if asked not in self._judged:
-            self._judged[asked] = denies(document, one.context(), action, resource)
+            self._judged[asked] = not any(
+                _undenied(policies, context, action, resource)
+                for context in requests(credential.context(clock or at), mentioned)
+            )
         return self._judged[asked]
 
+    def may_mint(
+        self, giver: HeldCredential, role: str, name: str, choice: MintChoice, *, seen_before: bool, at: datetime
+    ) -> bool:
+        """
+        Tell whether one call of AssumeRole gets past every deny on the caller and through the role's trust policy.
+
+        Args:
+            giver: The caller.
+            role: The role's ARN.
+            name: The session's name.
+            choice: What else the session has for good.
+            seen_before: Whether the log shows the caller in the role, which counts until the trust policy is written anew.
+            at: When.
+        """
+        if self._stopped(giver, at):
+            return False
+        policies, trusting = self._policies(giver, at), frozenset(self.seen(("trust", role), at))
+        mentioned = mentions_of(frozenset().union(*policies) - {None}, trusting - {None})
+        fixed = {**giver.context(at), **choice.context(giver, name)}
+        told = tuple((key, fixed[key]) for key in mentioned if key in fixed)
+        asked = (policies, trusting, giver.fixed, role, told, choice.actions, seen_before)
+        if asked not in self._judged:
+            self._judged[asked] = any(
+                all(_undenied(policies, context, action, role) for action in ("sts:AssumeRole", *choice.actions))
+                and any(_lets_in(document, giver, context, choice, seen_before=seen_before) for document in trusting)
+                for context in requests(fixed, mentioned, minting=True)
+            )
+        return self._judged[asked]
+
+    def _stopped(self, credential: HeldCredential, at: datetime) -> bool:
+        """Tell whether a credential's principal is gone, or somebody in the organisation has banned it by hand."""
+        if self.seen(("gone", credential.identity_arn), at) == {True}:
+            return True
+        names = {
+            credential.account, credential.identity_arn, credential.principal_arn, credential.principal, credential.id,
+            credential.person,
+        }  # fmt: skip
+        return self._under_control(credential) and any(
+            place[0] == "banned" and place[1] in names and self.seen(place, at) == {True} for place in self._on["*"]
+        )
+
+    def _policies(self, credential: HeldCredential, at: datetime) -> frozenset[frozenset[str | None]]:
+        """List the policies that bear on a credential, each as all that a request may see of it; `None` is no policy."""
+        places = [*self._on[credential.identity_arn], *(self._on["*"] if self._under_control(credential) else ())]
+        found = (self._seen_documents(place, credential, at) for place in places if place[0] != "banned")
+        return frozenset(documents for documents in found if None not in documents)
+
+    def _seen_documents(self, place: Place, credential: HeldCredential, at: datetime) -> frozenset[str | None]:
+        if place[0] == "inline":
+            return frozenset(None if text is None else str(text) for text in self.seen(place, at))
+        if place[0] == "boundary":
+            names = self.seen(place, at)
+            return frozenset(text for name in names for text in self._managed(name, at))
+        if place[0] == "at-target" and not self._covers(place[1], credential):
+            return frozenset({None})
+        if self.seen(place, at) != {True}:
+            return frozenset({None})
+        return self._managed(place[2], at)
+
+    def _managed(self, name: Value, at: datetime) -> frozenset[str | None]:
+        """Give what a request may see of a managed policy or service control policy."""
+        if name is None:
+            return frozenset({None})
+        if name in _MANAGED:
+            return frozenset({_MANAGED[str(name)]})
+        return frozenset(None if text is None else str(text) for text in self.seen(("document", str(name)), at))
+
+    def _under_control(self, credential: HeldCredential) -> bool:
+        if credential.kind == "outsider":
+            return False
+        return credential.account != self.management and SERVICE_LINKED not in credential.identity_arn
+
     @staticmethod
-    def _covers(target: str, one: HeldCredential) -> bool:
-        return target == one.account or target.startswith(("r-", "ou-"))
+    def _covers(target: str, credential: HeldCredential) -> bool:
+        return target == credential.account or target.startswith(("r-", "ou-"))
+
+
+def _undenied(policies: Iterable[frozenset[str | None]], context: Context, action: str, resource: str) -> bool:
+    """Tell whether a request gets past all policies, of each of which it may see one of several states."""
+    return not any(
+        all(denies(str(document), context, action, resource) for document in documents) for documents in policies
+    )
+
+
+def _lets_in(
+    document: Value, giver: HeldCredential, context: Context, choice: MintChoice, *, seen_before: bool
+) -> bool:
+    """
+    Tell whether a trust policy lets a caller in: where none is known, as seen before.
+
+    A trust policy that names the caller itself needs no more; one that names its account needs the caller's own
+    permission, for which only a success in the log speaks.
+    """
+    if document is None:
+        return seen_before
+    text = str(document)
+    named = seen_before or f'"{giver.principal_arn}"' in text or giver.kind == "outsider"
+    return named and all(trusts(text, context, action) for action in ("sts:AssumeRole", *choice.actions))

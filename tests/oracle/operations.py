@@ -139,11 +139,45 @@ def _delete_role(state: IamState, account: str, parameters: Json, at: datetime) 
     state.put(("gone", role), True, at)
 
 
+def _put_boundary(kind: str) -> Operation:
+    def operation(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+        policy = parameters["PermissionsBoundary"]
+        if policy not in (DENY_ALL, *QUARANTINES) and state.now(("document", policy), at) is None:
+            raise Refused(f"NoSuchEntity: no policy {policy} that is known here")
+        state.put(("boundary", _entity(state, account, kind, parameters, at)), policy, at)
+
+    return operation
+
+
+def _delete_boundary(kind: str) -> Operation:
+    def operation(state: IamState, account: str, parameters: Json, at: datetime) -> None:
+        place = ("boundary", _entity(state, account, kind, parameters, at))
+        if state.now(place, at) is None:
+            raise Refused(f"NoSuchEntity: no permissions boundary on {place[1]}")
+        state.put(place, None, at)
+
+    return operation
+
+
 def _create_scp(state: IamState, _: str, parameters: Json, at: datetime) -> None:
     if parameters["Type"] != "SERVICE_CONTROL_POLICY":
         raise NotImplementedError(f"a policy of type {parameters['Type']}")
-    state.put(("document", parameters["Name"]), parameters["Content"], at)
-    state.put(("latest-scp",), parameters["Name"], at)
+    policy = str(parameters.get("Id", parameters["Name"]))  # the id is in the answer, which plans do not have
+    state.put(("document", policy), parameters["Content"], at)
+    state.put(("latest-scp",), policy, at)
+
+
+def _update_scp(state: IamState, _: str, parameters: Json, at: datetime) -> None:
+    """Write an SCP anew; without content it is only renamed."""
+    if parameters.get("Content") is not None:
+        state.put(("document", parameters["PolicyId"]), parameters["Content"], at)
+
+
+def _delete_scp(state: IamState, _: str, parameters: Json, at: datetime) -> None:
+    policy = parameters["PolicyId"]
+    if any(place[2] == policy and state.now(place, at) for place in state.places("at-target")):
+        raise Refused(f"PolicyInUseException: {policy} is attached")
+    state.put(("document", policy), None, at)
 
 
 def _scp_attachment(*, there: bool) -> Operation:
@@ -184,13 +218,19 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("iam", "DeleteUser"): _delete_user,
     ("iam", "DeleteRole"): _delete_role,
     ("organizations", "CreatePolicy"): _create_scp,
+    ("iam", "PutUserPermissionsBoundary"): _put_boundary("user"),
+    ("iam", "PutRolePermissionsBoundary"): _put_boundary("role"),
+    ("iam", "DeleteUserPermissionsBoundary"): _delete_boundary("user"),
+    ("iam", "DeleteRolePermissionsBoundary"): _delete_boundary("role"),
+    ("organizations", "UpdatePolicy"): _update_scp,
+    ("organizations", "DeletePolicy"): _delete_scp,
     ("organizations", "AttachPolicy"): _scp_attachment(there=True),
     ("organizations", "DetachPolicy"): _scp_attachment(there=False),
     **{
         ("iam", name): _nothing
         for name in (
             "RemoveUserFromGroup", "DeactivateMFADevice", "DeleteVirtualMFADevice", "DeleteSSHPublicKey",
-            "DeleteSigningCertificate", "DeleteServiceSpecificCredential", "DeleteUserPermissionsBoundary",
+            "DeleteSigningCertificate", "DeleteServiceSpecificCredential",
         )
     },
     **{("ec2", name): _nothing for name in ("ModifyInstanceAttribute", "StopInstances", "TerminateInstances")},

@@ -1,38 +1,64 @@
 """
-A small judge of deny policies, made to differ from the package's own, for what containment plans write.
+A second policy evaluator, for denies and trust policies, written apart from the package's own.
 
-Sources: "IAM JSON policy elements: Condition operators" and "AWS global condition context keys", IAM User
-Guide. What it does not know it refuses with `UnknownPolicy` rather than guess.
+It answers yes or no for a request all of whose condition keys are known. What it does not know it refuses with
+`UnknownPolicy` rather than guess.
+
+Sources: IAM User Guide, 'IAM JSON policy elements: Condition operators', 'Set operators for multivalued context keys',
+'AWS global condition context keys', 'IAM policy elements: Variables and tags', 'AWS JSON policy elements: Principal'.
 """
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-Context = Mapping[str, str]
-"""The condition keys that a request carries, by lower-case name; an absent key is not in it."""
+Value = str | tuple[str, ...]
+"""What a request carries for a condition key; a tuple for a key that has several values."""
+Context = Mapping[str, Value | None]
+"""The condition keys that a request carries, by lower-case name; an absent key is not in it, or `None`."""
 
 KEYS = frozenset(
     key.lower()
     for key in (
-        "aws:TokenIssueTime", "aws:userid", "aws:username", "aws:PrincipalArn", "aws:PrincipalType",
-        "aws:PrincipalAccount", "aws:SourceIdentity", "aws:SignInSessionArn", "aws:AssumedRoot",
-        "identitystore:UserId",
+        "aws:TokenIssueTime", "aws:CurrentTime", "aws:EpochTime", "aws:userid", "aws:username", "aws:PrincipalArn",
+        "aws:PrincipalType", "aws:PrincipalAccount", "aws:SourceIdentity", "aws:SignInSessionArn", "aws:AssumedRoot",
+        "aws:FederatedProvider", "aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge", "aws:SourceIp",
+        "aws:VpcSourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID",
+        "aws:VpceOrgPaths", "aws:UserAgent", "aws:RequestedRegion", "aws:SecureTransport", "aws:ViaAWSService",
+        "aws:TagKeys", "aws:Ec2InstanceSourceVpc", "aws:Ec2InstanceSourcePrivateIPv4", "ec2:SourceInstanceARN",
+        "ec2:RoleDelivery", "identitystore:UserId", "sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity",
+        "sts:TransitiveTagKeys", "sts:DurationSeconds",
     )
 )  # fmt: skip
-"""Every condition key whose presence this judge knows for each kind of credential."""
+"""The condition keys whose presence is known for each kind of credential and request, tags aside."""
+TAGS = ("aws:principaltag/", "aws:requesttag/")
+"""How the keys of tags begin."""
+MULTIVALUED = frozenset({"aws:tagkeys", "aws:vpceorgpaths", "sts:transitivetagkeys"})
+_DATE_KEYS = frozenset({"aws:tokenissuetime", "aws:currenttime", "aws:epochtime"})
 
-_STATEMENT = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "Condition"})
+_STATEMENT = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 _TRUST = frozenset({"Sid", "Effect", "Principal", "Action", "Condition"})
 
 
 class UnknownPolicy(ValueError):
-    """A policy holds something whose effect this judge does not know."""
+    """A policy holds something whose effect this evaluator does not know."""
+
+
+class Test(NamedTuple):
+    """One operator on one condition key."""
+
+    operator: str
+    key: str
+    """In lower case."""
+    values: tuple[str, ...]
 
 
 def denies(document: str, context: Context, action: str, resource: str) -> bool:
@@ -44,19 +70,27 @@ def denies(document: str, context: Context, action: str, resource: str) -> bool:
 
 
 def trusts(document: str, context: Context, action: str = "sts:AssumeRole") -> bool:
-    """
-    Tell whether a role's trust policy lets an AWS principal assume the role.
-
-    "AWS JSON policy elements: Principal": an account stands for all its principals, a role for its sessions.
-    """
-    found = {
+    """Tell whether a trust policy lets an AWS principal in: an account stands for its principals, a role for sessions."""
+    effects = {
         statement["Effect"]
         for statement in statements(document, _TRUST)
-        if _named(statement.get("Principal"), context)
-        and any(_glob(text, action, fold=True) for text in listed(statement["Action"]))
-        and _conditions(statement, context)
+        if _names(statement.get("Principal"), context)
+        and any(_glob(pattern, action, fold=True) for pattern in listed(statement["Action"]))
+        and _all_hold(statement, context)
     }
-    return found == {"Allow"}
+    return effects == {"Allow"}
+
+
+def holds(test: Test, context: Context) -> bool:
+    """Tell whether one condition holds for a request."""
+    return _holds(test.operator, test.key, test.values, context)
+
+
+@lru_cache(maxsize=4096)
+def tests_of(document: str, *, trust: bool = False) -> tuple[Test, ...]:
+    """List all conditions of a policy's denies, or of all statements of a trust policy."""
+    found = statements(document, _TRUST if trust else _STATEMENT)
+    return tuple(test for each in found if trust or each["Effect"] == "Deny" for test in _tests(each))
 
 
 @lru_cache(maxsize=4096)
@@ -80,85 +114,219 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+_EPOCH = re.compile(r"\d{5,}(\.\d+)?")
+_W3C = re.compile(
+    r"(?P<year>\d{4})-(?P<month>\d\d)(-(?P<day>\d\d)"
+    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d{1,6}))?)?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d))?)?"
+)
+
+
 @lru_cache(maxsize=65536)
 def instant(text: str) -> datetime:
-    """Read a date of a condition: ISO 8601 in UTC, with or without fractions."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", text):
+    """
+    Read a date of a condition: epoch seconds, or ISO 8601 as the W3C profiles it (a month, a day, a time with a zone).
+
+    Source: IAM User Guide, 'IAM JSON policy elements: Condition operators', 'Date condition operators'. A bare year is
+    refused, since it may be meant as epoch seconds.
+    """
+    if _EPOCH.fullmatch(text):
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(text))
+    found = _W3C.fullmatch(text)
+    if found is None:
         raise UnknownPolicy(f"date {text!r}")
-    return datetime.fromisoformat(text).astimezone(UTC)
+    year, month, day, hour, minute, second = (int(found[name] or least) for name, least in _PARTS)
+    fraction, zone = int((found["fraction"] or "").ljust(6, "0")), _zone(found["zone"])
+    try:
+        return datetime(year, month, day, hour, minute, second, fraction, zone).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UnknownPolicy(f"date {text!r}") from error
+
+
+_PARTS = (("year", 1), ("month", 1), ("day", 1), ("hour", 0), ("minute", 0), ("second", 0))
+
+
+def _zone(text: str | None) -> timezone:
+    if text is None or text == "Z":
+        return timezone.utc
+    hours, minutes = int(text[1:3]), int(text[4:])
+    return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if text[0] == "-" else 1))
 
 
 def _applies(statement: dict[str, Any], context: Context, action: str, resource: str) -> bool:
-    if ("Action" in statement) == ("NotAction" in statement) or "Resource" not in statement:
-        raise UnknownPolicy("a statement needs Resource, and one of Action and NotAction")
-    if "Action" in statement:
-        covered = any(_glob(text, action, fold=True) for text in listed(statement["Action"]))
-    else:
-        covered = not any(_glob(text, action, fold=True) for text in listed(statement["NotAction"]))
+    for name in ("Action", "Resource"):
+        if (name in statement) == (f"Not{name}" in statement):
+            raise UnknownPolicy(f"a statement needs either {name} or Not{name}")
     return (
-        covered
-        and any(_glob(text, resource) for text in listed(statement["Resource"]))
-        and _conditions(statement, context)
+        _covers(statement, "Action", lambda pattern: _glob(pattern, action, fold=True))
+        and _covers(statement, "Resource", lambda pattern: _matches(_filled(pattern, context), resource))
+        and _all_hold(statement, context)
     )
 
 
-def _named(principal: Any, context: Context) -> bool:
+def _covers(statement: dict[str, Any], name: str, matches: Callable[[str], bool]) -> bool:
+    if name in statement:
+        return any(map(matches, listed(statement[name])))
+    return not any(map(matches, listed(statement[f"Not{name}"])))
+
+
+def _names(principal: Any, context: Context) -> bool:
     if principal == "*":
         return True
     if not isinstance(principal, dict) or not set(principal) <= {"AWS", "Service", "Federated"}:
         raise UnknownPolicy(f"principal {principal!r}")
     account, arn = context["aws:principalaccount"], context["aws:principalarn"]
     whole = {"*", account, f"arn:aws:iam::{account}:root", arn}
-    return any(one in whole for one in listed(principal.get("AWS", [])))
+    return any(name in whole for name in listed(principal.get("AWS", [])))
 
 
-def _conditions(statement: dict[str, Any], context: Context) -> bool:
+def _tests(statement: dict[str, Any]) -> Iterator[Test]:
+    for operator, keys in statement.get("Condition", {}).items():
+        for key, values in keys.items():
+            texts = (str(value).lower() if isinstance(value, bool) else str(value) for value in listed(values))
+            yield Test(operator, key.lower(), tuple(texts))
+
+
+def _all_hold(statement: dict[str, Any], context: Context) -> bool:
     """All operators, and all keys under each, must hold."""
-    return all(
-        _holds(operator, key.lower(), [str(value) for value in listed(values)], context)
-        for operator, tests in statement.get("Condition", {}).items()
-        for key, values in tests.items()
-    )
+    return all(holds(test, context) for test in _tests(statement))
 
 
-def _holds(operator: str, key: str, values: list[str], context: Context) -> bool:
-    if key not in KEYS:
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """An operator's name taken apart."""
+
+    name: str
+    """Without the parts below: the operator of which a negated one is the negation."""
+    negated: bool
+    if_exists: bool
+    quantifier: str
+    """`ForAllValues`, `ForAnyValue` or nothing."""
+
+
+@lru_cache(maxsize=1024)
+def _operator(text: str) -> _Operator:
+    quantifier, _, name = text.rpartition(":")
+    bare = name.removesuffix("IfExists")
+    plain = bare.replace("Not", "", 1)
+    if quantifier not in ("", "ForAllValues", "ForAnyValue") or plain not in _COMPARISONS:
+        raise UnknownPolicy(f"condition operator {text}")
+    if plain != bare and plain not in _NEGATABLE:
+        raise UnknownPolicy(f"condition operator {text}")
+    return _Operator(plain, plain != bare, name != bare, quantifier)
+
+
+def _holds(operator: str, key: str, values: tuple[str, ...], context: Context) -> bool:
+    if key not in KEYS and not key.startswith(TAGS):
         raise UnknownPolicy(f"condition key {key}")
-    if any("${" in value for value in values):
-        raise UnknownPolicy(f"policy variable in {values}")
     present = context.get(key)
     if operator == "Null":
-        return any((present is None) == _truth(value) for value in values)
-    set_of_values = operator.startswith("ForAnyValue:")
-    name = operator.removeprefix("ForAnyValue:")
-    if_exists, name = name.endswith("IfExists"), name.removesuffix("IfExists")
-    negated, test = _operator(name)
-    if present is None:  # "negated matching operators match when the key is absent"; a set of none has no any
-        return if_exists or (negated and not set_of_values)
-    return any(test(value, present) for value in values) != negated
+        return any((not present) == _truth(value) for value in values)
+    asked = _operator(operator)
+    _check_types(asked, key)
+    if not present:
+        return _without_key(asked)
+    return _present_holds(asked, values, (present,) if isinstance(present, str) else present, context)
 
 
-Test = Callable[[str, str], bool]
+def _present_holds(asked: _Operator, values: tuple[str, ...], present: Sequence[str], context: Context) -> bool:
+    if not asked.quantifier and len(present) > 1:
+        raise UnknownPolicy(f"several values without a set operator: {present}")
+    results = [_any_matches(asked, values, value, context) != asked.negated for value in present]
+    return any(results) if asked.quantifier == "ForAnyValue" else all(results)
 
 
-def _operator(name: str) -> tuple[bool, Test]:
-    negated = name in ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
-    plain = name.replace("Not", "", 1) if negated else name
-    if plain not in _TESTS:
-        raise UnknownPolicy(f"condition operator {name}")
-    return negated, _TESTS[plain]
+def _without_key(asked: _Operator) -> bool:
+    """Judge an absent key: negated operators match, `IfExists` and `ForAllValues` do, `ForAnyValue` does not."""
+    if asked.if_exists or asked.quantifier == "ForAllValues":
+        return True
+    return asked.negated and not asked.quantifier
 
 
-def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise UnknownPolicy(f"truth value {text!r}")
-    return text.lower() == "true"
+def _check_types(asked: _Operator, key: str) -> None:
+    """Refuse to compare a date as anything but a date: AWS does not tell how it reads as text."""
+    numeric = key == "aws:epochtime" and asked.name.startswith("Numeric")
+    if key in _DATE_KEYS and not asked.name.startswith("Date") and not numeric:
+        raise UnknownPolicy(f"{asked.name} of {key}")
 
 
-def _arn(wanted: str, given: str) -> bool:
-    """Compare ARNs: each of the six parts by itself, so that no wildcard reaches over a colon."""
-    ours, theirs = wanted.split(":", 5), given.split(":", 5)
-    return len(ours) == len(theirs) == 6 and all(map(_glob, ours, theirs))
+def _any_matches(asked: _Operator, values: tuple[str, ...], present: str, context: Context) -> bool:
+    """Tell whether any of a policy's values matches; a variable whose key is absent matches nothing."""
+    unresolved = False
+    compare = _COMPARISONS[asked.name]
+    for value in values:
+        if "${" in value and not asked.name.startswith(("String", "Arn")):
+            raise UnknownPolicy(f"policy variable in {value}")
+        pieces = _filled(value, context)
+        if pieces is None:
+            unresolved = True
+        elif compare(pieces, present):
+            return True
+    if unresolved and asked.negated:
+        raise UnknownPolicy("the negation of a variable whose key is absent")
+    return False
+
+
+class _Piece(NamedTuple):
+    """A part of a policy's value."""
+
+    text: str
+    literal: bool
+    """Whether `*` and `?` in it are no wildcards, since a variable gave them."""
+
+
+Pieces = tuple[_Piece, ...]
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def _filled(pattern: str, context: Context) -> Pieces | None:
+    """Put in the values of a text's variables; `None` if one has neither value nor default."""
+    if "${" not in pattern:
+        return (_Piece(pattern, literal=False),)
+    pieces = []
+    for number, part in enumerate(_VARIABLE.split(pattern)):
+        if number % 2 == 0:
+            pieces.append(_Piece(part, literal=False))
+            continue
+        value = _variable(part, context)
+        if value is None:
+            return None
+        pieces.append(_Piece(value, literal=True))
+    return tuple(pieces)
+
+
+def _variable(inside: str, context: Context) -> str | None:
+    if inside in ("*", "?", "$"):
+        return inside
+    name, comma, default = inside.partition(",")
+    key = name.strip().lower()
+    value = context.get(key)
+    if (key not in KEYS and not key.startswith(TAGS)) or (key in _DATE_KEYS and value):
+        raise UnknownPolicy(f"policy variable {inside}")
+    if isinstance(value, tuple):
+        raise UnknownPolicy(f"policy variable of several values: {inside}")
+    if value is None and comma:
+        return default.strip().removeprefix("'").removesuffix("'")
+    return value
+
+
+def _text(pieces: Pieces) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def _matches(pieces: Pieces | None, text: str) -> bool:
+    return pieces is not None and _expression_of(pieces).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def _expression_of(pieces: Pieces) -> re.Pattern[str]:
+    parts = (re.escape(piece.text) if piece.literal else _wildcards(piece.text) for piece in pieces)
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _wildcards(pattern: str) -> str:
+    parts = {"*": ".*", "?": "."}
+    return "".join(parts.get(letter) or re.escape(letter) for letter in pattern)
 
 
 def _glob(pattern: str, text: str, *, fold: bool = False) -> bool:
@@ -168,21 +336,84 @@ def _glob(pattern: str, text: str, *, fold: bool = False) -> bool:
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str, fold: bool) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    text = "".join(parts.get(letter) or re.escape(letter) for letter in pattern)
-    return re.compile(text, re.DOTALL | (re.IGNORECASE if fold else 0))
+    return re.compile(_wildcards(pattern), re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
-_TESTS: dict[str, Test] = {
-    "StringEquals": lambda wanted, given: wanted == given,
-    "StringLike": _glob,
+def _arn(pieces: Pieces, given: str) -> bool:
+    """Compare ARNs: each of the six parts by itself, so that no wildcard reaches over a colon."""
+    marked = "".join(piece.text if not piece.literal else _escaped(piece.text) for piece in pieces)
+    ours, theirs = marked.split(":", 5), given.split(":", 5)
+    return len(ours) == len(theirs) == 6 and all(map(_arn_part, ours, theirs))
+
+
+_LITERALS = {"*": "\ue000", "?": "\ue001"}
+
+
+def _escaped(text: str) -> str:
+    """Stand private characters in for wildcards that a variable gave, until ARNs are split into parts."""
+    return "".join(_LITERALS.get(letter, letter) for letter in text)
+
+
+def _arn_part(pattern: str, text: str) -> bool:
+    return _glob(pattern, _escaped(text) if "\ue000" in pattern or "\ue001" in pattern else text)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise UnknownPolicy(f"truth value {text!r}")
+    return text.lower() == "true"
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"-?\d+(\.\d+)?", text):
+        raise UnknownPolicy(f"number {text!r}")
+    return float(text)
+
+
+def _in_network(wanted: str, given: str) -> bool:
+    try:
+        return ipaddress.ip_address(given) in ipaddress.ip_network(wanted, strict=False)
+    except ValueError as error:
+        raise UnknownPolicy(f"addresses {wanted!r}, {given!r}") from error
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise UnknownPolicy(f"bytes {text!r}") from error
+
+
+Comparison = Callable[[Pieces, str], bool]
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "Equals": lambda given, wanted: given == wanted,
+    "LessThan": lambda given, wanted: given < wanted,
+    "LessThanEquals": lambda given, wanted: given <= wanted,
+    "GreaterThan": lambda given, wanted: given > wanted,
+    "GreaterThanEquals": lambda given, wanted: given >= wanted,
+}
+
+
+def _ordered(read: Callable[[str], Any], order: Callable[[Any, Any], bool]) -> Comparison:
+    return lambda wanted, given: order(read(given), read(_text(wanted)))
+
+
+_COMPARISONS: dict[str, Comparison] = {
+    "StringEquals": lambda wanted, given: _text(wanted) == given,
+    "StringEqualsIgnoreCase": lambda wanted, given: _text(wanted).lower() == given.lower(),
+    "StringLike": _matches,
     "ArnEquals": _arn,
     "ArnLike": _arn,
-    "DateEquals": lambda wanted, given: instant(given) == instant(wanted),
-    "DateLessThan": lambda wanted, given: instant(given) < instant(wanted),
-    "DateLessThanEquals": lambda wanted, given: instant(given) <= instant(wanted),
-    "DateGreaterThan": lambda wanted, given: instant(given) > instant(wanted),
-    "DateGreaterThanEquals": lambda wanted, given: instant(given) >= instant(wanted),
-    "Bool": lambda wanted, given: _truth(wanted) == _truth(given),
+    "Bool": lambda wanted, given: _truth(_text(wanted)) == _truth(given),
+    "BinaryEquals": lambda wanted, given: _bytes(_text(wanted)) == _bytes(given),
+    "IpAddress": lambda wanted, given: _in_network(_text(wanted), given),
+    **{f"Date{name}": _ordered(instant, order) for name, order in _ORDERS.items()},
+    **{f"Numeric{name}": _ordered(_number, order) for name, order in _ORDERS.items()},
 }
-"""Each operator as a test of a wanted value against the request's; `ArnEquals` means `ArnLike` to AWS."""
+"""Each operator as a comparison of a policy's value with a request's; `ArnEquals` means `ArnLike` to AWS."""
+_NEGATABLE = frozenset(
+    {
+        "StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "IpAddress", "DateEquals",
+        "NumericEquals",
+    }
+)  # fmt: skip

@@ -15,7 +15,6 @@ from typing import Any
 from oracle.adversary import as_sent
 from oracle.attacker import (
     HOUR,
-    NEW_NAME,
     ROOT_LIFE,
     TOKEN_LIFE,
     Source,
@@ -26,7 +25,7 @@ from oracle.attacker import (
 )
 from oracle.credentials import LONGEST_SESSION, HeldCredential
 from oracle.policy_evaluator import instant
-from oracle.simulated_aws import SimulatedAws, names_told
+from oracle.simulated_aws import NEW_NAME, SimulatedAws, names_told
 from oracle.taint import external_principals
 from tokentrail.testing.names import Json
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
@@ -18,10 +19,13 @@ from typing import Any, Literal, Self
 from oracle.credentials import HeldCredential, held
 from oracle.iam_state import IamState
 from oracle.operations import Refused, do
+from oracle.request_choices import Mentions, MintChoice, mentions_of
 from tokentrail.testing.names import Json
 from tokentrail.testing.truth import Entry
 from tokentrail.testing.world import World
 
+NEW_NAME = "nobody-has-this-name"
+"""A session name that no evidence and no policy has."""
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 PROBES = (
     ("s3:GetObject", "arn:aws:s3:::loot/key"),
@@ -154,26 +158,36 @@ class SimulatedAws:
             return False
         return one.kind != "long_term_key" or "Active" in self.iam.seen(("key", one.id), at)
 
-    def may(self, one: HeldCredential, action: str, at: datetime, resource: str = "*") -> bool:
-        """Tell whether a request can get past every deny; whether it is allowed at all is taken for granted."""
-        return self.valid(one, at) and not self.iam.denied(one, action, resource, at)
+    def may(self, credential: HeldCredential, action: str, at: datetime, resource: str = "*") -> bool:
+        """Tell whether some request can get past every deny; whether it is allowed at all is taken for granted."""
+        return self.valid(credential, at) and not self.iam.denied(credential, action, resource, at)
 
-    def works(self, one: HeldCredential, at: datetime) -> bool:
+    def works(self, credential: HeldCredential, at: datetime) -> bool:
         """Tell whether a credential can still do anything that counts."""
-        return self.valid(one, at) and self.undenied(one, at)
+        return self.valid(credential, at) and self.undenied(credential, at)
 
-    def undenied(self, one: HeldCredential, at: datetime) -> bool:
-        """Tell the same, had it no expiry."""
-        return any(not self.iam.denied(one, action, what, at) for action, what in PROBES)
+    def undenied(self, credential: HeldCredential, at: datetime, clock: datetime | None = None) -> bool:
+        """Tell the same, had it no expiry; at another time, if given, with the policies of the moment."""
+        return any(not self.iam.denied(credential, action, what, at, clock) for action, what in PROBES)
 
-    def may_assume(self, one: HeldCredential, role: str, at: datetime) -> bool:
-        """Tell whether a credential can get a session of a role."""
-        seen_before = role in self.edges.get(one.principal_arn, ())
+    def may_assume(
+        self, credential: HeldCredential, role: str, at: datetime, name: str = NEW_NAME, choice: MintChoice | None = None
+    ) -> bool:
+        """Tell whether a credential can get a session of a role, under a name, with what else is chosen for good."""
+        seen_before = role in self.edges.get(credential.principal_arn, ())
         return (
-            self.iam.seen(("gone", role), at) != {True}
-            and self.iam.trusted(one, role, seen_before=seen_before, at=at)
-            and self.may(one, "sts:AssumeRole", at, role)
-        )
+            self.valid(credential, at)
+            and self.iam.seen(("gone", role), at) != {True}
+            and self.iam.may_mint(
+                credential, role, name, choice or MintChoice(source_identity=credential.source_identity),
+                seen_before=seen_before, at=at,
+            )
+        )  # fmt: skip
+
+    @property
+    def mentioned(self) -> Mentions:
+        """The condition keys of all policies of all times, with the values they are compared with."""
+        return mentions_of(self.iam.documents(), self.iam.trust_documents())
 
     def alive(self, at: datetime | None = None) -> Iterator[HeldCredential]:
         """List what works at a moment."""
@@ -233,6 +247,19 @@ class SimulatedAws:
             self.entry_points.append(EntryPoint(kind="host", what=wanted["functionName"], by=by, at=at))
         elif record["eventSource"] == "iam.amazonaws.com" and not record["readOnly"]:
             self._administered(name, account, wanted, by, at)
+        elif record["eventSource"] == "organizations.amazonaws.com" and not record["readOnly"]:
+            self._governed(name, account, wanted, answer, at)
+
+    def _governed(self, name: str, account: str, wanted: Json, answer: Json, at: datetime) -> None:
+        """Take in a call to Organizations; of units and roots nobody knows which accounts are in them."""
+        parameters = {key[0].upper() + key[1:]: value for key, value in wanted.items()}
+        if name == "CreatePolicy":
+            parameters["Id"] = answer["policy"]["policySummary"]["id"]
+        if not str(parameters.get("TargetId", "0")).isdigit():
+            return
+        call = {"account": account, "service": "organizations", "operation": name, "parameters": parameters}
+        with suppress(NotImplementedError, Refused):  # the log holds more than this simulation needs
+            self.do(call, at)
 
     def _administered(self, name: str, account: str, wanted: Json, by: str | None, at: datetime) -> None:
         parameters = {key[0].upper() + key[1:]: value for key, value in wanted.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oracle.policy_evaluator import UnknownPolicy, denies, trusts
+from oracle.policy_evaluator import Context, UnknownPolicy, denies, trusts
 
 ROLE = "arn:aws:iam::111122223333:role/Deploy"
 KEY = {
@@ -29,7 +29,7 @@ SESSION = {
 }
 
 
-def denied(context: dict[str, str], condition: dict[str, Any] | None = None, **fields: Any) -> bool:
+def denied(context: Context, condition: dict[str, Any] | None = None, **fields: Any) -> bool:
     statement = {"Effect": "Deny", "Action": "*", "Resource": "*", **fields}
     if condition is not None:
         statement["Condition"] = condition
@@ -103,6 +103,84 @@ def test_values_and_keys(condition: dict[str, Any], expected: bool) -> None:
     assert expected == denied(SESSION, condition)
 
 
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"DateLessThan": {"aws:TokenIssueTime": "2026-11-23T12:00:01+02:00"}}, True),
+        ({"DateLessThan": {"aws:TokenIssueTime": "2026-11-23T12:00:00+02:00"}}, False),
+        ({"DateGreaterThan": {"aws:TokenIssueTime": "2026-11-23T04:29:59-05:30"}}, True),
+        ({"DateGreaterThan": {"aws:TokenIssueTime": "2026-11-23"}}, True),
+        ({"DateLessThan": {"aws:TokenIssueTime": "2026-11-24"}}, True),
+        ({"DateLessThan": {"aws:TokenIssueTime": "2026-12"}}, True),
+        ({"DateEquals": {"aws:TokenIssueTime": "2026-11-23T10:00Z"}}, True),
+        ({"DateEquals": {"aws:TokenIssueTime": "1795428000"}}, True),
+        ({"DateNotEquals": {"aws:TokenIssueTime": "1795428000"}}, False),
+        ({"DateLessThan": {"aws:TokenIssueTime": "1795428000.5"}}, True),
+    ],
+)
+def test_all_forms_of_dates(condition: dict[str, Any], expected: bool) -> None:
+    """Offsets, days, months, minutes and epoch seconds name an instant as the full form does."""
+    assert expected == denied(SESSION, condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"DateGreaterThan": {"aws:CurrentTime": "2026-11-23T11:00:00Z"}}, True),
+        ({"DateGreaterThan": {"aws:EpochTime": "1795431600"}}, True),
+        ({"NumericGreaterThan": {"aws:EpochTime": "1795435199"}}, True),
+        ({"NumericGreaterThanEquals": {"aws:EpochTime": "1795435201"}}, False),
+        ({"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "192.0.2.0/24"]}}, True),
+        ({"NotIpAddress": {"aws:SourceIp": ["203.0.113.0/24", "192.0.2.0/24"]}}, False),
+        ({"NotIpAddress": {"aws:SourceIp": "2001:db8::/32"}}, True),
+        ({"NotIpAddress": {"aws:VpcSourceIp": "10.0.0.0/8"}}, True),
+        ({"Bool": {"aws:MultiFactorAuthPresent": True}}, False),
+        ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "False"}}, True),
+        ({"NumericGreaterThanIfExists": {"aws:MultiFactorAuthAge": "3600"}}, True),
+        ({"NumericGreaterThan": {"aws:MultiFactorAuthAge": "3600"}}, False),
+        ({"StringEqualsIgnoreCase": {"aws:PrincipalTag/Team": "OPS"}}, True),
+        ({"StringNotEqualsIgnoreCase": {"aws:PrincipalTag/team": "OPS"}}, False),
+        ({"BinaryEquals": {"aws:PrincipalTag/team": "b3Bz"}}, False),
+        ({"StringEquals": {"aws:userid": "AROADEPLOY:${aws:SourceIdentity, 'ada'}"}}, True),
+        ({"StringEquals": {"aws:userid": "AROADEPLOY:${aws:PrincipalTag/team}"}}, False),
+        ({"StringLike": {"aws:PrincipalTag/star": "${*}"}}, True),
+        ({"StringLike": {"aws:PrincipalTag/team": "${*}"}}, False),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/*"}}, True),
+        ({"StringEquals": {"aws:userid": "${aws:SourceIdentity}"}}, False),
+    ],
+)
+def test_keys_of_the_request(condition: dict[str, Any], expected: bool) -> None:
+    """The time, the address, MFA and tags; and what policy variables stand for."""
+    request = {
+        **SESSION, "aws:currenttime": "2026-11-23T12:00:00Z", "aws:epochtime": "1795435200",
+        "aws:sourceip": "192.0.2.10", "aws:multifactorauthpresent": "false", "aws:principaltag/team": "ops",
+        "aws:principaltag/star": "*",
+    }  # fmt: skip
+    if "BinaryEquals" in condition:
+        request["aws:principaltag/team"] = "b3Bx"
+    assert expected == denied(request, condition)
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "expected"),
+    [
+        ("ForAnyValue:StringEquals", "team", (False, True, True)),
+        ("ForAllValues:StringEquals", "team", (True, True, False)),
+        ("ForAllValues:StringLike", ["team", "pro*"], (True, True, True)),
+        ("ForAnyValue:StringNotEquals", "team", (False, False, True)),
+        ("ForAllValues:StringNotEquals", "team", (True, False, False)),
+        ("ForAllValues:StringNotEquals", "cost", (True, True, True)),
+        ("ForAnyValue:StringEqualsIfExists", "team", (True, True, True)),
+    ],
+)
+def test_sets_of_values(operator: str, values: Any, expected: tuple[bool, ...]) -> None:
+    """All values, or any, of none, one and two; no value at all satisfies "all" and not "any"."""
+    contexts: list[Context] = [
+        {**SESSION, "aws:tagkeys": tags} for tags in (None, ("team",), ("team", "project"))
+    ]
+    assert list(expected) == [denied(one, {operator: {"aws:TagKeys": values}}) for one in contexts]
+
+
 def test_actions_and_resources() -> None:
     """Actions match regardless of case, NotAction all others; a deny elsewhere is none here."""
     assert denied(KEY, Action=["S3:Get*"])
@@ -118,13 +196,23 @@ def test_actions_and_resources() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
-        {"condition": {"StringEquals": {"aws:SourceIp": "192.0.2.1"}}},
+        {"condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
+        {"condition": {"IpAddress": {"aws:userid": "192.0.2.0/24"}}},
         {"condition": {"NumericEquals": {"aws:userid": "1"}}},
-        {"condition": {"ForAllValues:StringEquals": {"aws:userid": "x"}}},
-        {"condition": {"StringEquals": {"aws:userid": "${aws:username}"}}},
+        {"condition": {"ForSomeValues:StringEquals": {"aws:userid": "x"}}},
+        {"condition": {"NullIfExists": {"aws:userid": "true"}}},
+        {"condition": {"BoolNot": {"aws:userid": "true"}}},
+        {"condition": {"NotBool": {"aws:MultiFactorAuthPresent": "true"}}},
         {"condition": {"DateLessThan": {"aws:TokenIssueTime": "yesterday"}}},
-        {"condition": {"DateNotEquals": {"aws:TokenIssueTime": "2026-11-23T10:00:00Z"}}},
+        {"condition": {"DateLessThan": {"aws:TokenIssueTime": "2026"}}},
+        {"condition": {"DateLessThan": {"aws:TokenIssueTime": "2026-13-01"}}},
+        {"condition": {"DateLessThan": {"aws:TokenIssueTime": "2026-11-23T10:00:00"}}},
+        {"condition": {"StringLike": {"aws:TokenIssueTime": "2026-*"}}},
+        {"condition": {"NumericLessThan": {"aws:TokenIssueTime": "1800000000"}}},
+        {"condition": {"StringLike": {"aws:userid": "${aws:TokenIssueTime}*"}}},
+        {"condition": {"StringNotEquals": {"aws:userid": "${aws:SourceIdentity}"}}},
+        {"condition": {"NumericLessThan": {"aws:EpochTime": "${aws:userid}"}}},
+        {"condition": {"StringEquals": {"aws:TagKeys": "team"}}, "tags": ("team", "project")},
         {"Principal": "*"},
         {"NotAction": "*"},
         {"Effect": "Maybe"},
@@ -132,8 +220,9 @@ def test_actions_and_resources() -> None:
 )
 def test_what_it_does_not_know_it_refuses(fields: dict[str, Any]) -> None:
     """No guess: unknown operators, keys, variables and elements are errors."""
+    context = {**TOKEN, "aws:tagkeys": fields.pop("tags", None), "aws:epochtime": "1795000000"}
     with pytest.raises(UnknownPolicy):
-        denied(TOKEN, **fields)
+        denied(context | {"aws:multifactorauthpresent": "true"}, **fields)
 
 
 def test_a_document_of_another_version_is_refused() -> None:
