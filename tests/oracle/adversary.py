@@ -242,7 +242,9 @@ class _ContainmentGame:
         marks |= {one.issued_at for one in self.innocents if one.issued_at}
         marks |= {mark + step for mark in marks for step in (-_SECOND, _SECOND)}
         for earlier, later in zip([self.start, *self.sent], [*self.sent, self.last], strict=True):
-            marks |= {earlier + _OFTEN * n for n in range(1, min((later - earlier) // _OFTEN, _MOST_OFTEN) + 1)}
+            marks |= {
+                earlier + _OFTEN * n for n in range(1, min((later - earlier) // _OFTEN, _MOST_OFTEN) + 1)
+            }
         first = min([self.start, *self.blind.values()])
         return sorted(mark for mark in marks if first <= mark <= self.last)
 
@@ -283,7 +285,9 @@ def as_sent(step: Mapping[str, Any], at: datetime, margin: timedelta) -> Json:
 
 def _about(dates: Iterable[datetime]) -> set[datetime]:
     """Give the seconds of some dates, and those before and after."""
-    return {date.replace(microsecond=0) + step for date in dates for step in (-_SECOND, timedelta(0), _SECOND)}
+    return {
+        date.replace(microsecond=0) + step for date in dates for step in (-_SECOND, timedelta(0), _SECOND)
+    }
 
 
 def _moved(document: str, before: datetime, after: str) -> str:

@@ -142,12 +142,16 @@ class AttackerCredentials:
                 if target.endswith(":root"):
                     told = (target, giver.principal_arn)
                     if told not in done and self.aws.may(giver, "sts:AssumeRoot", at):
-                        self._take(new_root(target), at, at + ROOT_LIFE, f"{_label(giver)} becomes root", giver)
+                        self._take(
+                            new_root(target), at, at + ROOT_LIFE, f"{_label(giver)} becomes root", giver
+                        )
                         done.add(told)
                 else:
                     self._sessions(giver, target, at, done)
 
-    def _sessions(self, giver: HeldCredential, target: str, at: datetime, done: set[tuple[object, ...]]) -> None:
+    def _sessions(
+        self, giver: HeldCredential, target: str, at: datetime, done: set[tuple[object, ...]]
+    ) -> None:
         """Assume one role with one credential in every way that makes another session."""
         chained = giver.type == "AssumedRole" and giver.kind != "outsider"
         inherited = tuple(tag for tag in giver.tags if tag[0] in giver.transitive)
@@ -182,7 +186,13 @@ class AttackerCredentials:
                 self._take(credential, at, expires, words, credential)
                 if sign_ins and credential.sign_in_session is None:
                     arn = f"arn:aws:signin:us-east-1:{credential.account}:session/new"
-                    self._take(replace(credential, sign_in_session=arn), at, expires, f"{words} of aws login", credential)
+                    self._take(
+                        replace(credential, sign_in_session=arn),
+                        at,
+                        expires,
+                        f"{words} of aws login",
+                        credential,
+                    )
 
     def _renews(self, credential: HeldCredential, at: datetime) -> bool:
         ways = ("signin:GetSigninToken", "sts:GetScopedCredentials")

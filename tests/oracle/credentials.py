@@ -118,7 +118,11 @@ class HeldCredential:
             return {}
         if not self.mfa:
             return {"aws:multifactorauthpresent": "false", "aws:multifactorauthage": None}
-        age = {} if self.mfa_at is None else {"aws:multifactorauthage": str(int((at - self.mfa_at).total_seconds()))}
+        age = (
+            {}
+            if self.mfa_at is None
+            else {"aws:multifactorauthage": str(int((at - self.mfa_at).total_seconds()))}
+        )
         return {"aws:multifactorauthpresent": "true", **age}
 
 

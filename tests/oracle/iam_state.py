@@ -117,17 +117,30 @@ class IamState:
         """List the policies that deny, of all times: inline, managed, of organisations."""
         kinds = ("inline", "document")
         return frozenset(
-            str(value) for place, steps in self._history.items() if place[0] in kinds for _, value in steps if value
+            str(value)
+            for place, steps in self._history.items()
+            if place[0] in kinds
+            for _, value in steps
+            if value
         )
 
     def trust_documents(self) -> frozenset[str]:
         """List the trust policies of all times."""
         return frozenset(
-            str(value) for place, steps in self._history.items() if place[0] == "trust" for _, value in steps if value
+            str(value)
+            for place, steps in self._history.items()
+            if place[0] == "trust"
+            for _, value in steps
+            if value
         )
 
     def denied(
-        self, credential: HeldCredential, action: str, resource: str, at: datetime, clock: datetime | None = None
+        self,
+        credential: HeldCredential,
+        action: str,
+        resource: str,
+        at: datetime,
+        clock: datetime | None = None,
     ) -> bool:
         """
         Tell whether a request, whatever its sender chooses, must meet an explicit deny, or find its principal gone.
@@ -155,7 +168,14 @@ class IamState:
         return self._judged[asked]
 
     def may_mint(
-        self, giver: HeldCredential, role: str, name: str, choice: MintChoice, *, seen_before: bool, at: datetime
+        self,
+        giver: HeldCredential,
+        role: str,
+        name: str,
+        choice: MintChoice,
+        *,
+        seen_before: bool,
+        at: datetime,
     ) -> bool:
         """
         Tell whether one call of AssumeRole gets past every deny on the caller and through the role's trust policy.
@@ -177,8 +197,14 @@ class IamState:
         asked = (policies, trusting, giver.fixed, role, told, choice.actions, seen_before)
         if asked not in self._judged:
             self._judged[asked] = any(
-                all(_undenied(policies, context, action, role) for action in ("sts:AssumeRole", *choice.actions))
-                and any(_lets_in(document, giver, context, choice, seen_before=seen_before) for document in trusting)
+                all(
+                    _undenied(policies, context, action, role)
+                    for action in ("sts:AssumeRole", *choice.actions)
+                )
+                and any(
+                    _lets_in(document, giver, context, choice, seen_before=seen_before)
+                    for document in trusting
+                )
                 for context in requests(fixed, mentioned, minting=True)
             )
         return self._judged[asked]
@@ -192,16 +218,22 @@ class IamState:
             credential.person,
         }  # fmt: skip
         return self._under_control(credential) and any(
-            place[0] == "banned" and place[1] in names and self.seen(place, at) == {True} for place in self._on["*"]
+            place[0] == "banned" and place[1] in names and self.seen(place, at) == {True}
+            for place in self._on["*"]
         )
 
     def _policies(self, credential: HeldCredential, at: datetime) -> frozenset[frozenset[str | None]]:
         """List the policies that bear on a credential, each as all that a request may see of it; `None` is no policy."""
-        places = [*self._on[credential.identity_arn], *(self._on["*"] if self._under_control(credential) else ())]
+        places = [
+            *self._on[credential.identity_arn],
+            *(self._on["*"] if self._under_control(credential) else ()),
+        ]
         found = (self._seen_documents(place, credential, at) for place in places if place[0] != "banned")
         return frozenset(documents for documents in found if None not in documents)
 
-    def _seen_documents(self, place: Place, credential: HeldCredential, at: datetime) -> frozenset[str | None]:
+    def _seen_documents(
+        self, place: Place, credential: HeldCredential, at: datetime
+    ) -> frozenset[str | None]:
         if place[0] == "inline":
             return frozenset(None if text is None else str(text) for text in self.seen(place, at))
         if place[0] == "boundary":
@@ -219,7 +251,9 @@ class IamState:
             return frozenset({None})
         if name in _MANAGED:
             return frozenset({_MANAGED[str(name)]})
-        return frozenset(None if text is None else str(text) for text in self.seen(("document", str(name)), at))
+        return frozenset(
+            None if text is None else str(text) for text in self.seen(("document", str(name)), at)
+        )
 
     def _under_control(self, credential: HeldCredential) -> bool:
         if credential.kind == "outsider":
@@ -231,10 +265,13 @@ class IamState:
         return target == credential.account or target.startswith(("r-", "ou-"))
 
 
-def _undenied(policies: Iterable[frozenset[str | None]], context: Context, action: str, resource: str) -> bool:
+def _undenied(
+    policies: Iterable[frozenset[str | None]], context: Context, action: str, resource: str
+) -> bool:
     """Tell whether a request gets past all policies, of each of which it may see one of several states."""
     return not any(
-        all(denies(str(document), context, action, resource) for document in documents) for documents in policies
+        all(denies(str(document), context, action, resource) for document in documents)
+        for documents in policies
     )
 
 

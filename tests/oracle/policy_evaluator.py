@@ -52,7 +52,7 @@ class UnknownPolicy(ValueError):
     """A policy holds something whose effect this evaluator does not know."""
 
 
-class Test(NamedTuple):
+class ConditionTest(NamedTuple):
     """One operator on one condition key."""
 
     operator: str
@@ -81,13 +81,13 @@ def trusts(document: str, context: Context, action: str = "sts:AssumeRole") -> b
     return effects == {"Allow"}
 
 
-def holds(test: Test, context: Context) -> bool:
+def holds(test: ConditionTest, context: Context) -> bool:
     """Tell whether one condition holds for a request."""
     return _holds(test.operator, test.key, test.values, context)
 
 
 @lru_cache(maxsize=4096)
-def tests_of(document: str, *, trust: bool = False) -> tuple[Test, ...]:
+def conditions_of(document: str, *, trust: bool = False) -> tuple[ConditionTest, ...]:
     """List all conditions of a policy's denies, or of all statements of a trust policy."""
     found = statements(document, _TRUST if trust else _STATEMENT)
     return tuple(test for each in found if trust or each["Effect"] == "Deny" for test in _tests(each))
@@ -148,7 +148,7 @@ _PARTS = (("year", 1), ("month", 1), ("day", 1), ("hour", 0), ("minute", 0), ("s
 
 def _zone(text: str | None) -> timezone:
     if text is None or text == "Z":
-        return timezone.utc
+        return UTC
     hours, minutes = int(text[1:3]), int(text[4:])
     return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if text[0] == "-" else 1))
 
@@ -180,11 +180,13 @@ def _names(principal: Any, context: Context) -> bool:
     return any(name in whole for name in listed(principal.get("AWS", [])))
 
 
-def _tests(statement: dict[str, Any]) -> Iterator[Test]:
+def _tests(statement: dict[str, Any]) -> Iterator[ConditionTest]:
     for operator, keys in statement.get("Condition", {}).items():
         for key, values in keys.items():
-            texts = (str(value).lower() if isinstance(value, bool) else str(value) for value in listed(values))
-            yield Test(operator, key.lower(), tuple(texts))
+            texts = (
+                str(value).lower() if isinstance(value, bool) else str(value) for value in listed(values)
+            )
+            yield ConditionTest(operator, key.lower(), tuple(texts))
 
 
 def _all_hold(statement: dict[str, Any], context: Context) -> bool:
@@ -229,7 +231,9 @@ def _holds(operator: str, key: str, values: tuple[str, ...], context: Context) -
     return _present_holds(asked, values, (present,) if isinstance(present, str) else present, context)
 
 
-def _present_holds(asked: _Operator, values: tuple[str, ...], present: Sequence[str], context: Context) -> bool:
+def _present_holds(
+    asked: _Operator, values: tuple[str, ...], present: Sequence[str], context: Context
+) -> bool:
     if not asked.quantifier and len(present) > 1:
         raise UnknownPolicy(f"several values without a set operator: {present}")
     results = [_any_matches(asked, values, value, context) != asked.negated for value in present]

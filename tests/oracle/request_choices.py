@@ -24,12 +24,12 @@ from oracle.policy_evaluator import (
     KEYS,
     MULTIVALUED,
     TAGS,
+    ConditionTest,
     Context,
-    Test,
     UnknownPolicy,
     Value,
+    conditions_of,
     instant,
-    tests_of,
 )
 
 OTHER = "nobody-names-this"
@@ -55,7 +55,7 @@ Mentions = Mapping[str, tuple[str, ...]]
 
 
 @lru_cache(maxsize=4096)
-def mentions(tests: tuple[Test, ...]) -> Mentions:
+def mentions(tests: tuple[ConditionTest, ...]) -> Mentions:
     """Collect the keys of conditions, those of policy variables among them, with the values they are compared with."""
     found: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for test in tests:
@@ -71,8 +71,8 @@ def mentions(tests: tuple[Test, ...]) -> Mentions:
 @lru_cache(maxsize=4096)
 def mentions_of(documents: frozenset[str], trusts: frozenset[str] = frozenset()) -> Mentions:
     """Collect the keys of some policies' denies, and of some trust policies, with the values they are compared with."""
-    tests = [test for document in sorted(documents) for test in tests_of(document)]
-    tests += [test for document in sorted(trusts) for test in tests_of(document, trust=True)]
+    tests = [test for document in sorted(documents) for test in conditions_of(document)]
+    tests += [test for document in sorted(trusts) for test in conditions_of(document, trust=True)]
     return mentions(tuple(tests))
 
 
@@ -130,7 +130,9 @@ def _choices(key: str, named: Sequence[str], fixed: Context) -> list[Value | Non
         return [*absent, *addresses(named)]
     if key in _NUMBERS:
         return [*absent, *numbers(named)]
-    own = [value for name in ("aws:username", "aws:sourceidentity") if isinstance(value := fixed.get(name), str)]
+    own = [
+        value for name in ("aws:username", "aws:sourceidentity") if isinstance(value := fixed.get(name), str)
+    ]
     texts = [*samples(named), *own, OTHER]
     if key in MULTIVALUED:
         return [*absent, *((text,) for text in texts), tuple(texts)]
@@ -151,7 +153,9 @@ def _addresses(named: tuple[str, ...]) -> tuple[str, ...]:
     networks = [ipaddress.ip_network(text, strict=False) for text in named]
     tried = [str(network[place]) for network in networks for place in (0, -1)]
     outside = ("198.18.77.1", "100.64.0.1", "10.250.3.4", "2001:db8:ffff::1")
-    free = [text for text in outside if not any(ipaddress.ip_address(text) in network for network in networks)]
+    free = [
+        text for text in outside if not any(ipaddress.ip_address(text) in network for network in networks)
+    ]
     return tuple(dict.fromkeys([*tried, *free[:1]]))
 
 
@@ -227,7 +231,11 @@ class MintChoice:
 
 def mint_choices(giver: HeldCredential, mentioned: Mentions) -> list[MintChoice]:
     """List the choices of whoever assumes a role that some policies tell apart."""
-    flags = (False, True) if not {"aws:multifactorauthpresent", "aws:multifactorauthage"}.isdisjoint(mentioned) else (False,)
+    flags = (
+        (False, True)
+        if not {"aws:multifactorauthpresent", "aws:multifactorauthage"}.isdisjoint(mentioned)
+        else (False,)
+    )
     return [
         MintChoice(mfa=mfa, source_identity=identity, tags=tags, transitive=transitive)
         for mfa in flags
@@ -249,13 +257,25 @@ def _source_identities(giver: HeldCredential, mentioned: Mentions) -> list[str |
 def _tags(giver: HeldCredential, mentioned: Mentions) -> list[Tags]:
     """List tags to pass; nobody can set one anew that was made to go along."""
     names = [key.removeprefix("aws:requesttag/") for key in mentioned if key.startswith("aws:requesttag/")]
-    names += [name.lower() for key in ("aws:tagkeys", "sts:transitivetagkeys") for name in samples(mentioned.get(key, ()))]
+    names += [
+        name.lower()
+        for key in ("aws:tagkeys", "sts:transitivetagkeys")
+        for name in samples(mentioned.get(key, ()))
+    ]
     free = [name for name in dict.fromkeys(names) if name not in giver.transitive]
     values = [
-        [None, *samples(mentioned.get(f"aws:requesttag/{name}", ())), *samples(mentioned.get(f"aws:principaltag/{name}", ())), OTHER]
+        [
+            None,
+            *samples(mentioned.get(f"aws:requesttag/{name}", ())),
+            *samples(mentioned.get(f"aws:principaltag/{name}", ())),
+            OTHER,
+        ]
         for name in free
     ]
-    found = [tuple((name, value) for name, value in zip(free, each, strict=True) if value) for each in product(*values)]
+    found = [
+        tuple((name, value) for name, value in zip(free, each, strict=True) if value)
+        for each in product(*values)
+    ]
     return list(dict.fromkeys([(), *found]))
 
 
@@ -266,7 +286,9 @@ def session_names(mentioned: Mentions, unique: str) -> list[str]:
     Names hold two to sixty-four of certain characters ("AssumeRole", AWS STS API Reference, `RoleSessionName`).
     """
     texts = [pattern.replace("?", "x") for pattern in mentioned.get("aws:userid", ())]
-    patterns = [text.partition(":")[2] for text in texts if ":" in text and _begins(text.partition(":")[0], unique)]
+    patterns = [
+        text.partition(":")[2] for text in texts if ":" in text and _begins(text.partition(":")[0], unique)
+    ]
     wild = [text for text in texts if ":" not in text and "*" in text]
     found = samples([*patterns, *wild, *mentioned.get("sts:rolesessionname", ())])
     return [name for name in found if re.fullmatch(r"[\w+=,.@-]{2,64}", name, re.ASCII)]

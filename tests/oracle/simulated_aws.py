@@ -171,7 +171,12 @@ class SimulatedAws:
         return any(not self.iam.denied(credential, action, what, at, clock) for action, what in PROBES)
 
     def may_assume(
-        self, credential: HeldCredential, role: str, at: datetime, name: str = NEW_NAME, choice: MintChoice | None = None
+        self,
+        credential: HeldCredential,
+        role: str,
+        at: datetime,
+        name: str = NEW_NAME,
+        choice: MintChoice | None = None,
     ) -> bool:
         """Tell whether a credential can get a session of a role, under a name, with what else is chosen for good."""
         seen_before = role in self.edges.get(credential.principal_arn, ())
@@ -225,13 +230,7 @@ class SimulatedAws:
         wanted, answer = record["requestParameters"] or {}, record["responseElements"] or {}
         by = actors.of(record["userIdentity"])
         if name in ("CreateUser", "CreateRole"):
-            arn = str(answer["user" if name == "CreateUser" else "role"]["arn"])
-            self.iam.knows(arn)
-            self.entry_points.append(
-                EntryPoint(kind="user" if name == "CreateUser" else "role", what=arn, by=by, at=at)
-            )
-            if name == "CreateRole":
-                self.iam.put(("trust", arn), wanted["assumeRolePolicyDocument"], at)
+            self._creates(name, wanted, answer, by, at)
         elif name == "RunInstances":
             for item in answer["instancesSet"]["items"]:
                 self.entry_points.append(EntryPoint(kind="host", what=item["instanceId"], by=by, at=at))
@@ -245,10 +244,24 @@ class SimulatedAws:
             self.entry_points.append(EntryPoint(kind="host", what=named, by=by, at=at))
         elif name in ("CreateFunction20150331", "UpdateFunctionCode20150331v2"):
             self.entry_points.append(EntryPoint(kind="host", what=wanted["functionName"], by=by, at=at))
-        elif record["eventSource"] == "iam.amazonaws.com" and not record["readOnly"]:
-            self._administered(name, account, wanted, by, at)
-        elif record["eventSource"] == "organizations.amazonaws.com" and not record["readOnly"]:
-            self._governed(name, account, wanted, answer, at)
+        elif not record["readOnly"]:
+            self._changes(record, account, by, at)
+
+    def _creates(self, name: str, wanted: Json, answer: Json, by: str | None, at: datetime) -> None:
+        user = name == "CreateUser"
+        arn = str(answer["user" if user else "role"]["arn"])
+        self.iam.knows(arn)
+        self.entry_points.append(EntryPoint(kind="user" if user else "role", what=arn, by=by, at=at))
+        if not user:
+            self.iam.put(("trust", arn), wanted["assumeRolePolicyDocument"], at)
+
+    def _changes(self, record: Json, account: str, by: str | None, at: datetime) -> None:
+        """Take in a call that may change IAM or Organizations."""
+        wanted, answer = record["requestParameters"] or {}, record["responseElements"] or {}
+        if record["eventSource"] == "iam.amazonaws.com":
+            self._administered(record["eventName"], account, wanted, by, at)
+        elif record["eventSource"] == "organizations.amazonaws.com":
+            self._governed(record["eventName"], account, wanted, answer, at)
 
     def _governed(self, name: str, account: str, wanted: Json, answer: Json, at: datetime) -> None:
         """Take in a call to Organizations; of units and roots nobody knows which accounts are in them."""
