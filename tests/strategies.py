@@ -5,7 +5,7 @@ Hypothesis strategies: random worlds of credentials, small enough to draw by the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -369,6 +369,69 @@ class Incident:
     """Everything else that the evidence shows."""
     at: datetime
     """The moment, which is that of the newest event."""
+    exact: bool = True
+    """Whether a proof can be expected to see every escape that there is not, besides every one that there is."""
+
+
+ASSUMED_BY = ("ria", "eve")
+"""Source identities: the one that guards ask for, and another."""
+MFA = f"arn:aws:iam::{HOME}:mfa/phone"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A deny of everything that holds for some credentials, or some requests of theirs."""
+
+    condition: Callable[[datetime], dict[str, object]]
+    """By the time at which it is written."""
+    passes: dict[str, str]
+    """How a session is minted that gets past it, beyond what every session of the builder's has."""
+    exact: bool = True
+    """Whether an attacker gets past it with whatever is left to him."""
+
+
+GUARDS = (
+    Guard(lambda _: {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, {"mfa": MFA}),
+    Guard(lambda _: {"NumericGreaterThanIfExists": {"aws:MultiFactorAuthAge": "3600"}}, {"mfa": MFA}, exact=False),
+    Guard(lambda _: {"StringNotEquals": {"aws:SourceIdentity": "ria"}}, {"source_identity": "ria"}),
+    Guard(lambda _: {"StringNotEquals": {"aws:PrincipalTag/team": "ops"}}, {}),
+    Guard(lambda _: {"NotIpAddress": {"aws:SourceIp": ["192.0.2.0/24", "2001:db8::/32"]}}, {}),
+    Guard(lambda _: {"StringNotEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}, {}),
+    Guard(lambda now: {"NumericLessThan": {"aws:EpochTime": _epoch(now, -1)}}, {}),
+    Guard(lambda now: {"DateGreaterThan": {"aws:CurrentTime": f"{now + timedelta(days=2):%Y-%m-%d}"}}, {}, exact=False),
+)  # fmt: skip
+"""
+Denies as careful people write them, of the role or user that they stand on.
+
+An attacker gets past any two of them at once, so that it does not matter to a proof that it takes denies one by one.
+"""
+ENTRIES = (
+    Guard(lambda _: {"Bool": {"aws:MultiFactorAuthPresent": "true"}}, {"mfa": MFA}),
+    Guard(lambda _: {"StringEquals": {"sts:ExternalId": "shared"}}, {"external_id": "shared"}),
+    Guard(lambda _: {"StringEquals": {"sts:SourceIdentity": "ria"}}, {"source_identity": "ria"}),
+    Guard(lambda _: {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {}),
+    Guard(lambda _: {}, {}),
+)  # fmt: skip
+"""Conditions of a role's trust policy."""
+
+
+USER_GUARDS = (
+    Guard(lambda _: {"Bool": {"aws:MultiFactorAuthPresent": "false"}}, {"mfa": MFA}),
+    *(guard for guard in GUARDS if not guard.passes),
+)
+"""Denies that a long-term key gets past by itself."""
+MANAGEMENT = "999988887777"
+"""The organisation's management account."""
+
+
+def _epoch(moment: datetime, hours: int = 0) -> str:
+    return str(int((moment + timedelta(hours=hours)).timestamp()))
+
+
+def _denying(condition: Mapping[str, object]) -> dict[str, object]:
+    """A policy of one deny."""
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 class Theft:
@@ -382,6 +445,11 @@ class Theft:
         self.dead: set[str] = set()
         self.cutoffs: dict[str, datetime] = {}
         self.passwords: set[str] = set()
+        self.closed: set[str] = set()
+        """Roles of which nobody is seen any more."""
+        self.passes: dict[str, dict[str, str]] = {}
+        """How sessions of guarded roles are minted, and tokens of guarded users, by ARN."""
+        self.exact = True
         self.steals(self.leaked)
 
     def steals(self, credential: Credential) -> None:
@@ -399,9 +467,60 @@ class Theft:
         able = [one for one in self.theirs if isinstance(one, kind) and self._works(one)]
         return (able[-1] if number % 2 else able[number // 2 % len(able)]) if able else None
 
+    def guards(self, arn: str, guard: Guard) -> None:
+        """Note a guard on a role or user; what is not minted for it is seen no more."""
+        self.exact &= guard.exact
+        if guard.passes:
+            self.passes[arn] = {**self.passes.get(arn, {}), **guard.passes}
+            for credential in (*self.theirs, *self.colleagues):
+                identity = credential.identity
+                of_it = arn in (identity.arn, (identity.issuer or {}).get("arn"))
+                if of_it and identity.created and identity.type != "FederatedUser":
+                    self.dead.add(credential.id)
+
+    def assumes(
+        self,
+        giver: Credential,
+        role: str,
+        name: str,
+        account: str | None = None,
+        *,
+        source_identity: str | None = None,
+    ) -> Credential | None:
+        """Assume a role so that its guards let the session act, if that can be."""
+        arn = self.world.role(role, account=account or giver.account).arn
+        wanted = self.passes.get(arn, {})
+        held = giver.identity.source_identity
+        chosen = wanted.get("source_identity") or held or source_identity
+        if arn in self.closed or (held and chosen != held):
+            return None
+        self.exact &= chosen in (None, "ria")
+        options = {**wanted, **({"source_identity": chosen} if chosen and not held else {})}
+        if held:
+            options.pop("source_identity", None)
+        return giver.assumes(role, name, account=account, **options)  # type: ignore[arg-type]  # each a text
+
+    def spared(self, role: str, account: str = HOME) -> bool:
+        """Tell whether a role has no guard that needs sessions minted for it."""
+        arn = self.world.role(role, account=account).arn
+        return arn not in self.closed and arn not in self.passes
+
+    def signs_in(self, name: str) -> ConsoleSession:
+        """Sign a user in to the console, with MFA where a guard asks for it."""
+        user = self.world.user(name)
+        return self.world.console_sign_in(user, mfa=user.arn in self.passes)
+
+    def device(self, key: LongTermKey) -> str | None:
+        """Give the MFA device with which a user gets tokens that its guards let act."""
+        return self.passes.get(key.arn, {}).get("mfa")
+
     def _works(self, one: Credential) -> bool:
         created, issuer = one.identity.created, (one.identity.issuer or {}).get("arn", "")
-        if one.id in self.dead or (one.entry.expires_at and one.entry.expires_at <= self.world.now):
+        if (
+            one.id in self.dead
+            or issuer in self.closed
+            or (one.entry.expires_at and one.entry.expires_at <= self.world.now)
+        ):
             return False
         return issuer not in self.cutoffs or (created is not None and created >= self.cutoffs[issuer])
 
@@ -418,24 +537,27 @@ def thief_assumes(theft: Theft, a: int, b: int) -> None:
     """Assume a role here or in the other account, under whatever name; twice, and roles juggle."""
     if (one := theft.thief(a)) and _may_assume(one):
         account = AWAY if b % 3 == 0 else HOME
-        theft.steals(one.assumes(ROLES[b % 4], SESSION_NAMES[a % 3], account=account))
+        chosen = (None, None, None, *ASSUMED_BY)[(a + b) % 5]
+        if session := theft.assumes(one, ROLES[b % 4], SESSION_NAMES[a % 3], account, source_identity=chosen):
+            theft.steals(session)
 
 
 def thief_juggles(theft: Theft, a: int, b: int) -> None:
     """Assume one role from another, and back."""
-    if (one := theft.thief(a)) and _may_assume(one):
-        back = (
-            one.assumes(ROLES[b % 4], "ping")
-            .assumes(ROLES[(b + 1) % 4], "pong")
-            .assumes(ROLES[b % 4], "ping")
-        )
+    back = theft.thief(a)
+    for number, name in ((b, "ping"), (b + 1, "pong"), (b, "ping")):
+        if back is None or not _may_assume(back):
+            return
+        back = theft.assumes(back, ROLES[number % 4], name)
+    if back is not None:
         theft.steals(back)
 
 
 def thief_gets_session_token(theft: Theft, a: int, b: int) -> None:
     """Get a session that outlives the key."""
     if isinstance(one := theft.thief(a, LongTermKey), LongTermKey):
-        theft.steals(one.gets_session_token(duration=(129600, 900, None)[b % 3]))
+        duration = (129600, 900, None)[b % 3]
+        theft.steals(one.gets_session_token(duration=duration, mfa_serial=theft.device(one)))
 
 
 def thief_gets_federation_token(theft: Theft, a: int, b: int) -> None:
@@ -465,12 +587,12 @@ def thief_sets_password(theft: Theft, a: int, b: int) -> None:
         theft.passwords.add(NAMES[b % 2])
         theft.world.user(NAMES[b % 2])
         if b % 3:
-            theft.steals(theft.world.console_sign_in(theft.world.user(NAMES[b % 2])))
+            theft.steals(theft.signs_in(NAMES[b % 2]))
 
 
 def thief_starts_instance(theft: Theft, a: int, b: int) -> None:
     """Start a machine, a task or a build, whose role gives credentials for as long as it runs."""
-    if (one := theft.thief(a)) and _may_assume(one):
+    if (one := theft.thief(a)) and _may_assume(one) and theft.spared(ROLES[b % 4], one.account):
         starts = one.runs_instance, one.runs_task, partial(one.starts_build, "site")
         theft.steals(starts[b // 4 % 3](ROLES[b % 4]))
 
@@ -478,14 +600,17 @@ def thief_starts_instance(theft: Theft, a: int, b: int) -> None:
 def colleague_assumes(theft: Theft, a: int, b: int) -> None:
     """Work in a role that the thief may be in too, under a name that the thief may use too."""
     who = theft.world.user(NAMES[a % 2])
-    theft.comes(who.assumes(ROLES[b % 4], SESSION_NAMES[a % 3], account=AWAY if b % 3 == 0 else HOME))
+    account = AWAY if b % 3 == 0 else HOME
+    if session := theft.assumes(who, ROLES[b % 4], SESSION_NAMES[a % 3], account):
+        theft.comes(session)
 
 
 def colleague_chains(theft: Theft, a: int, b: int) -> None:
     """Come from Identity Center into a role."""
     person = theft.world.identity_center(f"{NAMES[a % 2]}@example.com", "Support", directory_account=AWAY)
     theft.comes(person)
-    theft.comes(person.assumes(ROLES[b % 4], SESSION_NAMES[a % 3]))
+    if session := theft.assumes(person, ROLES[b % 4], SESSION_NAMES[a % 3]):
+        theft.comes(session)
 
 
 def colleague_of_the_user(theft: Theft, a: int, b: int) -> None:
@@ -493,24 +618,25 @@ def colleague_of_the_user(theft: Theft, a: int, b: int) -> None:
     key = theft.world.user("support").key()
     theft.comes(key)
     if a % 2:
-        theft.comes(key.gets_session_token())
+        theft.comes(key.gets_session_token(mfa_serial=theft.device(key)))
 
 
 def colleague_calls(theft: Theft, a: int, b: int) -> None:
     """Use one's own key or token."""
     key = theft.world.user(NAMES[a % 2])
-    theft.comes(key.gets_session_token() if b % 2 else key)
+    theft.comes(key.gets_session_token(mfa_serial=theft.device(key)) if b % 2 else key)
 
 
 def colleague_console(theft: Theft, a: int, b: int) -> None:
     """Sign in to the console; by a password that the thief has set, nobody can say who it is."""
-    session = theft.world.console_sign_in(theft.world.user(NAMES[a % 2]))
+    session = theft.signs_in(NAMES[a % 2])
     (theft.steals if NAMES[a % 2] in theft.passwords else theft.comes)(session)
 
 
 def machine(theft: Theft, a: int, b: int) -> None:
     """Run an instance, in a role that people assume too."""
-    theft.comes(theft.world.instance(ROLES[b % 4]))
+    if theft.spared(ROLES[b % 4]):
+        theft.comes(theft.world.instance(ROLES[b % 4]))
 
 
 def responder_deactivates(theft: Theft, a: int, b: int) -> None:
@@ -532,6 +658,99 @@ def responder_revokes(theft: Theft, a: int, b: int) -> None:
     theft.world.wait(40)
 
 
+def admin_guards_role(theft: Theft, a: int, b: int) -> None:
+    """Deny a role everything but for some sessions: in its own policy, its permissions boundary, or the organisation."""
+    role, guard, admin = theft.world.role(ROLES[b % 4]), GUARDS[a % len(GUARDS)], theft.world.user("admin")
+    condition = guard.condition(theft.world.now)
+    theft.guards(role.arn, guard)
+    if a // len(GUARDS) % 3 == 0:
+        admin.iam(
+            "PutRolePolicy", roleName=role.name, policyName=f"Guard{a}", policyDocument=_denying(condition)
+        )
+    elif a // len(GUARDS) % 3 == 1:
+        name = f"Guard{theft.world.now:%H%M%S}"
+        admin.iam("CreatePolicy", policyName=name, policyDocument=_denying(condition))
+        arn = f"arn:aws:iam::{HOME}:policy/{name}"
+        admin.iam("PutRolePermissionsBoundary", roleName=role.name, permissionsBoundary=arn)
+    else:
+        _governs(theft, _denying({**condition, "ArnLike": {"aws:PrincipalArn": role.arn}}))
+    theft.comes(admin)
+    theft.world.wait(20)
+
+
+def _governs(theft: Theft, document: dict[str, object]) -> None:
+    """Attach a service control policy to the account at home."""
+    governor = theft.world.user("governor", account=MANAGEMENT)
+    policy = f"p-{theft.world.now:%H%M%S}"
+    wanted = {"content": json.dumps(document), "name": policy, "type": "SERVICE_CONTROL_POLICY"}
+    answer = {"policy": {"policySummary": {"id": policy}}}
+    governor.calls("organizations:CreatePolicy", wanted, response=answer, read_only=False)
+    governor.calls("organizations:AttachPolicy", {"policyId": policy, "targetId": HOME}, read_only=False)
+    theft.comes(governor)
+
+
+def admin_guards_user(theft: Theft, a: int, b: int) -> None:
+    """Deny a user everything but for some tokens; the long-term key itself has no MFA and is spared."""
+    guard = USER_GUARDS[a % len(USER_GUARDS)]
+    user, admin = theft.world.user(("support", *NAMES)[b % 4]), theft.world.user("admin")
+    theft.guards(user.arn, guard)
+    document = _denying(guard.condition(theft.world.now))
+    admin.iam("PutUserPolicy", userName=user.user.name, policyName=f"Guard{a}", policyDocument=document)
+    theft.comes(admin)
+    theft.world.wait(20)
+
+
+def admin_guards_entry(theft: Theft, a: int, b: int) -> None:
+    """Let only some callers of the account into a role, by its trust policy."""
+    role, entry, admin = theft.world.role(ROLES[b % 4]), ENTRIES[a % len(ENTRIES)], theft.world.user("admin")
+    condition = entry.condition(theft.world.now)
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in (HOME, AWAY)]},
+        "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"], **({"Condition": condition} if condition else {}),
+    }  # fmt: skip
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    admin.iam("UpdateAssumeRolePolicy", roleName=role.name, policyDocument=document)
+    theft.comes(admin)
+    theft.passes[role.arn] = {**theft.passes.get(role.arn, {}), **entry.passes}
+    theft.exact = False
+    theft.world.wait(20)
+
+
+def responder_closes(theft: Theft, a: int, b: int) -> None:
+    """Deny a role everything for some hours, or until another day."""
+    role, responder, now = theft.world.role(ROLES[b % 4]), theft.world.user("responder"), theft.world.now
+    conditions: tuple[Mapping[str, object], ...] = (
+        {"DateLessThan": {"aws:CurrentTime": f"{now + timedelta(hours=3):%Y-%m-%dT%H:%M:%S}+00:00"}},
+        {
+            "DateGreaterThan": {"aws:EpochTime": _epoch(now, -1)},
+            "DateLessThan": {"aws:EpochTime": _epoch(now, 2)},
+        },
+        {"DateLessThan": {"aws:CurrentTime": f"{now + timedelta(days=1):%Y-%m-%d}"}},
+    )
+    responder.iam(
+        "PutRolePolicy", roleName=role.name, policyName="Closed", policyDocument=_denying(conditions[a % 3])
+    )
+    theft.comes(responder)
+    theft.closed.add(role.arn)
+    theft.exact = False
+    theft.world.wait(20)
+
+
+def responder_cuts_by_epoch(theft: Theft, a: int, b: int) -> None:
+    """Revoke sessions by a window of issue in epoch seconds, or by a time with an offset."""
+    role, responder = theft.world.role(ROLES[b % 4]), theft.world.user("responder")
+    cutoff = theft.world.now + timedelta(seconds=30)
+    theft.cutoffs[role.arn] = max(cutoff, theft.cutoffs.get(role.arn, cutoff))
+    east = f"{cutoff + timedelta(hours=2):%Y-%m-%dT%H:%M:%S}+02:00"
+    window = {"DateGreaterThan": {"aws:TokenIssueTime": _epoch(cutoff, -24)}} if a % 2 else {}
+    condition = {**window, "DateLessThan": {"aws:TokenIssueTime": _epoch(cutoff) if a % 3 else east}}
+    responder.iam(
+        "PutRolePolicy", roleName=role.name, policyName=f"Epoch{a}", policyDocument=_denying(condition)
+    )
+    theft.comes(responder)
+    theft.world.wait(40)
+
+
 def time_passes(theft: Theft, a: int, b: int) -> None:
     """Let a second or an hour go by."""
     theft.world.wait((1, 20, 300, 1500, 4000)[a % 5])
@@ -542,8 +761,10 @@ DEEDS: Sequence[Deed] = (
     thief_gets_session_token, thief_gets_federation_token, thief_creates_key, thief_sets_password,
     thief_starts_instance, colleague_assumes, colleague_assumes, colleague_chains, colleague_of_the_user,
     colleague_calls, colleague_console, machine, responder_deactivates, responder_revokes, time_passes,
-    time_passes,
+    time_passes, admin_guards_role, admin_guards_role, admin_guards_user, admin_guards_entry, responder_closes,
+    responder_cuts_by_epoch,
 )  # fmt: skip
+"""What happens in incidents; whatever is added here is drawn by all property tests of containment."""
 
 
 def incidents(*, largest: int = 10, deeds: Sequence[Deed] = DEEDS) -> st.SearchStrategy[Incident]:
@@ -574,4 +795,5 @@ def _committed(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
         tainted=frozenset(tainted & shown),
         innocents=frozenset(shown - tainted),
         at=datetime.fromisoformat(world.records()[-1]["eventTime"]),
+        exact=theft.exact,
     )

@@ -62,6 +62,7 @@ class AttackerCredentials:
         self.mentioned = aws.mentioned
         self._mfa = (False, True) if self._tells_apart("aws:multifactorauth") else (False,)
         self._names: dict[str, list[str]] = {}
+        self._choices: dict[tuple[object, ...], list[MintChoice]] = {}
         self.first = [
             replace(one, history=(f"{one.id}, {one.kind} of {one.principal}, is the attacker's.",))
             for one in aws.credentials.values()
@@ -114,7 +115,7 @@ class AttackerCredentials:
                 token = replace(key, kind="session_token", issued_at=at, mfa=mfa)
                 self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a session token{_with(mfa)}", key)
             if self.aws.may(key, "sts:GetFederationToken", at):
-                for name in {NEW_NAME, *self._federated_names(key), *self._chosen_names(key.account)}:
+                for name in self._federated_names(key):
                     arn = f"arn:aws:sts::{key.account}:federated-user/{name}"
                     token = replace(
                         key, kind="federation_token", issued_at=at, principal_arn=arn, principal=arn,
@@ -122,16 +123,18 @@ class AttackerCredentials:
                     )  # fmt: skip
                     self._take(token, at, at + TOKEN_LIFE, f"{key.id} gets a federation token", key)
 
-    def _federated_names(self, key: HeldCredential) -> Iterator[str]:
-        for credential in self.aws.credentials.values():
-            if credential.kind == "federation_token" and credential.identity_arn == key.identity_arn:
-                yield credential.session_name
-
-    def _chosen_names(self, unique: str) -> list[str]:
-        """List the names that policies tell apart, of a role's sessions by its unique id, or of federated users."""
-        if unique not in self._names:
-            self._names[unique] = session_names(self.mentioned, unique)
-        return self._names[unique]
+    def _federated_names(self, key: HeldCredential) -> list[str]:
+        """List the names that federated users of a key may be given to some effect."""
+        if key.identity_arn not in self._names:
+            seen = {
+                credential.session_name
+                for credential in self.aws.credentials.values()
+                if credential.kind == "federation_token" and credential.identity_arn == key.identity_arn
+            }
+            self._names[key.identity_arn] = sorted(
+                {NEW_NAME, *seen, *session_names(self.mentioned, key.account)}
+            )
+        return self._names[key.identity_arn]
 
     def _roles(self, valid: list[HeldCredential], at: datetime) -> None:
         """Assume every role that some credential of a principal can, under every name and with every choice."""
@@ -155,8 +158,9 @@ class AttackerCredentials:
         """Assume one role with one credential in every way that makes another session."""
         chained = giver.type == "AssumedRole" and giver.kind != "outsider"
         inherited = tuple(tag for tag in giver.tags if tag[0] in giver.transitive)
-        for choice in mint_choices(giver, self.mentioned):
-            for name in {NEW_NAME, *self.aws.names[target], *self._chosen_names(unique_id(self.aws, target))}:
+        names = self._session_names(target)
+        for choice in self._mint_choices(giver):
+            for name in names:
                 told = (target, chained, giver.principal_arn, name, choice, inherited)
                 if told in done or not self.aws.may_assume(giver, target, at, name, choice):
                     continue
@@ -165,6 +169,19 @@ class AttackerCredentials:
                     new_session(self.aws, target, name, giver, choice), at, at + (HOUR if chained else LONGEST_SESSION),
                     f"{_label(giver)} assumes {target.rpartition('/')[2]} as {name}{_with(choice.mfa)}", giver,
                 )  # fmt: skip
+
+    def _session_names(self, role: str) -> list[str]:
+        """List the names that sessions of a role may be given to some effect."""
+        if role not in self._names:
+            chosen = session_names(self.mentioned, unique_id(self.aws, role))
+            self._names[role] = sorted({NEW_NAME, *self.aws.names[role], *chosen})
+        return self._names[role]
+
+    def _mint_choices(self, giver: HeldCredential) -> list[MintChoice]:
+        key = (giver.source_identity, giver.username, giver.transitive)
+        if key not in self._choices:
+            self._choices[key] = mint_choices(giver, self.mentioned)
+        return self._choices[key]
 
     def _again(self, valid: list[HeldCredential], at: datetime) -> None:
         """

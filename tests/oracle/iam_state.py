@@ -12,11 +12,13 @@ import copy
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from oracle.credentials import HeldCredential
 from oracle.policy_evaluator import Context, denies, trusts
-from oracle.request_choices import MintChoice, asks_the_clock, mentions_of, requests
+from oracle.request_choices import Mentions, MintChoice, asks_the_clock, mentions_of, requests
 
 Place = tuple[str, ...]
 """Where something is kept: `("inline", user ARN, policy name)`, `("key", key id)`, ..."""
@@ -45,6 +47,25 @@ Some of what the quarantine policies deny; `sts:AssumeRole` is not among it (zop
 _MANAGED = {DENY_ALL: _deny("*"), **dict.fromkeys(QUARANTINES, _QUARANTINED)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Bearing:
+    """The policies that bear on a credential at a moment."""
+
+    policies: frozenset[frozenset[str | None]]
+    """Each as all documents that a request may see of it."""
+    documents: frozenset[str]
+    mentioned: Mentions
+    clock: bool
+    """Whether some condition asks for the time of the request."""
+
+
+@lru_cache(maxsize=4096)
+def _bearing(policies: frozenset[frozenset[str | None]]) -> _Bearing:
+    documents = frozenset(str(text) for texts in policies for text in texts)
+    mentioned = mentions_of(documents)
+    return _Bearing(policies, documents, mentioned, asks_the_clock(mentioned))
+
+
 class IamState:
     """
     Keys, policies, trusts and what else decides whether a credential works, by time.
@@ -60,6 +81,8 @@ class IamState:
         self._history: dict[Place, list[tuple[datetime, Value]]] = {}
         self._on: defaultdict[str, set[Place]] = defaultdict(set)
         self._arns: dict[tuple[str, str, str], str] = {}
+        self._banned: set[Place] = set()
+        self._bearing: dict[tuple[str, str | None, datetime], _Bearing] = {}
         self._judged: dict[tuple[object, ...], bool] = {}
         """What policies were found to deny or to let in, by all that it depends on."""
 
@@ -69,6 +92,7 @@ class IamState:
         other._history = {place: list(steps) for place, steps in self._history.items()}
         other._on = defaultdict(set, {entity: set(places) for entity, places in self._on.items()})
         other._arns = dict(self._arns)
+        other._banned, other._bearing = set(self._banned), {}
         return other
 
     def knows(self, arn: str) -> None:
@@ -88,8 +112,11 @@ class IamState:
         steps.sort(key=lambda step: step[0])
         if place[0] in ("inline", "attached", "boundary"):
             self._on[place[1]].add(place)
-        elif place[0] in ("at-target", "banned"):
+        elif place[0] == "at-target":
             self._on["*"].add(place)
+        elif place[0] == "banned":
+            self._banned.add(place)
+        self._bearing.clear()
 
     def now(self, place: Place, at: datetime) -> Value:
         """Tell what the control plane says, which sees its own changes at once."""
@@ -154,16 +181,15 @@ class IamState:
         """
         if self._stopped(credential, at):
             return True
-        policies = self._policies(credential, at)
-        if not policies:
+        bearing = self._bearing_on(credential, at)
+        if not bearing.policies:
             return False
-        mentioned = mentions_of(frozenset().union(*policies) - {None})
-        second = (clock or at) if asks_the_clock(mentioned) else None
-        asked = (policies, credential.fixed, action, resource, second)
+        second = (clock or at) if bearing.clock else None
+        asked = (bearing.policies, credential.fixed, action, resource, second)
         if asked not in self._judged:
             self._judged[asked] = not any(
-                _undenied(policies, context, action, resource)
-                for context in requests(credential.context(clock or at), mentioned)
+                _undenied(bearing.policies, context, action, resource)
+                for context in requests(credential.context(clock or at), bearing.mentioned)
             )
         return self._judged[asked]
 
@@ -190,12 +216,20 @@ class IamState:
         """
         if self._stopped(giver, at):
             return False
-        policies, trusting = self._policies(giver, at), frozenset(self.seen(("trust", role), at))
-        mentioned = mentions_of(frozenset().union(*policies) - {None}, trusting - {None})
-        fixed = {**giver.context(at), **choice.context(giver, name)}
-        told = tuple((key, fixed[key]) for key in mentioned if key in fixed)
-        asked = (policies, trusting, giver.fixed, role, told, choice.actions, seen_before)
+        trusting = frozenset(self.seen(("trust", role), at))
+        if trusting == {None} and not seen_before:
+            return False
+        bearing = self._bearing_on(giver, at)
+        policies = bearing.policies
+        mentioned = (
+            mentions_of(bearing.documents, trusting - {None}) if trusting != {None} else bearing.mentioned
+        )
+        asked = (
+            policies, trusting, giver.fixed, role, choice, seen_before, name if "sts:rolesessionname" in mentioned else "",
+            at if asks_the_clock(mentioned) else None,
+        )  # fmt: skip
         if asked not in self._judged:
+            fixed = {**giver.context(at), **choice.context(giver, name)}
             self._judged[asked] = any(
                 all(
                     _undenied(policies, context, action, role)
@@ -213,23 +247,23 @@ class IamState:
         """Tell whether a credential's principal is gone, or somebody in the organisation has banned it by hand."""
         if self.seen(("gone", credential.identity_arn), at) == {True}:
             return True
+        if not self._banned or not self._under_control(credential):
+            return False
         names = {
             credential.account, credential.identity_arn, credential.principal_arn, credential.principal, credential.id,
             credential.person,
         }  # fmt: skip
-        return self._under_control(credential) and any(
-            place[0] == "banned" and place[1] in names and self.seen(place, at) == {True}
-            for place in self._on["*"]
-        )
+        return any(place[1] in names and self.seen(place, at) == {True} for place in self._banned)
 
-    def _policies(self, credential: HeldCredential, at: datetime) -> frozenset[frozenset[str | None]]:
-        """List the policies that bear on a credential, each as all that a request may see of it; `None` is no policy."""
-        places = [
-            *self._on[credential.identity_arn],
-            *(self._on["*"] if self._under_control(credential) else ()),
-        ]
-        found = (self._seen_documents(place, credential, at) for place in places if place[0] != "banned")
-        return frozenset(documents for documents in found if None not in documents)
+    def _bearing_on(self, credential: HeldCredential, at: datetime) -> _Bearing:
+        """Give the policies that bear on a credential; the same ones as long as nothing changes."""
+        under = self._under_control(credential)
+        key = (credential.identity_arn, credential.account if under else None, at)
+        if key not in self._bearing:
+            places = [*self._on[credential.identity_arn], *(self._on["*"] if under else ())]
+            found = (self._seen_documents(place, credential, at) for place in places)
+            self._bearing[key] = _bearing(frozenset(texts for texts in found if None not in texts))
+        return self._bearing[key]
 
     def _seen_documents(
         self, place: Place, credential: HeldCredential, at: datetime

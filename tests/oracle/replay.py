@@ -22,9 +22,11 @@ from oracle.attacker import (
     new_session,
     signed_in,
     sources,
+    unique_id,
 )
 from oracle.credentials import LONGEST_SESSION, HeldCredential
 from oracle.policy_evaluator import instant
+from oracle.request_choices import mint_choices, session_names
 from oracle.simulated_aws import NEW_NAME, SimulatedAws, names_told
 from oracle.taint import external_principals
 from tokentrail.testing.names import Json
@@ -77,7 +79,9 @@ class _Stage:
         theirs = [one for one in aws.credentials.values() if one.id in tainted]
         self._sources = list(sources(aws, theirs))
         self._outside = list(external_principals(aws, tainted))
-        self._made: dict[str, HeldCredential] = {}
+        self._mentioned = self._aws.mentioned
+        self._made: dict[str, list[HeldCredential]] = {}
+        """What each minting may have made: the story leaves open what the attacker chose besides."""
 
     def play(self) -> ReplayResult:
         faults: list[str] = []
@@ -88,83 +92,104 @@ class _Stage:
             except _ImpossibleMove as why:
                 faults.append(f"move {move['n']}: {why}")
                 continue
-            if isinstance(found, HeldCredential) and self._works(found):
-                living.append(move["makes"] or found.id)
-            elif found is None:
+            working = next((credential for credential in found if self._works(credential)), None)
+            if not found:
                 living.append(move["by"])
+            elif working is not None:
+                living.append(move["makes"] or working.id)
             elif move["survives"]:
                 faults.append(f"move {move['n']}: {move['makes'] or move['by']} does not work in the end")
         return ReplayResult(faults=tuple(faults), living=tuple(living))
 
-    def _works(self, one: HeldCredential) -> bool:
-        return self._aws.works(one, self._end) or self._aws.works(one, self._end + timedelta(seconds=60))
+    def _works(self, credential: HeldCredential) -> bool:
+        moments = (self._end, self._end + timedelta(seconds=60))
+        return any(self._aws.works(credential, moment) for moment in moments)
 
-    def _goes_on(self, move: Json) -> HeldCredential | None:
+    def _goes_on(self, move: Json) -> list[HeldCredential]:
         """A credential, to be looked at in the end; nothing for a source that still gives."""
         if move["by"] in self._tainted:
-            return self._aws.credentials[move["by"]]
+            return [self._aws.credentials[move["by"]]]
         if not self._gives(move, instant(move["time"])):
             raise _ImpossibleMove(f"the {move['by_kind']} {move['by']} gives nothing any more")
-        return None
+        return []
 
-    def _mints(self, move: Json) -> HeldCredential:
+    def _mints(self, move: Json) -> list[HeldCredential]:
         at, into = instant(move["time"]), move["principal"]
-        giver = self._made.get(move["by"]) or self._aws.credentials.get(move["by"])
-        if giver is not None and move["by"] not in (*self._tainted, *self._made):
+        held = self._aws.credentials.get(move["by"])
+        if held is not None and move["by"] not in self._tainted:
             raise _ImpossibleMove(f"{move['by']} is not the attacker's")
-        made = self._by_source(move, at) if giver is None else self._by_credential(giver, move, at)
-        accounts = {made.account, giver.account} if giver else {made.account}
+        givers = self._made.get(move["by"]) or ([held] if held else [])
+        made = self._by_credentials(givers, move, at) if givers else [self._by_source(move, at)]
+        accounts = {credential.account for credential in (*made, *givers)}
         if any(at < self._blind[account] for account in accounts if account in self._blind):
             raise _ImpossibleMove(f"the log would show it: {move['time']} lies before what nobody has seen")
-        if (made.userid, at) in self._twins:
-            raise _ImpossibleMove(f"{made.userid} of {move['time']} is a colleague's session")
-        self._made[move["makes"]] = made = replace(made, id=move["makes"], begins=at, issued_at=at)
-        if made.identity_arn != into:
-            raise _ImpossibleMove(f"what is minted acts as {made.identity_arn}, and not as {into}")
+        if all((credential.userid, at) in self._twins for credential in made):
+            raise _ImpossibleMove(f"{made[0].userid} of {move['time']} is a colleague's session")
+        self._made[move["makes"]] = made = [
+            replace(
+                credential, id=move["makes"], begins=at, issued_at=at, mfa_at=at if credential.mfa else None
+            )
+            for credential in made
+        ]
+        if any(credential.identity_arn != into for credential in made):
+            raise _ImpossibleMove(f"what is minted acts as {made[0].identity_arn}, and not as {into}")
         return made
 
-    def _by_credential(self, giver: HeldCredential, move: Json, at: datetime) -> HeldCredential:
+    def _by_credentials(self, givers: list[HeldCredential], move: Json, at: datetime) -> list[HeldCredential]:
+        """What a call may make, with whatever the attacker may have chosen in the moves before it."""
         way = {
             "AssumeRole": self._assumes, "AssumeRoot": self._becomes_root, "GetSessionToken": self._gets_token,
             "GetFederationToken": self._gets_token, "GetSigninToken": self._renews,
         }[move["call"]]  # fmt: skip
-        return way(giver, move, at)
+        made = [credential for giver in givers for credential in way(giver, move, at)]
+        if not made:
+            raise _ImpossibleMove(
+                f"{move['by']} can't call {move['call']} for {move['principal']} at {move['time']}"
+            )
+        return made
 
-    def _assumes(self, giver: HeldCredential, move: Json, at: datetime) -> HeldCredential:
-        if giver.type == "FederatedUser" or not self._aws.may_assume(giver, move["principal"], at):
-            raise _ImpossibleMove(f"{move['by']} can't assume {move['principal']} at {move['time']}")
+    def _assumes(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
+        if giver.type == "FederatedUser":
+            return []
+        role = move["principal"]
         lasting = HOUR if giver.type == "AssumedRole" else LONGEST_SESSION
-        made = new_session(self._aws, move["principal"], move["session_name"] or NEW_NAME, giver)
-        return replace(made, expires=at + lasting)
+        chosen = session_names(self._mentioned, unique_id(self._aws, role))
+        names = [move["session_name"]] if move["session_name"] else [NEW_NAME, *chosen]
+        return [
+            replace(new_session(self._aws, role, name, giver, choice), expires=at + lasting)
+            for choice in mint_choices(giver, self._mentioned)
+            for name in names
+            if self._aws.may_assume(giver, role, at, name, choice)
+        ]
 
-    def _becomes_root(self, giver: HeldCredential, move: Json, at: datetime) -> HeldCredential:
+    def _becomes_root(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
         seen = move["principal"] in self._aws.edges.get(giver.principal_arn, ())
         if not seen or not self._aws.may(giver, "sts:AssumeRoot", at):
-            raise _ImpossibleMove(f"{move['by']} can't become {move['principal']} at {move['time']}")
-        return replace(new_root(move["principal"]), expires=at + ROOT_LIFE)
+            return []
+        return [replace(new_root(move["principal"]), expires=at + ROOT_LIFE)]
 
-    def _gets_token(self, giver: HeldCredential, move: Json, at: datetime) -> HeldCredential:
-        free = (
-            move["call"] == "GetSessionToken"
-        )  # which no policy forbids (AWS STS API Reference, 'GetSessionToken')
-        may = self._aws.valid(giver, at) if free else self._aws.may(giver, "sts:GetFederationToken", at)
-        if giver.kind != "long_term_key" or not may:
-            raise _ImpossibleMove(f"{move['by']} can't call {move['call']} at {move['time']}")
+    def _gets_token(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
+        if giver.kind != "long_term_key" or not self._aws.valid(giver, at):
+            return []
         token = replace(giver, kind="session_token", expires=at + TOKEN_LIFE)
-        if move["call"] == "GetSessionToken":
-            return token
+        if move["call"] == "GetSessionToken":  # which no policy forbids (AWS STS API Reference)
+            return [replace(token, mfa=mfa) for mfa in (False, True)]
+        if not self._aws.may(giver, "sts:GetFederationToken", at):
+            return []
         name = move["session_name"] or NEW_NAME
         arn = f"arn:aws:sts::{giver.account}:federated-user/{name}"
-        return replace(
-            token, kind="federation_token", principal_arn=arn, principal=arn, userid=f"{giver.account}:{name}",
-            type="FederatedUser", username=None,
-        )  # fmt: skip
+        return [
+            replace(
+                token, kind="federation_token", principal_arn=arn, principal=arn, userid=f"{giver.account}:{name}",
+                type="FederatedUser", username=None,
+            )
+        ]  # fmt: skip
 
-    def _renews(self, giver: HeldCredential, move: Json, at: datetime) -> HeldCredential:
+    def _renews(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
         if giver.issued_at is None or not any(self._aws.may(giver, way, at) for way in _RENEWALS):
-            raise _ImpossibleMove(f"{move['by']} can't carry itself on at {move['time']}")
+            return []
         longest = at + LONGEST_SESSION if giver.type == "AssumedRole" else at
-        return replace(giver, expires=max(giver.expires or at, longest))
+        return [replace(giver, expires=max(giver.expires or at, longest))]
 
     def _by_source(self, move: Json, at: datetime) -> HeldCredential:
         source = self._gives(move, at)
