@@ -974,7 +974,7 @@ def test_a_name_that_was_passed_on_hides_nobody(deleted: bool) -> None:
         key.iam("DeleteUser", userName="ria")
     plan = planned(world, key.id)
 
-    assert ("remove-login-profile" if deleted else "delete-created-user") in actions(plan)
+    assert ("remove-login-profile" if deleted else "deny-user") in actions(plan)
     assert any("left on the user ria2 " in one for one in plan.proof.holds_if)
 
 
@@ -1211,7 +1211,7 @@ def test_only_what_the_leaked_key_made_itself_may_be_its_owners(whose: str) -> N
     world.wait(minutes=5)
     key.creates_user("temp")
     world.user("responder").iam("DeleteUser", userName="temp")
-    (step,) = [one for one in planned(world, key.id).steps if one.action == "delete-created-user"]
+    (step,) = [one for one in planned(world, key.id).steps if one.action == "deny-user"]
 
     assert ("if its owner may have, before the leak" in step.why) is (whose == "key")
 

@@ -360,8 +360,8 @@ def leaves_role(world: World, session: Credential) -> str:
 
 
 LEFT = {
-    "delete-created-key": leaves_key,
-    "delete-created-user": leaves_user,
+    "deactivate-key": leaves_key,
+    "deny-user": leaves_user,
     "remove-login-profile": leaves_password,
     "revert-trust": leaves_trust,
     "deny-role": leaves_role,
@@ -370,7 +370,7 @@ LEFT = {
 
 @pytest.mark.parametrize("action", LEFT)
 def test_what_the_attacker_left_behind_goes_too(action: str) -> None:
-    """The plan removes each key, user, password, trust and role made; without that step it is refuted by name."""
+    """The plan ends each key, user, password, trust and role made; without that, it is refuted by name."""
     world = World(START)
     key = world.user("support")
     session = key.assumes("Admin", "x")
@@ -379,7 +379,8 @@ def test_what_the_attacker_left_behind_goes_too(action: str) -> None:
         plan = checked(case.contain([key.id]))
         given = as_given(plan)
         whole = case.contain([key.id], what_if=given)
-        without = case.contain([key.id], what_if=[one for one in given if not one.startswith(f"{action}:")])
+        kept = [one for one in given if not one.startswith(f"{action}:") or one.endswith(key.id)]
+        without = case.contain([key.id], what_if=kept)
 
     assert action in actions(plan) and plan.proof.complete
     assert whole.proof.complete, whole.proof.counterexample
@@ -440,15 +441,99 @@ def test_what_somebody_put_right_needs_no_step() -> None:
     assert plan.proof.complete
 
 
-def test_a_user_made_by_the_attacker_is_deleted_with_its_keys() -> None:
-    """IAM wants the keys gone before the user: both calls are in the step, in that order."""
+def test_a_user_made_by_the_attacker_is_denied_and_kept_as_evidence() -> None:
+    """Its keys are deactivated, it is denied everything, and undo leaves both so; the step and the risks say why."""
     world = World(START)
     key = world.user("support")
     leaves_user(world, key.assumes("Admin", "x"))
     plan = planned(world, key.id)
+    denied = step(plan, "deny-user")
+
+    assert ["UpdateAccessKey", "PutUserPolicy"] == operations(denied)
+    assert "Inactive" == denied.calls[0].parameters["Status"] and statements(denied) == [
+        {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    ]
+    assert plan.proof.complete and not denied.reversible and denied.undo == ()
+    assert denied.safe_to_undo_after is None
+    assert "made user/helper: the step keeps it as evidence" in denied.why
+    assert any("stays as evidence" in one and "user/helper" in one for one in plan.residual_risks)
+    assert not any(call.operation.startswith("Delete") for one in plan.steps for call in one.calls)
+
+
+def test_a_user_made_by_the_attacker_is_deleted_with_its_keys_if_asked() -> None:
+    """IAM wants the keys gone before the user: both calls are in the step, in that order."""
+    world = World(START)
+    key = world.user("support")
+    leaves_user(world, key.assumes("Admin", "x"))
+    plan = planned(world, key.id, delete_created=True)
 
     assert ["DeleteAccessKey", "DeleteUser"] == operations(step(plan, "delete-created-user"))
-    assert "delete-created-key" not in actions(plan)
+    assert "delete-created-key" not in actions(plan) and plan.proof.complete
+    assert not any("stays as evidence" in one for one in plan.residual_risks)
+
+
+def test_a_user_whose_policies_the_attacker_filled_up_is_deleted() -> None:
+    """IAM would refuse a deny: no room inline, and ten managed policies are attached, as the log shows."""
+    world = World(START)
+    key = world.user("support")
+    session = key.assumes("Admin", "x")
+    leaves_user(world, session)
+    long = {"Effect": "Allow", "Action": "s3:" + "x" * 2000, "Resource": "*"}
+    full = {"userName": "helper", "policyName": "p", "policyDocument": {"Statement": [long]}}
+    session.iam("PutUserPolicy", **full)
+    for number in range(10):
+        session.iam("AttachUserPolicy", userName="helper", policyArn=f"arn:aws:iam::aws:policy/P{number}")
+    filled = planned(world, key.id)
+    session.iam("DetachUserPolicy", userName="helper", policyArn="arn:aws:iam::aws:policy/P3")
+    emptier = planned(world, key.id)
+
+    assert "so that only its deletion ends it" in step(filled, "delete-created-user").why
+    assert ["UpdateAccessKey", "CreatePolicy", "AttachUserPolicy"] == operations(step(emptier, "deny-user"))
+    assert filled.proof.complete and emptier.proof.complete
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_key_made_by_the_attacker_is_deactivated_with_the_leaked_one(used: bool) -> None:
+    """One step takes both out of use; only the leaked one has a call that gives it back."""
+    world = World(START)
+    key = world.user("support")
+    made = key.assumes("Admin", "x").creates_access_key(world.user("ada"))
+    if used:
+        made.calls("s3:ListBuckets")
+    plan = planned(world, key.id)
+    off = step(plan, "deactivate-key")
+
+    assert sorted([key.id, made.id]) == sorted(off.targets) and ["UpdateAccessKey"] * 2 == operations(off)
+    assert [key.id] == [call.parameters["AccessKeyId"] for call in off.undo] and off.reversible
+    assert f"made {made.id}: the step keeps it as evidence" in off.why and plan.proof.complete
+    assert made.id not in hit(plan)
+
+
+def test_a_key_made_by_the_attacker_is_deleted_if_asked() -> None:
+    """Then the leaked one alone is deactivated, as it may be its owner's."""
+    world = World(START)
+    key = world.user("support")
+    made = key.assumes("Admin", "x").creates_access_key(world.user("ada"))
+    made.calls("s3:ListBuckets")
+    plan = planned(world, key.id, delete_created=True)
+
+    assert [key.id] == list(step(plan, "deactivate-key").targets)
+    assert [made.id] == list(step(plan, "delete-created-key").targets) and plan.proof.complete
+
+
+def test_a_console_session_of_a_user_that_the_attacker_made_ends_with_the_denial() -> None:
+    """No step takes its password, as whatever that opens is denied everything."""
+    world = World(START)
+    key = world.user("support")
+    user = key.assumes("Admin", "x").creates_user("helper")
+    key.iam("CreateLoginProfile", userName=user.name)
+    world.console_sign_in(user).calls("s3:ListBuckets")
+    with asked(world) as case:
+        plan = checked(case.contain([key.id]))
+        given = checked(case.contain([key.id], what_if=as_given(plan)))
+
+    assert plan.proof.complete and given.proof.complete
+    assert "remove-login-profile" not in actions(plan)
 
 
 def test_what_the_leaked_key_itself_made_may_be_its_owners() -> None:
@@ -460,8 +545,8 @@ def test_what_the_leaked_key_itself_made_may_be_its_owners() -> None:
         unsure = checked(case.contain([key.id]))
         certain = checked(case.contain([key.id], since=START))
 
-    assert "give --since" in step(unsure, "delete-created-user").why
-    assert "give --since" not in step(certain, "delete-created-user").why
+    assert "give --since" in step(unsure, "deny-user").why
+    assert "give --since" not in step(certain, "deny-user").why
     assert unsure.proof.complete and certain.proof.complete
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from carry_cases import AS_OF, BEFORE, CUTOFF, HOME, REVOKE, Stand, call, denial, plan_of, step, with_steps
 
+from tokentrail.containment import documents
 from tokentrail.containment.model import Plan
 from tokentrail.containment.outcome import Restored, Undone
 from tokentrail.errors import UsageError
@@ -235,6 +236,47 @@ def test_what_can_not_be_brought_back_is_said(stand: Stand) -> None:
     assert undone.complete
     assert outcomes(undone) == [((2,), "irreversible"), ((1,), "irreversible")]
     assert "can't be brought back" in undone.things[0].why
+
+
+def test_what_the_attacker_made_stays_ended(stand: Stand) -> None:
+    """Not even --yes-reactivate-leaked-key gives back a key or user that the attacker made and the plan kept."""
+    stand.story()
+    stand.iam.create_user(UserName="backdoor")
+    made = stand.iam.create_access_key(UserName="support")["AccessKey"]["AccessKeyId"]
+    own = stand.iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    leaked = {"UserName": "support", "AccessKeyId": stand.key}
+    off = (
+        call("UpdateAccessKey", **leaked, Status="Inactive"),
+        call("UpdateAccessKey", UserName="support", AccessKeyId=made, Status="Inactive"),
+    )
+    denied = (
+        call("UpdateAccessKey", UserName="backdoor", AccessKeyId=own, Status="Inactive"),
+        call(
+            "PutUserPolicy",
+            UserName="backdoor",
+            PolicyName="TokenTrail-DenyAll",
+            PolicyDocument=documents.deny_all(),
+        ),
+    )
+    back = (call("UpdateAccessKey", **leaked, Status="Active"),)
+    plan = plan_of(
+        step(1, "deactivate-key", *off, undo=back, safe_to_undo_after=None),
+        step(2, "deny-user", *denied, reversible=False, safe_to_undo_after=None),
+    )
+    assert stand.apply(plan).complete
+    stand.clock.now += timedelta(days=300)
+
+    undone = stand.undo(plan, reactivate=True)
+
+    assert undone.complete
+    assert sorted(outcomes(undone)) == [((1,), "kept"), ((1,), "restored"), ((2,), "kept"), ((2,), "kept")]
+    assert any(f"the attacker made {made}: it stays inactive" in one.why for one in undone.things)
+    states = {
+        one["AccessKeyId"]: one["Status"]
+        for user in ("support", "backdoor")
+        for one in stand.iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    }
+    assert states == {stand.key: "Active", made: "Inactive", own: "Inactive"}
 
 
 def test_what_a_deletion_took_before_it_was_broken_off_is_said(stand: Stand) -> None:

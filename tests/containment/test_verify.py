@@ -138,6 +138,11 @@ def test_what_events_say_of_a_credential(
         ({"bites": (bite(action="delete-created-user"),), "long_term": True}, ("proven", None)),
         ({"bites": (bite(action="delete-user"),), "long_term": True}, ("proven", None)),
         ({"bites": (bite(action="delete-user"),)}, ("not-yet-proven", None)),
+        ({"bites": (bite(action="deny-user"),), "long_term": True}, ("not-yet-proven", None)),
+        (
+            {"bites": (bite(action="deny-user", keys_off=frozenset({"C"})),), "long_term": True},
+            ("proven", None),
+        ),
         (
             {"bites": (bite(action="delete-user"),), "long_term": True, "event": "denied"},
             ("not-yet-proven", None),

@@ -81,6 +81,7 @@ def _plans() -> Iterator[list[Json]]:
 def asked(case: Case, key: str) -> Iterator[Any]:
     for strategy in ("standard", "surgical", "scorched"):
         yield case.contain([key], strategy=strategy)  # type: ignore[arg-type]
+    yield case.contain([key], delete_created=True)
     yield case.contain([key], without_access=[AWAY], management_account="555566667777")
     yield case.contain([key], what_if=[f"deactivate-key:{key}"])
 

@@ -260,6 +260,7 @@ class Case(Lookups, Tracing, Guarding):
         snapshots: Sequence[Snapshot] = (),
         without_access: Sequence[str] = (),
         management_account: str | None = None,
+        delete_created: bool = False,
     ) -> Plan:
         """
         Plan what ends all tainted credentials of a trace, and prove it; nothing is changed anywhere.
@@ -274,6 +275,7 @@ class Case(Lookups, Tracing, Guarding):
             snapshots: IAM as `aws iam get-account-authorization-details` shows it, one an account.
             without_access: Accounts in which nothing can be changed.
             management_account: The organisation's, if its service control policies can be used.
+            delete_created: Whether to delete keys and users that the attacker made, which else stay as evidence.
 
         Raises:
             SubjectNotFound: nothing answers to a subject.
@@ -300,6 +302,7 @@ class Case(Lookups, Tracing, Guarding):
             snapshots=snapshots,
             without_access=without_access,
             management_account=management_account,
+            delete_created=delete_created,
         )
 
     def detect(

@@ -40,6 +40,7 @@ def plan(
     snapshots: Sequence[Snapshot],
     without_access: Sequence[str],
     management_account: str | None,
+    delete_created: bool,
 ) -> Plan:
     """
     Plan what ends the tainted credentials of a family, as `Case.contain` says.
@@ -63,6 +64,7 @@ def plan(
         reach=Reach(snapshots) if snapshots else None,
         without_access=frozenset(names(without_access)),
         management_account=management_account,
+        delete_created=delete_created,
         also=whatif.principals_named(steps),
     )
     scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)

@@ -59,6 +59,10 @@ UNPROVEN = 1
     "--management-account", metavar="ACCOUNT",
     help="The organisation's management account, if you can attach service control policies there.",
 )  # fmt: skip
+@click.option(
+    "--delete-created", is_flag=True,
+    help="Delete the keys and users that the attacker made; by default they are deactivated and denied, as evidence.",
+)  # fmt: skip
 @click.option("--script", is_flag=True, help="Print the plan as a script of aws-cli calls.")
 @click.option(
     "-o", "plan_file", type=click.Path(path_type=Path, dir_okay=False), metavar="PLAN.json",
@@ -70,7 +74,7 @@ UNPROVEN = 1
 def command(
     options: CommonOptions, subjects: tuple[str, ...], strategy: str, what_if: tuple[str, ...],
     snapshots: tuple[Snapshot, ...], spare: tuple[str, ...], margin: int, lag: int,
-    without_access: tuple[str, ...], management_account: str | None, script: bool,
+    without_access: tuple[str, ...], management_account: str | None, delete_created: bool, script: bool,
     plan_file: Path | None, since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...],
 ) -> None:  # fmt: skip
     """
@@ -87,7 +91,7 @@ def command(
                 subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,
                 source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
                 snapshots=snapshots, without_access=without_access,
-                management_account=management_account,
+                management_account=management_account, delete_created=delete_created,
             )  # fmt: skip
         if plan_file is not None:
             save(plan, plan_file)

@@ -296,9 +296,10 @@ def _named(sources: Sequence[Source]) -> str:
     return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more(len(sources) - 3)
 
 
-def residual_risks(scene: Scene) -> Iterator[str]:
+def residual_risks(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     """The risks that no step removes."""
     yield from scene.residual_risks
+    yield from _kept_as_evidence(moves)
     for principal in sorted({one.principal for one in scene.held}):
         known = scene.known.get(principal)
         if known and principal.is_host:
@@ -326,3 +327,14 @@ def residual_risks(scene: Scene) -> Iterator[str]:
         )
     if scene.held:
         yield f"what a deny does not end: {', '.join(OUTLIVES)}"
+
+
+def _kept_as_evidence(moves: Sequence[Move]) -> Iterator[str]:
+    """What the attacker made and the plan does not delete."""
+    made = short_apart([one for move in moves for one in move.made])
+    if made:
+        yield (
+            f"what the attacker made stays as evidence, inactive or denied everything: {listed(made, _MOST)}. "
+            "Whoever may write IAM can put it back into use: delete it after the investigation (--delete-created plans "
+            "that)"
+        )

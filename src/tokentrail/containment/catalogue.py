@@ -56,7 +56,8 @@ def _facts(
 _ALL: Final = (
     _facts(
         "deactivate-key", "the long-term key", "every token minted with it, and the user's other keys",
-        "whoever uses the key legitimately", "UpdateAccessKey Active; a leaked key only when asked for by name",
+        "whoever uses the key legitimately",
+        "UpdateAccessKey Active; a leaked key only when asked for by name, one that the attacker made never",
         "iam:UpdateAccessKey iam:ListAccessKeys", _KEYS,
     ),
     _facts(

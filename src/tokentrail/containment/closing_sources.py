@@ -10,11 +10,10 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
-from tokentrail.containment.moves import DENY, delete_user, iam, with_document
+from tokentrail.containment.moves import iam
 from tokentrail.containment.put_right import trusted
 from tokentrail.containment.residual import is_unnamed
 from tokentrail.containment.scene import Scene, Source, SourceKind
@@ -40,10 +39,6 @@ _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def close_source(scene: Scene, source: Source) -> Move:
     """The move that closes a source."""
-    if source.kind == "user":
-        return delete_user(scene, source.mints, scene.held, "delete-created-user")
-    if source.kind == "role":
-        return with_document(scene, "deny-role", DENY, documents.deny_all(), [source.mints])
     if source.kind == "key":
         return _unused_key(scene, source)
     action, means = _CLOSING[source.kind]
@@ -148,13 +143,17 @@ def _sign_in(source: Source) -> Remedy:
 
 
 def _unused_key(scene: Scene, source: Source) -> Move:
-    """End a key that was never seen in use, or have a person end a credential of a user that no call of ours does."""
+    """
+    End a key that was never seen in use, or have a person end a credential of a user that no call of ours does.
+
+    A key that the attacker made is deactivated for good, or deleted if that was asked for.
+    """
     key_id, user = source.before.get("id"), source.mints.name
-    action: Action = "delete-created-key" if source.made else "deactivate-key"
+    action: Action = "delete-created-key" if source.made and scene.delete_created else "deactivate-key"
     if not key_id or source.mints.kind != "user" or not user:
         return _closing(action, scene, source, (), f"{source.why}: find it, and delete it or put it back. ")
     named = {"UserName": user, "AccessKeyId": key_id}
-    if source.made:
+    if action == "delete-created-key":
         return _closing(action, scene, source, (iam(source.account, "DeleteAccessKey", **named),), "")
     off = _closing(
         action,
@@ -163,6 +162,8 @@ def _unused_key(scene: Scene, source: Source) -> Move:
         (iam(source.account, "UpdateAccessKey", **named, Status="Inactive"),),
         "",
     )
+    if source.made:
+        return replace(off, made=(key_id,))
     return replace(off, undo=(iam(source.account, "UpdateAccessKey", **named, Status="Active"),))
 
 

@@ -52,6 +52,8 @@ class Bite:
     """A thing that is no longer as the step left it."""
     shown: str | None = None
     """How the log proves that a person did it and that it still holds; `None` if it does not."""
+    keys_off: frozenset[str] = frozenset()
+    """The long-term keys that it makes inactive or deletes, whatever its action."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +271,7 @@ class _Credentials:
 
 def _ends_key(one: AttackerCredential, bite: Bite | None) -> bool:
     """Whether a step leaves a key unable to sign, so that none of its calls can succeed."""
-    return bite is not None and ends_key(bite.action, long_term=one.long_term)
+    return bite is not None and (ends_key(bite.action, long_term=one.long_term) or one.id in bite.keys_off)
 
 
 def ends_key(action: Action, *, long_term: bool) -> bool:

@@ -75,6 +75,16 @@ class Step:
     """The permissions that whoever carries it out needs, such as `iam:PutRolePolicy`."""
     why: str
 
+    @property
+    def keys_off(self) -> frozenset[str]:
+        """The long-term keys that its calls make inactive or delete, so that they can't sign a request."""
+        off = (("UpdateAccessKey", "Inactive"), ("DeleteAccessKey", None))
+        return frozenset(
+            str(call.parameters.get("AccessKeyId"))
+            for call in self.calls
+            if (call.operation, call.parameters.get("Status")) in off
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:

@@ -42,6 +42,8 @@ class Move:
     """Whether Identity Center makes the change, since it alone can edit its roles."""
     shields: bool = False
     """Whether an attacker who may write IAM can't take it back."""
+    made: tuple[str, ...] = ()
+    """Those targets that the attacker made and the move keeps as evidence, so that `undo` leaves them ended."""
     reversible: bool = True
     why: str = ""
 

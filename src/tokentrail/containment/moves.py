@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,7 +47,11 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
 
 
 def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
-    """Deactivate or delete long-term keys; by a person for root's, and for those whose user is not known."""
+    """
+    Deactivate or delete long-term keys; by a person for root's, and for those whose user is not known.
+
+    A key that the attacker made has no call that undoes its deactivation.
+    """
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
     calls, undo, by_hand = [], [], []
     for one in listed:
@@ -61,13 +65,15 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
         named = {"UserName": one.principal.name, "AccessKeyId": one.key_id}
         if action == "deactivate-key":
             calls.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Inactive"))
-            undo.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Active"))
+            if not one.made:
+                undo.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Active"))
         else:
             calls.append(iam(one.principal.account, "DeleteAccessKey", **named))
     return Move(
         action=action, targets=tuple(one.key_id or one.id for one in listed),
         principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls), undo=tuple(undo),
         by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
+        made=tuple(one.key_id or one.id for one in listed if one.made and action == "deactivate-key"),
     )  # fmt: skip
 
 
@@ -135,17 +141,40 @@ def with_document(scene: Scene, action: Action, name: str, document: str, on: It
         action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
         undo=tuple(undo), cutoff=scene.cutoff if calls and instant(scene.cutoff) in document else None,
         closes=frozenset(
-            (one.kind, one.account, caseless(one.name))
-            for one in listed if action in ("deny-user", "deny-role") and not why
+            name for one in listed if action in ("deny-user", "deny-role") and not why
+            for name in _closed_by_denying(scene, one)
         ), why=why,
     )  # fmt: skip
+
+
+def _closed_by_denying(scene: Scene, principal: Principal) -> Iterator[tuple[str, ...]]:
+    """The sources, by name, that hand out nothing that works once a principal is denied everything for good."""
+    yield (principal.kind, principal.account, caseless(principal.name))
+    if principal in scene.made_users:
+        yield from (one.name for one in scene.sources_of(principal))
+
+
+def deny_made_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredential]) -> Move | None:
+    """
+    Deny a user that the attacker made everything, and deactivate its keys, so that it stays as evidence.
+
+    A key that is only denied can still sign requests, and nothing but its use shows that the deny holds.
+
+    Returns:
+        `None` if the user has no room for another policy, so that only its deletion ends it.
+    """
+    denied = with_document(scene, "deny-user", DENY, documents.deny_all(), [principal])
+    if not denied.calls:
+        return None
+    off = of_keys("deactivate-key", [one for one in keys if one.principal == principal and one.key_id])
+    return replace(denied, calls=(*off.calls, *denied.calls), undo=(), reversible=False, made=denied.targets)
 
 
 def no_room(scene: Scene, principal: Principal) -> str:
     """Say that a principal has no room for another policy, so that a step does nothing there."""
     return (
-        f"{short(scene.arn(principal))} has no room for another policy, inline or attached (the snapshot shows it at "
-        "IAM's quotas): take one off it and plan again; until then this does nothing there. "
+        f"{short(scene.arn(principal))} has no room for another policy, inline or attached (the log or snapshot shows "
+        "it at IAM's quotas): take one off it and plan again; until then this does nothing there. "
     )
 
 
@@ -266,6 +295,7 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
         shuts=tuple(principal for one in moves for principal in one.shuts),
         spares=frozenset(spared for one in moves for spared in one.spares),
         shields=any(one.shields for one in moves),
+        made=tuple(dict.fromkeys(target for one in moves for target in one.made)),
         by_portal=any(one.by_portal for one in moves),
         reversible=all(one.reversible for one in moves),
         why=why or _said(moves),

@@ -83,7 +83,7 @@ def _plan(
             replay=replay,
         ),
         not_spared=tuple(refused),
-        residual_risks=tuple(residual_risks(scene)),
+        residual_risks=tuple(residual_risks(scene, moves)),
     )
 
 
@@ -111,7 +111,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         needs=_OF_PERMISSION_SETS
         if move.by_portal
         else tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
-        why=f"{move.why}{_says(move)}{_beyond_the_trace(scene, outcome, number)}"
+        why=f"{move.why}{_says(move)}{_kept(move)}{_beyond_the_trace(scene, outcome, number)}"
         f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
     )
 
@@ -131,14 +131,28 @@ def _beyond_the_trace(scene: Scene, outcome: Outcome, number: int) -> str:
     return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {why_each(ended, _MOST)}."
 
 
-def _perhaps_the_owners(scene: Scene, move: Move) -> str:
-    """Warn before something is deleted that the key's owner may have made."""
-    named = {*move.targets, *(one.name for one in move.principals)}
-    if move.reversible or not named & scene.uncertain:
+def _kept(move: Move) -> str:
+    """Name what the attacker made and the step keeps as evidence."""
+    if not move.made:
         return ""
+    which, them = listed(short_apart(move.made), _MOST), "them" if len(move.made) > 1 else "it"
+    return (
+        f" The attacker made {which}: the step keeps {them} as evidence, and undo leaves {them} as the step does. "
+        f"Delete {them} by hand after the investigation; with --delete-created, the plan deletes {them}."
+    )
+
+
+def _perhaps_the_owners(scene: Scene, move: Move) -> str:
+    """Warn before something is ended for good that the key's owner may have made."""
+    final = (
+        move.made if move.reversible else (*move.made, *move.targets, *(one.name for one in move.principals))
+    )
+    if scene.uncertain.isdisjoint(name for one in final for name in (one, one.rpartition("/")[2])):
+        return ""
+    how = "undo leaves it so" if move.made else "it can't be undone"
     return (
         " The leaked credential itself made this: if its owner may have, before the leak, give --since and plan "
-        "again, as it can't be undone."
+        f"again, as {how}."
     )
 
 

@@ -21,9 +21,12 @@ from tokentrail.containment.controls import deny_by_scps, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.prover import prove
-from tokentrail.containment.scene import HeldCredential, Scene, by_principal
+from tokentrail.containment.scene import HeldCredential, Scene, SourceKind, by_principal
 
-_CLOSING = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
+_CLOSING: tuple[SourceKind, ...] = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
+_NO_ROOM = (
+    "The log or snapshot shows the user at IAM's quotas of policies, so that only its deletion ends it. "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class _Needs:
 
     @property
     def keys(self) -> list[HeldCredential]:
-        """The living long-term keys, without those of users that the attacker made, which are deleted with them."""
+        """The living long-term keys, without those of users that the attacker made, which end with their users."""
         gone = self.scene.made_users | {one for one in self.pools if one.account in self.scene.without_access}
         return [
             one for one in self.live
@@ -71,17 +74,22 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
 
 def _keys(needs: _Needs) -> Iterator[Move]:
     """
-    End long-term keys: those that the attacker made are deleted, leaked ones deactivated.
+    End long-term keys, also those that were never seen in use: deactivate them, or delete what the attacker made.
 
     If the evidence does not show whose a key is, AWS can say (AWS STS API Reference, 'GetAccessKeyInfo'; IAM API
     Reference, 'GetAccessKeyLastUsed').
     """
-    leaked = [one for one in needs.keys if not one.made and one.principal.is_named]
-    made = [one for one in needs.keys if one.made and one.principal.is_named]
-    if leaked:
-        yield moves.of_keys("deactivate-key", leaked)
-    if made:
-        yield moves.of_keys("delete-created-key", made)
+    seen = [one for one in needs.keys if one.principal.is_named]
+    unused = [one for one in _closings(needs.scene, "key") if one.calls]
+    by_action: dict[Action, list[HeldCredential]] = {"deactivate-key": [], "delete-created-key": []}
+    for one in seen:
+        deleted = one.made and needs.scene.delete_created
+        by_action["delete-created-key" if deleted else "deactivate-key"].append(one)
+    for action, keys in by_action.items():
+        parts = [moves.of_keys(action, keys)] if keys else []
+        parts += [one for one in unused if one.action == action]
+        if parts:
+            yield moves.merged(action, parts)
     for one in needs.keys:
         named = shlex.quote(one.key_id or one.id)
         if not one.principal.is_named and not one.principal.is_root:
@@ -101,13 +109,37 @@ def _keys(needs: _Needs) -> Iterator[Move]:
 
 
 def _made_users(scene: Scene) -> Iterator[Move]:
+    """
+    End users that the attacker made: they stay as evidence, denied everything; or they are deleted.
+
+    They are deleted if that was asked for, and where nothing else ends them.
+    """
     users = sorted(one for one in scene.made_users if one.account not in scene.without_access)
-    if users:
-        action: Action = "delete-created-user"
-        held = by_principal(scene.held)
-        yield moves.merged(
-            action, [moves.delete_user(scene, user, held.get(user, ()), action) for user in users]
-        )
+    held = by_principal(scene.held)
+    denied: dict[Principal, Move] = {}
+    for user in users if not scene.delete_created else ():
+        move = moves.deny_made_user(scene, user, held.get(user, ()))
+        if move is not None:
+            denied[user] = move
+    deleted = [user for user in users if user not in denied]
+    if denied:
+        yield moves.merged("deny-user", list(denied.values()))
+    if deleted:
+        why = "" if scene.delete_created else _NO_ROOM
+        listed = [moves.delete_user(scene, one, held.get(one, ()), "delete-created-user") for one in deleted]
+        yield moves.merged("delete-created-user", listed, why)
+
+
+def _closings(scene: Scene, kind: SourceKind) -> list[Move]:
+    """The moves that close the open sources of a kind, each source once, in the order of their names."""
+    once = {
+        ("" if kind == "portal" else one.account, *one.name[2:]): one
+        for one in scene.sources
+        if one.kind == kind
+        and one.until is None
+        and (kind == "portal" or one.account not in scene.without_access)
+    }
+    return [close_source(scene, one) for _, one in sorted(once.items()) if one.mints not in scene.made_users]
 
 
 def _sources(scene: Scene) -> Iterator[Move]:
@@ -116,21 +148,12 @@ def _sources(scene: Scene) -> Iterator[Move]:
 
     Irreversible calls are a step of their own, so that the action's other calls can be undone. A person's portal is the
     same for all accounts. In an account without access only a portal can be closed, as that is elsewhere; the rest is
-    denied by service control policy (`_scps`).
+    denied by service control policy (`_scps`). Keys that calls end are ended with the other keys (`_keys`).
     """
     for kind in _CLOSING:
-        once = {
-            ("" if kind == "portal" else one.account, *one.name[2:]): one
-            for one in scene.sources
-            if one.kind == kind
-            and one.until is None
-            and (kind == "portal" or one.account not in scene.without_access)
-        }
-        listed = [
-            close_source(scene, one) for _, one in sorted(once.items()) if one.mints not in scene.made_users
-        ]
+        closings = [one for one in _closings(scene, kind) if kind != "key" or not one.calls]
         for sort in ((True, True), (True, False), (False, True), (False, False)):
-            alike = [one for one in listed if (bool(one.calls), one.reversible) == sort]
+            alike = [one for one in closings if (bool(one.calls), one.reversible) == sort]
             if alike:
                 yield moves.merged(alike[0].action, alike)
 

@@ -6,7 +6,8 @@ It is pure data, which `staging` takes from a case. All times are whole seconds,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -20,7 +21,7 @@ from tokentrail.aws.principals import (
     under_any_path,
 )
 from tokentrail.containment.documents import MANAGED_MOST, Token
-from tokentrail.policy.account.holders import Holder
+from tokentrail.policy.account.holders import Holder, size_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.language.context import Caller, CallerKind, principal_type
@@ -221,6 +222,55 @@ class Minter(NamedTuple):
     """How, if the subjects do not descend from it."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedPolicies:
+    """The policies that the log shows on a user or role, which count against IAM's quotas."""
+
+    inline: dict[str, int] = field(default_factory=dict)
+    """The size of each inline policy by its name."""
+    attached: set[str] = field(default_factory=set)
+    """The ARNs of managed policies."""
+
+
+def logged_policies(changes: Iterable[Change]) -> dict[Principal, LoggedPolicies]:
+    """
+    Find the policies that the log shows on users and roles, by the changes in order.
+
+    An attacker may fill up the policies of a user that it made, so that IAM refuses a deny.
+    """
+    found: dict[Principal, LoggedPolicies] = {}
+    for change in changes:
+        for kind, member in (("user", "userName"), ("role", "roleName")):
+            name = change.asked(member)
+            if name is None or not change.event_source.startswith("iam."):
+                continue
+            principal = Principal(change.account, "user" if kind == "user" else "role", name)
+            if change.event_name in ("DeleteUser", "DeleteRole"):
+                found.pop(principal, None)
+            elif change.event_name == "UpdateUser" and principal in found:
+                found[Principal(change.account, "user", change.asked("newUserName") or name)] = found.pop(
+                    principal
+                )
+            elif change.event_name.endswith(f"{kind.title()}Policy"):
+                _keep(found.setdefault(principal, LoggedPolicies()), change)
+    return found
+
+
+def _keep(policies: LoggedPolicies, change: Change) -> None:
+    """Bring the policies of a user or role up to date with a change of one."""
+    name, arn = change.asked("policyName") or "", change.asked("policyArn") or ""
+    if change.event_name.startswith("Put"):
+        document = change.document("policyDocument")
+        text = document if isinstance(document, str) else json.dumps(document, default=str)
+        policies.inline[name] = size_of(text)
+    elif change.event_name.startswith("Delete"):
+        policies.inline.pop(name, None)
+    elif change.event_name.startswith("Attach"):
+        policies.attached.add(arn)
+    elif change.event_name.startswith("Detach"):
+        policies.attached.discard(arn)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """All that planner and prover know."""
@@ -271,6 +321,8 @@ class Scene:
     management_account: str | None
     reach: Reach | None
     residual_risks: tuple[str, ...]
+    delete_created: bool = False
+    """Whether the keys and users that the attacker made are deleted, rather than kept as evidence."""
     entered: tuple[str, ...] = ()
     """Assumptions about things of the owner's that the attacker got into."""
     minters: tuple[Minter, ...] = ()
@@ -288,11 +340,18 @@ class Scene:
     neighbours: tuple[Neighbour, ...] = ()
     """Other living credentials that were used from an address that the attacker used first."""
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
+    _logged: Mapping[Principal, LoggedPolicies] = field(init=False, repr=False, compare=False)
+    _sources_of: Mapping[Principal, Sequence[Source]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Find once which principals have keys or federated users, since `federates` is called very often."""
+        """Index once what is asked of each of many principals."""
         having = (one.principal for one in self.held if one.kind in ("long_term_key", "federation_token"))
         object.__setattr__(self, "_federating", frozenset(having))
+        object.__setattr__(self, "_logged", logged_policies(self.changes))
+        sources_of: dict[Principal, list[Source]] = {}
+        for source in self.sources:
+            sources_of.setdefault(source.mints, []).append(source)
+        object.__setattr__(self, "_sources_of", sources_of)
 
     @property
     def cutoff(self) -> datetime:
@@ -307,6 +366,10 @@ class Scene:
         """
         longest = self.as_of - LONGEST.get(principal.kind, LONGEST["user"])
         return max(self.unseen_since.get(principal.account, longest), longest)
+
+    def sources_of(self, principal: Principal) -> Sequence[Source]:
+        """The sources that hand out a principal's credentials."""
+        return self._sources_of.get(principal, ())
 
     def within_reach(self, principal: Principal) -> bool:
         """Whether our IAM calls can bind a principal: not root, nor AWS's own roles, nor in accounts without access."""
@@ -333,14 +396,15 @@ class Scene:
         return partition_in((one.arn for one in self.known.values()), account)
 
     def inline_size(self, principal: Principal) -> int:
-        """Characters of a principal's inline policies, by the snapshots; 0 if they don't have it."""
-        holder = self._holder(principal)
-        return holder.inline_size if holder else 0
+        """Characters of a principal's inline policies, as far as snapshots or the log show them."""
+        holder, logged = self._holder(principal), self._logged.get(principal)
+        return max(holder.inline_size if holder else 0, sum(logged.inline.values()) if logged else 0)
 
     def attachable(self, principal: Principal) -> int:
-        """How many more managed policies can be attached to a principal, by the snapshots."""
-        holder = self._holder(principal)
-        return max(MANAGED_MOST - len(holder.managed), 0) if holder else MANAGED_MOST
+        """How many more managed policies can be attached to a principal, as far as snapshots or the log show."""
+        holder, logged = self._holder(principal), self._logged.get(principal)
+        attached = max(len(holder.managed) if holder else 0, len(logged.attached) if logged else 0)
+        return max(MANAGED_MOST - attached, 0)
 
     def _holder(self, principal: Principal) -> Holder | None:
         """What a snapshot shows of a user or role."""

@@ -68,6 +68,8 @@ class PlanRequest:
     reach: Reach | None = None
     without_access: frozenset[str] = frozenset()
     management_account: str | None = None
+    delete_created: bool = False
+    """As in `Scene`."""
     also: frozenset[Principal] = frozenset()
     """Principals of steps to prove, which the scene must have even if the attacker can't act as them."""
 
@@ -111,7 +113,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
         changes=changes, unseen_since=unseen, beyond=tuple(beyond(asked.reach, reach.reached)),
         responders=_responders(forest, known, reach.concerned, held), uncertain=frozenset(left.uncertain),
         made_users=frozenset(left.users), made_roles=frozenset(left.roles), without_access=asked.without_access,
-        management_account=asked.management_account, reach=asked.reach,
+        management_account=asked.management_account, delete_created=asked.delete_created, reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((
             *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),

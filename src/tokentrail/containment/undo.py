@@ -149,6 +149,8 @@ class Undo:
             why = f"it bears what step {min(others)} did, too; take back all that it bears with {named}"
             return "refused", None, why
         steps = [self._steps[n] for n in sorted(record.steps)]
+        if (made := _made_key(record, steps)) is not None:
+            return "kept", None, f"the attacker made {made}: it stays inactive, as evidence"
         final = [step for step in steps if not step.reversible]
         if final:
             why = f"step {final[0].n} ({final[0].action}) is not to be taken back: it undid what the attacker did"
@@ -268,6 +270,15 @@ def _decision(
         record=replace(record), thing=thing, present=present, calls=calls, outcome=outcome, safe_after=safe_after,
         why=why,
     )  # fmt: skip
+
+
+def _made_key(record: ThingRecord, steps: Sequence[Step]) -> str | None:
+    """The id of a key that a step deactivates and the plan has no call to reactivate, since the attacker made it."""
+    key = record.call.parameters.get("AccessKeyId")
+    if record.call.operation != "UpdateAccessKey":
+        return None
+    undone = {call.parameters.get("AccessKeyId") for step in steps for call in step.undo}
+    return None if not undone or key in undone else str(key)
 
 
 def _restored(decision: UndoDecision, outcome: UndoOutcome, calls: Sequence[Call], why: str) -> Restored:

@@ -255,7 +255,7 @@ def _bites(
             Bite(
                 n=step.n, action=step.action, ends=frozenset(step.ends), at=record.bites_at if record else None,
                 reads_back=False if gone else True if known or step.n in by_hand else None,
-                changed=gone[0] if gone else None,
+                changed=gone[0] if gone else None, keys_off=step.keys_off,
             )
         )  # fmt: skip
     return tuple(bites)

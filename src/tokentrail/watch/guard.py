@@ -192,7 +192,8 @@ class Guard:
         """Since when a key is deactivated or deleted, if a step does that: from then on no call with it succeeds."""
         long_term = one.kind == "long_term_key"
         done = (bites.steps[step.n] for step in self._plan.steps if step.n in bites.steps
-                and one.id in step.ends and ends_key(step.action, long_term=long_term))  # fmt: skip
+                and one.id in step.ends
+                and (one.id in step.keys_off or ends_key(step.action, long_term=long_term)))  # fmt: skip
         return min(done, default=None)
 
     def _successes(
