@@ -35,7 +35,7 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
         for one in scene.held if outcome.lives[one.id].ends is NEVER
     ]  # fmt: skip
     found += [
-        Survivor(credential=f"{source.kind} {source.id}", until=None, why=source.why)
+        Survivor(credential=name_of_source(source), until=None, why=source.why)
         for source, life in outcome.sources.items()
         if life.ends is NEVER
     ]
@@ -53,12 +53,22 @@ def survivors(scene: Scene, outcome: Outcome) -> tuple[Survivor, ...]:
             )
             found.append(
                 Survivor(
-                    credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}",
+                    credential=name_of_mintable(scene.arn(principal)),
                     until=until,
                     why=why,
                 )
             )
     return tuple(found)
+
+
+def name_of_source(source: Source) -> str:
+    """What `survivors` calls a source."""
+    return f"{source.kind} {source.id}"
+
+
+def name_of_mintable(arn: str) -> str:
+    """What `survivors` calls the credentials that can be minted for a principal."""
+    return f"new {_what(arn)} of {arn}"
 
 
 def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:
