@@ -7,15 +7,19 @@ import io
 import json
 import os
 import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evidence import HOME, START, session, user
+from evidence import HOME, START, held, session, user
 from evidence import call as record
 from shell import Run
 from tokentrail.case import Case
+from tokentrail.containment.model import Plan
+from tokentrail.present.plan import write_script
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, native
 from tokentrail.testing.story import Story
 
@@ -221,27 +225,32 @@ def test_the_same_bytes_every_time_and_no_session_token(
 # ---------------------------------------------------------------- the plan as a script
 
 
-def carried_out(script: str, folder: Path, *, refused: str = "none") -> list[list[str]]:
-    """Run a script where `aws` writes down its arguments, and give them call by call; one verb may be refused."""
-    stubs = folder / "stubs"
-    stubs.mkdir()
-    for name, body in (
-        (
-            "aws",
-            f'printf "%s\\0" "$@" >>calls; printf "\\n\\0" >>calls; echo p-1; [[ " $* " != *" {refused} "* ]]',
-        ),
-        ("sleep", ":"),
-    ):
-        (stubs / name).write_text(f"#!/bin/bash\n{body}\n")
-        (stubs / name).chmod(0o700)
+def ran_in_bash(script: str, folder: Path, stubs: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a script with some programs replaced by lines of bash."""
+    programs = folder / "stubs"
+    programs.mkdir()
+    for name, body in stubs.items():
+        (programs / name).write_text(f"#!/bin/bash\n{body}\n")
+        (programs / name).chmod(0o700)
     (folder / "plan.sh").write_text(script)
-    done = subprocess.run(
-        ["bash", "plan.sh"], cwd=folder, env={"PATH": f"{stubs}:{os.environ['PATH']}"}, input=b"\n" * 9,
+    return subprocess.run(
+        ["bash", "plan.sh"], cwd=folder, env={"PATH": f"{programs}:{os.environ['PATH']}"}, input=b"\n" * 9,
         capture_output=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+
+
+def called(folder: Path) -> list[list[str]]:
+    """What `aws` wrote down, call by call."""
     calls = (folder / "calls").read_text().split("\n\0")[:-1]
     return [one.split("\0")[:-1] for one in calls]
+
+
+def carried_out(script: str, folder: Path, *, refused: str = "none") -> list[list[str]]:
+    """Run a script where `aws` writes down its arguments, and give them call by call; one verb may be refused."""
+    noted = f'printf "%s\\0" "$@" >>calls; printf "\\n\\0" >>calls; echo p-1; [[ " $* " != *" {refused} "* ]]'
+    done = ran_in_bash(script, folder, {"aws": noted, "sleep": ":"})
+    assert done.returncode == 0, done.stderr
+    return called(folder)
 
 
 def test_the_script_makes_the_plans_calls(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
@@ -262,6 +271,77 @@ def test_the_script_makes_the_plans_calls(run: Run, case: Path, told: Story, tmp
     for one in (put_user, put_role):
         (statement,) = json.loads(one[-1].removeprefix("--policy-document="))["Statement"]
         assert statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"] > "2026-11-23T10:02:00Z"
+
+
+SLOW_AWS = """
+now=$(<clock); echo $((now + SECONDS_EACH)) >clock
+printf "%s\\0" "$now" "$@" >>calls; printf "\\n\\0" >>calls"""
+"""An aws-cli that takes some seconds for each call, and writes down when it was called."""
+GNU_DATE = """
+[[ $* == +%s ]] && exec cat clock
+[[ $* == *"+60 seconds"* ]] && exec /bin/date -u -d "@$(($(<clock) + 60))" "${@: -1}"
+exec /bin/date "$@" """
+BSD_DATE = """
+[[ $* == +%s ]] && exec cat clock
+[[ $2 == -r ]] && exec /bin/date -u -d "@$3" "$4"
+exit 1"""
+"""Clocks that go on only while the aws-cli works, with the options of GNU's and of BSD's."""
+
+
+def ran_slowly(plan: Plan, folder: Path, date: str, each: int) -> subprocess.CompletedProcess[bytes]:
+    """Run a plan's script where each call takes some seconds."""
+    script = io.StringIO()
+    write_script(plan, script)
+    (folder / "clock").write_text(str(int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())))
+    slow = SLOW_AWS.replace("SECONDS_EACH", str(each))
+    return ran_in_bash(script.getvalue(), folder, {"aws": slow, "date": date, "sleep": ":"})
+
+
+@pytest.mark.parametrize(("date", "each"), [(GNU_DATE, 1), (GNU_DATE, 5), (BSD_DATE, 5), (GNU_DATE, 40)], ids=["fast", "slow", "slow, BSD", "very slow"])  # fmt: skip
+def test_each_cutoff_of_a_script_lies_a_margin_after_its_call(date: str, each: int, tmp_path: Path) -> None:
+    """
+    However long the calls of a step take, each call has a cutoff of a minute after it was sent, or later.
+
+    All roles end up with the same one, so that no session of a role can mint a session of another that outlives it.
+    """
+    world = World(START)
+    key = world.user("support")
+    for number in range(80):
+        key.assumes(f"Role{number}", "x").calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([key.id])
+
+    done = ran_slowly(plan, tmp_path, date, each)
+
+    assert done.returncode == 0, done.stderr
+    last: dict[str, str] = {}
+    for sent, *arguments in called(tmp_path):
+        if arguments[3] == "put-role-policy":
+            (statement,) = json.loads(arguments[-1].removeprefix("--policy-document="))["Statement"]
+            cutoff = statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"]
+            assert datetime.fromisoformat(cutoff).timestamp() >= int(sent) + plan.margin
+            last[arguments[4]] = cutoff
+    assert len(last) == 80
+    assert len(set(last.values())) == 1
+    assert (b"sent again" in done.stderr) == (each > 2)
+
+
+def test_a_script_says_where_calls_that_can_not_be_sent_again_took_too_long(tmp_path: Path) -> None:
+    """AWS makes a policy of one name only once: the script stops, and names what mends it."""
+    world = World(START)
+    key, robot = world.user("support"), world.user("robot")
+    key.assumes("MyBucketRole", "x").calls("s3:ListBuckets")
+    for number in range(60):
+        robot.assumes("MyBucketRole", f"build-{number:05}")
+    robot.calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([key.id], strategy="surgical")
+    assert any(call.operation == "CreatePolicy" for call in plan.steps[-1].calls)
+
+    done = ran_slowly(plan, tmp_path, GNU_DATE, 40)
+
+    assert done.returncode == 1
+    assert b"carry it out with tokentrail apply" in done.stderr
 
 
 def test_a_script_of_a_refuted_plan_says_so(run: Run, case: Path, told: Story) -> None:

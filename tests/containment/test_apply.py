@@ -26,12 +26,11 @@ from carry_cases import (
     with_steps,
 )
 
-from evidence import call as record
-from evidence import held, session
+from evidence import held
 from tokentrail.containment.model import Collateral, Plan
 from tokentrail.containment.operations import change
+from tokentrail.containment.recheck import Recheck, Uncovered
 from tokentrail.errors import ActionRefused, UsageError
-from tokentrail.lineage.model import Created, Trace
 from tokentrail.testing import World
 
 
@@ -582,29 +581,45 @@ def test_a_tainted_session_is_known_by_its_principal_id(stand: Stand) -> None:
         refused(stand, plan, "counts as the attacker's", cloud=cloud)
 
 
-def test_newer_evidence_is_a_reason_to_plan_again(stand: Stand) -> None:
-    """What a tainted credential made since the plan's moment is not in the plan."""
+def test_newer_evidence_of_what_no_step_ends_is_a_reason_to_plan_again(stand: Stand) -> None:
+    """It is named with its principal, with why, and with the command that plans the same again."""
     plan = stand.story()
-    made = Created(
-        by="x", event_id="e-1", time=AS_OF + timedelta(seconds=9), event_name="CreateUser", what="user", id="arn:backdoor"
-    )  # fmt: skip
+    new = Uncovered(
+        name="ASIANEWSESSION000001", principal=f"arn:aws:iam::{HOME}:role/Deploy", why="no step acts there"
+    )
 
-    def trace(tainted: str, created: tuple[Created, ...]) -> Trace:
-        with held(
-            [record("ListBuckets", "2026-11-23T10:00:00Z", session(key=tainted), source="s3.amazonaws.com")]
-        ) as case:
-            found = case.trace([tainted])
-        return replace(found, created=created)
+    def found(*uncovered: Uncovered) -> Any:
+        return lambda done, now: Recheck(uncovered=uncovered, ended_by={}, risks=("a grant was left",))
 
-    new = "ASIANEWSESSION000001"
-    refused(stand, plan, "Plan again", retrace=lambda: trace(new, ()))
-    known = replace(plan, tainted=(*plan.tainted, new))
-    refused(stand, known, "backdoor", retrace=lambda: trace(new, (replace(made, by=new),)))
+    refused(
+        stand,
+        plan,
+        r"ASIANEWSESSION000001 \(role/Deploy\): no step acts there. Plan again",
+        recheck=found(new),
+    )
     narrow = {"since": AS_OF, "source_ips": ("203.0.113.0/24",), "trusted_ips": ()}
     other = replace(plan, strategy="surgical", narrowing=narrow, lag=60)
     again = "--strategy surgical --since 2026-11-23T10:14:00Z --source-ip 203.0.113.0/24 --lag 60 -o NEW-PLAN.json`"
-    refused(stand, other, again, retrace=lambda: trace(new, ()))
-    assert stand.apply(known, retrace=lambda: trace(new, ())).complete
+    refused(stand, other, again, recheck=found(new))
+    applied = stand.apply(plan, recheck=found())
+    assert applied.complete and applied.notes == ("a grant was left",)
+
+
+def test_evidence_is_looked_at_with_the_steps_that_were_sent(stand: Stand) -> None:
+    """A run that goes on tells the proof which steps were sent, and with which cutoffs, and what the time is."""
+    plan = stand.story()
+    stand.wire.before = lambda action: (403, "AccessDenied") if action == "PutRolePolicy" else None
+    stand.apply(plan)
+    stand.wire.before = lambda action: None
+    seen: list[Any] = []
+
+    def recheck(done: Any, now: datetime) -> Recheck:
+        seen.append(({n: record.cutoff for n, record in done.items()}, now))
+        return Recheck(uncovered=(), ended_by={}, risks=())
+
+    assert stand.apply(plan, recheck=recheck).complete
+    now = seen[0][1]
+    assert seen == [({1: None, 2: now + timedelta(seconds=60)}, now)]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tokentrail.containment import planfile
 from tokentrail.containment.journal import journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused
-from tokentrail.testing import native
+from tokentrail.testing import World, native
 
 YES = "--yes-change-my-account"
 
@@ -246,7 +246,7 @@ def test_another_case_is_refused(shell: Shell) -> None:
 
 
 def test_newer_evidence_is_looked_at(shell: Shell) -> None:
-    """A credential that came since the plan was made is a reason to plan again."""
+    """A credential that came since the plan was made, and that no step ends, is a reason to plan again."""
     folder = shell.stand.folder / "tokentrail-case"
     plan = shell.plan()
     logs = shell.stand.folder / "logs.json"
@@ -270,6 +270,32 @@ def test_newer_evidence_is_looked_at(shell: Shell) -> None:
     assert "ASIANEWNEWNEWNEW0001" in ran.err
     assert "tokentrail contain" in ran.err
     assert shell.stand.wire.writes == []
+
+
+def test_an_attacker_who_mints_every_minute_does_not_stop_apply(shell: Shell) -> None:
+    """While a watch ingests what is minted, the plan is carried out: its cutoffs lie after all of it."""
+    shell.stand.story()
+    folder, logs = shell.stand.folder / "tokentrail-case", shell.stand.folder / "logs.json"
+    world = World(datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30), account=HOME)
+    key = world.user("support")
+    key.assumes("MyBucketRole", "first").calls("s3:ListBuckets")
+    logs.write_bytes(native(world.records()))
+    with Case.open(folder) as case:
+        case.ingest([str(logs)])
+        plan = case.contain([key.id])
+        planfile.save(
+            replace(plan, steps=tuple(replace(one, bites_within=0) for one in plan.steps)), shell.stand.file
+        )
+        for minute in range(5):
+            world.wait(minutes=1)
+            key.assumes("MyBucketRole", f"again-{minute}").calls("s3:ListBuckets")
+        logs.write_bytes(native(world.records()))
+        case.ingest([str(logs)])
+
+    ran = shell("apply", YES)
+
+    assert ran.code == 0, ran.err
+    assert shell.stand.wire.writes == ["PutUserPolicy", "PutRolePolicy"]
 
 
 def test_undo_puts_all_back(shell: Shell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tokentrail.containment.history import History, StepRecord, history, plain
 from tokentrail.containment.judge import AttackerCredential, Bite, Denier, Observations, ObservedCall, judge
 from tokentrail.containment.model import Plan, Survivor
 from tokentrail.containment.outcome import Verification
+from tokentrail.containment.recheck import Recheck
 from tokentrail.containment.verify import Evidence, verify
 from tokentrail.lineage.model import Trace
 from tokentrail.results import Coverage
@@ -25,7 +27,7 @@ from work import some
 
 BIT = datetime(2026, 11, 23, 10, 0, 0, 500_000, tzinfo=UTC)
 DENIERS: dict[str, Denier] = {"explicit": "identity-based policy", "scp": "service control policy"}
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 def bite(**fields: Any) -> Bite:
@@ -76,14 +78,19 @@ def verdict(
     return credentials[0].verdict, credentials[0].event_id
 
 
+def nothing_new(done: Any, now: datetime) -> Recheck:
+    """What a plan proved again shows if the evidence adds nothing."""
+    return Recheck(uncovered=(), ended_by={}, risks=())
+
+
 def looked_at(plan: Plan, world: World) -> Verification:
     """A plan whose steps were all done five minutes after it was made, by what the evidence shows since."""
     bit = plan.as_of + timedelta(minutes=5)
-    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit, bites_at=bit)
+    done = StepRecord(outcome="done", at=bit, cutoff=bit, sent_at=bit - MINUTE, bites_at=bit)
     with held(world) as case:
         looking = Evidence(
             covered=case.status().coverage, retrace=lambda: case.retrace(plan, spent=True), timeline=case.timeline,
-            record=case.record,
+            record=case.record, recheck=partial(case.recheck, plan),
         )  # fmt: skip
         told = History(steps={one.n: done for one in plan.steps})
         return verify(plan, told, None, looking, now=world.now)
@@ -266,7 +273,7 @@ def evidence(case: Case, plan: Plan) -> Evidence:
     covered = [replace(one, account=HOME) for one in case.status().coverage]
     return Evidence(
         covered=covered, retrace=lambda: case.trace(plan.tainted), timeline=case.timeline,
-        record=case.record,
+        record=case.record, recheck=nothing_new,
     )  # fmt: skip
 
 
@@ -352,8 +359,9 @@ def test_the_log_of_one_account_proves_nothing_of_another(logs: Any, said: str |
 
     cloud: Any = Stands()
     seen = Evidence(
-        covered=covered, retrace=lambda: trace, timeline=lambda subjects: (), record=lambda name, place: {}
-    )
+        covered=covered, retrace=lambda: trace, timeline=lambda subjects: (), record=lambda name, place: {},
+        recheck=nothing_new,
+    )  # fmt: skip
     found = verify(plan, told, cloud, seen, now=BIT + timedelta(hours=3))
 
     assert found.verdict == ("proven" if said is None else "not-yet-proven"), found
@@ -597,7 +605,7 @@ def after_a_person(world: World, plan: Plan, n: int) -> Verification:
     with held(world) as case:
         looking = Evidence(
             covered=case.status().coverage, retrace=lambda: case.retrace(plan), timeline=case.timeline,
-            record=case.record, closed=case.closed,
+            record=case.record, closed=case.closed, recheck=partial(case.recheck, plan),
         )  # fmt: skip
         return verify(plan, History(steps={n: done}), None, looking, now=world.now)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import inf
 
-from tokentrail.case.asked import check_word, names
+from tokentrail.case.asked import check_word, names, narrowing_of
 from tokentrail.case.views import Views
+from tokentrail.containment import recheck as rechecking
 from tokentrail.containment import whatif
 from tokentrail.containment.attackers import subjects_by_now
+from tokentrail.containment.history import StepRecord
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
+from tokentrail.containment.recheck import Recheck
 from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Trace
-from tokentrail.lineage.trace import Narrowing
+from tokentrail.lineage.trace import Narrowing, family
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.spelling import instant
@@ -71,6 +74,37 @@ def plan(
     return (
         prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
+
+
+def recheck(
+    views: Views, plan: Plan, done: Mapping[int, StepRecord], now: datetime, as_of: datetime | None
+) -> Recheck:
+    """
+    Prove a plan again over the evidence that the case holds by now, as `Case.recheck` says.
+
+    Evidence from after `now` is left out: with a forged time far ahead, all sessions would seem to have expired.
+    """
+    newest = views.forest(as_of).as_of
+    as_of = as_of if newest <= now else now.replace(microsecond=0)
+    told = plan.narrowing
+    narrowing = narrowing_of(told["since"], told["source_ips"], told["trusted_ips"])
+    forest, covered = views.forest(as_of), views.open(as_of).covered()
+    asked = PlanRequest(
+        case_id=plan.case_id,
+        margin=plan.margin,
+        lag=plan.lag,
+        narrowing=narrowing,
+        management_account=rechecking.management_account_of(plan),
+        also=rechecking.principals_of(plan),
+    )
+    found = family(forest, plan.subjects, narrowing=narrowing, gaps=())
+    scene = stage(forest, found, covered, asked)
+    if known := [row["id"] for row in forest.named(sorted(set(plan.tainted).difference(scene.tainted)))]:
+        found = family(
+            forest, (*plan.subjects, *known), narrowing=narrowing, gaps=()
+        )  # what counted still counts
+        scene = stage(forest, found, covered, asked)
+    return rechecking.recheck(scene, plan, done)
 
 
 def subjects(

@@ -19,7 +19,9 @@ from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
     from tokentrail.containment.closed_hosts import Closing
+    from tokentrail.containment.history import StepRecord
     from tokentrail.containment.model import Plan
+    from tokentrail.containment.recheck import Recheck
 
 
 class Tracing:
@@ -117,6 +119,26 @@ class Tracing:
         forest = view.forest(as_of)
         found = trace(forest, now, up=False, down=True, narrowing=narrowing, gaps=())
         return self._with_gaps(found, view, forest, narrowing)
+
+    def recheck(
+        self, plan: Plan, done: Mapping[int, StepRecord], now: datetime, *, as_of: datetime | None = None
+    ) -> Recheck:
+        """
+        Prove a plan again over the evidence that the case holds by now: what of it outlives the plan's steps.
+
+        Args:
+            plan: The plan.
+            done: The steps that were carried out, by number, as the journal tells.
+            now: The present time; evidence from after it is left out.
+            as_of: The moment.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject any more.
+        """
+        from tokentrail.case.planning import recheck  # takes its time to load, and few verbs plan
+
+        as_of = as_of.replace(microsecond=0) if as_of else None  # policies hold whole seconds
+        return recheck(self._views, plan, done, now, as_of)
 
     def closed(
         self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None

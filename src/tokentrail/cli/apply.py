@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ import click
 from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
-from tokentrail.containment import fitness, planfile
+from tokentrail.containment import planfile, preflight
 from tokentrail.containment.apply import Means, apply
 from tokentrail.containment.model import Step
 from tokentrail.containment.outcome import Applied, StepDone
@@ -65,10 +66,10 @@ def command(
         output.show_parts(options, plan, write_calls, "steps", Step)
         return
     write_calls(plan, Paper(sys.stderr))
-    reach.insist_on_consent(fitness.accounts(plan), consent=consent)
+    reach.insist_on_consent(preflight.accounts(plan), consent=consent)
     with reach.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
-        retrace = (lambda: case.retrace(plan, as_of=options.as_of)) if case else None
-        applied = apply(plan, cloud, journal, _means(done), retrace=retrace, own_session_may_be_cut=cut)
+        recheck = partial(case.recheck, plan, as_of=options.as_of) if case else None
+        applied = apply(plan, cloud, journal, _means(done), recheck=recheck, own_session_may_be_cut=cut)
     _show(options, applied)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -64,5 +65,6 @@ def _evidence(case: Case, plan: Plan, options: CommonOptions) -> Evidence:
         retrace=lambda: case.retrace(plan, as_of=options.as_of, spent=True),
         timeline=lambda subjects: case.timeline(subjects, as_of=options.as_of),
         record=case.record,
+        recheck=partial(case.recheck, plan, as_of=options.as_of),
         closed=lambda hosts, since: case.closed(hosts, since, as_of=options.as_of),
     )

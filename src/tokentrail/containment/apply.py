@@ -8,11 +8,11 @@ Once the last step has taken effect, everything is read back, and what somebody 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tokentrail.containment import fitness
+from tokentrail.containment import preflight
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.cutoff import whole_second
 from tokentrail.containment.history import History, StepRecord, history
@@ -20,8 +20,8 @@ from tokentrail.containment.journal import Journal, stamp
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import Applied, CallResult, StepDone
+from tokentrail.containment.recheck import Recheck
 from tokentrail.containment.sending import Sender, read_all, settle
-from tokentrail.lineage.model import Trace
 
 TRIES = 4
 """How often a step is sent at most, if its calls take so long that its cutoff has passed."""
@@ -53,7 +53,7 @@ def apply(
     journal: Journal,
     means: Means,
     *,
-    retrace: Callable[[], Trace] | None = None,
+    recheck: Callable[[Mapping[int, StepRecord], datetime], Recheck] | None = None,
     own_session_may_be_cut: bool = False,
 ) -> Applied:
     """
@@ -64,18 +64,22 @@ def apply(
         cloud: The accounts.
         journal: The plan's journal, with what earlier runs did.
         means: The clock, and whom to ask and to tell.
-        retrace: Traces the plan's subjects in the case as it is now; without it, newer evidence is not looked at.
+        recheck: Proves the plan again over the case as it is now, given the steps that are done and the present time;
+            without it, newer evidence is not looked at.
         own_session_may_be_cut: Go on even if a step cuts off the session that carries out the plan.
 
     Raises:
         UsageError: the plan holds a call that can't be made.
         ActionRefused: the plan must not be carried out, or not by this identity.
     """
-    fitness.insist_on_calls(plan, cloud)
-    fitness.insist_on_callers(plan, cloud, may_be_cut=own_session_may_be_cut)
-    if retrace is not None:
-        fitness.insist_on_evidence(plan, retrace, history(journal.lines).steps)
-    return _Run(plan, cloud, journal, means).go()
+    preflight.insist_on_calls(plan, cloud)
+    preflight.insist_on_callers(plan, cloud, may_be_cut=own_session_may_be_cut)
+    notes: tuple[str, ...] = ()
+    if recheck is not None:
+        found = recheck(history(journal.lines).steps, means.clock())
+        preflight.insist_on_evidence(plan, found)
+        notes = found.risks
+    return replace(_Run(plan, cloud, journal, means).go(), notes=notes)
 
 
 class _Run:
@@ -110,7 +114,7 @@ class _Run:
     def _take(self, step: Step) -> StepDone:
         if step.n in self._means.done:
             return self._finished(step, "by-person", self._means.clock(), None, ())
-        why = fitness.by_hand(step, self._cloud)
+        why = preflight.by_hand(step, self._cloud)
         return self._send(step) if why is None else self._ask(step, why)
 
     def _ask(self, step: Step, why: str) -> StepDone:

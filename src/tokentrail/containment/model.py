@@ -45,7 +45,12 @@ class Collateral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One action, on one principal or on several at once; its calls are sent together."""
+    """
+    One action, on one principal or on several at once; its calls are sent together.
+
+    From `by_hand` on stands what the proof takes it to do besides its calls, so that the plan can be proved again over
+    newer evidence.
+    """
 
     n: int
     action: Action
@@ -74,6 +79,16 @@ class Step:
     needs: tuple[str, ...]
     """The permissions that whoever carries it out needs, such as `iam:PutRolePolicy`."""
     why: str
+    by_hand: tuple[Call, ...] = ()
+    """The calls that a person's work amounts to, which are never sent."""
+    closes: tuple[tuple[str, ...], ...] = ()
+    """The sources that hand out nothing after it: kind, account, id, and of a workload its kind and region."""
+    shuts: tuple[str, ...] = ()
+    """The ARNs of roles that nobody can assume after it."""
+    spares: tuple[tuple[str, datetime, str | None], ...] = ()
+    """What its documents except for an innocent session: principal, second of issue, and `aws:userid` if known."""
+    by_portal: bool = False
+    """Whether Identity Center makes the change, since it alone can edit its roles."""
 
     @property
     def keys_off(self) -> frozenset[str]:

@@ -66,6 +66,8 @@ class Applied:
     """What somebody had undone when it was read back, and was done again."""
     stopped: str | None
     """Why the run stopped before all was done; `None` if it did not."""
+    notes: tuple[str, ...] = ()
+    """What newer evidence shows that no step takes back, and that the plan does not tell of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,17 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         else tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
         why=f"{move.why}{_says(move)}{_kept(move)}{_beyond_the_trace(scene, outcome, number)}"
         f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
+        by_hand=move.by_hand,
+        closes=tuple(sorted(move.closes)),
+        shuts=tuple(scene.arn(role) for role in move.shuts),
+        spares=tuple(_spares(scene, move)),
+        by_portal=move.by_portal,
     )
+
+
+def _spares(scene: Scene, move: Move) -> Iterator[tuple[str, datetime, str | None]]:
+    for principal, second, user_id in sorted(move.spares, key=lambda spared: (*spared[:2], spared[2] or "")):
+        yield scene.arn(principal), second, user_id
 
 
 def _says(move: Move) -> str:

@@ -8,7 +8,7 @@ stops being complete until the last minter is dead. A pool outlives a move if a 
 does. How long minters live depends on pools, and pools depend on minters. The least solution is found by iteration:
 pools grow until none grows any more.
 
-Times: each move is sent `_PAUSE` after the one before has taken effect. A longer wait gives the attacker nothing more,
+Times: each move is sent `PAUSE` after the one before has taken effect. A longer wait gives the attacker nothing more,
 since with time credentials only expire, and a second more or less makes no difference once it is past the cutoff. A
 move takes effect before its cutoff, as `apply` makes sure; what is minted until then is issued before the cutoff.
 Source: IAM User Guide, 'Revoking IAM role temporary security credentials'; what a policy ends is judged by `policy`.
@@ -31,16 +31,18 @@ from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.language.context import Caller, principal_of_caller
 
 NEVER = datetime.max.replace(tzinfo=UTC)
-_PAUSE = timedelta(seconds=60)
+PAUSE = timedelta(seconds=60)
 _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """When a move is sent, and when it takes effect ("bites") at the latest, which is also its cutoff."""
+    """When a move is sent, and when it takes effect ("bites") at the latest."""
 
     sent: datetime
     bites: datetime
+    cutoff: datetime | None = None
+    """The cutoff that was sent, if it was sent already; else `bites` is the cutoff."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +103,10 @@ def prove(scene: Scene, moves: Sequence[Move]) -> Outcome:
 class Game:
     """A scene and the moves, with which the life of any credential can be judged."""
 
-    def __init__(self, scene: Scene, moves: Sequence[Move]) -> None:
+    def __init__(self, scene: Scene, moves: Sequence[Move], times: Sequence[Moment] = ()) -> None:
+        """Begin with all moves ahead, each sent after the one before took effect, or with given `times`, in order."""
         self._scene, self._moves = scene, moves
-        self.times = tuple(_times(scene, moves))
+        self.times = tuple(times or moments_of(moves, scene.as_of, scene.margin))
         changes = list(_taken(scene, moves, self.times))
         self.effects = Effects((*scene.changes, *changes), lasting=True)
         self._differences = differences((*scene.changes, *changes))
@@ -192,7 +195,7 @@ class Game:
 
         A credential that is already denied when it is issued never worked: its life ends then.
         """
-        issued = caller.issued_at or self._scene.as_of
+        issued = caller.issued_at or self._start
         expiry = expires if expires is not None and caller.kind != "long_term_key" else NEVER
         for number in range(len(self.times) - 1, -1, -1):
             bites = self.times[number].bites
@@ -200,8 +203,8 @@ class Game:
                 return self._ends_after(number + 1, expiry, caller, key_id)
             if issued > bites:
                 return Life(ends=issued, mints_until=issued)
-        ending = self.effects.ended(caller, key_id, max(self._scene.as_of, issued))
-        if ending is None and expiry > self._scene.as_of:
+        ending = self.effects.ended(caller, key_id, max(self._start, issued))
+        if ending is None and expiry > self._start:
             return self._ends_after(0, expiry, caller, key_id)
         margin = timedelta() if principal_of_caller(caller) in self._gone else self._margin
         ends = expiry if ending is None else min(max(ending.at, ending.done_at + margin), expiry)
@@ -324,23 +327,28 @@ class Game:
         return timedelta(seconds=self._scene.margin)
 
     @cached_property
+    def _start(self) -> datetime:
+        """When nothing has been sent yet."""
+        return min([self._scene.as_of, *(time.sent for time in self.times[:1])])
+
+    @cached_property
     def _horizon(self) -> datetime:
-        return (self.times[-1].bites if self.times else self._scene.as_of) + _PAUSE
+        return max([self._scene.as_of, *(time.bites for time in self.times[-1:])]) + PAUSE
 
 
-def _times(scene: Scene, moves: Sequence[Move]) -> Iterator[Moment]:
-    sent = scene.as_of
+def moments_of(moves: Sequence[Move], sent: datetime, margin: int) -> Iterator[Moment]:
+    """When moves are sent and take effect, the first sent at a given time, each later one after that before it."""
     for move in moves:
-        bites = sent + max(timedelta(seconds=scene.margin), move.lingers)
+        bites = sent + max(timedelta(seconds=margin), move.lingers)
         yield Moment(sent=sent, bites=bites)
-        sent = bites + _PAUSE
+        sent = bites + PAUSE
 
 
 def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iterator[Change]:
     """The changes that the moves make; none to a principal that an earlier move deleted."""
     gone_by_now: set[Principal] = set()
     for number, (move, time) in enumerate(zip(moves, times, strict=True)):
-        for change in move.changes(number, time.bites, time.bites):
+        for change in move.changes(number, time.bites, time.cutoff or time.bites):
             whom = _whom(change)
             if whom not in gone_by_now and (move.by_portal or _takes_effect(scene, change, whom)):
                 yield change

@@ -39,7 +39,7 @@ def survivors(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[Su
         for one in scene.held if outcome.lives[one.id].ends is NEVER
     ]  # fmt: skip
     found += [
-        Survivor(credential=f"{source.kind} {source.id}", until=None, why=source.why)
+        Survivor(credential=name_of_source(source), until=None, why=source.why)
         for source, life in outcome.sources.items()
         if life.ends is NEVER
     ]
@@ -57,7 +57,7 @@ def survivors(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[Su
             why = f"can be minted by {minter} and outlives every step{_escaped(doubts)}"
             found.append(
                 Survivor(
-                    credential=f"new {_what(scene.arn(principal))} of {scene.arn(principal)}",
+                    credential=name_of_mintable(scene.arn(principal)),
                     until=until,
                     why=why,
                 )
@@ -68,6 +68,16 @@ def survivors(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[Su
 def _escaped(doubts: Sequence[str]) -> str:
     """What a sentence adds where denies may apply, which count only if they do whatever the attacker chooses."""
     return f"; no deny counts that may be escaped: {'; '.join(doubts[:_MOST_DOUBTS])}" if doubts else ""
+
+
+def name_of_source(source: Source) -> str:
+    """What `survivors` calls a source."""
+    return f"{source.kind} {source.id}"
+
+
+def name_of_mintable(arn: str) -> str:
+    """What `survivors` calls the credentials that can be minted for a principal."""
+    return f"new {_what(arn)} of {arn}"
 
 
 def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from tokentrail.containment import fitness
+from tokentrail.containment import preflight
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import ThingRecord, history, plain
 from tokentrail.containment.journal import Journal
@@ -72,7 +72,7 @@ class Undo:
             UsageError: the journal has nothing about a step that is to be undone.
         """
         self._insist_on_known()
-        fitness.insist_on_callers(self._plan, self._cloud, may_be_cut=True)
+        preflight.insist_on_callers(self._plan, self._cloud, may_be_cut=True)
         settle(self._sender, "apply")
         settle(self._sender, "undo")
         changed = history(self._journal.lines).changed

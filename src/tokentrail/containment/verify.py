@@ -13,7 +13,7 @@ from typing import Any
 from tokentrail.aws.principals import principal_of_arn
 from tokentrail.containment.closed_hosts import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.history import History, ThingRecord
+from tokentrail.containment.history import History, StepRecord, ThingRecord
 from tokentrail.containment.judge import (
     AttackerCredential,
     Bite,
@@ -26,7 +26,7 @@ from tokentrail.containment.judge import (
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, references
 from tokentrail.containment.outcome import Verification
-from tokentrail.containment.renewed_sessions import hosted, renewed
+from tokentrail.containment.recheck import Recheck
 from tokentrail.containment.sending import together
 from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
@@ -57,6 +57,8 @@ class Evidence:
     """The calls of subjects and of all their descendants."""
     record: Callable[[str, int], Any]
     """One raw record, by evidence object and place in it."""
+    recheck: Callable[[Mapping[int, StepRecord], datetime], Recheck]
+    """Proves the plan again, given the steps that are done and the present time."""
     closed: Callable[[Mapping[str, Collection[str]], datetime], Mapping[str, Closing]] = lambda hosts, since: {}
     """For hosts, given with their roles: the call after a time that shut each, if no session was handed to it since."""
 
@@ -87,7 +89,7 @@ def verify(
         trace = evidence.retrace()
         held = _attacker_credentials(plan, trace)
         events = _observed(evidence, trace.subject, {one.id for one in held}, bites)
-        notes += _about_added(held, trace, renewed(plan, trace, history.steps))
+        notes += _about_added(held, trace, evidence.recheck(history.steps, now).ended_by)
         bites = _with_log_proofs(plan, history, evidence, bites, _started_by_attacker(trace))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
@@ -359,10 +361,16 @@ def _about_added(held: Iterable[AttackerCredential], trace: Trace, covered: Cont
     if not added:
         return []
     notes = [f"The plan does not know of {listed(added, 1)}, which the evidence now shows: plan again."]
-    theirs = [one.id for one in trace.credentials if one.id in added and hosted(one)]
+    theirs = [one.id for one in trace.credentials if one.id in added and _is_hosted(one)]
     if theirs:
         notes.append(
             f"{listed(theirs, 1)} came from what had handed out the attacker's before: it is not shut, or it was "
             "opened again. If you did that, and nothing of the attacker's is left on it, this is its own."
         )
     return notes
+
+
+def _is_hosted(one: TracedCredential) -> bool:
+    """Whether a service issued a session to a workload that runs with a role."""
+    given = one.origin == "service" or one.parent_link == "created"
+    return one.kind == "service_role" and given and one.principal is not None

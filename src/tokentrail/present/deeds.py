@@ -117,6 +117,8 @@ def write_applied(applied: Applied, paper: Paper) -> None:
         _write_done(step, paper)
     for one in applied.repeated:
         paper.wrapped(one, first="Did not stand when read back, and done again: ")
+    for note in applied.notes:
+        paper.wrapped(note, first="Newer than the plan, and no step takes it back: ")
     paper.line()
     if applied.complete:
         nothing = all(not step.deeds for step in applied.steps) and not applied.repeated

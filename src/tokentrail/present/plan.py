@@ -30,6 +30,8 @@ _LABEL = 13
 _LONGEST = 900
 """Characters of a parameter that the text shows."""
 _LOADS = re.compile(r"(file|fileb|https?)://", re.IGNORECASE)
+_SECONDS, _SECONDS_ONCE = 2, 10
+"""Seconds that the aws-cli may take for a call, and where the call can't be sent again."""
 _DENY_NAME = "TokenTrail-DenyAll"
 _DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _POLICY = re.compile(r'(?<!\S)(\{"Version":\S+\})(?!\S)')
@@ -176,21 +178,60 @@ def _script(plan: Plan) -> Iterator[str]:
     yield "# For each account use credentials of that account: the profile is named ACCOUNT-<id> below; change it."
     yield "set -euo pipefail"
     yield "export AWS_PAGER= # else a long answer waits for a key"
-    form = "+%Y-%m-%dT%H:%M:%SZ"
-    gnu, bsd = f'date -u -d "+{plan.margin} seconds" {form}', f"date -u -v+{plan.margin}S {form}"
-    yield f"cutoff() {{ {gnu} 2>/dev/null || {bsd}; }}"
+    yield from _clockwork(plan.margin)
     for step in plan.steps:
         yield ""
         yield _comment(f"Step {step.n}: {step.action}. {step.why}")
         if not step.calls:
             yield f'read -r -p "Step {step.n} is done by hand, see above. Press Enter when it is done. " _'
             continue
-        if step.cutoff:
-            yield 'CUTOFF="$(cutoff)"'
-        for place, call in enumerate(step.calls):
-            yield from _command(step, place, call)
+        commands = [line for place, call in enumerate(step.calls) for line in _command(step, place, call)]
+        yield from _in_time(step, commands) if step.cutoff else commands
         if step.n < len(plan.steps):
             yield f"sleep {step.bites_within}"
+
+
+def _clockwork(margin: int) -> Iterator[str]:
+    """
+    The functions that give the cutoff of each call as it is sent, by GNU's `date` or by BSD's.
+
+    The calls of a step are given the same cutoff, which lies ahead by the margin and the time that sending all of them
+    may take: with different ones, a session of a role that is denied last could mint one that outlives the cutoff of a
+    role that was denied first. A call that is sent later than that gets a later cutoff, and the step is sent again.
+    """
+    form = "+%Y-%m-%dT%H:%M:%SZ"
+    yield f"now() {{ echo $(($(date +%s) + {margin})); }} # and the margin"
+    yield "begin() { CUTOFF=$(($(now) + $1)); } # how many seconds the calls of a step may take"
+    yield "late() { (($(now) > CUTOFF)); }"
+    yield "cutoff() {"
+    yield "  local at=$CUTOFF"
+    yield "  if late; then at=$(now); fi"
+    yield f'  date -u -d "@$at" {form} 2>/dev/null || date -u -r "$at" {form}'
+    yield "}"
+
+
+def _in_time(step: Step, commands: Sequence[str]) -> Iterator[str]:
+    """The commands of a step with a cutoff: sent again with a later one if they took longer than was allowed for."""
+    again = not any(
+        call.operation == "CreatePolicy" for call in step.calls
+    )  # which AWS refuses the second time
+    allowed = len(step.calls) * (_SECONDS if again else _SECONDS_ONCE)
+    if not again:
+        yield f"begin {allowed}"
+        yield from commands
+        yield (
+            f'if late; then echo "Step {step.n} took so long that what was minted meanwhile may live on. '
+            'Make the plan anew, and carry it out with tokentrail apply." >&2; exit 1; fi'
+        )
+        return
+    yield f"allowed={allowed}"
+    yield "while begin $allowed; do"
+    yield "began=$(now)"
+    yield from commands
+    yield "if ! late; then break; fi"
+    yield "allowed=$((2 * ($(now) - began)))"
+    yield f'echo "Step {step.n} took longer than expected: it is sent again with a later cutoff." >&2'
+    yield "done"
 
 
 def _command(step: Step, place: int, call: Call) -> Iterator[str]:
@@ -229,7 +270,7 @@ def _argument(step: Step, value: object) -> str:
         return f'"$POLICY_{made[1]}"'
     if step.cutoff and timestamp(step.cutoff) in text:
         pieces = (shlex.quote(piece) if piece else "" for piece in text.split(timestamp(step.cutoff)))
-        return '"$CUTOFF"'.join(pieces)
+        return '"$(cutoff)"'.join(pieces)
     return shlex.quote(text)
 
 

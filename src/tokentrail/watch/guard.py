@@ -20,11 +20,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tokentrail.containment import planfile
-from tokentrail.containment.fitness import planning_command
 from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.judge import ends_key
 from tokentrail.containment.model import Plan
+from tokentrail.containment.preflight import planning_command
 from tokentrail.containment.verify import reaches
 from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.run import identity
