@@ -13,6 +13,7 @@ from tokentrail.containment.origins import GRANTED
 from tokentrail.containment.principal import short_apart
 from tokentrail.containment.prover import NEVER, Outcome
 from tokentrail.containment.scene import Scene, Source, WayIn, WayKind
+from tokentrail.events.masked_ids import MASK_IDS
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.unanswered import MINTED
 from tokentrail.spelling import counted, instant, listed, more, short
@@ -248,10 +249,15 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
     if any(_altered(gap) for gap in gaps):
         yield "of events that came in copies which contradict each other, those count that AWS wrote"
+    if any(MASK_IDS in gap.why for gap in gaps):
+        yield (
+            "no credential descends from the subjects that only ids would tie to them which the evidence masks "
+            "(sessions are linked by principal and time of issue instead)"
+        )
     yield from (f"nobody uses what no step may reach: {gap.why}" for gap in gaps if MINTED in gap.why)
     silent = [
         gap for gap in gaps
-        if "data events" not in gap.why and MINTED not in gap.why and not _altered(gap)
+        if "data events" not in gap.why and MINTED not in gap.why and MASK_IDS not in gap.why and not _altered(gap)
     ]  # fmt: skip
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
