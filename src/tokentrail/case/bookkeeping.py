@@ -9,10 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
+from tokentrail.events.masked_ids import MASK_IDS, MASKED
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
 from tokentrail.spelling import counted
 from tokentrail.store.folder import CaseFolder
@@ -92,11 +95,38 @@ def holds_nothing(one: Rejection) -> bool:
 
 
 def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, ...]:
-    """A sentence for each thing that the carriers of some objects, or of all, leave out."""
+    """A sentence for each thing that the carriers of some objects, or of all, leave out, and for masked ids."""
     objects = [
         one for one in folder.snapshot().objects().values() if digests is None or one.sha256 in digests
     ]
-    return sentences(Counter(carrier for one in objects for carrier in one.carriers), len(objects))
+    carriers = Counter(carrier for one in objects for carrier in one.carriers)
+    return (*sentences(carriers, len(objects)), *_masked(folder, digests))
+
+
+def _masked(folder: CaseFolder, digests: Set[str] | None) -> Iterator[str]:
+    """Say in how many records of some objects, or of all, ids are masked."""
+    snapshot = folder.snapshot()
+    many, seen = 0, set[str]()
+    for manifest in snapshot.manifests:
+        wanted = [
+            number
+            for number, one in enumerate(manifest.objects)
+            if one.sha256 not in seen and (digests is None or one.sha256 in digests)
+        ]
+        seen |= {manifest.objects[number].sha256 for number in wanted}
+        lost = _rejected(snapshot.folders[manifest.segment]) if wanted else None
+        if lost is not None and lost.num_rows:
+            chosen = pc.and_(
+                pc.equal(lost["reason"], pa.scalar(MASKED)),
+                pc.is_in(lost["object"], pa.array(wanted, pa.int32())),
+            )
+            many += lost.filter(chosen).group_by(["object", "ordinal"]).aggregate([]).num_rows
+    if many:
+        yield (
+            f"{counted(many, 'record')} {MASK_IDS}, which are no ids, since many credentials may share one: "
+            "sessions are told apart by principal and time of issue, long-term keys by their user alone, and what "
+            "issues a credential is linked to it by these where it can be."
+        )
 
 
 def bucket_gaps(folder: CaseFolder) -> Iterator[str]:
@@ -133,7 +163,7 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
     objects = {int(one.segment, 16): one.objects for one in manifests}
     found: dict[str, tuple[int, Counter[tuple[int | None, str | None, str]]]] = {}
     names: dict[str, str] = {}
-    for row in chain.from_iterable(_rejected(snapshot.folders[one.segment]) for one in manifests):
+    for row in chain.from_iterable(_in_order(_rejected(snapshot.folders[one.segment])) for one in manifests):
         stored = objects[row["segment"]][row["object"]]
         if digests is not None and stored.sha256 not in digests:
             continue
@@ -148,21 +178,23 @@ def rejections(folder: CaseFolder, digests: Set[str] | None) -> tuple[Rejection,
     )
 
 
-def _rejected(segment: Path) -> list[dict[str, Any]]:
-    """What could not be read of a segment's objects, in their order: mostly nothing, which no engine need be asked."""
+def _rejected(segment: Path) -> pa.Table:
+    """What could not be read of a segment's objects: mostly nothing, which no engine need be asked."""
     path = segment / "rejected.parquet"
     try:
         file = pq.ParquetFile(path)
-        rows: list[dict[str, Any]] = (
-            file.read(use_threads=False).to_pylist() if file.metadata.num_rows else []
-        )
+        return file.read(use_threads=False) if file.metadata.num_rows else file.schema_arrow.empty_table()
     except (OSError, ValueError) as error:  # pyarrow's own are of these kinds
         raise CaseError(
             f"{path}: damaged ({' '.join(str(error).split())}). Remove {segment.name}.json in the case's manifests and "
             "ingest its logs again."
         ) from error
+
+
+def _in_order(lost: pa.Table) -> list[dict[str, Any]]:
+    """The rows of what could not be read, in the order of objects and of the records in them."""
     told = ("object", "ordinal", "field", "reason")
-    return sorted(rows, key=lambda row: [(row[name] is None, row[name]) for name in told])
+    return sorted(lost.to_pylist(), key=lambda row: [(row[name] is None, row[name]) for name in told])
 
 
 def digest_of(objects: Iterable[str]) -> str:

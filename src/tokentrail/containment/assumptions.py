@@ -5,14 +5,16 @@ The assumptions of a plan's proof (`holds_if`), and the risks that no step remov
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import datetime
 
-from tokentrail.aws.principals import short_apart
+from tokentrail.aws.principals import Principal, short_apart
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.move import Move
 from tokentrail.containment.origins import GRANTED
 from tokentrail.containment.prover import NEVER, Outcome
-from tokentrail.containment.scene import Scene, Source, WayIn, WayKind
+from tokentrail.containment.scene import Scene, Source, WayIn, WayKind, assumes
+from tokentrail.events.masked_ids import MASK_IDS
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.unanswered import MINTED
 from tokentrail.spelling import counted, instant, listed, more, short
@@ -43,6 +45,7 @@ def holds_if(
     yield from _by_token(scene)
     yield from _ways_in(scene, moves)
     yield from _reach(scene)
+    yield from _not_entered(scene, moves, outcome)
     yield from _writers(scene, moves)
     yield from _by_hand(moves)
     yield from _unseen(scene, outcome, gaps)
@@ -167,6 +170,54 @@ def _reach(scene: Scene) -> Iterator[str]:
         yield f"and {len(scene.beyond) - _MOST:,} more of the kind, from other principals"
 
 
+def _not_entered(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Iterator[str]:
+    """Roles that policies let the attacker assume and no step touches: why none of their sessions is the attacker's."""
+    if scene.reach is None:
+        return
+    touched = {one for move in moves for one in move.principals}
+    alive = {one for one, pool in outcome.pools.items() if pool.life.ends > scene.as_of}
+    ended = _ended_minters(scene, outcome)
+    into: dict[Principal, set[Principal]] = {}
+    for edge in scene.edges:
+        into.setdefault(edge.into, set()).add(edge.by)
+    alike: dict[str, list[Principal]] = {}
+    for role in sorted(into.keys() - touched - alive):
+        alike.setdefault(_why_not_entered(scene, outcome, role, into[role], ended), []).append(role)
+    for why, roles in alike.items():
+        named = listed(short_apart([scene.arn(one) for one in roles]), _MANY)
+        yield f"no session of {named} is the attacker's, though policies let it in: {why}"
+
+
+def _ended_minters(scene: Scene, outcome: Outcome) -> dict[Principal, datetime]:
+    """By principal: when the last of the attacker's credentials and sources of it ended that could assume a role."""
+    found: dict[Principal, datetime] = {}
+    ends = [(one.principal, outcome.lives[one.id].mints_until) for one in scene.held if assumes(one.caller)]
+    ends += [(one.mints, outcome.sources[one].mints_until) for one in scene.sources]
+    ends += [(one, pool.life.mints_until) for one, pool in outcome.pools.items()]
+    for principal, end in ends:
+        found[principal] = max(found.get(principal, end), end)
+    return found
+
+
+def _why_not_entered(
+    scene: Scene, outcome: Outcome, role: Principal, by: Set[Principal], ended: Mapping[Principal, datetime]
+) -> str:
+    """Why nobody who may assume a role can have done so unseen, or why that ended."""
+    if role in outcome.pools:
+        return "policies of before the plan deny what was issued to it since the log may lack sessions, or it is gone"
+    last = max((ended[one] for one in by if one in ended), default=None)
+    since = instant(scene.unseen(role))
+    if last is None:
+        through = listed(short_apart([scene.arn(one) for one in sorted(by)]), _MOST)
+        return f"the way there leads through {through}, as which it has nothing that could assume a role"
+    if last > scene.unseen(role):
+        return "it was gone before the log may lack sessions"
+    return (
+        f"the last that could assume it ended at {instant(last)}; what it issued until then the log shows, which may "
+        f"lack sessions since {since} alone"
+    )
+
+
 def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
     """An attacker who may write IAM can undo the steps; only an SCP, or reading everything back, helps against that."""
     shielded = {one for move in moves[:1] if move.shields for one in move.principals}
@@ -248,10 +299,15 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
     if any(_altered(gap) for gap in gaps):
         yield "of events that came in copies which contradict each other, those count that AWS wrote"
+    if any(MASK_IDS in gap.why for gap in gaps):
+        yield (
+            "no credential descends from the subjects that only ids would tie to them which the evidence masks "
+            "(sessions are linked by principal and time of issue instead)"
+        )
     yield from (f"nobody uses what no step may reach: {gap.why}" for gap in gaps if MINTED in gap.why)
     silent = [
         gap for gap in gaps
-        if "data events" not in gap.why and MINTED not in gap.why and not _altered(gap)
+        if "data events" not in gap.why and MINTED not in gap.why and MASK_IDS not in gap.why and not _altered(gap)
     ]  # fmt: skip
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -55,8 +56,8 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
     calls, undo, by_hand = [], [], []
     for one in listed:
-        if not one.principal.is_root and not one.principal.is_named:
-            continue  # its user is not known
+        if one.is_masked or not (one.principal.is_root or one.principal.is_named):
+            continue  # its id or its user is not known
         if one.principal.is_root:
             off = {"Status": "Inactive"} if action == "deactivate-key" else {}
             operation = "UpdateAccessKey" if off else "DeleteAccessKey"
@@ -75,6 +76,31 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
         by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
         made=tuple(one.key_id or one.id for one in listed if one.made and action == "deactivate-key"),
     )  # fmt: skip
+
+
+def deny_masked_keys(scene: Scene, users: Sequence[Principal]) -> Move:
+    """Deny users everything because the evidence masks the ids of their leaked keys."""
+    some = [f"`aws iam list-access-keys --user-name {shlex.quote(one.name)}`" for one in users]
+    why = (
+        f"The evidence masks the ids of the access keys of {listed([one.name for one in users], _NAMED)}, so that no "
+        f"call can deactivate them: the user is denied everything, whichever keys it has. {listed(some, _IN_FULL)} "
+        "lists the keys there are: deactivate those that leaked, or all of them, before this is undone. "
+    )
+    return merged("deny-user", [with_document(scene, "deny-user", DENY, documents.deny_all(), users)], why)
+
+
+def masked_key_by_hand(key: HeldCredential) -> Move:
+    """Leave a key to a person whose id the evidence masks, and whose principal no policy of ours can deny."""
+    whose = (
+        f"root of account {key.principal.account}"
+        if key.principal.is_root
+        else key.principal.name or "nobody known"
+    )
+    why = (
+        f"The evidence masks the id of an access key of {whose}, so that no call can name it. Whoever has access finds "
+        "it (`aws iam list-access-keys`, or the security credentials page for root) and deactivates it. "
+    )
+    return Move(action="deactivate-key", targets=(key.id,), principals=(key.principal,), calls=(), why=why)
 
 
 def incident_name(scene: Scene, name: str) -> str:

@@ -50,6 +50,13 @@ class _Needs:
             and one.principal.account not in self.scene.without_access
         ]  # fmt: skip
 
+    @property
+    def deniable(self) -> list[Principal]:
+        """Users with a living long-term key whose id the evidence masks: no call can name it, but the user."""
+        return sorted(
+            {one.principal for one in self.keys if one.is_masked and self.scene.within_reach(one.principal)}
+        )
+
 
 def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[list[Move], list[NotSpared]]:
     """Choose the moves of a strategy, and say which credentials can't be spared."""
@@ -79,7 +86,7 @@ def _keys(needs: _Needs) -> Iterator[Move]:
     If the evidence does not show whose a key is, AWS can say (AWS STS API Reference, 'GetAccessKeyInfo'; IAM API
     Reference, 'GetAccessKeyLastUsed').
     """
-    seen = [one for one in needs.keys if one.principal.is_named]
+    seen = [one for one in needs.keys if one.principal.is_named and not one.is_masked]
     unused = [one for one in _closings(needs.scene, "key") if one.calls]
     by_action: dict[Action, list[HeldCredential]] = {"deactivate-key": [], "delete-created-key": []}
     for one in seen:
@@ -90,7 +97,13 @@ def _keys(needs: _Needs) -> Iterator[Move]:
         parts += [one for one in unused if one.action == action]
         if parts:
             yield moves.merged(action, parts)
+    if needs.deniable:
+        yield moves.deny_masked_keys(needs.scene, needs.deniable)
     for one in needs.keys:
+        if one.is_masked:
+            if one.principal not in needs.deniable:
+                yield moves.masked_key_by_hand(one)
+            continue
         named = shlex.quote(one.key_id or one.id)
         if not one.principal.is_named and not one.principal.is_root:
             yield moves.merged(
@@ -182,7 +195,8 @@ def _users(needs: _Needs) -> Iterator[Move]:
     scene = needs.scene
     behind = {one.principal for one in needs.live} | needs.pools
     behind |= {one.mints for one in scene.sources if one.kind == "password" and one.until is None}
-    users = sorted(one for one in behind - scene.made_users if one.kind == "user" and scene.within_reach(one))
+    behind -= scene.made_users.union(needs.deniable)
+    users = sorted(one for one in behind if one.kind == "user" and scene.within_reach(one))
     if needs.strategy == "scorched" and users:
         yield moves.with_document(scene, "deny-user", moves.DENY, documents.deny_all(), users)
     elif users:

@@ -54,7 +54,7 @@ class HeldCredential:
     caller: Caller
     """It as policies see it, when it calls."""
     key_id: str | None
-    """The access key id, if it is a long-term key."""
+    """The access key id, if it is a long-term key and the evidence does not mask it."""
     principal: Principal
     """The principal whose policies bind it."""
     expires: datetime | None
@@ -70,6 +70,11 @@ class HeldCredential:
     def kind(self) -> CallerKind:
         """The kind of credential."""
         return self.caller.kind
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether it is a long-term key whose id the evidence masks, so that no call can name it."""
+        return self.kind == "long_term_key" and self.key_id is None
 
     @property
     def issued_at(self) -> datetime | None:

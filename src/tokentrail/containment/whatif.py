@@ -62,6 +62,11 @@ def _key(scene: Scene, target: str, step: str) -> HeldCredential:
     found = [one for one in (*scene.held, *scene.innocents) if target in (one.key_id, one.id)]
     if not found:
         raise UsageError(f"--what-if {step!r}: no long-term key {target} among the principals of this trace.")
+    if found[0].is_masked:
+        raise UsageError(
+            f"--what-if {step!r}: the evidence masks this key's id, so that no call can name it; deny-user does what "
+            "can be done."
+        )
     return found[0]
 
 

@@ -7,11 +7,13 @@ Source: CloudTrail User Guide, 'CloudTrail userIdentity element'.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from tokentrail.events.loose import filled, text
+from tokentrail.events.masked_ids import any_masked, is_masked, key_ids, principal_ids
 from tokentrail.events.members import Members
 from tokentrail.events.values import WITHHELD
 
@@ -66,29 +68,44 @@ class Identity(msgspec.Struct, gc=False):
     inScopeOf: _InScopeOf | None = None
 
 
-def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Sequence[Any]], list[int]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostMembers:
+    """The places of identities of which some member could not be used."""
+
+    odd: list[int]
+    """Of those of which some member has another type than expected."""
+    masked_keys: list[int]
+    """Of those whose access key id is masked."""
+    masked_principals: list[int]
+    """Of those whose principal id is masked."""
+
+
+def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Sequence[Any]], LostMembers]:
     """
     Read identities: the columns of `columns.IDENTITIES` from `type` on, `created` still as text.
 
     Returns:
-        The columns, and the places of the identities of which some member could not be read.
+        The columns, and the places of the identities of which some member could not be used.
     """
     odd: list[int] = []
     (
         kinds, ids, arns, accounts, keys, users, invokers, providers, created, factors, issuer_kinds, issuer_ids,
         issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes,
     ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
+    principals, masked_principals = principal_ids(filled(ids), arns, kinds)
+    keys, masked_keys = key_ids(_key_ids(keys, ids), principals, kinds, filled(created))
+    lost = LostMembers(odd=odd, masked_keys=masked_keys, masked_principals=masked_principals)
     return [
         kinds,
-        filled(ids),
+        principals,
         filled(arns),
         filled(accounts),
-        _key_ids(keys, ids),
+        keys,
         filled(users),
         created,
         [_TRUTH.get(value) for value in factors],
         issuer_kinds,
-        filled(issuer_ids),
+        _unmasked(filled(issuer_ids)),
         filled(issuer_arns),
         [federation or provider or None for federation, provider in zip(federations, providers, strict=True)],
         filled(sources),
@@ -98,7 +115,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
         filled(invokers),
         filled(behalves),
         filled(scopes),
-    ], odd
+    ], lost
 
 
 def _key_ids(keys: Sequence[str | None], principals: Sequence[str | None]) -> Sequence[str | None]:
@@ -112,6 +129,11 @@ def _key_ids(keys: Sequence[str | None], principals: Sequence[str | None]) -> Se
         None if key in ("", "Unknown", WITHHELD) or key == principal else key
         for key, principal in zip(keys, principals, strict=True)
     ]
+
+
+def _unmasked(ids: Sequence[str | None]) -> Sequence[str | None]:
+    """Ids with `None` for masked ones."""
+    return [None if is_masked(one) else one for one in ids] if any_masked(ids) else ids
 
 
 def _forgiving(value: dict[str, Any]) -> Identity:

@@ -23,6 +23,7 @@ from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.ids import digests, event_ids
 from tokentrail.events.issuance import ISSUED
 from tokentrail.events.loose import filled
+from tokentrail.events.masked_ids import MASKED, issued_key_ids, named_key_ids, principal_ids
 from tokentrail.events.quick import Quick
 from tokentrail.events.reading import Reading, Scan, Scanned, readings
 from tokentrail.events.split import trim
@@ -219,6 +220,7 @@ class Segment:
             self._add_batch(batch)
         events = self._events_table()
         identities = self._identities_table(events)
+        self._leave_out_masked(events)
         return {
             "events": events,
             "identities": identities,
@@ -238,12 +240,15 @@ class Segment:
 
     def _identities_table(self, events: pa.Table) -> pa.Table:
         raws = list(self._identities)
-        values, odd = identity.columns(raws, compiled=self.compiled)
-        if odd:
-            of_odd = events.filter(pa.array(np.isin(events["identity"].to_numpy(), odd)))
-            objects, ordinals = of_odd["object"].to_numpy().tolist(), of_odd["ordinal"].to_numpy().tolist()
-            for place in zip(objects, ordinals, strict=True):
-                self._rejected.append((*place, "userIdentity", "a member of another type than expected"))
+        values, lost = identity.columns(raws, compiled=self.compiled)
+        for identities, member, why in (
+            (lost.odd, "userIdentity", "a member of another type than expected"),
+            (lost.masked_keys, "userIdentity.accessKeyId", MASKED),
+            (lost.masked_principals, "userIdentity.principalId", MASKED),
+        ):
+            if identities:
+                rows = np.flatnonzero(np.isin(events["identity"].to_numpy(), identities))
+                self._reject(events, rows.tolist(), member, why)
         arrays = [assemble.same(self.number, len(raws)), pa.array(np.arange(len(raws), dtype=np.int32))]
         for name, column in zip(IDENTITIES.names[2:], values, strict=True):
             kind = IDENTITIES.field(name).type
@@ -251,6 +256,30 @@ class Segment:
                 assemble.optional_moments(column) if name == "created" else assemble.plain(column, kind)
             )
         return pa.Table.from_arrays(arrays, schema=IDENTITIES)
+
+    def _leave_out_masked(self, events: pa.Table) -> None:
+        """Leave out masked ids of what calls issued, made or changed."""
+        issued, changed = self._issuances, self._changes
+        issued.columns["key_id"][:], keys = issued_key_ids(issued.columns["key_id"])
+        issued.columns["child_id"][:], children = principal_ids(
+            issued.columns["child_id"], issued.columns["child_arn"]
+        )
+        changed.columns["request"][:], asked = named_key_ids(changed.columns["request"])
+        changed.columns["response"][:], answered = named_key_ids(changed.columns["response"])
+        for calls, places, member in (
+            (issued, keys, "responseElements.credentials.accessKeyId"),
+            (issued, children, "responseElements.assumedRoleUser.assumedRoleId"),
+            (changed, asked, "requestParameters.accessKeyId"),
+            (changed, answered, "responseElements.accessKey.accessKeyId"),
+        ):
+            if places:
+                self._reject(events, [calls.places[place] for place in places], member, MASKED)
+
+    def _reject(self, events: pa.Table, rows: Sequence[int], member: str, why: str) -> None:
+        """Note that a member of some events was not used."""
+        of_lost = events.select(["object", "ordinal"]).take(pa.array(rows, pa.int64()))
+        for row in of_lost.to_pylist():
+            self._rejected.append((row["object"], row["ordinal"], member, why))
 
     def _rejected_table(self) -> pa.Table:
         values = list(zip(*self._rejected, strict=True)) if self._rejected else [()] * 4

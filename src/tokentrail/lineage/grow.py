@@ -19,7 +19,7 @@ from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 19
+LINKING = 20
 """
 Part of the name of what is derived: a case that was linked otherwise is linked anew.
 

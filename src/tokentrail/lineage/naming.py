@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.events.masked_ids import is_masked, is_stand_in
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import callers
 from tokentrail.lineage.addresses import parse_address
@@ -36,6 +37,11 @@ _STRANGER = (
 _KEYLESS = (
     "the event is in the case, but no credential is known that made it: its record names none, as of calls from "
     "another account or by a service, and of switches of role in the console."
+)
+_MASKED = (
+    "this is no id but what stands in place of one that is masked in the evidence, and many credentials may share it. "
+    "Name whoever held the key instead: by ARN, by principal id, or by a credential id that `tokentrail credentials` "
+    "lists."
 )
 _SPEAKERS = r"""
 SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
@@ -219,6 +225,8 @@ class Naming:
         return {row["n"] for row in found.to_pylist() if row["own"] or row["name"] == name}
 
     def _by_prefix(self, subject: str) -> set[int]:
+        if is_masked(subject) and not is_stand_in(subject):
+            raise SubjectNotFound(f"{subject!r}: {_MASKED}")
         if len(subject) < 4:
             raise UsageError(
                 f"{subject!r}: too short to name a credential. {suggestion(self._engine, subject) or _FORMS}"

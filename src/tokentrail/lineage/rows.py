@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.events.values import provider_of, session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
 from tokentrail.lineage.state import Judge, Judgement
@@ -118,8 +119,9 @@ def made_of(kind: type[_T], order: Sequence[int], members: Mapping[str, Sequence
 
 
 def keys_of(row: Row) -> tuple[str, ...]:
-    """The access key ids of a credential; one that is known by nothing else is called by it."""
-    return tuple(row["keys"] or ()) or ((row["id"],) if "@" not in row["id"] else ())
+    """The access key ids of a credential that the evidence does not mask; what has one alone is called by it."""
+    keys = row["keys"] or ((row["id"],) if "@" not in row["id"] else ())
+    return tuple(key for key in keys if not is_stand_in(key))
 
 
 def lasting_key(row: Row) -> str | None:
@@ -188,6 +190,8 @@ def caller(row: Row) -> Caller:
     """The credential as policies see it."""
     kind = row["kind"]
     principal_id = row["principal_id"] or row["child"]
+    if is_stand_in(principal_id):
+        principal_id = None
     account, principal, role, session = _who(row)
     user = principal.rpartition("/")[2] if principal and ":user/" in principal else None
     asked = None

@@ -24,7 +24,9 @@ SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, 
                  THEN 'none'
             -- Users and root have long-term keys, whose names a sample's sessions may bear.
             WHEN i.type IN ('AssumedRole', 'Role', 'FederatedUser') THEN 'temporary'
-            WHEN i.key_id LIKE 'AKIA%' OR (coalesce(i.created, -1) < 0 AND i.key_id NOT LIKE 'ASIA%') THEN 'long'
+            -- Where the evidence masks key ids, a stand-in tells what kind of key it was (`events.masked_ids`).
+            WHEN i.key_id LIKE 'AKIA%' OR i.key_id LIKE 'masked-key:%' THEN 'long'
+            WHEN coalesce(i.created, -1) < 0 AND i.key_id NOT LIKE 'ASIA%' AND i.key_id NOT LIKE 'masked-session:%' THEN 'long'
             ELSE 'temporary' END AS class
 FROM identities i JOIN uses u ON u.segment = i.segment AND u.identity = i.identity;
 

@@ -6,14 +6,14 @@
 --   long     a long-term key: by account and key; by principal too, where several hold it
 
 -- Sightings whose key an issuing call names, begun within two seconds of it (each side has its own clock), of the same
--- principal; where the answer leaves the principal out, of the same session name.
+-- principal; where the answer leaves the principal out, or only the caller's id is masked, of the same session name.
 CREATE TABLE by_key AS
 SELECT s.sighting, min_by(i.call, abs(s.created - i.time) * 2 + CASE WHEN i.time > s.created THEN 1 ELSE 0 END) AS ck
 FROM sightings s JOIN issued i ON i.key = s.key
 WHERE s.class = 'temporary'
   AND (s.created = -1 OR abs(s.created - i.time) <= 2)
   AND (i.child = s.principal OR s.principal = ''
-       OR (i.child = '' AND coalesce(i.session_name, split_part(s.principal, ':', -1)) = split_part(s.principal, ':', -1)))
+       OR ((i.child = '' OR s.principal LIKE 'masked-id/%') AND coalesce(i.session_name, split_part(s.principal, ':', -1)) = split_part(s.principal, ':', -1)))
 GROUP BY s.sighting;
 
 -- The other temporary sightings: their form is still to be found.

@@ -1,0 +1,171 @@
+"""With snapshots, every role into which trust policies let the attacker is cut, or the proof says why it is not his."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from contain_cases import asked, checked
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from evidence import AWAY, HOME, START
+from policy.iam_cases import doc, let, may, never, role, role_arn, root, snapshot, user, user_arn
+from tokentrail.containment.model import Plan
+from tokentrail.testing import World
+
+Json = dict[str, Any]
+Who = tuple[str, str, str]
+"""A principal: its kind, its account and its name."""
+ATTACKER: Who = ("user", HOME, "support")
+USERS: tuple[Who, ...] = (ATTACKER, ("user", HOME, "grace"))
+ROLES: tuple[Who, ...] = tuple(
+    ("role", account, name)
+    for account, name in ((HOME, "R1"), (HOME, "R2"), (HOME, "R3"), (AWAY, "R4"), (AWAY, "R5"))
+)
+CONDITIONS: dict[str, tuple[Json, bool]] = {
+    "none": ({}, True),
+    "mfa": ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, True),
+    "external id": ({"StringEquals": {"sts:ExternalId": "x"}}, True),
+    "source identity": ({"StringLike": {"sts:SourceIdentity": "grace*"}}, True),
+    "bearer's source identity": ({"StringEquals": {"aws:SourceIdentity": "grace"}}, None),
+    "session name": ({"StringEquals": {"sts:RoleSessionName": "deploy"}}, True),
+    "address": ({"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}, True),
+    "tag": ({"StringEquals": {"aws:RequestTag/team": "red"}}, True),
+    "not by a token": ({"Null": {"aws:TokenIssueTime": "true"}}, None),
+    "by a token": ({"Null": {"aws:TokenIssueTime": "false"}}, True),
+    "another account": ({"StringEquals": {"aws:PrincipalAccount": "999999999999"}}, False),
+    "hours": ({"DateGreaterThan": {"aws:CurrentTime": "2026-11-23T09:30:00Z"}}, True),
+    "org": ({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}, True),
+}  # fmt: skip
+"""Conditions, and whether somebody can meet them: `None` for a user's own keys but not, or only, for roles."""
+
+
+def arn(who: Who) -> str:
+    return (user_arn if who[0] == "user" else role_arn)(who[2], who[1])
+
+
+@dataclass(frozen=True)
+class Statement:
+    """An allowing statement of a trust policy: whom it names, and under which condition."""
+
+    whom: Who | str
+    condition: str
+
+    @property
+    def text(self) -> Json:
+        if isinstance(self.whom, str):
+            named: Any = "*" if self.whom == "*" else {"AWS": root(self.whom)}
+        else:
+            named = arn(self.whom)
+        return let(named, CONDITIONS[self.condition][0])
+
+    def names(self, who: Who) -> bool:
+        return self.whom in ("*", who, who[1])
+
+    def met_by(self, who: Who) -> bool:
+        if self.condition == "bearer's source identity":
+            return who[0] == "role"
+        if self.condition == "not by a token":
+            return who[0] == "user"
+        return bool(CONDITIONS[self.condition][1])
+
+
+@dataclass(frozen=True)
+class Iam:
+    """The trust policies of roles, and what permissions users and roles have to assume roles."""
+
+    trusts: dict[Who, tuple[Statement, ...]]
+    permissions: dict[Who, str]
+    """`none`, `all`, `denied`, or the ARN of a role."""
+
+    def permitted(self, by: Who, into: Who) -> bool:
+        return self.permissions[by] in ("all", arn(into))
+
+    def lets(self, by: Who, into: Who) -> bool:
+        """Whether a principal may assume a role: IAM's rules for one account, and for two."""
+        if self.permissions[by] == "denied":
+            return False
+        some = [one for one in self.trusts[into] if one.names(by) and one.met_by(by)]
+        direct = any(one.whom in (by, "*") for one in some) and by[1] == into[1]
+        return bool(some) and (direct or self.permitted(by, into))
+
+    def reached(self, start: Who) -> set[Who]:
+        found, fresh = {start}, [start]
+        while fresh:
+            by = fresh.pop()
+            further = {into for into in ROLES if into not in found and self.lets(by, into)}
+            found |= further
+            fresh += further
+        return found - {start}
+
+    def snapshots(self) -> list[Any]:
+        def document(who: Who) -> list[Json]:
+            told = self.permissions[who]
+            if told == "none":
+                return []
+            return [
+                doc(
+                    never("sts:*")
+                    if told == "denied"
+                    else may("sts:AssumeRole", "*" if told == "all" else told)
+                )
+            ]
+
+        return [
+            snapshot(
+                users=[user(one[2], *document(one), account=account) for one in USERS if one[1] == account]
+                or [user("nobody", account=account)],
+                roles=[
+                    role(one[2], doc(*(each.text for each in self.trusts[one])), *document(one), account=account)
+                    for one in ROLES if one[1] == account
+                ],
+            )
+            for account in (HOME, AWAY)
+        ]  # fmt: skip
+
+
+STATEMENTS = st.builds(
+    Statement, st.sampled_from([*USERS, *ROLES, HOME, AWAY, "*"]), st.sampled_from(["none", *CONDITIONS])
+)
+IAM = st.builds(
+    Iam,
+    st.fixed_dictionaries({one: st.lists(STATEMENTS, min_size=1, max_size=2).map(tuple) for one in ROLES}),
+    st.fixed_dictionaries(
+        {one: st.sampled_from(["none", "all", "denied", *map(arn, ROLES)]) for one in (*USERS, *ROLES)}
+    ),
+)
+
+
+def dealt_with(plan: Plan, some: set[Who]) -> None:
+    """Each role is one of a step's principals, or a sentence of the proof names it."""
+    cut = {one for step in plan.steps for one in step.principals}
+    said = "\n".join(one for one in plan.proof.holds_if if one.startswith("no session of "))
+    assert not [arn(one) for one in some if arn(one) not in cut and f"role/{one[2]}" not in said]
+
+
+@settings(max_examples=60, deadline=None, phases=[Phase.generate], report_multiple_bugs=False)
+@given(iam=IAM, seen=st.sampled_from(["nothing", "R1", "R4"]), wait=st.sampled_from([0, 600, 90_000]),
+       end=st.sampled_from(["nothing", "key", "key long ago"]),
+       strategy=st.sampled_from(["standard", "surgical", "scorched"]))  # fmt: skip
+def test_every_role_that_trusts_let_the_attacker_into_is_dealt_with(
+    iam: Iam, seen: str, wait: int, end: str, strategy: Any
+) -> None:
+    """Whatever trusts and permissions lead him into is cut, or a sentence says why none of its sessions is his."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    if seen != "nothing":
+        key.assumes(seen, "x", account=HOME if seen == "R1" else AWAY).calls("s3:ListBuckets")
+    admin = world.user("admin")
+    if end == "key long ago":
+        admin.deactivates(key)
+        world.wait(60 * 60 * 13)
+    world.wait(wait)
+    admin.calls("s3:ListBuckets")
+    if end == "key":
+        admin.deactivates(key)
+    with asked(world) as case:
+        plan = checked(case.contain([key.id], snapshots=iam.snapshots(), strategy=strategy))
+
+    dealt_with(plan, iam.reached(ATTACKER))
