@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.deleted_principals import deleted_principals, done_to_deleted
 from tokentrail.containment.principal import Principal, of_arn, role_told
 from tokentrail.containment.put_right import OthersChanges
@@ -29,7 +30,7 @@ from tokentrail.containment.residual import (
 )
 from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.undone_leftovers import Undoings
-from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
+from tokentrail.containment.workloads import Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.changes import Change

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.changed_providers import CameIn
 from tokentrail.containment.handed import (
     attackers_lines,
@@ -29,7 +30,7 @@ from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.principal import Principal, of_caller
 from tokentrail.containment.scene import HeldCredential
-from tokentrail.containment.workloads import WORKLOADS, session_of
+from tokentrail.containment.workloads import session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.addresses import is_public, line_of
 from tokentrail.lineage.forest import Forest

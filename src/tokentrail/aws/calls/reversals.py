@@ -114,7 +114,11 @@ PUTS_RIGHT: dict[str, tuple[str, ...]] = {
     "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
     "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
 }  # fmt: skip
-"""By kind of thing in IAM and IAM Roles Anywhere: the calls that put it right (the API References of both)."""
+"""
+By kind of thing in IAM and IAM Roles Anywhere: the calls that put it right (the API References of both).
+
+Deletions count whoever made them, other calls only if the attacker did not.
+"""
 
 PROTECTIONS: tuple[tuple[str, str, str, str, str], ...] = (
     ("iam", "DeactivateMFADevice", "a second factor", "userName serialNumber", "EnableMFADevice"),

@@ -2,10 +2,10 @@
 Kinds of workloads: what runs with a role, or hands a role's sessions on, and how a person stops each kind.
 
 Sources: the API References and the `aws` commands of AWS Lambda, Amazon EC2, Amazon ECS, AWS Glue, AWS CodeBuild,
-Amazon SageMaker AI, AWS CloudFormation, AWS Step Functions, Amazon EventBridge, EventBridge Scheduler, and of the services
-in `role_passing`, the page of each call; that a service or deployment replaces what is stopped: Amazon ECS Developer
-Guide, 'Amazon ECS services'. A call names the role by ARN or by name. If it names an instance profile or nothing, the
-role is not known.
+Amazon SageMaker AI, AWS CloudFormation, AWS Step Functions, Amazon EventBridge, EventBridge Scheduler, and of the
+services in `role_passing`, the page of each call; that a service or deployment replaces what is stopped: Amazon ECS
+Developer Guide, 'Amazon ECS services'. A call names the role by ARN or by name. If it names an instance profile or
+nothing, the role is not known.
 """
 
 from __future__ import annotations
