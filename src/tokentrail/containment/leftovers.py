@@ -141,9 +141,8 @@ def left_behind(
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
-    seen = _Evidence(
-        Removals(others), OthersChanges(others), held, {one.key_id for one in held}, _roles_by_name(held)
-    )
+    keys = {one.key_id for one in held}
+    seen = _Evidence(Removals(others), OthersChanges(others), held, keys, _roles_by_name(held))
     deleted, undone, found = deleted_principals(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}

@@ -64,6 +64,11 @@ Reference, the pages of Amazon SNS, AWS KMS and Amazon DynamoDB.
 """
 
 
+def prefix_of(service: str) -> str:
+    """The prefix of a service's permissions, by the first part of its events' source."""
+    return _PREFIXES.get(service, service)
+
+
 @lru_cache(maxsize=8192)
 def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
     """
@@ -76,7 +81,7 @@ def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
     if not source or not name:
         return ("*",)
     bare = source.removesuffix(".amazonaws.com")
-    service = _PREFIXES.get(bare, bare)
+    service = prefix_of(bare)
     if bare in _UNNAMED or "." in service:
         return ("*",) if "." in service else (f"{service}:*",)
     return tuple(f"{service}:{one}".lower() for one in _names(service, name))
