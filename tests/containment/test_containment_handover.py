@@ -12,12 +12,11 @@ import pytest
 from contain_cases import ROLE, actions, as_given, asked, checked, planned, step
 
 from evidence import START
+from tokentrail.aws.calls.catalogue import every_reviewed
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.leftovers import Deed, left_behind
 from tokentrail.containment.residual import ENTERED, LEFT
-from tokentrail.containment.services import DOORS, RUNNING
-from tokentrail.containment.workloads import WORKLOADS
 from tokentrail.events.change import changes
-from tokentrail.events.handover import GONE, HANDOVER
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
 from tokentrail.present.paper import Paper
@@ -25,6 +24,13 @@ from tokentrail.present.plan import write_plan
 from tokentrail.testing import World
 from tokentrail.testing.administration import trust_policy
 
+CREATING = [one for one in every_reviewed() if one.creates]
+KINDS = {one.creates.kind for one in CREATING if one.creates}
+SOURCES = {
+    "access_key", "user", "login_profile", "role", "trust", "provider", "trust_anchor", "anywhere_profile",
+}  # fmt: skip
+"""Kinds that are a source of credentials, to which a plan has steps."""
+IAM_KINDS = SOURCES | {"instance_profile", "ssh_key", "certificate", "service_credential"}
 JOB = f"{ROLE}Job"
 POOL = "us-east-1:7f3c"
 
@@ -37,63 +43,73 @@ def nested(path: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def listed(path: str, value: Any) -> dict[str, Any]:
+    """The same of an answer, in which EC2 and ECS list what they started."""
+    *above, last = path.removeprefix("~").split(".")
+    inner: Any = {last: value}
+    for member in reversed(above):
+        inner = {member: [inner] if member in ("items", "tasks") else inner}
+    return dict(inner)
+
+
 def kept(name: str, request: dict[str, Any], answer: dict[str, Any] | None = None) -> list[Any]:
     """A request and an answer, as far as the kernel keeps them."""
     told = changes([name], [json.dumps(request).encode()], [json.dumps(answer or {}).encode()])
     return [told[0][0], told[2][0]]
 
 
-@pytest.mark.parametrize("what", sorted({what for what, _ in HANDOVER.values()}))
-def test_every_call_is_told_as_a_source_a_condition_or_a_risk(what: str) -> None:
+@pytest.mark.parametrize("kind", sorted(KINDS - IAM_KINDS))
+def test_every_call_is_told_as_a_source_a_condition_or_a_risk(kind: str) -> None:
     """One call by the attacker leaves a sentence with the call, account and region, with or without an id of it."""
     silent = []
-    for (service, name), (left, paths) in HANDOVER.items():
-        for path in [*paths, None] if left == what else []:
-            answer = nested(path, "thing-1") if path and path.startswith("~") else {}
+    for known in CREATING:
+        paths = known.creates.id_paths if known.creates and known.creates.kind == kind else None
+        for path in [*paths, None] if paths is not None else []:
+            answer = listed(path, "thing-1") if path and path.startswith("~") else {}
             asked_for = nested(path, "thing-1") if path and not answer else {}
-            request, response = kept(name, asked_for, answer)
+            request, response = kept(known.operation, asked_for, answer)
             deed = Deed(
-                by="AKIA", event_id="e-1", time=START, account="111122223333", source=f"{service}.amazonaws.com",
-                name=name, request=request, response=response, region="eu-west-1",
+                by="AKIA", event_id="e-1", time=START, account="111122223333", region="eu-west-1",
+                source=f"{known.service}.amazonaws.com", name=known.operation, request=request, response=response,
             )  # fmt: skip
             found = left_behind([deed], [], [])
             sources = [f"{one.why} ({one.account}, {one.region})" for one in found.sources]
             told = " ".join([*sources, *found.risks, *found.entered])
-            wanted = (name, "e-1", "111122223333", "eu-west-1", "thing-1" if path else "e-1")
+            wanted = (known.operation, "e-1", "111122223333", "thing-1" if path else "e-1")
             if not all(one in told for one in wanted):
-                silent.append((service, name, path, told))
+                silent.append((known.service, known.operation, path, told))
 
     assert [] == silent
 
 
 def test_every_kind_is_known_by_one_way_of_telling() -> None:
     """What is left is a workload or door, something to look at, or something that was got into; nothing else is."""
-    kinds = {what for what, _ in HANDOVER.values()}
-
-    assert set() == kinds - WORKLOADS.keys() - LEFT.keys() - ENTERED.keys()
-    assert set() == {*RUNNING, *DOORS} - kinds
-    assert set() == LEFT.keys() & (ENTERED.keys() | RUNNING.keys() | DOORS.keys())
+    assert set() == KINDS - WORKLOADS.keys() - LEFT.keys() - ENTERED.keys() - SOURCES
+    assert set() == WORKLOADS.keys() - KINDS
+    assert {"build", "instance_profile"} == LEFT.keys() & ENTERED.keys() | WORKLOADS.keys() & (
+        LEFT.keys() | ENTERED.keys()
+    )
 
 
 def test_every_call_by_which_a_workload_ends_is_kept() -> None:
-    """What a plan counts as the end of something, reading in keeps; and keeps no other for that."""
-    ends = {name for one in WORKLOADS.values() for name in one.gone_by}
+    """What a plan counts as the end of something, reading in keeps."""
+    ends = {name for one in WORKLOADS.values() for name in one.ended_by}
 
     assert ends <= CHANGES
-    assert {name for one in (*RUNNING.values(), *DOORS.values()) for name in one.gone_by} >= GONE
+    assert ends == {one.operation for one in every_reviewed() if one.ends}
 
 
 def test_every_role_that_is_passed_is_kept_and_followed() -> None:
     """The kernel keeps each member that names a role, and what has it is then known to run with that role."""
     lost = []
-    for what, service in {**RUNNING, **DOORS}.items():
-        own, name = next(call for call, (left, _) in HANDOVER.items() if left == what)
-        for path in service.roles:
+    for what, workload in WORKLOADS.items():
+        known = next(one for one in CREATING if one.creates and one.creates.kind == what)
+        for path in workload.roles:
             value = [JOB] if path == "parameters.AutomationAssumeRole" else JOB
-            [request, _] = kept(name, nested(path, value))
+            [request, response] = kept(known.operation, nested(path, value), nested(path, value))
             deed = Deed(
-                by="AKIA", event_id="e-1", time=START, account="111122223333", name=name, request=request,
-                source=f"{own}.amazonaws.com", response=None,
+                by="AKIA", event_id="e-1", time=START, account="111122223333", name=known.operation, request=request,
+                source=f"{known.service}.amazonaws.com", response=response,
             )  # fmt: skip
             if {"Job"} != {one.mints.name for one in left_behind([deed], [], []).sources}:
                 lost.append((what, path))

@@ -10,9 +10,11 @@ import pytest
 from contain_cases import planned
 
 from evidence import START
+from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed
 from tokentrail.containment import undone_leftovers
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.undone_leftovers import _CALLS, Undoings
+from tokentrail.containment.weakened import weakened
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
@@ -73,6 +75,30 @@ PAIRS: list[tuple[Call, tuple[str, dict[str, Any]]]] = [
      ("rds:ModifyDBSnapshotAttribute", _DUMP | {"valuesToRemove": ["all"]})),
     (("organizations:EnableAWSServiceAccess", {"servicePrincipal": "x"}, None),
      ("organizations:DisableAWSServiceAccess", {"servicePrincipal": "x"})),
+    (("codeartifact:PutDomainPermissionsPolicy", {"domain": "d"}, None),
+     ("codeartifact:DeleteDomainPermissionsPolicy", {"domain": "d"})),
+    (("codebuild:PutResourcePolicy", {"resourceArn": "arn:report"}, None),
+     ("codebuild:DeleteResourcePolicy", {"resourceArn": "arn:report"})),
+    (("acm-pca:CreatePermission", {"certificateAuthorityArn": "ca", "principal": "x"}, None),
+     ("acm-pca:DeletePermission", {"certificateAuthorityArn": "ca", "principal": "x"})),
+    (("redshift:AuthorizeEndpointAccess", {"clusterIdentifier": "c", "account": "9"}, None),
+     ("redshift:RevokeEndpointAccess", {"clusterIdentifier": "c", "account": "9"})),
+    (("ses:PutIdentityPolicy", {"identity": "i", "policyName": "p"}, None),
+     ("ses:DeleteIdentityPolicy", {"identity": "i", "policyName": "p"})),
+    (("s3vectors:PutVectorBucketPolicy", {"vectorBucketName": "v"}, None),
+     ("s3vectors:DeleteVectorBucketPolicy", {"vectorBucketName": "v"})),
+    (("s3files:PutFileSystemPolicy", {"fileSystemId": "fs-1"}, None),
+     ("s3files:DeleteFileSystemPolicy", {"fileSystemId": "fs-1"})),
+    (("s3:PutAccessGrantsInstanceResourcePolicy", {}, None), ("s3:DeleteAccessGrantsInstanceResourcePolicy", {})),
+    (("s3:CreateAccessGrant", {"accessGrantsLocationId": "default"}, {"accessGrantId": "g-1"}),
+     ("s3:DeleteAccessGrant", {"accessGrantId": "g-1"})),
+    (("logs:PutDeliveryDestinationPolicy", {"deliveryDestinationName": "x"}, None),
+     ("logs:DeleteDeliveryDestinationPolicy", {"deliveryDestinationName": "x"})),
+    (("ec2:CreateNetworkInterfacePermission", {"networkInterfaceId": "eni-1"},
+      {"networkInterfacePermission": {"networkInterfacePermissionId": "eni-perm-1"}}),
+     ("ec2:DeleteNetworkInterfacePermission", {"networkInterfacePermissionId": "eni-perm-1"})),
+    (("lambda:AddLayerVersionPermission20181031", {"layerName": "l", "versionNumber": 3, "statementId": "s"}, None),
+     ("lambda:RemoveLayerVersionPermission20181031", {"layerName": "l", "versionNumber": 3, "statementId": "s"})),
 ]  # fmt: skip
 
 
@@ -174,3 +200,38 @@ def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
 
     assert [START] * len(deeds) == [known.of(one) for one in deeds]
     assert len(looked) < 10 * len(deeds)
+
+
+REMOVALS = [one for one in every_reviewed() if one.verdict == "removes_policy"]
+
+
+@pytest.mark.parametrize("known", REMOVALS, ids=lambda one: f"{one.service}:{one.operation}")
+def test_a_resource_policy_that_the_attacker_removed_is_named(known: CallFacts) -> None:
+    """What a policy denied is allowed without it: lambda, logs, codeartifact and fifty others were passed over."""
+    assert known.removes is not None
+    asked_for = json.dumps({member: f"the-{member}" for member in known.removes.members})
+    deed = Deed(
+        by="AKIA", event_id="e-1", time=START, account="1", region="eu-west-1", name=known.operation,
+        source=f"{known.service}.amazonaws.com", request=asked_for, response=None,
+    )  # fmt: skip
+
+    [said] = weakened([deed], [], {}, ())
+    assert f"AKIA took away {known.removes.what}" in said and f"{known.operation}" in said
+    assert all(f"the-{member}" in said for member in known.removes.members)
+    assert known.operation in CHANGES and known.access in (None, "Permissions management")
+
+
+def test_a_plan_names_what_was_removed_whichever_version_of_the_api_its_name_bears() -> None:
+    """RemovePermission of AWS Lambda is logged with a version behind it; the attacker's own policy needs no word."""
+    own = ("codebuild:PutResourcePolicy", {"resourceArn": "arn:mine"}, None)
+    said = left(
+        ("lambda:RemovePermission20150331v2", {"functionName": "f", "statementId": "s"}, None),
+        ("logs:DeleteResourcePolicy", {"policyName": "audit"}, None),
+        own, ("codebuild:DeleteResourcePolicy", {"resourceArn": "arn:mine"}, None),
+    )  # fmt: skip
+
+    assert "took away a function's policy" in said and "RemovePermission20150331v2 on f, s" in said
+    assert (
+        "took away a policy or permission of a resource" in said and "DeleteResourcePolicy on audit" in said
+    )
+    assert "DeleteResourcePolicy on arn:mine" not in said

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from events_cases import record, tables_of
 
+from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.events.vocabulary import NAMED_BY_CALL, NAMED_BY_REQUEST
 
 
@@ -88,5 +89,16 @@ def test_several_parameters() -> None:
 )
 def test_secrets_read(name: str, request_: Any, held: bool) -> None:
     """A successful call whose answer held a secret is marked; a failed one is not."""
-    assert held is event(eventName=name, requestParameters=request_)["secret"]
-    assert event(eventName=name, requestParameters=request_, errorCode="AccessDenied")["secret"] is False
+    services = [
+        one.service
+        for one in every_reviewed()
+        if one.operation == name and one.verdict in ("secret", "token")
+    ]
+    call = {
+        "eventName": name,
+        "requestParameters": request_,
+        "eventSource": f"{(services or ['sts'])[0]}.amazonaws.com",
+    }
+
+    assert held is event(**call)["secret"]
+    assert event(**call, errorCode="AccessDenied")["secret"] is False

@@ -9,24 +9,29 @@ from tokentrail.events import vocabulary as words
 from tokentrail.events.vocabulary import Mark, name_marks, source_marks
 
 
-def test_each_name_is_in_one_list() -> None:
-    """A call issues, changes or reveals: no name is in two lists."""
-    assert not words.KEYLESS_ISSUERS & words.CHANGES
-    assert not words.SECRET_READS & (words.CHANGES | words.KEYLESS_ISSUERS)
-
-
 def test_marks_follow_the_lists() -> None:
-    """The marks of names and sources are those of the lists they stand in, and they never meet."""
-    assert {Mark.NAMES_ISSUER} == {name_marks(name) for name in words.KEYLESS_ISSUERS}
-    assert {Mark.CHANGES} == {name_marks(name) for name in words.CHANGES}
-    assert {Mark.READS_SECRET} == {
-        name_marks(name) for name in words.SECRET_READS - words.NAMED_BY_CALL.keys()
-    }
-    both = Mark.READS_SECRET | Mark.NAMES_RESOURCE
-    assert {both} == {name_marks(name) for name in words.NAMED_BY_CALL}
+    """The marks of names and sources are those of the lists they stand in, with or without the API's version."""
+    lists = {
+        Mark.NAMES_ISSUER: words.KEYLESS_ISSUERS, Mark.CHANGES: words.CHANGES, Mark.READS_SECRET: words.SECRET_READS,
+        Mark.NAMES_RESOURCE: words.NAMED_BY_CALL.keys(),
+    }  # fmt: skip
+    for name in set().union(*lists.values()):
+        assert sum(mark for mark, names in lists.items() if name in names) == name_marks(name)
+    assert name_marks("AddPermission20150331v2") == name_marks("AddPermission") == Mark.CHANGES
     assert all(source_marks(source) & Mark.FROM_ISSUER for source in words.ISSUING_SOURCES)
     assert all(source_marks(source) & Mark.NAMES_RESOURCE for source in words.NAMED_BY_REQUEST)
     assert (0, 0) == (name_marks(None), source_marks(None))
+
+
+def test_a_secret_is_told_by_its_service() -> None:
+    """The connection of another service than Amazon DataZone holds no token; without a source, the name decides."""
+    read = {
+        source: words.reads_secret(source, "GetConnection")
+        for source in ("datazone.amazonaws.com", "codestar-connections.amazonaws.com", None)
+    }
+
+    assert list(read.values()) == [True, False, True]
+    assert words.reads_secret("lambda.amazonaws.com", "GetFunction20150331v2")
 
 
 def test_sources_are_spelled_as_cloudtrail_does() -> None:

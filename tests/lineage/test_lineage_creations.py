@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.events.change import changes
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
@@ -39,16 +40,20 @@ def test_every_change_that_leaves_something_behind_has_a_name_for_it() -> None:
 def test_every_id_that_is_asked_for_is_kept(odd: bool) -> None:
     """What the kernel keeps of an answer holds each id by which a thing is known, odd types beside it or not."""
     lost = []
-    for name, (what, paths) in creations._MADE.items():
-        for place, *path in paths:
+    for known in every_reviewed():
+        paths = known.creates.id_paths if known.creates else ()
+        for path in (path.removeprefix("~").split(".") for path in paths if path.startswith("~")):
             answer: Any = "arn:thing"
             for member in reversed(path):
-                answer = {member: answer}
+                answer = {member: [answer] if member in ("items", "tasks") else answer}
             if odd:
                 answer["trustAnchor" if path[0] != "trustAnchor" else "user"] = [7]
-            [kept] = changes([name], [b"{}"], [json.dumps(answer).encode()])[2]
-            if place == "answer" and creations.made(name, None, kept) != [(what, "arn:thing")]:
-                lost.append((name, path))
+            [kept] = changes([known.operation], [b"{}"], [json.dumps(answer).encode()])[2]
+            made = creations.made(
+                known.operation, '{"status":"Active"}', kept, f"{known.service}.amazonaws.com"
+            )
+            if [thing for _, thing in made] != ["arn:thing"]:
+                lost.append((known.operation, path))
 
     assert [] == lost
 

@@ -14,8 +14,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.aws.calls.names import operation_of
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.handed import SESSION_NAMED
-from tokentrail.containment.workloads import WORKLOADS, name_of, session_of
+from tokentrail.containment.workloads import name_of, session_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.history.changes import Change
 
@@ -59,7 +61,7 @@ def closed(forest: Forest, hosts: Mapping[str, Collection[str]], since: datetime
 def _shut(change: Change) -> Iterator[str]:
     """The ids of the hosts that a change shut."""
     if what := _RUN_ONCE.get(change.event_source):
-        member = WORKLOADS[what].gone_by.get(change.event_name)
+        member = WORKLOADS[what].ended_by.get(operation_of(change.event_name))
         named = change.asked(member) if member else None
         yield from (name_of(what, named),) if named else ()
     elif change.event_source == "ec2.amazonaws.com" and change.event_name in _CALLS:

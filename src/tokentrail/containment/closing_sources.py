@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
+from tokentrail.aws.calls.workload_kinds import WORKLOADS, Workload
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.model import Action, Call
@@ -17,7 +18,7 @@ from tokentrail.containment.moves import iam
 from tokentrail.containment.put_right import trusted
 from tokentrail.containment.residual import is_unnamed
 from tokentrail.containment.scene import Scene, Source, SourceKind
-from tokentrail.containment.workloads import REGION, RUN_BY, WORKLOADS, Workload
+from tokentrail.containment.workloads import REGION, RUN_BY
 
 Remedy = tuple[tuple[Call, ...], str]
 """The calls that close a source, and what a person must know or do, in words."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal, principal_of_arn, role_named
 from tokentrail.containment.deleted_principals import deleted_principals, done_to_deleted
 from tokentrail.containment.put_right import OthersChanges
@@ -29,7 +30,7 @@ from tokentrail.containment.residual import (
 )
 from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.undone_leftovers import Undoings
-from tokentrail.containment.workloads import WORKLOADS, Removals, cluster_of, name_of, roles_of, session_of
+from tokentrail.containment.workloads import Removals, cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.history.changes import Change
@@ -140,9 +141,8 @@ def left_behind(
     own = {deed.event_id for deed in deeds}
     others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
     others += removals
-    seen = _Evidence(
-        Removals(others), OthersChanges(others), held, {one.key_id for one in held}, _roles_by_name(held)
-    )
+    keys = {one.key_id for one in held}
+    seen = _Evidence(Removals(others), OthersChanges(others), held, keys, _roles_by_name(held))
     deleted, undone, found = deleted_principals(changes), Undoings(changes, removals), Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
@@ -40,7 +41,9 @@ _ANYWHERE = "rolesanywhere.amazonaws.com"
 _OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
 """By service that gives each run of a workload its own session name: the kind of workload."""
 _FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
-_PASSWORDS_GIVEN = frozenset({"CreateLoginProfile", "UpdateLoginProfile", "ChangePassword"})
+_PASSWORDS_GIVEN = frozenset(
+    one.operation for one in every_reviewed() if one.creates and one.creates.kind == "login_profile"
+)
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
 }  # fmt: skip

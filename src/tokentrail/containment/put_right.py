@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tokentrail.aws.calls.reversals import PUTS_RIGHT
 from tokentrail.aws.principals import told_caseless
 from tokentrail.containment.deleted_principals import renamed_since
 from tokentrail.policy.history.changes import Change
@@ -19,15 +20,7 @@ if TYPE_CHECKING:
 
     from tokentrail.containment.leftovers import Deed
 
-PASSWORD_CHANGES = ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser")
-_PUT_RIGHT = {
-    "user": ("DeleteUser",), "role": ("DeleteRole",),
-    "password": PASSWORD_CHANGES,
-    "trust": ("UpdateAssumeRolePolicy", "DeleteRole"),
-    "provider": ("DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "UpdateSAMLProvider"),
-    "anywhere": ("DisableTrustAnchor", "DeleteTrustAnchor", "DisableProfile", "DeleteProfile"),
-}  # fmt: skip
-"""By kind of thing: the calls that put it right. Deletions count whoever made them, others only if not the attacker."""
+PASSWORD_CHANGES = PUTS_RIGHT["password"]
 _SETTINGS = {
     "UpdateLoginProfile": ("maxSigninSessionDuration", "resetMaxSigninSessionDuration"),
     "UpdateSAMLProvider": (
@@ -43,7 +36,7 @@ A password is in no record, so a call with such a parameter may have set none (I
 _TELLING = ("CreateRole", "AcquireRole", "UpdateAssumeRolePolicy")
 """The calls that set a role's trust policy."""
 _RENAMING = "UpdateUser"
-_LOOKED_AT = frozenset({_RENAMING, *_TELLING, *(name for names in _PUT_RIGHT.values() for name in names)})
+_LOOKED_AT = frozenset({_RENAMING, *_TELLING, *(name for names in PUTS_RIGHT.values() for name in names)})
 _MEMBERS = (
     "userName",
     "roleName",
@@ -77,7 +70,7 @@ class OthersChanges:
         renames = self._naming(deed, (_RENAMING,), member, value)
         found = (
             one.time
-            for one in sorted(self._naming(deed, _PUT_RIGHT[kind], member, value), key=lambda one: one.time)
+            for one in sorted(self._naming(deed, PUTS_RIGHT[kind], member, value), key=lambda one: one.time)
             if one.time > deed.time
             and not sets_something_else(one)
             and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))

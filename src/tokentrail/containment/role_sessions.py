@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.changed_providers import CameIn
 from tokentrail.containment.handed import (
@@ -29,7 +30,7 @@ from tokentrail.containment.living import ACTING_AS, accounts_of
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import certified
 from tokentrail.containment.scene import HeldCredential
-from tokentrail.containment.workloads import WORKLOADS, session_of
+from tokentrail.containment.workloads import session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.addresses import is_public, line_of
 from tokentrail.lineage.forest import Forest

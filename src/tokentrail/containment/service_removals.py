@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.undone_leftovers import named, names_of
-from tokentrail.containment.workloads import WORKLOADS, name_of, removing
+from tokentrail.containment.workloads import name_of, removing
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import creations
 from tokentrail.lineage.forest import Forest

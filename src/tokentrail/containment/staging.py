@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from tokentrail.aws.calls.names import service_of
 from tokentrail.aws.principals import Principal
 from tokentrail.containment import persons
 from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
@@ -89,8 +90,9 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
     attack = _attack(forest, theirs, unseen)
     left, held = attack.left, attack.held
     sources = _sources(forest, attack, known, unseen, asked)
+    kept = {(service_of(deed.source), deed.name) for deed in attack.deeds}
     calls = calls_of(forest, attack.ids, attack.subjects, asked.narrowing)
-    left.risks += [*nameless(attack.seen), *unknown_calls(calls)]
+    left.risks += [*nameless(attack.seen), *unknown_calls(calls, kept)]
     left.entered += given_calls(calls)
     reach = _reach(forest, attack, sources.open, asked)
     others = _others(forest, reach.reached | asked.also, known, people)

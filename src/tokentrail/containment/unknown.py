@@ -10,147 +10,19 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
-from tokentrail.containment.harmless import is_harmless
-from tokentrail.events.vocabulary import (
-    HANDED_OUT,
-    IAM_CHANGES,
-    ISSUING_SOURCES,
-    KEYLESS_ISSUERS,
-    OTHER_CHANGES,
-    POLICY_CHANGES,
-    SECRET_READS,
-)
-from tokentrail.lineage import creations, doings
+from tokentrail.aws.calls.catalogue import Verdict, every_reviewed, facts
+from tokentrail.aws.calls.names import service_of
+from tokentrail.lineage import doings
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.spelling import listed
 
 _MOST = 12
-_JUDGED = {
-    "iam": IAM_CHANGES,
-    "organizations": POLICY_CHANGES | {"CreatePolicy", "DeletePolicy"},
-    "cloudtrail": OTHER_CHANGES,
-    "guardduty": OTHER_CHANGES,
-}
-"""By service: the calls that are judged elsewhere, by their effect on credentials or on the log."""
-_ROLE_CREDENTIAL_CALLS = {
-    "s3": "GetDataAccess",
-    "lakeformation": "AssumeDecoratedRoleWithSAML GetTemporaryDataLocationCredentials "
-    "GetTemporaryGlueFunctionCredentials GetTemporaryGluePartitionCredentials GetTemporaryGlueTableCredentials",
-    "datazone": "GetEnvironmentCredentials",
-    "deadline": "AssumeFleetRoleForRead AssumeFleetRoleForWorker AssumeQueueRoleForRead AssumeQueueRoleForUser "
-    "AssumeQueueRoleForWorker",
-    "codepipeline": "GetJobDetails GetThirdPartyJobDetails PollForJobs",
-    "ssm": "GetAccessToken RequestManagedInstanceRoleToken",
-    "eks-auth": "AssumeRoleForPodIdentity",
-    "gamelift": "GetComputeAccess",
-    **dict.fromkeys(
-        ("cloudwatch", "cloudwatch-omni"), "GetSpaceCredentialsForOrganization GetSpaceDataAccess"
-    ),
-}
-"""
-By service: the calls whose answer has temporary credentials of a role that the service assumes for the caller.
-
-Sources: each service's API Reference, the page of each call; for S3, 'GetDataAccess': "the IAM role that S3 Access
-Grants assumes". RequestManagedInstanceRoleToken, by which a node of Systems Manager gets its role, is not in the
-reference, but is logged (AWS Systems Manager User Guide, 'Logging AWS Systems Manager API calls with AWS CloudTrail').
-AssumeRoleForPodIdentity is called by the node's agent, and by whoever else has a node's credentials and pods' tokens.
-CloudWatch Omni's reference does not say under which of its two names it logs.
-"""
-_GIVE_ROLE_CREDENTIALS = frozenset(
-    (service, name) for service, names in _ROLE_CREDENTIAL_CALLS.items() for name in names.split()
-)
-_REACH_TASKS = frozenset({("ecs", "DiscoverPollEndpoint")})
-"""
-The call by which a container instance's agent finds where it is sent the credentials of each task that runs there: so
-is whoever else has the instance's credentials (Amazon ECS Developer Guide, 'Amazon ECS task IAM role': tasks on one
-instance may come at each other's).
-"""
-_GIVE_PERSONS_TOKENS = frozenset({("sso-oauth", "CreateTokenWithIAM"), ("sso", "CreateTokenWithIAM")})
-"""Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
-_DELETE_DATA_LATER = {
-    ("s3", "PutBucketLifecycle"): "aws s3api put-bucket-lifecycle-configuration with the rules of before, or "
-    "delete-bucket-lifecycle",
-    ("kms", "ScheduleKeyDeletion"): "aws kms cancel-key-deletion, then enable-key",
-    (
-        "secretsmanager",
-        "DeleteSecret",
-    ): "aws secretsmanager restore-secret, unless it was deleted for good at once",
-    (
-        "ecr",
-        "PutLifecyclePolicy",
-    ): "aws ecr put-lifecycle-policy with the rules of before, or delete-lifecycle-policy",
-    (
-        "logs",
-        "PutRetentionPolicy",
-    ): "aws logs put-retention-policy with the days of before, or delete-retention-policy",
-}
-"""
-Calls by which AWS deletes data days later, even if the caller's credentials are ended, and how each is undone.
-
-Sources: Amazon S3 API Reference, 'PutBucketLifecycleConfiguration', which the log calls PutBucketLifecycle (Invictus);
-AWS KMS API Reference, 'ScheduleKeyDeletion' (7 to 30 days); AWS Secrets Manager API Reference, 'DeleteSecret' (7 to 30
-days, or at once); Amazon ECR API Reference, 'PutLifecyclePolicy'; Amazon CloudWatch Logs API Reference,
-'PutRetentionPolicy'.
-"""
-_STOP_KEEPING_DATA = {
-    (
-        "s3",
-        "PutBucketVersioning",
-    ): "aws s3api get-bucket-versioning, then put-bucket-versioning with Status=Enabled",
-    (
-        "dynamodb",
-        "UpdateContinuousBackups",
-    ): "aws dynamodb describe-continuous-backups, then update-continuous-backups",
-    ("backup", "DeleteBackupVaultLockConfiguration"): "aws backup put-backup-vault-lock-configuration",
-    ("backup", "DeleteBackupPlan"): "aws backup create-backup-plan, and its selections again",
-}
-"""
-Calls after which deleted or overwritten data is no longer kept, and how each is checked or undone.
-
-Sources: Amazon S3 API Reference, 'PutBucketVersioning'; Amazon DynamoDB API Reference, 'UpdateContinuousBackups'; AWS
-Backup API Reference, 'DeleteBackupVaultLockConfiguration' and 'DeleteBackupPlan'. Whether one of the first two turned
-it on or off, only its request shows.
-"""
-_BY_NAME = {name: (service, name) for service, name in (*_DELETE_DATA_LATER, *_STOP_KEEPING_DATA)}
+_BY_NAME = {one.operation: (one.service, one.operation) for one in every_reviewed() if one.remedy}
+"""By name: the calls after which data is lost later, or no longer kept."""
 _NARROWED = """
 SELECT source, name, ip, CASE WHEN name IN {} THEN resource END AS resource, count(*) AS count, min(time) AS first
 FROM acts WHERE error IS NULL AND time >= {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
-_WATCH_STOPPING_CALLS = {
-    "config": "DeleteConfigRule DeleteConfigurationRecorder DeleteDeliveryChannel StopConfigurationRecorder",
-    "ec2": "DeleteFlowLogs",
-    "route53resolver": "DeleteResolverQueryLogConfig DisassociateResolverQueryLogConfig",
-    "wafv2": "DeleteLoggingConfiguration",
-    "logs": "DeleteLogGroup DeleteLogStream DeleteMetricFilter DeleteSubscriptionFilter",
-    "monitoring": "DeleteAlarms DisableAlarmActions",
-    "guardduty": "CreateFilter CreateIPSet DeleteMembers DeletePublishingDestination "
-    "DisassociateFromAdministratorAccount DisassociateFromMasterAccount DisassociateMembers StopMonitoringMembers "
-    "UpdateFilter UpdateIPSet",
-    "securityhub": "BatchDisableStandards DisableSecurityHub DisassociateFromAdministratorAccount",
-    "macie2": "DisableMacie",
-    "inspector2": "Disable",
-    "detective": "DeleteGraph",
-    "access-analyzer": "DeleteAnalyzer",
-}
-_STOP_WATCHING = frozenset(
-    (service, name) for service, names in _WATCH_STOPPING_CALLS.items() for name in names.split()
-)
-"""
-Calls that turn off logs and detection other than CloudTrail, or make them ignore something.
-
-Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver), AWS WAF, Amazon CloudWatch Logs,
-Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
-Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
-"""
-_GIVE_TOKENS_FOR_OTHERS = frozenset({("sts", "GetWebIdentityToken")})
-"""Calls that give a token for services outside AWS (AWS STS API Reference, 'GetWebIdentityToken')."""
-_TOLD_OTHERWISE = frozenset({
-    *_GIVE_ROLE_CREDENTIALS, *_REACH_TASKS, *_GIVE_PERSONS_TOKENS, *_STOP_WATCHING, *_DELETE_DATA_LATER,
-    *_STOP_KEEPING_DATA,
-})  # fmt: skip
-"""Calls of which a plan has a sentence of their own."""
-_SECRETS_TOLD = SECRET_READS - HANDED_OUT
-"""Calls that a trace lists under `secrets_read`; a token that is made for whoever asks lets somebody in besides."""
 
 
 @dataclass(slots=True)
@@ -161,7 +33,7 @@ class Use:
     """The time of the first one, in seconds since 1970."""
     count: int = 0
     things: dict[str, None] = field(default_factory=dict)
-    """The resources, as a set in order; only for calls of `_DELETE_DATA_LATER` and `_STOP_KEEPING_DATA`."""
+    """The resources, as a set in order; only for calls of `_BY_NAME`."""
 
 
 Calls = Mapping[tuple[str, str], Use]
@@ -199,26 +71,26 @@ def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowi
 
 
 def _use(found: dict[tuple[str, str], Use], source: str | None, name: str | None, first: int) -> Use:
-    use = found.setdefault(((source or "").partition(".")[0], name or ""), Use(first))
+    use = found.setdefault((service_of(source), name or ""), Use(first))
     use.first = min(use.first, first)
     return use
 
 
 def given_calls(calls: Calls) -> Iterator[str]:
     """The proof's assumptions that credentials and tokens which calls handed out no longer work."""
-    if found := _among(calls, _GIVE_ROLE_CREDENTIALS):
+    if found := _among(calls, "role_credentials"):
         yield (
             "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
             f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
             "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
         )
-    if found := _among(calls, _REACH_TASKS):
+    if found := _among(calls, "task_credentials"):
         yield (
             "nothing works any more of what the attacker may have been sent as the agent of a container instance, the "
             f"credentials of all tasks that ran there: {_listed(found)}. Plan for the roles of these tasks too "
             "(`tokentrail contain ROLE-ARN`)"
         )
-    if found := _among(calls, _GIVE_PERSONS_TOKENS):
+    if found := _among(calls, "person_token"):
         yield (
             "no token works any more that the attacker was given of people in IAM Identity Center: "
             f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
@@ -227,37 +99,55 @@ def given_calls(calls: Calls) -> Iterator[str]:
         )
 
 
-def unknown_calls(calls: Calls) -> Iterator[str]:
-    """Sentences about calls that a person must look at."""
-    if found := _among(calls, [call for call in calls if _is_unknown(*call)]):
+def unknown_calls(calls: Calls, changes: Container[tuple[str, str]]) -> Iterator[str]:
+    """
+    Sentences about calls that a person must look at.
+
+    Args:
+        calls: The attacker's successful calls.
+        changes: Those of them, by service and name, of which the case has the request. A call that the catalogue counts
+            as a change and that is not among them was read by an earlier version, which did not know it.
+    """
+    unseen = {call: use for call, use in calls.items() if facts(*call).changes and call not in changes}
+    unknown = {**_among(calls, "unreviewed", "opens"), **_among(unseen, "creates", "removes_policy")}
+    if found := _in_order(unknown, calls):
         yield (
             "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
             f"with a role: look at each by hand: {_listed(found)}"
         )
-    if found := _among(calls, _DELETE_DATA_LATER):
+    if found := _among(calls, "token"):
+        yield (
+            "tokens, passwords or signed links that services made for the attacker work until they run out, and no "
+            f"step takes them back; look at what each opens: {_listed(found)}"
+        )
+    if found := _among(calls, "deletes_later"):
         yield (
             "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_with_remedies(found, _DELETE_DATA_LATER))}"
+            f"{'; '.join(_with_remedies(found))}"
         )
-    if found := _among(calls, _STOP_KEEPING_DATA):
+    if found := _among(calls, "stops_keeping"):
         yield (
             "what keeps data that is deleted or overwritten may be off since; look at it before more is lost: "
-            f"{'; '.join(_with_remedies(found, _STOP_KEEPING_DATA))}"
+            f"{'; '.join(_with_remedies(found))}"
         )
-    if found := _among(calls, _STOP_WATCHING):
+    if found := _among(calls, "blinds"):
         yield (
             "what tells of an attacker or watches for one, and was turned off, deleted or told to pass something over; "
             f"no step turns it on again, look at each by hand: {_listed(found)}"
         )
-    if found := _among(calls, _GIVE_TOKENS_FOR_OTHERS):
+    if found := _among(calls, "foreign_token"):
         yield (
             "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
             f"back: {_listed(found)}; tell whoever accepts them"
         )
 
 
-def _among(calls: Calls, wanted: Container[tuple[str, str]]) -> Calls:
-    return {call: use for call, use in calls.items() if call in wanted}
+def _among(calls: Calls, *verdicts: Verdict) -> Calls:
+    return {call: use for call, use in calls.items() if call[1] and facts(*call).verdict in verdicts}
+
+
+def _in_order(found: Container[tuple[str, str]], calls: Calls) -> Calls:
+    return {call: use for call, use in calls.items() if call in found}
 
 
 def _listed(found: Calls) -> str:
@@ -272,18 +162,8 @@ def _listed(found: Calls) -> str:
     return ", ".join(told[:_MOST]) + more
 
 
-def _with_remedies(found: Calls, remedies: Mapping[tuple[str, str], str]) -> Iterator[str]:
+def _with_remedies(found: Calls) -> Iterator[str]:
     """Each call with its resources, if the log shows them, and how it is undone."""
     for call, use in found.items():
         on = f" on {listed(use.things, _MOST)}" if use.things else ""
-        yield f"{':'.join(call)}{on} ({remedies[call]})"
-
-
-def _is_unknown(service: str, name: str) -> bool:
-    """Whether a call may let somebody in or start something, and no list says what it does."""
-    call, source = (service, name), f"{service}.amazonaws.com"
-    if not name or is_harmless(service, name) or call in _TOLD_OTHERWISE or name in _SECRETS_TOLD:
-        return False
-    issues = name in KEYLESS_ISSUERS and source in ISSUING_SOURCES
-    judged = name in _JUDGED.get(service, ())
-    return not issues and not judged and not creations.made(name, None, None, source)
+        yield f"{':'.join(call)}{on} ({facts(*call).remedy})"

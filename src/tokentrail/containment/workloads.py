@@ -1,20 +1,19 @@
 """
-Workloads, which run with a role and are handed sessions of it: how each kind is named, stopped, and known to be gone.
+Workloads, which run with a role and are handed sessions of it: their names, sessions and roles, and when each ended.
 
-Sources: the API References of AWS Lambda, Amazon EC2, Amazon ECS, AWS Glue, AWS CodeBuild, Amazon SageMaker AI, AWS
-CloudFormation, AWS Step Functions, Amazon EventBridge and EventBridge Scheduler, the page of each call; that a service
-or deployment replaces what is stopped: Amazon ECS Developer Guide, 'Amazon ECS services'.
+The kinds of workloads stand in `aws.calls.workload_kinds`. Sources: the API References of AWS Lambda, Amazon ECS, AWS
+CodeBuild and IAM Roles Anywhere, the page of each call.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tokentrail.containment.services import DOORS, RUNNING, Service
+from tokentrail.aws.calls.names import operation_of
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.policy.history.changes import Change
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
@@ -24,110 +23,6 @@ _FUNCTION = re.compile(r"(?:.*:)?function:([^:]+)(?::[^:]+)?|(?:\d{12}:)?([^:/]+
 _VERSION = re.compile(r"(^|function:)[^:]+:[^:]+$")
 """Such a text with a version or alias at its end (AWS Lambda API Reference, 'DeleteFunction')."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """One kind of workload."""
-
-    called: str
-    """What a sentence calls it."""
-    roles: tuple[str, ...] = ()
-    """Paths in the request and the response that name its role."""
-    without_role: bool = True
-    """Whether it is a workload even if the call names no role; else it then acts without one."""
-    stop: str
-    """How a person stops it, with the placeholders `{name}`, `{region}` and, for a task, `{cluster}`."""
-    gone_by: Mapping[str, str]
-    """By call that ends it: the path in the request that names it."""
-    door: bool = False
-    """Whether it runs nothing itself, but hands the role's sessions to whoever it lets in."""
-
-
-def _of(service: Service, *, door: bool = False) -> Workload:
-    called, roles, stop, gone_by, needs_role = service
-    return Workload(
-        called=called, roles=roles, without_role=not needs_role, stop=stop, gone_by=gone_by, door=door
-    )
-
-
-_LAMBDA = Workload(
-    called="function", roles=("role",),
-    stop="aws lambda put-function-concurrency --region {region} --function-name={name} "
-    "--reserved-concurrent-executions 0",
-    gone_by={"DeleteFunction20150331": "functionName"},
-)  # fmt: skip
-_INSTANCE = Workload(
-    called="instance", stop="aws ec2 stop-instances --region {region} --instance-ids={name}",
-    gone_by={"TerminateInstances": "instancesSet.items.instanceId"},
-)  # fmt: skip
-WORKLOADS: Mapping[str, Workload] = {
-    "function": _LAMBDA,
-    "instance": _INSTANCE,
-    "instance_profile": Workload(
-        called="instance profile", stop="aws iam remove-role-from-instance-profile --instance-profile-name={name} "
-        "--role-name …", gone_by={
-            "DeleteInstanceProfile": "instanceProfileName", "RemoveRoleFromInstanceProfile": "instanceProfileName",
-        },
-    ),
-    "task": Workload(
-        called="ECS task", roles=("overrides.taskRoleArn",),
-        stop="aws ecs stop-task --region {region} --cluster={cluster} --task={name}", gone_by={"StopTask": "task"},
-    ),
-    "task_definition": Workload(
-        called="ECS task definition", roles=("taskRoleArn",), without_role=False,
-        stop="aws ecs deregister-task-definition --region {region} --task-definition={name}, and stop what runs of it",
-        gone_by={},
-    ),
-    "task_service": Workload(
-        called="ECS service", roles=("taskRoleArn",), stop="aws ecs update-service --region {region} "
-        "--cluster={cluster} --service={name} --desired-count 0", gone_by={"DeleteService": "service"},
-    ),
-    "job": Workload(
-        called="Glue job", roles=("role", "jobUpdate.role"), stop="aws glue delete-job --region {region} --job-name="
-        "{name}, and stop its runs (`aws glue batch-stop-job-run`)", gone_by={"DeleteJob": "jobName"},
-    ),
-    "dev_endpoint": Workload(
-        called="Glue development endpoint", roles=("roleArn",),
-        stop="aws glue delete-dev-endpoint --region {region} --endpoint-name={name}",
-        gone_by={"DeleteDevEndpoint": "endpointName"},
-    ),
-    "build_project": Workload(
-        called="CodeBuild project", roles=("serviceRole", "project.serviceRole"),
-        stop="aws codebuild delete-project --region {region} --name={name}, and stop its builds (`aws codebuild "
-        "stop-build`)", gone_by={"DeleteProject": "name"},
-    ),
-    "notebook": Workload(
-        called="SageMaker notebook", roles=("roleArn",),
-        stop="aws sagemaker stop-notebook-instance --region {region} --notebook-instance-name={name}",
-        gone_by={"DeleteNotebookInstance": "notebookInstanceName"},
-    ),
-    "training_job": Workload(
-        called="SageMaker job", roles=("roleArn", "trainingJobDefinition.roleArn"),
-        stop="aws sagemaker stop-training-job --region {region} --training-job-name={name} (or stop-processing-job)",
-        gone_by={},
-    ),
-    "stack": Workload(
-        called="CloudFormation stack", roles=("roleARN",), without_role=False,
-        stop="aws cloudformation delete-stack --region {region} --stack-name={name}, once you know what it holds",
-        gone_by={"DeleteStack": "stackName"},
-    ),
-    "state_machine": Workload(
-        called="Step Functions state machine", roles=("roleArn",),
-        stop="aws stepfunctions delete-state-machine --region {region} --state-machine-arn={name}, and stop its "
-        "executions", gone_by={"DeleteStateMachine": "stateMachineArn"},
-    ),
-    "rule": Workload(
-        called="EventBridge rule", roles=("roleArn", "targets.roleArn"), without_role=False,
-        stop="aws events disable-rule --region {region} --name={name}", gone_by={"DeleteRule": "name"},
-    ),
-    "schedule": Workload(
-        called="schedule", roles=("target.roleArn",), without_role=False,
-        stop="aws scheduler delete-schedule --region {region} --name={name}", gone_by={"DeleteSchedule": "name"},
-    ),
-    **{what: _of(service) for what, service in RUNNING.items()},
-    **{what: _of(service, door=True) for what, service in DOORS.items()},
-}  # fmt: skip
-"""The kinds of workloads, by the names that `lineage.creations` uses."""
 
 RUN_BY: Mapping[str, str] = {
     "lambda.amazonaws.com": "`aws lambda put-function-concurrency{where} --function-name={name} "
@@ -220,7 +115,7 @@ def removing(change: Change) -> Iterator[str]:
 
 def _removed(change: Change, what: str) -> Iterator[str]:
     """The names of workloads of a kind that a change ends; deleting a version does not end a function."""
-    path = WORKLOADS[what].gone_by.get(change.event_name)
+    path = WORKLOADS[what].ended_by.get(operation_of(change.event_name))
     if path is not None and not (what == "function" and change.asked("qualifier")):
         for one in _at(change.request, path.split(".")):
             if what != "function" or not _VERSION.search(one):

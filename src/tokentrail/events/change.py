@@ -91,6 +91,7 @@ class _Thing(msgspec.Struct, gc=False, omit_defaults=True):
     taskArn: str | None = None
     taskDefinitionArn: str | None = None
     associationId: str | None = None
+    networkInterfacePermissionId: str | None = None
     policySummary: _Summary | None = None
 
 
@@ -168,6 +169,10 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     entitlementId: str | None = None
     applicationArn: str | None = None
     grantId: str | None = None
+    accessGrantId: str | None = None
+    policyId: str | None = None
+    statementId: str | None = None
+    networkInterfacePermission: _Thing | None = None
     sAMLProviderArn: str | None = None
     openIDConnectProviderArn: str | None = None
     keyPairId: str | None = None

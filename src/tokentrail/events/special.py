@@ -116,8 +116,9 @@ def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.N
     """Which calls returned a secret."""
     held = np.zeros(len(marks), dtype=np.bool_)
     rows = _where(succeeded & (marks & Mark.READS_SECRET > 0))
+    names, sources = _at(of["eventName"], rows), _at(of["eventSource"], rows)
     if rows:
-        held[rows] = held_secrets(_at(of["eventName"], rows), _asked(of, rows))
+        held[rows] = held_secrets(names, sources, _asked(of, rows))
     return held
 
 

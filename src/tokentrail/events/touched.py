@@ -9,6 +9,7 @@ import msgspec
 
 from tokentrail.events.loose import Each, Raw, text
 from tokentrail.events.record import Resource
+from tokentrail.events.vocabulary import reads_secret
 
 
 def arns(resources: list[Resource] | None) -> str | None:
@@ -62,10 +63,13 @@ def _named(member: str, asked: _Asked) -> str | None:
     return "\n".join(sorted(asked.names)) if asked.names else asked.path or None
 
 
-def held_secrets(names: Sequence[str | None], requests: Sequence[Raw]) -> list[bool]:
-    """Whether the answers of calls in `vocabulary.SECRET_READS` held the secret itself."""
+def held_secrets(
+    names: Sequence[str | None], sources: Sequence[str | None], requests: Sequence[Raw]
+) -> list[bool]:
+    """Whether the answers of calls that are named as in `vocabulary.SECRET_READS` held the secret itself."""
     return [
-        _held(name or "", asked or _Asked()) for name, asked in zip(names, _requests(requests), strict=True)
+        reads_secret(source, name) and _held(name or "", asked or _Asked())
+        for name, source, asked in zip(names, sources, _requests(requests), strict=True)
     ]
 
 

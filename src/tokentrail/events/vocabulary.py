@@ -1,39 +1,30 @@
 """
-The calls that issue credentials, change what credentials can do, make lasting things, or read secrets.
+The names of the calls that issue credentials, change what credentials can do, make lasting things, or read secrets.
 
-Sources stand beside each list; field paths follow CloudTrail's lower-camel spelling of the API's own output.
+What each call does is said in `aws.calls`. An event is first marked by its name and by its source alone, since that is
+quick; field paths follow CloudTrail's lower-camel spelling of the API's own output.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntFlag
 
-from tokentrail.events.handover import GONE, SERVICES_OF
+from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed, reviewed
+from tokentrail.aws.calls.credential_delivery import ISSUING_SERVICES
+from tokentrail.aws.calls.names import operation_of, service_of
 
-ISSUING_SOURCES = frozenset({
-    "sts.amazonaws.com", "signin.amazonaws.com", "sso.amazonaws.com", "sso-oauth.amazonaws.com",
-    "rolesanywhere.amazonaws.com", "eks-auth.amazonaws.com", "cognito-identity.amazonaws.com",
-    "iot.amazonaws.com", "s3express.amazonaws.com",
-})  # fmt: skip
+ISSUING_SOURCES = frozenset(f"{service}.amazonaws.com" for service in ISSUING_SERVICES)
 """Services whose successful answers may carry a temporary credential, whatever the call is named."""
 
-KEYLESS_ISSUERS = frozenset({
-    "ConsoleLogin", "SwitchRole", "GetSigninToken", "CreateOAuth2Token", "CreateOAuth2TokenWithIAM",
-    "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "Federate", "CreateSession", "AssumeRoleForPodIdentity",
-    "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken",
-    "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
-    "GetSessionToken", "GetFederationToken",
-})  # fmt: skip
-"""
-Calls that issue a credential whose key id the log may not show.
 
-AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
-AWS CloudTrail'. Where the layout of an answer is not documented, the key id is taken if it is there and the
-link is left to principal and creation date if it is not; so too where CloudTrail left out an answer as too long.
-GetDataAccess of S3 is none of them: what it gives speaks for the role that S3 Access Grants assumes, not for the
-caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess').
-"""
+def _operations(*conditions: Callable[[CallFacts], bool]) -> frozenset[str]:
+    """The operations, of whatever service, of which all of some conditions hold."""
+    return frozenset(one.operation for one in every_reviewed() if all(met(one) for met in conditions))
 
+
+KEYLESS_ISSUERS = _operations(lambda one: one.issues)
+"""Operations that issue a credential whose key id the log may not show."""
 KEYLESS_SOURCES = ISSUING_SOURCES - {"s3express.amazonaws.com"}
 """
 Services whose calls in `KEYLESS_ISSUERS` issue, key or not.
@@ -60,97 +51,22 @@ Where IAM's calls are logged, one a partition of AWS.
 CloudTrail User Guide, 'About global service events'; the regions are those of IAM's endpoints (the SDK's list of
 partitions).
 """
-IAM_CHANGES = frozenset({
-    "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
-    "CreateUser", "UpdateUser", "DeleteUser", "UpdateGroup",
-    "CreateLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile", "ChangePassword",
-    "CreateRole", "AcquireRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy",
-    "PutUserPolicy", "DeleteUserPolicy", "PutRolePolicy", "DeleteRolePolicy", "PutGroupPolicy",
-    "DeleteGroupPolicy", "AttachUserPolicy", "DetachUserPolicy", "AttachRolePolicy", "DetachRolePolicy",
-    "AttachGroupPolicy", "DetachGroupPolicy", "CreateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup",
-    "CreatePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy",
-    "PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary", "PutRolePermissionsBoundary",
-    "DeleteRolePermissionsBoundary", "CreateInstanceProfile", "AddRoleToInstanceProfile",
-    "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile",
-    "CreateSAMLProvider", "UpdateSAMLProvider", "DeleteSAMLProvider", "CreateOpenIDConnectProvider",
-    "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "DeleteOpenIDConnectProvider",
-    "EnableMFADevice", "DeactivateMFADevice", "CreateVirtualMFADevice",
-    "UploadSSHPublicKey", "UploadSigningCertificate", "CreateServiceSpecificCredential",
-    "ResetServiceSpecificCredential",
-})  # fmt: skip
-"""IAM calls whose whole request matters to a credential's state or offspring (IAM API Reference)."""
+IAM_CHANGES = _operations(lambda one: one.service == "iam", lambda one: one.changes)
+"""IAM calls whose whole request matters to a credential's state or offspring."""
 
 FROM_TEMPLATE = "AcquireRole"
 """The call that makes a role of a template: name and trust policy are in its answer alone (IAM API Reference)."""
 
-OTHER_CHANGES = frozenset({
-    "CreateTrustAnchor", "CreateProfile", "UpdateTrustAnchor", "EnableTrustAnchor", "DisableTrustAnchor",
-    "DeleteTrustAnchor", "IssueCertificate",
-    "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
-    "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig",
-    "RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "ModifyInstanceAttribute",
-    "SendCommand", "StartSession", "CreateAssociation", "CreateActivation",
-    "CreateStack", "UpdateStack", "CreateProject", "CreateDevEndpoint", "CreateNotebookInstance",
-    "UpdateNotebookInstanceLifecycleConfig", "PutRule", "PutTargets",
-    "CreateSchedule", "CreatePermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccountAssignment",
-    "CreateGroupMembership", "CreateGrant", "PutBucketPolicy", "PutResourcePolicy", "PutKeyPolicy",
-    "SetRepositoryPolicy", "PutRepositoryPolicy",
-    "SetQueueAttributes", "AddPermission", "PutBucketReplication", "ModifySnapshotAttribute", "ModifyImageAttribute",
-    "CreateKeyPair", "ImportKeyPair", "EnableOutboundWebIdentityFederation", "AcceptDelegationRequest",
-    "SendDelegationToken", "CreateOAuth2PublicClient", "StopLogging", "DeleteTrail", "UpdateTrail",
-    "PutEventSelectors", "DeleteEventDataStore", "StopEventDataStoreIngestion", "DeleteDetector", "UpdateDetector",
-    "DisableProfile", "DeleteProfile", "EnableProfile", "UpdateProfile",
-    "RunTask", "StartTask", "RegisterTaskDefinition", "CreateService", "UpdateService", "CreateJob", "UpdateJob",
-    "UpdateProject", "CreateStateMachine", "UpdateStateMachine", "CreateTrainingJob", "CreateProcessingJob",
-    "UpdateNotebookInstance", "UpdateSchedule",
-    "TerminateInstances", "DeleteFunction20150331", "DeleteProject", "DeleteStack", "DeleteDevEndpoint", "DeleteJob",
-    "DeleteNotebookInstance", "DeleteRule", "DeleteSchedule", "DeleteStateMachine", "StopTask", "DeleteService",
-    "DeleteSSHPublicKey", "DeleteSigningCertificate", "DeleteServiceSpecificCredential", "DeleteVirtualMFADevice",
-    "DisableOutboundWebIdentityFederation", "DeleteBucketPolicy", "DeleteBucket", "DeleteBucketReplication",
-    "DeleteFunctionUrlConfig", "DeleteResourcePolicy", "DeleteRepositoryPolicy", "DeletePermissionSet",
-    "DeleteLaunchTemplate", "DeleteResourceShare", "DeleteDocument", "DeleteAccessEntry",
-    "RevokeGrant", "RemovePermission20150331v2", "RemovePermission20150331", "RemovePermission", "DeleteTopic",
-    "DeleteQueue", "DeregisterImage", "ResetImageAttribute", "DeleteSnapshot", "ResetSnapshotAttribute",
-    "RestoreImageFromRecycleBin", "RestoreSnapshotFromRecycleBin", "DeleteRepository", "DeleteBackupVaultAccessPolicy",
-    "DeleteFileSystemPolicy", "DeleteFileSystem", "DeleteDestination", "DeleteSubscriptionFilter",
-    "RevokeSnapshotAccess", "DeauthorizeDataShare", "DeleteDBSnapshot", "DeleteDBClusterSnapshot",
-    "RemoveRoleFromDBInstance", "RemoveRoleFromDBCluster", "DeleteCertificate", "DeleteWebhook",
-    "DeregisterDelegatedAdministrator", "DisableAWSServiceAccess", "StopInstances", "DisassociateIamInstanceProfile",
-})  # fmt: skip
-"""
-Calls whose result outlives the token that made them, that do away with such, or that blind the log.
-
-Source: API References.
-"""
-
 POLICY_CHANGES = frozenset({"AttachPolicy", "DetachPolicy", "UpdatePolicy"})
 """Organizations' service control policies; CreatePolicy and DeletePolicy share their names with IAM."""
 
-CHANGES = IAM_CHANGES | OTHER_CHANGES | POLICY_CHANGES | SERVICES_OF.keys() | GONE
+CHANGES = _operations(lambda one: one.changes)
+"""Operations whose result outlives the token that made them, that do away with such a result, or that blind the log."""
 
-HANDED_OUT = frozenset({
-    "GetAuthorizationToken", "GetServiceBearerToken", "CreateBearerToken",
-    "GetClusterCredentials", "GetClusterCredentialsWithIAM", "GetCredentials",  # Amazon Redshift, and its Serverless
-    "GetOpenIdTokenForDeveloperIdentity",  # Amazon Cognito, for anybody of a pool
-    "GetResourceOauth2Token", "GetWorkloadAccessToken", "GetWorkloadAccessTokenForJWT",
-    "GetWorkloadAccessTokenForUserId",  # Amazon Bedrock AgentCore
-    "GetManagedEndpointSessionCredentials",  # Amazon EMR on EKS
-})  # fmt: skip
-"""
-Calls whose answer is a token that a service makes for whoever asks, each time another one.
-
-Source: the API Reference of each service, the page of each call.
-"""
-SECRET_READS = HANDED_OUT | {
-    "GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters", "GetParametersByPath",
-    "GetParameterHistory", "GetRelationalDatabaseMasterUserPassword", "DownloadDefaultKeyPair",  # Amazon Lightsail
-    "GetInstanceAccess",  # Amazon GameLift Servers
-    "GetPasswordData", "GetFunction20150331v2", "GetFunctionConfiguration20150331v2",
-    "GetFunction20150331", "GetFunctionConfiguration20150331", "GetFunction", "GetFunctionConfiguration",
-    "DescribeInstanceAttribute", "GetLoginProfile20150331", "GetResourceApiKey",  # AgentCore
-    "ExportCertificate",  # with its private key (AWS Certificate Manager API Reference)
-}  # fmt: skip
-"""Calls whose answer is, or may hold, a secret; Parameter Store only with decryption, user data only when asked."""
+HANDED_OUT = _operations(lambda one: one.verdict == "token")
+"""Operations whose answer is a token that a service makes for whoever asks, each time another one."""
+SECRET_READS = HANDED_OUT | _operations(lambda one: one.verdict == "secret")
+"""Operations whose answer is, or may hold, a secret or a token; `reads_secret` knows of which service."""
 
 NAMED_BY_REQUEST = {
     "secretsmanager.amazonaws.com": "secretId",
@@ -181,11 +97,12 @@ class Mark(IntFlag):
 
 
 def name_marks(name: str | None) -> int:
-    """The marks of an event's name."""
+    """The marks of an event's name, with or without the version of the API behind it."""
+    operation = operation_of(name or "")
     return (
-        Mark.NAMES_ISSUER * (name in KEYLESS_ISSUERS)
-        | Mark.CHANGES * (name in CHANGES)
-        | Mark.READS_SECRET * (name in SECRET_READS)
+        Mark.NAMES_ISSUER * (operation in KEYLESS_ISSUERS)
+        | Mark.CHANGES * (operation in CHANGES)
+        | Mark.READS_SECRET * (operation in SECRET_READS)
         | Mark.NAMES_RESOURCE * (name in NAMED_BY_CALL)
     )
 
@@ -197,6 +114,14 @@ def source_marks(source: str | None) -> int:
         | Mark.FROM_KEYLESS_ISSUER * (source in KEYLESS_SOURCES)
         | Mark.NAMES_RESOURCE * (source in NAMED_BY_REQUEST)
     )
+
+
+def reads_secret(source: str | None, name: str | None) -> bool:
+    """Whether the answer of a call may hold a secret or a token; of any service if the source is not known."""
+    if not source:
+        return operation_of(name or "") in SECRET_READS
+    known = reviewed(service_of(source), name or "")
+    return known is not None and known.verdict in ("secret", "token")
 
 
 def looked_into(marks: int) -> int:

@@ -23,7 +23,7 @@ Ids = Mapping[int, str]
 def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:
     """What they made or changed that outlives them."""
     found = []
-    for row in forest.changed_by(ids, creations.NAMES):
+    for row in forest.changed_by(ids, creations.OPERATIONS):
         for what, thing in creations.made(row["name"], row["request"], row["response"], row["source"]):
             found.append(
                 Created(

@@ -298,9 +298,9 @@ class Forest(Naming):
         """The rows of a query over what some credentials did: it reads `acts`, whole facts with `n`."""
         return self._part.deeds(places, select)
 
-    def changed_by(self, places: Iterable[int], names: Set[str] | None = None) -> Sequence[Row]:
-        """The changes, all or those of some names, that some credentials made, by time, then event id."""
-        return self._part.changes(places, names)
+    def changed_by(self, places: Iterable[int], operations: Set[str] | None = None) -> Sequence[Row]:
+        """The changes, all or those of some operations, that some credentials made, by time, then event id."""
+        return self._part.changes(places, operations)
 
     def mints(self) -> Sequence[Row]:
         """Which principals were seen to assume which roles, each pair once, with the first event that shows it."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.aws.calls.names import operation_of
 from tokentrail.lineage.busy import CHANGES, IDENTITIES, Busy, Identity
 from tokentrail.lineage.describe import from_records, merged
 from tokentrail.lineage.questions import Place, Questions
@@ -168,24 +169,29 @@ class Lookup:
             one: n for one, n in self._identities_of(wanted).items() if one[0] not in rolled.get(n, nothing)
         }
 
-    def changes(self, places: Iterable[int], names: Set[str] | None) -> list[Row]:
-        """The changes, all or those of some names, that some credentials made, by time, then event id."""
+    def changes(self, places: Iterable[int], operations: Set[str] | None) -> list[Row]:
+        """The changes, all or those of some operations, that some credentials made, by time, then event id."""
         wanted = set(places)
-        calling = self._calling(wanted, names)
+        calling = self._calling(wanted, operations)
         missing = calling.difference(self._changes)
         if missing:
             if sum(map(len, self._changes.values())) > _ROWS:
                 self._changes.clear()
                 missing = calling
             self._changes |= self._changes_of(missing)
-        found = [row for n in calling for row in self._changes[n] if names is None or row["name"] in names]
+        found = [
+            row
+            for n in calling
+            for row in self._changes[n]
+            if operations is None or operation_of(row["name"] or "") in operations
+        ]
         return sorted(found, key=lambda row: (row["time"], row["event_id"]))
 
-    def _calling(self, places: Set[int], names: Set[str] | None) -> set[int]:
-        """Those of some credentials that made any call, or one of some names; the others made no change."""
+    def _calling(self, places: Set[int], operations: Set[str] | None) -> set[int]:
+        """Those of some credentials that made any call, or one of some operations; the others made no change."""
         called = self.rolled_up(places, APIS)
         told: Any = zip(called["n"].to_pylist(), called["name"].to_pylist(), strict=True)
-        return {n for n, name in told if names is None or name in names}
+        return {n for n, name in told if operations is None or operation_of(name or "") in operations}
 
     def _changes_of(self, places: Set[int]) -> dict[int, list[Row]]:
         found: dict[int, list[Row]] = {n: [] for n in places}

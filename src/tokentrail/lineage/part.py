@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tokentrail.aws.calls.names import operation_of
 from tokentrail.lineage.candidates import batches
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.lookup import Lookup
@@ -242,18 +243,18 @@ class Part:
         self._tell(places)
         return {row["n"]: row["id"] for row in self._engine.rows("SELECT n, id FROM chosen")}
 
-    def changes(self, places: Iterable[int], names: Set[str] | None) -> Sequence[Row]:
-        """The changes, all or those of some names, that some credentials made, by time, then event id."""
+    def changes(self, places: Iterable[int], operations: Set[str] | None) -> Sequence[Row]:
+        """The changes, all or those of some operations, that some credentials made, by time, then event id."""
         wanted = frozenset(places)
         if self._looked_up(wanted):
-            return self._lookup.changes(wanted, names)
+            return self._lookup.changes(wanted, operations)
         if self._gathered is None or self._gathered[0] != wanted:
             self._narrow(wanted)
         found = self._engine.rows(f"""
             SELECT w.n, c.* FROM {self._some["some_changes"]} c
             JOIN their_places w ON w.segment = c.segment AND w.identity = c.identity
             WHERE {self._lookup.questions.counts("c")} ORDER BY c.time, c.event_id""")
-        return [row for row in found if names is None or row["name"] in names]
+        return [row for row in found if operations is None or operation_of(row["name"] or "") in operations]
 
     def _looked_up(self, places: Set[int]) -> bool:
         """Whether some credentials are few enough to be looked up."""

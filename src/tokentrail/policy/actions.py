@@ -9,8 +9,10 @@ Lambda', '... for Amazon CloudWatch'; Amazon S3 User Guide, 'Amazon S3 CloudTrai
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
+
+from tokentrail.aws.calls.catalogue import facts
+from tokentrail.aws.calls.names import operation_of
 
 _PREFIXES = {
     "monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "elasticfilesystem": "elasticfilesystem",
@@ -22,44 +24,6 @@ _PREFIXES = {
 """By the first part of an event's source: the prefix of its permissions (Service Authorization Reference)."""
 _UNNAMED = frozenset({"apigateway", "execute-api", "iotdata", "bedrock-agent-runtime", "cognito-identity"})
 """Sources whose events and permissions have different names."""
-_VERSION = re.compile(r"20\d\d_?\d\d_?\d\d(v\d+)?$|_v\d$")
-_S3_SAME = frozenset(
-    [
-        "AbortMultipartUpload",
-        "CreateBucket",
-        "DeleteBucket",
-        "DeleteBucketPolicy",
-        "DeleteObject",
-        "DeleteObjectTagging",
-        "GetBucketAcl",
-        "GetBucketLocation",
-        "GetBucketLogging",
-        "GetBucketNotification",
-        "GetBucketPolicy",
-        "GetBucketPolicyStatus",
-        "GetBucketRequestPayment",
-        "GetBucketTagging",
-        "GetBucketVersioning",
-        "GetBucketWebsite",
-        "GetObject",
-        "GetObjectAcl",
-        "GetObjectAttributes",
-        "GetObjectTagging",
-        "GetObjectTorrent",
-        "PutBucketAcl",
-        "PutBucketLogging",
-        "PutBucketNotification",
-        "PutBucketPolicy",
-        "PutBucketRequestPayment",
-        "PutBucketTagging",
-        "PutBucketVersioning",
-        "PutBucketWebsite",
-        "PutObject",
-        "PutObjectAcl",
-        "PutObjectTagging",
-        "RestoreObject",
-    ]
-)
 _S3 = {
     "ListBuckets": "ListAllMyBuckets", "ListObjects": "ListBucket", "ListObjectsV2": "ListBucket",
     "HeadBucket": "ListBucket", "HeadObject": "GetObject", "SelectObjectContent": "GetObject",
@@ -100,14 +64,9 @@ Reference, the pages of Amazon SNS, AWS KMS and Amazon DynamoDB.
 """
 
 
-def unversioned(name: str) -> str:
-    """
-    An event's name without the version of its API, which has underscores or none.
-
-    Sources: AWS Lambda Developer Guide, 'Logging AWS Lambda API calls using AWS CloudTrail'; the operations of Amazon
-    CloudFront, such as GetDistribution2020_05_31.
-    """
-    return _VERSION.sub("", name)
+def prefix_of(service: str) -> str:
+    """The prefix of a service's permissions, by the first part of its events' source."""
+    return _PREFIXES.get(service, service)
 
 
 @lru_cache(maxsize=8192)
@@ -122,7 +81,7 @@ def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
     if not source or not name:
         return ("*",)
     bare = source.removesuffix(".amazonaws.com")
-    service = _PREFIXES.get(bare, bare)
+    service = prefix_of(bare)
     if bare in _UNNAMED or "." in service:
         return ("*",) if "." in service else (f"{service}:*",)
     return tuple(f"{service}:{one}".lower() for one in _names(service, name))
@@ -132,10 +91,10 @@ def _names(service: str, name: str) -> tuple[str, ...]:
     if service == "s3":
         if name in _S3_BOTH:
             return _S3_BOTH[name]
-        return (_S3.get(name) or (name if name in _S3_SAME else "*"),)
+        return (_S3.get(name) or facts("s3", name).permission or "*",)
     if service == "lambda":
-        plain = unversioned(name)
+        plain = operation_of(name)
         return (_LAMBDA.get(plain, plain),)
     if service == "cloudfront":
-        return (unversioned(name),)
+        return (operation_of(name),)
     return _OTHERWISE.get((service, name), (name,))

@@ -1,6 +1,8 @@
 """
 The calls that undo or evade containment, each with the resources that it acts on.
 
+Which calls pass a role or reach into a workload is said in `aws.calls`. Of the calls to IAM and AWS Organizations,
+here are those that by themselves give somebody credentials or permissions: most people may change their own password.
 Source: Service Authorization Reference, 'Actions, resources, and condition keys for AWS Identity and Access
 Management', '... for AWS Organizations', '... for AWS Lambda', '... for Amazon EC2'.
 """
@@ -8,6 +10,9 @@ Management', '... for AWS Organizations', '... for AWS Lambda', '... for Amazon 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from tokentrail.aws.calls import role_passing
+from tokentrail.policy.actions import prefix_of
 
 LAUNCHES = "launches"
 """Stands for iam:PassRole together with a call that starts something under the role passed."""
@@ -70,50 +75,42 @@ ORGANIZATIONS = _any(
     " LeaveOrganization",
 )
 PASSING = _iam("role/*", "PassRole")
+_MAKES = ("Create", "Register", "Request", "Run", "Schedule")
+"""How calls begin that make a workload, and need to pass a role to it. Others act on one that has a role already."""
+
+
+_LIMITED = frozenset({"grants_location", "transfer_user"})
+"""Kinds of doors whose sessions reach some data alone, and never IAM (Amazon S3 API Reference, 'GetDataAccess')."""
+
+
+def _in_catalogue(tables: tuple[role_passing.Row, ...], *, making: bool) -> tuple[Write, ...]:
+    """The calls of some tables of the catalogue, without those that make a workload, or with them."""
+    found = {
+        Write(service=prefix_of(service), name=name, resources=None)
+        for kind, service, names, _ in tables
+        if kind not in _LIMITED
+        for name in names.split()
+        if making or not name.startswith(_MAKES)
+    }
+    return tuple(sorted(found, key=lambda one: (one.service, one.name)))
+
+
 LAUNCHING = (
-    *_any("lambda", "CreateFunction UpdateFunctionConfiguration"),
-    *_any("ec2", "RunInstances AssociateIamInstanceProfile ReplaceIamInstanceProfileAssociation"),
-    *_any("ec2", "RequestSpotInstances RequestSpotFleet CreateFleet"),
-    *_any("autoscaling", "CreateAutoScalingGroup CreateLaunchConfiguration"),
-    *_any("ecs", "RunTask RegisterTaskDefinition CreateService"),
-    *_any("batch", "RegisterJobDefinition"),
-    *_any("cloudformation", "CreateStack UpdateStack CreateChangeSet CreateStackSet"),
-    *_any("codebuild", "CreateProject UpdateProject StartBuild"),
-    *_any("codepipeline", "CreatePipeline"),
-    *_any("glue", "CreateDevEndpoint CreateJob UpdateJob"),
-    *_any("sagemaker", "CreateNotebookInstance CreateTrainingJob CreateProcessingJob CreateDomain"),
-    *_any("elasticmapreduce", "RunJobFlow"),
-    *_any("datapipeline", "CreatePipeline PutPipelineDefinition"),
-    *_any("states", "CreateStateMachine UpdateStateMachine"),
-    *_any("ssm", "StartAutomationExecution CreateAssociation CreateActivation"),
-    *_any("apprunner", "CreateService"),
-    *_any("eks", "CreatePodIdentityAssociation CreateNodegroup"),
-    *_any("scheduler", "CreateSchedule"),
-    *_any("events", "PutTargets"),
-    *_any("iot", "CreateRoleAlias CreateTopicRule"),
+    *_in_catalogue((*role_passing.RUNS, *role_passing.DOORS), making=True),
+    *_any("ec2", "AssociateIamInstanceProfile ReplaceIamInstanceProfileAssociation"),
+    *_any("autoscaling", "CreateLaunchConfiguration"),
+    *_any("iot", "CreateTopicRule"),
     *_any("rolesanywhere", "CreateProfile UpdateProfile"),
-    *_any("cognito-identity", "SetIdentityPoolRoles"),
-    *_any("bedrock-agentcore", "CreateCodeInterpreter CreateAgentRuntime"),
 )
 """Calls that start something with a role that they pass."""
 TAKING_OVER = (
-    *_any(
-        "lambda", "UpdateFunctionCode UpdateFunctionConfiguration"
-    ),  # a layer runs before the function's own code
-    *_any("ssm", "SendCommand StartSession CreateAssociation UpdateAssociation"),
-    *_any("elasticmapreduce", "AddJobFlowSteps"),
-    *_any("batch", "SubmitJob"),
-    *_any("ec2-instance-connect", "SendSSHPublicKey SendSerialConsoleSSHPublicKey"),
-    *_any("ec2", "ModifyInstanceAttribute"),
-    *_any("ecs", "ExecuteCommand"),
-    *_any("codebuild", "StartBuild UpdateProject"),
-    *_any("cloudformation", "UpdateStack"),
-    *_any("glue", "UpdateDevEndpoint UpdateJob"),
-    *_any("sagemaker", "CreatePresignedNotebookInstanceUrl CreatePresignedDomainUrl"),
+    *_in_catalogue(role_passing.RUNS, making=False),
+    *_in_catalogue(role_passing.ENTERED, making=True),
     *_any("cloudshell", "CreateSession"),
 )
 """
 Calls that give access to the credentials of a workload that already runs with a role.
 
-Source: the API References of the services, the page of each call.
+A layer runs before a function's own code, so that who changes a function's configuration runs code, too. Source: the
+API References of the services, the page of each call.
 """

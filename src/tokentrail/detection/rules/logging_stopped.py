@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tokentrail.aws.calls.evidence_loss import LOG
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.reading import place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, calls, named, short
 from tokentrail.lineage.rows import Row, event_id
 
-_BLINDS = frozenset(
-    {"StopLogging", "DeleteTrail", "DeleteDetector", "DeleteEventDataStore", "StopEventDataStoreIngestion"}
-)
-_CALLS = (*sorted(_BLINDS), "UpdateTrail", "PutEventSelectors", "UpdateDetector")
+_CALLS = tuple(sorted(name for names in LOG.values() for name in names.split()))
+_BLINDS = frozenset(name for name in _CALLS if name.startswith(("Delete", "Stop")))
+_SOURCES = tuple(f"{service}.amazonaws.com" for service in sorted(LOG))
 _STOPPED = f"""
     SELECT c.*, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
@@ -22,7 +22,7 @@ _STOPPED = f"""
     LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_CALLS!r} AND c.by_service IS NULL
-      AND c.source IN ('cloudtrail.amazonaws.com', 'guardduty.amazonaws.com')
+      AND c.source IN {_SOURCES!r}
     ORDER BY c.time, c.event_id"""
 """Fraud Detector has a DeleteDetector as well."""
 _WIDENING = (

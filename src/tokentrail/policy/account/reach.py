@@ -215,9 +215,8 @@ class Reach:
         difference which of its credentials calls: a token that can't call IAM's API may open a console that can.
         """
         names = self._possible(principal_arn, writes.IAM)
-        launches = self._possible(principal_arn, writes.PASSING) and self._possible(
-            principal_arn, writes.LAUNCHING
-        )
+        passes = next(self._each_possible(principal_arn, writes.PASSING), None)
+        launches = passes and next(self._each_possible(principal_arn, writes.LAUNCHING), None)
         return (*names, writes.LAUNCHES) if launches else names
 
     def may_write_organizations(self, principal_arn: str) -> tuple[str, ...]:
@@ -270,14 +269,18 @@ class Reach:
         return view is not None and view.federating
 
     def _possible(self, principal_arn: str, calls: tuple[writes.Write, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._each_possible(principal_arn, calls)))
+
+    def _each_possible(self, principal_arn: str, calls: tuple[writes.Write, ...]) -> Iterator[str]:
         view = self._view(principal_arn)
         if view is None:
-            return tuple(call.name for call in calls)
+            yield from (call.name for call in calls)
+            return
         request = view.request
         if view.federating:
             request = Request(federated(request.context))
         where = partition_of(view.arn), view.identity.account
-        return tuple(call.name for call in calls if view.may(call.action, call.resource(*where), request))
+        yield from (call.name for call in calls if view.may(call.action, call.resource(*where), request))
 
     def _holder(self, arn: str) -> Holder | None:
         identity = principal_of_arn(arn)
