@@ -113,6 +113,7 @@ def looked_at(plan: Plan, world: World) -> Verification:
         ((seen(-9, error="denied"), seen(9, error="explicit")), ("not-yet-proven", None)),
         ((seen(-9, "s3:ListBucket", error="denied"), seen(9, error="explicit")), ("proven", "e9")),
         ((seen(9, credential="D"),), ("not-yet-proven", None)),
+        ((replace(seen(9), forwarded=True),), ("not-yet-proven", None)),
     ],
 )
 def test_what_events_say_of_a_credential(

@@ -513,6 +513,35 @@ def goes_on_under_a_control(world: World) -> None:
     session.calls("s3:ListBuckets")
 
 
+@fires("used-after-revocation", "high")
+def deleted_key_says_who_it_is(world: World) -> None:
+    """A key that was deleted an hour ago asks who it is, and is answered, though it can sign nothing."""
+    key = ada(world)
+    world.user("bea").deletes(key)
+    world.wait(3600)
+    key.calls("sts:GetCallerIdentity")
+
+
+@spares("used-after-revocation")
+def denied_user_says_who_it_is(world: World) -> None:
+    """A key whose user was denied everything an hour ago asks who it is, which no policy can deny."""
+    key = ada(world)
+    key.calls("s3:ListBuckets")
+    stop = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
+    world.user("bea").iam("PutUserPolicy", userName="ada", policyName="Stop", policyDocument=stop)
+    world.wait(3600)
+    key.calls("sts:GetCallerIdentity")
+
+
+@spares("used-after-revocation")
+def service_goes_on_for_it(world: World) -> None:
+    """A service goes on with what a session had asked of it before its role's sessions were revoked."""
+    session = ada(world).assumes("Deploy", "x", duration=43200)
+    world.user("bea").revokes_sessions("Deploy")
+    world.wait(3600)
+    session.via("cloudformation.amazonaws.com").calls("s3:ListBuckets")
+
+
 @spares("used-after-revocation")
 def revocation_bites(world: World) -> None:
     """A session works for two seconds more, then is refused, and may still ask who it is."""

@@ -709,6 +709,7 @@ def test_the_story() -> None:
         event_name="UpdateAccessKey",
         done_at=at(30),
         sentence="UpdateAccessKey made the key inactive",
+        unusable=True,
     )
 
 

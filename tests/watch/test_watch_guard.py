@@ -207,6 +207,21 @@ def test_a_step_that_is_not_done_has_ended_nothing_yet(tmp_path: Path) -> None:
     assert [("guard-success", user.id)] == [(one["rule"], one["subject"]) for one in found]
 
 
+def test_what_a_service_does_in_a_credential_s_name_is_no_alarm(tmp_path: Path) -> None:
+    """The service was asked before the steps took effect, and acts with a session of its own."""
+    world = World(START)
+    key = world.user("ada")
+    session = key.assumes("Deploy")
+    session.calls("s3:ListBuckets")
+    with held(world) as case:
+        plan = case.contain([key.id])
+    world.wait(1200)
+    session.via("cloudformation.amazonaws.com").calls("s3:ListBuckets")
+    session.calls("sts:GetCallerIdentity")
+
+    assert [] == told_of(world, plan, {1, 2, 3}, tmp_path)
+
+
 def test_a_plan_is_guarded_from_the_first_start_on_where_nobody_says_since_when(
     told: Story, tmp_path: Path
 ) -> None:

@@ -3,10 +3,7 @@ Judge whether the steps of a plan have held, by the steps, credentials and event
 
 A credential is refuted to have ended if it made a successful call, or minted a session, after its step took effect
 ("bit"). It is proven to have ended by a refusal by a policy of the type that the step wrote. Silence proves nothing,
-since an attacker may wait.
-GetCallerIdentity and GetSessionToken succeed even under a deny (AWS STS API Reference; IAM User Guide, 'Controlling
-permissions for GetSessionToken'), so that they prove nothing there. With an inactive or deleted key no call succeeds.
-CloudTrail truncates times to whole seconds, so that an event is surely later than a time only if its second is.
+since an attacker may wait. Which success shows that a credential still works: `policy.history.survival`.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from typing import Literal
 
 from tokentrail.containment.model import Action
 from tokentrail.containment.outcome import CredentialVerdict, StepVerdict, Verdict
-from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.history.survival import Ended, outlives
 from tokentrail.spelling import instant
 
 KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
@@ -77,6 +74,8 @@ class AttackerCredential:
     """Whether the plan itself says that no step ends it."""
     active: bool = False
     """Whether the evidence shows it to work, apart from the plan's steps."""
+    forwarded: bool = False
+    """Whether it is a session with which a service calls in its parent's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +89,8 @@ class ObservedCall:
     """Such as `s3:GetObject`."""
     denied: bool
     failed: bool
+    forwarded: bool = False
+    """Whether a service made it in the credential's name."""
     denied_by: Denier | None = None
     """The type of policy whose explicit deny the error message names."""
 
@@ -167,13 +168,14 @@ class _Credentials:
         )
 
     def _refuted(self, one: AttackerCredential, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
-        for event in self._after(one, at):
-            if not event.failed and (_ends_key(one, bite) or event.call.lower() not in UNDENIABLE):
+        ended = [Ended(effective_at=at, unusable=_ends_key(one, bite))]
+        for event in self._events(one):
+            if outlives(ended, event.time, event.call, failed=event.failed, forwarded=event.forwarded):
                 why = f"it succeeded with {event.call} at {instant(event.time)}, after {_its_step(bite)} took effect"
                 return self._verdict_of(one, bite, "refuted", why, event.event_id)
         for child in self._children.get(one.id, ()):
-            free = f"sts:{child.issued_with}".lower() in UNDENIABLE and not _ends_key(one, bite)
-            if child.issued_at and child.issued_at >= at and not free:
+            call = f"sts:{child.issued_with}"
+            if child.issued_at and outlives(ended, child.issued_at, call, forwarded=child.forwarded):
                 when = instant(child.issued_at)
                 why = f"{child.id} was minted with it at {when}, after {_its_step(bite)} took effect"
                 return self._verdict_of(one, bite, "refuted", why, child.issued_in)

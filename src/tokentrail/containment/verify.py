@@ -32,6 +32,7 @@ from tokentrail.containment.workloads import name_of
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.coverage import gaps
 from tokentrail.lineage.model import SILENT, TimelineEvent, Trace, TracedCredential
+from tokentrail.policy.history.survival import called, from_service
 from tokentrail.results import Coverage
 from tokentrail.spelling import instant, listed
 
@@ -299,7 +300,7 @@ def _updated(held: AttackerCredential, one: TracedCredential | None) -> Attacker
         held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
         issued_with=one.issued_by.api if one.issued_by else None,
         expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind == "long_term_key",
-        active=one.state == "active",
+        active=one.state == "active", forwarded=one.kind == "forwarded",
     )  # fmt: skip
 
 
@@ -318,15 +319,15 @@ def _observed(
 
 
 def _observed_call(event: TimelineEvent, evidence: Evidence, first: datetime) -> ObservedCall:
-    service = (event.event_source or "?").removesuffix(".amazonaws.com")
     denied = _denied(event)
     return ObservedCall(
         time=event.time,
         event_id=event.event_id,
         credential=event.credential,
-        call=f"{service}:{event.event_name or '?'}",
+        call=called(event.event_source, event.event_name),
         denied=denied,
         failed=event.error_code is not None,
+        forwarded=from_service(event.source_ip),
         denied_by=_denier(evidence.record(event.object, event.ordinal))
         if denied and event.time >= first
         else None,

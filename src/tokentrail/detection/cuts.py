@@ -30,6 +30,8 @@ class Cut:
     call: str
     """The event's name."""
     sentence: str
+    unusable: bool
+    """Whether no call works since, as with a key that is inactive or deleted."""
 
 
 _TOUCHED = """
@@ -149,6 +151,7 @@ def _cut(scene: Scene, found: Iterator[Row] | list[Row]) -> Iterator[Cut]:
                 by=ending.by,
                 call=ending.event_name,
                 sentence=ending.sentence,
+                unusable=ending.unusable,
             )
 
 

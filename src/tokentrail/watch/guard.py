@@ -5,10 +5,9 @@ Findings are: a successful call of a tainted credential after its step took effe
 tainted one and that the plan does not know of; what sources of the attacker's credentials hand out afterwards
 (`reopened`); and a call that takes back what a step did.
 
-GetCallerIdentity and GetSessionToken succeed even under a deny, so that their success shows nothing (AWS STS API
-Reference), except with a key that was deactivated or deleted, for which no call succeeds; what GetSessionToken mints is
-a new child. CloudTrail's times are whole seconds, rounded down. A call counts as taking back a step from the moment
-when the step was sent, and not only when it took effect: an attacker who may write IAM acts in the seconds between.
+Which success shows that a credential still works: `policy.history.survival`. What GetSessionToken mints is a new child.
+A call counts as taking back a step from the moment when the step was sent, and not only when it took effect: an
+attacker who may write IAM acts in the seconds between.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from tokentrail.errors import SubjectNotFound
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
+from tokentrail.policy.history.survival import Ended
 from tokentrail.spelling import counted, instant
 from tokentrail.store.folder import write_atomically
 from tokentrail.watch.judging import Sight
@@ -171,42 +171,39 @@ class Guard:
             known.append(subject)
         return family(sight.forest, known, narrowing=self._narrowing, gaps=()) if known else None
 
-    def _bite(self, credential: str, bites: _Bites) -> datetime | None:
+    def _endings(self, one: TracedCredential, bites: _Bites) -> list[Ended]:
         """
-        Since when a credential should not work; `None` if the steps that end it were not carried out.
+        What should have ended a credential; none if the steps that end it were not carried out.
 
         Tainted ones that no step ends were over before the first step; others, which the plan does not know of, should
         end with the last step.
         """
-        ending = [one.n for one in self._plan.steps if credential in one.ends]
+        ending = [step for step in self._plan.steps if one.id in step.ends]
         if ending:
-            return min((bites.steps[n] for n in ending if n in bites.steps), default=None)
-        if credential in self._plan.tainted:
-            return min(bites.steps.values())
-        return self._last(bites)
+            long_term = one.kind == "long_term_key"
+            return [
+                Ended(
+                    effective_at=bites.steps[step.n],
+                    unusable=one.id in step.keys_off or ends_key(step.action, long_term=long_term),
+                )
+                for step in ending if step.n in bites.steps
+            ]  # fmt: skip
+        at = min(bites.steps.values()) if one.id in self._plan.tainted else self._last(bites)
+        return [Ended(effective_at=at)] if at is not None else []
 
     def _last(self, bites: _Bites) -> datetime | None:
         return bites.steps.get(max(one.n for one in self._plan.steps))
-
-    def _gone(self, one: TracedCredential, bites: _Bites) -> datetime | None:
-        """Since when a key is deactivated or deleted, if a step does that: from then on no call with it succeeds."""
-        long_term = one.kind == "long_term_key"
-        done = (bites.steps[step.n] for step in self._plan.steps if step.n in bites.steps
-                and one.id in step.ends
-                and (one.id in step.keys_off or ends_key(step.action, long_term=long_term)))  # fmt: skip
-        return min(done, default=None)
 
     def _successes(
         self, sight: Sight, scene: Scene, tainted: Sequence[TracedCredential], bites: _Bites
     ) -> Iterator[Finding]:
         known = {one.id: one for one in tainted}
         places = {row["n"]: known[row["id"]] for row in sight.forest.named([*known])}
-        guarded = {n: at for n, one in places.items() if (at := self._bite(one.id, bites)) is not None}
-        gone = {n: at for n, one in places.items() if (at := self._gone(one, bites)) is not None}
-        calls = successes(scene, guarded, gone)
+        endings = {n: found for n, one in places.items() if (found := self._endings(one, bites))}
+        calls = successes(scene, endings)
         survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
-            one, bite = places[n], instant(guarded[n])
+            one, bite = places[n], instant(min(each.effective_at for each in endings[n]))
             ended = f"after the plan, which does not end it, was carried out at {bite}" if one.id in survivors else (
                 f"after the plan had ended it at {bite}"
             )  # fmt: skip
@@ -252,7 +249,8 @@ class Guard:
         }
         if last is None or not ids:
             return
-        calls = {ids[n]: made for n, made in successes(scene, dict.fromkeys(ids, last)).items()}
+        endings = {n: (Ended(effective_at=last),) for n in ids}
+        calls = {ids[n]: made for n, made in successes(scene, endings).items()}
         ended = f"after the last step of the plan, which does not know of it, took effect at {instant(last)}"
         for source in handing:
             for one in source.before(last):

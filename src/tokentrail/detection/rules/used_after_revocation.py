@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from tokentrail.detection.cuts import Cut
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named, span
 from tokentrail.lineage.rows import Row, event_id
+from tokentrail.policy.history.survival import Ended, called, outlives
 
-_UNDENIABLE = "('GetCallerIdentity', 'GetSessionToken')"
-"""Calls that succeed under any deny (botocore's STS model; IAM User Guide, 'GetSessionToken')."""
-
-_USED = f"""
-    SELECT n, uses, time, event_id, event_id_text FROM (
-      SELECT c.n, d.time, d.event_id, d.event_id_text, count(*) OVER (PARTITION BY c.n) AS uses,
-             row_number() OVER (PARTITION BY c.n ORDER BY d.time, d.event_id) AS place
-      FROM cut_then c JOIN deeds d ON d.n = c.n AND d.time > c.bites_at AND d.error IS NULL AND NOT d.forwarded
-      WHERE d.name NOT IN {_UNDENIABLE}
-    ) WHERE place = 1 ORDER BY time, event_id"""
+_CALLED = """
+    SELECT c.n, d.source, d.name, d.time, d.event_id, d.event_id_text, count(*) OVER alike AS uses
+    FROM cut_then c JOIN deeds d
+      ON d.n = c.n AND d.time > c.effective_at AND d.error IS NULL AND NOT d.forwarded
+    WINDOW alike AS (PARTITION BY c.n, d.source, d.name)
+    QUALIFY row_number() OVER (alike ORDER BY d.time, d.event_id) = 1
+    ORDER BY d.time, d.event_id, d.source, d.name"""
+"""Of each credential, the first call of each kind, and how many there were."""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -29,13 +30,20 @@ def find(scene: Scene) -> Iterator[Hit]:
     grace = scene.thresholds.whole("propagation")
     if not cuts:
         return
-    bites = [max(one.at, one.done_at) + grace for one in cuts.values()]
+    endings = {n: _ended(one, grace) for n, one in cuts.items()}
+    moments = [int(one.effective_at.timestamp()) for one in endings.values()]
     scene.add_table(
-        "cut_then", {"n": pa.array(list(cuts), pa.int64()), "bites_at": pa.array(bites, pa.int64())}
+        "cut_then", {"n": pa.array(list(cuts), pa.int64()), "effective_at": pa.array(moments, pa.int64())}
     )
+    calls: dict[int, list[Row]] = {}
+    for row in scene.rows(_CALLED):
+        time = datetime.fromtimestamp(row["time"], UTC)
+        if outlives([endings[row["n"]]], time, called(row["source"], row["name"])):
+            calls.setdefault(row["n"], []).append(row)
     used: dict[str, list[Row]] = {}
-    for row in scene.rows(_USED):
-        used.setdefault(cuts[row["n"]].by, []).append(row)
+    for n, rows in calls.items():
+        uses = sum(row["uses"] for row in rows)
+        used.setdefault(cuts[n].by, []).append({**rows[0], "uses": uses})
     for by, found in sorted(used.items()):
         cut = cuts[found[0]["n"]]
         yield Hit(
@@ -51,6 +59,11 @@ def find(scene: Scene) -> Iterator[Hit]:
             count=sum(row["uses"] for row in found),
             thresholds=("propagation",),
         )
+
+
+def _ended(cut: Cut, grace: int) -> Ended:
+    done = datetime.fromtimestamp(max(cut.at, cut.done_at) + grace, UTC)
+    return Ended(effective_at=done, unusable=cut.unusable)
 
 
 RULE = Rule(

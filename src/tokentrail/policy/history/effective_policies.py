@@ -46,6 +46,8 @@ class Ending:
     done_at: datetime
     """When that event happened."""
     sentence: str
+    unusable: bool = False
+    """Whether it can sign no request since, as its key is inactive or deleted: then no call works at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +224,12 @@ def _distinct(runs: Sequence[_Run]) -> list[_Run]:
     return list(first.values())
 
 
-def ended_by(item: Step[ValueT], caller: Caller, sentence: str) -> Ending:
+def ended_by(item: Step[ValueT], caller: Caller, sentence: str, *, unusable: bool = False) -> Ending:
     """Turn a step into the ending of a credential, which can't lie before its issue."""
     at = max(item.time, caller.issued_at) if caller.issued_at else item.time
-    return Ending(at=at, by=item.event_id, event_name=item.event_name, done_at=item.time, sentence=sentence)
+    return Ending(
+        at=at, by=item.event_id, event_name=item.event_name, done_at=item.time, sentence=sentence, unusable=unusable
+    )  # fmt: skip
 
 
 def earliest(endings: Iterable[Ending]) -> Ending | None:

@@ -157,7 +157,7 @@ class Effects:
         while index > 0 and key.steps[index - 1].value != "Active":
             index -= 1
         done = KEY_OVER[0] if key.steps[index].value == "Deleted" else KEY_OVER[1]
-        return ended_by(key.steps[index], caller, f"{key.steps[index].event_name} {done}")
+        return ended_by(key.steps[index], caller, f"{key.steps[index].event_name} {done}", unusable=True)
 
     def _find(self, caller: Caller, key_id: str | None, as_of: datetime) -> _Found:
         """Find whose credential it is: by the key's owner, the unique id, or the time of issue."""
@@ -279,7 +279,7 @@ def _death(entity: Entity | None, caller: Caller, as_of: datetime) -> Ending | N
         sentence = f"{title} was made anew, so the one that this is of was gone by then"
     else:
         sentence = f"{entity.died.event_name} removed the {title}"
-    return ended_by(entity.died, caller, sentence)
+    return ended_by(entity.died, caller, sentence, unusable=caller.kind == "long_term_key")
 
 
 def _places(entity: Entity, ledger: Ledger) -> Iterator[Place]:
