@@ -14,10 +14,10 @@ import base64
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 Value = str | tuple[str, ...]
@@ -63,9 +63,13 @@ class ConditionTest(NamedTuple):
 
 def denies(document: str, context: Context, action: str, resource: str) -> bool:
     """Tell whether a policy denies a request outright: any one matching Deny does."""
-    return any(
-        statement["Effect"] == "Deny" and _applies(statement, context, action, resource)
-        for statement in statements(document, _STATEMENT)
+    return _first(
+        (
+            partial(_applies, statement, context, action, resource)
+            for statement in statements(document, _STATEMENT)
+            if statement["Effect"] == "Deny"
+        ),
+        decisive=True,
     )
 
 
@@ -191,7 +195,21 @@ def _tests(statement: dict[str, Any]) -> Iterator[ConditionTest]:
 
 def _all_hold(statement: dict[str, Any], context: Context) -> bool:
     """All operators, and all keys under each, must hold."""
-    return all(holds(test, context) for test in _tests(statement))
+    return _first((partial(holds, test, context) for test in _tests(statement)), decisive=False)
+
+
+def _first(answers: Iterable[Callable[[], bool]], *, decisive: bool) -> bool:
+    """Tell whether any answer is decisive; one that is not known matters only where none is."""
+    unknown: UnknownPolicy | None = None
+    for answer in answers:
+        try:
+            if answer() is decisive:
+                return decisive
+        except UnknownPolicy as error:
+            unknown = error
+    if unknown is not None:
+        raise unknown
+    return not decisive
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,20 +273,19 @@ def _check_types(asked: _Operator, key: str) -> None:
 
 
 def _any_matches(asked: _Operator, values: tuple[str, ...], present: str, context: Context) -> bool:
-    """Tell whether any of a policy's values matches; a variable whose key is absent matches nothing."""
-    unresolved = False
-    compare = _COMPARISONS[asked.name]
-    for value in values:
-        if "${" in value and not asked.name.startswith(("String", "Arn")):
-            raise UnknownPolicy(f"policy variable in {value}")
-        pieces = _filled(value, context)
-        if pieces is None:
-            unresolved = True
-        elif compare(pieces, present):
-            return True
-    if unresolved and asked.negated:
+    return _first(
+        (partial(_value_matches, asked, value, present, context) for value in values), decisive=True
+    )
+
+
+def _value_matches(asked: _Operator, value: str, present: str, context: Context) -> bool:
+    """Compare one value of a policy; a variable whose key is absent matches nothing, negations of that aside."""
+    if "${" in value and not asked.name.startswith(("String", "Arn")):
+        raise UnknownPolicy(f"policy variable in {value}")
+    pieces = _filled(value, context)
+    if pieces is None and asked.negated:
         raise UnknownPolicy("the negation of a variable whose key is absent")
-    return False
+    return pieces is not None and _COMPARISONS[asked.name](pieces, present)
 
 
 class _Piece(NamedTuple):
@@ -347,6 +364,8 @@ def _arn(pieces: Pieces, given: str) -> bool:
     """Compare ARNs: each of the six parts by itself, so that no wildcard reaches over a colon."""
     marked = "".join(piece.text if not piece.literal else _escaped(piece.text) for piece in pieces)
     ours, theirs = marked.split(":", 5), given.split(":", 5)
+    if len(ours) < 6 and ("*" in marked or "?" in marked):
+        raise UnknownPolicy(f"no ARN: {marked}")
     return len(ours) == len(theirs) == 6 and all(map(_arn_part, ours, theirs))
 
 

@@ -94,7 +94,7 @@ def _binary(wanted: Glob, actual: str) -> Truth:
             base64.b64decode(wanted.literal or "", validate=True) == base64.b64decode(actual, validate=True)
         )
     except (binascii.Error, ValueError):
-        return Truth.of(wanted.literal == actual)
+        return Truth.UNDECIDED
 
 
 @lru_cache(maxsize=4096)
@@ -363,10 +363,20 @@ def _choice_matches(operator: Operator, value: str, known: ChosenText) -> Truth:
         return Truth.UNDECIDED if possible else Truth.NO
     if not operator.wildcards:
         return Truth.UNDECIDED
-    if covers(value, known.pattern):
+    if operator.compare is _arn and value.count(":") < _ARN_PARTS - 1:
+        return Truth.UNDECIDED
+    if covers(value, known.pattern) if operator.compare is not _arn else _covers_arns(value, known.pattern):
         return Truth.YES
     possible = value not in known.excluding and may_overlap(value, known.pattern)
     return Truth.UNDECIDED if possible else Truth.NO
+
+
+def _covers_arns(value: str, chosen: str) -> bool:
+    """Whether an ARN matches all ARNs of a pattern, part by part; a `*` before the last part may stand for colons."""
+    patterns, parts = value.split(":", _ARN_PARTS - 1), chosen.split(":", _ARN_PARTS - 1)
+    if len(parts) != _ARN_PARTS or "*" in "".join(parts[:-1]):
+        return False
+    return all(covers(pattern, part) for pattern, part in zip(patterns, parts, strict=True))
 
 
 def _in_range(condition: Condition, asked: Wanted, known: DateRange) -> Truth:
