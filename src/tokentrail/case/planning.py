@@ -13,12 +13,15 @@ from tokentrail.containment.attackers import subjects_by_now
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
+from tokentrail.containment.scene import LONGEST
 from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
+from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.reach import Reach
 from tokentrail.policy.snapshot import Snapshot
+from tokentrail.policy.snapshot_update import updated
 from tokentrail.spelling import instant
 
 _LAST = 9_990
@@ -55,20 +58,28 @@ def plan(
         )
     check_word(strategy, Strategy, "strategy")
     steps = names(what_if)
+    forest = views.forest(as_of)
     asked = PlanRequest(
         case_id=case_id,
         margin=margin,
         lag=lag,
         narrowing=narrowing,
-        reach=Reach(snapshots) if snapshots else None,
+        reach=_reach(forest, snapshots) if snapshots else None,
         without_access=frozenset(names(without_access)),
         management_account=management_account,
         also=whatif.principals_named(steps),
     )
-    scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
+    scene = stage(forest, found, views.open(as_of).covered(), asked)
     return (
         prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
+
+
+def _reach(forest: Forest, snapshots: Sequence[Snapshot]) -> Reach:
+    """What snapshots allow, with what the log shows to have changed and they do not show."""
+    changes = list(forest.changes({one.account for one in snapshots}))
+    since = forest.as_of - LONGEST["role"]
+    return Reach(updated(one, changes, since) for one in snapshots)
 
 
 def subjects(
