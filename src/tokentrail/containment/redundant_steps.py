@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.aws.principals import Principal
 from tokentrail.containment.assumptions import holds_if, numbered_conditions, residual_risks
 from tokentrail.containment.margin import bites_within
 from tokentrail.containment.move import Move
-from tokentrail.containment.principal import Principal
 from tokentrail.containment.prover import NEVER, Game, Outcome
 from tokentrail.containment.scene import LONGEST, HeldCredential, Scene
 from tokentrail.lineage.model import Gap

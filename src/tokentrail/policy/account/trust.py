@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tokentrail.aws.principals import Principal
+from tokentrail.policy.language.context import ChosenText, Known
 from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Principals, Statement, parse
 from tokentrail.policy.language.evaluate import UNDENIABLE, Call, Request, applies, names_action, resources_of
 from tokentrail.policy.language.truth import Truth, every, some
@@ -22,6 +23,8 @@ ASSUME_ROLE = "sts:AssumeRole"
 FEDERATED_ACTIONS = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 """Calls that are not made with an AWS credential, but with an identity provider's assertion or token."""
 
+_OIDC = ":oidc-provider/"
+_SERVICE_ACCOUNT = "system:serviceaccount:"
 _UNIQUE_ID_PREFIX = {"user": "AIDA", "role": "AROA", "root": ""}
 
 
@@ -75,6 +78,44 @@ class Trust(Document):
             for principals in self.naming(action)
             for name in principals.providers
         )
+
+    def may_admit(self, provider: str, subject: str | None) -> bool:
+        """
+        Whether it may let in somebody whom an identity provider knows.
+
+        Args:
+            provider: The provider, by ARN or, of those that AWS knows, by name. An OIDC provider is the same in each
+                account, by its URL; of two SAML providers of one name nobody knows whether they are.
+            subject: The `sub` of a token of somebody's, if known. Other tokens of a repository or project differ in
+                what follows its name; a service account and a person have one subject.
+        """
+        return any(
+            statement.effect == "Allow"
+            and _may_name(principals_of(statement), provider)
+            and _may_be(statement, subject, variables=self.variables)
+            for action in FEDERATED_ACTIONS
+            for statement in self.about(action)
+        )
+
+
+def _may_name(principals: Principals, provider: str) -> bool:
+    broad = principals.anyone or principals.inverted or principals.unclear
+    return broad or any(_same_provider(one, provider) for one in principals.providers)
+
+
+def _same_provider(one: str, other: str) -> bool:
+    return one == other or one.rpartition(_OIDC)[2] == other.rpartition(_OIDC)[2]
+
+
+def _may_be(statement: Statement, subject: str | None, *, variables: bool) -> bool:
+    """Whether a statement's conditions may hold for the tokens of who has one of a subject."""
+    context: dict[str, Known] = {}
+    if subject is not None:
+        several = subject.count(":") > 1 and not subject.startswith(_SERVICE_ACCOUNT)
+        stem = ":".join(subject.split(":")[:2])
+        known: Known = ChosenText(pattern=f"{stem}:*") if several else (subject,)
+        context = {one.key: known for one in statement.conditions if one.key.endswith(":sub")}
+    return Request(context).meets(statement, variables=variables) is not Truth.NO
 
 
 def principals_of(statement: Statement) -> Principals:
