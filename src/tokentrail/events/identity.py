@@ -50,6 +50,10 @@ class _InScopeOf(msgspec.Struct, gc=False):
     credentialsIssuedTo: str | None = None
 
 
+class _Delegate(msgspec.Struct, gc=False):
+    accountId: str | None = None
+
+
 class Identity(msgspec.Struct, gc=False):
     """The members of `userIdentity` that lineage reads."""
 
@@ -64,6 +68,7 @@ class Identity(msgspec.Struct, gc=False):
     sessionContext: _Context | None = None
     onBehalfOf: _OnBehalfOf | None = None
     inScopeOf: _InScopeOf | None = None
+    invokedByDelegate: _Delegate | None = None
 
 
 def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Sequence[Any]], list[int]]:
@@ -76,7 +81,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
     odd: list[int] = []
     (
         kinds, ids, arns, accounts, keys, users, invokers, providers, created, factors, issuer_kinds, issuer_ids,
-        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes,
+        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes, delegates,
     ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
     return [
         kinds,
@@ -98,6 +103,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
         filled(invokers),
         filled(behalves),
         filled(scopes),
+        filled(delegates),
     ], odd
 
 
@@ -138,6 +144,7 @@ def _forgiving(value: dict[str, Any]) -> Identity:
         ),
         onBehalfOf=_OnBehalfOf(userId=text(value, "onBehalfOf", "userId")),
         inScopeOf=_InScopeOf(credentialsIssuedTo=text(value, "inScopeOf", "credentialsIssuedTo")),
+        invokedByDelegate=_Delegate(accountId=text(value, "invokedByDelegate", "accountId")),
     )
 
 

@@ -13,7 +13,7 @@ from tokentrail.events.handover import GONE, SERVICES_OF
 ISSUING_SOURCES = frozenset({
     "sts.amazonaws.com", "signin.amazonaws.com", "sso.amazonaws.com", "sso-oauth.amazonaws.com",
     "rolesanywhere.amazonaws.com", "eks-auth.amazonaws.com", "cognito-identity.amazonaws.com",
-    "iot.amazonaws.com", "s3express.amazonaws.com",
+    "iot.amazonaws.com", "s3express.amazonaws.com", "lakeformation.amazonaws.com",
 })  # fmt: skip
 """Services whose successful answers may carry a temporary credential, whatever the call is named."""
 
@@ -22,16 +22,19 @@ KEYLESS_ISSUERS = frozenset({
     "CreateOAuth2TokenWithTokenExchange", "GetRoleCredentials", "Federate", "CreateSession", "AssumeRoleForPodIdentity",
     "GetCredentialsForIdentity", "GetScopedCredentials", "GetDelegatedAccessToken",
     "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
-    "GetSessionToken", "GetFederationToken",
+    "GetSessionToken", "GetFederationToken", "GetDataAccess", "GetWebIdentityToken",
 })  # fmt: skip
 """
-Calls that issue a credential whose key id the log may not show.
+Calls that issue a credential whose key id the log may not show, or a token that opens a role.
 
 AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
 AWS CloudTrail'. Where the layout of an answer is not documented, the key id is taken if it is there and the
 link is left to principal and creation date if it is not; so too where CloudTrail left out an answer as too long.
-GetDataAccess of S3 is none of them: what it gives speaks for the role that S3 Access Grants assumes, not for the
-caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess').
+GetDataAccess of Lake Formation names the session that it gives (AWS Lake Formation Developer Guide, 'Cross-account
+CloudTrail logging'). That of S3 is none of them: what it gives speaks for the role that S3 Access Grants assumes, not
+for the caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess').
+GetWebIdentityToken gives a token, by which AssumeRoleWithWebIdentity opens a role in another partition of AWS (IAM User
+Guide, 'Federating AWS identities across AWS partitions').
 """
 
 KEYLESS_SOURCES = ISSUING_SOURCES - {"s3express.amazonaws.com"}
@@ -41,9 +44,9 @@ Services whose calls in `KEYLESS_ISSUERS` issue, key or not.
 Other services have a CreateSession that issues nothing; that of S3 Express One Zone issues, and shows the key.
 """
 
-NAMED_WITH_SERVICE = {"s3express.amazonaws.com": "s3express:"}
+NAMED_WITH_SERVICE = {"s3express.amazonaws.com": "s3express:", "lakeformation.amazonaws.com": "lakeformation:"}
 """
-Issuers of which a call has the name of another's, and what tells it apart.
+Issuers of which a call has the name of another's, and what tells it apart: S3 has a GetDataAccess, too.
 
 The CreateSession of S3 Express One Zone gives the caller's own principal a key for one directory bucket, that of IAM
 Roles Anywhere a certificate's holder a role (Amazon S3 User Guide, 'CloudTrail log file examples for directory
