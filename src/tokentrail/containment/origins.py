@@ -56,6 +56,7 @@ _BY_SOMEBODY = frozenset(
         "root_session",
         "console_session",
         "scoped",
+        "delegated",
         "unknown",
     }
 )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tokentrail.events.carriers.table import structured
 from tokentrail.events.change import changes
-from tokentrail.events.issuance import issuances
+from tokentrail.events.issuance import ISSUED, issuances
 from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.record import Additional
 from tokentrail.events.touched import arns, held_secrets, named_resources
@@ -40,7 +40,7 @@ class CallColumns(NamedTuple):
     """A value for each of them, column by column."""
 
 
-ISSUANCE = ("api", "shared_id", "sign_in_session", "explicit_trust")
+ISSUANCE = ("api", "shared_id", "sign_in_session", "explicit_trust", "requester_arn")
 """The columns of `columns.ISSUANCES` that `issued` fills, before those of `issuance.ISSUED`."""
 CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
@@ -95,13 +95,37 @@ def issued(
         _at(of["sharedEventID"], rows),
         [one.signInSessionArn for one in additional],
         [one.explicitTrustGrant for one in additional],
+        [_requester(one) for one in additional],
         *found,
     ]
+    _name_sessions(columns, additional)
     failed = {n for n, one in enumerate(additional) if one.success in _FALSE or not successes[n]}
     if failed:
         left = [n for n in range(len(rows)) if n not in failed]
         rows, columns = _at(rows, left), [_at(column, left) for column in columns]
     return CallColumns(rows, columns)
+
+
+def _name_sessions(columns: list[Sequence[Any]], additional: Sequence[Additional]) -> None:
+    """
+    Fill in the names of the sessions that Lake Formation gives, which stand in `additionalEventData` alone.
+
+    Source: AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'.
+    """
+    names = [one.lakeFormationRoleSessionName for one in additional]
+    if any(names):
+        place = len(ISSUANCE) + ISSUED.index("session_name")
+        columns[place] = [own or name or None for own, name in zip(columns[place], names, strict=True)]
+
+
+def _requester(one: Additional) -> str | None:
+    """
+    The ARN of the principal for which a service, or another partition of AWS, asked for a session.
+
+    Source: as above; IAM User Guide, 'Auditing cross-partition identity federation'.
+    """
+    source = one.crossPartitionData and one.crossPartitionData.sourcePrincipalArn
+    return one.lakeFormationPrincipal or source or None
 
 
 def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> CallColumns:

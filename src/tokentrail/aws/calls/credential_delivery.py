@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 ISSUING_SERVICES = frozenset({
     "sts", "signin", "sso", "sso-oauth", "rolesanywhere", "eks-auth", "cognito-identity", "iot", "s3express",
+    "lakeformation",
 })  # fmt: skip
 """Services whose successful answers may carry a temporary credential, whatever the call is named."""
 
 ISSUES: Mapping[str, str] = {
     "sts": "AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken "
-    "GetScopedCredentials GetDelegatedAccessToken",
+    "GetScopedCredentials GetDelegatedAccessToken GetWebIdentityToken",
     "signin": "ConsoleLogin SwitchRole GetSigninToken CreateOAuth2Token CreateOAuth2TokenWithIAM "
     "CreateOAuth2TokenWithTokenExchange",
     "sso": "GetRoleCredentials Federate",
@@ -23,9 +24,15 @@ ISSUES: Mapping[str, str] = {
     "eks-auth": "AssumeRoleForPodIdentity",
     "cognito-identity": "GetCredentialsForIdentity",
     "s3express": "CreateSession",
+    "lakeformation": "GetDataAccess",
 }
 """
-Calls that issue a credential, whose key id the log may not show; of S3 Express One Zone it always does.
+Calls that issue a credential, whose key id the log may not show, or a token that opens a role.
+
+Of S3 Express One Zone the log always shows the key id. GetDataAccess of Lake Formation names the session that it gives
+(AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'). GetWebIdentityToken gives a token, by which
+AssumeRoleWithWebIdentity opens a role in another partition of AWS (IAM User Guide, 'Auditing cross-partition identity
+federation').
 
 AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
 AWS CloudTrail'; Amazon S3 User Guide, 'CloudTrail log file examples for directory buckets'; IAM Roles Anywhere User
