@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tokentrail.containment.handed import expired_before_log_ends, that_minted_or_changed
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.put_right import OthersChanges
+from tokentrail.containment.reversal_index import ReversalIndex
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
@@ -27,7 +27,7 @@ _RIGHTED: dict[str, tuple[tuple[str, str], ...]] = {
     "provider": (("provider", "sAMLProviderArn"), ("provider", "openIDConnectProviderArn")),
     "trust_anchor": (("anywhere", "trustAnchorId"),),
 }
-"""By kind of thing: how it is put right (`OthersChanges.put_right`), and the parameter that names it then."""
+"""By kind of thing: how it is put right (`ReversalIndex.put_right`), and the parameter that names it then."""
 _KINDS = {"provider": "'assumed_role_saml', 'assumed_role_web_identity'", "trust_anchor": "'service_role'"}
 _Door = tuple[str, str]
 """A provider, by its ARN; the trust anchors of an account, by that, as sessions don't tell by which they came in."""
@@ -97,10 +97,10 @@ def _changed(forest: Forest, deeds: Sequence[Deed]) -> dict[_Door, _Changed]:
     changes = (
         *forest.changes({deed.account for deed, _, _ in changing}), *(forest.removals() if anchors else ()),
     )  # fmt: skip
-    righted = OthersChanges(one for one in changes if one.event_id not in own)
+    reversals = ReversalIndex(one for one in changes if one.event_id not in own)
     for deed, what, thing in changing:
         named = thing if what == "provider" else thing.rpartition("/")[2]
-        ends = [righted.put_right(deed, kind, member, named) for kind, member in _RIGHTED[what]]
+        ends = [reversals.put_right(deed, kind, member, named) for kind, member in _RIGHTED[what]]
         why = f"{deed.name} by {deed.by} (event {deed.event_id}) lets identities of its maker in through {thing}"
         told = _Changed(deed.time, min((end for end in ends if end), default=None), why)
         found.setdefault((what, thing if what == "provider" else deed.account), told)

@@ -15,8 +15,8 @@ from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.model import Action, Call
 from tokentrail.containment.move import Move
 from tokentrail.containment.moves import iam
-from tokentrail.containment.put_right import trusted
 from tokentrail.containment.residual import is_unnamed
+from tokentrail.containment.reversal_index import trusted
 from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY
 

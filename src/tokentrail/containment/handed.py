@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tokentrail.aws.principals import caseless
 from tokentrail.containment.neighbours import stays
 from tokentrail.containment.origins import TaintedCredential, certified
-from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
+from tokentrail.containment.reversal_index import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.containment.service_removals import issued_where
 from tokentrail.lineage import rows

@@ -15,8 +15,7 @@ from urllib.parse import unquote
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal, principal_of_arn, role_named
-from tokentrail.containment.deleted_principals import deleted_principals, done_to_deleted
-from tokentrail.containment.put_right import OthersChanges
+from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.residual import (
     ENDING,
     ENTERED,
@@ -28,12 +27,11 @@ from tokentrail.containment.residual import (
     unnamed,
     with_article,
 )
+from tokentrail.containment.reversal_index import ReversalIndex
 from tokentrail.containment.scene import HeldCredential, Source
-from tokentrail.containment.undone_leftovers import Undoings
-from tokentrail.containment.workloads import Removals, cluster_of, name_of, roles_of, session_of
+from tokentrail.containment.workloads import cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
-from tokentrail.policy.history.changes import Change
 from tokentrail.spelling import listed
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
@@ -51,7 +49,6 @@ _NAMED = {
 _UNTOLD = {
     "user": "a user", "role": "a role", "login_profile": "a password", "trust": "a role's trust", "access_key": "a key",
 }  # fmt: skip
-_ANYBODYS = ("Delete", "Remove", "UpdateUser")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +110,7 @@ class Leftovers:
 class _Evidence:
     """What shows whether that which a deed left is still there, and with which roles."""
 
-    removed: Removals
-    righted: OthersChanges
+    reversals: ReversalIndex
     held: Sequence[HeldCredential]
     """The tainted credentials."""
     keys: Set[str | None]
@@ -125,25 +121,21 @@ class _Evidence:
 
 def left_behind(
     deeds: Sequence[Deed],
-    changes: Sequence[Change],
     held: Sequence[HeldCredential],
-    removals: Sequence[Change] = (),
+    reversals: ReversalIndex,
+    deleted: Mapping[Principal, datetime],
 ) -> Leftovers:
     """
     Find what deeds left behind.
 
     Args:
         deeds: The changes that tainted credentials made.
-        changes: All changes to IAM and Organizations, by which something may have been put right.
         held: The tainted credentials, expired ones too, since their sources can hand out more.
-        removals: All calls that deleted, stopped or shut things of other services.
+        reversals: What was undone, put right or ended since.
+        deleted: Users and roles that were deleted, and when.
     """
-    own = {deed.event_id for deed in deeds}
-    others = [one for one in changes if one.event_id not in own or one.event_name.startswith(_ANYBODYS)]
-    others += removals
-    keys = {one.key_id for one in held}
-    seen = _Evidence(Removals(others), OthersChanges(others), held, keys, _roles_by_name(held))
-    deleted, undone, found = deleted_principals(changes), Undoings(changes, removals), Leftovers()
+    seen = _Evidence(reversals, held, {one.key_id for one in held}, _roles_by_name(held))
+    found = Leftovers()
     untold: dict[tuple[str, str], list[str]] = {}
     entered: dict[tuple[str, str], list[str]] = {}
     names = spellings({one.caller.session_name or "" for one in held})
@@ -156,12 +148,12 @@ def left_behind(
                 done_to_deleted(deed, deleted, found.users | found.roles)
                 or _QUARANTINE in (deed.asked("policyArn") or "")
             )
-            if over or (what in LEFT and deed.name not in _HOSTING and undone.of(deed)):
+            if over or (what in LEFT and deed.name not in _HOSTING and reversals.undone(deed)):
                 continue
             if what in _KEYLIKE:
                 found.sources.append(_keylike(deed, what, thing))
             elif deed.name in _HOSTING:
-                found.sources.extend(_profile(deed, thing, seen.removed))
+                found.sources.extend(_profile(deed, thing, seen.reversals))
             elif what in ENTERED and not seen_in_use and not (what in WORKLOADS and works):
                 entered.setdefault((deed.by, ENTERED[what]), []).append(_said(deed, thing))
             elif what in LEFT or not works:
@@ -197,11 +189,11 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Ev
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, seen.keys))
     elif what in ("provider", "trust_anchor", "anywhere_profile"):
-        found.sources.extend(_provider(deed, thing or "", seen.righted, seen.held))
+        found.sources.extend(_provider(deed, thing or "", seen.reversals, seen.held))
     elif what in WORKLOADS:
         found.sources.extend(_host(deed, what, thing or "", seen))
     elif what in _NAMED:
-        found.sources.extend(_of_name(deed, what, thing, seen.righted))
+        found.sources.extend(_of_name(deed, what, thing, seen.reversals))
     for source in found.sources[before:]:
         if not deed.certain:
             found.uncertain.add(source.id)
@@ -211,7 +203,7 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Ev
             found.roles.add(source.mints)
 
 
-def _of_name(deed: Deed, what: str, thing: str | None, righted: OthersChanges) -> Iterator[Source]:
+def _of_name(deed: Deed, what: str, thing: str | None, reversals: ReversalIndex) -> Iterator[Source]:
     """
     The source that a made or changed user, role, password or trust policy is.
 
@@ -222,17 +214,17 @@ def _of_name(deed: Deed, what: str, thing: str | None, righted: OthersChanges) -
         yield _untold(deed, what)
         return
     kind, member = _NAMED[what]
-    until = righted.put_right(deed, kind, member, name)
+    until = reversals.put_right(deed, kind, member, name)
     if until is None or kind in ("password", "trust"):
-        yield replace(_standing(deed, kind, name, righted), until=until)
+        yield replace(_standing(deed, kind, name, reversals), until=until)
 
 
-def _standing(deed: Deed, kind: str, name: str, righted: OthersChanges) -> Source:
+def _standing(deed: Deed, kind: str, name: str, reversals: ReversalIndex) -> Source:
     """The source that a user, role, password or trust policy is, if it is as the attacker left it."""
     if kind == "password":
         return _password(deed, name)
     if kind == "trust":
-        return _trust(deed, name, righted)
+        return _trust(deed, name, reversals)
     return _made(deed, "user" if kind == "user" else "role", name)
 
 
@@ -283,14 +275,14 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     )  # fmt: skip
 
 
-def _profile(deed: Deed, instance: str | None, removed: Removals) -> Iterator[Source]:
+def _profile(deed: Deed, instance: str | None, reversals: ReversalIndex) -> Iterator[Source]:
     """An instance profile that got a role, or an instance that got a profile."""
     role, profile = deed.asked("roleName"), deed.asked("instanceProfileName")
     name = profile or instance or deed.name
     what = "instance_profile" if profile else "instance"
     yield Source(
         kind="host", id=name, account=deed.account, what=what, since=deed.time,
-        until=removed.gone_at(what, name, deed.account, deed.time, (deed.source, None if profile else deed.region)),
+        until=reversals.ended(what, name, deed.account, deed.time, (deed.source, None if profile else deed.region)),
         region=None if profile else deed.region,
         mints=Principal(deed.account, *(("role", role) if role else ("unknown", name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) hands the {WORKLOADS[what].called} {name} "
@@ -305,8 +297,8 @@ def _password(deed: Deed, name: str) -> Source:
     )  # fmt: skip
 
 
-def _trust(deed: Deed, name: str, righted: OthersChanges) -> Source:
-    document = righted.before(deed, name)
+def _trust(deed: Deed, name: str, reversals: ReversalIndex) -> Source:
+    document = reversals.trust_before(deed, name)
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account, since=deed.time,
         why=f"UpdateAssumeRolePolicy by {deed.by} (event {deed.event_id}) changed whom {name} trusts",
@@ -315,14 +307,14 @@ def _trust(deed: Deed, name: str, righted: OthersChanges) -> Source:
 
 
 def _provider(
-    deed: Deed, thing: str, righted: OthersChanges, held: Iterable[HeldCredential]
+    deed: Deed, thing: str, reversals: ReversalIndex, held: Iterable[HeldCredential]
 ) -> Iterator[Source]:
     """A source for each role that a provider or trust anchor was seen to open; one of an unknown role if for none."""
     ends = [
-        righted.put_right(deed, "provider", member, thing)
+        reversals.put_right(deed, "provider", member, thing)
         for member in ("openIDConnectProviderArn", "sAMLProviderArn")
     ] + [
-        righted.put_right(deed, "anywhere", member, thing.rpartition("/")[2])
+        reversals.put_right(deed, "anywhere", member, thing.rpartition("/")[2])
         for member in ("trustAnchorId", "profileId")  # which the log names by id, and what made it by ARN
     ]
     until = min((end for end in ends if end), default=None)
@@ -363,7 +355,7 @@ def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source
     """
     name = name_of(what, thing) or unnamed(deed.name, deed.event_id)
     door = WORKLOADS[what].door
-    until = seen.removed.gone_at(what, name, deed.account, deed.time, (deed.source, deed.region))
+    until = seen.reversals.ended(what, name, deed.account, deed.time, (deed.source, deed.region))
     roles = {role for one in _roles(deed, what) if (role := role_named(one, deed.account))}
     roles |= seen.roles.get((deed.account, session_of(what, thing) or name), set())
     for mints in sorted(roles) or [Principal(deed.account, "unknown", name)]:

@@ -14,9 +14,9 @@ from typing import Any
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
+from tokentrail.containment.reversal_index import PASSWORD_CHANGES, ReversalIndex, sets_something_else
 from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
-from tokentrail.containment.workloads import Removals, session_of
+from tokentrail.containment.workloads import session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
@@ -77,7 +77,7 @@ class TaintedCredential:
 
 def behind(
     tainted: Iterable[TaintedCredential],
-    removals: Iterable[Change],
+    reversals: ReversalIndex,
     as_of: datetime,
     shut: Container[tuple[str | None, Principal]] = (),
 ) -> Iterator[Source]:
@@ -86,11 +86,10 @@ def behind(
 
     Args:
         tainted: The tainted credentials.
-        removals: All calls that deleted, stopped or shut things of other services than IAM.
+        reversals: What was ended since.
         as_of: The time of the plan.
         shut: Trust anchors that the plan closes anyway, each with its role: their certificates need not be revoked.
     """
-    removed = Removals(removals)
     for seen in tainted:
         one, credential = seen.held, seen.credential
         name, arn = one.caller.session_name or one.id, one.caller.sign_in_session_arn
@@ -107,7 +106,7 @@ def behind(
                 what = "instance" if name.startswith("i-") else own or "function"
                 why = f"{name} is handed a new session whenever the old one runs out"
                 where = (None, seen.region)
-                until = removed.gone_at(what, name, one.principal.account, one.issued_at, where)
+                until = reversals.ended(what, name, one.principal.account, one.issued_at, where)
                 known = (
                     what if what in ("instance", "task") else None
                 )  # by a build's id alone it can't be stopped

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.undone_leftovers import named, names_of
-from tokentrail.containment.workloads import name_of, removing
+from tokentrail.containment.reversal_index import named, names_of
+from tokentrail.containment.workloads import name_of
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import creations
 from tokentrail.lineage.forest import Forest
@@ -36,9 +36,7 @@ def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Cha
         if thing and what in WORKLOADS
     }.union(*(names_of(deed) for deed in deeds))
     found = list(forest.removals())
-    regions = _regions(
-        forest, {one.event_id for one in found if not known.isdisjoint({*removing(one), *named(one)})}
-    )
+    regions = _regions(forest, {one.event_id for one in found if not known.isdisjoint(named(one))})
     return [replace(one, region=regions.get(one.event_id)) for one in found]
 
 

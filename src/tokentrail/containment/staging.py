@@ -40,10 +40,11 @@ from tokentrail.containment.origins import (
     signed_out,
     strangers,
 )
+from tokentrail.containment.removed_protections import removed_protections
+from tokentrail.containment.reversal_index import ReversalIndex
 from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.containment.service_removals import issued_where, removals
 from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
-from tokentrail.containment.weakened import weakened
 from tokentrail.containment.writers import beyond, reactivated, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -157,8 +158,8 @@ class _Attack:
     """Their accounts, and those in which they made changes."""
     changes: list[Change]
     """All changes in these accounts."""
-    removals: list[Change]
-    """The calls that may have ended what they made."""
+    reversals: ReversalIndex
+    """The calls that may have reversed what they did."""
     deleted: Mapping[Principal, datetime]
     """Users and roles in these accounts that were deleted, and when."""
     deeds: list[Deed]
@@ -176,7 +177,9 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
     accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.deeds}
     changes = list(forest.changes(accounts))
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
-    since = removals(forest, theirs.deeds, names)
+    own = {deed.event_id for deed in theirs.deeds}
+    reversals = ReversalIndex(changes, removals(forest, theirs.deeds, names), own)
+    deleted = deleted_principals(changes)
     starts = starts_of(forest, theirs.beyond.subjects)
     ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
     return _Attack(
@@ -186,8 +189,8 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
             one.held for one in seen
             if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
         ],
-        accounts=accounts, changes=changes, removals=since, deleted=deleted_principals(changes), deeds=theirs.deeds,
-        left=left_behind(theirs.deeds, changes, [one.held for one in seen], since),
+        accounts=accounts, changes=changes, reversals=reversals, deleted=deleted, deeds=theirs.deeds,
+        left=left_behind(theirs.deeds, [one.held for one in seen], reversals, deleted),
     )  # fmt: skip
 
 
@@ -209,10 +212,13 @@ def _sources(
     left, deeds = attack.left, attack.deeds
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
-    left.risks += [*idle, *weakened(deeds, attack.changes, attack.deleted, left.users | left.roles)]
+    left.risks += [
+        *idle,
+        *removed_protections(deeds, attack.reversals, attack.deleted, left.users | left.roles),
+    ]
     found = [
         *standing,
-        *behind(attack.seen, attack.removals, forest.as_of, shut),
+        *behind(attack.seen, attack.reversals, forest.as_of, shut),
         *logins(forest, attack.seen, attack.ids, attack.subjects, asked.narrowing),
         *passwords(attack.seen, deeds, attack.changes),
         *by_trust(providers(attack.seen, attack.changes, forest.as_of), asked.reach),

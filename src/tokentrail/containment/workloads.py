@@ -8,8 +8,7 @@ CodeBuild and IAM Roles Anywhere, the page of each call.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tokentrail.aws.calls.names import operation_of
@@ -107,66 +106,20 @@ def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def removing(change: Change) -> Iterator[str]:
-    """The names of workloads that a change may end."""
-    for what in WORKLOADS:
-        yield from _removed(change, what)
+_ENDS: Mapping[str, Sequence[tuple[str, str]]] = {
+    operation: [(kind, one.ended_by[operation]) for kind, one in WORKLOADS.items() if operation in one.ended_by]
+    for workload in WORKLOADS.values() for operation in workload.ended_by
+}  # fmt: skip
+"""By operation: the kinds of workloads that it ends, each with the path that names the workload."""
 
 
-def _removed(change: Change, what: str) -> Iterator[str]:
-    """The names of workloads of a kind that a change ends; deleting a version does not end a function."""
-    path = WORKLOADS[what].ended_by.get(operation_of(change.event_name))
-    if path is not None and not (what == "function" and change.asked("qualifier")):
-        for one in _at(change.request, path.split(".")):
-            if what != "function" or not _VERSION.search(one):
-                yield name_of(what, one)
-
-
-class Removals:
-    """The calls that ended workloads, by name; indexed once for each kind that is asked about."""
-
-    def __init__(self, changes: Iterable[Change]) -> None:
-        """Take all calls that deleted, stopped or shut something."""
-        self._changes = tuple(changes)
-        self._by: dict[str, dict[tuple[str, str], list[Change]]] = {}
-
-    def gone_at(
-        self,
-        what: str,
-        name: str,
-        account: str,
-        since: datetime | None,
-        where: tuple[str | None, str | None] = (None, None),
-    ) -> datetime | None:
-        """
-        When somebody ended a workload after it was made; `None` if nobody did.
-
-        Args:
-            what: Its kind.
-            name: Its name, or that of its sessions.
-            account: Its account.
-            since: When it was made, if known.
-            where: Its service and region, if known: a workload of the same name in another is a different one.
-        """
-        if what not in self._by:
-            self._by[what] = self._sorted(what)
-        source, region = where
-        found = (
-            change.time
-            for change in self._by[what].get((account, name), ())
-            if (since is None or change.time >= since)
-            and (not source or change.event_source == source)
-            and (region is None or change.region in (None, region))
-        )
-        return min(found, default=None)
-
-    def _sorted(self, what: str) -> dict[tuple[str, str], list[Change]]:
-        found: dict[tuple[str, str], list[Change]] = {}
-        for change in self._changes:
-            for one in _removed(change, what):
-                for name in {one, session_of(what, one)} - {None}:
-                    found.setdefault((change.account, str(name)), []).append(change)
-        return found
+def ended_by(change: Change) -> Iterator[tuple[str, str]]:
+    """The workloads that a change may end, by kind and name; deleting a version does not end a function."""
+    for kind, path in _ENDS.get(operation_of(change.event_name), ()):
+        if not (kind == "function" and change.asked("qualifier")):
+            for thing in _at(change.request, path.split(".")):
+                if kind != "function" or not _VERSION.search(thing):
+                    yield kind, name_of(kind, thing)
 
 
 def _at(value: Any, path: list[str]) -> Iterator[str]:

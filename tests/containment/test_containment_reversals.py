@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from contain_cases import planned
+from contain_cases import USER, planned
 
 from evidence import START
 from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed
-from tokentrail.containment import undone_leftovers
+from tokentrail.containment import reversal_index
 from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.undone_leftovers import _CALLS, Undoings
-from tokentrail.containment.weakened import weakened
+from tokentrail.containment.removed_protections import removed_protections
+from tokentrail.containment.reversal_index import _UNDOING, ReversalIndex
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
@@ -171,7 +171,7 @@ def test_what_is_shared_with_another_still_or_again_stays_listed() -> None:
 
 def test_what_takes_back_is_kept() -> None:
     """What a plan counts as a taking back, reading in keeps."""
-    assert set() == _CALLS - CHANGES
+    assert set() == _UNDOING - CHANGES
 
 
 def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
@@ -179,9 +179,9 @@ def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
 ) -> None:
     """A pipeline attaches and detaches one policy for years: a plan against its key compared each with each."""
     looked: list[str] = []
-    told = undone_leftovers._texts_at
+    told = reversal_index._texts_at
     monkeypatch.setattr(
-        undone_leftovers, "_texts_at", lambda value, path: looked.append(path) or told(value, path)
+        reversal_index, "_texts_at", lambda value, path: looked.append(path) or told(value, path)
     )
     named = [{"roleName": f"r{number}", "policyArn": _ARN} for number in range(200)]
     where = {"account": "111122223333", "event_id": "e"}
@@ -196,9 +196,9 @@ def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
              response=None, region=None, **where)
         for one in named
     ]  # fmt: skip
-    known = Undoings(gone, [])
+    known = ReversalIndex(gone)
 
-    assert [START] * len(deeds) == [known.of(one) for one in deeds]
+    assert [START] * len(deeds) == [known.undone(one) for one in deeds]
     assert len(looked) < 10 * len(deeds)
 
 
@@ -215,7 +215,7 @@ def test_a_resource_policy_that_the_attacker_removed_is_named(known: CallFacts) 
         source=f"{known.service}.amazonaws.com", request=asked_for, response=None,
     )  # fmt: skip
 
-    [said] = weakened([deed], [], {}, ())
+    [said] = removed_protections([deed], ReversalIndex(()), {}, ())
     assert f"AKIA took away {known.removes.what}" in said and f"{known.operation}" in said
     assert all(f"the-{member}" in said for member in known.removes.members)
     assert known.operation in CHANGES and known.access in (None, "Permissions management")
@@ -235,3 +235,14 @@ def test_a_plan_names_what_was_removed_whichever_version_of_the_api_its_name_bea
         "took away a policy or permission of a resource" in said and "DeleteResourcePolicy on audit" in said
     )
     assert "DeleteResourcePolicy on arn:mine" not in said
+
+
+def test_another_service_s_call_of_the_same_name_puts_nothing_right() -> None:
+    """Whoever deletes the Transfer Family user `eve` has not deleted the IAM user `eve` that the attacker made."""
+    world = World(START)
+    key, colleague = world.user("support"), world.user("ria-admin")
+    key.calls("iam:CreateUser", {"userName": "eve"}, response={"user": {"userName": "eve"}}, read_only=False)
+    world.wait(minutes=1)
+    colleague.calls("transfer:DeleteUser", {"userName": "eve", "serverId": "s-1"}, read_only=False)
+
+    assert any(f"{USER}eve" in one.targets for one in planned(world, key.id).steps)
