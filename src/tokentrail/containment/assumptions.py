@@ -51,6 +51,12 @@ def holds_if(
     yield from _unseen(scene, outcome, gaps)
 
 
+def numbered_conditions(moves: Sequence[Move]) -> Iterator[str]:
+    """Those of the assumptions that each belong to one step and name its number."""
+    yield from _lingering(moves)
+    yield from _by_hand(moves)
+
+
 def _minted_by(scene: Scene) -> Iterator[str]:
     """What led to the subjects is assumed not to be the attacker's, though it may be what leaked."""
     for one in scene.minters[:_MOST]:

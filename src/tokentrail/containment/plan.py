@@ -26,6 +26,7 @@ from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.naming import by_own_names
 from tokentrail.containment.origins import SIGN_IN, SIGNED_IN
 from tokentrail.containment.prover import NEVER, Outcome, prove
+from tokentrail.containment.redundant_steps import necessary
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap, why_each
 from tokentrail.spelling import listed
@@ -38,9 +39,15 @@ _OF_PERMISSION_SETS = ("sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermi
 
 
 def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
-    """Choose the moves of a strategy, and prove them."""
+    """Choose the moves of a strategy, prove them, and drop those that the proof does not need."""
     moves, refused = planner.plan_moves(scene, strategy, spare)
-    return _plan(scene, strategy, moves, refused, gaps)
+    named = _by_names(scene, strategy, moves)
+    outcome = prove(scene, named)
+    needed = necessary(scene, named, outcome, gaps, _safe)
+    if len(needed) < len(moves):
+        named = _by_names(scene, strategy, [moves[place] for place in needed])
+        outcome = prove(scene, named)
+    return _plan(scene, strategy, named, outcome, refused, gaps)
 
 
 def what_if(scene: Scene, steps: Sequence[str], gaps: Sequence[Gap]) -> Plan:
@@ -50,18 +57,23 @@ def what_if(scene: Scene, steps: Sequence[str], gaps: Sequence[Gap]) -> Plan:
     Raises:
         UsageError: one of them is no `ACTION:TARGET`, or its target is unknown.
     """
-    return _plan(scene, None, [whatif.read(scene, step) for step in steps], [], gaps)
+    moves = _by_names(scene, None, [whatif.read(scene, step) for step in steps])
+    return _plan(scene, None, moves, prove(scene, moves), [], gaps)
+
+
+def _by_names(scene: Scene, strategy: Strategy | None, moves: Sequence[Move]) -> list[Move]:
+    """The same moves, with users' present names and names of the plan's own for its policies."""
+    return by_own_names(scene, [by_present_names(scene, move) for move in moves], strategy or "given steps")
 
 
 def _plan(
     scene: Scene,
     strategy: Strategy | None,
     moves: Sequence[Move],
+    outcome: Outcome,
     refused: Sequence[NotSpared],
     gaps: Sequence[Gap],
 ) -> Plan:
-    moves = by_own_names(scene, [by_present_names(scene, move) for move in moves], strategy or "given steps")
-    outcome = prove(scene, moves)
     replay = story.replay(scene, moves, outcome)
     return Plan(
         version=PLAN_VERSION,
