@@ -402,6 +402,45 @@ def test_what_the_attacker_made_is_removed_for_good(stand: Stand) -> None:
     assert [one.outcome for one in undone.things] == ["kept", "irreversible"]
 
 
+def test_a_plan_is_refused_whose_policies_an_account_of_the_organisation_can_not_have(
+    stand: Stand, moto_url: str
+) -> None:
+    """An account can have ten, AWS's own among them: nothing is sent, and once there is room the plan is carried out."""
+    organizations = boto3.client("organizations", endpoint_url=moto_url)
+    organizations.create_organization(FeatureSet="ALL")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    organizations.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
+    made = organizations.create_account(AccountName="away", Email="away@example.com")
+    account = made["CreateAccountStatus"]["AccountId"]
+    guards = [
+        organizations.create_policy(
+            Name=f"guard-{n}", Description="d", Type="SERVICE_CONTROL_POLICY", Content=denial()
+        )["Policy"]["PolicySummary"]["Id"]
+        for n in range(9)
+    ]
+    for guard in guards:
+        organizations.attach_policy(PolicyId=guard, TargetId=account)
+    name = {
+        "Name": "TokenTrail-ours",
+        "Description": "d",
+        "Type": "SERVICE_CONTROL_POLICY",
+        "Content": denial(),
+    }
+    reference = "${step.call[0].Policy.PolicySummary.Id}"
+    attach = call("AttachPolicy", "organizations", PolicyId=reference, TargetId=account)
+    plan = plan_of(step(1, "scp-deny", call("CreatePolicy", "organizations", **name), attach, cutoff=CUTOFF))
+
+    with pytest.raises(ActionRefused, match=f"account {account} has 10 service control policies"):
+        stand.apply(plan)
+    there = organizations.list_policies(Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    organizations.detach_policy(PolicyId=guards[0], TargetId=account)
+    applied, again = stand.apply(plan), stand.apply(plan)
+    organizations.close()
+
+    assert name["Name"] not in {one["Name"] for one in there}
+    assert applied.complete and again.complete, applied.stopped
+
+
 def test_policies_of_the_organisation_are_made_and_attached(stand: Stand, moto_url: str) -> None:
     """Calls may refer to the answer of an earlier one of their step; a second run finds all in place."""
     organizations = boto3.client("organizations", endpoint_url=moto_url)

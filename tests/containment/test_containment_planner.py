@@ -806,6 +806,76 @@ def test_an_attacker_who_writes_iam_makes_the_proof_rest_on_a_read_back() -> Non
 
     assert any("read-back" in one and key.id in one for one in plan.proof.holds_if)
     assert not any("read-back" in one for one in shielded.proof.holds_if)
+    assert any("until step 1 took effect nothing was made" in one for one in shielded.proof.holds_if)
+    assert ["scp-deny"] == actions(shielded) and () == shielded.steps[0].calls[2:]
+
+
+def writer() -> tuple[World, LongTermKey]:
+    """A leaked key that was seen to change IAM, and a role that it entered beside a colleague."""
+    world = World(START)
+    key, ria = world.user("support"), world.user("ria")
+    key.iam("PutUserPolicy", userName="support", policyName="mine", policyDocument={"Statement": []})
+    ria.assumes("Work", "ria").calls("s3:ListBuckets")
+    key.assumes("Work", "x").calls("s3:ListBuckets")
+    return world, key
+
+
+@pytest.mark.parametrize("strategy", ["standard", "surgical", "scorched"])
+def test_the_organisation_keeps_a_writer_from_undoing_steps_before_they_are_taken(strategy: Any) -> None:
+    """With the management account, changes to IAM are denied first; that cuts nobody off, and the proof rests on less."""
+    world, key = writer()
+    with asked(world) as case:
+        plain = checked(case.contain([key.id], strategy=strategy))
+        plan = checked(case.contain([key.id], strategy=strategy, management_account=MANAGEMENT))
+        given = case.contain([key.id], strategy=strategy, management_account=HOME)
+    first = plan.steps[0]
+
+    assert actions(plan) == ["scp-deny", *actions(plain)] and plan.proof.complete
+    assert [one.calls for one in plan.steps[1:]] != [] and (f"{USER}support",) == first.principals
+    (denied,) = statements(first)
+    assert ["iam:*", "organizations:*"] == denied["Action"]
+    assert f"{USER}support" in denied["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    assert first.ends == () and first.collateral == () and "so that it comes first" in first.why
+    assert hit(plan) == hit(plain) and first.undo
+    assert not any("read-back" in one for one in plan.proof.holds_if)
+    assert any("until step 1 took effect" in one and key.id in one for one in plan.proof.holds_if)
+    assert any("is a member account of the organisation" in one for one in plan.proof.holds_if)
+    assert actions(given) == actions(plain), "no policy of the organisation binds its management account"
+    assert any("read-back" in one for one in given.proof.holds_if)
+
+
+def test_whoever_changes_no_iam_needs_no_policy_of_the_organisation() -> None:
+    """Then nobody undoes a step, and the plan is the same with and without the management account."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    with asked(world) as case:
+        assert actions(case.contain([key.id])) == actions(
+            case.contain([key.id], management_account=MANAGEMENT)
+        )
+
+
+def test_an_account_without_room_for_a_policy_of_the_organisation_is_named() -> None:
+    """Ten can be attached to an account, AWS's own among them: by the log there is no room, and the step does nothing."""
+    world, key = writer()
+    admin = world.user("admin", account=MANAGEMENT)
+    for number in range(9):
+        made = {"policy": {"policySummary": {"id": f"p-{number}"}}}
+        asked_for = {"type": "SERVICE_CONTROL_POLICY", "name": f"guard-{number}", "content": "{}"}
+        admin.calls("organizations:CreatePolicy", asked_for, response=made, read_only=False)
+        where = {"policyId": f"p-{number}", "targetId": HOME}
+        admin.calls("organizations:AttachPolicy", where, read_only=False)
+    with asked(world) as case:
+        full = checked(case.contain([key.id], management_account=MANAGEMENT))
+        barred = case.contain([key.id], without_access=[HOME], management_account=MANAGEMENT)
+    admin.calls("organizations:DetachPolicy", {"policyId": "p-3", "targetId": HOME}, read_only=False)
+    room = planned(world, key.id, management_account=MANAGEMENT)
+
+    assert "scp-deny" not in actions(full) and any("read-back" in one for one in full.proof.holds_if)
+    assert f"account {HOME} can't have another service control policy" in step(barred, "scp-deny").why
+    assert () == step(barred, "scp-deny").calls and not barred.proof.complete
+    assert "An account can have 10 service control policies" in step(room, "scp-deny").why
+    assert 2 == len(step(room, "scp-deny").calls)
 
 
 def test_a_deny_that_shuts_somebody_out_is_never_safe_to_lift() -> None:

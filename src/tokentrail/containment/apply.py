@@ -74,6 +74,7 @@ def apply(
     """
     preflight.insist_on_calls(plan, cloud)
     preflight.insist_on_callers(plan, cloud, may_be_cut=own_session_may_be_cut)
+    preflight.insist_on_room(plan, cloud)
     notes: tuple[str, ...] = ()
     if recheck is not None:
         found = recheck(history(journal.lines).steps, means.clock())

@@ -270,14 +270,27 @@ def _why_not_entered(
 
 
 def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
-    """An attacker who may write IAM can undo the steps; only an SCP, or reading everything back, helps against that."""
-    shielded = {one for move in moves[:1] if move.shields for one in move.principals}
-    if scene.writers and not scene.writing <= shielded:
-        name, why = scene.writers[0]
+    """
+    An attacker who may write IAM can undo the steps; only an SCP, or reading everything back, helps against that.
+
+    What it made before the SCP took effect, and no log shows yet, is beyond the plan all the same.
+    """
+    shielded = {principal for move in moves[:1] for principal in move.shields}
+    if not scene.writers:
+        return
+    name, why = scene.writers[0]
+    who = f"{name}{more(len(scene.writers) - 1)}, which {why},"
+    if scene.writing <= shielded:
+        yield (
+            "until step 1 took effect nothing was made that no log shows yet: no new key, user, role, password or "
+            f"trust, and nothing new that runs with a role. {who} may create until then: ingest newer logs, and plan "
+            "again if they show any"
+        )
+    else:
         yield (
             "a read-back after the last step finds every step in place, no new key, user, role, password or trust, "
-            f"and nothing new that runs with a role: {name}{more(len(scene.writers) - 1)}, which {why}, may undo and "
-            "create until it is ended; apply reads back and repeats, and what it finds new needs a new plan"
+            f"and nothing new that runs with a role: {who} may undo and create until it is ended; apply reads back and "
+            "repeats, and what it finds new needs a new plan"
         )
 
 
@@ -290,7 +303,7 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
             accounts = sorted({one.account for one in move.principals})
             if len(accounts) > 1:
                 yield f"{listed(accounts)} are member accounts of the organisation, none its management account"
-            else:
+            elif accounts:
                 yield f"{accounts[0]} is a member account of the organisation, not its management account"
 
 

@@ -9,7 +9,7 @@ that of the user behind it (IAM User Guide, 'AWS global condition context keys')
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import groupby
 
@@ -19,6 +19,8 @@ from tokentrail.containment.documents import Statement
 from tokentrail.containment.move import Move
 from tokentrail.containment.scene import HeldCredential, Scene
 
+_WRITES = ("iam:*", "organizations:*")
+"""What is denied to whoever may change IAM, before all else."""
 _MANY = 10
 """If one policy is too short: how many accounts must deny the same principals to have one policy for all of them."""
 
@@ -68,6 +70,44 @@ def _in_permission_set(scene: Scene, role: Principal, denied_for_good: Set[Princ
     )  # fmt: skip
 
 
+def deny_writes_first(scene: Scene, principals: Sequence[Principal]) -> Move:
+    """
+    Deny principals of one partition all changes to IAM, so that nobody who acts as them can undo the steps after it.
+
+    IAM takes seconds to act on a change, and whoever may write IAM can take a deny back before it takes effect. An
+    account can't change what its organisation denies it. `iam:PassRole` is among what is denied.
+    Sources: IAM User Guide, 'Troubleshoot IAM' (changes are not always visible at once); OFFENSAI's and
+    hackingthe.cloud's articles on persistence through IAM's eventual consistency (the race, and that SCPs win it).
+    """
+    policies = [(_no_writes(scene, some), some) for some in _batches(scene, principals, _no_writes)]
+    move = moves.deny_by_scp(
+        scene, policies, "Whoever may change IAM could take back each step after this one, so that it comes first. "
+        "While it stands, nobody who acts as these principals changes IAM, colleagues included. ",
+    )  # fmt: skip
+    return replace(move, denies=_WRITES, shields=frozenset(move.principals))
+
+
+def _no_writes(scene: Scene, on: Sequence[Principal]) -> list[Statement]:
+    """The statements that deny some principals, and federated users of theirs, all changes to IAM."""
+    found: dict[tuple[str, ...], dict[str, None]] = {}
+    for one in on:
+        patterns = found.setdefault(scene.persons.get(one, ()), {})
+        patterns[scene.pattern(one)] = None
+        if scene.federates(one):
+            patterns.update(dict.fromkeys(_guests(scene, one, one.account)))
+    return [
+        documents.of_principals([*arns], None, persons, _WRITES) for persons, arns in sorted(found.items())
+    ]
+
+
+def _guests(scene: Scene, principal: Principal, account: str) -> list[str]:
+    """Patterns that the ARNs of a principal's federated users match, as AWS spells them in one place or another."""
+    return [
+        f"arn:{_partition(scene, principal)}:{service}::{account}:federated-user/*"
+        for service in ("sts", "iam")
+    ]
+
+
 def statements(
     scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal], *, anywhere: bool = False
 ) -> list[Statement]:
@@ -89,8 +129,7 @@ def statements(
         pattern = in_any_account(scene.pattern(one)) if anywhere else scene.pattern(one)
         found.setdefault((scene.persons.get(one, ()), one in denied_for_good), {})[pattern] = None
         if scene.federates(one):
-            for service in ("sts", "iam"):
-                guests[f"arn:{_partition(scene, one)}:{service}::{account}:federated-user/*"] = None
+            guests.update(dict.fromkeys(_guests(scene, one, account)))
     if guests:
         found.setdefault(((), False), {}).update(guests)
     return [
@@ -115,14 +154,18 @@ def _still_minted(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal
 
 
 def _deny_by_scp(scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]) -> Move:
-    policies = [
-        (statements(scene, some, denied_for_good), some) for some in _batches(scene, on, denied_for_good)
-    ]
+    def written(scene: Scene, some: Sequence[Principal]) -> list[Statement]:
+        return statements(scene, some, denied_for_good)
+
+    policies = [(written(scene, some), some) for some in _batches(scene, on, written)]
     if len(policies) > 1:
         policies = list(_by_name(scene, on, denied_for_good))
     move = moves.deny_by_scp(scene, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}")
+    for_good = frozenset(denied_for_good & {*move.principals})
     return replace(
-        move, closes=frozenset(one.name for one in scene.sources if one.mints in denied_for_good & {*on})
+        move,
+        closes=frozenset(one.name for one in scene.sources if one.mints in for_good),
+        shields=for_good,
     )
 
 
@@ -147,17 +190,21 @@ def _by_name(
     if apart:
         yield from (
             (statements(scene, some, denied_for_good), some)
-            for some in _batches(scene, sorted(apart), denied_for_good)
+            for some in _batches(
+                scene, sorted(apart), lambda scene, some: statements(scene, some, denied_for_good)
+            )
         )
 
 
 def _batches(
-    scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]
+    scene: Scene,
+    on: Sequence[Principal],
+    written: Callable[[Scene, Sequence[Principal]], Sequence[Statement]],
 ) -> Iterator[list[Principal]]:
-    """The principals in batches, each as large as fits in one policy."""
+    """The principals in batches, each as large as fits in one policy of the given statements."""
     batch: list[Principal] = []
     for principal in on:
-        whole = documents.text(statements(scene, [*batch, principal], denied_for_good))
+        whole = documents.text(written(scene, [*batch, principal]))
         if batch and len(whole) > documents.control_room(scene.arn(principal)):
             yield batch
             batch = []

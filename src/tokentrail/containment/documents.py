@@ -25,6 +25,9 @@ USER_INLINE, ROLE_INLINE, MANAGED = 2_048, 10_240, 6_144
 """Most characters, without white space, of all inline policies of a user, of a role, and of one managed policy."""
 _CONTROL, _CONTROL_ELSEWHERE = 10_240, 5_120
 _CONTROL_LONGER = frozenset({"aws", "aws-us-gov", "aws-cn"})
+_CONTROLS_MOST, _CONTROLS_MOST_ELSEWHERE = 10, 5
+FULL_ACCESS = "p-FullAWSAccess"
+"""The id of the SCP that AWS attaches to each account (AWS Organizations User Guide, 'SCP evaluation')."""
 MANAGED_MOST = 10
 """How many managed policies can be attached to one role or user, by default."""
 _NAMED_MOST = 50
@@ -50,6 +53,16 @@ def control_room(arn: str) -> int:
     2026, and has been more since then in these partitions: AWS, What's New, on increased quotas of SCPs.
     """
     return _CONTROL if not _CONTROL_LONGER.isdisjoint(arn.split(":")[1:2]) else _CONTROL_ELSEWHERE
+
+
+def controls_most(partition: str) -> int:
+    """
+    How many SCPs can be attached to one account, AWS's own among them, by default.
+
+    Source: AWS Organizations User Guide, 'Quotas and service limits for AWS Organizations'; that it was 5 until May
+    2026, and has been more since then in these partitions: AWS, What's New, on increased quotas of SCPs.
+    """
+    return _CONTROLS_MOST if partition in _CONTROL_LONGER else _CONTROLS_MOST_ELSEWHERE
 
 
 def text(statements: Sequence[Statement]) -> str:
@@ -102,14 +115,19 @@ def brackets(tokens: Iterable[Token]) -> list[Statement]:
     ]
 
 
-def of_principals(arns: Sequence[str], cutoff: datetime | None, persons: Sequence[str] = ()) -> Statement:
-    """Deny everything to principals with some ARNs, for an SCP; if persons are given, only to these."""
+def of_principals(
+    arns: Sequence[str],
+    cutoff: datetime | None,
+    persons: Sequence[str] = (),
+    actions: Sequence[str] = ("*",),
+) -> Statement:
+    """Deny actions, by default all, to principals with some ARNs, for an SCP; if persons are given, only to these."""
     conditions: dict[str, dict[str, Any]] = {"ArnLike": {"aws:PrincipalArn": list(arns)}}
     if persons:
         conditions["StringEquals"] = {"identitystore:userId": list(persons)}
     if cutoff is not None:
         conditions["DateLessThan"] = {_ISSUED: instant(cutoff)}
-    return deny(conditions)
+    return deny(conditions, actions)
 
 
 def _window(start: datetime | None, end: datetime, spared: Iterable[Token]) -> Iterator[Statement]:

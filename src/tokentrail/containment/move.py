@@ -40,8 +40,10 @@ class Move:
     """Seconds of issue and user ids that its policies except for a known innocent credential."""
     by_portal: bool = False
     """Whether Identity Center makes the change, since it alone can edit its roles."""
-    shields: bool = False
-    """Whether an attacker who may write IAM can't take it back."""
+    shields: frozenset[Principal] = frozenset()
+    """The principals that can't change IAM as long as it stands, and so can't take it back either."""
+    denies: tuple[str, ...] = ()
+    """The actions that its policies deny, if it ends nothing by them."""
     made: tuple[str, ...] = ()
     """Those targets that the attacker made and the move keeps as evidence, so that `undo` leaves them ended."""
     reversible: bool = True

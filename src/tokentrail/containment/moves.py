@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -255,9 +256,17 @@ def deny_by_scp(
     calls: list[Call] = []
     undo: list[Call] = []
     told = []
+    bound: list[Principal] = []
+    attached: Counter[str] = Counter()
+    full: set[str] = set()
     for said, on in policies:
         document = documents.text(said)
-        accounts = sorted({one.account for one in on})
+        full |= {one.account for one in on if scene.controls_room(one.account) <= attached[one.account]}
+        accounts = sorted({one.account for one in on} - full)
+        if not accounts:
+            continue
+        attached.update(accounts)
+        bound += [one for one in on if one.account in accounts]
         made = new_policy(len(calls))
         calls += [
             _of_organization(
@@ -277,13 +286,31 @@ def deny_by_scp(
         "Whoever runs the organisation (or you, planning again with --management-account) attaches "
         f"{several}{late} {''.join(told)}"
     )  # fmt: skip
-    on = [one for _, some in policies for one in some]
+    targets = (scene.arn(one) for _, some in policies for one in some)
     return Move(
-        action="scp-deny", targets=tuple(scene.arn(one) for one in on), principals=tuple(on),
+        action="scp-deny", targets=tuple(targets), principals=tuple(bound),
         calls=tuple(calls if manager else ()), undo=tuple(undo if manager else ()),
-        by_hand=tuple(() if manager else calls), shields=True,
-        cutoff=scene.cutoff if cut else None, why=why + by_hand,
+        by_hand=tuple(() if manager else calls),
+        cutoff=scene.cutoff if cut else None, why=why + by_hand + _quota_of_controls(scene, attached, full),
     )  # fmt: skip
+
+
+def _quota_of_controls(scene: Scene, attached: Mapping[str, int], full: Iterable[str]) -> str:
+    """Say how much room a move needs for SCPs, which the log does not tell, and where there is none."""
+    told = ""
+    if barred := sorted(full):
+        told += (
+            f"By the log, account{'s' * (len(barred) > 1)} {listed(barred, _NAMED)} can't have another service control "
+            "policy: detach one and plan again; until then this does nothing there. "
+        )
+    if attached:
+        most = max(documents.controls_most(scene.partition(account)) for account in attached)
+        told += (
+            f"An account can have {most} service control policies, AWS's own among them, and this attaches "
+            f"{max(attached.values())} to each: `aws organizations list-policies-for-target --filter "
+            "SERVICE_CONTROL_POLICY --target-id …` tells how many there are, and apply looks before it sends anything. "
+        )
+    return told
 
 
 def in_time(scene: Scene) -> str:
@@ -320,7 +347,8 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
         lingers=max(one.lingers for one in moves),
         shuts=tuple(principal for one in moves for principal in one.shuts),
         spares=frozenset(spared for one in moves for spared in one.spares),
-        shields=any(one.shields for one in moves),
+        shields=frozenset(principal for one in moves for principal in one.shields),
+        denies=tuple(dict.fromkeys(action for one in moves for action in one.denies)),
         made=tuple(dict.fromkeys(target for one in moves for target in one.made)),
         by_portal=any(one.by_portal for one in moves),
         reversible=all(one.reversible for one in moves),

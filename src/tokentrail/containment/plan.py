@@ -29,7 +29,7 @@ from tokentrail.containment.prover import NEVER, Outcome, prove
 from tokentrail.containment.redundant_steps import necessary
 from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap, why_each
-from tokentrail.spelling import listed
+from tokentrail.spelling import joined, listed
 
 _MOST = 4
 _HOLDS_OFF = ("deny-user", "deny-role", "scp-deny")
@@ -141,6 +141,8 @@ def _spares(scene: Scene, move: Move) -> Iterator[tuple[str, datetime, str | Non
 def _says(move: Move) -> str:
     facts = CATALOGUE[move.action]
     what = listed(short_apart(move.targets), 3)
+    if move.denies:
+        return f"On {what}. Ends nothing: denies {joined(move.denies)} while it stands. Leaves all else."
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
 
 

@@ -1,6 +1,8 @@
 """
 Choose the moves that end all of an attacker's credentials: minters first, all roles at once, with least collateral.
 
+What keeps the attacker from undoing them comes before all of them, if the organisation's policies can be used.
+
 All roles are cut off in one step: with the same cutoff, no session of one can mint a session of another that survives.
 What mints into them (keys, passwords, hosts, trusts, portals, users' tokens) is ended before. Whether the moves
 are enough is not decided here, but proven by `prover`.
@@ -17,7 +19,7 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment import documents, moves
 from tokentrail.containment.carving import Cut, carve
 from tokentrail.containment.closing_sources import centrally, close_source
-from tokentrail.containment.controls import deny_by_scps, in_permission_sets
+from tokentrail.containment.controls import deny_by_scps, deny_writes_first, in_permission_sets
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.move import Move
 from tokentrail.containment.prover import prove
@@ -68,11 +70,14 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
         pools=frozenset(one for one, pool in nothing_done.pools.items() if pool.life.ends > scene.as_of),
         spared=tuple(spared),
     )  # fmt: skip
+    by_scp = list(_scps(needs))
+    first = _first(needs, by_scp)
     found = [
+        *first,
         *_keys(needs),
         *_made_users(scene),
         *_sources(scene),
-        *_scps(needs),
+        *(move for move in by_scp if not any(move is one for one in first)),
         *_users(needs),
         *_roles(needs),
     ]
@@ -188,6 +193,32 @@ def _scps(needs: _Needs) -> Iterator[Move]:
     yield from deny_by_scps(
         scene, [one for one in beyond if one.account != scene.management_account], needs.live
     )
+
+
+def _first(needs: _Needs, by_scp: Sequence[Move]) -> list[Move]:
+    """
+    The service control policies that must come before all other steps, if the attacker may change IAM.
+
+    That is a deny of all that those principals do who may change it, if the plan has that anyway and for good; else a
+    deny of changes to IAM. It serves only if it binds all of them.
+    """
+    scene = needs.scene
+    manager, writing = scene.management_account, sorted(scene.writing)
+    if manager is None or not scene.writers:
+        return []
+    bound = all(
+        one.account not in ("", manager)
+        and one.kind != "unknown"
+        and not ((known := scene.known.get(one)) and known.service_linked)
+        for one in writing
+    )
+    if not bound or len({scene.partition(one.account) for one in writing}) != 1:
+        return []
+    for move in by_scp:
+        if scene.writing <= move.shields >= {*move.principals}:
+            return [move]
+    move = deny_writes_first(scene, writing)
+    return [move] if scene.writing <= move.shields else []
 
 
 def _users(needs: _Needs) -> Iterator[Move]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import shlex
 
 from tokentrail.aws.principals import principal_of_arn
-from tokentrail.containment.cloud import CallingIdentity, Cloud
+from tokentrail.containment.cloud import CallFailed, CallingIdentity, Cloud
+from tokentrail.containment.documents import controls_most
 from tokentrail.containment.margin import LAG, MARGIN
-from tokentrail.containment.model import Plan, Step
+from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, known, references
+from tokentrail.containment.other_things import SCP
 from tokentrail.containment.recheck import Recheck, in_words
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.spelling import instant
@@ -63,6 +65,38 @@ def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
                     "`tokentrail contain`."
                 )
             change(call)
+
+
+def insist_on_room(plan: Plan, cloud: Cloud) -> None:
+    """
+    Check that accounts can have the service control policies that a plan attaches, as far as that can be read.
+
+    Raises:
+        ActionRefused: an account would have more than its quota.
+    """
+    names: dict[tuple[str, str], set[str]] = {}
+    for step in plan.steps:
+        for call in step.calls:
+            if (call.service, call.operation) == ("organizations", "AttachPolicy"):
+                made = [step.calls[place].parameters.get("Name") for place in references(call)]
+                where = (call.account, str(call.parameters.get("TargetId")))
+                names.setdefault(where, set()).update(str(name) for name in made)
+    for (manager, target), ours in sorted(names.items()):
+        asked = Call(
+            account=manager, service="organizations", operation="ListPoliciesForTarget",
+            parameters={"TargetId": target, "Filter": SCP},
+        )  # fmt: skip
+        try:
+            others = {str(one.get("Name")) for one in cloud.listed(asked, "Policies")} - ours
+        except CallFailed:
+            continue  # whoever may attach need not be allowed to list
+        most = controls_most(cloud.caller(manager).partition)
+        if len(others) + len(ours) > most:
+            raise ActionRefused(
+                f"account {target} has {len(others)} service control policies, and the plan attaches {len(ours)} more, "
+                f"but an account can have {most}. Nothing was sent: detach one that it can do without, or attach one "
+                "policy with the statements of several, then run the same command again."
+            )
 
 
 def insist_on_callers(plan: Plan, cloud: Cloud, *, may_be_cut: bool) -> tuple[CallingIdentity, ...]:

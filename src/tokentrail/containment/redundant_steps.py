@@ -85,6 +85,8 @@ def _may_be_redundant(scene: Scene, proof: _Proof, number: int) -> bool:
     A long-term key must be taken out of use or go with its user: one that is only denied can still sign requests, works
     again once the deny is lifted, and silence does not prove that the deny holds.
     """
+    if number == 0 and proof.moves[0].shields and scene.writers:
+        return False  # without it, the attacker may undo the others
     others = [move for place, move in enumerate(proof.moves) if place != number]
     closed = {name for move in others for name in move.closes}
     for source, life in proof.outcome.sources.items():

@@ -20,7 +20,7 @@ from tokentrail.aws.principals import (
     partition_in,
     under_any_path,
 )
-from tokentrail.containment.documents import MANAGED_MOST, Token
+from tokentrail.containment.documents import FULL_ACCESS, MANAGED_MOST, Token, controls_most
 from tokentrail.policy.account.holders import Holder, size_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
@@ -301,6 +301,22 @@ def _keep(policies: LoggedPolicies, change: Change) -> None:
         policies.attached.discard(arn)
 
 
+def logged_controls(changes: Iterable[Change]) -> dict[str, set[str]]:
+    """Find the SCPs by id that the log shows attached to each account, by the changes in order."""
+    controls, found = {FULL_ACCESS}, dict[str, set[str]]()
+    for change in changes:
+        if not change.event_source.startswith("organizations."):
+            continue
+        policy, account = change.asked("policyId") or "", change.asked("targetId") or ""
+        if change.event_name == "CreatePolicy" and change.asked("type") == "SERVICE_CONTROL_POLICY":
+            controls.add(change.answered("policy", "policySummary", "id") or "")
+        elif change.event_name == "AttachPolicy" and policy in controls:
+            found.setdefault(account, {FULL_ACCESS}).add(policy)
+        elif change.event_name == "DetachPolicy":
+            found.setdefault(account, {FULL_ACCESS}).discard(policy)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """All that planner and prover know."""
@@ -373,6 +389,7 @@ class Scene:
     """Other living credentials that were used from an address that the attacker used first."""
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
     _logged: Mapping[Principal, LoggedPolicies] = field(init=False, repr=False, compare=False)
+    _controls: Mapping[str, set[str]] = field(init=False, repr=False, compare=False)
     _sources_of: Mapping[Principal, Sequence[Source]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -380,6 +397,7 @@ class Scene:
         having = (one.principal for one in self.held if one.kind in ("long_term_key", "federation_token"))
         object.__setattr__(self, "_federating", frozenset(having))
         object.__setattr__(self, "_logged", logged_policies(self.changes))
+        object.__setattr__(self, "_controls", logged_controls(self.changes))
         sources_of: dict[Principal, list[Source]] = {}
         for source in self.sources:
             sources_of.setdefault(source.mints, []).append(source)
@@ -437,6 +455,11 @@ class Scene:
         holder, logged = self._holder(principal), self._logged.get(principal)
         attached = max(len(holder.managed) if holder else 0, len(logged.attached) if logged else 0)
         return max(MANAGED_MOST - attached, 0)
+
+    def controls_room(self, account: str) -> int:
+        """How many more SCPs can be attached to an account, as far as the log shows what is attached there."""
+        attached = len(self._controls.get(account, {FULL_ACCESS}))
+        return max(controls_most(self.partition(account)) - attached, 0)
 
     def _holder(self, principal: Principal) -> Holder | None:
         """What a snapshot shows of a user or role."""

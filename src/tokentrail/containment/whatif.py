@@ -135,7 +135,8 @@ def _deny_sessions(scene: Scene, principal: Principal, target: str) -> Move:
 
 def _control(scene: Scene, principal: Principal, target: str) -> Move:
     said = statements(scene, [principal], {principal})
-    return moves.deny_by_scp(scene, [(said, [principal])], "")
+    move = moves.deny_by_scp(scene, [(said, [principal])], "")
+    return replace(move, shields=frozenset(move.principals))
 
 
 _ON_PRINCIPALS: dict[str, Callable[[Scene, Principal, str], Move]] = {
