@@ -63,9 +63,10 @@ def test_what_plans_need_is_allowed() -> None:
     needed = {one for facts in _ALL for one in facts.needs}
     needed |= {f"{service}:{operation}" for service, operation in _BUILDERS}
     text = "".join(
-        (PACKAGE / "containment" / name).read_text() for name in ("iam_things.py", "other_things.py")
+        (PACKAGE / "containment" / name).read_text()
+        for name in ("iam_things.py", "other_things.py", "sign_in_limit.py")
     )
-    reads = set(re.findall(r'"((?:BatchGet|Get|List|Describe)[A-Za-z]+)"', text))
+    reads = set(re.findall(r'"((?:BatchGet|Get|List|LookupE|Describe)[A-Za-z]+)"', text))
 
     assert needed <= allowed("apply.json")
     assert reads <= {one.partition(":")[2] for one in allowed("apply.json")}

@@ -21,7 +21,8 @@ from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import Applied, CallResult, StepDone
 from tokentrail.containment.recheck import Recheck
-from tokentrail.containment.sending import Sender, read_all, settle
+from tokentrail.containment.sending import Sender, read_all, settle, together
+from tokentrail.containment.sign_in_limit import read_limit
 
 TRIES = 4
 """How often a step is sent at most, if its calls take so long that its cutoff has passed."""
@@ -93,6 +94,7 @@ class _Run:
 
     def go(self) -> Applied:
         settle(self._sender, "apply")
+        self._note_sign_in_limits()
         done: list[StepDone] = []
         for step in self._plan.steps:
             record = self._history().steps.get(step.n)
@@ -102,6 +104,19 @@ class _Run:
                 return self._result([*done, *rest], f"step {step.n} ({step.action}): {done[-1].why}")
         stopped = self._read_back_and_repeat()
         return self._result([self._as_recorded(one) for one in done], stopped)
+
+    def _note_sign_in_limits(self) -> None:
+        """Journal how long sign-in sessions may last that the steps end, for `undo`; where that is told."""
+        told = self._history()
+        arns = [
+            arn for step in self._plan.steps if step.n not in told.steps for arn in step.signed_in
+            if arn not in told.sign_in_limits
+        ]  # fmt: skip
+        found = dict(zip(arns, together(lambda arn: read_limit(arn, self._cloud), arns), strict=True))
+        for arn, lasts in found.items():
+            if lasts is not None:
+                line = {"kind": "sign-in-limit", "principal": arn, "seconds": int(lasts.total_seconds())}
+                self._journal.write(line, self._means.clock())
 
     def _result(self, steps: Sequence[StepDone], stopped: str | None) -> Applied:
         return Applied(

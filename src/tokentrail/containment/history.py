@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.containment.journal import Line, moment
@@ -59,6 +59,14 @@ class OpenCall:
     line: Line
 
 
+@dataclass(frozen=True, slots=True)
+class SignInLimit:
+    """How long sign-in sessions could last by the setting of their user or role, and when that was read."""
+
+    lasts: timedelta
+    read_at: datetime
+
+
 @dataclass(slots=True)
 class History:
     """All that a journal says."""
@@ -66,6 +74,8 @@ class History:
     steps: dict[int, StepRecord] = field(default_factory=dict)
     things: dict[str, ThingRecord] = field(default_factory=dict)
     open: dict[int, OpenCall] = field(default_factory=dict)
+    sign_in_limits: dict[str, SignInLimit] = field(default_factory=dict)
+    """By ARN: how long sign-in sessions of a user or role could last when that was first read."""
 
     @property
     def changed(self) -> list[ThingRecord]:
@@ -88,6 +98,9 @@ def history(lines: Iterable[Line]) -> History:
                 _stood(found, line)
             case "step":
                 _step(found, line)
+            case "sign-in-limit":
+                limit = SignInLimit(timedelta(seconds=line["seconds"]), moment(line["at"]))
+                found.sign_in_limits.setdefault(line["principal"], limit)
     return found
 
 

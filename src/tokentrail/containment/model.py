@@ -89,6 +89,10 @@ class Step:
     """What its documents except for an innocent session: principal, second of issue, and `aws:userid` if known."""
     by_portal: bool = False
     """Whether Identity Center makes the change, since it alone can edit its roles."""
+    signed_in: tuple[str, ...] = ()
+    """Those of its principals, as ARNs, of whose sign-in sessions it ends some, which may last up to ninety days."""
+    safe_but_for_sign_ins: datetime | None = None
+    """As `safe_to_undo_after`, without the sign-in sessions of `signed_in`."""
 
     @property
     def keys_off(self) -> frozenset[str]:

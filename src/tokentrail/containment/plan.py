@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tokentrail.aws.principals import short_apart
+from tokentrail.aws.principals import Principal, short_apart
 from tokentrail.containment import planner, story, whatif
 from tokentrail.containment.assumptions import holds_if, residual_risks
 from tokentrail.containment.catalogue import CATALOGUE
@@ -104,6 +104,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
     bites = outcome.times[number].bites
     accounts = {call.account for call in move.calls} or {one.account for one in move.principals}
     arns = tuple(scene.arn(one) for one in move.principals if one.kind != "unknown")
+    safe, signed_in = _safe(scene, outcome, number, move), _signed_in(scene, move)
     return Step(
         n=number + 1,
         action=move.action,
@@ -117,7 +118,7 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         alive_after=tuple(sorted(name for name, life in outcome.lives.items() if life.ends > bites)),
         collateral=tuple(_collateral(scene, outcome, number, move)),
         undo=move.undo,
-        safe_to_undo_after=_safe(scene, outcome, number, move),
+        safe_to_undo_after=max(safe, bites + SIGN_IN) if safe and signed_in else safe,
         reversible=move.reversible and bool(move.undo),
         bites_within=max(bites_within(scene.margin), int(move.lingers.total_seconds())),
         needs=_OF_PERMISSION_SETS
@@ -130,6 +131,8 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         shuts=tuple(scene.arn(role) for role in move.shuts),
         spares=tuple(_spares(scene, move)),
         by_portal=move.by_portal,
+        signed_in=tuple(scene.arn(one) for one in signed_in),
+        safe_but_for_sign_ins=safe if signed_in else None,
     )
 
 
@@ -210,7 +213,7 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
     """
     When all that a move ended, and all that may have been minted unseen, has expired by itself; `None` if never.
 
-    How long a user or role may stay signed in is in no log: ninety days at most (`SIGN_IN`).
+    Sign-in sessions, of which no log tells how long they may last, are left out; see `_signed_in`.
     """
     if not move.undo or move.action in ("deactivate-key", "edit-trust", "attach-quarantine"):
         return None
@@ -229,6 +232,10 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
                 return None  # lifted, it would let whoever still mints in again
             last = min(pool.last, outcome.times[number].bites)
             known.append(last + LONGEST.get(principal.kind, LONGEST["role"]))
-    if move.cutoff and any(one.kind in SIGNED_IN and one.principal in move.principals for one in scene.held):
-        known.append(outcome.times[number].bites + SIGN_IN)  # nobody misses sessions of before the cutoff
     return max([*known, outcome.times[number].bites])
+
+
+def _signed_in(scene: Scene, move: Move) -> list[Principal]:
+    """The principals of whose sign-in sessions a move ends some, by a cutoff: nobody misses those of before it."""
+    signed_in = {one.principal for one in scene.held if one.kind in SIGNED_IN}
+    return [one for one in move.principals if move.cutoff and one in signed_in]

@@ -156,6 +156,7 @@ def _faults_of(step: Step) -> Iterator[str]:
         yield f"`account` is {step.account!r}, and must have 12 digits"
     yield from _untimely("cutoff", step.cutoff)
     yield from _untimely("safe_to_undo_after", step.safe_to_undo_after)
+    yield from _untimely("safe_but_for_sign_ins", step.safe_but_for_sign_ins)
     for call in (*step.calls, *step.undo):
         yield from _faults_of_call(call)
     if step.cutoff and step.calls and not any(names_moment(call, step.cutoff) for call in step.calls):

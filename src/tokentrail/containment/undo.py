@@ -17,13 +17,15 @@ from tokentrail.containment import preflight
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.history import ThingRecord, history, plain
 from tokentrail.containment.journal import Journal
+from tokentrail.containment.margin import LAG
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import ByHand, Restored, Undone, UndoOutcome
 from tokentrail.containment.sending import Sender, settle
+from tokentrail.containment.sign_in_limit import is_unchanged
 from tokentrail.containment.thing import Irreversible, State, Thing
-from tokentrail.errors import UsageError
-from tokentrail.spelling import instant
+from tokentrail.errors import ActionRefused, UsageError
+from tokentrail.spelling import instant, short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Undo:
         self._reactivate = reactivate_leaked_key
         self._only = frozenset(only)
         self._sender = Sender(cloud, journal, clock, lambda deed: None)
+        self._unchanged: dict[tuple[str, datetime], str | None] = {}
 
     def look(self) -> tuple[UndoDecision, ...]:
         """
@@ -175,7 +178,11 @@ class Undo:
         safe = max((at for step in steps if (at := self._safe_after(step, record))), default=None)
         if safe is not None and self._clock() < safe:
             why = f"lifting it before {instant(safe)} could revive a credential of the attacker's; run this again then"
-            return "refused", safe, why
+            return (
+                "refused",
+                safe,
+                why + "".join(dict.fromkeys(self._about_sign_ins(step, record) for step in steps)),
+            )
         return "restore", safe, "put back what was there"
 
     def _safe_after(self, step: Step, record: ThingRecord) -> datetime | None:
@@ -184,7 +191,45 @@ class Undo:
             return None
         cutoff = record.cutoffs.get(step.n)
         later = cutoff - step.cutoff if cutoff and step.cutoff else record.at - self._plan.as_of
-        return step.safe_to_undo_after + max(later, timedelta())
+        safe = step.safe_to_undo_after + max(later, timedelta())
+        if not step.signed_in or not step.safe_but_for_sign_ins or not cutoff or self._clock() >= safe:
+            return safe
+        if any(self._doubt(arn, cutoff) for arn in step.signed_in):
+            return safe
+        limits = history(self._journal.lines).sign_in_limits
+        lasts = max(limits[arn].lasts for arn in step.signed_in)
+        return min(safe, max(step.safe_but_for_sign_ins + max(later, timedelta()), cutoff + lasts))
+
+    def _doubt(self, arn: str, cutoff: datetime) -> str | None:
+        """Why it is not known how long sign-in sessions of before a cutoff may last; `None` if the journal tells."""
+        limit = history(self._journal.lines).sign_in_limits.get(arn)
+        if limit is None:
+            call = "GetRole" if ":role/" in arn else "GetLoginProfile"
+            return f"`apply` could not read how long they may last (iam:{call})"
+        until = max(limit.read_at, cutoff)
+        if (arn, until) not in self._unchanged:
+            self._unchanged[arn, until] = self._changed(arn, until)
+        return self._unchanged[arn, until]
+
+    def _changed(self, arn: str, until: datetime) -> str | None:
+        """Why what was read may not have been so for ninety days; `None` if CloudTrail shows that it has."""
+        now = self._clock()
+        if now < until + timedelta(seconds=max(self._plan.lag, LAG)):
+            return "CloudTrail does not show yet whether that was changed"
+        try:
+            changed = not is_unchanged(arn, self._cloud, until, now)
+        except (CallFailed, ActionRefused) as failure:
+            return f"whether that was changed can't be looked up (cloudtrail:LookupEvents): {failure}"
+        return "that was changed within ninety days" if changed else None
+
+    def _about_sign_ins(self, step: Step, record: ThingRecord) -> str:
+        """Sentences about sign-in sessions that keep a step from being lifted sooner, and what is not known of them."""
+        cutoff = record.cutoffs.get(step.n)
+        doubts = {arn: doubt for arn in step.signed_in if cutoff and (doubt := self._doubt(arn, cutoff))}
+        return "".join(
+            f". Whoever signed in as {short(arn)} before may stay so for ninety days: {doubt}"
+            for arn, doubt in doubts.items()
+        )
 
     def _take_back(self, decision: UndoDecision) -> Restored:
         if not decision.calls:
