@@ -260,6 +260,8 @@ def _present_holds(
 
 def _without_key(asked: _Operator) -> bool:
     """Judge an absent key: negated operators match, `IfExists` and `ForAllValues` do, `ForAnyValue` does not."""
+    if asked.if_exists and asked.quantifier == "ForAnyValue":
+        raise UnknownPolicy("ForAnyValue is to fail where the key is absent, and IfExists to hold")
     if asked.if_exists or asked.quantifier == "ForAllValues":
         return True
     return asked.negated and not asked.quantifier

@@ -171,7 +171,6 @@ def test_keys_of_the_request(condition: dict[str, Any], expected: bool) -> None:
         ("ForAnyValue:StringNotEquals", "team", (False, False, True)),
         ("ForAllValues:StringNotEquals", "team", (True, False, False)),
         ("ForAllValues:StringNotEquals", "cost", (True, True, True)),
-        ("ForAnyValue:StringEqualsIfExists", "team", (True, True, True)),
     ],
 )
 def test_sets_of_values(operator: str, values: Any, expected: tuple[bool, ...]) -> None:
@@ -202,6 +201,7 @@ def test_actions_and_resources() -> None:
         {"condition": {"NumericEquals": {"aws:userid": "1"}}},
         {"condition": {"ForSomeValues:StringEquals": {"aws:userid": "x"}}},
         {"condition": {"ArnLike": {"aws:PrincipalArn": "arn:*:role/Deploy"}}},
+        {"condition": {"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": "team"}}},
         {"condition": {"NullIfExists": {"aws:userid": "true"}}},
         {"condition": {"BoolNot": {"aws:userid": "true"}}},
         {"condition": {"NotBool": {"aws:MultiFactorAuthPresent": "true"}}},

@@ -39,6 +39,8 @@ RESOURCES = (
     "arn:aws:s3:::other/*", TARGET, f"arn:aws:iam::{HOME}:role/T*", "arn:aws:iam::*:user/*", "arn:aws:secretsmanager:*:*:secret:prod/*",
     "arn:aws:s3:::reports/daily/1.csv",
 )  # fmt: skip
+Value = str | tuple[str, ...] | None
+"""What a request carries for a key: a text, several, or nothing."""
 VALUES: Mapping[str, tuple[str, ...]] = {
     "aws:SourceIp": ("192.0.2.10", "203.0.113.77", "198.51.100.23"),
     "aws:username": ("ada", "daily", "Ada"),
@@ -54,6 +56,17 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "aws:UserAgent": ("aws-cli/2.31.4", "Boto3/1.34"),
     "aws:SourceIdentity": ("ada", "bob"),
     "aws:CurrentTime": ("2026-11-23T10:00:00Z",),
+    "aws:EpochTime": ("1795428000",),
+    "aws:SourceVpce": ("vpce-1", "vpce-2"),
+    "aws:VpcSourceIp": ("10.0.0.1", "10.1.0.1"),
+    "aws:SourceVpcArn": (
+        f"arn:aws:ec2:us-east-1:{HOME}:vpc/vpc-1",
+        f"arn:aws:ec2:eu-west-1:{AWAY}:vpc/vpc-2",
+    ),
+    "aws:VpceAccount": (HOME, AWAY),
+    "aws:VpceOrgID": ("o-1", "o-2"),
+    "aws:VpceOrgPaths": ("o-1/r-1/ou-1/", "o-1/r-1/", "o-2/r-2/"),
+    "aws:PrincipalTag/team": ("ops", "dev"),
 }
 """Condition keys with the values that requests carry; any may be absent."""
 _TEXTS = (
@@ -79,21 +92,33 @@ OPERATORS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "aws:PrincipalAccount": (_TEXTS, (HOME, AWAY, "1111*")),
     "aws:RequestedRegion": (_TEXTS, ("us-east-1", "us-*", "eu-west-1")),
-    "aws:TokenIssueTime": (_DATES, ("2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z", "2026-11-23T09:00:00.000Z")),
+    "aws:TokenIssueTime": (
+        _DATES,
+        ("2026-11-23T10:00:00Z", "2026-11-23T09:00:00.000Z", "2026-11-23T11:00:00+02:00", "2026-11-23", "2026-11-23T05:30-05:30"),
+    ),
     "aws:MultiFactorAuthPresent": (("Bool",), ("true", "false")),
     "aws:MultiFactorAuthAge": (_NUMBERS, ("3600", "10", "86400")),
     "aws:ViaAWSService": (("Bool",), ("true", "false")),
     "aws:SourceVpc": (_TEXTS, ("vpc-11111111", "vpc-*")),
     "aws:UserAgent": (_TEXTS, ("aws-cli/*", "Boto3/1.34")),
     "aws:SourceIdentity": (_TEXTS, ("ada", "${aws:username}", "${aws:username, 'bob'}")),
-    "aws:CurrentTime": (_DATES, ("2026-11-23T10:00:00Z", "2027-01-01T00:00:00Z")),
+    "aws:CurrentTime": (_DATES, ("2026-11-23T10:00:00Z", "2027-01-01T00:00:00Z", "2026-11-24", "2026-11", "2026-11-23T12:00:00+02:00")),
+    "aws:EpochTime": ((*_DATES, *_NUMBERS), ("1795428000", "1795427999", "1795428001")),
+    "aws:SourceVpce": (_TEXTS, ("vpce-1", "vpce-?")),
+    "aws:VpcSourceIp": (("IpAddress", "NotIpAddress"), ("10.0.0.0/16", "10.0.0.1")),
+    "aws:SourceVpcArn": (("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"), (f"arn:aws:ec2:*:{HOME}:vpc/*", "arn:aws:ec2:*:*:vpc/vpc-2")),
+    "aws:VpceAccount": (_TEXTS, (HOME, "4444*", "${aws:PrincipalAccount}")),
+    "aws:VpceOrgID": (_TEXTS, ("o-1", "o-*")),
+    "aws:VpceOrgPaths": (("StringEquals", "StringNotEquals", "StringLike", "StringNotLike"), ("o-1/r-1/*", "o-1/r-1/", "o-2/*")),
+    "aws:PrincipalTag/team": (_TEXTS, ("ops", "OPS", "d*")),
 }  # fmt: skip
 """
 Operators and values that policies compare a key with.
 
 Without 0.0.0.0/0, which holds every IPv4 address and of which the evaluator says that it holds none; and without IPv6,
 of which it says that NotIpAddress with IPv4 networks alone does not match it (AWS: it does, as for any address that is in
-none of them).
+none of them). Without epoch seconds beside ISO 8601 dates, which it compares with milliseconds; and without
+`ForAnyValue:...IfExists`, of which AWS does not say which of the two decides where the key is absent.
 """
 
 
@@ -107,7 +132,10 @@ def conditions(draw: st.DrawFn) -> Json:
         if draw(st.integers(0, 5)) == 0:
             operator, value = "Null", draw(st.sampled_from(["true", "false"]))
         else:
-            operator = draw(st.sampled_from(names)) + draw(st.sampled_from(["", "", "IfExists"]))
+            of_sets = ("ForAllValues:", "ForAnyValue:")
+            quantifier = draw(st.sampled_from(of_sets if key in MULTIVALUED else ("", "", "", *of_sets)))
+            endings = ["", "", "IfExists"] if quantifier != "ForAnyValue:" else [""]
+            operator = quantifier + draw(st.sampled_from(names)) + draw(st.sampled_from(endings))
             chosen = draw(st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True))
             value = chosen[0] if len(chosen) == 1 else chosen
         spelled = draw(st.sampled_from([key, key.lower(), key]))
@@ -164,22 +192,30 @@ def trust_documents(draw: st.DrawFn) -> Json:
 
 
 @st.composite
-def contexts(draw: st.DrawFn) -> dict[str, str | None]:
-    """What a request carries: for each key a value, or `None` for an absent one."""
+def contexts(draw: st.DrawFn) -> dict[str, Value]:
+    """What a request carries: for each key a value, or several, or `None` for an absent one."""
     return {
-        key: draw(st.one_of(st.none(), st.sampled_from(values)))
+        key: draw(st.one_of(st.none(), _several(values) if key in MULTIVALUED else st.sampled_from(values)))
         for key, values in VALUES.items()
         if key not in _ALWAYS
     } | {key: VALUES[key][0] for key in _ALWAYS}
 
 
-_ALWAYS = ("aws:CurrentTime", "aws:PrincipalAccount", "aws:PrincipalArn")
+def _several(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+MULTIVALUED = ("aws:VpceOrgPaths",)
+_ALWAYS = ("aws:CurrentTime", "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalArn")
 """They are always there; the evaluator sets some of them itself."""
 
 
-def ours(context: Mapping[str, str | None]) -> dict[str, Any]:
+def ours(context: Mapping[str, Value]) -> dict[str, Any]:
     """A context as our evaluator takes it."""
-    return {key.lower(): ABSENT if value is None else (value,) for key, value in context.items()}
+    return {
+        key.lower(): ABSENT if value is None else (value,) if isinstance(value, str) else value
+        for key, value in context.items()
+    }
 
 
 class SecondOpinion:
@@ -191,7 +227,7 @@ class SecondOpinion:
         )
 
     def judge(
-        self, action: str, resource: str, context: Mapping[str, str | None], *, identity: list[Json],
+        self, action: str, resource: str, context: Mapping[str, Value], *, identity: list[Json],
         controls: list[Json], trust: Json | None = None, principal: str = USER, boundary: Json | None = None,
     ) -> str:  # fmt: skip
         """`Allowed`, `ExplicitlyDenied` or `ImplicitlyDenied`."""

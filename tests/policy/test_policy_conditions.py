@@ -91,6 +91,7 @@ def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> 
         ("ArnLike", "arn:*:role/a", "arn:aws:iam::1:role/a", UNDECIDED),
         ("ArnLike", "arn:aws:*:role/a:*:*", "arn:aws:iam::1:role/a", NO),
         ("BinaryEquals", base64.b64encode(b"x").decode(), "eA==", YES),
+        ("BinaryEquals", "no base64", "no base64", UNDECIDED),
         ("Unheard", "a", "a", UNDECIDED),
         ("ArnNotLike", (), "arn:aws:iam::1:role/a", UNDECIDED),
     ],
@@ -98,6 +99,14 @@ def asked(operator: str, wanted: str | tuple[str, ...], known: Known | None) -> 
 def test_operators(operator: str, wanted: str | tuple[str, ...], actual: str, expected: Truth) -> None:
     """Each operator compares as IAM's reference says, and what it could not have stored is undecided."""
     assert expected is asked(operator, wanted, (actual,))
+
+
+def test_a_date_is_no_number_where_only_bounds_are_known() -> None:
+    """IAM refuses a date under a numeric operator, so that it decides nothing, whatever is known of the time."""
+    bounds = DateRange(earliest=at(0), latest=at(5))
+    told = Condition(operator="NumericLessThan", key="aws:epochtime", values=("2001-01-01",))
+
+    assert holds(told, {"aws:epochtime": bounds}) is UNDECIDED
 
 
 @pytest.mark.parametrize("operator", POSITIVE)
@@ -286,6 +295,23 @@ def test_a_choice_decides_only_what_holds_for_every_text_that_may_be_chosen(
 
     if chosen not in excluding:
         assert told in (UNDECIDED, asked(operator, tuple(wanted), (chosen,)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("arn:aws:sts::1:federated-user/*", YES),
+        ("arn:aws:*::1:*", YES),
+        ("arn:aws:iam::1:*", NO),
+        ("arn:aws:sts::1:federated-user/a*", UNDECIDED),
+        ("arn:aws:sts::*", UNDECIDED),
+        ("arn:*", UNDECIDED),
+        ("arn:aws:*:federated-user/*", UNDECIDED),
+    ],
+)
+def test_a_chosen_arn_is_compared_part_by_part(wanted: str, expected: Truth) -> None:
+    """A pattern that is no ARN of six parts decides nothing, though as a text it would match whatever is chosen."""
+    assert asked("ArnLike", wanted, ChosenText(pattern="arn:aws:sts::1:federated-user/*")) is expected
 
 
 def test_a_time_is_not_compared_as_text() -> None:

@@ -12,7 +12,9 @@ from second_opinion_cases import (
     REQUESTS,
     TARGET,
     USER,
+    VALUES,
     SecondOpinion,
+    Value,
     conditions,
     contexts,
     documents,
@@ -50,7 +52,7 @@ def test_what_policies_allow_and_deny(
     request_: tuple[str, str],
     identity: list[Any],
     control: Any,
-    context: dict[str, str | None],
+    context: dict[str, Value],
 ) -> None:
     """Over identity policies and SCPs, where all of the request is known, we say what it says, allowed and denied apart."""
     action, resource = request_
@@ -79,13 +81,13 @@ def test_what_policies_allow_and_deny(
 
 @given(
     request_=st.sampled_from(REQUESTS), identity=documents(), context=contexts(),
-    hidden=st.lists(st.sampled_from(range(14)), max_size=8),
+    hidden=st.lists(st.sampled_from(range(len(VALUES))), max_size=10),
 )  # fmt: skip
 def test_what_is_not_known_is_never_told_wrong(
     opinion: SecondOpinion,
     request_: tuple[str, str],
     identity: Any,
-    context: dict[str, str | None],
+    context: dict[str, Value],
     hidden: list[int],
 ) -> None:
     """Where keys, the resource or the action are not told to us, we say what it says or that it is undecided."""
@@ -106,7 +108,7 @@ def test_what_is_not_known_is_never_told_wrong(
 
 @given(request_=st.sampled_from(REQUESTS), control=documents(), context=contexts())
 def test_an_scp_of_one_s_own(
-    opinion: SecondOpinion, request_: tuple[str, str], control: Any, context: dict[str, str | None]
+    opinion: SecondOpinion, request_: tuple[str, str], control: Any, context: dict[str, Value]
 ) -> None:
     """An SCP that allows something stands for itself; one that only denies stands beside one that allows all."""
     action, resource = request_
@@ -122,7 +124,7 @@ def test_an_scp_of_one_s_own(
 
 
 @given(trust=trust_documents(), context=contexts())
-def test_trust_policies(opinion: SecondOpinion, trust: Any, context: dict[str, str | None]) -> None:
+def test_trust_policies(opinion: SecondOpinion, trust: Any, context: dict[str, Value]) -> None:
     """A trust policy lets in and denies the same principals; where it delegates, identity policies that allow all decide."""
     carried = {**context, "aws:PrincipalArn": USER, "aws:PrincipalAccount": "111122223333"}
     call = Call.of(("sts:assumerole",), (TARGET,), ours(carried))
@@ -138,7 +140,7 @@ def test_trust_policies(opinion: SecondOpinion, trust: Any, context: dict[str, s
 
 
 @given(condition=conditions(), context=contexts())
-def test_conditions_alone(opinion: SecondOpinion, condition: Any, context: dict[str, str | None]) -> None:
+def test_conditions_alone(opinion: SecondOpinion, condition: Any, context: dict[str, Value]) -> None:
     """One denial of everything under random conditions applies where it says that it does."""
     document = {
         "Version": "2012-10-17",

@@ -309,11 +309,10 @@ def _null(values: tuple[str, ...], known: Known | None) -> Truth:
 
 
 def _without_key(asked: Wanted) -> Truth:
-    if asked.if_exists or asked.quantifier == "ForAllValues":
-        return Truth.YES
+    """Judge an absent key; of `ForAnyValue:...IfExists` AWS says both that it holds and that it does not."""
     if asked.quantifier == "ForAnyValue":
-        return Truth.NO
-    return Truth.of(asked.operator.negated)
+        return Truth.UNDECIDED if asked.if_exists else Truth.NO
+    return Truth.of(asked.if_exists or asked.quantifier == "ForAllValues" or asked.operator.negated)
 
 
 def _compared(
@@ -381,7 +380,8 @@ def _covers_arns(value: str, chosen: str) -> bool:
 
 def _in_range(condition: Condition, asked: Wanted, known: DateRange) -> Truth:
     """Judge a condition on a date of which only bounds are known."""
-    matched = some(_bounded(asked.operator.name, known, instant(value)) for value in condition.values)
+    read = _number if asked.operator.numeric else instant
+    matched = some(_bounded(asked.operator.name, known, read(value)) for value in condition.values)
     return matched.opposite if asked.operator.negated else matched
 
 
