@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -35,6 +37,15 @@ REMOVES = re.compile(
 WRITES_POLICY = re.compile(
     r"(Put|Set|Delete|Remove|Add|Attach|Detach)\w*(Policy|Policies|Permissions?|PolicyStatement)(For\w+)?"
 )
+
+
+def models() -> ModuleType:
+    """The tool that reads AWS's models, with those of the lock file: `just lowest` has others."""
+    if LOCKED["botocore"] != version("botocore"):
+        pytest.skip("another botocore than the locked one")
+    return importlib.import_module("aws_calls")
+
+
 NO_ROLE_GIVEN = {
     ("dynamodb", "UpdateGlobalTableSettings"): "the role of Application Auto Scaling, which only scales the table",
     ("dynamodb", "UpdateTableReplicaAutoScaling"): "the role of Application Auto Scaling, which only scales the table",
@@ -68,11 +79,7 @@ LOGGED_WITHOUT_MODEL = {
 
 def test_the_data_file_is_what_the_locked_models_and_the_reviewed_rows_give() -> None:
     """`just aws-calls` writes the same bytes: a row that was deleted, there or here, and what AWS added, shows."""
-    if LOCKED["botocore"] != version("botocore"):
-        pytest.skip("`just lowest` runs with another botocore than the locked one")
-    import aws_calls
-
-    assert aws_calls.text() == OPERATIONS.read_text(encoding="utf-8")
+    assert models().text() == OPERATIONS.read_text(encoding="utf-8")
 
 
 def test_the_data_file_was_made_with_the_locked_versions() -> None:
@@ -143,9 +150,7 @@ def test_no_row_is_deleted_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_reviewed_row_is_an_operation_of_its_service_or_known_to_be_logged_without_one() -> None:
     """A name that AWS does not have would be a mistake in writing, and hide what AWS calls so one day."""
-    import aws_calls
-
-    known = aws_calls.operations()
+    known = models().operations()
     strange = {(one.service, one.operation) for one in every_reviewed()} - known.keys()
 
     assert strange == {

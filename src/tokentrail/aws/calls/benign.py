@@ -32,7 +32,8 @@ _USES = (
 )
 """The verbs of calls that report to a service, label things, or restart what runs."""
 VERBS = f"{_READS} {_REMOVES} {_USES}".split()
-_VERB = re.compile(f"({'|'.join(VERBS)})(?![a-z])")
+_VERB = re.compile("[A-Z][a-z]*")
+_VERBS = frozenset(VERBS)
 DATA_SERVICES = frozenset({
     "ce", "dynamodb", "health", "kinesis", "monitoring", "rds-data", "redshift-data", "sqs", "support", "tagging",
     "timestream", "xray",
@@ -92,7 +93,8 @@ def is_benign(service: str, operation: str) -> bool:
     if service in DATA_SERVICES or operation in DATA_CALLS or operation in PLAIN_USE:
         return True
     network = service == "ec2" and _NETWORK.fullmatch(operation)
-    return bool(network or _VERB.match(without_prefix(operation)))
+    verb = _VERB.match(without_prefix(operation))
+    return bool(network or (verb and verb[0] in _VERBS))
 
 
 def without_prefix(operation: str) -> str:

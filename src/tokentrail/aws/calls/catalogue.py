@@ -286,9 +286,10 @@ def _by_name(service: str, operation: str) -> Verdict:
     return "benign" if benign.is_benign(service, operation) else "unreviewed"
 
 
-def every_reviewed() -> Iterator[CallFacts]:
+@cache
+def every_reviewed() -> tuple[CallFacts, ...]:
     """The facts of all reviewed rows, by service and operation."""
-    return (facts for key in sorted(_rows()) if (facts := _reviewed(*key)) is not None)
+    return tuple(facts for key in sorted(_rows()) if (facts := _reviewed(*key)) is not None)
 
 
 OPERATIONS = Path(__file__).with_name("operations.tsv")
