@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from contain_cases import asked, checked
+import pytest
+from contain_cases import asked, checked, planned
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START
-from policy.iam_cases import doc, let, may, never, role, role_arn, root, snapshot, user, user_arn
+from policy.iam_cases import (
+    doc,
+    group,
+    let,
+    managed,
+    may,
+    never,
+    role,
+    role_arn,
+    root,
+    snapshot,
+    user,
+    user_arn,
+)
 from tokentrail.containment.model import Plan
 from tokentrail.testing import World
 
@@ -169,3 +184,175 @@ def test_every_role_that_trusts_let_the_attacker_into_is_dealt_with(
         plan = checked(case.contain([key.id], snapshots=iam.snapshots(), strategy=strategy))
 
     dealt_with(plan, iam.reached(ATTACKER))
+
+
+LATER: dict[str, tuple[dict[str, Any], Any]] = {
+    "a role is made that trusts the account": (
+        {"users": [user("support", doc(may("sts:AssumeRole")))]},
+        lambda admin: admin.creates_role("Deploy", doc(let(root()))),
+    ),
+    "a role is made that trusts the user": (
+        {"users": [user("support")]}, lambda admin: admin.creates_role("Deploy", doc(let(arn(ATTACKER)))),
+    ),
+    "a role's trust is widened": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(user_arn("grace"))))]},
+        lambda admin: admin.iam(
+            "UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=json.dumps(doc(let(arn(ATTACKER))))
+        ),
+    ),
+    "a user is given a policy": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "PutUserPolicy", userName="support", policyName="P9", policyDocument=json.dumps(doc(may("sts:*")))
+        ),
+    ),
+    "a denying policy is replaced": (
+        {"users": [user("support", doc(may("*"), never("sts:*")))], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "PutUserPolicy", userName="support", policyName="P0", policyDocument=json.dumps(doc(may("*")))
+        ),
+    ),
+    "a denying policy is deleted": (
+        {"users": [user("support", doc(never("sts:*")), doc(may("*")))], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam("DeleteUserPolicy", userName="support", policyName="P0"),
+    ),
+    "a managed policy is attached": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "AttachUserPolicy", userName="support", policyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+        ),
+    ),
+    "a managed policy gets another version": (
+        {
+            "users": [user("support", attached=[f"arn:aws:iam::{HOME}:policy/Own"])],
+            "roles": [role("Deploy", doc(let(root())))],
+            "policies": [managed(f"arn:aws:iam::{HOME}:policy/Own", doc(never("sts:*")))],
+        },
+        lambda admin: admin.iam(
+            "CreatePolicyVersion", policyArn=f"arn:aws:iam::{HOME}:policy/Own", setAsDefault=True,
+            policyDocument=json.dumps(doc(may("*"))),
+        ),
+    ),
+    "a policy is made and attached": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: (
+            admin.iam("CreatePolicy", policyName="New", policyDocument=json.dumps(doc(may("sts:*")))),
+            admin.iam("AttachUserPolicy", userName="support", policyArn=f"arn:aws:iam::{HOME}:policy/New"),
+        ),
+    ),
+    "an earlier version of a policy counts again": (
+        {
+            "users": [user("support", attached=[f"arn:aws:iam::{HOME}:policy/Own"])],
+            "roles": [role("Deploy", doc(let(root())))],
+            "policies": [managed(f"arn:aws:iam::{HOME}:policy/Own", doc(never("sts:*")))],
+        },
+        lambda admin: admin.iam(
+            "SetDefaultPolicyVersion", policyArn=f"arn:aws:iam::{HOME}:policy/Own", versionId="v1"
+        ),
+    ),
+    "a boundary is taken away": (
+        {
+            "users": [user("support", doc(may("*")), boundary=f"arn:aws:iam::{HOME}:policy/Bound")],
+            "roles": [role("Deploy", doc(let(root())))],
+            "policies": [managed(f"arn:aws:iam::{HOME}:policy/Bound", doc(may("s3:*")))],
+        },
+        lambda admin: admin.iam("DeleteUserPermissionsBoundary", userName="support"),
+    ),
+    "a user joins a group": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))], "groups": [group("Admins", doc(may("*")))]},
+        lambda admin: admin.iam("AddUserToGroup", userName="support", groupName="Admins"),
+    ),
+    "a user's group is given a policy": (
+        {"users": [user("support", groups=["Staff"])], "roles": [role("Deploy", doc(let(root())))], "groups": [group("Staff")]},
+        lambda admin: admin.iam(
+            "PutGroupPolicy", groupName="staff", policyName="P1", policyDocument=json.dumps(doc(may("*")))
+        ),
+    ),
+}  # fmt: skip
+"""What a snapshot shows, and a change by which the attacker gets into the role Deploy afterwards."""
+
+
+@pytest.mark.parametrize("what", LATER)
+def test_what_the_log_shows_to_have_changed_counts_as_changed(what: str) -> None:
+    """A snapshot is of one time: where the log shows a change that it does not hold, what that may open is cut."""
+    shown, change = LATER[what]
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.calls("s3:ListBuckets")
+    change(admin)
+    plan = planned(world, key.id, snapshots=[snapshot(**shown)])
+
+    assert plan.proof.complete
+    assert role_arn("Deploy") in {one for step in plan.steps for one in step.principals}
+
+
+HELD: dict[str, tuple[dict[str, Any], Any]] = {
+    "the trust that the snapshot shows": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(user_arn("grace"))))]},
+        lambda admin: admin.iam(
+            "UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=json.dumps(doc(let(user_arn("grace"))))
+        ),
+    ),
+    "the policy that the snapshot shows": (
+        {"users": [user("support", doc(may("s3:*")))], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "PutUserPolicy", userName="support", policyName="P0", policyDocument=json.dumps(doc(may("s3:*")))
+        ),
+    ),
+    "a policy that lets it assume nothing": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "PutUserPolicy", userName="support", policyName="P9", policyDocument=json.dumps(doc(may("s3:*")))
+        ),
+    ),
+    "a denial": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "PutUserPolicy", userName="support", policyName="P9", policyDocument=json.dumps(doc(never("s3:*")))
+        ),
+    ),
+    "a policy that denies is made and attached": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: (
+            admin.iam("CreatePolicy", policyName="New", policyDocument=json.dumps(doc(never("*")))),
+            admin.iam("AttachUserPolicy", userName="support", policyArn=f"arn:aws:iam::{HOME}:policy/New"),
+        ),
+    ),
+    "a trust that let it in long ago": (
+        {"users": [user("support")], "roles": [role("Deploy", doc(let(user_arn("grace"))))]},
+        lambda admin: (
+            admin.iam(
+                "UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=json.dumps(doc(let(arn(ATTACKER))))
+            ),
+            admin.iam(
+                "UpdateAssumeRolePolicy", roleName="Deploy", policyDocument=json.dumps(doc(let(user_arn("grace"))))
+            ),
+            admin.stage.wait(60 * 60 * 13),
+        ),
+    ),
+    "the group that the snapshot shows": (
+        {"users": [user("support", groups=["Staff"])], "roles": [role("Deploy", doc(let(root())))], "groups": [group("Staff")]},
+        lambda admin: admin.iam("AddUserToGroup", userName="support", groupName="staff"),
+    ),
+    "another user's policy": (
+        {"users": [user("support"), user("admin")], "roles": [role("Deploy", doc(let(root())))]},
+        lambda admin: admin.iam(
+            "PutUserPolicy", userName="admin", policyName="P9", policyDocument=json.dumps(doc(may("*")))
+        ),
+    ),
+}  # fmt: skip
+"""What a snapshot shows, and a change that lets the attacker into no role."""
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_a_change_that_opens_nothing_cuts_nobody(what: str) -> None:
+    """A change that the snapshot holds already, and one that lets the attacker assume nothing, adds no step."""
+    shown, change = HELD[what]
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.calls("s3:ListBuckets")
+    change(admin)
+    admin.calls("s3:ListBuckets")
+    plan = planned(world, key.id, snapshots=[snapshot(**shown)])
+
+    assert role_arn("Deploy") not in {one for step in plan.steps for one in step.principals}

@@ -16,12 +16,15 @@ from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
 from tokentrail.containment.recheck import Recheck
+from tokentrail.containment.scene import LONGEST
 from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
+from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing, family
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.policy.account.snapshot_update import updated
 from tokentrail.spelling import instant
 
 _LAST = 9_990
@@ -59,18 +62,19 @@ def plan(
         )
     check_word(strategy, Strategy, "strategy")
     steps = names(what_if)
+    forest = views.forest(as_of)
     asked = PlanRequest(
         case_id=case_id,
         margin=margin,
         lag=lag,
         narrowing=narrowing,
-        reach=Reach(snapshots) if snapshots else None,
+        reach=_reach(forest, snapshots) if snapshots else None,
         without_access=frozenset(names(without_access)),
         management_account=management_account,
         delete_created=delete_created,
         also=whatif.principals_named(steps),
     )
-    scene = stage(views.forest(as_of), found, views.open(as_of).covered(), asked)
+    scene = stage(forest, found, views.open(as_of).covered(), asked)
     return (
         prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
@@ -105,6 +109,13 @@ def recheck(
         )  # what counted still counts
         scene = stage(forest, found, covered, asked)
     return rechecking.recheck(scene, plan, done)
+
+
+def _reach(forest: Forest, snapshots: Sequence[Snapshot]) -> Reach:
+    """What snapshots allow, with what the log shows to have changed and they do not show."""
+    changes = list(forest.changes({one.account for one in snapshots}))
+    since = forest.as_of - LONGEST["role"]
+    return Reach(updated(one, changes, since) for one in snapshots)
 
 
 def subjects(

@@ -164,7 +164,10 @@ def _reach(scene: Scene) -> Iterator[str]:
     missing = sorted({one.account for one in scene.known} - set(scene.reach.accounts))
     if missing:
         yield f"in accounts without a snapshot ({listed(missing, _MOST)}) no role is assumed that was not seen assumed"
-    yield "IAM is as in the snapshots, and what the attacker changed since they were taken widens nothing"
+    yield (
+        "IAM is as in the snapshots and as the log shows it to have changed, and no change that neither shows lets the "
+        "attacker into more"
+    )
     yield from scene.beyond[:_MOST]
     if len(scene.beyond) > _MOST:
         yield f"and {len(scene.beyond) - _MOST:,} more of the kind, from other principals"

@@ -80,6 +80,8 @@ class Holder:
     groups: tuple[Group, ...] = ()
     """A user's; empty for a role."""
     boundary: Managed | None = None
+    changed: str | None = None
+    """Why its policies may be others than a snapshot shows, so that they count as unknown."""
 
     @property
     def title(self) -> str:
@@ -89,13 +91,15 @@ class Holder:
     @cached_property
     def policies(self) -> tuple[Policy, ...]:
         """Every identity policy that applies to it, including those of its groups."""
+        if self.changed is not None:
+            return (Policy(label=f"the policies of {self.title}", document=Malformed(reason=self.changed)),)
         own = _policies(self.inline, self.managed, self.title)
         return (*own, *(policy for group in self.groups for policy in group.policies()))
 
     @cached_property
     def bound(self) -> Policy | None:
         """Its permissions boundary."""
-        if self.boundary is None:
+        if self.boundary is None or self.changed is not None:
             return None
         label = f"permissions boundary {self.boundary.name} of {self.title}"
         return Policy(label=label, document=self.boundary.document)
