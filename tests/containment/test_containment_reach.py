@@ -356,3 +356,60 @@ def test_a_change_that_opens_nothing_cuts_nobody(what: str) -> None:
     plan = planned(world, key.id, snapshots=[snapshot(**shown)])
 
     assert role_arn("Deploy") not in {one for step in plan.steps for one in step.principals}
+
+
+PROVIDER = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
+SUBJECT = "token.actions.githubusercontent.com:sub"
+
+
+def by_token(provider: str, condition: Json | None = None) -> Json:
+    """A trust policy that lets in whom an OIDC provider knows."""
+    return doc(let({"Federated": provider}, condition, Action="sts:AssumeRoleWithWebIdentity"))
+
+
+TOKENS: dict[str, tuple[Json, bool]] = {
+    "any token": (by_token(PROVIDER), True),
+    "another branch of the repository": (
+        by_token(PROVIDER, {"StringEquals": {SUBJECT: "repo:example/shop:environment:production"}}), True,
+    ),
+    "any of the owner's repositories": (by_token(PROVIDER, {"StringLike": {SUBJECT: "repo:example/*"}}), True),
+    "another repository": (by_token(PROVIDER, {"StringLike": {SUBJECT: "repo:example/blog:*"}}), False),
+    "a repository whose name begins alike": (by_token(PROVIDER, {"StringLike": {SUBJECT: "repo:example/shop2:*"}}), False),
+    "another provider": (by_token(f"arn:aws:iam::{HOME}:oidc-provider/example.com"), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TOKENS)
+def test_roles_that_trust_the_attackers_identity_provider_are_cut_over_the_blind_window(what: str) -> None:
+    """Whoever has a workflow's token may have entered, unseen, each role that trusts the provider in tokens of its kind."""
+    trust, lets = TOKENS[what]
+    world = World(START)
+    session = world.oidc("Build", "repo:example/shop:ref:refs/heads/main")
+    session.calls("s3:ListBuckets")
+    shot = snapshot(roles=[role("Build", by_token(PROVIDER)), role("Release", trust)])
+    plan = planned(world, session.id, snapshots=[shot])
+
+    assert plan.proof.complete
+    assert lets == (role_arn("Release") in {one for step in plan.steps for one in step.principals})
+
+
+def test_a_pods_token_opens_the_roles_of_its_service_account_alone() -> None:
+    """A service account's token has one subject, in whichever account its cluster's provider is known."""
+    host = "oidc.eks.us-east-1.amazonaws.com/id/ABCD"
+    world = World(START)
+    session = world.oidc("Web", "system:serviceaccount:shop:web", provider=host)
+    session.calls("s3:ListBuckets")
+
+    def trusting(name: str, subject: str, account: str) -> Json:
+        provider = f"arn:aws:iam::{account}:oidc-provider/{host}"
+        return role(name, by_token(provider, {"StringEquals": {f"{host}:sub": subject}}), account=account)
+
+    here = snapshot(roles=[
+        trusting("Web", "system:serviceaccount:shop:web", HOME), trusting("Other", "system:serviceaccount:shop:db", HOME),
+    ])  # fmt: skip
+    there = snapshot(roles=[trusting("Shared", "system:serviceaccount:shop:web", AWAY)])
+    plan = planned(world, session.id, snapshots=[here, there])
+
+    cut = {one for step in plan.steps for one in step.principals}
+    assert role_arn("Shared", AWAY) in cut
+    assert role_arn("Other") not in cut

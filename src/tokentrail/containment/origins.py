@@ -12,15 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tokentrail.aws.calls.catalogue import every_reviewed
-from tokentrail.aws.principals import Principal, caseless
+from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.containment.leftovers import Deed
 from tokentrail.containment.put_right import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import Removals, session_of
 from tokentrail.lineage.model import Credential
+from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.language.context import principal_type
-from tokentrail.spelling import listed
+from tokentrail.spelling import listed, short
 
 _PORTAL = timedelta(days=90)
 """
@@ -189,6 +190,17 @@ def providers(
         why = f"the identity provider of {one.id} lets in whom it knows"
         found = replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
         yield replace(found, person=credential.identity or one.caller.session_name)
+
+
+def by_trust(found: Iterable[Source], reach: Reach | None) -> Iterator[Source]:
+    """Identity providers, and with snapshots each also for other roles whose trust policies may let its person in."""
+    for one in found:
+        yield one
+        for arn in () if reach is None else reach.admitting(one.id, one.person):
+            role = principal_of_arn(arn)
+            if role is not None and role != one.mints:
+                why = f"the trust policy of {short(arn)} may let in whom the identity provider {short(one.id)} knows"
+                yield replace(one, mints=role, account=role.account, why=why)
 
 
 def strangers(

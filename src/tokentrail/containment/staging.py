@@ -29,6 +29,7 @@ from tokentrail.containment.neighbours import neighbours
 from tokentrail.containment.origins import (
     TaintedCredential,
     behind,
+    by_trust,
     nameless,
     once,
     passwords,
@@ -209,7 +210,7 @@ def _sources(
         *behind(attack.seen, attack.removals, forest.as_of, shut),
         *logins(forest, attack.seen, attack.ids, attack.subjects, asked.narrowing),
         *passwords(attack.seen, deeds, attack.changes),
-        *providers(attack.seen, attack.changes, forest.as_of),
+        *by_trust(providers(attack.seen, attack.changes, forest.as_of), asked.reach),
     ]
     found, held_there = taken_over(forest, found, tainted)
     settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)

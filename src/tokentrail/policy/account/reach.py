@@ -192,6 +192,12 @@ class Reach:
         found = ((role.arn, _way(view, role)) for role in self._candidates(view)) if view else ()
         return tuple((arn, way) for arn, way in found if way is not None)
 
+    def admitting(self, provider: str, subject: str | None) -> Iterator[str]:
+        """The roles, by ARN, whose trust policies may let in somebody whom an identity provider knows."""
+        for role in self._roles:
+            if isinstance(role.trust, Malformed) or role.trust.may_admit(provider, subject):
+                yield role.arn
+
     def edges(self, principal_arn: str) -> tuple[tuple[str, bool], ...]:
         """List the same roles by ARN, each with whether it is certain, without the reasons, which take longer."""
         view = self._view(principal_arn)

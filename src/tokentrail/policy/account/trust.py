@@ -9,11 +9,13 @@ AWS STS API Reference, 'AssumeRole'.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from tokentrail.aws.principals import Principal
+from tokentrail.policy.language.conditions import Condition
 from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Principals, Statement, parse
 from tokentrail.policy.language.evaluate import UNDENIABLE, Call, Request, applies, names_action, resources_of
 from tokentrail.policy.language.truth import Truth, every, some
@@ -22,6 +24,8 @@ ASSUME_ROLE = "sts:AssumeRole"
 FEDERATED_ACTIONS = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 """Calls that are not made with an AWS credential, but with an identity provider's assertion or token."""
 
+_OIDC = ":oidc-provider/"
+_SERVICE_ACCOUNT = "system:serviceaccount:"
 _UNIQUE_ID_PREFIX = {"user": "AIDA", "role": "AROA", "root": ""}
 
 
@@ -75,6 +79,53 @@ class Trust(Document):
             for principals in self.naming(action)
             for name in principals.providers
         )
+
+    def may_admit(self, provider: str, subject: str | None) -> bool:
+        """
+        Whether it may let in somebody whom an identity provider knows.
+
+        Args:
+            provider: The provider, by ARN or, of those that AWS knows, by name. An OIDC provider is the same in each
+                account, by its URL; of two SAML providers of one name nobody knows whether they are.
+            subject: The `sub` of a token of somebody's, if known. Other tokens of a repository or project differ in
+                what follows its name; a service account and a person have one subject.
+        """
+        return any(
+            item.effect == "Allow"
+            and (
+                (named := principals_of(item)).anyone or named.inverted or named.unclear
+                or any(_same_provider(one, provider) for one in named.providers)
+            )
+            and all(_may_be(condition, subject) for condition in item.conditions)
+            for action in FEDERATED_ACTIONS
+            for item in self.about(action)
+        )  # fmt: skip
+
+
+def _same_provider(one: str, other: str) -> bool:
+    return one == other or one.rpartition(_OIDC)[2] == other.rpartition(_OIDC)[2]
+
+
+def _may_be(condition: Condition, subject: str | None) -> bool:
+    """Whether a condition on a token's subject may hold for the tokens of who has one of a subject."""
+    operator = condition.operator.lower().rpartition(":")[2].removesuffix("ifexists")
+    if (
+        subject is None
+        or not condition.key.endswith(":sub")
+        or operator not in ("stringequals", "stringlike")
+    ):
+        return True
+    several = subject.count(":") > 1 and not subject.startswith(_SERVICE_ACCOUNT)
+    stem = ":".join(subject.split(":")[:2]) + ":" if several else subject
+    return any(_fits(value, stem, several=several) for value in condition.values)
+
+
+def _fits(value: str, stem: str, *, several: bool) -> bool:
+    """Whether a pattern fits a text, or, of several, any that begins so; a text with more wildcards always may."""
+    literal = re.split(r"[*?$]", value, maxsplit=1)[0]
+    if several:
+        return literal.startswith(stem) or (literal != value and stem.startswith(literal))
+    return value == stem or (literal != value and stem.startswith(literal))
 
 
 def principals_of(statement: Statement) -> Principals:
