@@ -37,6 +37,7 @@ SESSION: dict[str, Any] = {
     "invokedBy": "athena.amazonaws.com",
     "onBehalfOf": {"userId": "person", "identityStoreArn": "arn:store"},
     "inScopeOf": {"credentialsIssuedTo": "arn:function"},
+    "invokedByDelegate": {"accountId": "444455556666"},
 }
 
 
@@ -61,6 +62,7 @@ def test_every_member_has_its_column() -> None:
         "issuer_arn": "arn:role", "federated_provider": "arn:oidc", "source_identity": "ada@example.com",
         "ec2_delivery": "2.0", "assumed_root": True, "sign_in_session": "arn:signin",
         "invoked_by": "athena.amazonaws.com", "on_behalf_of": "person", "in_scope_of": "arn:function",
+        "delegate": "444455556666",
     }  # fmt: skip
 
     assert expected == row(SESSION)

@@ -56,6 +56,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         sts("AssumeRoleWithWebIdentity", ASKED, credentials=KEY, assumedRoleUser=ROLE_USER, subjectFromWebIdentityToken="repo:a"),
         {**SESSION, "subject": "repo:a"},
     ),
+    "AssumeRoleWithWebIdentity from another partition": (
+        sts("AssumeRoleWithWebIdentity", {**ASKED, "webIdentityTokenId": "token-1"}, credentials=KEY, assumedRoleUser=ROLE_USER)
+        | {"additionalEventData": {"crossPartitionData": {"sourcePrincipalArn": "arn:aws-cn:source", "sourceRegion": "cn-north-1"}}},
+        {**SESSION, "token_id": "token-1", "target": "arn:aws-cn:source"},
+    ),
     "AssumeRoot": (
         sts("AssumeRoot", {"targetPrincipal": ACCOUNT, "durationSeconds": 900}, credentials=KEY),
         {"target": ACCOUNT, "duration": 900},
@@ -119,6 +124,7 @@ KEYLESS = [
         "credentials": {"accessKeyId": "HIDDEN_DUE_TO_SECURITY_REASONS"}}]}}),
     ("eks-auth.amazonaws.com", "AssumeRoleForPodIdentity", {}),
     ("cognito-identity.amazonaws.com", "GetCredentialsForIdentity", {}),
+    ("sts.amazonaws.com", "GetWebIdentityToken", {"responseElements": {"webIdentityTokenId": "token-1"}}),
 ]  # fmt: skip
 
 
@@ -149,6 +155,50 @@ def test_an_answer_that_was_left_out(name: str) -> None:
 
     assert (name, ROLE) == (found["api"], found["role_arn"])
     assert "key_id" not in found
+
+
+def data_access(additional: Any, **members: Any) -> dict[str, Any]:
+    """A call of Lake Formation's that gives a session for a location's data."""
+    return record(
+        eventSource="lakeformation.amazonaws.com", eventName="GetDataAccess", additionalEventData=additional, **members
+    )
+
+
+def test_lake_formation_names_the_session_that_it_gives() -> None:
+    """
+    The session's name, and the principal that it is given to, stand in `additionalEventData` alone.
+
+    AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'.
+    """
+    name, principal = f"AWSLF-00-AT-{ACCOUNT}-x1Y2", f"arn:aws:iam::{ACCOUNT}:role/Analyst"
+    told = {"requesterService": "ATHENA", "lakeFormationPrincipal": principal, "lakeFormationRoleSessionName": name}
+    found = issued(data_access(told)) or {}
+
+    assert ("lakeformation:GetDataAccess", name, principal) == (found["api"], found["session_name"], found["target"])
+    assert issued(data_access(told, errorCode="AccessDenied")) is None
+
+
+HOSTILE = [None, "", 5, [], {}, "x" * 10_000, "\x1b[31m", "\u202e", "*", ["a"], {"a": "b"}]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_values_of_any_type_give_text_or_nothing(value: Any) -> None:
+    """What forged records have where AWS names a session, a token, its principal or a delegate is a text, or is none."""
+    texts = {value} if isinstance(value, str) and value else {"5"} if value == 5 else {None}
+    rows = tables_of([
+        data_access({"lakeFormationRoleSessionName": value, "lakeFormationPrincipal": value}),
+        sts("GetWebIdentityToken", None, webIdentityTokenId=value),
+        issuing("AssumeRoleWithWebIdentity", requestParameters={"webIdentityTokenId": value},
+                additionalEventData={"crossPartitionData": {"sourcePrincipalArn": value}}),
+        issuing("AssumeRoleWithWebIdentity", additionalEventData={"crossPartitionData": value}),
+        record(userIdentity={"type": "AssumedRole", "invokedByDelegate": {"accountId": value}}),
+        record(userIdentity={"type": "AssumedRole", "invokedByDelegate": value}),
+    ])  # fmt: skip
+    given, token, assumed, other = rows["issuances"]
+
+    assert texts == {given["session_name"], given["target"], token["token_id"], assumed["token_id"], assumed["target"]}
+    assert other["target"] is None
+    assert texts | {None} == {one["delegate"] for one in rows["identities"]} | {None}
 
 
 @pytest.mark.parametrize("name", ["GetRoleCredentials", "Federate"])

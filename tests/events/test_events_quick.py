@@ -185,6 +185,14 @@ ODD: list[dict[str, Any]] = [
     *({"additionalEventData": {"bytesTransferredOut": value}} for value in (
         0, 5, 5.0, 5.5, -1, 1e3, 2**53, 2**70, 10**400, None, "5", [], True)),
     {"additionalEventData": {"success": "false"}}, {"additionalEventData": {"success": 1}},
+    *({"additionalEventData": {name: value}}
+      for name in ("lakeFormationRoleSessionName", "lakeFormationPrincipal", "crossPartitionData")
+      for value in (None, "", "a", 5, [], {}, True)),
+    *({"additionalEventData": {"crossPartitionData": {"sourcePrincipalArn": value, "sourceRegion": [{}]}}}
+      for value in (None, "", "arn:\u00e9", 5, [], {})),
+    {"eventName": "AssumeRoleWithWebIdentity", "requestParameters": {"webIdentityTokenId": "t"}},
+    {"eventName": "GetWebIdentityToken", "responseElements": {"webIdentityTokenId": 5}},
+    {"userIdentity": USER | {"invokedByDelegate": {"accountId": 5}}}, {"userIdentity": USER | {"invokedByDelegate": "a"}},
     {"additionalEventData": {"grant_type": 5}}, {"additionalEventData": {"MFAUsed": "No", "other": [{"deep": None}]}},
     {"resources": None}, {"resources": []}, {"resources": {}}, {"resources": [None]}, {"resources": [{}]},
     {"resources": [{"ARN": None}]}, {"resources": [{"ARN": "a"}, {"ARN": ""}, {"ARN": "b"}, {"type": "x"}]},

@@ -479,24 +479,6 @@ def test_a_sweep_reads_packs_and_counts_what_it_could_not(
     assert re.match(r"\d+ records could not be read again", missed)
 
 
-def test_a_case_of_the_format_before_stays_one(logs: Path, world: World, tmp_path: Path) -> None:
-    """It opens, takes more evidence, and gets no pack: an older TokenTrail can read it still."""
-    case = tmp_path / "case"
-    Case.open(case).close()
-    marker = case / "case.json"
-    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": 2}))
-    with Case.open(case) as opened:
-        opened.ingest([str(logs)], workers=1)
-    [manifest] = (case / "manifests").iterdir()
-    known = {"sha256", "name", "size", "records", "rejected", "reference", "source", "carriers", "bound"}
-
-    assert not packs(case)
-    assert sorted(one.read_bytes() for one in logs.iterdir()) == given_back(case)
-    assert all(one.keys() <= known for one in json.loads(manifest.read_text())["objects"])
-    assert 2 == json.loads(marker.read_text())["format"]
-    assert len(world.records()) == len(raw(case, world))
-
-
 def test_a_manifest_that_spells_out_what_is_usual_is_read(packed: Path) -> None:
     """As manifests of the format before do: null where nothing is said."""
     [manifest] = (packed / "manifests").iterdir()

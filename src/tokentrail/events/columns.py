@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _label = pa.dictionary(pa.int32(), pa.string())
 
@@ -66,6 +66,7 @@ IDENTITIES = _schema(
     ("invoked_by", _label),
     ("on_behalf_of", _label),
     ("in_scope_of", _label),
+    ("delegate", _label),  # invokedByDelegate: the account to which somebody delegated access for a time
 )  # fmt: skip
 
 ISSUANCES = _schema(
@@ -91,9 +92,12 @@ ISSUANCES = _schema(
     ("expires", pa.int64()),
     ("duration", pa.int64()),
     ("mfa_serial", _label),
-    ("target", _label),  # AssumeRoot's account; SAML provider; trust anchor; the portal's account and role
+    # AssumeRoot's account; SAML provider; trust anchor; the portal's account and role; the principal that Lake Formation
+    # says it gave data access to; the principal of another partition that asked for the token
+    ("target", _label),
     ("sign_in_session", _label),
     ("subject", pa.string()),  # the person or workload that federated in
+    ("token_id", pa.string()),  # webIdentityTokenId: of the token that was issued, or by which a role was assumed
     ("explicit_trust", pa.bool_()),  # false: a role assumed itself though its trust policy does not say so
 )  # fmt: skip
 

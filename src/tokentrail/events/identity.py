@@ -52,6 +52,10 @@ class _InScopeOf(msgspec.Struct, gc=False):
     credentialsIssuedTo: str | None = None
 
 
+class _Delegate(msgspec.Struct, gc=False):
+    accountId: str | None = None
+
+
 class Identity(msgspec.Struct, gc=False):
     """The members of `userIdentity` that lineage reads."""
 
@@ -66,6 +70,7 @@ class Identity(msgspec.Struct, gc=False):
     sessionContext: _Context | None = None
     onBehalfOf: _OnBehalfOf | None = None
     inScopeOf: _InScopeOf | None = None
+    invokedByDelegate: _Delegate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +95,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
     odd: list[int] = []
     (
         kinds, ids, arns, accounts, keys, users, invokers, providers, created, factors, issuer_kinds, issuer_ids,
-        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes,
+        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes, delegates,
     ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
     principals, masked_principals = principal_ids(filled(ids), arns, kinds)
     keys, masked_keys = key_ids(_key_ids(keys, ids), principals, kinds, filled(created))
@@ -115,6 +120,7 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
         filled(invokers),
         filled(behalves),
         filled(scopes),
+        filled(delegates),
     ], lost
 
 
@@ -160,6 +166,7 @@ def _forgiving(value: dict[str, Any]) -> Identity:
         ),
         onBehalfOf=_OnBehalfOf(userId=text(value, "onBehalfOf", "userId")),
         inScopeOf=_InScopeOf(credentialsIssuedTo=text(value, "inScopeOf", "credentialsIssuedTo")),
+        invokedByDelegate=_Delegate(accountId=text(value, "invokedByDelegate", "accountId")),
     )
 
 

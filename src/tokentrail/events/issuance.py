@@ -52,6 +52,7 @@ class _Answer(msgspec.Struct, gc=False):
     subjectArn: str | None = None
     ConsoleLogin: str | None = None
     identityId: str | None = None
+    webIdentityTokenId: str | None = None
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -64,6 +65,7 @@ class _Request(msgspec.Struct, gc=False):
     targetPrincipal: str | None = None
     principalArn: str | None = None
     trustAnchorArn: str | None = None
+    webIdentityTokenId: str | None = None
 
 
 def _forgiving_request(value: dict[str, Any]) -> _Request:
@@ -83,6 +85,7 @@ def _forgiving_answer(value: dict[str, Any]) -> _Answer:
         subjectArn=text(value, "subjectArn"),
         ConsoleLogin=text(value, "ConsoleLogin"),
         identityId=text(value, "identityId"),
+        webIdentityTokenId=text(value, "webIdentityTokenId"),
     )
 
 
@@ -91,7 +94,7 @@ _answers = Members(_Answer, _forgiving_answer)
 
 ISSUED = (
     "key_id", "child_id", "child_arn", "role_arn", "session_name", "source_identity", "expires", "duration",
-    "mfa_serial", "target", "subject",
+    "mfa_serial", "target", "subject", "token_id",
 )  # fmt: skip
 """The columns of `columns.ISSUANCES` that `issuances` fills, in its order."""
 Column: TypeAlias = "Sequence[Any]"
@@ -106,10 +109,13 @@ def issuances(
 
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
     'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'; Amazon Cognito
-    Developer Guide, 'Amazon Cognito logging in AWS CloudTrail' (`identityId`).
+    Developer Guide, 'Amazon Cognito logging in AWS CloudTrail' (`identityId`); IAM User Guide, 'Auditing cross-partition
+    identity federation' (`webIdentityTokenId`).
     """
-    roles, sessions, names, identities, durations, serials, *targets = _requests(requests, compiled=compiled)
-    *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins, people = (
+    roles, sessions, names, identities, durations, serials, *targets, used_tokens = (
+        _requests(requests, compiled=compiled)
+    )
+    *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins, people, tokens = (
         _answers(answers, compiled=compiled)
     )
     keys, expirations, ids, misspelled_ids, arns, given = _of_sets([*told[:5], given], told[5:])
@@ -133,6 +139,7 @@ def issuances(
             [None if one is MISSING else _portal_target(decoded(one)) for one in details],
         ),
         _either(_either(_either(web_subjects, subjects), subject_arns), people),
+        _either(tokens, used_tokens),
     ], [login in (None, "Success") for login in logins]
 
 

@@ -28,6 +28,16 @@ class Resource(msgspec.Struct, gc=False):
     ARN: str | None = None
 
 
+class CrossPartition(msgspec.Struct, gc=False):
+    """
+    Who of another partition of AWS asked for the token by which a role was assumed.
+
+    Source: IAM User Guide, 'Auditing cross-partition identity federation'.
+    """
+
+    sourcePrincipalArn: str | None = None
+
+
 class Additional(msgspec.Struct, gc=False):
     """The members of `additionalEventData` that lineage reads."""
 
@@ -38,6 +48,9 @@ class Additional(msgspec.Struct, gc=False):
     MFAUsed: str | None = None
     SwitchFrom: str | None = None
     explicitTrustGrant: bool | None = None
+    lakeFormationPrincipal: str | None = None
+    lakeFormationRoleSessionName: str | None = None
+    crossPartitionData: CrossPartition | None = None
 
 
 class Record(msgspec.Struct, gc=False):
@@ -98,7 +111,9 @@ _TEXT = (
 )  # fmt: skip
 _FLAGS = ("readOnly", "managementEvent")
 _RAW = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails")
-_ADDITIONAL = ("signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom")
+_ADDITIONAL = (
+    "signInSessionArn", "grant_type", "MFAUsed", "SwitchFrom", "lakeFormationPrincipal", "lakeFormationRoleSessionName",
+)  # fmt: skip
 
 CUT_OFF = "cut off in the middle of a record"
 UNREADABLE = "unreadable"
@@ -220,8 +235,18 @@ def _additional(value: Any, notes: list[Note]) -> Additional | None:
         explicitTrustGrant=_flag(
             value.get("explicitTrustGrant"), "additionalEventData.explicitTrustGrant", notes
         ),
+        crossPartitionData=_cross_partition(value.get("crossPartitionData"), notes),
         **{name: _text(value.get(name), f"additionalEventData.{name}", notes) for name in _ADDITIONAL},
     )
+
+
+def _cross_partition(value: Any, notes: list[Note]) -> CrossPartition | None:
+    name = "additionalEventData.crossPartitionData"
+    if not isinstance(value, dict):
+        if value is not None:
+            notes.append((name, f"a {type(value).__name__} where an object is expected"))
+        return None
+    return CrossPartition(_text(value.get("sourcePrincipalArn"), f"{name}.sourcePrincipalArn", notes))
 
 
 def _resources(value: Any, notes: list[Note]) -> list[Resource] | None:

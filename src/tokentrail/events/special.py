@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tokentrail.events.carriers.table import structured
 from tokentrail.events.change import changes
-from tokentrail.events.issuance import issuances
+from tokentrail.events.issuance import ISSUED, issuances
 from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.record import Additional
 from tokentrail.events.touched import arns, held_secrets, named_resources
@@ -97,11 +97,33 @@ def issued(
         [one.explicitTrustGrant for one in additional],
         *found,
     ]
+    _add_details(columns, additional)
     failed = {n for n, one in enumerate(additional) if one.success in _FALSE or not successes[n]}
     if failed:
         left = [n for n in range(len(rows)) if n not in failed]
         rows, columns = _at(rows, left), [_at(column, left) for column in columns]
     return CallColumns(rows, columns)
+
+
+def _add_details(columns: list[Sequence[Any]], additional: Sequence[Additional]) -> None:
+    """
+    Fill in what `additionalEventData` alone says of a session: its name, and the principal that it was given to.
+
+    Source: AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'; IAM User Guide, 'Auditing
+    cross-partition identity federation'.
+    """
+    name, target = (len(ISSUANCE) + ISSUED.index(column) for column in ("session_name", "target"))
+    for place, told in (
+        (name, [one.lakeFormationRoleSessionName for one in additional]),
+        (target, [_asked_by(one) for one in additional]),
+    ):
+        if any(told):
+            columns[place] = [own or more or None for own, more in zip(columns[place], told, strict=True)]
+
+
+def _asked_by(one: Additional) -> str | None:
+    """The principal in whose name a service, or another partition of AWS, asked for a session."""
+    return one.lakeFormationPrincipal or (one.crossPartitionData and one.crossPartitionData.sourcePrincipalArn)
 
 
 def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> CallColumns:

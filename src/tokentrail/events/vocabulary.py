@@ -32,9 +32,9 @@ Services whose calls in `KEYLESS_ISSUERS` issue, key or not.
 Other services have a CreateSession that issues nothing; that of S3 Express One Zone issues, and shows the key.
 """
 
-NAMED_WITH_SERVICE = {"s3express.amazonaws.com": "s3express:"}
+NAMED_WITH_SERVICE = {"s3express.amazonaws.com": "s3express:", "lakeformation.amazonaws.com": "lakeformation:"}
 """
-Issuers of which a call has the name of another's, and what tells it apart.
+Issuers of which a call has the name of another's, and what tells it apart: S3 has a GetDataAccess, too.
 
 The CreateSession of S3 Express One Zone gives the caller's own principal a key for one directory bucket, that of IAM
 Roles Anywhere a certificate's holder a role (Amazon S3 User Guide, 'CloudTrail log file examples for directory

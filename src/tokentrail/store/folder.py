@@ -41,9 +41,7 @@ from tokentrail.store.tidying import tidy
 if TYPE_CHECKING:
     from tokentrail.store.mirror import Mirror
 
-FORMAT = 3
-_UNPACKED = 2
-"""The format before it, which knows no packs: a case of it stays one, so that whoever could read it still can."""
+FORMAT = 4
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 _COUNT = itertools.count()
 _MARK = secrets.token_hex(4)
@@ -53,11 +51,9 @@ _MARK = secrets.token_hex(4)
 class CaseFolder:
     """A case on disk."""
 
-    def __init__(self, path: Path, case_id: str, version: int = FORMAT) -> None:
+    def __init__(self, path: Path, case_id: str) -> None:
         self.path = path
         self.case_id = case_id
-        self.packs = version > _UNPACKED
-        """Whether small objects may lie many in one file."""
         self.mirror: Mirror | None = None
         """What fetches the rest, if this folder stands for a case that lies in a bucket."""
         self._known: dict[str, Manifest] = {}
@@ -92,13 +88,13 @@ class CaseFolder:
             version, case_id = int(found["format"]), str(found["case_id"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
-        if version not in (_UNPACKED, FORMAT):
+        if version != FORMAT:
             raise CaseError(
-                f"{path}: a case of format {version}; this TokenTrail reads formats {_UNPACKED} and {FORMAT}. "
+                f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}. "
                 f"Read its evidence again: `tokentrail ingest {path / 'objects'} --case NEW`."
             )
         path = path.absolute()  # `a:b/c` alone would be a URI to those who read Parquet
-        return cls(path, case_id, version)
+        return cls(path, case_id)
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""

@@ -155,7 +155,7 @@ def read_task(
             continue
         place = one.place if options.reference else None
         if place is None:
-            if folder.packs and pack.fits(data):
+            if pack.fits(data):
                 places[digest] = pack.add(digest, data)
             else:
                 folder.keep(digest, data)

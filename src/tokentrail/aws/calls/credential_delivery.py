@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 ISSUING_SERVICES = frozenset({
     "sts", "signin", "sso", "sso-oauth", "rolesanywhere", "eks-auth", "cognito-identity", "iot", "s3express",
+    "lakeformation",
 })  # fmt: skip
 """Services whose successful answers may carry a temporary credential, whatever the call is named."""
 
 ISSUES: Mapping[str, str] = {
     "sts": "AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken "
-    "GetScopedCredentials GetDelegatedAccessToken",
+    "GetScopedCredentials GetDelegatedAccessToken GetWebIdentityToken",
     "signin": "ConsoleLogin SwitchRole GetSigninToken CreateOAuth2Token CreateOAuth2TokenWithIAM "
     "CreateOAuth2TokenWithTokenExchange",
     "sso": "GetRoleCredentials Federate",
@@ -23,16 +24,21 @@ ISSUES: Mapping[str, str] = {
     "eks-auth": "AssumeRoleForPodIdentity",
     "cognito-identity": "GetCredentialsForIdentity",
     "s3express": "CreateSession",
+    "lakeformation": "GetDataAccess",
 }
 """
-Calls that issue a credential, whose key id the log may not show; of S3 Express One Zone it always does.
+Calls that issue a credential, whose key id the log may not show, or a token that opens a role; of S3 Express One Zone
+the log always shows the key.
 
 AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
 AWS CloudTrail'; Amazon S3 User Guide, 'CloudTrail log file examples for directory buckets'; IAM Roles Anywhere User
 Guide, 'The CreateSession operation'. Where the layout of an answer is not documented, the key id is taken if it is
 there, and the link is left to principal and creation date if it is not; so too where CloudTrail left out an answer as
-too long. GetDataAccess of S3 is none of them: what it gives speaks for the role that S3 Access Grants assumes, not for
-the caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess').
+too long. GetDataAccess of Lake Formation names the session that it gives (AWS Lake Formation Developer Guide,
+'Cross-account CloudTrail logging'). That of S3 is none of them: what it gives speaks for the role that S3 Access Grants
+assumes, not for the caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess'). By the
+token of GetWebIdentityToken AssumeRoleWithWebIdentity opens a role in another partition of AWS (IAM User Guide,
+'Federating AWS identities across AWS partitions').
 """
 
 ROLE_CREDENTIALS: Mapping[str, str] = {

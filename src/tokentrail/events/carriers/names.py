@@ -25,6 +25,7 @@ _IDENTITY = (
     "type", "principalId", "arn", "accountId", "accessKeyId", "userName", "invokedBy", "identityProvider",
     "credentialId", "onBehalfOf.userId", "onBehalfOf.identityStoreArn", "inScopeOf.sourceArn",
     "inScopeOf.sourceAccount", "inScopeOf.issuerType", "inScopeOf.credentialsIssuedTo",
+    "invokedByDelegate.accountId",
     "sessionContext.attributes.creationDate", "sessionContext.attributes.mfaAuthenticated",
     "sessionContext.sessionIssuer.type", "sessionContext.sessionIssuer.principalId",
     "sessionContext.sessionIssuer.arn", "sessionContext.sessionIssuer.accountId",

@@ -44,6 +44,26 @@ typedef struct {
     Py_ssize_t count;
 } Scanner;
 
+/* Checks what is told of another partition: an object whose source is named by a text, or null. */
+static int read_partition(Cursor *p, Cursor end)
+{
+    Member member;
+    Text text;
+    int found, first = 1;
+
+    if (**p != '{')
+        return (*p = word_end(*p, end, "null", 4)) ? 0 : REFUSED;
+    for (++*p; (found = next_member(p, end, first, &member)) == 1; first = 0) {
+        if (IS(member, "sourcePrincipalArn"))
+            found = read_text(p, end, &text);
+        else
+            found = (*p = value_end(*p, end, 2)) ? 0 : REFUSED;
+        if (found < 0)
+            return found;
+    }
+    return found;
+}
+
 static int read_additional(Cursor *p, Cursor end, Record *record)
 {
     Cursor start = *p;
@@ -61,9 +81,14 @@ static int read_additional(Cursor *p, Cursor end, Record *record)
             found = read_count(p, end, &record->row.bytes_out);
         else if (IS(member, "grant_type") || IS(member, "MFAUsed") || IS(member, "SwitchFrom"))
             found = read_text(p, end, &text);
-        else if (IS(member, "signInSessionArn")) {
+        else if (IS(member, "signInSessionArn") || IS(member, "lakeFormationPrincipal")
+                 || IS(member, "lakeFormationRoleSessionName")) {
             asked = 1;
             found = read_text(p, end, &text);
+        }
+        else if (IS(member, "crossPartitionData")) {
+            asked = 1;
+            found = read_partition(p, end);
         }
         else if (IS(member, "success")) {
             asked = 1;
