@@ -258,6 +258,40 @@ def certificate(play: Play, a: int, b: int) -> None:
     play.joins(play.world.roles_anywhere(ROLES[a % 4], f"host-{b % 3}", anchor=anchor, serial=serial))
 
 
+def data_access(play: Play, a: int, b: int) -> None:
+    """Read a table's data with a session of Lake Formation's, within an account or across."""
+    if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
+        other = AWAY if chosen[0].account == HOME else HOME
+        session = chosen[0].gets_data_access(
+            ROLES[b % 4], account=other if b % 5 == 0 else None, names_principal=b % 2 == 0
+        )
+        session.calls("s3:GetObject", {"bucketName": "lake", "key": "{n}"}, count=1 + b % 2)
+        play.joins(session, chosen[1] + 1)
+
+
+def across_partitions(play: Play, a: int, b: int) -> None:
+    """Assume a role of another partition by a token, which may be asked for unseen."""
+    if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
+        role = play.world.role(f"arn:aws-cn:iam::555566667777:role/{ROLES[b % 4]}")
+        if b % 5 == 0:
+            chosen[0].gets_web_identity_token()
+        elif b % 5 == 1:
+            with play.world.unlogged():
+                session = chosen[0].assumes_across_partitions(role)
+            session.calls(ACTIONS[b % 4])
+        else:
+            play.joins(chosen[0].assumes_across_partitions(role, f"far-{b % 2}"), chosen[1] + 1)
+
+
+def delegate(play: Play, a: int, b: int) -> None:
+    """Approve a partner's request, whether its account's trail is in the evidence or not; the partner acts."""
+    partner = play.pick(b)
+    if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
+        trader = partner[0] if partner and b % 3 == 0 else None
+        session = chosen[0].delegates(AWAY, traded_by=trader)
+        session.calls(ACTIONS[b % 4], count=1 + b % 2)
+
+
 def trust(play: Play, a: int, b: int) -> None:
     """Change whom a role trusts."""
     if chosen := play.pick(a):
@@ -313,7 +347,9 @@ COMMON: Sequence[Step] = (
     denied,
     wait,
 )
-RARE: Sequence[Step] = (login, signin_token, scoped, root, certificate)
+RARE: Sequence[Step] = (
+    login, signin_token, scoped, root, certificate, data_access, across_partitions, delegate,
+)  # fmt: skip
 """Ways whose records AWS documents in part only, so that their shapes here are partly assumed."""
 EDITS: Sequence[Step] = (trust, trust, key_status, key_status, assume_across)
 """Changes that tell of what others did afterwards who made it possible, or who can't have."""

@@ -59,7 +59,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "AssumeRoleWithWebIdentity from another partition": (
         sts("AssumeRoleWithWebIdentity", {**ASKED, "webIdentityTokenId": "token-1"}, credentials=KEY, assumedRoleUser=ROLE_USER)
         | {"additionalEventData": {"crossPartitionData": {"sourcePrincipalArn": "arn:aws-cn:source", "sourceRegion": "cn-north-1"}}},
-        {**SESSION, "token_id": "token-1", "target": "arn:aws-cn:source"},
+        {**SESSION, "token_id": "token-1"},
     ),
     "AssumeRoot": (
         sts("AssumeRoot", {"targetPrincipal": ACCOUNT, "durationSeconds": 900}, credentials=KEY),
@@ -157,6 +157,17 @@ def test_an_answer_that_was_left_out(name: str) -> None:
     assert "key_id" not in found
 
 
+def test_the_destination_names_who_asked_for_the_token() -> None:
+    """
+    AssumeRoleWithWebIdentity from another partition names the principal that was given the token.
+
+    IAM User Guide, 'Auditing cross-partition identity federation'.
+    """
+    one, _ = CASES["AssumeRoleWithWebIdentity from another partition"]
+
+    assert "arn:aws-cn:source" == (issued(one) or {})["requester_arn"]
+
+
 def data_access(additional: Any, **members: Any) -> dict[str, Any]:
     """A call of Lake Formation's that gives a session for a location's data."""
     return record(
@@ -174,7 +185,7 @@ def test_lake_formation_names_the_session_that_it_gives() -> None:
     told = {"requesterService": "ATHENA", "lakeFormationPrincipal": principal, "lakeFormationRoleSessionName": name}
     found = issued(data_access(told)) or {}
 
-    assert ("lakeformation:GetDataAccess", name, principal) == (found["api"], found["session_name"], found["target"])
+    assert ("lakeformation:GetDataAccess", name, principal) == (found["api"], found["session_name"], found["requester_arn"])
     assert issued(data_access(told, errorCode="AccessDenied")) is None
 
 
@@ -196,8 +207,8 @@ def test_values_of_any_type_give_text_or_nothing(value: Any) -> None:
     ])  # fmt: skip
     given, token, assumed, other = rows["issuances"]
 
-    assert texts == {given["session_name"], given["target"], token["token_id"], assumed["token_id"], assumed["target"]}
-    assert other["target"] is None
+    assert texts == {given["session_name"], given["requester_arn"], token["token_id"], assumed["token_id"], assumed["requester_arn"]}
+    assert other["requester_arn"] is None
     assert texts | {None} == {one["delegate"] for one in rows["identities"]} | {None}
 
 

@@ -96,6 +96,8 @@ def _made() -> World:
     world.roles_anywhere("Work", "host", anchor=anchor["trustAnchorArn"])
     maker.creates_directory_user(world.person("eve"))
     world.identity_center("eve", "Admin").calls("s3:ListBuckets", count=9)
+    maker.gets_data_access("Lake").calls("s3:GetObject", {"bucketName": "lake", "key": "a"})
+    maker.delegates(AWAY).calls("s3:ListBuckets")
     return world
 
 

@@ -41,7 +41,7 @@ def command(
 
     KIND is one of long_term_key, session_token, federation_token, assumed_role, assumed_role_saml,
     assumed_role_web_identity, service_role, root_session, console_session, identity_center, oauth_login,
-    scoped, forwarded, unknown.
+    scoped, delegated, forwarded, unknown.
     """
     with Case.open(options.case, create=False) as case:
         found = case.credentials(

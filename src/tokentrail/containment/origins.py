@@ -55,6 +55,7 @@ _BY_SOMEBODY = frozenset(
         "root_session",
         "console_session",
         "scoped",
+        "delegated",
         "unknown",
     }
 )

@@ -26,7 +26,7 @@ from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.language.context import Caller, CallerKind, principal_type
 
-UNTIMED = frozenset({"scoped", "forwarded"})
+UNTIMED = frozenset({"scoped", "delegated", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
 SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
 WayKind = Literal["portal", "certificate", "saml"]

@@ -92,9 +92,8 @@ ISSUANCES = _schema(
     ("expires", pa.int64()),
     ("duration", pa.int64()),
     ("mfa_serial", _label),
-    # AssumeRoot's account; SAML provider; trust anchor; the portal's account and role; the principal that Lake Formation
-    # says it gave data access to; the principal of another partition that asked for the token
-    ("target", _label),
+    ("target", _label),  # AssumeRoot's account; SAML provider; trust anchor; the portal's account and role
+    ("requester_arn", _label),  # the principal for which Lake Formation, or another partition of AWS, asked
     ("sign_in_session", _label),
     ("subject", pa.string()),  # the person or workload that federated in
     ("token_id", pa.string()),  # webIdentityTokenId: of the token that was issued, or by which a role was assumed

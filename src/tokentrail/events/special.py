@@ -40,7 +40,7 @@ class CallColumns(NamedTuple):
     """A value for each of them, column by column."""
 
 
-ISSUANCE = ("api", "shared_id", "sign_in_session", "explicit_trust")
+ISSUANCE = ("api", "shared_id", "sign_in_session", "explicit_trust", "requester_arn")
 """The columns of `columns.ISSUANCES` that `issued` fills, before those of `issuance.ISSUED`."""
 CHANGE = ("request", "document", "response")
 """The columns of `columns.CHANGES` that `changed` fills."""
@@ -95,9 +95,10 @@ def issued(
         _at(of["sharedEventID"], rows),
         [one.signInSessionArn for one in additional],
         [one.explicitTrustGrant for one in additional],
+        [_requester(one) for one in additional],
         *found,
     ]
-    _add_details(columns, additional)
+    _name_sessions(columns, additional)
     failed = {n for n, one in enumerate(additional) if one.success in _FALSE or not successes[n]}
     if failed:
         left = [n for n in range(len(rows)) if n not in failed]
@@ -105,25 +106,26 @@ def issued(
     return CallColumns(rows, columns)
 
 
-def _add_details(columns: list[Sequence[Any]], additional: Sequence[Additional]) -> None:
+def _name_sessions(columns: list[Sequence[Any]], additional: Sequence[Additional]) -> None:
     """
-    Fill in what `additionalEventData` alone says of a session: its name, and the principal that it was given to.
+    Fill in the names of the sessions that Lake Formation gives, which stand in `additionalEventData` alone.
 
-    Source: AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'; IAM User Guide, 'Auditing
-    cross-partition identity federation'.
+    Source: AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'.
     """
-    name, target = (len(ISSUANCE) + ISSUED.index(column) for column in ("session_name", "target"))
-    for place, told in (
-        (name, [one.lakeFormationRoleSessionName for one in additional]),
-        (target, [_asked_by(one) for one in additional]),
-    ):
-        if any(told):
-            columns[place] = [own or more or None for own, more in zip(columns[place], told, strict=True)]
+    names = [one.lakeFormationRoleSessionName for one in additional]
+    if any(names):
+        place = len(ISSUANCE) + ISSUED.index("session_name")
+        columns[place] = [own or name or None for own, name in zip(columns[place], names, strict=True)]
 
 
-def _asked_by(one: Additional) -> str | None:
-    """The principal in whose name a service, or another partition of AWS, asked for a session."""
-    return one.lakeFormationPrincipal or (one.crossPartitionData and one.crossPartitionData.sourcePrincipalArn)
+def _requester(one: Additional) -> str | None:
+    """
+    The ARN of the principal for which a service, or another partition of AWS, asked for a session.
+
+    Source: as above; IAM User Guide, 'Auditing cross-partition identity federation'.
+    """
+    source = one.crossPartitionData and one.crossPartitionData.sourcePrincipalArn
+    return one.lakeFormationPrincipal or source or None
 
 
 def changed(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> CallColumns:

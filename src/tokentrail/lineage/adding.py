@@ -104,6 +104,11 @@ _THROUGH = (
         f"""SELECT i.* FROM all_issuing i JOIN {{made}} m ON m.id = {_SERIAL.format("i.session_name")}
         WHERE i.session_name IS NOT NULL AND {_LATER_CALL}""",
     ),
+    _Through(  # of the sessions that partners were delegated there are few
+        ("delegation",),
+        "SELECT p.* FROM all_people p WHERE p.class = 'delegated' AND EXISTS (SELECT 1 FROM {made} m)",
+        "SELECT i.* FROM all_issuing i WHERE i.api = 'GetDelegatedAccessToken' AND EXISTS (SELECT 1 FROM {made} m)",
+    ),
     _Through(
         ("instance", "instance_profile", "function", "task", "build"),
         "SELECT p.* FROM all_people p JOIN {made} m ON m.id = split_part(p.principal, ':', -1) "

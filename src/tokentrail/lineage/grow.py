@@ -62,7 +62,8 @@ DRIVEN = {
     "acting": "made_users", "users": "acting", "lasting": "made", "sessions": "made",
     "wrappers": "made", "anchored": "wrappers",
     "trusts": "made", "admitted": "trusts", "outsiders": "trusts", "entered": "trusts", "hosts": "made",
-    "through": "made", "makers": "through", "made_by": "makers",
+    "data_accesses": "calls", "vended": "data_accesses", "vended_to_one": "vended", "accepted": "makings",
+    "delegated": "accepted", "through": "made", "makers": "through", "made_by": "makers",
 }  # fmt: skip
 """By table, one without whose rows it has none: of most evidence, some are empty, and of some the records tell none."""
 

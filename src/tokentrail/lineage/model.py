@@ -34,6 +34,7 @@ KINDS: dict[Kind, str] = {
     "identity_center": "Identity Center session",
     "oauth_login": "login session (OAuth)",
     "scoped": "scoped credential",
+    "delegated": "delegated session",
     "forwarded": "forwarded session",
     "unknown": "credential of unknown kind",
 }

@@ -278,6 +278,8 @@ def _principal(row: Row, role: str | None, session: str | None, account: str | N
 
 
 def _identity(row: Row) -> str | None:
+    if row["delegate"]:
+        return f"account {row['delegate']}"
     return row["subject"] or row["on_behalf_of"] or (row["caller_name"] if row["api"] in _FEDERATED else None)
 
 
@@ -345,6 +347,9 @@ def detail(row: Row) -> str | None:
 
 def _link_detail(row: Row) -> str | None:
     link = row["parent_link"]
+    if link == "created" and row["created_what"] == "delegation":
+        by = f"account {row['delegate']}" if row["delegate"] else "a partner"
+        return f"{by} acts as its parent's principal, by the delegation {row['created_thing']} that it approved"
     if link == "created":
         what = str(row["created_what"]).replace("_", " ")
         return f"acts through the {what} {row['created_thing']} that its parent made or set"
@@ -352,6 +357,10 @@ def _link_detail(row: Row) -> str | None:
         return "the only sign-in URL for this principal in the fifteen minutes before the session began"
     if link == "inferred":
         return f"the only credential of {row['caller_principal']} that was alive when it was minted"
+    if link == "matched" and row["api"] == "AssumeRoleWithWebIdentity":
+        return "opened by the token, of one partition of AWS for another, that its parent asked for"
+    if link == "matched" and (row["session_name"] or "").startswith("AWSLF-"):
+        return "bears the name that Lake Formation gave the session for which its parent asked"
     if link == "matched":
         return "principal id and creation date equal the issuing event's"
     return None

@@ -21,11 +21,13 @@ _MOMENT = "name VARCHAR, second BIGINT"
 _TIES = {
     "key": "name VARCHAR", "moment": _MOMENT, "birth": _MOMENT, "use": _MOMENT, "signin": _MOMENT, "issuer": _MOMENT,
     "role": _MOMENT, "shared": "name BLOB", "oauth": "name VARCHAR", "wrapper": _MOMENT, "wrapped": _MOMENT,
+    "vended": "name VARCHAR", "token": "name VARCHAR",
 }  # fmt: skip
 """
 The kinds of ties, with the columns of each. `birth` and `role` lead from calls to the sessions that they may have
 issued, `use` and `issuer` from sessions to such calls. `wrapper` leads from a certificate's call whose answer shows no
-key to the service's call within it, `wrapped` the other way.
+key to the service's call within it, `wrapped` the other way. `vended` is the name of a session that Lake Formation gave,
+`token` the id of a web identity's token.
 """
 _NEARLY = ("birth", "use", "issuer", "role", "wrapper", "wrapped")
 """Those that hold for two seconds before and after, too."""
@@ -35,6 +37,7 @@ SELECT name, unnest([second - 2, second - 1, second, second + 1, second + 2]) AS
 _DATED = "FROM {rows} WHERE class = 'temporary' AND created >= 0"
 _OF_ROLE = "SELECT role_arn, time FROM {{rows}} WHERE role_arn IS NOT NULL AND {}"
 _SIGNED_IN = "SELECT sign_in_session FROM {rows} WHERE sign_in_session IS NOT NULL"
+_VENDED, _IS_VENDED = "split_part(principal, ':', -1)", "principal LIKE '%:AWSLF-%'"
 _ANCHORED = "EXISTS (SELECT 1 FROM all_makings WHERE what = 'trust_anchor')"
 _OF: Mapping[str, Mapping[str, str]] = {
     "people": {
@@ -43,6 +46,7 @@ _OF: Mapping[str, Mapping[str, str]] = {
         "use": f"SELECT principal, created {_DATED}",
         "issuer": f"SELECT issuer_arn, created {_DATED} AND issuer_arn IS NOT NULL",
         "oauth": _SIGNED_IN,
+        "vended": f"SELECT {_VENDED} FROM {{rows}} WHERE class = 'temporary' AND {_IS_VENDED}",
     },
     "issuing": {
         "key": "SELECT key FROM {rows} WHERE key <> ''",
@@ -53,6 +57,8 @@ _OF: Mapping[str, Mapping[str, str]] = {
         "role": "SELECT role_arn, time FROM {rows} WHERE child = '' AND role_arn IS NOT NULL",
         "shared": "SELECT shared_id FROM {rows} WHERE shared_id IS NOT NULL",
         "oauth": _SIGNED_IN,
+        "vended": "SELECT session_name FROM {rows} WHERE session_name LIKE 'AWSLF-%'",
+        "token": "SELECT token_id FROM {rows} WHERE token_id IS NOT NULL",
         "wrapper": _OF_ROLE.format(f"api = 'CreateSession' AND key = '' AND {_ANCHORED}"),
         "wrapped": _OF_ROLE.format(f"api = 'AssumeRole' AND caller_service AND {_ANCHORED}"),
     },
@@ -109,16 +115,20 @@ WHERE NOT EXISTS (SELECT 1 FROM touched_issuing t
                   WHERE t.segment = i.segment AND t.object = i.object AND t.ordinal = i.ordinal)"""
 _KEYS = "SELECT hash(name) AS hashed FROM next_key"
 _NEAR: Mapping[str, str] = {
-    "people": """
+    "people": f"""
         SELECT segment FROM all_people WHERE created IN (
           SELECT second FROM next_moment UNION SELECT second FROM about_birth UNION SELECT second FROM about_role)
-        UNION SELECT segment FROM all_people WHERE sign_in_session IN (SELECT name FROM next_oauth)""",
+        UNION SELECT segment FROM all_people WHERE sign_in_session IN (SELECT name FROM next_oauth)
+        UNION SELECT segment FROM all_people WHERE {_IS_VENDED} AND {_VENDED} IN (SELECT name FROM next_vended)""",
     "issuing": """
         SELECT segment FROM all_issuing WHERE time IN (
           SELECT second FROM next_moment UNION SELECT second FROM about_use UNION SELECT second FROM about_issuer
           UNION SELECT second FROM about_wrapper UNION SELECT second FROM about_wrapped)
         UNION SELECT segment FROM all_issuing WHERE shared_id IN (SELECT name FROM next_shared)
-        UNION SELECT segment FROM all_issuing WHERE sign_in_session IN (SELECT name FROM next_oauth)""",
+        UNION SELECT segment FROM all_issuing WHERE sign_in_session IN (SELECT name FROM next_oauth)
+        UNION SELECT segment FROM all_issuing WHERE token_id IN (SELECT name FROM next_token)
+        UNION SELECT segment FROM all_issuing
+        WHERE session_name LIKE 'AWSLF-%' AND session_name IN (SELECT name FROM next_vended)""",
 }
 """
 Queries for the segments of rows that may be tied by something other than a key. They read only a column or two, so that

@@ -8,9 +8,10 @@ import copy
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from tokentrail.testing import administration, signin, sts, workload
+from tokentrail.testing import administration, indirect_sessions, signin, sts, workload
 from tokentrail.testing.actor import Actor
 from tokentrail.testing.federation import Person
+from tokentrail.testing.indirect_sessions import Delegation, WebIdentityToken
 from tokentrail.testing.names import Json, Role, User, user_identity
 from tokentrail.testing.records import BROWSER, CLI, Call
 from tokentrail.testing.stage import Stage
@@ -96,6 +97,89 @@ class Credential(Actor):
         entry = signin.signin_token(self, session_duration=session_duration, share=console_share)
         self.stage.pass_tick()
         return ConsoleSession(self.stage, entry, ip=self.ip, user_agent=BROWSER)
+
+    def gets_data_access(
+        self,
+        role: Role | str,
+        *,
+        account: str | None = None,
+        engine: str = "AT",
+        session_name: str | None = None,
+        sides: Sides = "both",
+        names_principal: bool = True,
+    ) -> Credential:
+        """
+        Ask Lake Formation for a table's data, and read with the session that it gives.
+
+        Args:
+            role: The role that the table's location is registered with, its name, or its ARN.
+            account: The account of a role given by name; this credential's own by default.
+            engine: Two letters for what asks: `AT` for Athena, `GL` for Glue, `RE` for Redshift, `NA` for others.
+            session_name: The session's name; a fresh one by default.
+            sides: Of a call across accounts, whose trails are in the evidence.
+            names_principal: Whether the record tells this credential's ARN, which it does within an account.
+        """
+        entry = indirect_sessions.data_access(
+            self, self._role(role, account), engine=engine, session_name=session_name, sides=sides,
+            names_principal=names_principal,
+        )  # fmt: skip
+        return self._minted(entry)
+
+    def gets_web_identity_token(
+        self, *, audience: str = "sts", duration: int | None = None
+    ) -> WebIdentityToken:
+        """Ask for a token that proves this principal to another partition of AWS, or to others than AWS."""
+        return indirect_sessions.web_identity_token(self, audience=audience, duration=duration)
+
+    def assumes_across_partitions(
+        self,
+        role: Role | str,
+        session_name: str = "across",
+        *,
+        token: WebIdentityToken | None = None,
+        region: str = "cn-north-1",
+        duration: int = 3600,
+        ip: str = "",
+    ) -> Credential:
+        """
+        Assume a role of another partition of AWS, by a token that is asked for first unless it is given.
+
+        Args:
+            role: The role, or its ARN, which names the partition.
+            session_name: The session's name.
+            token: The token; another one of this credential's by default.
+            region: The region of the other partition that logs it.
+            duration: Seconds.
+            ip: Where this call, and the session from then on, comes from.
+        """
+        entry = indirect_sessions.across_partitions(
+            token or self.gets_web_identity_token(), self._role(role, None), session_name, region=region,
+            duration=duration, ip=ip,
+        )  # fmt: skip
+        return self._minted(entry, ip)
+
+    def accepts_delegation(self, partner: str) -> Delegation:
+        """Accept the request of a partner, by its account, to act as this identity for a time."""
+        return indirect_sessions.delegation(self, partner)
+
+    def delegates(self, partner: str, *, traded_by: Credential | None = None, ip: str = "") -> Credential:
+        """
+        Let a partner act as this identity: the request is accepted, the token sent, and traded for a session.
+
+        Args:
+            partner: The partner's account.
+            traded_by: The partner's credential that trades the token, if its account's trail is in the evidence.
+            ip: Where the partner calls from.
+        """
+        given = self.accepts_delegation(partner)
+        given.sent()
+        return self.partner_of(given, traded_by=traded_by, ip=ip)
+
+    def partner_of(
+        self, given: Delegation, *, traded_by: Credential | None = None, ip: str = ""
+    ) -> Credential:
+        """Give the session that a partner trades a delegation's token for."""
+        return self._minted(indirect_sessions.delegated(given, traded_by=traded_by), ip)
 
     def iam(self, name: str, **params: Any) -> Json:
         """

@@ -35,15 +35,16 @@ class Role:
     account: str
     id: str
     path: str = "/"
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
         """The role's ARN."""
-        return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
+        return f"arn:{self.partition}:iam::{self.account}:role{self.path}{self.name}"
 
     def session_arn(self, session_name: str) -> str:
         """Give the ARN of a session of this role; it never holds the role's path."""
-        return f"arn:aws:sts::{self.account}:assumed-role/{self.name}/{session_name}"
+        return f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.name}/{session_name}"
 
     def session_id(self, session_name: str) -> str:
         """Give the principal id of a session of this role."""
@@ -75,6 +76,8 @@ class Identity:
     credential_id: str | None = None
     sign_in_session: str | None = None
     assumed_root: bool = False
+    delegate: str | None = None
+    """The account of the partner that acts under this identity, which somebody delegated to it."""
 
     def element(
         self, key_id: str | None, *, invoked_by: str | None = None, names_person: bool = True
@@ -103,6 +106,8 @@ class Identity:
             element["invokedBy"] = invoked_by
         if self.on_behalf_of is not None and names_person:
             element["onBehalfOf"] = self.on_behalf_of
+        if self.delegate is not None:
+            element["invokedByDelegate"] = {"accountId": self.delegate}
         if self.in_scope_of is not None:
             element["inScopeOf"] = self.in_scope_of
         if self.credential_id is not None and names_person:

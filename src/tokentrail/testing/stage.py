@@ -88,13 +88,16 @@ class Stage:
 
     def role(self, name: str, *, path: str = "/", account: str | None = None) -> Role:
         """Give the role of that name (or ARN), made when first asked for."""
+        partition = "aws"
         if name.startswith("arn:"):
-            account = name.split(":")[4]
+            _, partition, _, _, account, _ = name.split(":", 5)
             path, _, name = name.partition(":role")[2].rpartition("/")
             path += "/"
         account = account or self.account_id
         if (account, name) not in self._roles:
-            made = Role(name=name, account=account, id=self.ids.principal("AROA", account), path=path)
+            made = Role(
+                name=name, account=account, id=self.ids.principal("AROA", account), path=path, partition=partition
+            )  # fmt: skip
             self._roles[account, name] = made
         return self._roles[account, name]
 

@@ -14,7 +14,7 @@ from tokentrail.testing.names import Identity, iso
 Kind = Literal[
     "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
     "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
-    "oauth_login", "scoped", "forwarded", "unknown",
+    "oauth_login", "scoped", "delegated", "forwarded", "unknown",
 ]  # fmt: skip
 Link = Literal["recorded", "shared_event", "matched", "created"]
 Origin = Literal[

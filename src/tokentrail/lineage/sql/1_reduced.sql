@@ -22,6 +22,8 @@ SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, 
        CASE WHEN coalesce(i.key_id, '') = '' AND
                  (coalesce(i.created, -1) < 0 OR coalesce(i.type, '') NOT IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser'))
                  THEN 'none'
+            -- Whoever was delegated access acts as whoever approved it, with credentials of its own.
+            WHEN i.delegate IS NOT NULL THEN 'delegated'
             -- Users and root have long-term keys, whose names a sample's sessions may bear.
             WHEN i.type IN ('AssumedRole', 'Role', 'FederatedUser') THEN 'temporary'
             -- Where the evidence masks key ids, a stand-in tells what kind of key it was (`events.masked_ids`).
@@ -33,7 +35,7 @@ FROM identities i JOIN uses u ON u.segment = i.segment AND u.identity = i.identi
 -- Successful calls that issue credentials, and who made them.
 CREATE TABLE new_issuing AS
 SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, coalesce(i.key_id, '') AS key, i.role_arn,
-       i.session_name, i.role_arn LIKE '%/AWSReservedSSO_%' AS portal, i.expires, i.duration, i.sign_in_session,
+       i.session_name, i.role_arn LIKE '%/AWSReservedSSO_%' AS portal, i.expires, i.duration, i.sign_in_session, i.token_id,
        i.identity, p.type AS caller_type, p.account AS caller_account, p.class AS caller_class,
        p.forwarded AS caller_service, p.key AS caller_key, p.principal AS caller_principal, p.created AS caller_created,
        p.user_arn AS caller_user_arn,
@@ -45,6 +47,8 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
             -- Where the answer is left out, account and name tell it (AWS STS API Reference, 'FederatedUser').
             WHEN i.api = 'GetFederationToken' THEN coalesce(i.child_id, nullif(p.account, '') || ':' || i.session_name, '')
             WHEN i.api = 'AssumeRoot' THEN coalesce(i.target, '')
+            -- What these give speaks for another principal than their caller, which the record does not tell.
+            WHEN i.api IN ('GetDelegatedAccessToken', 'GetWebIdentityToken') OR i.api LIKE 'lakeformation:%' THEN ''
             ELSE coalesce(i.child_id, p.principal) END AS child
 FROM issuances i
 JOIN (SELECT p.* FROM new_people p SEMI JOIN issuances h ON h.segment = p.segment AND h.identity = p.identity) p
@@ -62,6 +66,7 @@ SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no reci
             WHEN name IN ('CreateRole', 'AcquireRole') THEN 'role' WHEN name = 'UpdateAssumeRolePolicy' THEN 'trust'
             WHEN name IN ('CreateOpenIDConnectProvider', 'CreateSAMLProvider') THEN 'provider'
             WHEN name = 'CreateTrustAnchor' THEN 'trust_anchor' WHEN name = 'IssueCertificate' THEN 'private_certificate'
+            WHEN name IN ('AcceptDelegationRequest', 'SendDelegationToken') THEN 'delegation'
             WHEN name = 'RunInstances' THEN 'instance' WHEN name IN ('RunTask', 'StartTask') THEN 'task'
             WHEN name IN ('StartBuild', 'RetryBuild') THEN 'build'
             WHEN name IN ('AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation') THEN 'instance_profile' ELSE 'function' END AS what
@@ -72,7 +77,8 @@ LEFT JOIN (
 ) i ON i.segment = h.segment AND i.identity = h.identity
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
          'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
-         'AcquireRole', 'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider')
+         'AcquireRole', 'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider', 'AcceptDelegationRequest',
+         'SendDelegationToken')
        OR h.source = 'ec2.amazonaws.com' AND h.name IN (
          'RunInstances', 'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation')
        -- By the API, and in the console.
@@ -108,6 +114,7 @@ SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name A
                                    nullif(regexp_extract(response, '"roleName":"([^"]+)"', 1), ''))
          WHEN 'trust' THEN nullif(regexp_extract(request, '"roleName":"([^"]+)"', 1), '')
          WHEN 'provider' THEN nullif(regexp_extract(response, '(?:openIDConnect|sAML)ProviderArn":"([^"]+)"', 1), '')
+         WHEN 'delegation' THEN nullif(regexp_extract(request, '"delegationRequestId":"([^"]+)"', 1), '')
          WHEN 'directory_user' THEN nullif(regexp_extract(response, '"userId":"([^"]+)"', 1), '')
          WHEN 'trust_anchor' THEN nullif(regexp_extract(response, '"trustAnchorArn":"([^"]+)"', 1), '')
          -- A private authority names a certificate by its serial number, as IAM Roles Anywhere names its holder's sessions.

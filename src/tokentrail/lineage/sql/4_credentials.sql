@@ -10,7 +10,7 @@
 CREATE TABLE by_key AS
 SELECT s.sighting, min_by(i.call, abs(s.created - i.time) * 2 + CASE WHEN i.time > s.created THEN 1 ELSE 0 END) AS ck
 FROM sightings s JOIN issued i ON i.key = s.key
-WHERE s.class = 'temporary'
+WHERE s.class IN ('temporary', 'delegated')
   AND (s.created = -1 OR abs(s.created - i.time) <= 2)
   AND (i.child = s.principal OR s.principal = ''
        OR ((i.child = '' OR s.principal LIKE 'masked-id/%') AND coalesce(i.session_name, split_part(s.principal, ':', -1)) = split_part(s.principal, ':', -1)))
@@ -105,6 +105,9 @@ SELECT sighting, form, account, key, principal, created FROM cleared WHERE form 
 UNION ALL
 SELECT sighting, 'key', direct_account, direct_key, principal, created FROM cleared WHERE form = 'direct'
 UNION ALL
+SELECT sighting, 'key', account, key, principal, created FROM sightings s
+WHERE class = 'delegated' AND NOT EXISTS (SELECT 1 FROM by_key k WHERE k.sighting = s.sighting)
+UNION ALL
 SELECT s.sighting, 'long', s.account, s.key, CASE WHEN l.holders > 1 THEN s.principal ELSE '' END, -1
 FROM sightings s JOIN long_keys l ON l.account = s.account AND l.key = s.key WHERE s.class = 'long';
 
@@ -168,7 +171,8 @@ SELECT s.*, coalesce(issuer_arn, '') LIKE '%/AWSReservedSSO_%' AS portal, federa
 FROM (
   SELECT p.ck, console, loose, forwarded, nullif(key, '') AS some_key, nullif(key, '') AS lowest_key,
          nullif(key, '') AS highest_key, account, nullif(principal, '') AS principal_id, nullif(created, -1) AS created,
-         type, issuer_arn, federated_provider, sign_in_session, assumed_root, hosted AS some_hosted, events, errors, first, last
+         type, issuer_arn, federated_provider, sign_in_session, assumed_root, hosted AS some_hosted,
+         class = 'delegated' AS delegated, events, errors, first, last
   FROM sightings s JOIN placed p ON p.sighting = s.sighting
   WHERE NOT EXISTS (SELECT 1 FROM several m WHERE m.ck = p.ck)
   UNION ALL
@@ -178,6 +182,6 @@ FROM (
          coalesce(min(nullif(account, '')), '') AS account, min(nullif(principal, '')) AS principal_id, min(nullif(created, -1)) AS created,
          min(type) AS type, min(issuer_arn) AS issuer_arn, min(federated_provider) AS federated_provider,
          min(sign_in_session) AS sign_in_session, bool_or(assumed_root) AS assumed_root, bool_or(hosted) AS some_hosted,
-         CAST(sum(events) AS BIGINT) AS events, CAST(sum(errors) AS BIGINT) AS errors, min(first) AS first, max(last) AS last
+         bool_or(class = 'delegated') AS delegated, CAST(sum(events) AS BIGINT) AS events, CAST(sum(errors) AS BIGINT) AS errors, min(first) AS first, max(last) AS last
   FROM sightings s JOIN placed p ON p.sighting = s.sighting JOIN several m ON m.ck = p.ck GROUP BY p.ck
 ) s;

@@ -12,7 +12,7 @@ SELECT * FROM (
          row_number() OVER (PARTITION BY time, key = '', child, role_arn, session_name, api, sign_in_session, caller_class,
            caller_type, caller_principal, caller_created, caller_key ORDER BY event_id, call) AS place
   FROM calls
-  WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials', 'Federate')
+  WHERE (key = '' OR api = 'GetSigninToken') AND api NOT IN ('SwitchRole', 'GetRoleCredentials', 'Federate', 'GetWebIdentityToken', 'lakeformation:GetDataAccess')
 ) WHERE place = 1;
 
 -- Each under all seconds that it may have issued in: to join by the second alone is to look at few.
@@ -88,19 +88,6 @@ FROM (
 -- All credentials that no issuing call names the key of, seen in use or not.
 CREATE TABLE forms AS SELECT * FROM seen_forms UNION ALL SELECT * FROM unseen_forms;
 
--- The call that issued each credential, and how that is known.
-CREATE TABLE births AS
-SELECT call AS ck, call, 'recorded' AS link, time FROM issued
-UNION ALL
-SELECT ck, call, link, time FROM (
-  SELECT b.*, row_number() OVER (PARTITION BY ck ORDER BY weaker, apart, time, event_id) AS place FROM (
-    SELECT * FROM unkeyed
-    UNION ALL
-    SELECT coalesce(l.ck, f.ck), l.call, l.event_id, l.time, 'recorded', 0, l.apart
-    FROM sign_ins l LEFT JOIN unseen_forms f ON f.form = 'group' AND f.principal = l.child AND f.created = l.time
-  ) b
-) WHERE place = 1;
-
 -- Where a role's account names no caller key, the caller's account may: the two share an id.
 CREATE TABLE twins AS
 SELECT c.call, c.shared_id, c.event_id, c.segment, c.identity FROM calls c
@@ -123,6 +110,55 @@ SELECT c.call, c.twin, w.ck FROM (
   WHERE NOT EXISTS (SELECT 1 FROM twins t WHERE t.shared_id = c.shared_id)
 ) c JOIN who w ON w.segment = c.segment AND w.identity = c.identity;
 
+-- Lake Formation names each session that it gives for the data of a location: a session of the role that the location was
+-- registered with (AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging').
+CREATE TABLE data_accesses AS
+SELECT c.call, c.event_id, c.time, c.session_name, c.caller_account, c.caller_principal, m.ck AS caller_ck
+FROM calls c LEFT JOIN minters m ON m.call = c.call
+WHERE c.api = 'lakeformation:GetDataAccess' AND c.session_name LIKE 'AWSLF-%';
+
+-- The sessions of those names: used, or issued to the service and not used.
+CREATE TABLE vended AS
+SELECT DISTINCT n.ck, n.unissued, d.* FROM data_accesses d JOIN (
+  SELECT ck, split_part(principal_id, ':', -1) AS session_name, coalesce(created, first) AS time, TRUE AS unissued FROM unissued
+  WHERE principal_id LIKE '%:AWSLF-%' AND NOT delegated
+  UNION ALL
+  SELECT call, session_name, time, FALSE FROM calls
+  WHERE api = 'AssumeRole' AND key <> '' AND caller_class = 'none' AND caller_service AND session_name LIKE 'AWSLF-%'
+) n ON n.session_name = d.session_name AND n.time BETWEEN d.time - 43200 AND d.time + 43200;
+
+-- Those of which all records name one caller; a session that several callers asked for is nobody's.
+CREATE TABLE vended_to_one AS
+SELECT ck, min(caller_ck) AS caller_ck FROM vended
+GROUP BY ck HAVING count(DISTINCT caller_account || '/' || caller_principal) = 1 AND count(DISTINCT caller_ck) <= 1;
+
+-- The call that issued each credential, and how that is known.
+CREATE TABLE births AS
+SELECT call AS ck, call, 'recorded' AS link, time FROM issued
+UNION ALL
+SELECT ck, call, link, time FROM (
+  SELECT b.*, row_number() OVER (PARTITION BY ck ORDER BY weaker, apart, time, event_id) AS place FROM (
+    SELECT * FROM unkeyed
+    UNION ALL
+    SELECT v.ck, v.call, v.event_id, v.time, 'matched', CASE WHEN v.caller_ck IS NULL THEN 4 ELSE 3 END, 0
+    FROM vended v JOIN vended_to_one o ON o.ck = v.ck WHERE v.unissued
+    UNION ALL
+    SELECT coalesce(l.ck, f.ck), l.call, l.event_id, l.time, 'recorded', 0, l.apart
+    FROM sign_ins l LEFT JOIN unseen_forms f ON f.form = 'group' AND f.principal = l.child AND f.created = l.time
+  ) b
+) WHERE place = 1;
+
+-- Who asked for the session, or for the token that opened it, in another call than the one that issued it. A token is
+-- known by its id in both partitions of AWS (IAM User Guide, 'Auditing cross-partition identity federation').
+CREATE TABLE requesters AS
+SELECT ck, caller_ck FROM vended_to_one WHERE caller_ck IS NOT NULL
+UNION ALL
+SELECT b.ck, min(m.ck) FROM births b
+JOIN calls c ON c.call = b.call AND c.api = 'AssumeRoleWithWebIdentity'
+JOIN calls t ON t.token_id = c.token_id AND t.api = 'GetWebIdentityToken'
+LEFT JOIN minters m ON m.call = t.call
+GROUP BY b.ck HAVING count(DISTINCT t.caller_account || '/' || t.caller_principal) = 1 AND count(DISTINCT m.ck) = 1;
+
 -- What a credential that no call names is called.
 CREATE TABLE names AS
 SELECT f.ck, f.form,
@@ -136,8 +172,8 @@ CREATE TABLE known AS SELECT ck FROM seen UNION SELECT ck FROM births UNION SELE
 
 CREATE VIEW described AS
 SELECT k.ck, f.form, coalesce(f.name, c.key) AS natural_id, s.created, s.type, s.portal, s.hosted, s.federated, s.assumed_root,
-       s.console, s.forwarded, s.loose, b.link AS birth, b.time AS issued_time, c.call, c.api, c.portal AS issued_portal,
-       c.expires, c.duration, c.caller_type, c.caller_class, c.caller_service, m.twin, m.ck AS caller_ck,
+       s.console, s.forwarded, s.delegated, s.loose, b.link AS birth, b.time AS issued_time, c.call, c.api, c.portal AS issued_portal,
+       c.session_name, c.expires, c.duration, c.caller_type, c.caller_class, c.caller_service, m.twin, m.ck AS caller_ck,
        s.events, s.errors, s.first, s.last
 FROM known k
 LEFT JOIN seen s ON s.ck = k.ck

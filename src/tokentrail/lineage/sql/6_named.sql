@@ -6,11 +6,14 @@ CREATE VIEW kinds AS
 SELECT d.*,
   CASE
     WHEN form = 'long' THEN 'long_term_key'
+    WHEN api = 'GetDelegatedAccessToken' OR delegated THEN 'delegated'
     WHEN api IS NULL AND forwarded THEN 'forwarded'
     WHEN coalesce(issued_portal, portal, FALSE) AND coalesce(api, 'AssumeRoleWithSAML') = 'AssumeRoleWithSAML'
          AND coalesce(type, 'AssumedRole') IN ('AssumedRole', 'Role') THEN 'identity_center'
     WHEN api = 'AssumeRoleWithSAML' THEN 'assumed_role_saml'
     WHEN api IN ('AssumeRoleWithWebIdentity', 'GetCredentialsForIdentity') THEN 'assumed_role_web_identity'
+    -- Lake Formation assumes a location's role for its caller, and runs nothing itself.
+    WHEN api = 'AssumeRole' AND caller_service AND session_name LIKE 'AWSLF-%' THEN 'assumed_role'
     WHEN api IN ('CreateSession', 'AssumeRoleForPodIdentity') OR (api = 'AssumeRole' AND caller_type = 'AWSService') THEN 'service_role'
     WHEN api = 'AssumeRole' AND caller_class = 'none' AND caller_service THEN 'service_role'
     WHEN api = 'AssumeRole' THEN 'assumed_role'
@@ -46,7 +49,7 @@ SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_
   CASE WHEN outlasts THEN NULL WHEN expires IS NOT NULL THEN expires
        WHEN kind IN ('session_token', 'federation_token') AND duration IS NOT NULL
             THEN issued_time + CASE WHEN caller_type = 'Root' AND duration > 3600 THEN 3600 ELSE duration END
-       WHEN kind LIKE 'assumed_role%' AND duration IS NOT NULL THEN issued_time + duration END AS expires_at,
+       WHEN kind LIKE 'assumed_role%' AND api LIKE 'AssumeRole%' AND duration IS NOT NULL THEN issued_time + duration END AS expires_at,
   CASE WHEN outlasts THEN 7776000
        WHEN kind IN ('session_token', 'federation_token') AND caller_type = 'Root' THEN 3600
        WHEN api = 's3express:CreateSession' THEN 300  -- Amazon S3 API Reference, 'CreateSession'

@@ -35,7 +35,7 @@ CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_p
 -- Credentials that may be a user's.
 CREATE TABLE acting AS
 SELECT ck, kind, call, coalesce(issued_at, first) AS moment FROM lives
-WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'oauth_login', 'unknown', 'federation_token')
+WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'oauth_login', 'unknown', 'federation_token', 'delegated')
   AND EXISTS (SELECT 1 FROM made_users);
 
 -- The account and name of the user that each speaks for.
@@ -145,6 +145,23 @@ SELECT * FROM (
 ) n
 WHERE n.kind = 'service_role' OR n.host LIKE 'AWSCodeBuild-%';
 
+-- Whoever accepted a request for delegated access: as that identity the partner acts (IAM API Reference,
+-- 'AcceptDelegationRequest').
+CREATE TABLE accepted AS
+SELECT m.id, m.account, m.time, p.principal FROM makings m
+JOIN every_people p ON p.segment = m.segment AND p.identity = m.identity
+WHERE m.what = 'delegation' AND m.api = 'AcceptDelegationRequest' AND m.id IS NOT NULL;
+
+-- Until when a partner may act: twelve hours at most from when the token was sent (IAM API Reference, 'CreateDelegationRequest',
+-- SessionDuration).
+CREATE TABLE delegated AS
+SELECT n.ck, a.id, a.account, n.first FROM accepted a
+JOIN seen s ON s.principal_id = a.principal AND s.account = a.account
+JOIN lives n ON n.ck = s.ck AND n.kind = 'delegated' AND n.first >= a.time
+LEFT JOIN (SELECT account, id, max(time) AS time FROM makings WHERE what = 'delegation' AND api = 'SendDelegationToken'
+           GROUP BY account, id) t ON t.account = a.account AND t.id = a.id
+WHERE t.time IS NULL OR n.first BETWEEN t.time AND t.time + 43200;
+
 -- Everything that acts through a thing that a credential made, by each kind of thing.
 CREATE TABLE through AS
 SELECT * FROM makers_of_keys
@@ -181,14 +198,19 @@ WHERE m.time <= n.issued_at AND m.ck <> n.ck
 UNION ALL
 SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
 FROM sessions n JOIN made m ON m.what IN ('provider', 'trust_anchor') AND m.id = n.provider
-WHERE m.time <= n.issued_at AND m.ck <> n.ck;
+WHERE m.time <= n.issued_at AND m.ck <> n.ck
+UNION ALL
+SELECT n.ck, m.ck, m.what, m.id, m.api, m.event_id, m.event_id_text, m.time, NULL, NULL, NULL
+FROM delegated n JOIN made m ON m.what = 'delegation' AND m.id = n.id AND m.account = n.account
+WHERE m.time <= n.first AND m.ck <> n.ck;
 
 -- The latest maker before the credential came to be is its parent where nobody is recorded to have minted it.
 -- Whoever changed a function's code, handed a role to an instance, or set how long a user stays signed in, made none of
 -- these: that is a link, but no parent.
 CREATE TABLE makers AS
 SELECT * FROM (
-  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' OR what IN ('instance_profile', 'login_setting') THEN 2 ELSE 1 END,
+  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' OR what IN ('instance_profile', 'login_setting') THEN 2
+                                                         WHEN api = 'SendDelegationToken' THEN 2 ELSE 1 END,
                                  time DESC, event_id, what) AS place
   FROM through t
 );
@@ -200,20 +222,23 @@ SELECT * FROM makers WHERE place = 1 AND api NOT LIKE 'UpdateFunction%' AND what
 -- The result: each credential with its parent and how that is known. A recorded or inferred caller comes before a
 -- maker, and nothing is its own parent.
 CREATE TABLE parents AS
-SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), i.parent, m.maker) AS parent_ck,
+SELECT n.ck, coalesce(nullif(n.caller_ck, n.ck), q.caller_ck, i.parent, m.maker) AS parent_ck,
        CASE WHEN n.caller_ck <> n.ck THEN
-              CASE WHEN birth = 'inferred' THEN 'inferred' WHEN twin THEN 'shared_event'
+              CASE WHEN birth = 'inferred' THEN 'inferred' WHEN q.ck IS NOT NULL THEN 'matched' WHEN twin THEN 'shared_event'
                    WHEN birth = 'matched' OR loose THEN 'matched' ELSE 'recorded' END
+            WHEN q.ck IS NOT NULL THEN 'matched'
             WHEN i.parent IS NOT NULL THEN 'inferred'
             WHEN m.maker IS NOT NULL THEN 'created' END AS parent_link,
-       CASE WHEN (n.caller_ck IS NULL OR n.caller_ck = n.ck) AND i.parent IS NULL THEN m.what END AS created_what,
+       CASE WHEN (n.caller_ck IS NULL OR n.caller_ck = n.ck) AND q.ck IS NULL AND i.parent IS NULL THEN m.what END AS created_what,
        coalesce(r.id, n.natural_id) AS id, coalesce(n.issued_at, n.first, m.time) AS moment,
        n.form, n.kind, n.call, n.issued_time, n.issued_at, n.expires_at,
        CASE WHEN n.expires_at IS NULL AND n.longest IS NOT NULL
-            THEN coalesce(n.issued_at, n.first) + n.longest END AS expires_bound,
+            THEN CASE WHEN n.kind = 'delegated' THEN coalesce(n.first, n.issued_at)  -- the date may be the approver's own
+                      ELSE coalesce(n.issued_at, n.first) END + n.longest END AS expires_bound,
        CAST(n.events AS BIGINT) AS events, CAST(n.errors AS BIGINT) AS errors, n.first, n.last
 FROM lives n
 LEFT JOIN renamed r ON r.ck = n.ck
+LEFT JOIN requesters q ON q.ck = n.ck AND q.caller_ck <> n.ck
 LEFT JOIN inferred i ON i.ck = n.ck
 LEFT JOIN made_by m ON m.ck = n.ck;
 

@@ -5,11 +5,12 @@
 -- Those with a long-term key are few beside all, and may be in any segment.
 CREATE TABLE tied_people AS
 SELECT p.* FROM all_people p
-WHERE {among} AND p.class = 'temporary'
+WHERE {among} AND p.class IN ('temporary', 'delegated')
   AND (p.key IN (SELECT name FROM next_key)
        OR (p.principal, p.created) IN (SELECT (name, second) FROM next_moment UNION ALL SELECT (name, second) FROM about_birth)
        OR (p.issuer_arn, p.created) IN (SELECT (name, second) FROM about_role)
-       OR p.sign_in_session IN (SELECT name FROM next_oauth))
+       OR p.sign_in_session IN (SELECT name FROM next_oauth)
+       OR (p.principal LIKE '%:AWSLF-%' AND split_part(p.principal, ':', -1) IN (SELECT name FROM next_vended)))
   AND NOT EXISTS (SELECT 1 FROM touched_people t WHERE t.segment = p.segment AND t.identity = p.identity)
 UNION ALL
 SELECT p.* FROM all_keyholders p
@@ -22,6 +23,8 @@ SELECT i.* FROM all_issuing i
 WHERE {among} AND (i.key IN (SELECT name FROM next_key)
        OR i.shared_id IN (SELECT name FROM next_shared)
        OR i.sign_in_session IN (SELECT name FROM next_oauth)
+       OR i.token_id IN (SELECT name FROM next_token)
+       OR (i.session_name LIKE 'AWSLF-%' AND i.session_name IN (SELECT name FROM next_vended))
        OR (i.child <> '' AND (i.child, i.time) IN (SELECT (name, second) FROM next_moment))
        OR (i.child <> '' AND (i.key = '' OR i.api IN ('GetSigninToken', 'ConsoleLogin'))
            AND (i.child, i.time) IN (SELECT (name, second) FROM about_use))

@@ -57,14 +57,14 @@ Context = Mapping[str, Known]
 CallerKind = Literal[
     "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
     "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
-    "oauth_login", "scoped", "forwarded", "unknown",
+    "oauth_login", "scoped", "delegated", "forwarded", "unknown",
 ]  # fmt: skip
 PrincipalType = Literal["user", "federated_user", "role", "root", "unknown"]
 
 ABSENT = Presence.ABSENT
 PRESENT = Presence.PRESENT
 _WITHOUT_MFA = frozenset({"assumed_role_saml", "assumed_role_web_identity", "identity_center"})
-_UNSURE_SIGN_IN = frozenset({"oauth_login", "scoped", "forwarded", "unknown"})
+_UNSURE_SIGN_IN = frozenset({"oauth_login", "scoped", "delegated", "forwarded", "unknown"})
 _EC2_KEYS = (
     "ec2:sourceinstancearn", "ec2:roledelivery",
     "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4",
@@ -217,12 +217,15 @@ def issue_time(caller: Caller) -> Known | None:
     The value of `aws:TokenIssueTime`; requests with a long-term key don't have it.
 
     Source: IAM User Guide, 'Revoking IAM role temporary security credentials'.
-    AWS does not say whether the token of GetScopedCredentials has its own time of issue or its parent's, and a
-    forwarded call has a creation date of its own: for these only the latest possible time is known.
+    AWS does not say whether the token of GetScopedCredentials has its own time of issue or its parent's, nor which one
+    a delegated session has, and a forwarded call has a creation date of its own: for these only the latest possible
+    time is known.
     """
     if caller.kind == "long_term_key":
         return ABSENT
     if caller.issued_at is not None:
+        if caller.kind == "delegated":  # its creation date may be the approver's
+            return DateRange(latest=caller.issued_no_later_than or caller.issued_at)
         if caller.kind in ("scoped", "forwarded"):
             return DateRange(latest=caller.issued_at)
         return (caller.issued_at.astimezone(UTC).isoformat(),)
