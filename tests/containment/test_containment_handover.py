@@ -684,7 +684,7 @@ def test_what_a_service_handed_out_is_a_condition() -> None:
     key.calls("sts:GetWebIdentityToken", {"audience": ["https://example.com"]})
     plan = planned(world, key.id)
 
-    role, tasks, person = [one for one in plan.proof.holds_if if one not in before.proof.holds_if]
+    token, role, tasks, person = [one for one in plan.proof.holds_if if one not in before.proof.holds_if]
     (outside,) = set(plan.residual_risks) - set(before.residual_risks)
     gave = "eks-auth:AssumeRoleForPodIdentity, gamelift:GetComputeAccess, cloudwatch-omni:GetSpaceDataAccess"
     assert (
@@ -693,6 +693,7 @@ def test_what_a_service_handed_out_is_a_condition() -> None:
     )
     assert "credentials of all tasks that ran there: ecs:DiscoverPollEndpoint. Plan for the roles" in tasks
     assert "sso-oauth:CreateTokenWithIAM. With it sessions are opened in every account of theirs" in person
+    assert token.startswith("no role was assumed with the attacker's web identity tokens")
     assert "to others than AWS" in outside and "sts:GetWebIdentityToken" in outside
     assert plan.proof.complete
 

@@ -171,7 +171,10 @@ def test_the_destination_names_who_asked_for_the_token() -> None:
 def data_access(additional: Any, **members: Any) -> dict[str, Any]:
     """A call of Lake Formation's that gives a session for a location's data."""
     return record(
-        eventSource="lakeformation.amazonaws.com", eventName="GetDataAccess", additionalEventData=additional, **members
+        eventSource="lakeformation.amazonaws.com",
+        eventName="GetDataAccess",
+        additionalEventData=additional,
+        **members,
     )
 
 
@@ -182,10 +185,18 @@ def test_lake_formation_names_the_session_that_it_gives() -> None:
     AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'.
     """
     name, principal = f"AWSLF-00-AT-{ACCOUNT}-x1Y2", f"arn:aws:iam::{ACCOUNT}:role/Analyst"
-    told = {"requesterService": "ATHENA", "lakeFormationPrincipal": principal, "lakeFormationRoleSessionName": name}
+    told = {
+        "requesterService": "ATHENA",
+        "lakeFormationPrincipal": principal,
+        "lakeFormationRoleSessionName": name,
+    }
     found = issued(data_access(told)) or {}
 
-    assert ("lakeformation:GetDataAccess", name, principal) == (found["api"], found["session_name"], found["requester_arn"])
+    assert ("lakeformation:GetDataAccess", name, principal) == (
+        found["api"],
+        found["session_name"],
+        found["requester_arn"],
+    )
     assert issued(data_access(told, errorCode="AccessDenied")) is None
 
 
@@ -207,7 +218,13 @@ def test_values_of_any_type_give_text_or_nothing(value: Any) -> None:
     ])  # fmt: skip
     given, token, assumed, other = rows["issuances"]
 
-    assert texts == {given["session_name"], given["requester_arn"], token["token_id"], assumed["token_id"], assumed["requester_arn"]}
+    assert texts == {
+        given["session_name"],
+        given["requester_arn"],
+        token["token_id"],
+        assumed["token_id"],
+        assumed["requester_arn"],
+    }
     assert other["requester_arn"] is None
     assert texts | {None} == {one["delegate"] for one in rows["identities"]} | {None}
 

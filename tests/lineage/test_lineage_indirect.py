@@ -40,7 +40,14 @@ def vended(world: World) -> tuple[Credential, Credential]:
 def data_access(when: str, caller: Json, name: Any = VENDED, **fields: Any) -> Json:
     """A raw GetDataAccess."""
     told = {"requesterService": "ATHENA", "lakeFormationRoleSessionName": name}
-    return call("GetDataAccess", when, caller, source="lakeformation.amazonaws.com", additionalEventData=told, **fields)
+    return call(
+        "GetDataAccess",
+        when,
+        caller,
+        source="lakeformation.amazonaws.com",
+        additionalEventData=told,
+        **fields,
+    )
 
 
 def reading(when: str, name: str = VENDED, key: str = "ASIALAKE", **fields: Any) -> Json:
@@ -68,7 +75,10 @@ def test_lake_formation_names_the_session_that_it_gives(world: World) -> None:
 def test_what_a_service_reads_for_its_caller_is_one_session() -> None:
     """Athena reads with several keys of one session, and says so in `invokedBy`: that is one, below who asked."""
     asked = data_access("2026-11-23T09:10:00Z", session("ASIAASKS") | {"invokedBy": "athena.amazonaws.com"})
-    reads = [reading(f"2026-11-23T09:1{n}:00Z", key=f"ASIALAKE{n}", invokedBy="athena.amazonaws.com") for n in (1, 2)]
+    reads = [
+        reading(f"2026-11-23T09:1{n}:00Z", key=f"ASIALAKE{n}", invokedBy="athena.amazonaws.com")
+        for n in (1, 2)
+    ]
     found = answers([call("ListBuckets", "2026-11-23T09:05:00Z", session("ASIAASKS")), asked, *reads])
     [lake] = [one for one in found.values() if one.session_name == VENDED]
 
@@ -144,7 +154,10 @@ def test_a_token_that_two_callers_were_given_ties_to_neither(world: World) -> No
     """An id that two callers' records show is no proof of either."""
     far = world.user("ada").assumes_across_partitions(FAR)
     [asked] = [one for one in world.records() if one["eventName"] == "GetWebIdentityToken"]
-    forged = asked | {"eventID": "0f0e0d0c-0b0a-0908-0706-050403020100", "userIdentity": user("eve", "AKIAEVE")}
+    forged = asked | {
+        "eventID": "0f0e0d0c-0b0a-0908-0706-050403020100",
+        "userIdentity": user("eve", "AKIAEVE"),
+    }
 
     assert ("assumed_role_web_identity", None, None, "identity_provider") == born(
         answers([*world.records(), forged])[far.id]

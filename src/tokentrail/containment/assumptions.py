@@ -33,6 +33,8 @@ def holds_if(
     yield from _left_out(scene, outcome)
     yield from _minted_unseen(scene, moves)
     yield from _doubted(scene, outcome)
+    yield from _possible(scene, outcome)
+    yield from _unseen_grants(scene, moves)
     yield from scene.entered[:_MOST]
     if len(scene.entered) > _MOST:
         left = len(scene.entered) - _MOST
@@ -101,6 +103,46 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
         )
     if len(left) > _MOST:
         yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one for one, _ in left])}"
+
+
+def _possible(scene: Scene, outcome: Outcome) -> Iterator[str]:
+    """Sessions of which one record names the attacker's principal, and none the credential that asked for them."""
+    left = [one for one in scene.possible
+            if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
+    for one in left[:_MOST]:
+        yield (
+            f"{one.id} is not the attacker's, though {one.why}, and no record tells which credential asked for it: no "
+            f"step ends it (`tokentrail contain {shlex.quote(one.id)}` does)"
+        )
+    if len(left) > _MOST:
+        yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one.id for one in left])}"
+
+
+_UNSEEN_GRANTS = {
+    "data_access": (
+        "no session works that Lake Formation gave the attacker and whose use is not in the evidence ({}): each lasts "
+        "twelve hours at most. S3's data events show the name behind the role's id in `principalId`: plan for that "
+        "role, too (`tokentrail contain ROLE-ARN`)"
+    ),
+    "token": (
+        "no role was assumed with the attacker's web identity tokens whose use is not in the evidence ({}): a token "
+        "works for an hour at most, and the role's session longer. AssumeRoleWithWebIdentity in the log of an account "
+        "in another partition of AWS shows the id as `webIdentityTokenId`: ingest that log, and plan anew"
+    ),
+    "delegation": (
+        "no partner acts any more by the delegations that the attacker approved ({}): until twelve hours after the "
+        "token was sent, each lets its partner act as {}, with new credentials. Revoke them by hand in the IAM console"
+    ),
+}  # fmt: skip
+
+
+def _unseen_grants(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+    """What the attacker got or gave away by one record, of which no other record shows the use."""
+    denied = {one for move in moves if move.action in _FOR_GOOD for one in move.principals}
+    for one in scene.unseen_grants:
+        if one.principal is None or one.principal not in denied:
+            whom = short(scene.arn(one.principal)) if one.principal else ""
+            yield _UNSEEN_GRANTS[one.kind].format(listed(one.names, _MOST), whom)
 
 
 def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
@@ -339,6 +381,11 @@ def _let_in(scene: Scene) -> Iterator[str]:
             how = (
                 f"delete the identity (`aws cognito-identity delete-identities --identity-ids-to-delete="
                 f"{shlex.quote(person)}`); where the pool lets guests in, anybody is given another"
+            )
+        elif person.startswith("arn:"):
+            how = (
+                "a token of sts:GetWebIdentityToken opens the role for an hour at most after its holder was ended: "
+                "revoke the role's sessions again then, or take the provider out of the role's trust policy now"
             )
         else:
             how = "shut that out there; a trust policy that leaves it out shuts one role of perhaps several"

@@ -18,7 +18,16 @@ from datetime import datetime, timedelta
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.hypothetical_credentials import ANY_NAME, hypothetical_credentials
 from tokentrail.containment.prover import NEVER, Game, Life, Outcome
-from tokentrail.containment.scene import ALWAYS, LONGEST, HeldCredential, Scene, Source, SourceKind, assumes
+from tokentrail.containment.scene import (
+    ALWAYS,
+    LONGEST,
+    Edge,
+    HeldCredential,
+    Scene,
+    Source,
+    SourceKind,
+    assumes,
+)
 from tokentrail.policy.language.context import Caller
 
 RENEWAL = "GetSigninToken"
@@ -29,6 +38,8 @@ _SECOND = timedelta(seconds=1)
 _CHAINED, _AS_ROOT, _SIGNED_IN = timedelta(hours=1), timedelta(minutes=15), timedelta(hours=12)
 _OFTEN = timedelta(minutes=45)
 """How often a chained session, which lives for an hour, is renewed."""
+_ASKS = "asks by "
+"""How ways begin by which a service, or another partition, assumes a role for whoever asks."""
 _HURRIED = 1_000
 """The cost of a mint that only succeeds while a call against its minter is taking effect: more than any detour."""
 _NAMES_AT_MOST = 20
@@ -98,10 +109,10 @@ class _Search:
         self._scene, self._game, self._outcome = scene, game, outcome
         self._sent = {time.bites: time.sent for time in outcome.times}
         self._into: dict[Principal, list[Principal]] = {}
-        self._from: dict[Principal, list[Principal]] = {}
+        self._from: dict[Principal, list[Edge]] = {}
         for edge in scene.edges:
             self._into.setdefault(edge.by, []).append(edge.into)
-            self._from.setdefault(edge.into, []).append(edge.by)
+            self._from.setdefault(edge.into, []).append(edge)
         self._hands: dict[Principal, list[Hand]] = {}
         self._sources: dict[Principal, list[Hand]] = {}
         self._minted: dict[Principal, list[Hand]] = {}
@@ -153,7 +164,7 @@ class _Search:
         fresh = [one for one, pool in pools.items() if pool.life.ends is NEVER]
         reached = set(fresh)
         while fresh:
-            further = {one for one in self._from.get(fresh.pop(), ()) if one in pools} - reached
+            further = {edge.by for edge in self._from.get(fresh.pop(), ()) if edge.by in pools} - reached
             reached |= further
             fresh += further
         return reached
@@ -162,7 +173,7 @@ class _Search:
         """The seconds from which a principal's new credentials may fare differently: those are worth minting at."""
         scene, start = self._scene, self._scene.unseen(principal)
         marks = {start, scene.as_of, scene.as_of + SOON}
-        near = (principal, *self._from.get(principal, ()))
+        near = (principal, *(edge.by for edge in self._from.get(principal, ())))
         for time in self._game.touching(near):
             marks |= {time.sent - _SECOND, time.sent, time.bites, time.bites + SOON}
         for date in self._game.differences(principal).dates:
@@ -209,12 +220,22 @@ class _Search:
             yield (
                 "assume",
                 [
-                    one for by in self._from.get(principal, ())
-                    for one in (*self._hands.get(by, ()), *self._minted.get(by, ()))
+                    one for edge in self._from.get(principal, ()) if edge.direct
+                    for one in (*self._hands.get(edge.by, ()), *self._minted.get(edge.by, ()))
                     if one.begins <= moment < min(one.life.mints_until, one.expires)
                     and one.assumes and self._unseen(one, moment)
                 ],
             )  # fmt: skip
+        for edge in self._from.get(principal, ()):
+            if not edge.direct:
+                yield (
+                    f"{_ASKS}{edge.call}",
+                    [
+                        one for one in (*self._hands.get(edge.by, ()), *self._minted.get(edge.by, ()))
+                        if one.begins <= moment < min(one.life.ends, one.expires)
+                        and one.assumes and self._unseen(one, moment)
+                    ],
+                )  # fmt: skip
         for number, source in enumerate(self._sources.get(principal, ())):
             if source.begins <= moment < source.life.ends:
                 yield f"source {number}", [source]
@@ -327,6 +348,8 @@ def _lasting(giver: Hand, principal: Principal, way: str) -> timedelta:
 def _call_of(giver: Hand, caller: Caller, way: str) -> str | None:
     if isinstance(giver.what, Source):
         return _BY_SOURCE.get(giver.what.kind)
+    if way.startswith(_ASKS):
+        return way.removeprefix(_ASKS)
     if way == "token":
         return "GetFederationToken" if caller.kind == "federation_token" else "GetSessionToken"
     return "AssumeRoot" if (caller.principal or "").endswith(":root") else "AssumeRole"

@@ -16,15 +16,17 @@ from tokentrail.policy.language.context import principal_of_caller
 
 def seen_edges(forest: Forest) -> Iterator[Edge]:
     """The pairs of which the log shows that the one assumed the other, each once."""
-    once: dict[tuple[Principal, Principal], Edge] = {}
+    once: dict[tuple[Principal, Principal, str], Edge] = {}
     for row in forest.mints():
         by, into = principal_of_arn(row["by_arn"]), principal_of_arn(row["into_arn"])
         if by is None or into is None:
             continue
-        event = rows.event_id(row["event"], row["text"])
-        once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRole, event {event}", seen=True))
+        event, call = rows.event_id(row["event"], row["text"]), row["api"]
+        edge = Edge(by=by, into=into, why=f"{call}, event {event}", seen=True, call=call)
+        once.setdefault((by, into, call), edge)
     for by, into, event in _root_sessions(forest):
-        once.setdefault((by, into), Edge(by=by, into=into, why=f"AssumeRoot, event {event}", seen=True))
+        edge = Edge(by=by, into=into, why=f"AssumeRoot, event {event}", seen=True)
+        once.setdefault((by, into, edge.call), edge)
     yield from once.values()
 
 
@@ -48,7 +50,7 @@ def _root_sessions(forest: Forest) -> Iterator[tuple[Principal, Principal, str |
 
 def allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[Edge]) -> Iterator[Edge]:
     """The edges beyond the seen ones that trust policies and permissions allow, from all principals within reach."""
-    done = {(edge.by, edge.into) for edge in seen}
+    done = {(edge.by, edge.into) for edge in seen if edge.direct}
     into: dict[Principal, set[Principal]] = {}
     for edge in seen:
         into.setdefault(edge.by, set()).add(edge.into)

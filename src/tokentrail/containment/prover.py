@@ -154,8 +154,8 @@ class Game:
             pool = self._pool(principal, start, last, minter, known.first if own and known else minter)
             pools[principal] = pool
             fresh.append((principal, pool.life.ends, f"pool:{arn_of(principal)}"))
-            if known is None or pool.life.mints_until > known.life.mints_until:
-                fresh += self._passed_on(principal, pool.life.mints_until, f"pool:{arn_of(principal)}")
+            if known is None or _outlives(pool.life, known.life):
+                fresh += self._passed_on(principal, pool.life, f"pool:{arn_of(principal)}")
         return pools
 
     def _minted(self, one: HeldCredential, life: Life) -> Iterator[tuple[Principal, datetime, str]]:
@@ -166,13 +166,13 @@ class Game:
         elif one.kind != "long_term_key":
             yield one.principal, life.ends, one.id  # renewed: GetSigninToken, GetScopedCredentials
         if assumes(one.caller):
-            yield from self._passed_on(one.principal, life.mints_until, one.id)
+            yield from self._passed_on(one.principal, life, one.id)
 
-    def _passed_on(
-        self, by: Principal, until: datetime, minter: str
-    ) -> Iterator[tuple[Principal, datetime, str]]:
+    def _passed_on(self, by: Principal, life: Life, minter: str) -> Iterator[tuple[Principal, datetime, str]]:
+        """The roles into which a credential or pool mints, and until when; a service does so as long as it works."""
         for edge in self.edges.get(by, ()):
-            yield edge.into, min(until, self.shut(edge.into)), minter
+            until = min(life.mints_until, self.shut(edge.into)) if edge.direct else life.ends
+            yield edge.into, until, minter
 
     def shut(self, role: Principal) -> datetime:
         """From when on nobody can assume a role."""
@@ -334,6 +334,10 @@ class Game:
     @cached_property
     def _horizon(self) -> datetime:
         return max([self._scene.as_of, *(time.bites for time in self.times[-1:])]) + PAUSE
+
+
+def _outlives(one: Life, other: Life) -> bool:
+    return one.mints_until > other.mints_until or one.ends > other.ends
 
 
 def moments_of(moves: Sequence[Move], sent: datetime, margin: int) -> Iterator[Moment]:

@@ -117,6 +117,13 @@ class Edge:
     why: str
     seen: bool
     """Whether the log shows that it was done; else policies allow it."""
+    call: str = "AssumeRole"
+    """The call by which they do. By others, somebody else assumes the role for them."""
+
+    @property
+    def direct(self) -> bool:
+        """Whether they assume the role themselves, so that a deny of `sts:AssumeRole` stops them."""
+        return self.call == "AssumeRole"
 
 
 _LABELS: dict[str, str] = {
@@ -217,6 +224,24 @@ class Neighbour(NamedTuple):
     address: str
     by: str
     """The attacker's credential that was used there first."""
+
+
+class PossibleSession(NamedTuple):
+    """A credential that is not tainted, may still work, and may have been got in the attacker's name."""
+
+    id: str
+    why: str
+    """What of the evidence speaks for that."""
+
+
+class UnseenGrant(NamedTuple):
+    """What the attacker was given, or gave a partner, and whose use is not in the evidence."""
+
+    kind: Literal["data_access", "token", "delegation"]
+    names: tuple[str, ...]
+    """The names of sessions, or the ids of tokens or requests."""
+    principal: Principal | None
+    """As whom a partner acts."""
 
 
 class Minter(NamedTuple):
@@ -342,6 +367,8 @@ class Scene:
     """By id of a tainted credential that a trace does not call so: why it counts (see `handed`)."""
     doubts: tuple[tuple[str, str], ...] = ()
     """Other living credentials that a source handed out either to its owner or to the attacker: id and reason."""
+    possible: tuple[PossibleSession, ...] = ()
+    unseen_grants: tuple[UnseenGrant, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     """Other living credentials that were used from an address that the attacker used first."""
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)

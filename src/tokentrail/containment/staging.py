@@ -21,6 +21,8 @@ from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
 from tokentrail.containment.handed import ways_in
 from tokentrail.containment.identified import identified
+from tokentrail.containment.indirect_sessions import asked as asked_for
+from tokentrail.containment.indirect_sessions import possible_sessions, unseen_grants
 from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
 from tokentrail.containment.living import federated_in, living_of
 from tokentrail.containment.logins import logins
@@ -99,6 +101,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
     innocents = [one for _, one, state in others if state in ("active", "unknown")]
     told = [*zip(attack.rows, theirs.held, strict=True), *((row, one) for row, one, _ in others)]
     changes = tuple(forest.changes(attack.accounts | {one.account for one in reach.reached}))
+    given = asked_for(forest, attack.ids, attack.subjects, asked.narrowing)
     alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
     return Scene(
         case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
@@ -125,6 +128,8 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
         strangers=tuple(strangers(attack.seen, attack.deleted)), held_there=sources.held_there,
         handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
+        possible=tuple(possible_sessions(forest, given, attack.seen, others)),
+        unseen_grants=tuple(unseen_grants(forest, given, attack.seen, attack.deeds)),
         neighbours=tuple(
             neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing)
         ),

@@ -109,15 +109,24 @@ def issuances(
 
     Source: IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail'; AWS Sign-In User Guide,
     'Logging AWS Sign-In API calls'; IAM Roles Anywhere User Guide, 'Logging with AWS CloudTrail'; Amazon Cognito
-    Developer Guide, 'Amazon Cognito logging in AWS CloudTrail' (`identityId`); IAM User Guide, 'Auditing cross-partition
-    identity federation' (`webIdentityTokenId`).
+    Developer Guide, 'Amazon Cognito logging in AWS CloudTrail' (`identityId`); IAM User Guide, 'Auditing
+    cross-partition identity federation' (`webIdentityTokenId`).
     """
-    roles, sessions, names, identities, durations, serials, *targets, used_tokens = (
-        _requests(requests, compiled=compiled)
+    roles, sessions, names, identities, durations, serials, *targets, used_tokens = _requests(
+        requests, compiled=compiled
     )
-    *told, federated_ids, federated_arns, given, web_subjects, subjects, subject_arns, logins, people, tokens = (
-        _answers(answers, compiled=compiled)
-    )
+    (
+        *told,
+        federated_ids,
+        federated_arns,
+        given,
+        web_subjects,
+        subjects,
+        subject_arns,
+        logins,
+        people,
+        tokens,
+    ) = _answers(answers, compiled=compiled)
     keys, expirations, ids, misspelled_ids, arns, given = _of_sets([*told[:5], given], told[5:])
     ids = _either(ids, misspelled_ids)
     keys, expirations = _anywhere(keys, expirations, answers)

@@ -32,7 +32,10 @@ Services whose calls in `KEYLESS_ISSUERS` issue, key or not.
 Other services have a CreateSession that issues nothing; that of S3 Express One Zone issues, and shows the key.
 """
 
-NAMED_WITH_SERVICE = {"s3express.amazonaws.com": "s3express:", "lakeformation.amazonaws.com": "lakeformation:"}
+NAMED_WITH_SERVICE = {
+    "s3express.amazonaws.com": "s3express:",
+    "lakeformation.amazonaws.com": "lakeformation:",
+}
 """
 Issuers of which a call has the name of another's, and what tells it apart: S3 has a GetDataAccess, too.
 

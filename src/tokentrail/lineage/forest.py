@@ -25,11 +25,12 @@ from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.judges import JUDGED_APART, Judges
 from tokentrail.lineage.links import Links
-from tokentrail.lineage.mints import Mints
+from tokentrail.lineage.mints import DATA_ACCESS, Mints
 from tokentrail.lineage.model import Credential, Kind
 from tokentrail.lineage.naming import Naming
 from tokentrail.lineage.part import LOOKED_UP, Part, Span
 from tokentrail.lineage.portal import Portal
+from tokentrail.lineage.requests import Requests
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.state import Judge
@@ -51,7 +52,14 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 """
 """The calls outside IAM that may delete, stop, disable or unshare something, or restore it from a recycle bin."""
 
-_MINTS = "SELECT by_arn, into_arn, time, event, text FROM mints ORDER BY by_arn, into_arn"
+_MINTS = "SELECT by_arn, into_arn, api, time, event, text FROM mints ORDER BY by_arn, into_arn, api"
+_UNNAMED_CALLERS = """
+SELECT n, parent_n FROM forest WHERE parent_link = 'inferred'
+UNION
+SELECT f.n, f.parent_n FROM forest f
+JOIN issuances i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal
+WHERE f.parent_n IS NOT NULL AND i.session_name LIKE 'AWSLF-%' ORDER BY n"""
+"""Sessions whose issuing record does not name the caller: of other accounts, and those that Lake Formation gave."""
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
 _AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 100_000, 64
@@ -87,6 +95,7 @@ class Forest(Naming):
         self.unkeyed = Unkeyed(engine, folder)
         self.portal = Portal(engine, folder)
         self.unanswered = Unanswered(engine, folder)
+        self.requests = Requests(engine, folder)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
 
@@ -135,6 +144,7 @@ class Forest(Naming):
         self.unkeyed.callers.prepare()
         self.portal.opened.prepare()
         self.unanswered.calls.prepare()
+        self.requests.sessions.prepare()
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""
@@ -317,12 +327,14 @@ class Forest(Naming):
     def _minted(self) -> Mints:
         found = Mints()
         found.look(self._engine, self._folder)
-        pairs = self._engine.rows("SELECT n, parent_n FROM forest WHERE parent_link = 'inferred' ORDER BY n")
+        pairs = self._engine.rows(_UNNAMED_CALLERS)
         for some in batches(pairs, _AT_ONCE):
             told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}
             for row, parent in ((told[pair["n"]], told[pair["parent_n"]]) for pair in some):
-                if row["api"] == "AssumeRole":
-                    found.infer(row, parent)
+                if (row["session_name"] or "").startswith("AWSLF-") and row["parent_link"] != "recorded":
+                    found.infer(row, parent, DATA_ACCESS)
+                elif row["api"] == "AssumeRole":
+                    found.infer(row, parent, "AssumeRole")
         return found
 
     def callers_of(self, names: Collection[str], told: Collection[str]) -> set[str]:

@@ -349,7 +349,9 @@ def _link_detail(row: Row) -> str | None:
     link = row["parent_link"]
     if link == "created" and row["created_what"] == "delegation":
         by = f"account {row['delegate']}" if row["delegate"] else "a partner"
-        return f"{by} acts as its parent's principal, by the delegation {row['created_thing']} that it approved"
+        return (
+            f"{by} acts as its parent's principal, by the delegation {row['created_thing']} that it approved"
+        )
     if link == "created":
         what = str(row["created_what"]).replace("_", " ")
         return f"acts through the {what} {row['created_thing']} that its parent made or set"

@@ -26,8 +26,8 @@ _TIES = {
 """
 The kinds of ties, with the columns of each. `birth` and `role` lead from calls to the sessions that they may have
 issued, `use` and `issuer` from sessions to such calls. `wrapper` leads from a certificate's call whose answer shows no
-key to the service's call within it, `wrapped` the other way. `vended` is the name of a session that Lake Formation gave,
-`token` the id of a web identity's token.
+key to the service's call within it, `wrapped` the other way. `vended` is the name of a session that Lake Formation
+gave, `token` the id of a web identity's token.
 """
 _NEARLY = ("birth", "use", "issuer", "role", "wrapper", "wrapped")
 """Those that hold for two seconds before and after, too."""

@@ -83,7 +83,11 @@ def web_identity_token(actor: Actor, *, audience: str, duration: int | None) -> 
     answer = {"webIdentityTokenId": made.id, "expiration": f"{expires:%b %d, %Y, %I:%M:%S %p}"}
     actor.act(
         Call(
-            action="sts:GetWebIdentityToken", params=params, response=answer, region=stage.region, read_only=True
+            action="sts:GetWebIdentityToken",
+            params=params,
+            response=answer,
+            region=stage.region,
+            read_only=True,
         )
     )
     stage.pass_tick()
@@ -93,14 +97,16 @@ def web_identity_token(actor: Actor, *, audience: str, duration: int | None) -> 
 def across_partitions(
     token: WebIdentityToken, role: Role, session_name: str, *, region: str, duration: int, ip: str
 ) -> Entry:
-    """Assume a role of another partition by a token, with AssumeRoleWithWebIdentity: only the role's account logs it."""
+    """Assume a role of another partition by a token, with AssumeRoleWithWebIdentity; the role's account logs it."""
     actor, source = token.holder, token.holder.identity
     stage = actor.stage
     created = stage.fresh_second(role.session_id(session_name))
     key = stage.ids.access_key("ASIA", role.account)
     expires = created + timedelta(seconds=duration)
     principal = (source.issuer or {"arn": source.arn})["arn"]
-    provider = f"arn:{role.partition}:iam::{role.account}:oidc-provider/{actor.account}.tokens.sts.global.api.aws"
+    provider = (
+        f"arn:{role.partition}:iam::{role.account}:oidc-provider/{actor.account}.tokens.sts.global.api.aws"
+    )
     call = Call(
         action="sts:AssumeRoleWithWebIdentity", ip=ip or actor.ip, user_agent=actor.user_agent, region=region,
         params={
@@ -147,7 +153,7 @@ class Delegation:
 
 
 def delegation(actor: Actor, partner: str) -> Delegation:
-    """Accept a partner's request: the partner is to act as this identity (IAM API Reference, 'AcceptDelegationRequest')."""
+    """Accept a partner's request to act as this identity (IAM API Reference, 'AcceptDelegationRequest')."""
     made = Delegation(f"dr-{actor.stage.ids.hex(24)}", partner, actor)
     made._approve("AcceptDelegationRequest", actor)
     return made
@@ -167,7 +173,9 @@ def delegated(given: Delegation, *, traded_by: Actor | None) -> Entry:
     expires = created + timedelta(hours=1)
     if traded_by is not None:
         answer = {"credentials": credentials(stage.ids, key, expires), "assumedPrincipal": approver.arn}
-        call = Call(action="sts:GetDelegatedAccessToken", response=answer, region=stage.region, read_only=False)
+        call = Call(
+            action="sts:GetDelegatedAccessToken", response=answer, region=stage.region, read_only=False
+        )
         traded_by.act(call)
         stage.pass_tick()
     return issue(

@@ -26,7 +26,8 @@ _WIDE = 28
 _NARROW, _BROAD = frozenset("fijlrtI-.,:;/|!' "), frozenset("mwMW@%")
 _BRIEF: dict[Kind, str] = {
     "assumed_role_saml": "SAML session", "assumed_role_web_identity": "web identity", "service_role": "service's role",
-    "identity_center": "portal session", "oauth_login": "OAuth login", "scoped": "scoped", "delegated": "delegated", "forwarded": "forwarded",
+    "identity_center": "portal session", "oauth_login": "OAuth login", "scoped": "scoped",
+    "delegated": "delegated", "forwarded": "forwarded",
     "unknown": "unknown kind",
 }  # fmt: skip
 """Kinds whose usual names and a key id lie over a bar that begins at the left end."""
