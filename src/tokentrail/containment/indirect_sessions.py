@@ -28,7 +28,7 @@ from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
 
-_ISSUES_TOKEN = "GetWebIdentityToken"
+_FEDERATES = "GetWebIdentityToken"
 _DELEGATING = frozenset({"AcceptDelegationRequest", "SendDelegationToken"})
 _ASKED = """
 SELECT a.n, a.time, a.ip, a.event_id, a.event_id_text, i.api, i.session_name, i.token_id
@@ -63,14 +63,14 @@ def asked(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowing:
         narrowing: Which calls of these are the attacker's.
     """
     calls: Any = forest.rolled_up(ids, rollups.APIS)
-    named = pc.is_in(calls["name"].cast(pa.string()), value_set=pa.array([_ISSUES_TOKEN, "GetDataAccess"]))
+    named = pc.is_in(calls["name"].cast(pa.string()), value_set=pa.array([_FEDERATES, "GetDataAccess"]))
     places: set[int] = {*calls.filter(named)["n"].to_pylist()}
     sessions, tokens = dict[str, int](), set[str]()
     for row in forest.done_by(places, _ASKED) if places else ():
         if ids[row["n"]] in subjects and not narrowing.admits(rows.moment(row["time"]), row["ip"]):
             continue
         event = f"event {rows.event_id(row['event_id'], row['event_id_text'])}"
-        if row["api"] == _ISSUES_TOKEN:
+        if row["api"] == _FEDERATES:
             tokens.add(row["token_id"] or event)
         else:
             name = row["session_name"] or event
