@@ -61,6 +61,7 @@ OUTSIDE_MODELS = {
 }  # fmt: skip
 """Calls of the console, of agents and of git, which are logged and are in no API Reference."""
 LOGGED_WITHOUT_MODEL = {
+    "lakeformation": "GetDataAccess",  # nobody calls it: it is logged when a service or engine asks for data
     "iotsecuredtunneling": "OpenTunnel RotateTunnelAccessToken",  # which of its names is logged, AWS does not say
     "rolesanywhere": "CreateSession",  # signed with a certificate
     "s3": "DeleteAccountPublicAccessBlock DeleteBucketPublicAccessBlock PutAccountPublicAccessBlock "

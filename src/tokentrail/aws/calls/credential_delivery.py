@@ -27,19 +27,18 @@ ISSUES: Mapping[str, str] = {
     "lakeformation": "GetDataAccess",
 }
 """
-Calls that issue a credential, whose key id the log may not show, or a token that opens a role.
-
-Of S3 Express One Zone the log always shows the key id. GetDataAccess of Lake Formation names the session that it gives
-(AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging'). GetWebIdentityToken gives a token, by which
-AssumeRoleWithWebIdentity opens a role in another partition of AWS (IAM User Guide, 'Auditing cross-partition identity
-federation').
+Calls that issue a credential, whose key id the log may not show, or a token that opens a role; of S3 Express One Zone
+the log always shows the key.
 
 AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM User Guide, 'Logging IAM and AWS STS API calls with
 AWS CloudTrail'; Amazon S3 User Guide, 'CloudTrail log file examples for directory buckets'; IAM Roles Anywhere User
 Guide, 'The CreateSession operation'. Where the layout of an answer is not documented, the key id is taken if it is
 there, and the link is left to principal and creation date if it is not; so too where CloudTrail left out an answer as
-too long. GetDataAccess of S3 is none of them: what it gives speaks for the role that S3 Access Grants assumes, not for
-the caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess').
+too long. GetDataAccess of Lake Formation names the session that it gives (AWS Lake Formation Developer Guide,
+'Cross-account CloudTrail logging'). That of S3 is none of them: what it gives speaks for the role that S3 Access Grants
+assumes, not for the caller, and its event tells neither role nor key (Amazon S3 API Reference, 'GetDataAccess'). By the
+token of GetWebIdentityToken AssumeRoleWithWebIdentity opens a role in another partition of AWS (IAM User Guide,
+'Federating AWS identities across AWS partitions').
 """
 
 ROLE_CREDENTIALS: Mapping[str, str] = {
