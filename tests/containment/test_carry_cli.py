@@ -250,15 +250,16 @@ def test_newer_evidence_is_looked_at(shell: Shell) -> None:
     folder = shell.stand.folder / "tokentrail-case"
     plan = shell.plan()
     logs = shell.stand.folder / "logs.json"
+    now = datetime.now(UTC)
     minted = {
         "credentials": {
             "accessKeyId": "ASIANEWNEWNEWNEW0001",
             "sessionToken": "t",
-            "expiration": "Nov 23, 2026, 11:00:00 PM",
+            "expiration": f"{now + timedelta(hours=12):%b %d, %Y, %I:%M:%S %p}",
         }
     }
     logs.write_bytes(native([
-        record("GetSessionToken", "2026-11-23T10:00:00Z", user("support", shell.stand.key), responseElements=minted)
+        record("GetSessionToken", f"{now:%Y-%m-%dT%H:%M:%SZ}", user("support", shell.stand.key), responseElements=minted)
     ]))  # fmt: skip
     with Case.open(folder) as case:
         case.ingest([str(logs)])

@@ -174,6 +174,18 @@ def test_time_from_a_forged_future_ends_nothing() -> None:
         assert session.id in names(case.recheck(plan, {}, now))
 
 
+def test_what_had_expired_when_the_plan_was_made_is_no_reason_to_stop() -> None:
+    """A plan for the present moment may be younger than the newest evidence, by which the session still lives."""
+    world = World(START)
+    key = world.user("support")
+    key.assumes("MyBucketRole").calls("s3:ListBuckets")
+    now = world.now + timedelta(hours=14)
+    with held(world) as case:
+        plan = case.contain([key.id], strategy="surgical", as_of=now)
+
+        assert names(case.recheck(plan, {}, now)) == []
+
+
 def test_a_plan_proved_over_trust_policies_does_not_cover_a_principal_that_is_new() -> None:
     """Which roles it may assume stands in the snapshots, which are not at hand when the plan is carried out."""
     world, plan = leaked()

@@ -86,10 +86,11 @@ def recheck(
     """
     Prove a plan again over the evidence that the case holds by now, as `Case.recheck` says.
 
-    Evidence from after `now` is left out: with a forged time far ahead, all sessions would seem to have expired.
+    Evidence from after `now` is left out: with a forged time far ahead, all sessions would seem to have expired. What
+    had expired when the plan was made has expired, though the evidence may end before (`--as-of now`).
     """
-    newest = views.forest(as_of).as_of
-    as_of = as_of if newest <= now else now.replace(microsecond=0)
+    moment = as_of or max(views.forest(None).as_of, plan.as_of)
+    as_of = min(moment, now.replace(microsecond=0))
     told = plan.narrowing
     narrowing = narrowing_of(told["since"], told["source_ips"], told["trusted_ips"])
     forest, covered = views.forest(as_of), views.open(as_of).covered()
@@ -104,9 +105,8 @@ def recheck(
     found = family(forest, plan.subjects, narrowing=narrowing, gaps=())
     scene = stage(forest, found, covered, asked)
     if known := [row["id"] for row in forest.named(sorted(set(plan.tainted).difference(scene.tainted)))]:
-        found = family(
-            forest, (*plan.subjects, *known), narrowing=narrowing, gaps=()
-        )  # what counted still counts
+        subjects = (*plan.subjects, *known)  # what counted as the attacker's still does
+        found = family(forest, subjects, narrowing=narrowing, gaps=())
         scene = stage(forest, found, covered, asked)
     return rechecking.recheck(scene, plan, done)
 
