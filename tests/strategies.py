@@ -12,7 +12,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from tokentrail.testing import ConsoleSession, Credential, LongTermKey, User, WorkloadSession, World
+from tokentrail.testing import ConsoleSession, Credential, LongTermKey, Role, User, WorkloadSession, World
 from tokentrail.testing.sts import Sides
 
 HOME, AWAY = "111122223333", "444455556666"
@@ -407,6 +407,8 @@ class Incident:
     """The moment, which is that of the newest event."""
     exact: bool = True
     """Whether a proof can be expected to see every escape that there is not, besides every one that there is."""
+    guarded: tuple[str, ...] = ()
+    """The roles on which somebody put a deny that holds for some credentials, or at some times, by ARN."""
 
 
 ASSUMED_BY = ("ria", "eve")
@@ -486,6 +488,7 @@ class Theft:
         self.passes: dict[str, dict[str, str]] = {}
         """How sessions of guarded roles are minted, and tokens of guarded users, by ARN."""
         self.exact = True
+        self.guarded: list[str] = []
         self.steals(self.leaked)
 
     def steals(self, credential: Credential) -> None:
@@ -506,6 +509,7 @@ class Theft:
     def guards(self, arn: str, guard: Guard) -> None:
         """Note a guard on a role or user; what is not minted for it is seen no more."""
         self.exact &= guard.exact
+        self.guarded += [arn] if ":role/" in arn else []
         if guard.passes:
             self.passes[arn] = {**self.passes.get(arn, {}), **guard.passes}
             for credential in (*self.theirs, *self.colleagues):
@@ -535,6 +539,13 @@ class Theft:
         if held:
             options.pop("source_identity", None)
         return giver.assumes(role, name, account=account, **options)  # type: ignore[arg-type]  # each a text
+
+    def role_of_interest(self, number: int) -> Role:
+        """Choose a role at home: mostly one that the thief has been in, if there is one."""
+        arns = [(one.identity.issuer or {}).get("arn", "") for one in self.theirs]
+        names = [arn.rpartition("/")[2] for arn in arns if arn.startswith(f"arn:aws:iam::{HOME}:role/")]
+        names = [name for name in dict.fromkeys(names) if name in ROLES]
+        return self.world.role(names[number // 4 % len(names)] if names and number % 4 else ROLES[number % 4])
 
     def spared(self, role: str, account: str = HOME) -> bool:
         """Tell whether a role has no guard that needs sessions minted for it."""
@@ -696,7 +707,7 @@ def responder_revokes(theft: Theft, a: int, b: int) -> None:
 
 def admin_guards_role(theft: Theft, a: int, b: int) -> None:
     """Deny a role everything but for some sessions: in its own policy, its permissions boundary, or the organisation."""
-    role, guard, admin = theft.world.role(ROLES[b % 4]), GUARDS[a % len(GUARDS)], theft.world.user("admin")
+    role, guard, admin = theft.role_of_interest(b), GUARDS[a % len(GUARDS)], theft.world.user("admin")
     condition = guard.condition(theft.world.now)
     theft.guards(role.arn, guard)
     if a // len(GUARDS) % 3 == 0:
@@ -738,7 +749,7 @@ def admin_guards_user(theft: Theft, a: int, b: int) -> None:
 
 def admin_guards_entry(theft: Theft, a: int, b: int) -> None:
     """Let only some callers of the account into a role, by its trust policy."""
-    role, entry, admin = theft.world.role(ROLES[b % 4]), ENTRIES[a % len(ENTRIES)], theft.world.user("admin")
+    role, entry, admin = theft.role_of_interest(b), ENTRIES[a % len(ENTRIES)], theft.world.user("admin")
     condition = entry.condition(theft.world.now)
     statement = {
         "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in (HOME, AWAY)]},
@@ -754,7 +765,7 @@ def admin_guards_entry(theft: Theft, a: int, b: int) -> None:
 
 def responder_closes(theft: Theft, a: int, b: int) -> None:
     """Deny a role everything for some hours, or until another day."""
-    role, responder, now = theft.world.role(ROLES[b % 4]), theft.world.user("responder"), theft.world.now
+    role, responder, now = theft.role_of_interest(b), theft.world.user("responder"), theft.world.now
     conditions: tuple[Mapping[str, object], ...] = (
         {"DateLessThan": {"aws:CurrentTime": f"{now + timedelta(hours=3):%Y-%m-%dT%H:%M:%S}+00:00"}},
         {
@@ -768,13 +779,14 @@ def responder_closes(theft: Theft, a: int, b: int) -> None:
     )
     theft.comes(responder)
     theft.closed.add(role.arn)
+    theft.guarded.append(role.arn)
     theft.exact = False
     theft.world.wait(20)
 
 
 def responder_cuts_by_epoch(theft: Theft, a: int, b: int) -> None:
     """Revoke sessions by a window of issue in epoch seconds, or by a time with an offset."""
-    role, responder = theft.world.role(ROLES[b % 4]), theft.world.user("responder")
+    role, responder = theft.role_of_interest(b), theft.world.user("responder")
     cutoff = theft.world.now + timedelta(seconds=30)
     theft.cutoffs[role.arn] = max(cutoff, theft.cutoffs.get(role.arn, cutoff))
     east = f"{cutoff + timedelta(hours=2):%Y-%m-%dT%H:%M:%S}+02:00"
@@ -832,4 +844,5 @@ def _committed(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
         innocents=frozenset(shown - tainted),
         at=datetime.fromisoformat(world.records()[-1]["eventTime"]),
         exact=theft.exact,
+        guarded=tuple(dict.fromkeys(theft.guarded)),
     )
