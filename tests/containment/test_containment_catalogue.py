@@ -11,9 +11,9 @@ import pytest
 
 from tokentrail.aws.principals import KnownPrincipal, Principal
 from tokentrail.containment.catalogue import CATALOGUE, OUTLIVES
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.model import Action
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import HeldCredential, Scene
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.whatif import read
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
@@ -97,8 +97,8 @@ def held(name: str) -> HeldCredential:
     )
 
 
-def scene() -> Scene:
-    """A scene of these credentials, of which one session and the tokens are the attacker's."""
+def incident() -> IncidentModel:
+    """A incident of these credentials, of which one session and the tokens are the attacker's."""
     role = Principal(ACCOUNT, "role", "Deploy")
     given: dict[str, Any] = {
         "case_id": "c", "as_of": NOON, "margin": 60, "lag": 900,
@@ -109,13 +109,13 @@ def scene() -> Scene:
         "management_account": "999999999999",
     }  # fmt: skip
     empty = (("tuple", ()), ("Mapping", {}), ("frozenset", frozenset()))
-    for one in (each for each in fields(Scene) if each.init):
+    for one in (each for each in fields(IncidentModel) if each.init):
         default = next((value for kind, value in empty if str(one.type).startswith(kind)), None)
         given.setdefault(one.name, default)
-    return Scene(**given)
+    return IncidentModel(**given)
 
 
-def changes(move: Move, at: datetime = BITES) -> list[Change]:
+def changes(move: PlannedStep, at: datetime = BITES) -> list[Change]:
     return list(move.changes(0, at, BITES))
 
 
@@ -146,13 +146,13 @@ def test_every_action_is_in_the_table() -> None:
 @pytest.mark.parametrize("step", ENDS)
 def test_an_action_ends_what_the_facts_say(step: str) -> None:
     """By the same rules as those by which state reads the log."""
-    assert ENDS[step] == ended(changes(read(scene(), step)), LATER)
+    assert ENDS[step] == ended(changes(read(incident(), step)), LATER)
 
 
 @pytest.mark.parametrize("step", ENDS)
 def test_what_an_action_does_can_be_undone_by_its_own_calls(step: str) -> None:
     """Whatever is called reversible and has calls comes back to what it was; nothing else names calls to undo it."""
-    move = read(scene(), step)
+    move = read(incident(), step)
     action = move.action
     if not move.reversible or not move.calls:
         assert not move.undo
@@ -168,7 +168,7 @@ def test_what_an_action_does_can_be_undone_by_its_own_calls(step: str) -> None:
 
 def test_a_freeze_forbids_minting_and_no_more() -> None:
     """That is why it ends nothing, and why it helps against roles that assume each other."""
-    effects = Effects(changes(read(scene(), f"freeze-role:{ROLE}")))
+    effects = Effects(changes(read(incident(), f"freeze-role:{ROLE}")))
 
     for action in ("sts:AssumeRole", "sts:GetFederationToken", "iam:CreateAccessKey"):
         assert effects.denies(CALLERS["session"], None, action, LATER)
@@ -178,7 +178,7 @@ def test_a_freeze_forbids_minting_and_no_more() -> None:
 def test_no_cutoff_names_a_moment_that_nobody_set() -> None:
     """A step has a cutoff if and only if its documents hold it."""
     for step in ENDS:
-        move = read(scene(), step)
+        move = read(incident(), step)
         texts = [str(value) for call in move.calls for value in call.parameters.values()]
         assert (move.cutoff is not None) == any("2026-11-23T12:01:00Z" in text for text in texts)
 

@@ -14,7 +14,7 @@ from contain_cases import ROLE, actions, as_given, asked, checked, planned, step
 from evidence import START
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.containment.leftovers import Deed, left_behind
+from tokentrail.containment.persistence import AttackerAction, left_behind
 from tokentrail.containment.residual import ENTERED, LEFT
 from tokentrail.containment.reversal_index import ReversalIndex
 from tokentrail.events.change import changes
@@ -69,7 +69,7 @@ def test_every_call_is_told_as_a_source_a_condition_or_a_risk(kind: str) -> None
             answer = listed(path, "thing-1") if path and path.startswith("~") else {}
             asked_for = nested(path, "thing-1") if path and not answer else {}
             request, response = kept(known.operation, asked_for, answer)
-            deed = Deed(
+            deed = AttackerAction(
                 by="AKIA", event_id="e-1", time=START, account="111122223333", region="eu-west-1",
                 source=f"{known.service}.amazonaws.com", name=known.operation, request=request, response=response,
             )  # fmt: skip
@@ -108,7 +108,7 @@ def test_every_role_that_is_passed_is_kept_and_followed() -> None:
         for path in workload.roles:
             value = [JOB] if path == "parameters.AutomationAssumeRole" else JOB
             [request, response] = kept(known.operation, nested(path, value), nested(path, value))
-            deed = Deed(
+            deed = AttackerAction(
                 by="AKIA", event_id="e-1", time=START, account="111122223333", name=known.operation, request=request,
                 source=f"{known.service}.amazonaws.com", response=response,
             )  # fmt: skip
@@ -431,7 +431,7 @@ def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
         ("StartSession", {"target": "i-1, i-2"}),
     ):
         request, _ = kept(name, asked_for)
-        deed = Deed(
+        deed = AttackerAction(
             by="AKIA", event_id="e-1", time=START, account="1", source="ssm.amazonaws.com", name=name, request=request,
             response=None,
         )  # fmt: skip
@@ -444,7 +444,7 @@ def test_access_to_a_cluster_is_told_with_whom_it_admits() -> None:
     """EKS logs the cluster as `name`, and the principal as its address has it."""
     encoded = {"name": "main", "principalArn": "arn%3Aaws%3Aiam%3A%3A999999999999%3Auser%2Feve"}
     request, _ = kept("AssociateAccessPolicy", encoded)
-    deed = Deed(
+    deed = AttackerAction(
         by="AKIA", event_id="e-1", time=START, account="1", source="eks.amazonaws.com", request=request, response=None,
         name="AssociateAccessPolicy",
     )  # fmt: skip

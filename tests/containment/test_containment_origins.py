@@ -15,10 +15,10 @@ from evidence import AWAY, HOME, START, at, call, held, session
 from tokentrail import Case
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.attackers import held_of
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.credential_sources import TaintedCredential, once, passwords
+from tokentrail.containment.incident_model import ALWAYS, Source
 from tokentrail.containment.model import Plan
-from tokentrail.containment.origins import TaintedCredential, once, passwords
-from tokentrail.containment.scene import ALWAYS, Source
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy
 
@@ -953,7 +953,7 @@ def test_a_source_gives_from_when_any_that_tells_of_it_says(
 def test_a_password_is_known_since_it_was_set_or_always(before: bool) -> None:
     """Who signs in with a password that the attacker set knew none before; who did so earlier had one."""
     user, key = Principal(HOME, "user", "grace"), "AKIAIOSFODNN7EXAMPLE"
-    deed = Deed(
+    deed = AttackerAction(
         by=key, event_id="e", time=at("11:00:00"), account=HOME, source="iam.amazonaws.com", name="CreateLoginProfile",
         request='{"userName":"grace"}', response=None,
     )  # fmt: skip

@@ -10,9 +10,9 @@ from contain_cases import ROLE, USER, actions, asked, checked
 
 from evidence import START
 from tokentrail.containment import planner, whatif
+from tokentrail.containment.incident_model import IncidentModel
 from tokentrail.containment.model import Plan
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import Scene
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.present.document import document
 from tokentrail.testing import LongTermKey, World
 
@@ -38,10 +38,10 @@ def both(
     choose = planner.plan_moves
     world, key = leak()
 
-    def chosen(scene: Scene, *given: Any) -> tuple[list[Move], Any]:
-        moves, refused = choose(scene, *given)
+    def chosen(incident: IncidentModel, *given: Any) -> tuple[list[PlannedStep], Any]:
+        moves, refused = choose(incident, *given)
         for place, step in further(key):
-            moves.insert(place, whatif.read(scene, step))
+            moves.insert(place, whatif.read(incident, step))
         return moves, refused
 
     with asked(world) as case:
@@ -111,9 +111,9 @@ def test_an_incomplete_plan_keeps_all_its_steps(monkeypatch: pytest.MonkeyPatch)
     choose = planner.plan_moves
     world, key = leak()
 
-    def chosen(scene: Scene, *given: Any) -> tuple[list[Move], Any]:
-        moves, refused = choose(scene, *given)
-        return [whatif.read(scene, f"attach-quarantine:{SUPPORT}"), *moves[:-1]], refused
+    def chosen(incident: IncidentModel, *given: Any) -> tuple[list[PlannedStep], Any]:
+        moves, refused = choose(incident, *given)
+        return [whatif.read(incident, f"attach-quarantine:{SUPPORT}"), *moves[:-1]], refused
 
     monkeypatch.setattr(planner, "plan_moves", chosen)
     with asked(world) as case:

@@ -12,7 +12,7 @@ from contain_cases import USER, planned
 from evidence import START
 from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed
 from tokentrail.containment import reversal_index
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.removed_protections import removed_protections
 from tokentrail.containment.reversal_index import _UNDOING, ReversalIndex
 from tokentrail.events.vocabulary import CHANGES
@@ -192,7 +192,7 @@ def test_of_many_takings_back_those_alone_are_looked_at_that_name_the_thing(
         for one in named
     ]
     deeds = [
-        Deed(by="AKIA", time=START - timedelta(1), source="iam.amazonaws.com", name="AttachRolePolicy", request=json.dumps(one),
+        AttackerAction(by="AKIA", time=START - timedelta(1), source="iam.amazonaws.com", name="AttachRolePolicy", request=json.dumps(one),
              response=None, region=None, **where)
         for one in named
     ]  # fmt: skip
@@ -210,7 +210,7 @@ def test_a_resource_policy_that_the_attacker_removed_is_named(known: CallFacts) 
     """What a policy denied is allowed without it: lambda, logs, codeartifact and fifty others were passed over."""
     assert known.removes is not None
     asked_for = json.dumps({member: f"the-{member}" for member in known.removes.members})
-    deed = Deed(
+    deed = AttackerAction(
         by="AKIA", event_id="e-1", time=START, account="1", region="eu-west-1", name=known.operation,
         source=f"{known.service}.amazonaws.com", request=asked_for, response=None,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from contain_cases import planned
 
 from evidence import START
-from tokentrail.containment.unknown import Use, unknown_calls
+from tokentrail.containment.unreviewed_calls import Use, unknown_calls
 from tokentrail.testing import World
 
 

@@ -15,7 +15,14 @@ from evidence import call as record
 from tokentrail.case import Case
 from tokentrail.containment.aws import Accounts
 from tokentrail.containment.history import History, StepRecord, history, plain
-from tokentrail.containment.judge import AttackerCredential, Bite, Denier, Observations, ObservedCall, judge
+from tokentrail.containment.judge import (
+    AttackerCredential,
+    Denier,
+    Observations,
+    ObservedCall,
+    StepEffect,
+    judge,
+)
 from tokentrail.containment.model import Plan, Survivor
 from tokentrail.containment.outcome import Verification
 from tokentrail.containment.recheck import Recheck
@@ -30,8 +37,8 @@ DENIERS: dict[str, Denier] = {"explicit": "identity-based policy", "scp": "servi
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-def bite(**fields: Any) -> Bite:
-    return Bite(
+def effect(**fields: Any) -> StepEffect:
+    return StepEffect(
         **{
             "n": 1,
             "action": "revoke-role-sessions",
@@ -65,16 +72,16 @@ def seen(after: float, name: str = "s3:GetObject", *, credential: str = "C", err
 
 def verdict(
     *events: ObservedCall,
-    bites: Any = None,
+    effects: Any = None,
     others: Any = (),
     newest: Any = BIT + timedelta(hours=1),
     **fields: Any,
 ) -> tuple[str, str | None]:
-    scene = Observations(
-        bites=bites if bites is not None else (bite(),), credentials=(one(**fields), *others), events=events, newest=newest,
+    incident = Observations(
+        effects=effects if effects is not None else (effect(),), credentials=(one(**fields), *others), events=events, newest=newest,
         lag=timedelta(minutes=15), now=BIT + timedelta(hours=1),
     )  # fmt: skip
-    _, credentials, _ = judge(scene)
+    _, credentials, _ = judge(incident)
     return credentials[0].verdict, credentials[0].event_id
 
 
@@ -119,7 +126,7 @@ def looked_at(plan: Plan, world: World) -> Verification:
 def test_what_events_say_of_a_credential(
     events: tuple[ObservedCall, ...], expected: tuple[str, str | None]
 ) -> None:
-    """A success after the bite refutes, an explicit denial that is new proves, and silence does neither."""
+    """A success after the effect refutes, an explicit denial that is new proves, and silence does neither."""
     assert verdict(*events) == expected
 
 
@@ -130,43 +137,46 @@ def test_what_events_say_of_a_credential(
         ({"expires": BIT + timedelta(days=1)}, ("not-yet-proven", None)),
         ({"newest": None}, ("not-yet-proven", None)),
         ({"newest": BIT - SECOND}, ("not-yet-proven", None)),
-        ({"survives": True, "bites": (bite(ends=frozenset()),)}, ("not-yet-proven", None)),
-        ({"bites": (bite(ends=frozenset()),)}, ("proven", None)),
-        ({"bites": (bite(ends=frozenset()),), "active": True}, ("refuted", None)),
-        ({"bites": (bite(ends=frozenset()),), "active": True, "expires": BIT}, ("proven", None)),
-        ({"bites": (bite(ends=frozenset()),), "active": True, "survives": True}, ("not-yet-proven", None)),
-        ({"active": True}, ("not-yet-proven", None)),
-        ({"bites": (bite(ends=frozenset()),), "planned": False}, ("not-yet-proven", None)),
-        ({"bites": (bite(at=None),)}, ("not-yet-proven", None)),
-        ({"bites": (bite(reads_back=False, changed="policy"),)}, ("refuted", None)),
-        ({"bites": (bite(action="deactivate-key"),)}, ("proven", None)),
-        ({"bites": (bite(action="deactivate-key", reads_back=None),)}, ("not-yet-proven", None)),
-        ({"bites": (bite(action="deactivate-key"),), "event": "denied"}, ("not-yet-proven", None)),
-        ({"bites": (bite(action="deactivate-key"),), "event": "explicit"}, ("not-yet-proven", None)),
-        ({"bites": (bite(action="delete-created-user"),), "long_term": True}, ("proven", None)),
-        ({"bites": (bite(action="delete-user"),), "long_term": True}, ("proven", None)),
-        ({"bites": (bite(action="delete-user"),)}, ("not-yet-proven", None)),
-        ({"bites": (bite(action="deny-user"),), "long_term": True}, ("not-yet-proven", None)),
+        ({"survives": True, "effects": (effect(ends=frozenset()),)}, ("not-yet-proven", None)),
+        ({"effects": (effect(ends=frozenset()),)}, ("proven", None)),
+        ({"effects": (effect(ends=frozenset()),), "active": True}, ("refuted", None)),
+        ({"effects": (effect(ends=frozenset()),), "active": True, "expires": BIT}, ("proven", None)),
         (
-            {"bites": (bite(action="deny-user", keys_off=frozenset({"C"})),), "long_term": True},
+            {"effects": (effect(ends=frozenset()),), "active": True, "survives": True},
+            ("not-yet-proven", None),
+        ),
+        ({"active": True}, ("not-yet-proven", None)),
+        ({"effects": (effect(ends=frozenset()),), "planned": False}, ("not-yet-proven", None)),
+        ({"effects": (effect(at=None),)}, ("not-yet-proven", None)),
+        ({"effects": (effect(reads_back=False, changed="policy"),)}, ("refuted", None)),
+        ({"effects": (effect(action="deactivate-key"),)}, ("proven", None)),
+        ({"effects": (effect(action="deactivate-key", reads_back=None),)}, ("not-yet-proven", None)),
+        ({"effects": (effect(action="deactivate-key"),), "event": "denied"}, ("not-yet-proven", None)),
+        ({"effects": (effect(action="deactivate-key"),), "event": "explicit"}, ("not-yet-proven", None)),
+        ({"effects": (effect(action="delete-created-user"),), "long_term": True}, ("proven", None)),
+        ({"effects": (effect(action="delete-user"),), "long_term": True}, ("proven", None)),
+        ({"effects": (effect(action="delete-user"),)}, ("not-yet-proven", None)),
+        ({"effects": (effect(action="deny-user"),), "long_term": True}, ("not-yet-proven", None)),
+        (
+            {"effects": (effect(action="deny-user", keys_off=frozenset({"C"})),), "long_term": True},
             ("proven", None),
         ),
         (
-            {"bites": (bite(action="delete-user"),), "long_term": True, "event": "denied"},
+            {"effects": (effect(action="delete-user"),), "long_term": True, "event": "denied"},
             ("not-yet-proven", None),
         ),
         (
             {
-                "bites": (bite(action="delete-user"),),
+                "effects": (effect(action="delete-user"),),
                 "long_term": True,
                 "newest": BIT + timedelta(minutes=14),
             },
             ("not-yet-proven", None),
         ),
-        ({"bites": (bite(action="scp-deny"),), "event": "explicit"}, ("not-yet-proven", None)),
-        ({"bites": (bite(action="scp-deny"),), "event": "scp"}, ("proven", "e9")),
+        ({"effects": (effect(action="scp-deny"),), "event": "explicit"}, ("not-yet-proven", None)),
+        ({"effects": (effect(action="scp-deny"),), "event": "scp"}, ("proven", "e9")),
         (
-            {"bites": (bite(action="deactivate-key"),), "newest": BIT + timedelta(minutes=14)},
+            {"effects": (effect(action="deactivate-key"),), "newest": BIT + timedelta(minutes=14)},
             ("not-yet-proven", None),
         ),
         (
@@ -191,9 +201,12 @@ def test_what_events_say_of_a_credential(
             },
             ("not-yet-proven", None),
         ),
-        ({"bites": (bite(action="deactivate-key"),), "call": "sts:GetCallerIdentity"}, ("refuted", "e9")),
-        ({"bites": (bite(action="delete-user"),), "call": "sts:GetCallerIdentity"}, ("not-yet-proven", None)),
-        ({"bites": ()}, ("not-yet-proven", None)),
+        ({"effects": (effect(action="deactivate-key"),), "call": "sts:GetCallerIdentity"}, ("refuted", "e9")),
+        (
+            {"effects": (effect(action="delete-user"),), "call": "sts:GetCallerIdentity"},
+            ("not-yet-proven", None),
+        ),
+        ({"effects": ()}, ("not-yet-proven", None)),
     ],
 )
 def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tuple[str, str | None]) -> None:
@@ -211,7 +224,7 @@ def test_what_the_rest_says_of_a_credential(fields: dict[str, Any], expected: tu
 def test_what_no_step_ends_is_not_told_as_a_step_s_own() -> None:
     """A step that is not done says so of whom it ends; of others, that none of their own does."""
     waiting = Observations(
-        bites=(bite(at=None),),
+        effects=(effect(at=None),),
         credentials=(one(), one(id="Z")),
         events=(),
         newest=BIT,
@@ -227,23 +240,23 @@ def test_what_no_step_ends_is_not_told_as_a_step_s_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bites", "events", "expected"),
+    ("effects", "events", "expected"),
     [
-        ((bite(), bite(n=2, ends=frozenset({"D"}))), (seen(9, error="explicit"),), "not-yet-proven"),
-        ((bite(), bite(n=2, ends=frozenset())), (seen(9, error="explicit"),), "proven"),
-        ((bite(), bite(n=2, ends=frozenset(), reads_back=None)), (seen(9, error="explicit"),), "not-yet-proven"),
-        ((bite(), bite(n=2, ends=frozenset(), reads_back=False)), (seen(9, error="explicit"),), "refuted"),
-        ((bite(), bite(n=2, ends=frozenset(), at=None)), (seen(9, error="explicit"),), "not-yet-proven"),
+        ((effect(), effect(n=2, ends=frozenset({"D"}))), (seen(9, error="explicit"),), "not-yet-proven"),
+        ((effect(), effect(n=2, ends=frozenset())), (seen(9, error="explicit"),), "proven"),
+        ((effect(), effect(n=2, ends=frozenset(), reads_back=None)), (seen(9, error="explicit"),), "not-yet-proven"),
+        ((effect(), effect(n=2, ends=frozenset(), reads_back=False)), (seen(9, error="explicit"),), "refuted"),
+        ((effect(), effect(n=2, ends=frozenset(), at=None)), (seen(9, error="explicit"),), "not-yet-proven"),
     ],
 )  # fmt: skip
-def test_the_whole_is_as_good_as_its_worst_part(bites: Any, events: Any, expected: str) -> None:
+def test_the_whole_is_as_good_as_its_worst_part(effects: Any, events: Any, expected: str) -> None:
     """One refuted part refutes; one unproven part leaves it open."""
-    credentials = [one(id=name) for name in sorted(set().union(*(step.ends for step in bites)))]
-    scene = Observations(
-        bites=bites, credentials=credentials, events=events, newest=BIT + timedelta(hours=1), lag=SECOND, now=BIT
+    credentials = [one(id=name) for name in sorted(set().union(*(step.ends for step in effects)))]
+    incident = Observations(
+        effects=effects, credentials=credentials, events=events, newest=BIT + timedelta(hours=1), lag=SECOND, now=BIT
     )  # fmt: skip
 
-    assert judge(scene)[2] == expected
+    assert judge(incident)[2] == expected
 
 
 @pytest.mark.parametrize(
@@ -259,12 +272,12 @@ def test_nothing_is_proven_before_the_log_has_told_all_till_the_last_bite(
     seconds: int | None, whole: bool, expected: str
 ) -> None:
     """Though every step stands and every credential that was seen is dead: others may show yet, in any account."""
-    scene = Observations(
-        bites=(bite(),), credentials=[one(expires=BIT + SECOND)], events=(), lag=timedelta(minutes=15), whole=whole,
+    incident = Observations(
+        effects=(effect(),), credentials=[one(expires=BIT + SECOND)], events=(), lag=timedelta(minutes=15), whole=whole,
         newest=None if seconds is None else BIT + seconds * SECOND, now=BIT + timedelta(hours=1),
     )  # fmt: skip
 
-    assert judge(scene)[2] == expected
+    assert judge(incident)[2] == expected
 
 
 ROLE_SESSION, SESSION_TOKEN = "ASIAROLESESSION00001", "ASIASESSIONTOKEN0001"
@@ -330,7 +343,7 @@ def test_denials_and_an_inactive_key_prove(stand: Stand) -> None:
     ("logs", "said"), [({AWAY: -1}, "ingest newer logs"), ({}, f"no log of {AWAY}"), ({AWAY: 2}, None)]
 )
 def test_the_log_of_one_account_proves_nothing_of_another(logs: Any, said: str | None) -> None:
-    """A key that reads back inactive is proven by a log of its own account that reaches past the bite, not by others."""
+    """A key that reads back inactive is proven by a log of its own account that reaches past the effect, not by others."""
     key, keyed = "AKIAOTHER00000000001", f"arn:aws:iam::{AWAY}:user/x"
     plan = plan_of(
         step(1, "deactivate-key", call("UpdateAccessKey", account=AWAY, UserName="x", AccessKeyId=key, Status="Inactive"),
@@ -532,7 +545,7 @@ def test_what_the_plan_leaves_alive_is_not_proven(stand: Stand) -> None:
 )
 def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> None:
     """
-    A host's next sessions descend from no subject: used after the bite, or handed out then, they refute, also once
+    A host's next sessions descend from no subject: used after the effect, or handed out then, they refute, also once
     they have run out.
 
     One that was handed out before is ended by the steps as they are, and asks for no other plan. Who started the host
@@ -566,7 +579,7 @@ def test_what_a_host_handed_out_is_looked_at_too(since: str, started: bool) -> N
 
 @pytest.mark.parametrize(("used", "hours"), [(True, 0), (True, 14), (False, 14)])
 def test_what_was_handed_out_unseen_before_the_plan_refutes_it_once_used(used: bool, hours: int) -> None:
-    """Its delivery was not in the log yet: used after the bite it refutes the plan, and hours later it does so still."""
+    """Its delivery was not in the log yet: used after the effect it refutes the plan, and hours later it does so still."""
     world = World(START)
     first = world.instance("Web")
     first.seen_from("203.0.113.77").calls("s3:ListBuckets")

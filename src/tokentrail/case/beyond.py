@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tokentrail.containment.attackers import beyond_trace
-from tokentrail.containment.handed import BeyondTrace, has_source
 from tokentrail.containment.margin import LAG
 from tokentrail.containment.role_sessions import may_open
+from tokentrail.containment.source_issued import BeyondTrace, has_source
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import HandedOut, Trace
 from tokentrail.lineage.trace import Narrowing

@@ -11,13 +11,13 @@ from tokentrail.case.views import Views
 from tokentrail.containment import recheck as rechecking
 from tokentrail.containment import whatif
 from tokentrail.containment.attackers import subjects_by_now
+from tokentrail.containment.build_model import PlanRequest, build_model
 from tokentrail.containment.history import StepRecord
+from tokentrail.containment.incident_model import LONGEST
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.plan import contain
 from tokentrail.containment.plan import what_if as prove_steps
 from tokentrail.containment.recheck import Recheck
-from tokentrail.containment.scene import LONGEST
-from tokentrail.containment.staging import PlanRequest, stage
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
@@ -74,7 +74,7 @@ def plan(
         delete_created=delete_created,
         also=whatif.principals_named(steps),
     )
-    scene = stage(forest, found, views.open(as_of).covered(), asked)
+    scene = build_model(forest, found, views.open(as_of).covered(), asked)
     return (
         prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
@@ -103,11 +103,11 @@ def recheck(
         also=rechecking.principals_of(plan),
     )
     found = family(forest, plan.subjects, narrowing=narrowing, gaps=())
-    scene = stage(forest, found, covered, asked)
+    scene = build_model(forest, found, covered, asked)
     if known := [row["id"] for row in forest.named(sorted(set(plan.tainted).difference(scene.tainted)))]:
         subjects = (*plan.subjects, *known)  # what counted as the attacker's still does
         found = family(forest, subjects, narrowing=narrowing, gaps=())
-        scene = stage(forest, found, covered, asked)
+        scene = build_model(forest, found, covered, asked)
     return rechecking.recheck(scene, plan, done)
 
 

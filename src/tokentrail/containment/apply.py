@@ -167,8 +167,8 @@ class _Run:
         """The cutoff to write into a step's policy documents if it is sent now."""
         if step.cutoff is None:
             return None
-        bites = [one.bites_at for n, one in self._history().steps.items() if n < step.n]
-        return whole_second(max(step.cutoff, self._means.clock() + margin, *bites))
+        effective_at = [one.bites_at for n, one in self._history().steps.items() if n < step.n]
+        return whole_second(max(step.cutoff, self._means.clock() + margin, *effective_at))
 
     def _finished(
         self, step: Step, outcome: str, now: datetime, cutoff: datetime | None, deeds: Sequence[CallResult]
@@ -230,8 +230,8 @@ class _Run:
         )
 
     def _wait_for_last_step(self) -> None:
-        bites = [one.bites_at for one in self._history().steps.values()]
-        until = max(bites, default=self._means.clock())
+        effective_at = [one.bites_at for one in self._history().steps.values()]
+        until = max(effective_at, default=self._means.clock())
         left = (until - self._means.clock()).total_seconds()
         if left > 0:
             self._means.waiting(until)

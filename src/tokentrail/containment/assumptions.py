@@ -10,10 +10,10 @@ from datetime import datetime
 
 from tokentrail.aws.principals import Principal, short_apart
 from tokentrail.containment.catalogue import OUTLIVES
-from tokentrail.containment.move import Move
-from tokentrail.containment.origins import GRANTED
-from tokentrail.containment.prover import NEVER, Outcome
-from tokentrail.containment.scene import Scene, Source, WayIn, WayKind, assumes
+from tokentrail.containment.credential_sources import GRANTED
+from tokentrail.containment.game import NEVER, Outcome
+from tokentrail.containment.incident_model import EntryPoint, IncidentModel, Source, WayKind, assumes
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.events.masked_ids import MASK_IDS
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.unanswered import MINTED
@@ -26,50 +26,55 @@ _FOR_GOOD = frozenset({"deny-user", "deny-role", "delete-user", "delete-created-
 
 
 def holds_if(
-    scene: Scene, moves: Sequence[Move], outcome: Outcome, gaps: Sequence[Gap], *, bites: int
+    incident: IncidentModel,
+    moves: Sequence[PlannedStep],
+    outcome: Outcome,
+    gaps: Sequence[Gap],
+    *,
+    propagation: int,
 ) -> Iterator[str]:
-    """The assumptions under which the proof holds; `bites`: in how many seconds each change must take effect."""
-    yield from _minted_by(scene)
-    yield from _left_out(scene, outcome)
-    yield from _minted_unseen(scene, moves)
-    yield from _doubted(scene, outcome)
-    yield from _possible(scene, outcome)
-    yield from _unseen_grants(scene, moves)
-    yield from scene.entered[:_MOST]
-    if len(scene.entered) > _MOST:
-        left = len(scene.entered) - _MOST
+    """The assumptions under which the proof holds; `propagation`: in how many seconds each change must take effect."""
+    yield from _minted_by(incident)
+    yield from _left_out(incident, outcome)
+    yield from _minted_unseen(incident, moves)
+    yield from _doubted(incident, outcome)
+    yield from _possible(incident, outcome)
+    yield from _unseen_grants(incident, moves)
+    yield from incident.entered[:_MOST]
+    if len(incident.entered) > _MOST:
+        left = len(incident.entered) - _MOST
         yield f"nor where it got in otherwise: {left:,} more (see `created` of `tokentrail trace`)"
-    yield from _beside(scene, outcome)
-    yield from _carried_off(scene, outcome)
+    yield from _beside(incident, outcome)
+    yield from _carried_off(incident, outcome)
     if moves:
-        yield f"each change takes effect within {bites} seconds of being sent (a longer --margin allows more)"
+        yield f"each change takes effect within {propagation} seconds of being sent (a longer --margin allows more)"
     yield from _lingering(moves)
-    yield from _by_token(scene)
-    yield from _ways_in(scene, moves)
-    yield from _reach(scene)
-    yield from _not_entered(scene, moves, outcome)
-    yield from _writers(scene, moves)
+    yield from _by_token(incident)
+    yield from _ways_in(incident, moves)
+    yield from _reach(incident)
+    yield from _not_entered(incident, moves, outcome)
+    yield from _writers(incident, moves)
     yield from _by_hand(moves)
-    yield from _unseen(scene, outcome, gaps)
+    yield from _unseen(incident, outcome, gaps)
 
 
-def numbered_conditions(moves: Sequence[Move]) -> Iterator[str]:
+def numbered_conditions(moves: Sequence[PlannedStep]) -> Iterator[str]:
     """Those of the assumptions that each belong to one step and name its number."""
     yield from _lingering(moves)
     yield from _by_hand(moves)
 
 
-def _minted_by(scene: Scene) -> Iterator[str]:
+def _minted_by(incident: IncidentModel) -> Iterator[str]:
     """What led to the subjects is assumed not to be the attacker's, though it may be what leaked."""
-    for one in scene.minters[:_MOST]:
+    for one in incident.minters[:_MOST]:
         yield (
             f"{one.id}, {one.link or 'which a subject descends from'} and which may still work, is not the attacker's, "
             f"else it {'does so' if one.link else 'mints'} again (`tokentrail contain {shlex.quote(one.id)}` ends it "
             "and all below it)"
         )
-    if len(scene.minters) > _MOST:
-        rest = _rest([one.id for one in scene.minters])
-        yield f"nor are {len(scene.minters) - _MOST:,} more that led to subjects: {rest}"
+    if len(incident.minters) > _MOST:
+        rest = _rest([one.id for one in incident.minters])
+        yield f"nor are {len(incident.minters) - _MOST:,} more that led to subjects: {rest}"
 
 
 def _rest(ids: Sequence[str]) -> str:
@@ -77,9 +82,9 @@ def _rest(ids: Sequence[str]) -> str:
     return ", ".join(ids[_MOST:_MANY]) + (", …" if len(ids) > _MANY else "")
 
 
-def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
+def _left_out(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """What the narrowing leaves out goes on under a complete plan, even where an address was mistyped."""
-    left = [one for one in scene.left_out
+    left = [one for one in incident.left_out
             if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
     if left:
         yield (
@@ -88,19 +93,19 @@ def _left_out(scene: Scene, outcome: Outcome) -> Iterator[str]:
         )
 
 
-def _minted_unseen(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+def _minted_unseen(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
     """An unknown minter can't be ended: it mints again, unless its principal is denied everything."""
     denied = {one for move in moves if move.action in _FOR_GOOD for one in move.principals}
-    left = [(one, why) for one, principal, why in scene.strangers if principal not in denied]
+    left = [(one, why) for one, principal, why in incident.strangers if principal not in denied]
     for one, why in left[:_MOST]:
         yield f"whoever minted {one} mints no more, as no step ends that: {why}"
     if len(left) > _MOST:
         yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one for one, _ in left])}"
 
 
-def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
+def _doubted(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """A person's later sign-ins may be the attacker's too, if neither names nor addresses tell whose they are."""
-    left = [(one, why) for one, why in scene.doubts
+    left = [(one, why) for one, why in incident.doubts
             if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
     for one, why in left[:_MOST]:
         yield (
@@ -111,9 +116,9 @@ def _doubted(scene: Scene, outcome: Outcome) -> Iterator[str]:
         yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one for one, _ in left])}"
 
 
-def _possible(scene: Scene, outcome: Outcome) -> Iterator[str]:
+def _possible(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """Sessions of which one record names the attacker's principal, and none the credential that asked for them."""
-    left = [one for one in scene.possible
+    left = [one for one in incident.possible
             if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
     for one in left[:_MOST]:
         yield (
@@ -142,18 +147,18 @@ _UNSEEN_GRANTS = {
 }  # fmt: skip
 
 
-def _unseen_grants(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+def _unseen_grants(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
     """What the attacker got or gave away by one record, of which no other record shows the use."""
     denied = {one for move in moves if move.action in _FOR_GOOD for one in move.principals}
-    for one in scene.unseen_grants:
+    for one in incident.unseen_grants:
         if one.principal is None or one.principal not in denied:
-            whom = short(scene.arn(one.principal)) if one.principal else ""
+            whom = short(incident.arn(one.principal)) if one.principal else ""
             yield _UNSEEN_GRANTS[one.kind].format(listed(one.names, _MOST), whom)
 
 
-def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
+def _carried_off(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """Sessions that a function held when the attacker changed its code, as far as no step ends them."""
-    for one, name in scene.held_there:
+    for one, name in incident.held_there:
         if one not in outcome.innocents or outcome.innocents[one].ends is NEVER:
             yield (
                 f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
@@ -161,9 +166,9 @@ def _carried_off(scene: Scene, outcome: Outcome) -> Iterator[str]:
             )
 
 
-def _beside(scene: Scene, outcome: Outcome) -> Iterator[str]:
+def _beside(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """What is used from an address that the attacker used first may be stolen, though nothing tainted minted it."""
-    left = [one for one in scene.neighbours
+    left = [one for one in incident.neighbours
             if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
     for one in left[:_MOST]:
         yield (
@@ -183,18 +188,18 @@ _WAYS = {
 }  # fmt: skip
 
 
-def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+def _ways_in(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
     """A portal or provider lets its user into roles of several accounts, of which the log may show only some."""
     cut = {one for move in moves for one in move.principals}
-    open_still = {"certificate" if one.what == "certificate" else one.kind for one in scene.sources}
-    alike: dict[tuple[WayKind, bool], list[WayIn]] = {}
-    for way in scene.ways_in:
+    open_still = {"certificate" if one.what == "certificate" else one.kind for one in incident.sources}
+    alike: dict[tuple[WayKind, bool], list[EntryPoint]] = {}
+    for way in incident.ways_in:
         if ("provider" if way.kind == "saml" else way.kind) in open_still:
             alike.setdefault((way.kind, way.since is None), []).append(way)
     for (kind, _), ways in alike.items():
         said, where = _WAYS[kind]
         others = dict.fromkeys(one for way in ways for one in way.others if one not in cut)
-        left = [f"{short(scene.arn(one))} of account {one.account}" for one in others]
+        left = [f"{short(incident.arn(one))} of account {one.account}" for one in others]
         seen = f" (it was seen to open {listed(left, 3)})" if left else ""
         since = min((way.since for way in ways if way.since), default=None)
         when = f" since {instant(since)}" if since else ""
@@ -202,48 +207,50 @@ def _ways_in(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
         yield f"{said.format(named)}, unseen{when}, a role that no step cuts{seen}: {where}"
 
 
-def _reach(scene: Scene) -> Iterator[str]:
-    if scene.reach is None:
+def _reach(incident: IncidentModel) -> Iterator[str]:
+    if incident.reach is None:
         yield (
             "the attacker assumes no role that its principals were not seen to assume: give --iam SNAPSHOT for a proof "
             "over trust policies and permissions"
         )
         return
-    missing = sorted({one.account for one in scene.known} - set(scene.reach.accounts))
+    missing = sorted({one.account for one in incident.known} - set(incident.reach.accounts))
     if missing:
         yield f"in accounts without a snapshot ({listed(missing, _MOST)}) no role is assumed that was not seen assumed"
     yield (
         "IAM is as in the snapshots and as the log shows it to have changed, and no change that neither shows lets the "
         "attacker into more"
     )
-    yield from scene.beyond[:_MOST]
-    if len(scene.beyond) > _MOST:
-        yield f"and {len(scene.beyond) - _MOST:,} more of the kind, from other principals"
+    yield from incident.beyond[:_MOST]
+    if len(incident.beyond) > _MOST:
+        yield f"and {len(incident.beyond) - _MOST:,} more of the kind, from other principals"
 
 
-def _not_entered(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Iterator[str]:
+def _not_entered(incident: IncidentModel, moves: Sequence[PlannedStep], outcome: Outcome) -> Iterator[str]:
     """Roles that policies let the attacker assume and no step touches: why none of their sessions is the attacker's."""
-    if scene.reach is None:
+    if incident.reach is None:
         return
     touched = {one for move in moves for one in move.principals}
-    alive = {one for one, pool in outcome.pools.items() if pool.life.ends > scene.as_of}
-    ended = _ended_minters(scene, outcome)
+    alive = {one for one, pool in outcome.pools.items() if pool.life.ends > incident.as_of}
+    ended = _ended_minters(incident, outcome)
     into: dict[Principal, set[Principal]] = {}
-    for edge in scene.edges:
+    for edge in incident.edges:
         into.setdefault(edge.into, set()).add(edge.by)
     alike: dict[str, list[Principal]] = {}
     for role in sorted(into.keys() - touched - alive):
-        alike.setdefault(_why_not_entered(scene, outcome, role, into[role], ended), []).append(role)
+        alike.setdefault(_why_not_entered(incident, outcome, role, into[role], ended), []).append(role)
     for why, roles in alike.items():
-        named = listed(short_apart([scene.arn(one) for one in roles]), _MANY)
+        named = listed(short_apart([incident.arn(one) for one in roles]), _MANY)
         yield f"no session of {named} is the attacker's, though policies let it in: {why}"
 
 
-def _ended_minters(scene: Scene, outcome: Outcome) -> dict[Principal, datetime]:
+def _ended_minters(incident: IncidentModel, outcome: Outcome) -> dict[Principal, datetime]:
     """By principal: when the last of the attacker's credentials and sources of it ended that could assume a role."""
     found: dict[Principal, datetime] = {}
-    ends = [(one.principal, outcome.lives[one.id].mints_until) for one in scene.held if assumes(one.caller)]
-    ends += [(one.mints, outcome.sources[one].mints_until) for one in scene.sources]
+    ends = [
+        (one.principal, outcome.lives[one.id].mints_until) for one in incident.held if assumes(one.caller)
+    ]
+    ends += [(one.mints, outcome.sources[one].mints_until) for one in incident.sources]
     ends += [(one, pool.life.mints_until) for one, pool in outcome.pools.items()]
     for principal, end in ends:
         found[principal] = max(found.get(principal, end), end)
@@ -251,17 +258,21 @@ def _ended_minters(scene: Scene, outcome: Outcome) -> dict[Principal, datetime]:
 
 
 def _why_not_entered(
-    scene: Scene, outcome: Outcome, role: Principal, by: Set[Principal], ended: Mapping[Principal, datetime]
+    incident: IncidentModel,
+    outcome: Outcome,
+    role: Principal,
+    by: Set[Principal],
+    ended: Mapping[Principal, datetime],
 ) -> str:
     """Why nobody who may assume a role can have done so unseen, or why that ended."""
     if role in outcome.pools:
         return "policies of before the plan deny what was issued to it since the log may lack sessions, or it is gone"
     last = max((ended[one] for one in by if one in ended), default=None)
-    since = instant(scene.unseen(role))
+    since = instant(incident.unseen(role))
     if last is None:
-        through = listed(short_apart([scene.arn(one) for one in sorted(by)]), _MOST)
+        through = listed(short_apart([incident.arn(one) for one in sorted(by)]), _MOST)
         return f"the way there leads through {through}, as which it has nothing that could assume a role"
-    if last > scene.unseen(role):
+    if last > incident.unseen(role):
         return "it was gone before the log may lack sessions"
     return (
         f"the last that could assume it ended at {instant(last)}; what it issued until then the log shows, which may "
@@ -269,18 +280,18 @@ def _why_not_entered(
     )
 
 
-def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+def _writers(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
     """
     An attacker who may write IAM can undo the steps; only an SCP, or reading everything back, helps against that.
 
     What it made before the SCP took effect, and no log shows yet, is beyond the plan all the same.
     """
     shielded = {principal for move in moves[:1] for principal in move.shields}
-    if not scene.writers:
+    if not incident.writers:
         return
-    name, why = scene.writers[0]
-    who = f"{name}{more(len(scene.writers) - 1)}, which {why},"
-    if scene.writing <= shielded:
+    name, why = incident.writers[0]
+    who = f"{name}{more(len(incident.writers) - 1)}, which {why},"
+    if incident.writing <= shielded:
         yield (
             "until step 1 took effect nothing was made that no log shows yet: no new key, user, role, password or "
             f"trust, and nothing new that runs with a role. {who} may create until then: ingest newer logs, and plan "
@@ -294,7 +305,7 @@ def _writers(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
         )
 
 
-def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
+def _by_hand(moves: Sequence[PlannedStep]) -> Iterator[str]:
     for number, move in enumerate(moves, 1):
         if not move.calls:
             before = f" before step {number + 1}" if number < len(moves) else ""
@@ -307,7 +318,7 @@ def _by_hand(moves: Sequence[Move]) -> Iterator[str]:
                 yield f"{accounts[0]} is a member account of the organisation, not its management account"
 
 
-def _lingering(moves: Sequence[Move]) -> Iterator[str]:
+def _lingering(moves: Sequence[PlannedStep]) -> Iterator[str]:
     """A task that was stopped may go on for a time that its definition, or its instance's agent, sets."""
     slow = [(number, move) for number, move in enumerate(moves, 1) if move.lingers]
     for number, move in slow[:1]:
@@ -319,7 +330,7 @@ def _lingering(moves: Sequence[Move]) -> Iterator[str]:
         )
 
 
-def _by_token(scene: Scene) -> Iterator[str]:
+def _by_token(incident: IncidentModel) -> Iterator[str]:
     """
     An agent's OAuth access token is valid for an hour, even if its sign-in session is revoked.
 
@@ -328,7 +339,7 @@ def _by_token(scene: Scene) -> Iterator[str]:
     """
     agents = {
         arn
-        for one in scene.held
+        for one in incident.held
         if one.kind == "oauth_login"
         and one.issued_at
         and one.expires
@@ -349,8 +360,8 @@ def _altered(gap: Gap) -> bool:
     return "came in copies" in gap.why
 
 
-def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
-    unknown = [source for source in scene.sources if source.mints.kind == "unknown"]
+def _unseen(incident: IncidentModel, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
+    unknown = [source for source in incident.sources if source.mints.kind == "unknown"]
     still = [source for source in unknown if source.until is None]
     shut = [source for source in unknown if source.until is not None]
     if still:
@@ -376,12 +387,12 @@ def _unseen(scene: Scene, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
         yield f"nothing was minted in the {len(silent):,} {many} of the evidence that `trace` lists"
-    if any(source.kind == "password" for source in scene.sources):
+    if any(source.kind == "password" for source in incident.sources):
         yield "the attacker did not sign the command line in with the password (`aws login`): list and revoke sign-ins"
-    yield from _let_in(scene)
+    yield from _let_in(incident)
 
 
-def _let_in(scene: Scene) -> Iterator[str]:
+def _let_in(incident: IncidentModel) -> Iterator[str]:
     """
     Whom identity providers must no longer let in, and how to make sure of it.
 
@@ -390,8 +401,8 @@ def _let_in(scene: Scene) -> Iterator[str]:
     """
     said = "the identity provider behind the federated sessions lets the attacker in no more"
     into: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for provider, person, role in scene.let_in:  # each account has one of its own for the same
-        into.setdefault((short(provider), person), {}).setdefault(provider, []).append(scene.arn(role))
+    for provider, person, role in incident.let_in:  # each account has one of its own for the same
+        into.setdefault((short(provider), person), {}).setdefault(provider, []).append(incident.arn(role))
     for (_, person), through in list(into.items())[:_MOST]:
         provider, roles = next(iter(through)), [role for each in through.values() for role in each]
         if person.startswith("system:serviceaccount:"):
@@ -421,12 +432,12 @@ def _named(sources: Sequence[Source]) -> str:
     return "; ".join(f"{source.id} ({source.why})" for source in sources[:3]) + more(len(sources) - 3)
 
 
-def residual_risks(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
+def residual_risks(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
     """The risks that no step removes."""
-    yield from scene.residual_risks
+    yield from incident.residual_risks
     yield from _kept_as_evidence(moves)
-    for principal in sorted({one.principal for one in scene.held}):
-        known = scene.known.get(principal)
+    for principal in sorted({one.principal for one in incident.held}):
+        known = incident.known.get(principal)
         if known and principal.is_host:
             yield (
                 f"{short(known.arn)} is an instance identity role, which no policy binds: its sessions can't be "
@@ -440,21 +451,21 @@ def residual_risks(scene: Scene, moves: Sequence[Move]) -> Iterator[str]:
                 "be revoked; remove what the service acts for, then the role (`aws iam delete-service-linked-role "
                 f"--role-name={shlex.quote(known.principal.name)}`)"
             )
-    if roots := sorted({one.principal.account for one in scene.held if one.principal.is_root}):
+    if roots := sorted({one.principal.account for one in incident.held if one.principal.is_root}):
         yield (
             f"no IAM policy binds root of {listed(roots, _MOST)}: a service control policy does in a member account, "
             "and nothing does in the management account, where its session tokens end by themselves within the hour"
         )
-    if barred := sorted(scene.without_access):
+    if barred := sorted(incident.without_access):
         yield (
             f"account{'s' * (len(barred) > 1)} {listed(barred, _MOST)}: without access, only the owner or the "
             "organisation can end what lives there"
         )
-    if scene.held:
+    if incident.held:
         yield f"what a deny does not end: {', '.join(OUTLIVES)}"
 
 
-def _kept_as_evidence(moves: Sequence[Move]) -> Iterator[str]:
+def _kept_as_evidence(moves: Sequence[PlannedStep]) -> Iterator[str]:
     """What the attacker made and the plan does not delete."""
     made = short_apart([one for move in moves for one in move.made])
     if made:

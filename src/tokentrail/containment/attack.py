@@ -5,7 +5,7 @@ The prover says for which principals a credential survives; this module says how
 ways that do not depend on how fast IAM is, in which nothing is minted while the call that ends its minter is taking
 effect; among these, the shortest.
 Source: AWS STS API Reference, 'AssumeRole' (a role's sessions get an hour in another role), 'AssumeRoot',
-'GetSessionToken', 'GetFederationToken', 'GetScopedCredentials'; what a move ends is judged by `prover.Game`.
+'GetSessionToken', 'GetFederationToken', 'GetScopedCredentials'; what a step ends is judged by `game.ContainmentGame`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tokentrail.aws.principals import Principal
+from tokentrail.containment.game import NEVER, ContainmentGame, Lifetime, Outcome
 from tokentrail.containment.hypothetical_credentials import ANY_NAME, hypothetical_credentials
-from tokentrail.containment.prover import NEVER, Game, Life, Outcome
-from tokentrail.containment.scene import (
+from tokentrail.containment.incident_model import (
     ALWAYS,
     LONGEST,
     Edge,
     HeldCredential,
-    Scene,
+    IncidentModel,
     Source,
     SourceKind,
     assumes,
@@ -51,19 +51,19 @@ _BY_SOURCE: Mapping[SourceKind, str | None] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Hand:
+class AttackerAsset:
     """Something that the attacker can mint with: a credential of the evidence, one minted on the way, or a source."""
 
     what: HeldCredential | Source | None
     """`None` for a credential that is minted on the way."""
     principal: Principal
     begins: datetime
-    life: Life
+    life: Lifetime
     expires: datetime = NEVER
     caller: Caller | None = None
     cost: int = 0
     """How many mints it took, each hurried one counted as `_HURRIED` more."""
-    parent: Hand | None = None
+    parent: AttackerAsset | None = None
     """What it was minted with."""
     call: str | None = None
     """The call that minted it, if known."""
@@ -92,34 +92,34 @@ class Hand:
             return False
         return self.caller is not None and self.caller.kind == "long_term_key"
 
-    def chain(self) -> list[Hand]:
+    def chain(self) -> list[AttackerAsset]:
         """The mints that lead to it, and itself if it is one, the first mint first."""
         return [*(self.parent.chain() if self.parent else ()), *([self] if self.what is None else ())]
 
 
-def ways(scene: Scene, game: Game, outcome: Outcome) -> dict[Principal, Hand]:
+def ways(incident: IncidentModel, game: ContainmentGame, outcome: Outcome) -> dict[Principal, AttackerAsset]:
     """For each principal for which credentials can be minted that survive: one of them, and how it is minted."""
-    return _Search(scene, game, outcome).found()
+    return _Search(incident, game, outcome).found()
 
 
 class _Search:
     """A search over what the attacker can hold, by principal and in the order of time."""
 
-    def __init__(self, scene: Scene, game: Game, outcome: Outcome) -> None:
-        self._scene, self._game, self._outcome = scene, game, outcome
-        self._sent = {time.bites: time.sent for time in outcome.times}
+    def __init__(self, incident: IncidentModel, game: ContainmentGame, outcome: Outcome) -> None:
+        self._incident, self._game, self._outcome = incident, game, outcome
+        self._sent = {time.effective_at: time.sent for time in outcome.times}
         self._into: dict[Principal, list[Principal]] = {}
         self._from: dict[Principal, list[Edge]] = {}
-        for edge in scene.edges:
+        for edge in incident.edges:
             self._into.setdefault(edge.by, []).append(edge.into)
             self._from.setdefault(edge.into, []).append(edge)
-        self._hands: dict[Principal, list[Hand]] = {}
-        self._sources: dict[Principal, list[Hand]] = {}
-        self._minted: dict[Principal, list[Hand]] = {}
+        self._hands: dict[Principal, list[AttackerAsset]] = {}
+        self._sources: dict[Principal, list[AttackerAsset]] = {}
+        self._minted: dict[Principal, list[AttackerAsset]] = {}
         self._tried: dict[tuple[Principal, datetime, str], int] = {}
         self._deal()
 
-    def found(self) -> dict[Principal, Hand]:
+    def found(self) -> dict[Principal, AttackerAsset]:
         concerned = self._concerned()
         waiting = [(moment, one) for one in concerned for moment in self._marks(one)]
         heapq.heapify(waiting)
@@ -134,25 +134,25 @@ class _Search:
             for one in concerned
             if (hand := self._best([hand for hand in self._minted.get(one, ()) if hand.survives]))
         }
-        told: dict[Principal, Hand] = {}
+        told: dict[Principal, AttackerAsset] = {}
         for one, hand in sorted(best.items(), key=lambda pair: (pair[1].cost, pair[0])):
             told[one] = _through(told, hand)
         return told
 
     def _deal(self) -> None:
         """Start with the tainted credentials and the sources."""
-        for one in self._scene.held:
+        for one in self._incident.held:
             if one.kind != "forwarded":
                 begins = (one.since if one.kind == "long_term_key" else one.issued_at) or ALWAYS
                 self._hands.setdefault(one.principal, []).append(
-                    Hand(
+                    AttackerAsset(
                         what=one, principal=one.principal, begins=begins, life=self._outcome.lives[one.id],
                         expires=one.expires or NEVER, caller=one.caller,
                     )
                 )  # fmt: skip
-        for source in self._scene.sources:
+        for source in self._incident.sources:
             self._sources.setdefault(source.mints, []).append(
-                Hand(
+                AttackerAsset(
                     what=source, principal=source.mints, begins=source.since or ALWAYS,
                     life=self._outcome.sources[source],
                 )
@@ -171,17 +171,18 @@ class _Search:
 
     def _marks(self, principal: Principal) -> list[datetime]:
         """The seconds from which a principal's new credentials may fare differently: those are worth minting at."""
-        scene, start = self._scene, self._scene.unseen(principal)
-        marks = {start, scene.as_of, scene.as_of + SOON}
+        incident, start = self._incident, self._incident.unseen(principal)
+        marks = {start, incident.as_of, incident.as_of + SOON}
         near = (principal, *(edge.by for edge in self._from.get(principal, ())))
         for time in self._game.touching(near):
-            marks |= {time.sent - _SECOND, time.sent, time.bites, time.bites + SOON}
+            marks |= {time.sent - _SECOND, time.sent, time.effective_at, time.effective_at + SOON}
         for date in self._game.differences(principal).dates:
             marks |= {date - _SECOND, date, date + _SECOND, date + SOON}
         for by in near:
             marks |= {hand.begins for hand in (*self._hands.get(by, ()), *self._sources.get(by, ()))}
         marks |= {
-            scene.as_of - _OFTEN * number for number in range(1, int((scene.as_of - start) / _OFTEN) + 1)
+            incident.as_of - _OFTEN * number
+            for number in range(1, int((incident.as_of - start) / _OFTEN) + 1)
         }
         end = min(self._outcome.pools[principal].last, self._end)
         return [mark for mark in marks if start <= mark < end]
@@ -189,11 +190,11 @@ class _Search:
     @property
     def _end(self) -> datetime:
         times = self._outcome.times
-        return (times[-1].bites if times else self._scene.as_of) + 2 * SOON
+        return (times[-1].effective_at if times else self._incident.as_of) + 2 * SOON
 
     def _mint(self, principal: Principal, moment: datetime) -> bool:
         """Mint for a principal all that can be minted in a second. Returns whether anything new was found."""
-        if moment < self._scene.unseen(principal) or moment >= self._game.gone(principal):
+        if moment < self._incident.unseen(principal) or moment >= self._game.gone(principal):
             return False  # the log would show it, or nobody is there
         known = self._minted.setdefault(principal, [])
         before = len(known)
@@ -208,7 +209,7 @@ class _Search:
                     known.append(hand)
         return len(known) > before
 
-    def _givers(self, principal: Principal, moment: datetime) -> Iterator[tuple[str, list[Hand]]]:
+    def _givers(self, principal: Principal, moment: datetime) -> Iterator[tuple[str, list[AttackerAsset]]]:
         """What can mint for a principal in a second, grouped by the way in which it does."""
         own = [*self._hands.get(principal, ()), *self._minted.get(principal, ())]
         yield (
@@ -240,11 +241,11 @@ class _Search:
             if source.begins <= moment < source.life.ends:
                 yield f"source {number}", [source]
 
-    def _unseen(self, giver: Hand, moment: datetime) -> bool:
+    def _unseen(self, giver: AttackerAsset, moment: datetime) -> bool:
         """Whether the log of the giver's account would not show what it does."""
-        return moment >= self._scene.unseen_since.get(giver.principal.account, ALWAYS)
+        return moment >= self._incident.unseen_since.get(giver.principal.account, ALWAYS)
 
-    def _price(self, giver: Hand, principal: Principal, way: str, moment: datetime) -> int:
+    def _price(self, giver: AttackerAsset, principal: Principal, way: str, moment: datetime) -> int:
         """The cost of a mint: one, and more if the call that ends the giver or shuts the role is taking effect."""
         assuming = way == "assume"
         sure = self._sure(giver.life.mints_until if assuming else giver.life.ends, giver)
@@ -252,17 +253,17 @@ class _Search:
             sure = min(sure, self._sure(self._game.shut(principal), giver))
         return 1 + (_HURRIED if moment > sure else 0)
 
-    def _sure(self, ends: datetime, giver: Hand) -> datetime:
+    def _sure(self, ends: datetime, giver: AttackerAsset) -> datetime:
         """Until when something surely still works, however fast the call that ends it takes effect."""
         if (sent := self._sent.get(ends)) is not None:
             return sent
         if ends in (NEVER, giver.expires):
             return ends
-        return ends - timedelta(seconds=self._scene.margin) - _SECOND
+        return ends - timedelta(seconds=self._incident.margin) - _SECOND
 
     def _products(
-        self, giver: Hand, principal: Principal, moment: datetime, way: str, cost: int
-    ) -> Iterator[Hand]:
+        self, giver: AttackerAsset, principal: Principal, moment: datetime, way: str, cost: int
+    ) -> Iterator[AttackerAsset]:
         """What a giver can mint in a second; under a user id that policies leave out only if no other survives."""
         for number, (caller, name, call) in enumerate(self._callers(giver, principal, moment, way)):
             if number > _NAMES_AT_MOST or self._game.spares(principal, moment, caller.principal_id):
@@ -273,7 +274,7 @@ class _Search:
             life = self._game.life(caller, None, expires)
             if life.ends <= moment:
                 continue
-            yield Hand(
+            yield AttackerAsset(
                 what=None, principal=principal, begins=moment, life=life, expires=expires, caller=caller, cost=cost,
                 parent=giver, call=call, name=name,
             )  # fmt: skip
@@ -281,31 +282,31 @@ class _Search:
                 return
 
     def _callers(
-        self, giver: Hand, principal: Principal, moment: datetime, way: str
+        self, giver: AttackerAsset, principal: Principal, moment: datetime, way: str
     ) -> Iterator[tuple[Caller, str | None, str | None]]:
         if way == "renew" and giver.caller is not None:
             caller = replace(giver.caller, issued_at=moment)
             yield caller, caller.session_name or giver.name, RENEWAL
             return
         host = giver.what.id if isinstance(giver.what, Source) and giver.what.kind == "host" else None
-        unique = known.unique_id if (known := self._scene.known.get(principal)) else None
+        unique = known.unique_id if (known := self._incident.known.get(principal)) else None
         docs = self._game.differences(principal)
         names = [f"{unique or ANY_NAME}:{host}"] if host else [None, *docs.names(moment)]
         for user_id in names:
             for caller in hypothetical_credentials(
-                self._scene, principal, moment, user_id, docs.literal_names
+                self._incident, principal, moment, user_id, docs.literal_names
             ):
                 if caller.kind == "federation_token" and way != "token":
                     continue
                 name = (user_id or "").partition(":")[2] or None
                 yield caller, name, _call_of(giver, caller, way)
 
-    def _best(self, hands: Iterable[Hand]) -> Hand | None:
+    def _best(self, hands: Iterable[AttackerAsset]) -> AttackerAsset | None:
         """The cheapest way; among equal ones, soon after a cutoff that misses it, else as late as possible."""
-        cutoffs = {time.bites for time in self._outcome.times}
-        as_of = self._scene.as_of
+        cutoffs = {time.effective_at for time in self._outcome.times}
+        as_of = self._incident.as_of
 
-        def rank(hand: Hand) -> tuple[int, bool, bool, float]:
+        def rank(hand: AttackerAsset) -> tuple[int, bool, bool, float]:
             after = hand.begins - as_of
             missed = hand.begins - SOON in cutoffs
             late = after if missed else -after
@@ -314,7 +315,7 @@ class _Search:
         return min(hands, key=rank, default=None)
 
 
-def _through(told: Mapping[Principal, Hand], hand: Hand) -> Hand:
+def _through(told: Mapping[Principal, AttackerAsset], hand: AttackerAsset) -> AttackerAsset:
     """The same, minted with a credential that the story names anyway, if that works."""
     giver = hand.parent
     other = told.get(giver.principal) if giver and giver.what is None and hand.call != RENEWAL else None
@@ -324,7 +325,7 @@ def _through(told: Mapping[Principal, Hand], hand: Hand) -> Hand:
     return replace(hand, parent=other) if serves else hand
 
 
-def _as_good(one: Hand, other: Hand) -> bool:
+def _as_good(one: AttackerAsset, other: AttackerAsset) -> bool:
     """Whether a credential can be used wherever another can."""
     return (
         one.cost <= other.cost
@@ -336,7 +337,7 @@ def _as_good(one: Hand, other: Hand) -> bool:
     )
 
 
-def _lasting(giver: Hand, principal: Principal, way: str) -> timedelta:
+def _lasting(giver: AttackerAsset, principal: Principal, way: str) -> timedelta:
     """The longest life of what is minted."""
     if principal.is_root:
         return _AS_ROOT if way == "assume" else _SIGNED_IN
@@ -345,7 +346,7 @@ def _lasting(giver: Hand, principal: Principal, way: str) -> timedelta:
     return _SIGNED_IN if way.startswith("source") else LONGEST.get(principal.kind, LONGEST["role"])
 
 
-def _call_of(giver: Hand, caller: Caller, way: str) -> str | None:
+def _call_of(giver: AttackerAsset, caller: Caller, way: str) -> str | None:
     if isinstance(giver.what, Source):
         return _BY_SOURCE.get(giver.what.kind)
     if way.startswith(_ASKS):

@@ -1,5 +1,5 @@
 """
-Which credentials count as the attacker's: those traced, those that sources handed out since (`handed`), and sessions of
+Which credentials count as the attacker's: those traced, those that sources handed out since (`source_issued`), and sessions of
 roles that the attacker opened (`role_sessions`).
 """
 
@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from math import inf
 
 from tokentrail.containment.changed_providers import came_in
-from tokentrail.containment.handed import BeyondTrace, follow, living_doubtful
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.incident_model import LONGEST, HeldCredential
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.role_sessions import attackers_of, home_addresses, openings, sessions_of
-from tokentrail.containment.scene import LONGEST, HeldCredential
+from tokentrail.containment.source_issued import BeyondTrace, follow, living_doubtful
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -36,7 +36,7 @@ class Attackers:
     """Their described rows, each with the credential."""
     held: list[HeldCredential]
     """The same credentials in the form that proofs use."""
-    deeds: list[Deed]
+    deeds: list[AttackerAction]
     """The changes that they made."""
 
 
@@ -143,7 +143,7 @@ def log_ends(covered: Sequence[Coverage], lag: int, as_of: datetime) -> dict[str
 
 def _deeds(
     forest: Forest, subjects: Sequence[str], listed: Sequence[Row], narrowing: Narrowing
-) -> Iterator[Deed]:
+) -> Iterator[AttackerAction]:
     """The changes that tainted credentials made; of the subjects' own, those that the narrowing admits."""
     starts = starts_of(forest, subjects)
     ids = {row["n"]: row["id"] for row in listed}
@@ -159,7 +159,7 @@ def _deeds(
             row["n"] in starts and not narrowing.admits(time, addresses.get(row["event_id"]))
         ):
             continue
-        yield Deed(
+        yield AttackerAction(
             by=ids[row["n"]],
             event_id=rows.event_id(row["event_id"], row["event_id_text"]) or "",
             time=time,

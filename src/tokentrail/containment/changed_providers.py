@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.containment.handed import expired_before_log_ends, that_minted_or_changed
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.reversal_index import ReversalIndex
+from tokentrail.containment.source_issued import expired_before_log_ends, that_minted_or_changed
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
@@ -48,11 +48,11 @@ class CameIn(NamedTuple):
     one: Credential
     why: str
     spent: bool
-    """Whether it is spent, as `handed` defines it."""
+    """Whether it is spent, as `source_issued` defines it."""
 
 
 def came_in(
-    forest: Forest, deeds: Sequence[Deed], known: Set[str], unseen_since: Mapping[str, datetime]
+    forest: Forest, deeds: Sequence[AttackerAction], known: Set[str], unseen_since: Mapping[str, datetime]
 ) -> list[CameIn]:
     """
     The sessions that came in through what some deeds changed, as long as it stayed so.
@@ -81,7 +81,7 @@ def came_in(
     return [CameIn(one, ways[row["n"]].why, row["n"] in spent) for row, one in pairs]
 
 
-def _changed(forest: Forest, deeds: Sequence[Deed]) -> dict[_Door, _Changed]:
+def _changed(forest: Forest, deeds: Sequence[AttackerAction]) -> dict[_Door, _Changed]:
     found: dict[_Door, _Changed] = {}
     changing = [
         (deed, what, thing)

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS, Workload
 from tokentrail.aws.principals import Principal
+from tokentrail.containment.actions import iam
 from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.incident_model import IncidentModel, Source, SourceKind
 from tokentrail.containment.model import Action, Call
-from tokentrail.containment.move import Move
-from tokentrail.containment.moves import iam
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.residual import is_unnamed
 from tokentrail.containment.reversal_index import trusted
-from tokentrail.containment.scene import Scene, Source, SourceKind
 from tokentrail.containment.workloads import REGION, RUN_BY
 
 Remedy = tuple[tuple[Call, ...], str]
@@ -38,12 +38,12 @@ _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How CodeBuild spells the id of a build: its project and a number of its own. Batches and projects have other ids."""
 
 
-def close_source(scene: Scene, source: Source) -> Move:
+def close_source(incident: IncidentModel, source: Source) -> PlannedStep:
     """The move that closes a source."""
     if source.kind == "key":
-        return _unused_key(scene, source)
+        return _unused_key(incident, source)
     action, means = _CLOSING[source.kind]
-    return _closing(action, scene, source, *means(source))
+    return _closing(action, incident, source, *means(source))
 
 
 def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[list[Source], list[str]]:
@@ -143,22 +143,24 @@ def _sign_in(source: Source) -> Remedy:
     )
 
 
-def _unused_key(scene: Scene, source: Source) -> Move:
+def _unused_key(incident: IncidentModel, source: Source) -> PlannedStep:
     """
     End a key that was never seen in use, or have a person end a credential of a user that no call of ours does.
 
     A key that the attacker made is deactivated for good, or deleted if that was asked for.
     """
     key_id, user = source.before.get("id"), source.mints.name
-    action: Action = "delete-created-key" if source.made and scene.delete_created else "deactivate-key"
+    action: Action = "delete-created-key" if source.made and incident.delete_created else "deactivate-key"
     if not key_id or source.mints.kind != "user" or not user:
-        return _closing(action, scene, source, (), f"{source.why}: find it, and delete it or put it back. ")
+        return _closing(
+            action, incident, source, (), f"{source.why}: find it, and delete it or put it back. "
+        )
     named = {"UserName": user, "AccessKeyId": key_id}
     if action == "delete-created-key":
-        return _closing(action, scene, source, (iam(source.account, "DeleteAccessKey", **named),), "")
+        return _closing(action, incident, source, (iam(source.account, "DeleteAccessKey", **named),), "")
     off = _closing(
         action,
-        scene,
+        incident,
         source,
         (iam(source.account, "UpdateAccessKey", **named, Status="Inactive"),),
         "",
@@ -328,11 +330,13 @@ def _undoing(calls: tuple[Call, ...]) -> tuple[Call, ...]:
     return tuple(found)
 
 
-def _closing(action: Action, scene: Scene, source: Source, calls: tuple[Call, ...], why: str) -> Move:
-    target = scene.arn(source.mints) if source.kind in ("password", "trust") else source.id
-    portals = scene.sources if source.kind == "portal" else ()  # one and the same for all accounts
+def _closing(
+    action: Action, incident: IncidentModel, source: Source, calls: tuple[Call, ...], why: str
+) -> PlannedStep:
+    target = incident.arn(source.mints) if source.kind in ("password", "trust") else source.id
+    portals = incident.sources if source.kind == "portal" else ()  # one and the same for all accounts
     alike = (one.name for one in portals if one.kind == "portal" and one.id == source.id)
-    return Move(
+    return PlannedStep(
         action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=_undoing(calls),
         closes=frozenset({source.name, *alike}),
         reversible=CATALOGUE[action].reversible and _FOR_GOOD.isdisjoint(call.operation for call in calls),

@@ -14,10 +14,10 @@ from dataclasses import replace
 from itertools import groupby
 
 from tokentrail.aws.principals import Principal, in_any_account, permission_set
-from tokentrail.containment import documents, moves
+from tokentrail.containment import actions, documents
 from tokentrail.containment.documents import Statement
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import HeldCredential, Scene
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel
+from tokentrail.containment.planned_step import PlannedStep
 
 _WRITES = ("iam:*", "organizations:*")
 """What is denied to whoever may change IAM, before all else."""
@@ -26,51 +26,57 @@ _MANY = 10
 
 
 def deny_by_scps(
-    scene: Scene, principals: Sequence[Principal], live: Sequence[HeldCredential]
-) -> Iterator[Move]:
+    incident: IncidentModel, principals: Sequence[Principal], live: Sequence[HeldCredential]
+) -> Iterator[PlannedStep]:
     """
     Deny principals, those of each partition in one move, as an organisation lies in one.
 
     Args:
-        scene: The scene.
+        incident: The incident.
         principals: Whom to deny.
         live: The credentials that live if nothing is done.
     """
-    denied_for_good = _still_minted(scene, live).intersection(principals)
-    by_partition = sorted(principals, key=lambda one: (_partition(scene, one), one))
-    for _, some in groupby(by_partition, key=lambda one: _partition(scene, one)):
-        yield _deny_by_scp(scene, list(some), denied_for_good)
+    denied_for_good = _still_minted(incident, live).intersection(principals)
+    by_partition = sorted(principals, key=lambda one: (_partition(incident, one), one))
+    for _, some in groupby(by_partition, key=lambda one: _partition(incident, one)):
+        yield _deny_by_scp(incident, list(some), denied_for_good)
 
 
-def in_permission_sets(scene: Scene, roles: Sequence[Principal], live: Sequence[HeldCredential]) -> Move:
+def in_permission_sets(
+    incident: IncidentModel, roles: Sequence[Principal], live: Sequence[HeldCredential]
+) -> PlannedStep:
     """
     Deny sessions of Identity Center's roles in the management account by the inline policies of their permission sets.
 
     Source: IAM Identity Center User Guide, 'Revoke access for deleted users' (such a deny), 'Delegated administration'
     (who may edit what is provisioned there); API Reference, 'PutInlinePolicyToPermissionSet', 'ProvisionPermissionSet'.
     """
-    denied_for_good = _still_minted(scene, live)
-    return moves.merged("deny-sessions", [_in_permission_set(scene, one, denied_for_good) for one in roles])
+    denied_for_good = _still_minted(incident, live)
+    return actions.merged(
+        "deny-sessions", [_in_permission_set(incident, one, denied_for_good) for one in roles]
+    )
 
 
-def _in_permission_set(scene: Scene, role: Principal, denied_for_good: Set[Principal]) -> Move:
-    document = documents.text(statements(scene, [role], denied_for_good))
-    written = moves.iam(
-        role.account, "PutRolePolicy", RoleName=role.name, PolicyName=moves.DENY, PolicyDocument=document
+def _in_permission_set(
+    incident: IncidentModel, role: Principal, denied_for_good: Set[Principal]
+) -> PlannedStep:
+    document = documents.text(statements(incident, [role], denied_for_good))
+    written = actions.iam(
+        role.account, "PutRolePolicy", RoleName=role.name, PolicyName=actions.DENY, PolicyDocument=document
     )
     cut = role not in denied_for_good
-    return Move(
-        action="deny-sessions", targets=(scene.arn(role),), principals=(role,), calls=(), by_hand=(written,),
-        by_portal=True, reversible=False, cutoff=scene.cutoff if cut else None,
+    return PlannedStep(
+        action="deny-sessions", targets=(incident.arn(role),), principals=(role,), calls=(), by_hand=(written,),
+        by_portal=True, reversible=False, cutoff=incident.cutoff if cut else None,
         why="No service control policy binds the management account, and Identity Center alone edits its roles. From "
         "that account (a delegated administrator can't), add to the inline policy of the permission set "
         f"{permission_set(role)}, and provision it to {role.account} again (`aws sso-admin "
         "put-inline-policy-to-permission-set` replaces what stands there; `provision-permission-set`)"
-        f"{moves.in_time(scene) if cut else ','} the statement of: {document} ",
+        f"{actions.in_time(incident) if cut else ','} the statement of: {document} ",
     )  # fmt: skip
 
 
-def deny_writes_first(scene: Scene, principals: Sequence[Principal]) -> Move:
+def deny_writes_first(incident: IncidentModel, principals: Sequence[Principal]) -> PlannedStep:
     """
     Deny principals of one partition all changes to IAM, so that nobody who acts as them can undo the steps after it.
 
@@ -79,37 +85,41 @@ def deny_writes_first(scene: Scene, principals: Sequence[Principal]) -> Move:
     Sources: IAM User Guide, 'Troubleshoot IAM' (changes are not always visible at once); OFFENSAI's and
     hackingthe.cloud's articles on persistence through IAM's eventual consistency (the race, and that SCPs win it).
     """
-    policies = [(_no_writes(scene, some), some) for some in _batches(scene, principals, _no_writes)]
-    move = moves.deny_by_scp(
-        scene, policies, "Whoever may change IAM could take back each step after this one, so that it comes first. "
+    policies = [(_no_writes(incident, some), some) for some in _batches(incident, principals, _no_writes)]
+    move = actions.deny_by_scp(
+        incident, policies, "Whoever may change IAM could take back each step after this one, so that it comes first. "
         "While it stands, nobody who acts as these principals changes IAM, colleagues included. ",
     )  # fmt: skip
     return replace(move, denies=_WRITES, shields=frozenset(move.principals))
 
 
-def _no_writes(scene: Scene, on: Sequence[Principal]) -> list[Statement]:
+def _no_writes(incident: IncidentModel, on: Sequence[Principal]) -> list[Statement]:
     """The statements that deny some principals, and federated users of theirs, all changes to IAM."""
     found: dict[tuple[str, ...], dict[str, None]] = {}
     for one in on:
-        patterns = found.setdefault(scene.persons.get(one, ()), {})
-        patterns[scene.pattern(one)] = None
-        if scene.federates(one):
-            patterns.update(dict.fromkeys(_guests(scene, one, one.account)))
+        patterns = found.setdefault(incident.persons.get(one, ()), {})
+        patterns[incident.pattern(one)] = None
+        if incident.federates(one):
+            patterns.update(dict.fromkeys(_guests(incident, one, one.account)))
     return [
         documents.of_principals([*arns], None, persons, _WRITES) for persons, arns in sorted(found.items())
     ]
 
 
-def _guests(scene: Scene, principal: Principal, account: str) -> list[str]:
+def _guests(incident: IncidentModel, principal: Principal, account: str) -> list[str]:
     """Patterns that the ARNs of a principal's federated users match, as AWS spells them in one place or another."""
     return [
-        f"arn:{_partition(scene, principal)}:{service}::{account}:federated-user/*"
+        f"arn:{_partition(incident, principal)}:{service}::{account}:federated-user/*"
         for service in ("sts", "iam")
     ]
 
 
 def statements(
-    scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal], *, anywhere: bool = False
+    incident: IncidentModel,
+    on: Sequence[Principal],
+    denied_for_good: Set[Principal],
+    *,
+    anywhere: bool = False,
 ) -> list[Statement]:
     """
     The statements that deny some principals for good, and of others the tokens issued before the cutoff.
@@ -117,7 +127,7 @@ def statements(
     Federated users of the principals' accounts are denied before the cutoff too.
 
     Args:
-        scene: The scene.
+        incident: The incident.
         on: Whom to deny.
         denied_for_good: Those for whom more may be minted, so that they are denied for good.
         anywhere: Whether the statements name the principals in any account, so that one policy serves several.
@@ -126,86 +136,90 @@ def statements(
     guests: dict[str, None] = {}
     for one in on:
         account = "*" if anywhere else one.account
-        pattern = in_any_account(scene.pattern(one)) if anywhere else scene.pattern(one)
-        found.setdefault((scene.persons.get(one, ()), one in denied_for_good), {})[pattern] = None
-        if scene.federates(one):
-            guests.update(dict.fromkeys(_guests(scene, one, account)))
+        pattern = in_any_account(incident.pattern(one)) if anywhere else incident.pattern(one)
+        found.setdefault((incident.persons.get(one, ()), one in denied_for_good), {})[pattern] = None
+        if incident.federates(one):
+            guests.update(dict.fromkeys(_guests(incident, one, account)))
     if guests:
         found.setdefault(((), False), {}).update(guests)
     return [
-        documents.of_principals([*arns], None if for_good else scene.cutoff, persons)
+        documents.of_principals([*arns], None if for_good else incident.cutoff, persons)
         for (persons, for_good), arns in sorted(
             found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
     ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
 
 
-def _partition(scene: Scene, principal: Principal) -> str:
-    return scene.arn(principal).split(":")[1]
+def _partition(incident: IncidentModel, principal: Principal) -> str:
+    return incident.arn(principal).split(":")[1]
 
 
-def _still_minted(scene: Scene, live: Sequence[HeldCredential]) -> set[Principal]:
+def _still_minted(incident: IncidentModel, live: Sequence[HeldCredential]) -> set[Principal]:
     """The principals for which more may be minted after the cutoff."""
     keys = {one.principal for one in live if one.kind == "long_term_key"}
     unreached = {
-        one.mints for one in scene.sources if one.account in scene.without_access and one.until is None
+        one.mints for one in incident.sources if one.account in incident.without_access and one.until is None
     }
-    return keys | unreached | {edge.into for edge in scene.edges}
+    return keys | unreached | {edge.into for edge in incident.edges}
 
 
-def _deny_by_scp(scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]) -> Move:
-    def written(scene: Scene, some: Sequence[Principal]) -> list[Statement]:
-        return statements(scene, some, denied_for_good)
+def _deny_by_scp(
+    incident: IncidentModel, on: Sequence[Principal], denied_for_good: Set[Principal]
+) -> PlannedStep:
+    def written(incident: IncidentModel, some: Sequence[Principal]) -> list[Statement]:
+        return statements(incident, some, denied_for_good)
 
-    policies = [(written(scene, some), some) for some in _batches(scene, on, written)]
+    policies = [(written(incident, some), some) for some in _batches(incident, on, written)]
     if len(policies) > 1:
-        policies = list(_by_name(scene, on, denied_for_good))
-    move = moves.deny_by_scp(scene, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}")
+        policies = list(_by_name(incident, on, denied_for_good))
+    move = actions.deny_by_scp(
+        incident, policies, f"No IAM call of yours can end these sessions. {_of_root(on)}"
+    )
     for_good = frozenset(denied_for_good & {*move.principals})
     return replace(
         move,
-        closes=frozenset(one.name for one in scene.sources if one.mints in for_good),
+        closes=frozenset(one.name for one in incident.sources if one.mints in for_good),
         shields=for_good,
     )
 
 
 def _by_name(
-    scene: Scene, on: Sequence[Principal], denied_for_good: Set[Principal]
+    incident: IncidentModel, on: Sequence[Principal], denied_for_good: Set[Principal]
 ) -> Iterator[tuple[list[Statement], list[Principal]]]:
     """The policies: one for each set of principals that many accounts deny alike; the others in batches."""
     alike: dict[str, list[Principal]] = {}
     for _, there in groupby(on, key=lambda one: one.account):
         own = list(there)
-        alike.setdefault(documents.text(statements(scene, own, denied_for_good, anywhere=True)), []).extend(
-            own
-        )
+        alike.setdefault(
+            documents.text(statements(incident, own, denied_for_good, anywhere=True)), []
+        ).extend(own)
     apart: list[Principal] = []
     for some in alike.values():
-        said = statements(scene, some, denied_for_good, anywhere=True)
+        said = statements(incident, some, denied_for_good, anywhere=True)
         few = len({one.account for one in some}) < _MANY
-        if few or len(documents.text(said)) > documents.control_room(scene.arn(some[0])):
+        if few or len(documents.text(said)) > documents.control_room(incident.arn(some[0])):
             apart += some
         else:
             yield said, some
     if apart:
         yield from (
-            (statements(scene, some, denied_for_good), some)
+            (statements(incident, some, denied_for_good), some)
             for some in _batches(
-                scene, sorted(apart), lambda scene, some: statements(scene, some, denied_for_good)
+                incident, sorted(apart), lambda incident, some: statements(incident, some, denied_for_good)
             )
         )
 
 
 def _batches(
-    scene: Scene,
+    incident: IncidentModel,
     on: Sequence[Principal],
-    written: Callable[[Scene, Sequence[Principal]], Sequence[Statement]],
+    written: Callable[[IncidentModel, Sequence[Principal]], Sequence[Statement]],
 ) -> Iterator[list[Principal]]:
     """The principals in batches, each as large as fits in one policy of the given statements."""
     batch: list[Principal] = []
     for principal in on:
-        whole = documents.text(written(scene, [*batch, principal]))
-        if batch and len(whole) > documents.control_room(scene.arn(principal)):
+        whole = documents.text(written(incident, [*batch, principal]))
+        if batch and len(whole) > documents.control_room(incident.arn(principal)):
             yield batch
             batch = []
         batch.append(principal)

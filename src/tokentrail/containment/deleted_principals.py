@@ -12,7 +12,7 @@ from tokentrail.aws.principals import Principal, PrincipalKind
 from tokentrail.policy.history.changes import Change
 
 if TYPE_CHECKING:
-    from tokentrail.containment.leftovers import Deed
+    from tokentrail.containment.persistence import AttackerAction
 
 NAMED: tuple[tuple[PrincipalKind, str], ...] = (("role", "roleName"), ("user", "userName"))
 """The kinds of principal that IAM calls name, and the parameter by which they do."""
@@ -37,7 +37,9 @@ def deleted_principals(changes: Iterable[Change]) -> dict[Principal, datetime]:
     return {one: time for one, time in deleted.items() if one not in away}
 
 
-def done_to_deleted(deed: Deed, deleted: Mapping[Principal, datetime], going: Collection[Principal]) -> bool:
+def done_to_deleted(
+    deed: AttackerAction, deleted: Mapping[Principal, datetime], going: Collection[Principal]
+) -> bool:
     """Whether a deed was done to a principal that was deleted since, or that a plan deletes or denies (`going`)."""
     named = [Principal(deed.account, kind, name) for kind, member in NAMED if (name := deed.asked(member))]
     return any(one in going or (one in deleted and deleted[one] >= deed.time) for one in named)

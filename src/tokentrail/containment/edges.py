@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.aws.principals import Principal, arn_of, principal_of_arn
-from tokentrail.containment.scene import Edge
+from tokentrail.containment.incident_model import Edge
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.account.reach import Reach

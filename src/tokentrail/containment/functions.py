@@ -12,8 +12,8 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment.handed import SESSION_NAMED
-from tokentrail.containment.scene import Source
+from tokentrail.containment.incident_model import Source
+from tokentrail.containment.source_issued import SESSION_NAMED
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.language.context import principal_of_caller

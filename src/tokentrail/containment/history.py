@@ -13,7 +13,7 @@ from typing import Any
 
 from tokentrail.containment.journal import Line, moment
 from tokentrail.containment.model import Call
-from tokentrail.containment.thing import State
+from tokentrail.containment.resource import State
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class StepRecord:
 
 
 @dataclass(slots=True, kw_only=True)
-class ThingRecord:
+class ResourceRecord:
     """What was done to one thing: something in an account that a call changes."""
 
     key: str
@@ -72,13 +72,13 @@ class History:
     """All that a journal says."""
 
     steps: dict[int, StepRecord] = field(default_factory=dict)
-    things: dict[str, ThingRecord] = field(default_factory=dict)
+    things: dict[str, ResourceRecord] = field(default_factory=dict)
     open: dict[int, OpenCall] = field(default_factory=dict)
     sign_in_limits: dict[str, SignInLimit] = field(default_factory=dict)
     """By ARN: how long sign-in sessions of a user or role could last when that was first read."""
 
     @property
-    def changed(self) -> list[ThingRecord]:
+    def changed(self) -> list[ResourceRecord]:
         """What was changed and not undone, the newest change first."""
         return sorted((one for one in self.things.values() if one.changed), key=lambda one: -one.seq)
 
@@ -140,10 +140,10 @@ def _stood(found: History, line: Line) -> None:
     record.left = line["wanted"]
 
 
-def _record(found: History, line: Line) -> ThingRecord:
+def _record(found: History, line: Line) -> ResourceRecord:
     record = found.things.get(line["thing"])
     if record is None:
-        record = found.things[line["thing"]] = ThingRecord(
+        record = found.things[line["thing"]] = ResourceRecord(
             key=line["thing"], call=call_of(line["meant"]), original=line["before"], left=None,
             changed=False, steps=set(), seq=line["seq"], at=moment(line["at"]), cutoffs={},
         )  # fmt: skip

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tokentrail.aws.principals import Principal, caseless
-from tokentrail.containment.scene import Scene
+from tokentrail.containment.incident_model import IncidentModel
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.language.conditions import Condition, change_times, wanted
 from tokentrail.policy.language.context import Caller
@@ -135,20 +135,24 @@ def _resource(arn: str) -> str:
 
 
 def hypothetical_credentials(
-    scene: Scene, principal: Principal, moment: datetime, user_id: str | None, unlike: frozenset[str]
+    incident: IncidentModel,
+    principal: Principal,
+    moment: datetime,
+    user_id: str | None,
+    unlike: frozenset[str],
 ) -> Iterator[Caller]:
     """
     The credentials that an attacker might have minted unseen for a principal in a second.
 
     Args:
-        scene: The scene.
+        incident: The incident.
         principal: For a role, sessions; for a user or root, tokens of every kind.
         moment: The time of issue.
         user_id: Their `aws:userid`; `None` for any.
         unlike: With any, values of `aws:userid` that they do not have, as these are tried by themselves.
     """
-    known = scene.known.get(principal)
-    arn, unique = scene.arn(principal), known.unique_id if known else None
+    known = incident.known.get(principal)
+    arn, unique = incident.arn(principal), known.unique_id if known else None
     account, partition = principal.account, arn.split(":")[1]
     other = unlike if user_id is None else None
     if principal.kind == "role":
@@ -156,7 +160,7 @@ def hypothetical_credentials(
             return  # another principal's
         who = user_id or (f"{unique}:{ANY_NAME}" if unique else None)
         name = who.partition(":")[2] if who else ANY_NAME
-        for person in scene.persons.get(principal, (None,)):
+        for person in incident.persons.get(principal, (None,)):
             yield Caller(
                 kind="assumed_role", account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
                 principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}", person=person,
@@ -167,7 +171,7 @@ def hypothetical_credentials(
             kind="session_token", account=account, principal=arn, principal_id=account, issued_at=moment,
             hypothetical=True,
         )  # fmt: skip
-        if scene.federates(principal):
+        if incident.federates(principal):
             yield Caller(
                 kind="federation_token", account=account, principal_id=f"{account}:{ANY_NAME}", behind=arn,
                 principal=f"arn:{partition}:sts::{account}:federated-user/{ANY_NAME}", issued_at=moment,

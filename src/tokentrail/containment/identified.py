@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tokentrail.aws.principals import KnownPrincipal, Principal, arn_of, partition_in, principal_of_arn
-from tokentrail.containment.scene import HeldCredential
+from tokentrail.containment.incident_model import HeldCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.history.changes import Change, in_order
 

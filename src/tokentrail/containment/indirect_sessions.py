@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokentrail.containment.handed import SESSION_NAMED
-from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.origins import TaintedCredential
-from tokentrail.containment.scene import HeldCredential, PossibleSession, UnseenGrant
+from tokentrail.containment.credential_sources import TaintedCredential
+from tokentrail.containment.incident_model import HeldCredential, PossibleSession, UnseenGrant
+from tokentrail.containment.persistence import AttackerAction
+from tokentrail.containment.source_issued import SESSION_NAMED
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import State
@@ -79,7 +79,7 @@ def asked(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowing:
 
 
 def unseen_grants(
-    forest: Forest, given: Asked, tainted: Iterable[TaintedCredential], deeds: Iterable[Deed]
+    forest: Forest, given: Asked, tainted: Iterable[TaintedCredential], deeds: Iterable[AttackerAction]
 ) -> Iterator[UnseenGrant]:
     """What the attacker was given, or gave a partner, and whose use is not in the evidence."""
     since = int((forest.as_of - DATA_LIFE).timestamp())
@@ -101,7 +101,7 @@ def _session_names(forest: Forest, names: Sequence[str]) -> set[str]:
     return {name for row in found if (name := rows.caller(row).session_name)}
 
 
-def _delegations(deeds: Iterable[Deed], held: Sequence[HeldCredential]) -> Iterator[UnseenGrant]:
+def _delegations(deeds: Iterable[AttackerAction], held: Sequence[HeldCredential]) -> Iterator[UnseenGrant]:
     """The requests that each credential of the attacker's accepted or sent, whether a partner was seen or not."""
     by = {one.id: one.principal for one in held}
     found: dict[str, set[str]] = {}

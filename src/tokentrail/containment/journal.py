@@ -251,7 +251,9 @@ def _insist_on_plan(lines: list[Line], plan: str, path: Path) -> None:
         return
     first = lines[0]
     if first.get("kind") != "journal" or first.get("version") != JOURNAL_VERSION:
-        raise ActionRefused(f"{path}: no journal of this version of TokenTrail. Move it away to begin anew.")
+        raise ActionRefused(
+            f"{path}: no journal of this version of TokenTrail. PlannedStep it away to begin anew."
+        )
     if first.get("plan") != plan:
         raise ActionRefused(
             f"{path}: the journal of another plan, which lay in the same file before. Save this plan under another "

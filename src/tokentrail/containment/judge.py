@@ -35,7 +35,7 @@ _WRITES: Mapping[Action, Denier] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bite:
+class StepEffect:
     """A step of the plan, and when it took effect ("bit"), if it did."""
 
     n: int
@@ -99,7 +99,7 @@ class ObservedCall:
 class Observations:
     """Everything that the verdicts rest on."""
 
-    bites: Sequence[Bite]
+    effects: Sequence[StepEffect]
     credentials: Sequence[AttackerCredential]
     events: Sequence[ObservedCall]
     newest: datetime | None
@@ -120,21 +120,21 @@ def judge(
     before, sessions that were minted until then may not be in the log yet.
     """
     credentials = tuple(_Credentials(observations).verdicts())
-    steps = tuple(_step(bite, credentials) for bite in observations.bites)
+    steps = tuple(_step(effect, credentials) for effect in observations.effects)
     verdicts = {*(one.verdict for one in steps), *(one.verdict for one in credentials)}
-    if not observations.bites or not reaches_past_all_steps(observations):
+    if not observations.effects or not reaches_past_all_steps(observations):
         verdicts.add("not-yet-proven")
     return steps, credentials, _worst(verdicts)
 
 
 def reaches_past_all_steps(observations: Observations) -> bool:
     """Whether the evidence reaches past the time when the last step took effect, by the lag of the log at least."""
-    bites = [bite.at for bite in observations.bites if bite.at is not None]
+    effects = [effect.at for effect in observations.effects if effect.at is not None]
     return (
         observations.whole
-        and bool(bites)
+        and bool(effects)
         and observations.newest is not None
-        and observations.newest >= max(bites) + observations.lag
+        and observations.newest >= max(effects) + observations.lag
     )
 
 
@@ -148,100 +148,108 @@ class _Credentials:
         for one in observations.credentials:
             if one.parent:
                 self._children.setdefault(one.parent, []).append(one)
-        self._last = max(observations.bites, key=lambda bite: bite.n, default=None)
+        self._last = max(observations.effects, key=lambda effect: effect.n, default=None)
 
     def verdicts(self) -> Iterator[CredentialVerdict]:
         return (self._verdict(one) for one in self._observations.credentials)
 
     def _verdict(self, one: AttackerCredential) -> CredentialVerdict:
-        bite = next((step for step in self._observations.bites if one.id in step.ends), None)
-        step = bite or self._last
+        effect = next((step for step in self._observations.effects if one.id in step.ends), None)
+        step = effect or self._last
         if step is None or step.at is None:
             why = f"step {step.n} is not done" if step else "the plan has no step"
-            if step and not bite:
+            if step and not effect:
                 why = f"no step ends it by itself, and the last, step {step.n}, is not done"
-            return self._verdict_of(one, bite, "not-yet-proven", why)
+            return self._verdict_of(one, effect, "not-yet-proven", why)
         return (
-            self._refuted(one, bite, step.at)
-            or self._proven(one, bite, step)
-            or self._silent(one, bite, step.at)
+            self._refuted(one, effect, step.at)
+            or self._proven(one, effect, step)
+            or self._silent(one, effect, step.at)
         )
 
-    def _refuted(self, one: AttackerCredential, bite: Bite | None, at: datetime) -> CredentialVerdict | None:
-        ended = [Ended(effective_at=at, unusable=_ends_key(one, bite))]
+    def _refuted(
+        self, one: AttackerCredential, effect: StepEffect | None, at: datetime
+    ) -> CredentialVerdict | None:
+        ended = [Ended(effective_at=at, unusable=_ends_key(one, effect))]
         for event in self._events(one):
             if outlives(ended, event.time, event.call, failed=event.failed, forwarded=event.forwarded):
-                why = f"it succeeded with {event.call} at {instant(event.time)}, after {_its_step(bite)} took effect"
-                return self._verdict_of(one, bite, "refuted", why, event.event_id)
+                why = f"it succeeded with {event.call} at {instant(event.time)}, after {_its_step(effect)} took effect"
+                return self._verdict_of(one, effect, "refuted", why, event.event_id)
         for child in self._children.get(one.id, ()):
             call = f"sts:{child.issued_with}"
             if child.issued_at and outlives(ended, child.issued_at, call, forwarded=child.forwarded):
                 when = instant(child.issued_at)
-                why = f"{child.id} was minted with it at {when}, after {_its_step(bite)} took effect"
-                return self._verdict_of(one, bite, "refuted", why, child.issued_in)
-        if bite is None and one.planned and one.active and not one.survives and not self._expired(one):
+                why = f"{child.id} was minted with it at {when}, after {_its_step(effect)} took effect"
+                return self._verdict_of(one, effect, "refuted", why, child.issued_in)
+        if effect is None and one.planned and one.active and not one.survives and not self._expired(one):
             why = "it had ended before the plan was made, and works again by what the evidence shows: plan again"
-            return self._verdict_of(one, bite, "refuted", why)
-        if bite is not None and bite.reads_back is False and not self._expired(one):
-            return self._verdict_of(one, bite, "refuted", f"step {bite.n} no longer stands: {bite.changed}")
+            return self._verdict_of(one, effect, "refuted", why)
+        if effect is not None and effect.reads_back is False and not self._expired(one):
+            return self._verdict_of(
+                one, effect, "refuted", f"step {effect.n} no longer stands: {effect.changed}"
+            )
         return None
 
-    def _proven(self, one: AttackerCredential, bite: Bite | None, step: Bite) -> CredentialVerdict | None:
+    def _proven(
+        self, one: AttackerCredential, effect: StepEffect | None, step: StepEffect
+    ) -> CredentialVerdict | None:
         at = step.at
         assert at is not None
         if self._expired(one) and one.expires:
             return self._verdict_of(
-                one, bite, "proven", f"it expired by itself at {instant(one.expires)} at the latest"
+                one, effect, "proven", f"it expired by itself at {instant(one.expires)} at the latest"
             )
         if one.survives:
             return None
-        fitting = {_WRITES.get(one.action) for one in ((bite,) if bite else self._observations.bites)} - {
-            None
-        }
+        fitting = {
+            _WRITES.get(one.action) for one in ((effect,) if effect else self._observations.effects)
+        } - {None}
         earlier = {event.call for event in self._events(one) if event.denied and event.time < at}
         for event in self._after(one, at):
             if event.denied_by in fitting and event.call not in earlier:
                 what = f"{event.call} was refused with an explicit deny in {_an(event.denied_by)}"
                 why = f"{what} at {instant(event.time)}"
-                return self._verdict_of(one, bite, "proven", why, event.event_id)
+                return self._verdict_of(one, effect, "proven", why, event.event_id)
         if (
-            bite is not None
-            and self._read_back_proves(one, bite)
+            effect is not None
+            and self._read_back_proves(one, effect)
             and self._covered(at)
             and not self._after(one, at)
         ):
             gone = (
                 "its user reads back as gone"
-                if bite.action in USER_ACTIONS
+                if effect.action in USER_ACTIONS
                 else "the key reads back as no longer active"
             )
-            return self._verdict_of(one, bite, "proven", f"{gone}, and the evidence shows no use of it since")
-        if bite is None and one.planned:
             return self._verdict_of(
-                one, bite, "proven", "it had ended before the plan was made, and nothing says otherwise"
+                one, effect, "proven", f"{gone}, and the evidence shows no use of it since"
+            )
+        if effect is None and one.planned:
+            return self._verdict_of(
+                one, effect, "proven", "it had ended before the plan was made, and nothing says otherwise"
             )
         return None
 
-    def _read_back_proves(self, one: AttackerCredential, bite: Bite) -> bool:
+    def _read_back_proves(self, one: AttackerCredential, effect: StepEffect) -> bool:
         """Whether a step is still in place that leaves a key unable to sign, so that the log can show only silence."""
-        return _ends_key(one, bite) and bite.reads_back is True
+        return _ends_key(one, effect) and effect.reads_back is True
 
-    def _silent(self, one: AttackerCredential, bite: Bite | None, at: datetime) -> CredentialVerdict:
+    def _silent(self, one: AttackerCredential, effect: StepEffect | None, at: datetime) -> CredentialVerdict:
         newest = self._observations.newest
         if one.survives:
             why = "the plan itself does not end it"
         elif newest is None:
             why = "there is no evidence to look at"
         elif newest < at:
-            why = f"the evidence ends at {instant(newest)}, before {_its_step(bite)} took effect at {instant(at)}"
+            why = f"the evidence ends at {instant(newest)}, before {_its_step(effect)} took effect at {instant(at)}"
         elif heard := self._after(one, at):
             why = (
                 f"what was heard of it last, {heard[-1].call} at {instant(heard[-1].time)}, "
-                f"is no refusal that only {_its_step(bite)} explains"
+                f"is no refusal that only {_its_step(effect)} explains"
             )
         else:
             why = f"nothing was heard of it after {instant(at)}: silence is no proof"
-        return self._verdict_of(one, bite, "not-yet-proven", why)
+        return self._verdict_of(one, effect, "not-yet-proven", why)
 
     def _events(self, one: AttackerCredential) -> Sequence[ObservedCall]:
         return self._by_credential.get(one.id, ())
@@ -261,19 +269,21 @@ class _Credentials:
     def _verdict_of(
         self,
         one: AttackerCredential,
-        bite: Bite | None,
+        effect: StepEffect | None,
         verdict: Verdict,
         why: str,
         event_id: str | None = None,
     ) -> CredentialVerdict:
         return CredentialVerdict(
-            credential=one.id, step=bite.n if bite else None, verdict=verdict, event_id=event_id, why=why
+            credential=one.id, step=effect.n if effect else None, verdict=verdict, event_id=event_id, why=why
         )
 
 
-def _ends_key(one: AttackerCredential, bite: Bite | None) -> bool:
+def _ends_key(one: AttackerCredential, effect: StepEffect | None) -> bool:
     """Whether a step leaves a key unable to sign, so that none of its calls can succeed."""
-    return bite is not None and (ends_key(bite.action, long_term=one.long_term) or one.id in bite.keys_off)
+    return effect is not None and (
+        ends_key(effect.action, long_term=one.long_term) or one.id in effect.keys_off
+    )
 
 
 def ends_key(action: Action, *, long_term: bool) -> bool:
@@ -281,25 +291,30 @@ def ends_key(action: Action, *, long_term: bool) -> bool:
     return action in KEY_ACTIONS or (action in USER_ACTIONS and long_term)
 
 
-def _step(bite: Bite, credentials: Sequence[CredentialVerdict]) -> StepVerdict:
-    own = [one for one in credentials if one.step == bite.n]
-    if bite.at is None:
+def _step(effect: StepEffect, credentials: Sequence[CredentialVerdict]) -> StepVerdict:
+    own = [one for one in credentials if one.step == effect.n]
+    if effect.at is None:
         verdict, why = _worst({"not-yet-proven", *(one.verdict for one in own)}), "it is not done"
-    elif bite.reads_back is False:
-        verdict, why = "refuted", f"it no longer stands: {bite.changed}"
+    elif effect.reads_back is False:
+        verdict, why = "refuted", f"it no longer stands: {effect.changed}"
     else:
-        verdict = _worst({one.verdict for one in own}) if own else _unattended(bite)
-        why = _counted(own) if own else bite.shown or "it ends no credential that was seen"
-        if bite.reads_back is None and not bite.shown:
+        verdict = _worst({one.verdict for one in own}) if own else _unattended(effect)
+        why = _counted(own) if own else effect.shown or "it ends no credential that was seen"
+        if effect.reads_back is None and not effect.shown:
             why += "; nobody could look whether it still stands"
     return StepVerdict(
-        n=bite.n, action=bite.action, verdict=verdict, reads_back=bite.reads_back, bites_at=bite.at, why=why
+        n=effect.n,
+        action=effect.action,
+        verdict=verdict,
+        reads_back=effect.reads_back,
+        bites_at=effect.at,
+        why=why,
     )
 
 
-def _unattended(bite: Bite) -> Verdict:
+def _unattended(effect: StepEffect) -> Verdict:
     """The verdict on a step that ends no known credential: proven if it is still in place, or the log proves it."""
-    return "proven" if bite.reads_back or bite.shown else "not-yet-proven"
+    return "proven" if effect.reads_back or effect.shown else "not-yet-proven"
 
 
 def _counted(own: Sequence[CredentialVerdict]) -> str:
@@ -317,8 +332,8 @@ def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     return "refuted" if "refuted" in found else "not-yet-proven" if "not-yet-proven" in found else "proven"
 
 
-def _its_step(bite: Bite | None) -> str:
-    return f"step {bite.n}" if bite else "the last step"
+def _its_step(effect: StepEffect | None) -> str:
+    return f"step {effect.n}" if effect else "the last step"
 
 
 def _an(policy: str | None) -> str:

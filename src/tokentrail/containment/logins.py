@@ -2,7 +2,7 @@
 Sign-in sessions of `aws login` that tainted credentials opened and that were not yet seen in use.
 
 The record of the grant names no key, so that the inventory has no credential for it before one is used. Its refresh
-token is valid for twelve hours or as long as its user or role may stay signed in (`origins.SIGN_IN`), and credentials
+token is valid for twelve hours or as long as its user or role may stay signed in (`credential_sources.SIGN_IN`), and credentials
 that it is exchanged for later are newer than any cutoff (AWS Sign-In User Guide, 'Sign in through the AWS CLI').
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tokentrail.containment.origins import SIGN_IN, TaintedCredential, refreshing
-from tokentrail.containment.scene import Source
+from tokentrail.containment.credential_sources import SIGN_IN, TaintedCredential, refreshing
+from tokentrail.containment.incident_model import Source
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
@@ -34,7 +34,7 @@ def logins(
     narrowing: Narrowing,
 ) -> Iterator[Source]:
     """
-    The sign-in sessions. One whose credentials are known is also found by `origins.behind`; `once` merges them.
+    The sign-in sessions. One whose credentials are known is also found by `credential_sources.behind`; `once` merges them.
 
     Args:
         forest: The forest of the trace.

@@ -13,21 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tokentrail.containment.incident_model import IncidentModel
 from tokentrail.containment.model import Call
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import Scene
+from tokentrail.containment.planned_step import PlannedStep
 
 _DIGITS = 8
 
 
-def by_own_names(scene: Scene, moves: Sequence[Move], asked: str) -> list[Move]:
+def by_own_names(incident: IncidentModel, moves: Sequence[PlannedStep], asked: str) -> list[PlannedStep]:
     """
     The same moves, with a mark of the plan's content in the name of each managed policy that they create.
 
     An equal plan has equal names, so that carrying it out again continues where it stopped.
 
     Args:
-        scene: The scene.
+        incident: The incident.
         moves: All moves of the plan.
         asked: The strategy, or words that say that steps were given.
     """
@@ -37,7 +37,7 @@ def by_own_names(scene: Scene, moves: Sequence[Move], asked: str) -> list[Move]:
     }  # fmt: skip
     if not made:
         return list(moves)
-    mark = _mark(scene, moves, asked)
+    mark = _mark(incident, moves, asked)
     return [
         replace(
             move,
@@ -52,9 +52,9 @@ def _makes(call: Call) -> bool:
     return call.service == "iam" and call.operation == "CreatePolicy"
 
 
-def _mark(scene: Scene, moves: Sequence[Move], asked: str) -> str:
+def _mark(incident: IncidentModel, moves: Sequence[PlannedStep], asked: str) -> str:
     """A short hash of a plan's content."""
-    said = [scene.as_of.isoformat(), scene.margin, scene.lag, sorted(scene.subjects), asked] + [
+    said = [incident.as_of.isoformat(), incident.margin, incident.lag, sorted(incident.subjects), asked] + [
         [move.action, [[call.account, call.operation, dict(call.parameters)] for call in move.calls]]
         for move in moves
     ]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tokentrail.containment.iam_things import (
+from tokentrail.containment.iam_resources import (
     AccessKey,
     AttachedPolicy,
     InlinePolicy,
@@ -23,7 +23,7 @@ from tokentrail.containment.iam_things import (
     User,
 )
 from tokentrail.containment.model import Call
-from tokentrail.containment.other_things import (
+from tokentrail.containment.other_resources import (
     SCP,
     Build,
     FunctionConcurrency,
@@ -37,7 +37,7 @@ from tokentrail.containment.other_things import (
     Task,
 )
 from tokentrail.containment.owner import Owner
-from tokentrail.containment.thing import State, Thing, ThingChange
+from tokentrail.containment.resource import Resource, ResourceChange, State
 from tokentrail.errors import UsageError
 
 LAST = frozenset({"DeleteUser", "DeletePolicy"})
@@ -46,7 +46,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _REFERENCE = re.compile(r"\$\{step\.call\[(\d+)\]((?:\.[A-Za-z][A-Za-z0-9]*)+)\}")
 
 
-def change(call: Call) -> ThingChange:
+def change(call: Call) -> ResourceChange:
     """
     The change that a call makes.
 
@@ -113,9 +113,9 @@ def _filled(value: Any, answers: Mapping[int, Mapping[str, Any]]) -> Any:
 
 
 def _of(
-    kind: Callable[..., Thing], wanted: State | Callable[[Mapping[str, Any]], State], *,
+    kind: Callable[..., Resource], wanted: State | Callable[[Mapping[str, Any]], State], *,
     settled: Callable[[State], bool] | None = None, keeps: bool = True, **named: str,
-) -> Callable[[Call], ThingChange]:  # fmt: skip
+) -> Callable[[Call], ResourceChange]:  # fmt: skip
     """
     A builder of changes that leave a kind of thing in a wanted state.
 
@@ -127,34 +127,34 @@ def _of(
         named: For each member of the thing, the parameter that has it.
     """
 
-    def build(call: Call) -> ThingChange:
+    def build(call: Call) -> ResourceChange:
         p = call.parameters
         members = {name: p[parameter] for name, parameter in named.items()}
         thing = kind(account=call.account, **members)
-        return ThingChange(
+        return ResourceChange(
             call=call, thing=thing, wanted=wanted(p) if callable(wanted) else wanted, settled=settled, keeps=keeps
         )  # fmt: skip
 
     return build
 
 
-def _some(kind: Callable[..., Thing], /, **members: Any) -> Callable[..., Thing]:
+def _some(kind: Callable[..., Resource], /, **members: Any) -> Callable[..., Resource]:
     """A kind of thing with some members given."""
     return partial(kind, **members)
 
 
 def _inline(
     owner: Owner, wanted: State | Callable[[Mapping[str, Any]], State]
-) -> Callable[[Call], ThingChange]:
+) -> Callable[[Call], ResourceChange]:
     return _of(_some(InlinePolicy, owner=owner), wanted, owner_name=f"{owner}Name", policy="PolicyName")
 
 
-def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], ThingChange]:
+def _attached(owner: Owner, *, attached: bool) -> Callable[[Call], ResourceChange]:
     thing = _some(AttachedPolicy, owner=owner)
     return _of(thing, {"attached": attached}, owner_name=f"{owner}Name", policy_arn="PolicyArn")
 
 
-def _create_policy(call: Call) -> ThingChange:
+def _create_policy(call: Call) -> ResourceChange:
     p = call.parameters
     document = p["PolicyDocument"]
     thing = ManagedPolicy(account=call.account, policy=p["PolicyName"], path=p.get("Path", "/"))
@@ -163,7 +163,7 @@ def _create_policy(call: Call) -> ThingChange:
         there = ours or _alike(state["document"], document)
         return thing.rewriting(state, document) if there and state["document"] is not None else (call,)
 
-    return ThingChange(
+    return ResourceChange(
         call=call, thing=thing, wanted={"document": document}, sending=sending,
         answer=lambda state: {"Policy": {"Arn": state["arn"]}},
     )  # fmt: skip
@@ -174,22 +174,22 @@ def _alike(there: str | None, document: str) -> bool:
     return there is not None and _MOMENT.sub("", there) == _MOMENT.sub("", document)
 
 
-def _delete_policy(call: Call) -> ThingChange:
+def _delete_policy(call: Call) -> ResourceChange:
     thing = ManagedPolicy(account=call.account, policy=call.parameters["PolicyArn"])
-    return ThingChange(
+    return ResourceChange(
         call=call, thing=thing, wanted={"document": None}, sending=lambda state, _: thing.deleting(state)
     )
 
 
-def _delete_user(call: Call) -> ThingChange:
+def _delete_user(call: Call) -> ResourceChange:
     thing = User(account=call.account, user=call.parameters["UserName"])
-    return ThingChange(
+    return ResourceChange(
         call=call, thing=thing, wanted={"exists": False},
         sending=lambda state, _: thing.deleting(state, call),
     )  # fmt: skip
 
 
-def _create_scp(call: Call) -> ThingChange:
+def _create_scp(call: Call) -> ResourceChange:
     p = call.parameters
     thing = OrganizationPolicy(account=call.account, policy=p["Name"], by_id=False, type=p.get("Type", SCP))
 
@@ -199,7 +199,7 @@ def _create_scp(call: Call) -> ThingChange:
         parameters = {"PolicyId": state["id"], "Content": p["Content"]}
         return (replace(call, operation="UpdatePolicy", parameters=parameters),)
 
-    return ThingChange(
+    return ResourceChange(
         call=call, thing=thing, wanted={"document": p["Content"]}, sending=sending,
         answer=lambda state: {"Policy": {"PolicySummary": {"Id": state["id"], "Arn": state["arn"]}}},
     )  # fmt: skip
@@ -220,7 +220,7 @@ def _written(parameters: Mapping[str, Any]) -> State:
 _NONE: State = {"document": None}
 _NO_MORE: State = {"exists": False}
 _BY_ID = _some(OrganizationPolicy, by_id=True)
-_BUILDERS: dict[tuple[str, str], Callable[[Call], ThingChange]] = {
+_BUILDERS: dict[tuple[str, str], Callable[[Call], ResourceChange]] = {
     ("iam", "UpdateAccessKey"): _of(
         AccessKey, lambda p: {"status": p["Status"]}, user="UserName", access_key_id="AccessKeyId"
     ),

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment.handed import SESSION_NAMED
-from tokentrail.containment.scene import Edge, HeldCredential
+from tokentrail.containment.incident_model import Edge, HeldCredential
+from tokentrail.containment.source_issued import SESSION_NAMED
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.spelling import listed

@@ -1,5 +1,5 @@
 """
-Make a plan of a scene: the moves as steps, what each ends and whom it affects, and the proof.
+Make a plan of a incident: the moves as steps, what each ends and whom it affects, and the proof.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from datetime import datetime
 
 from tokentrail.aws.principals import Principal, short_apart
 from tokentrail.containment import planner, story, whatif
+from tokentrail.containment.actions import by_present_names
 from tokentrail.containment.assumptions import holds_if, residual_risks
 from tokentrail.containment.catalogue import CATALOGUE
+from tokentrail.containment.credential_sources import SIGN_IN, SIGNED_IN
+from tokentrail.containment.game import NEVER, Outcome, prove
+from tokentrail.containment.incident_model import LONGEST, IncidentModel
 from tokentrail.containment.margin import bites_within
 from tokentrail.containment.model import (
     PLAN_VERSION,
@@ -21,13 +25,9 @@ from tokentrail.containment.model import (
     Step,
     Strategy,
 )  # fmt: skip
-from tokentrail.containment.move import Move
-from tokentrail.containment.moves import by_present_names
 from tokentrail.containment.naming import by_own_names
-from tokentrail.containment.origins import SIGN_IN, SIGNED_IN
-from tokentrail.containment.prover import NEVER, Outcome, prove
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.redundant_steps import necessary
-from tokentrail.containment.scene import LONGEST, Scene
 from tokentrail.lineage.model import Gap, why_each
 from tokentrail.spelling import joined, listed
 
@@ -38,73 +38,79 @@ _OF_PERMISSION_SETS = ("sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermi
 """What whoever edits a permission set needs (Service Authorization Reference, 'AWS IAM Identity Center')."""
 
 
-def contain(scene: Scene, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
+def contain(incident: IncidentModel, strategy: Strategy, spare: Sequence[str], gaps: Sequence[Gap]) -> Plan:
     """Choose the moves of a strategy, prove them, and drop those that the proof does not need."""
-    moves, refused = planner.plan_moves(scene, strategy, spare)
-    named = _by_names(scene, strategy, moves)
-    outcome = prove(scene, named)
-    needed = necessary(scene, named, outcome, gaps, _safe)
+    moves, refused = planner.plan_moves(incident, strategy, spare)
+    named = _by_names(incident, strategy, moves)
+    outcome = prove(incident, named)
+    needed = necessary(incident, named, outcome, gaps, _safe)
     if len(needed) < len(moves):
-        named = _by_names(scene, strategy, [moves[place] for place in needed])
-        outcome = prove(scene, named)
-    return _plan(scene, strategy, named, outcome, refused, gaps)
+        named = _by_names(incident, strategy, [moves[place] for place in needed])
+        outcome = prove(incident, named)
+    return _plan(incident, strategy, named, outcome, refused, gaps)
 
 
-def what_if(scene: Scene, steps: Sequence[str], gaps: Sequence[Gap]) -> Plan:
+def what_if(incident: IncidentModel, steps: Sequence[str], gaps: Sequence[Gap]) -> Plan:
     """
     Prove, or refute, given steps.
 
     Raises:
         UsageError: one of them is no `ACTION:TARGET`, or its target is unknown.
     """
-    moves = _by_names(scene, None, [whatif.read(scene, step) for step in steps])
-    return _plan(scene, None, moves, prove(scene, moves), [], gaps)
+    moves = _by_names(incident, None, [whatif.read(incident, step) for step in steps])
+    return _plan(incident, None, moves, prove(incident, moves), [], gaps)
 
 
-def _by_names(scene: Scene, strategy: Strategy | None, moves: Sequence[Move]) -> list[Move]:
+def _by_names(
+    incident: IncidentModel, strategy: Strategy | None, moves: Sequence[PlannedStep]
+) -> list[PlannedStep]:
     """The same moves, with users' present names and names of the plan's own for its policies."""
-    return by_own_names(scene, [by_present_names(scene, move) for move in moves], strategy or "given steps")
+    return by_own_names(
+        incident, [by_present_names(incident, move) for move in moves], strategy or "given steps"
+    )
 
 
 def _plan(
-    scene: Scene,
+    incident: IncidentModel,
     strategy: Strategy | None,
-    moves: Sequence[Move],
+    moves: Sequence[PlannedStep],
     outcome: Outcome,
     refused: Sequence[NotSpared],
     gaps: Sequence[Gap],
 ) -> Plan:
-    replay = story.replay(scene, moves, outcome)
+    replay = story.replay(incident, moves, outcome)
     return Plan(
         version=PLAN_VERSION,
-        case_id=scene.case_id,
-        as_of=scene.as_of,
-        subjects=scene.subjects,
+        case_id=incident.case_id,
+        as_of=incident.as_of,
+        subjects=incident.subjects,
         strategy=strategy,
-        margin=scene.margin,
-        lag=scene.lag,
-        narrowing=scene.narrowing,
-        tainted=scene.tainted,
-        steps=tuple(_step(scene, outcome, number, move) for number, move in enumerate(moves)),
+        margin=incident.margin,
+        lag=incident.lag,
+        narrowing=incident.narrowing,
+        tainted=incident.tainted,
+        steps=tuple(_step(incident, outcome, number, move) for number, move in enumerate(moves)),
         proof=Proof(
             complete=outcome.contained,
-            scope="trust-policies" if scene.reach else "observed-edges",
-            survivors=story.survivors(scene, moves, outcome),
+            scope="trust-policies" if incident.reach else "observed-edges",
+            survivors=story.survivors(incident, moves, outcome),
             counterexample=story.sentences(replay),
-            holds_if=tuple(holds_if(scene, moves, outcome, gaps, bites=bites_within(scene.margin))),
+            holds_if=tuple(
+                holds_if(incident, moves, outcome, gaps, propagation=bites_within(incident.margin))
+            ),
             replay=replay,
         ),
         not_spared=tuple(refused),
-        residual_risks=tuple(residual_risks(scene, moves)),
+        residual_risks=tuple(residual_risks(incident, moves)),
     )
 
 
-def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
+def _step(incident: IncidentModel, outcome: Outcome, number: int, move: PlannedStep) -> Step:
     facts = CATALOGUE[move.action]
-    bites = outcome.times[number].bites
+    effective_at = outcome.times[number].effective_at
     accounts = {call.account for call in move.calls} or {one.account for one in move.principals}
-    arns = tuple(scene.arn(one) for one in move.principals if one.kind != "unknown")
-    safe, signed_in = _safe(scene, outcome, number, move), _signed_in(scene, move)
+    arns = tuple(incident.arn(one) for one in move.principals if one.kind != "unknown")
+    safe, signed_in = _safe(incident, outcome, number, move), _signed_in(incident, move)
     return Step(
         n=number + 1,
         action=move.action,
@@ -115,33 +121,33 @@ def _step(scene: Scene, outcome: Outcome, number: int, move: Move) -> Step:
         calls=move.calls,
         cutoff=move.cutoff,
         ends=tuple(sorted(name for name, life in outcome.lives.items() if life.by == number)),
-        alive_after=tuple(sorted(name for name, life in outcome.lives.items() if life.ends > bites)),
-        collateral=tuple(_collateral(scene, outcome, number, move)),
+        alive_after=tuple(sorted(name for name, life in outcome.lives.items() if life.ends > effective_at)),
+        collateral=tuple(_collateral(incident, outcome, number, move)),
         undo=move.undo,
-        safe_to_undo_after=max(safe, bites + SIGN_IN) if safe and signed_in else safe,
+        safe_to_undo_after=max(safe, effective_at + SIGN_IN) if safe and signed_in else safe,
         reversible=move.reversible and bool(move.undo),
-        bites_within=max(bites_within(scene.margin), int(move.lingers.total_seconds())),
+        bites_within=max(bites_within(incident.margin), int(move.lingers.total_seconds())),
         needs=_OF_PERMISSION_SETS
         if move.by_portal
         else tuple(dict.fromkeys((*facts.needs, *(f"{one.service}:{one.operation}" for one in move.calls)))),
-        why=f"{move.why}{_says(move)}{_kept(move)}{_beyond_the_trace(scene, outcome, number)}"
-        f"{_own_session(scene, outcome, number)}{_perhaps_the_owners(scene, move)}",
+        why=f"{move.why}{_says(move)}{_kept(move)}{_beyond_the_trace(incident, outcome, number)}"
+        f"{_own_session(incident, outcome, number)}{_perhaps_the_owners(incident, move)}",
         by_hand=move.by_hand,
         closes=tuple(sorted(move.closes)),
-        shuts=tuple(scene.arn(role) for role in move.shuts),
-        spares=tuple(_spares(scene, move)),
+        shuts=tuple(incident.arn(role) for role in move.shuts),
+        spares=tuple(_spares(incident, move)),
         by_portal=move.by_portal,
-        signed_in=tuple(scene.arn(one) for one in signed_in),
+        signed_in=tuple(incident.arn(one) for one in signed_in),
         safe_but_for_sign_ins=safe if signed_in else None,
     )
 
 
-def _spares(scene: Scene, move: Move) -> Iterator[tuple[str, datetime, str | None]]:
+def _spares(incident: IncidentModel, move: PlannedStep) -> Iterator[tuple[str, datetime, str | None]]:
     for principal, second, user_id in sorted(move.spares, key=lambda spared: (*spared[:2], spared[2] or "")):
-        yield scene.arn(principal), second, user_id
+        yield incident.arn(principal), second, user_id
 
 
-def _says(move: Move) -> str:
+def _says(move: PlannedStep) -> str:
     facts = CATALOGUE[move.action]
     what = listed(short_apart(move.targets), 3)
     if move.denies:
@@ -149,16 +155,16 @@ def _says(move: Move) -> str:
     return f"On {what}. Ends {facts.ends}. Leaves {facts.leaves}."
 
 
-def _beyond_the_trace(scene: Scene, outcome: Outcome, number: int) -> str:
+def _beyond_the_trace(incident: IncidentModel, outcome: Outcome, number: int) -> str:
     """Name the credentials that a step ends as the attacker's though a trace does not call them tainted."""
-    ended = [(one, why) for one, why in sorted(scene.handed.items())
+    ended = [(one, why) for one, why in sorted(incident.handed.items())
              if one in outcome.lives and outcome.lives[one].by == number]  # fmt: skip
     if not ended:
         return ""
     return f" Beyond what a trace of the subjects shows, it ends as the attacker's: {why_each(ended, _MOST)}."
 
 
-def _kept(move: Move) -> str:
+def _kept(move: PlannedStep) -> str:
     """Name what the attacker made and the step keeps as evidence."""
     if not move.made:
         return ""
@@ -169,12 +175,12 @@ def _kept(move: Move) -> str:
     )
 
 
-def _perhaps_the_owners(scene: Scene, move: Move) -> str:
+def _perhaps_the_owners(incident: IncidentModel, move: PlannedStep) -> str:
     """Warn before something is ended for good that the key's owner may have made."""
     final = (
         move.made if move.reversible else (*move.made, *move.targets, *(one.name for one in move.principals))
     )
-    if scene.uncertain.isdisjoint(name for one in final for name in (one, one.rpartition("/")[2])):
+    if incident.uncertain.isdisjoint(name for one in final for name in (one, one.rpartition("/")[2])):
         return ""
     how = "undo leaves it so" if move.made else "it can't be undone"
     return (
@@ -183,25 +189,29 @@ def _perhaps_the_owners(scene: Scene, move: Move) -> str:
     )
 
 
-def _own_session(scene: Scene, outcome: Outcome, number: int) -> str:
+def _own_session(incident: IncidentModel, outcome: Outcome, number: int) -> str:
     """Name the responders whom a step would cut off: those who have already acted against the attack."""
     hit = sorted(
-        one for one in scene.responders if one in outcome.innocents and outcome.innocents[one].by == number
+        one for one in incident.responders if one in outcome.innocents and outcome.innocents[one].by == number
     )
     if not hit:
         return ""
     return f" It cuts off {', '.join(hit)}, which has responded to the attack: --spare keeps it."
 
 
-def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iterator[Collateral]:
+def _collateral(
+    incident: IncidentModel, outcome: Outcome, number: int, move: PlannedStep
+) -> Iterator[Collateral]:
     """The innocent credentials that a move ends, and the leaked keys that it ends, which their owner uses too."""
     found = {
-        one.id: scene.arn(one.principal) for one in scene.innocents if outcome.innocents[one.id].by == number
+        one.id: incident.arn(one.principal)
+        for one in incident.innocents
+        if outcome.innocents[one.id].by == number
     }
     off = frozenset(move.targets if move.action in ("deactivate-key", "delete-key") else ())
     found |= {
-        one.id: scene.arn(one.principal)
-        for one in scene.held
+        one.id: incident.arn(one.principal)
+        for one in incident.held
         if one.kind == "long_term_key" and not one.made
         and (one.key_id in off or outcome.lives[one.id].by == number)
     }  # fmt: skip
@@ -209,7 +219,7 @@ def _collateral(scene: Scene, outcome: Outcome, number: int, move: Move) -> Iter
         yield Collateral(credential=name, principal=principal)
 
 
-def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime | None:
+def _safe(incident: IncidentModel, outcome: Outcome, number: int, move: PlannedStep) -> datetime | None:
     """
     When all that a move ended, and all that may have been minted unseen, has expired by itself; `None` if never.
 
@@ -217,11 +227,11 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
     """
     if not move.undo or move.action in ("deactivate-key", "edit-trust", "attach-quarantine"):
         return None
-    if any(source.name in move.closes for source in scene.sources):
+    if any(source.name in move.closes for source in incident.sources):
         return None  # lifted, it would let its maker in again
-    ends = [one.expires for one in scene.held if outcome.lives[one.id].by == number]
+    ends = [one.expires for one in incident.held if outcome.lives[one.id].by == number]
     if None in ends or any(
-        one.kind == "long_term_key" for one in scene.held if outcome.lives[one.id].by == number
+        one.kind == "long_term_key" for one in incident.held if outcome.lives[one.id].by == number
     ):
         return None
     known = [end for end in ends if end is not None]
@@ -230,12 +240,12 @@ def _safe(scene: Scene, outcome: Outcome, number: int, move: Move) -> datetime |
         if pool is not None:
             if move.action in _HOLDS_OFF and pool.last is NEVER:
                 return None  # lifted, it would let whoever still mints in again
-            last = min(pool.last, outcome.times[number].bites)
+            last = min(pool.last, outcome.times[number].effective_at)
             known.append(last + LONGEST.get(principal.kind, LONGEST["role"]))
-    return max([*known, outcome.times[number].bites])
+    return max([*known, outcome.times[number].effective_at])
 
 
-def _signed_in(scene: Scene, move: Move) -> list[Principal]:
+def _signed_in(incident: IncidentModel, move: PlannedStep) -> list[Principal]:
     """The principals of whose sign-in sessions a move ends some, by a cutoff: nobody misses those of before it."""
-    signed_in = {one.principal for one in scene.held if one.kind in SIGNED_IN}
+    signed_in = {one.principal for one in incident.held if one.kind in SIGNED_IN}
     return [one for one in move.principals if move.cutoff and one in signed_in]

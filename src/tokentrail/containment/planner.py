@@ -5,7 +5,7 @@ What keeps the attacker from undoing them comes before all of them, if the organ
 
 All roles are cut off in one step: with the same cutoff, no session of one can mint a session of another that survives.
 What mints into them (keys, passwords, hosts, trusts, portals, users' tokens) is ended before. Whether the moves
-are enough is not decided here, but proven by `prover`.
+are enough is not decided here, but proven by `game`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment import documents, moves
-from tokentrail.containment.carving import Cut, carve
+from tokentrail.containment import actions, documents
 from tokentrail.containment.closing_sources import centrally, close_source
 from tokentrail.containment.controls import deny_by_scps, deny_writes_first, in_permission_sets
+from tokentrail.containment.game import prove
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel, SourceKind, by_principal
 from tokentrail.containment.model import Action, NotSpared, Strategy
-from tokentrail.containment.move import Move
-from tokentrail.containment.prover import prove
-from tokentrail.containment.scene import HeldCredential, Scene, SourceKind, by_principal
+from tokentrail.containment.planned_step import PlannedStep
+from tokentrail.containment.session_deny import DenyTarget, build_session_deny
 
 _CLOSING: tuple[SourceKind, ...] = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
 _NO_ROOM = (
@@ -35,7 +35,7 @@ _NO_ROOM = (
 class _Needs:
     """What must be ended: that which lives if nothing is done."""
 
-    scene: Scene
+    incident: IncidentModel
     strategy: Strategy
     live: tuple[HeldCredential, ...]
     pools: frozenset[Principal]
@@ -45,29 +45,37 @@ class _Needs:
     @property
     def keys(self) -> list[HeldCredential]:
         """The living long-term keys, without those of users that the attacker made, which end with their users."""
-        gone = self.scene.made_users | {one for one in self.pools if one.account in self.scene.without_access}
+        gone = self.incident.made_users | {
+            one for one in self.pools if one.account in self.incident.without_access
+        }
         return [
             one for one in self.live
             if one.kind == "long_term_key" and one.principal not in gone
-            and one.principal.account not in self.scene.without_access
+            and one.principal.account not in self.incident.without_access
         ]  # fmt: skip
 
     @property
     def deniable(self) -> list[Principal]:
         """Users with a living long-term key whose id the evidence masks: no call can name it, but the user."""
         return sorted(
-            {one.principal for one in self.keys if one.is_masked and self.scene.within_reach(one.principal)}
+            {
+                one.principal
+                for one in self.keys
+                if one.is_masked and self.incident.within_reach(one.principal)
+            }
         )
 
 
-def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[list[Move], list[NotSpared]]:
+def plan_moves(
+    incident: IncidentModel, strategy: Strategy, spare: Sequence[str]
+) -> tuple[list[PlannedStep], list[NotSpared]]:
     """Choose the moves of a strategy, and say which credentials can't be spared."""
-    spared, refused = _spared(scene, spare, strategy)
-    nothing_done = prove(scene, [])
+    spared, refused = _spared(incident, spare, strategy)
+    nothing_done = prove(incident, [])
     needs = _Needs(
-        scene, strategy,
-        live=tuple(one for one in scene.held if nothing_done.lives[one.id].ends > scene.as_of),
-        pools=frozenset(one for one, pool in nothing_done.pools.items() if pool.life.ends > scene.as_of),
+        incident, strategy,
+        live=tuple(one for one in incident.held if nothing_done.lives[one.id].ends > incident.as_of),
+        pools=frozenset(one for one, pool in nothing_done.pools.items() if pool.life.ends > incident.as_of),
         spared=tuple(spared),
     )  # fmt: skip
     by_scp = list(_scps(needs))
@@ -75,8 +83,8 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
     found = [
         *first,
         *_keys(needs),
-        *_made_users(scene),
-        *_sources(scene),
+        *_made_users(incident),
+        *_sources(incident),
         *(move for move in by_scp if not any(move is one for one in first)),
         *_users(needs),
         *_roles(needs),
@@ -84,7 +92,7 @@ def plan_moves(scene: Scene, strategy: Strategy, spare: Sequence[str]) -> tuple[
     return found, refused
 
 
-def _keys(needs: _Needs) -> Iterator[Move]:
+def _keys(needs: _Needs) -> Iterator[PlannedStep]:
     """
     End long-term keys, also those that were never seen in use: deactivate them, or delete what the attacker made.
 
@@ -92,75 +100,79 @@ def _keys(needs: _Needs) -> Iterator[Move]:
     Reference, 'GetAccessKeyLastUsed').
     """
     seen = [one for one in needs.keys if one.principal.is_named and not one.is_masked]
-    unused = [one for one in _closings(needs.scene, "key") if one.calls]
+    unused = [one for one in _closings(needs.incident, "key") if one.calls]
     by_action: dict[Action, list[HeldCredential]] = {"deactivate-key": [], "delete-created-key": []}
     for one in seen:
-        deleted = one.made and needs.scene.delete_created
+        deleted = one.made and needs.incident.delete_created
         by_action["delete-created-key" if deleted else "deactivate-key"].append(one)
     for action, keys in by_action.items():
-        parts = [moves.of_keys(action, keys)] if keys else []
+        parts = [actions.of_keys(action, keys)] if keys else []
         parts += [one for one in unused if one.action == action]
         if parts:
-            yield moves.merged(action, parts)
+            yield actions.merged(action, parts)
     if needs.deniable:
-        yield moves.deny_masked_keys(needs.scene, needs.deniable)
+        yield actions.deny_masked_keys(needs.incident, needs.deniable)
     for one in needs.keys:
         if one.is_masked:
             if one.principal not in needs.deniable:
-                yield moves.masked_key_by_hand(one)
+                yield actions.masked_key_by_hand(one)
             continue
         named = shlex.quote(one.key_id or one.id)
         if not one.principal.is_named and not one.principal.is_root:
-            yield moves.merged(
-                "deactivate-key", [moves.of_keys("deactivate-key", [one])],
+            yield actions.merged(
+                "deactivate-key", [actions.of_keys("deactivate-key", [one])],
                 "The evidence does not tell whose key this is, so that nothing can be proved of it. "
                 f"`aws sts get-access-key-info --access-key-id={named}` tells its account; there `aws iam "
                 f"get-access-key-last-used --access-key-id={named}` tells its user, and `aws iam update-access-key "
                 f"--access-key-id={named} --status=Inactive --user-name=…` ends it. ",
             )  # fmt: skip
         elif one.principal.is_root:
-            yield moves.merged(
-                "deactivate-key", [moves.of_keys("deactivate-key", [one])],
+            yield actions.merged(
+                "deactivate-key", [actions.of_keys("deactivate-key", [one])],
                 f"Sign in to account {one.principal.account} as root and deactivate {one.key_id}. "
                 + centrally(one.principal.account, f"delete-access-key --access-key-id={named}"),
             )  # fmt: skip
 
 
-def _made_users(scene: Scene) -> Iterator[Move]:
+def _made_users(incident: IncidentModel) -> Iterator[PlannedStep]:
     """
     End users that the attacker made: they stay as evidence, denied everything; or they are deleted.
 
     They are deleted if that was asked for, and where nothing else ends them.
     """
-    users = sorted(one for one in scene.made_users if one.account not in scene.without_access)
-    held = by_principal(scene.held)
-    denied: dict[Principal, Move] = {}
-    for user in users if not scene.delete_created else ():
-        move = moves.deny_made_user(scene, user, held.get(user, ()))
+    users = sorted(one for one in incident.made_users if one.account not in incident.without_access)
+    held = by_principal(incident.held)
+    denied: dict[Principal, PlannedStep] = {}
+    for user in users if not incident.delete_created else ():
+        move = actions.deny_made_user(incident, user, held.get(user, ()))
         if move is not None:
             denied[user] = move
     deleted = [user for user in users if user not in denied]
     if denied:
-        yield moves.merged("deny-user", list(denied.values()))
+        yield actions.merged("deny-user", list(denied.values()))
     if deleted:
-        why = "" if scene.delete_created else _NO_ROOM
-        listed = [moves.delete_user(scene, one, held.get(one, ()), "delete-created-user") for one in deleted]
-        yield moves.merged("delete-created-user", listed, why)
+        why = "" if incident.delete_created else _NO_ROOM
+        listed = [
+            actions.delete_user(incident, one, held.get(one, ()), "delete-created-user") for one in deleted
+        ]
+        yield actions.merged("delete-created-user", listed, why)
 
 
-def _closings(scene: Scene, kind: SourceKind) -> list[Move]:
+def _closings(incident: IncidentModel, kind: SourceKind) -> list[PlannedStep]:
     """The moves that close the open sources of a kind, each source once, in the order of their names."""
     once = {
         ("" if kind == "portal" else one.account, *one.name[2:]): one
-        for one in scene.sources
+        for one in incident.sources
         if one.kind == kind
         and one.until is None
-        and (kind == "portal" or one.account not in scene.without_access)
+        and (kind == "portal" or one.account not in incident.without_access)
     }
-    return [close_source(scene, one) for _, one in sorted(once.items()) if one.mints not in scene.made_users]
+    return [
+        close_source(incident, one) for _, one in sorted(once.items()) if one.mints not in incident.made_users
+    ]
 
 
-def _sources(scene: Scene) -> Iterator[Move]:
+def _sources(incident: IncidentModel) -> Iterator[PlannedStep]:
     """
     Close the sources, those of one action in one step.
 
@@ -169,91 +181,91 @@ def _sources(scene: Scene) -> Iterator[Move]:
     denied by service control policy (`_scps`). Keys that calls end are ended with the other keys (`_keys`).
     """
     for kind in _CLOSING:
-        closings = [one for one in _closings(scene, kind) if kind != "key" or not one.calls]
+        closings = [one for one in _closings(incident, kind) if kind != "key" or not one.calls]
         for sort in ((True, True), (True, False), (False, True), (False, False)):
             alike = [one for one in closings if (bool(one.calls), one.reversible) == sort]
             if alike:
-                yield moves.merged(alike[0].action, alike)
+                yield actions.merged(alike[0].action, alike)
 
 
-def _scps(needs: _Needs) -> Iterator[Move]:
+def _scps(needs: _Needs) -> Iterator[PlannedStep]:
     """Deny by service control policy what IAM calls can't; in the management account, by permission sets."""
-    scene = needs.scene
+    incident = needs.incident
     beyond = [
         one for one in sorted({one.principal for one in needs.live} | needs.pools)
-        if not scene.within_reach(one) and one.kind != "unknown"
-        and not ((known := scene.known.get(one)) and known.service_linked)
+        if not incident.within_reach(one) and one.kind != "unknown"
+        and not ((known := incident.known.get(one)) and known.service_linked)
     ]  # fmt: skip
     reserved = [
         one for one in beyond
-        if one.account == scene.management_account and (known := scene.known.get(one)) and known.reserved
+        if one.account == incident.management_account and (known := incident.known.get(one)) and known.reserved
     ]  # fmt: skip
     if reserved:
-        yield in_permission_sets(scene, reserved, needs.live)
+        yield in_permission_sets(incident, reserved, needs.live)
     yield from deny_by_scps(
-        scene, [one for one in beyond if one.account != scene.management_account], needs.live
+        incident, [one for one in beyond if one.account != incident.management_account], needs.live
     )
 
 
-def _first(needs: _Needs, by_scp: Sequence[Move]) -> list[Move]:
+def _first(needs: _Needs, by_scp: Sequence[PlannedStep]) -> list[PlannedStep]:
     """
     The service control policies that must come before all other steps, if the attacker may change IAM.
 
     That is a deny of all that those principals do who may change it, if the plan has that anyway and for good; else a
     deny of changes to IAM. It serves only if it binds all of them.
     """
-    scene = needs.scene
-    manager, writing = scene.management_account, sorted(scene.writing)
-    if manager is None or not scene.writers:
+    incident = needs.incident
+    manager, writing = incident.management_account, sorted(incident.writing)
+    if manager is None or not incident.writers:
         return []
     bound = all(
         one.account not in ("", manager)
         and one.kind != "unknown"
-        and not ((known := scene.known.get(one)) and known.service_linked)
+        and not ((known := incident.known.get(one)) and known.service_linked)
         for one in writing
     )
-    if not bound or len({scene.partition(one.account) for one in writing}) != 1:
+    if not bound or len({incident.partition(one.account) for one in writing}) != 1:
         return []
     for move in by_scp:
-        if scene.writing <= move.shields >= {*move.principals}:
+        if incident.writing <= move.shields >= {*move.principals}:
             return [move]
-    move = deny_writes_first(scene, writing)
-    return [move] if scene.writing <= move.shields else []
+    move = deny_writes_first(incident, writing)
+    return [move] if incident.writing <= move.shields else []
 
 
-def _users(needs: _Needs) -> Iterator[Move]:
+def _users(needs: _Needs) -> Iterator[PlannedStep]:
     """End the tokens of users: those seen, and those that may have been minted since the log stops being complete."""
-    scene = needs.scene
+    incident = needs.incident
     behind = {one.principal for one in needs.live} | needs.pools
-    behind |= {one.mints for one in scene.sources if one.kind == "password" and one.until is None}
-    behind -= scene.made_users.union(needs.deniable)
-    users = sorted(one for one in behind if one.kind == "user" and scene.within_reach(one))
+    behind |= {one.mints for one in incident.sources if one.kind == "password" and one.until is None}
+    behind -= incident.made_users.union(needs.deniable)
+    users = sorted(one for one in behind if one.kind == "user" and incident.within_reach(one))
     if needs.strategy == "scorched" and users:
-        yield moves.with_document(scene, "deny-user", moves.DENY, documents.deny_all(), users)
+        yield actions.with_document(incident, "deny-user", actions.DENY, documents.deny_all(), users)
     elif users:
         yield _cut(needs, [(user, None) for user in users], "revoke-user-sessions")
 
 
-def _roles(needs: _Needs) -> Iterator[Move]:
+def _roles(needs: _Needs) -> Iterator[PlannedStep]:
     """End the sessions of all roles that the attacker has or could have, in one step; deny roles it made for good."""
-    scene = needs.scene
-    made = sorted(one for one in scene.made_roles if one.account not in scene.without_access)
+    incident = needs.incident
+    made = sorted(one for one in incident.made_roles if one.account not in incident.without_access)
     if made:
-        yield moves.with_document(scene, "deny-role", moves.DENY, documents.deny_all(), made)
+        yield actions.with_document(incident, "deny-role", actions.DENY, documents.deny_all(), made)
     live = {one.principal for one in needs.live}
     roles = [
         one for one in sorted(live | needs.pools)
-        if one.kind == "role" and one not in scene.made_roles and scene.within_reach(one)
+        if one.kind == "role" and one not in incident.made_roles and incident.within_reach(one)
     ]  # fmt: skip
     if needs.strategy == "scorched" and roles:
-        yield moves.with_document(scene, "deny-role", moves.DENY, documents.deny_all(), roles)
+        yield actions.with_document(incident, "deny-role", actions.DENY, documents.deny_all(), roles)
     elif roles:
-        own = live | scene.acted_as | {one.mints for one in scene.sources if one.until is None}
-        windows = [(one, None if one in own else scene.unseen(one)) for one in roles]
+        own = live | incident.acted_as | {one.mints for one in incident.sources if one.until is None}
+        windows = [(one, None if one in own else incident.unseen(one)) for one in roles]
         yield _cut(needs, windows, "revoke-role-sessions")
 
 
-def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action: Action) -> Move:
+def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action: Action) -> PlannedStep:
     """
     Cut off several principals at once: all their tokens before the cutoff, or only tainted and unseen ones.
 
@@ -263,34 +275,34 @@ def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action:
             are cut off.
         action: The action if tokens of any age are cut off; else it is `deny-sessions`.
     """
-    scene = needs.scene
+    incident = needs.incident
     tainted, others, spared = (
         by_principal(one for one in some if one.kind != "long_term_key")
-        for some in (scene.held, scene.innocents, needs.spared)
+        for some in (incident.held, incident.innocents, needs.spared)
     )
     pieces = []
     for principal, start in on:
         narrow = needs.strategy == "surgical" or start is not None
-        cut = Cut(
+        cut = DenyTarget(
             principal=principal,
             tainted=tuple(tainted.get(principal, ())),
             others=tuple(others.get(principal, ())),
             kept=tuple((others if narrow else spared).get(principal, ())),
-            since=scene.unseen(principal) if narrow else None,
+            since=incident.unseen(principal) if narrow else None,
         )
-        pieces.append(carve(scene, cut))
+        pieces.append(build_session_deny(incident, cut))
     listed = needs.strategy == "surgical" or all(start for _, start in on)
-    return moves.merged("deny-sessions" if listed else action, pieces)
+    return actions.merged("deny-sessions" if listed else action, pieces)
 
 
 def _spared(
-    scene: Scene, spare: Iterable[str], strategy: Strategy
+    incident: IncidentModel, spare: Iterable[str], strategy: Strategy
 ) -> tuple[list[HeldCredential], list[NotSpared]]:
     """Find the credentials to spare, by key id or a unique prefix of a credential's id."""
     found, refused = [], []
     for name in spare:
-        matching = [one for one in scene.innocents if one.id.startswith(name) or one.key_id == name]
-        why = _cannot_spare(scene, name, matching, strategy)
+        matching = [one for one in incident.innocents if one.id.startswith(name) or one.key_id == name]
+        why = _cannot_spare(incident, name, matching, strategy)
         if why:
             refused.append(NotSpared(credential=name, why=why))
         else:
@@ -299,10 +311,10 @@ def _spared(
 
 
 def _cannot_spare(
-    scene: Scene, name: str, matching: Sequence[HeldCredential], strategy: Strategy
+    incident: IncidentModel, name: str, matching: Sequence[HeldCredential], strategy: Strategy
 ) -> str | None:
-    if any(one.startswith(name) for one in scene.tainted):
-        handed = [why for one, why in scene.handed.items() if one.startswith(name)]
+    if any(one.startswith(name) for one in incident.tainted):
+        handed = [why for one, why in incident.handed.items() if one.startswith(name)]
         if handed:
             return f"it counts as the attacker's: {handed[0]}"
         return (
@@ -314,14 +326,18 @@ def _cannot_spare(
         return "several credentials begin so: give more of its id"
     one = matching[0]
     if one.token is not None and one.token in {
-        held.token for held in scene.held if held.principal == one.principal
+        held.token for held in incident.held if held.principal == one.principal
     }:
         return "a tainted credential has the same name and second of issue, so that no policy can tell them apart"
     if strategy == "scorched":
         return "scorched denies everything on its principal: take another strategy"
     if one.kind != "long_term_key" and one.issued_at is None:
         return "when it was issued is not in the evidence, so that no policy can tell it from the attacker's"
-    known = scene.known.get(one.principal)
-    if one.principal.is_root or one.principal.account in scene.without_access or (known and known.reserved):
+    known = incident.known.get(one.principal)
+    if (
+        one.principal.is_root
+        or one.principal.account in incident.without_access
+        or (known and known.reserved)
+    ):
         return "only a service control policy reaches its principal, and it does not tell sessions apart"
     return None

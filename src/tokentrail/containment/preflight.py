@@ -12,7 +12,7 @@ from tokentrail.containment.documents import controls_most
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, known, references
-from tokentrail.containment.other_things import SCP
+from tokentrail.containment.other_resources import SCP
 from tokentrail.containment.recheck import Recheck, in_words
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.spelling import instant

@@ -19,14 +19,14 @@ from tokentrail.aws.principals import Principal, principal_of_arn
 from tokentrail.containment import story
 from tokentrail.containment.assumptions import residual_risks
 from tokentrail.containment.cutoff import moved, whole_second
+from tokentrail.containment.game import NEVER, PAUSE, ContainmentGame, Outcome, StepTiming, moments_of
 from tokentrail.containment.history import StepRecord
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.margin import bites_within
 from tokentrail.containment.model import Call, Plan, Step
-from tokentrail.containment.move import Move
 from tokentrail.containment.operations import change as change_of
 from tokentrail.containment.operations import known as is_known
-from tokentrail.containment.prover import NEVER, PAUSE, Game, Moment, Outcome, moments_of
-from tokentrail.containment.scene import HeldCredential, Scene
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.errors import UsageError
 from tokentrail.policy.history.changes import Change
 from tokentrail.spelling import instant, short
@@ -65,32 +65,32 @@ class _Timed:
     """A step with its move, and when it was or will be sent."""
 
     step: Step
-    move: Move
-    at: Moment
+    move: PlannedStep
+    at: StepTiming
 
 
-def recheck(scene: Scene, plan: Plan, done: Mapping[int, StepRecord]) -> Recheck:
+def recheck(incident: IncidentModel, plan: Plan, done: Mapping[int, StepRecord]) -> Recheck:
     """
     Prove a plan again.
 
     Args:
-        scene: What the evidence shows by now of the plan's subjects; its principals include those of all steps.
+        incident: What the evidence shows by now of the plan's subjects; its principals include those of all steps.
         plan: The plan.
         done: The steps that are done, by number.
     """
-    timed = _timed(scene, plan, done)
+    timed = _timed(incident, plan, done)
     moves = [one.move for one in timed]
-    outcome = Game(scene, moves, [one.at for one in timed]).outcome()
+    outcome = ContainmentGame(incident, moves, [one.at for one in timed]).outcome()
     shown = {one.credential for one in plan.proof.survivors}
     by_step = {number: one.step.n for number, one in enumerate(timed)}
     return Recheck(
-        uncovered=(*_surviving(scene, plan, outcome, shown, done), *_beyond_snapshots(scene, plan)),
+        uncovered=(*_surviving(incident, plan, outcome, shown, done), *_beyond_snapshots(incident, plan)),
         ended_by={
             name: by_step[life.by]
             for name, life in outcome.lives.items()
             if life.by is not None and life.by in by_step
         },
-        risks=tuple(one for one in residual_risks(scene, moves) if one not in plan.residual_risks),
+        risks=tuple(one for one in residual_risks(incident, moves) if one not in plan.residual_risks),
     )
 
 
@@ -107,14 +107,14 @@ def management_account_of(plan: Plan) -> str | None:
     )
 
 
-def _timed(scene: Scene, plan: Plan, done: Mapping[int, StepRecord]) -> list[_Timed]:
+def _timed(incident: IncidentModel, plan: Plan, done: Mapping[int, StepRecord]) -> list[_Timed]:
     """All steps in the order of time: those sent, those still to be sent, and those to be sent again."""
     sent = [
         _Timed(step, _move(step, plan), _sent_at(step, done[step.n])) for step in plan.steps if step.n in done
     ]
-    sent.sort(key=lambda one: (one.at.bites, one.step.n))
+    sent.sort(key=lambda one: (one.at.effective_at, one.step.n))
     undone = {
-        step.n for step in plan.steps if step.n in done and _is_undone(scene.changes, step, done[step.n])
+        step.n for step in plan.steps if step.n in done and _is_undone(incident.changes, step, done[step.n])
     }
     later = [step for step in plan.steps if step.n not in done]
     later += [
@@ -122,28 +122,28 @@ def _timed(scene: Scene, plan: Plan, done: Mapping[int, StepRecord]) -> list[_Ti
         if step.n in undone or (undone and step.n > min(undone) and step.cutoff and step.calls)
     ]  # fmt: skip
     moves = [_move(step, plan) for step in later]
-    start = max([scene.as_of, *(one.at.bites + PAUSE for one in sent)])
+    start = max([incident.as_of, *(one.at.effective_at + PAUSE for one in sent)])
     ahead = [
         _Timed(step, move, at)
-        for step, move, at in zip(later, moves, moments_of(moves, start, scene.margin), strict=True)
+        for step, move, at in zip(later, moves, moments_of(moves, start, incident.margin), strict=True)
     ]
     return [*sent, *ahead, *([] if ahead or not sent else [_read_back(sent[-1].step, start)])]
 
 
 def _read_back(last: Step, at: datetime) -> _Timed:
     """The moment at which all is read back, if no step is left to be sent: nothing changes, and what works is seen."""
-    nothing = Move(action=last.action, targets=(), principals=(), calls=())
-    return _Timed(last, nothing, Moment(sent=at, bites=at))
+    nothing = PlannedStep(action=last.action, targets=(), principals=(), calls=())
+    return _Timed(last, nothing, StepTiming(sent=at, effective_at=at))
 
 
-def _move(step: Step, plan: Plan) -> Move:
+def _move(step: Step, plan: Plan) -> PlannedStep:
     """A step of a plan in the form that the prover takes."""
     found = {
         arn: principal_of_arn(arn)
         for arn in (*step.principals, *step.shuts, *(one[0] for one in step.spares))
     }
     slow = step.bites_within > bites_within(plan.margin)
-    return Move(
+    return PlannedStep(
         action=step.action, targets=step.targets, calls=step.calls, by_hand=step.by_hand, cutoff=step.cutoff,
         principals=tuple(one for arn in step.principals if (one := found[arn])),
         closes=frozenset(step.closes),
@@ -153,10 +153,12 @@ def _move(step: Step, plan: Plan) -> Move:
     )  # fmt: skip
 
 
-def _sent_at(step: Step, record: StepRecord) -> Moment:
+def _sent_at(step: Step, record: StepRecord) -> StepTiming:
     """When a step was sent. A person may have written the plan's own cutoff, so that no later one counts."""
-    bites = whole_second(record.bites_at)
-    return Moment(sent=min(record.sent_at, bites), bites=bites, cutoff=record.cutoff or step.cutoff)
+    effective_at = whole_second(record.bites_at)
+    return StepTiming(
+        sent=min(record.sent_at, effective_at), effective_at=effective_at, cutoff=record.cutoff or step.cutoff
+    )
 
 
 def _is_undone(changes: Iterable[Change], step: Step, record: StepRecord) -> bool:
@@ -192,25 +194,25 @@ def _call_of(change: Change) -> Call:
 
 
 def _surviving(
-    scene: Scene, plan: Plan, outcome: Outcome, shown: set[str], done: Mapping[int, StepRecord]
+    incident: IncidentModel, plan: Plan, outcome: Outcome, shown: set[str], done: Mapping[int, StepRecord]
 ) -> Iterator[Uncovered]:
     """What outlives the steps, without what the plan itself shows to outlive them."""
-    for one in scene.held:
-        mintable = story.name_of_mintable(scene.arn(one.principal)) in shown  # another of the same kind
+    for one in incident.held:
+        mintable = story.name_of_mintable(incident.arn(one.principal)) in shown  # another of the same kind
         if outcome.lives[one.id].ends is NEVER and one.id not in shown and not mintable:
             why = _why(plan, one, done)
-            yield Uncovered(name=one.id, principal=scene.arn(one.principal), why=why)
+            yield Uncovered(name=one.id, principal=incident.arn(one.principal), why=why)
     for source, life in outcome.sources.items():
         name = story.name_of_source(source)
         if life.ends is NEVER and name not in shown:
-            yield Uncovered(name=name, principal=scene.arn(source.mints), why=source.why)
+            yield Uncovered(name=name, principal=incident.arn(source.mints), why=source.why)
     for principal, pool in sorted(outcome.pools.items()):
-        name = story.name_of_mintable(scene.arn(principal))
+        name = story.name_of_mintable(incident.arn(principal))
         if pool.life.ends is NEVER and name not in shown:
             minter = short(pool.first.removeprefix("pool:"))
             yield Uncovered(
                 name=name,
-                principal=scene.arn(principal),
+                principal=incident.arn(principal),
                 why=f"{minter} can mint it, and it outlives every step",
             )
 
@@ -229,7 +231,7 @@ def _why(plan: Plan, one: HeldCredential, done: Mapping[int, StepRecord]) -> str
     return f"step {last.n} does not reach it"
 
 
-def _beyond_snapshots(scene: Scene, plan: Plan) -> Iterator[Uncovered]:
+def _beyond_snapshots(incident: IncidentModel, plan: Plan) -> Iterator[Uncovered]:
     """
     Principals as which the attacker acts only since the plan was made, if that was proved over trust policies.
 
@@ -237,12 +239,12 @@ def _beyond_snapshots(scene: Scene, plan: Plan) -> Iterator[Uncovered]:
     """
     if plan.proof.scope != "trust-policies":
         return
-    known = principals_of(plan) | {one.principal for one in scene.held if one.id in plan.tainted}
-    for one in scene.held:
+    known = principals_of(plan) | {one.principal for one in incident.held if one.id in plan.tainted}
+    for one in incident.held:
         if one.principal not in known:
             known |= {one.principal}
             yield Uncovered(
-                name=one.id, principal=scene.arn(one.principal),
+                name=one.id, principal=incident.arn(one.principal),
                 why="the plan was proved over trust policies (--iam), and does not know what its principal may assume",
             )  # fmt: skip
 

@@ -13,13 +13,13 @@ from datetime import datetime
 
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.assumptions import holds_if, numbered_conditions, residual_risks
+from tokentrail.containment.game import NEVER, ContainmentGame, Outcome
+from tokentrail.containment.incident_model import LONGEST, HeldCredential, IncidentModel
 from tokentrail.containment.margin import bites_within
-from tokentrail.containment.move import Move
-from tokentrail.containment.prover import NEVER, Game, Outcome
-from tokentrail.containment.scene import LONGEST, HeldCredential, Scene
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.lineage.model import Gap
 
-SafeToUndo = Callable[[Scene, Outcome, int, Move], datetime | None]
+SafeToUndo = Callable[[IncidentModel, Outcome, int, PlannedStep], datetime | None]
 _DOORS = frozenset({"portal", "provider", "host", "trust", "sign_in"})
 """Kinds of sources that may open more than the role they were seen to open, so that closing them is always a step."""
 
@@ -28,12 +28,16 @@ _DOORS = frozenset({"portal", "provider", "host", "trust", "sign_in"})
 class _Proof:
     """Some moves, and what they leave."""
 
-    moves: tuple[Move, ...]
+    moves: tuple[PlannedStep, ...]
     outcome: Outcome
 
 
 def necessary(
-    scene: Scene, moves: Sequence[Move], outcome: Outcome, gaps: Sequence[Gap], safe_to_undo: SafeToUndo
+    incident: IncidentModel,
+    moves: Sequence[PlannedStep],
+    outcome: Outcome,
+    gaps: Sequence[Gap],
+    safe_to_undo: SafeToUndo,
 ) -> tuple[int, ...]:
     """
     Find the moves of a complete plan that its proof needs, by trying to do without each, the least valuable first.
@@ -42,7 +46,7 @@ def necessary(
     else is cut off, and no step has to stand longer before it may be undone. An incomplete plan keeps all moves.
 
     Args:
-        scene: The scene.
+        incident: The incident.
         moves: The moves.
         outcome: What they leave.
         gaps: What the evidence lacks.
@@ -57,16 +61,16 @@ def necessary(
     kept = list(range(len(moves)))
     for place in sorted(kept, key=lambda number: _value(outcome, number, moves[number])):
         number = kept.index(place)
-        if not _may_be_redundant(scene, proof, number):
+        if not _may_be_redundant(incident, proof, number):
             continue
-        shorter = _without(scene, proof, number)
-        if shorter is not None and _as_good(scene, proof, shorter, number, gaps, safe_to_undo):
+        shorter = _without(incident, proof, number)
+        if shorter is not None and _as_good(incident, proof, shorter, number, gaps, safe_to_undo):
             proof = shorter
             kept.remove(place)
     return tuple(kept)
 
 
-def _value(outcome: Outcome, number: int, move: Move) -> tuple[int, bool, bool, int, int]:
+def _value(outcome: Outcome, number: int, move: PlannedStep) -> tuple[int, bool, bool, int, int]:
     """
     The order in which moves are tried: the one that is least worth keeping comes first.
 
@@ -78,21 +82,21 @@ def _value(outcome: Outcome, number: int, move: Move) -> tuple[int, bool, bool, 
     return (-others, move.reversible, bool(move.calls), ended, number)
 
 
-def _may_be_redundant(scene: Scene, proof: _Proof, number: int) -> bool:
+def _may_be_redundant(incident: IncidentModel, proof: _Proof, number: int) -> bool:
     """
     Whether other moves act on all that a move ends, so that it is worth proving the plan without it.
 
     A long-term key must be taken out of use or go with its user: one that is only denied can still sign requests, works
     again once the deny is lifted, and silence does not prove that the deny holds.
     """
-    if number == 0 and proof.moves[0].shields and scene.writers:
+    if number == 0 and proof.moves[0].shields and incident.writers:
         return False  # without it, the attacker may undo the others
     others = [move for place, move in enumerate(proof.moves) if place != number]
     closed = {name for move in others for name in move.closes}
     for source, life in proof.outcome.sources.items():
         if life.by == number and (source.kind in _DOORS or source.name not in closed):
             return False
-    ended = list(_ended(scene, proof.outcome, number))
+    ended = list(_ended(incident, proof.outcome, number))
     off = {key for move in others for key in _keys_off(move)}
     if any(one.kind == "long_term_key" and one.key_id not in off for one in ended):
         return False
@@ -102,11 +106,11 @@ def _may_be_redundant(scene: Scene, proof: _Proof, number: int) -> bool:
     return concerned <= acted_on
 
 
-def _ended(scene: Scene, outcome: Outcome, number: int) -> Iterator[HeldCredential]:
-    return (one for one in scene.held if outcome.lives[one.id].by == number)
+def _ended(incident: IncidentModel, outcome: Outcome, number: int) -> Iterator[HeldCredential]:
+    return (one for one in incident.held if outcome.lives[one.id].by == number)
 
 
-def _keys_off(move: Move) -> Iterator[str]:
+def _keys_off(move: PlannedStep) -> Iterator[str]:
     """The long-term keys that a move makes inactive or deletes."""
     for call in (*move.calls, *move.by_hand):
         inactive = call.operation == "UpdateAccessKey" and call.parameters.get("Status") == "Inactive"
@@ -114,7 +118,7 @@ def _keys_off(move: Move) -> Iterator[str]:
             yield str(call.parameters.get("AccessKeyId"))
 
 
-def _without(scene: Scene, proof: _Proof, number: int) -> _Proof | None:
+def _without(incident: IncidentModel, proof: _Proof, number: int) -> _Proof | None:
     """
     Prove the moves without one of them; `None` as soon as something is found that the one alone ends.
 
@@ -122,8 +126,8 @@ def _without(scene: Scene, proof: _Proof, number: int) -> _Proof | None:
     sooner than all.
     """
     moves = proof.moves[:number] + proof.moves[number + 1 :]
-    game = Game(scene, moves)
-    for one in _ended(scene, proof.outcome, number):
+    game = ContainmentGame(incident, moves)
+    for one in _ended(incident, proof.outcome, number):
         if game.life(one.caller, one.key_id, one.expires).ends is NEVER:
             return None
     for principal, pool in proof.outcome.pools.items():
@@ -136,14 +140,19 @@ def _without(scene: Scene, proof: _Proof, number: int) -> _Proof | None:
 
 
 def _as_good(
-    scene: Scene, proof: _Proof, shorter: _Proof, number: int, gaps: Sequence[Gap], safe_to_undo: SafeToUndo
+    incident: IncidentModel,
+    proof: _Proof,
+    shorter: _Proof,
+    number: int,
+    gaps: Sequence[Gap],
+    safe_to_undo: SafeToUndo,
 ) -> bool:
     """Whether nothing is worse in a proof that lacks one of another's moves."""
     return (
         _ends_as_early(proof.outcome, shorter.outcome)
         and _hit(shorter.outcome) <= _hit(proof.outcome)
-        and _said(scene, shorter, gaps) <= _said(scene, proof, gaps)
-        and _undone_as_early(scene, proof, shorter, number, safe_to_undo)
+        and _said(incident, shorter, gaps) <= _said(incident, proof, gaps)
+        and _undone_as_early(incident, proof, shorter, number, safe_to_undo)
     )
 
 
@@ -173,19 +182,21 @@ def _hit(outcome: Outcome) -> set[str]:
     return {one for one, life in outcome.innocents.items() if life.by is not None}
 
 
-def _said(scene: Scene, proof: _Proof, gaps: Sequence[Gap]) -> set[str]:
+def _said(incident: IncidentModel, proof: _Proof, gaps: Sequence[Gap]) -> set[str]:
     """The conditions and risks of a proof, without those that follow from the number of a step."""
-    conditions = holds_if(scene, proof.moves, proof.outcome, gaps, bites=bites_within(scene.margin))
-    return {*conditions, *residual_risks(scene, proof.moves)} - set(numbered_conditions(proof.moves))
+    conditions = holds_if(
+        incident, proof.moves, proof.outcome, gaps, propagation=bites_within(incident.margin)
+    )
+    return {*conditions, *residual_risks(incident, proof.moves)} - set(numbered_conditions(proof.moves))
 
 
 def _undone_as_early(
-    scene: Scene, proof: _Proof, shorter: _Proof, number: int, safe_to_undo: SafeToUndo
+    incident: IncidentModel, proof: _Proof, shorter: _Proof, number: int, safe_to_undo: SafeToUndo
 ) -> bool:
     """Whether each move that stays may be undone as early as when one was not left out."""
     for place, move in enumerate(shorter.moves):
-        before = safe_to_undo(scene, proof.outcome, place + (place >= number), move)
-        after = safe_to_undo(scene, shorter.outcome, place, move)
+        before = safe_to_undo(incident, proof.outcome, place + (place >= number), move)
+        after = safe_to_undo(incident, shorter.outcome, place, move)
         if before is not None and (after is None or after > before):
             return False
     return True

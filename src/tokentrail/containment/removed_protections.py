@@ -14,7 +14,7 @@ from tokentrail.aws.calls.catalogue import Removal, every_reviewed, reviewed
 from tokentrail.aws.calls.names import operation_of, service_of
 from tokentrail.aws.principals import Principal, told_caseless
 from tokentrail.containment.deleted_principals import done_to_deleted
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.reversal_index import ReversalIndex, is_about_protection
 from tokentrail.lineage.rows import object_of
 from tokentrail.spelling import listed
@@ -30,7 +30,7 @@ _NAMES = ("name", "trailName", "eventDataStore", "detectorId")
 
 
 def removed_protections(
-    deeds: Sequence[Deed],
+    deeds: Sequence[AttackerAction],
     reversals: ReversalIndex,
     deleted: Mapping[Principal, datetime],
     going: Collection[Principal],
@@ -66,7 +66,9 @@ def removed_protections(
             )
 
 
-def _removed_and_added(deeds: Iterable[Deed]) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime]]:
+def _removed_and_added(
+    deeds: Iterable[AttackerAction],
+) -> tuple[dict[_Thing, datetime], dict[_Thing, datetime]]:
     """When the attacker first removed each protection, and first added it."""
     first: dict[_Thing, datetime] = {}
     added: dict[_Thing, datetime] = {}
@@ -83,7 +85,7 @@ def _removed_and_added(deeds: Iterable[Deed]) -> tuple[dict[_Thing, datetime], d
     return first, added
 
 
-def _thing(deed: Deed, removal: Removal) -> _Thing:
+def _thing(deed: AttackerAction, removal: Removal) -> _Thing:
     """The protection that a deed removes or adds. Outside IAM, the same name in another region is another one."""
     anywhere = service_of(deed.source) in ("iam", "organizations")
     named = (told_caseless(one, deed.asked(one)) for one in removal.members)

@@ -25,7 +25,7 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.language.documents import Document, Malformed, parse
 
 if TYPE_CHECKING:
-    from tokentrail.containment.leftovers import Deed
+    from tokentrail.containment.persistence import AttackerAction
 
 _VERSION_PARAMETERS = ("qualifier", "versionName", "documentVersion")
 """Parameters with which a deletion is only of a version (AWS Lambda and Systems Manager API References)."""
@@ -166,7 +166,7 @@ class ReversalIndex:
             or service_of(one.event_source) not in _IAM
         )
 
-    def undone(self, deed: Deed) -> datetime | None:
+    def undone(self, deed: AttackerAction) -> datetime | None:
         """When what a deed left was undone; `None` if it was not, or if no call surely is about the same thing."""
         service = service_of(deed.source)
         anywhere = service in _IAM
@@ -190,7 +190,7 @@ class ReversalIndex:
                     return one.time
         return None
 
-    def _renamed(self, deed: Deed, until: datetime) -> bool:
+    def _renamed(self, deed: AttackerAction, until: datetime) -> bool:
         """Whether the user or group of a deed was renamed before `until`, so that its old name means another."""
         request = object_of(deed.request)
         return any(
@@ -201,7 +201,7 @@ class ReversalIndex:
             for one in self._renames
         )
 
-    def put_right(self, deed: Deed, kind: str, member: str, value: str) -> datetime | None:
+    def put_right(self, deed: AttackerAction, kind: str, member: str, value: str) -> datetime | None:
         """
         When somebody put right what a deed did; `None` if nobody has.
 
@@ -222,7 +222,7 @@ class ReversalIndex:
         )
         return next(found, None)
 
-    def trust_before(self, deed: Deed, role: str) -> str | None:
+    def trust_before(self, deed: AttackerAction, role: str) -> str | None:
         """The text of a role's trust policy before a deed, if the evidence has it."""
         earlier = [one for one in self._said_of(deed, _SET_TRUST, "roleName", role) if one.time < deed.time]
         if not earlier:
@@ -231,7 +231,7 @@ class ReversalIndex:
         document = last.document("policyDocument") or last.document("assumeRolePolicyDocument")
         return document if isinstance(document, str) else None
 
-    def _said_of(self, deed: Deed, names: Sequence[str], member: str, value: str) -> list[Change]:
+    def _said_of(self, deed: AttackerAction, names: Sequence[str], member: str, value: str) -> list[Change]:
         """The calls of some names that name a value in a member, without the attacker's own."""
         told = told_caseless(member, value) or ""
         return [
@@ -274,7 +274,7 @@ class ReversalIndex:
         )
         return min(found, default=None)
 
-    def restored(self, deed: Deed, removal: Removal) -> datetime | None:
+    def restored(self, deed: AttackerAction, removal: Removal) -> datetime | None:
         """When somebody last added again, in IAM or Organizations, what a deed removed; `None` if nobody did."""
         members = [
             one for one in removal.members if SECOND_FACTOR not in removal.restored_by or one == "userName"
@@ -331,7 +331,7 @@ def named(change: Change) -> set[str]:
     return texts | {name for _, name in ended_by(change)}
 
 
-def names_of(deed: Deed) -> set[str]:
+def names_of(deed: AttackerAction) -> set[str]:
     """The texts by which a later call may name what a deed left; an empty one if a call may name nothing."""
     found: set[str] = set()
     for _, members in _RULES.get((service_of(deed.source), operation_of(deed.name)), ()):
@@ -359,7 +359,7 @@ def _old_name(renaming: Change, told: Mapping[str, Any]) -> str | None:
     return told_caseless(member, name) if isinstance(name, str) and name else None
 
 
-def _wanted(deed: Deed, members: Sequence[_Member]) -> list[tuple[str, str]] | None:
+def _wanted(deed: AttackerAction, members: Sequence[_Member]) -> list[tuple[str, str]] | None:
     """What an undoing call must name: paths and their values; `None` if the deed's record does not have them all."""
     found, several = [], [member for member in members if member.several]
     for member in members:

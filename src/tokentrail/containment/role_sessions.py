@@ -17,7 +17,12 @@ from typing import NamedTuple
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.changed_providers import CameIn
-from tokentrail.containment.handed import (
+from tokentrail.containment.credential_sources import certified
+from tokentrail.containment.incident_model import HeldCredential
+from tokentrail.containment.living import ACTING_AS, accounts_of
+from tokentrail.containment.persistence import AttackerAction, roles_given, roles_let_in
+from tokentrail.containment.shared_ip_credentials import stays
+from tokentrail.containment.source_issued import (
     attackers_lines,
     expired_before_log_ends,
     that_minted_or_changed,
@@ -25,11 +30,6 @@ from tokentrail.containment.handed import (
     used_at,
     used_from,
 )
-from tokentrail.containment.leftovers import Deed, roles_given, roles_let_in
-from tokentrail.containment.living import ACTING_AS, accounts_of
-from tokentrail.containment.neighbours import stays
-from tokentrail.containment.origins import certified
-from tokentrail.containment.scene import HeldCredential
 from tokentrail.containment.workloads import session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.addresses import is_public, line_of
@@ -42,7 +42,7 @@ from tokentrail.policy.language.context import principal_of_caller
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
 _ANYWHERE = "rolesanywhere.amazonaws.com"
 _NAMED = frozenset({"ec2.amazonaws.com", "lambda.amazonaws.com", _ANYWHERE})
-"""Services whose sessions have the name of their host or holder, so that `handed` can follow them."""
+"""Services whose sessions have the name of their host or holder, so that `source_issued` can follow them."""
 
 
 _SOME = "some service"
@@ -57,7 +57,7 @@ class SessionVerdicts(NamedTuple):
     certain: dict[str, str]
     doubtful: dict[str, str]
     spent: dict[str, str]
-    """Certain ones that are spent, as `handed` defines it."""
+    """Certain ones that are spent, as `source_issued` defines it."""
 
 
 class RoleSession(NamedTuple):
@@ -66,7 +66,7 @@ class RoleSession(NamedTuple):
     row: Row
     one: Credential
     spent: bool
-    """Whether it is spent, as `handed` defines it; always false if it began before the theft."""
+    """Whether it is spent, as `source_issued` defines it; always false if it began before the theft."""
 
 
 class Opening(NamedTuple):
@@ -79,7 +79,7 @@ class Opening(NamedTuple):
 
 
 def openings(
-    deeds: Iterable[Deed], theirs: Sequence[tuple[Credential, HeldCredential]]
+    deeds: Iterable[AttackerAction], theirs: Sequence[tuple[Credential, HeldCredential]]
 ) -> dict[Principal, Opening]:
     """
     The opened roles: given by the attacker to a workload without session names, or stolen from such a workload.
@@ -124,7 +124,7 @@ def may_open(what: str) -> bool:
     return what in WORKLOADS or what == "anywhere_profile"
 
 
-def _session_names(deed: Deed) -> set[str]:
+def _session_names(deed: AttackerAction) -> set[str]:
     """The session names of all that a deed started; an empty one stands for those that the log does not show."""
     made = creations.made(deed.name, deed.request, deed.response, deed.source)
     return {(session_of(what, thing) if thing else None) or "" for what, thing in made} or {""}

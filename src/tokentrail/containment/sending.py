@@ -17,7 +17,7 @@ from tokentrail.containment.journal import Journal, stamp
 from tokentrail.containment.model import Call, Step
 from tokentrail.containment.operations import LAST, change, references, resolved
 from tokentrail.containment.outcome import CallResult
-from tokentrail.containment.thing import State, Thing, ThingChange
+from tokentrail.containment.resource import Resource, ResourceChange, State
 from tokentrail.errors import ActionRefused, UsageError
 
 AT_ONCE = 16
@@ -39,13 +39,13 @@ class _Entry:
     """A call of the step whose effect is not there yet, with the calls that bring it about from the state read."""
 
     index: int
-    change: ThingChange
+    change: ResourceChange
     state: State
     calls: tuple[Call, ...]
     context: Mapping[str, Any]
 
 
-def read_all(cloud: Cloud, things: Sequence[Thing]) -> list[State]:
+def read_all(cloud: Cloud, things: Sequence[Resource]) -> list[State]:
     """
     Read the states of things, several at the same time.
 
@@ -136,7 +136,7 @@ class Sender:
         return Sent(cutoff=moment, deeds=tuple(deeds), why=None)
 
     def _wave(
-        self, step: Step, cutoff: datetime | None, changes: Mapping[int, ThingChange], states: Mapping[int, State],
+        self, step: Step, cutoff: datetime | None, changes: Mapping[int, ResourceChange], states: Mapping[int, State],
         answers: dict[int, Mapping[str, Any]],
     ) -> list[CallResult]:  # fmt: skip
         """Send the calls whose effect is not there yet, and journal the others as needing no call."""
@@ -166,7 +166,7 @@ class Sender:
         return deeds
 
     def _already(
-        self, index: int, meant: ThingChange, state: State, context: Mapping[str, Any]
+        self, index: int, meant: ResourceChange, state: State, context: Mapping[str, Any]
     ) -> CallResult:
         now = self._clock()
         self._journal.write({"kind": "already", **context, "call": plain(meant.call), "before": state}, now)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.reversal_index import named, names_of
 from tokentrail.containment.workloads import name_of
 from tokentrail.events.values import uuid_bytes
@@ -20,7 +20,7 @@ from tokentrail.lineage.model import Credential
 from tokentrail.policy.history.changes import Change
 
 
-def removals(forest: Forest, deeds: Sequence[Deed], names: Set[str]) -> list[Change]:
+def removals(forest: Forest, deeds: Sequence[AttackerAction], names: Set[str]) -> list[Change]:
     """
     All such calls; their region is filled in only for those that may matter.
 

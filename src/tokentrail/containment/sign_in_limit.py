@@ -18,8 +18,8 @@ from typing import Any
 
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.containment.cloud import CallFailed, Cloud
+from tokentrail.containment.credential_sources import SIGN_IN
 from tokentrail.containment.model import Call
-from tokentrail.containment.origins import SIGN_IN
 
 USUAL = timedelta(hours=12)
 """The longest sign-in session where nothing is set (AWS Sign-In User Guide; IAM User Guide, 'Enabling custom identity

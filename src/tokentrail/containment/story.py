@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment.attack import RENEWAL, SOON, Hand, ways
+from tokentrail.containment.attack import RENEWAL, SOON, AttackerAsset, ways
+from tokentrail.containment.game import NEVER, ContainmentGame, Outcome
+from tokentrail.containment.incident_model import LONGEST, HeldCredential, IncidentModel, Source, label_of
 from tokentrail.containment.model import AttackerMove, Replay, Survivor
-from tokentrail.containment.move import Move
-from tokentrail.containment.prover import NEVER, Game, Outcome
-from tokentrail.containment.scene import LONGEST, HeldCredential, Scene, Source, label_of
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.spelling import instant, short
 
 _MOST, _MOST_ALIKE, _MOST_DOUBTS = 12, 4, 2
@@ -28,23 +28,25 @@ _KINDS = {
 _MINTED = "minted"
 
 
-def survivors(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[Survivor, ...]:
+def survivors(
+    incident: IncidentModel, moves: Sequence[PlannedStep], outcome: Outcome
+) -> tuple[Survivor, ...]:
     """What works, or can be minted, after the last move; where a deny may end it, by which condition it is escaped."""
     if outcome.contained:
         return ()
-    game = Game(scene, moves)
+    game = ContainmentGame(incident, moves)
     found = [
         Survivor(credential=one.id, until=one.expires if one.kind != "long_term_key" else None,
-                 why=f"{_held(one.id, one.kind, short(scene.arn(one.principal)))}: nothing ends it"
+                 why=f"{_held(one.id, one.kind, short(incident.arn(one.principal)))}: nothing ends it"
                  + _escaped(game.undecided(one.caller, one.key_id)))
-        for one in scene.held if outcome.lives[one.id].ends is NEVER
+        for one in incident.held if outcome.lives[one.id].ends is NEVER
     ]  # fmt: skip
     found += [
         Survivor(credential=name_of_source(source), until=None, why=source.why)
         for source, life in outcome.sources.items()
         if life.ends is NEVER
     ]
-    held = {one.id: one for one in reversed(scene.held)}
+    held = {one.id: one for one in reversed(incident.held)}
     for principal, pool in sorted(outcome.pools.items()):
         if pool.life.ends is NEVER:
             issued = pool.sample.issued_at if pool.sample else None
@@ -53,12 +55,12 @@ def survivors(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> tuple[Su
                 if issued and pool.last is not NEVER
                 else None
             )
-            minter = _minter(scene, held.get(pool.first), pool.first)
+            minter = _minter(incident, held.get(pool.first), pool.first)
             doubts = game.undecided(pool.sample, None) if pool.sample else ()
             why = f"can be minted by {minter} and outlives every step{_escaped(doubts)}"
             found.append(
                 Survivor(
-                    credential=name_of_mintable(scene.arn(principal)),
+                    credential=name_of_mintable(incident.arn(principal)),
                     until=until,
                     why=why,
                 )
@@ -81,7 +83,7 @@ def name_of_mintable(arn: str) -> str:
     return f"new {_what(arn)} of {arn}"
 
 
-def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | None:
+def replay(incident: IncidentModel, moves: Sequence[PlannedStep], outcome: Outcome) -> Replay | None:
     """
     A way around the moves; `None` if there is none.
 
@@ -89,10 +91,10 @@ def replay(scene: Scene, moves: Sequence[Move], outcome: Outcome) -> Replay | No
     """
     if outcome.contained:
         return None
-    found = _Played(scene, moves, outcome)
+    found = _Played(incident, moves, outcome)
     found.what_goes_on()
-    game = Game(scene, moves)
-    hands = ways(scene, game, outcome).values()
+    game = ContainmentGame(incident, moves)
+    hands = ways(incident, game, outcome).values()
     sure = [hand for hand in hands if not hand.hurried]
     for hand in hands if not (sure or found.moves) else sure:
         found.mints(hand.chain())
@@ -121,23 +123,23 @@ def _called(arns: Iterable[str]) -> Mapping[str, str]:
 class _Played:
     """Collects the attacker's moves, up to a number that can still be read."""
 
-    def __init__(self, scene: Scene, moves: Sequence[Move], outcome: Outcome) -> None:
-        self._scene, self._steps, self._outcome = scene, moves, outcome
+    def __init__(self, incident: IncidentModel, moves: Sequence[PlannedStep], outcome: Outcome) -> None:
+        self._incident, self._steps, self._outcome = incident, moves, outcome
         self.moves: list[AttackerMove] = []
         self._made: dict[int, str] = {}
         times = outcome.times
-        self._last = times[-1].bites + SOON if times else scene.as_of
+        self._last = times[-1].effective_at + SOON if times else incident.as_of
 
     def what_goes_on(self) -> None:
         """Add what nothing ends: credentials first, then sources."""
-        left = [one for one in self._scene.held if self._outcome.lives[one.id].ends is NEVER]
+        left = [one for one in self._incident.held if self._outcome.lives[one.id].ends is NEVER]
         for one in left[:_MOST_ALIKE]:
             self._goes_on(one.id, one.kind, one.principal, one.expires, None)
         sources = [one for one, life in self._outcome.sources.items() if life.ends is NEVER]
         for source in sources[:_MOST_ALIKE]:
             self._goes_on(source.id, source.kind, source.mints, None, source.why)
 
-    def mints(self, chain: Sequence[Hand]) -> None:
+    def mints(self, chain: Sequence[AttackerAsset]) -> None:
         """Add the mints that lead to a surviving credential; all of them, or none if they are too many."""
         fresh = [hand for hand in chain if id(hand) not in self._made]
         if self.moves and len(self.moves) + len(fresh) > _MOST:
@@ -157,14 +159,14 @@ class _Played:
             )
         )  # fmt: skip
 
-    def _mint(self, hand: Hand) -> None:
+    def _mint(self, hand: AttackerAsset) -> None:
         number = len(self.moves) + 1
         by, kind = self._by(hand.parent)
         step, cutoff = self._cut_by(hand.principal)
         self._made[id(hand)] = f"new-{number}"
         self.moves.append(
             AttackerMove(
-                n=number, time=hand.begins, after_step=sum(t.bites <= hand.begins for t in self._outcome.times),
+                n=number, time=hand.begins, after_step=sum(t.effective_at <= hand.begins for t in self._outcome.times),
                 does="mints", by=by, by_kind=kind,
                 by_principal=self._arn(hand.parent.principal) if hand.parent else None, call=hand.call,
                 principal=self._arn(hand.principal), session_name=hand.name, makes=f"new-{number}",
@@ -173,7 +175,7 @@ class _Played:
             )
         )  # fmt: skip
 
-    def _by(self, giver: Hand | None) -> tuple[str, str]:
+    def _by(self, giver: AttackerAsset | None) -> tuple[str, str]:
         match giver.what if giver else None:
             case HeldCredential() as one:
                 return one.id, one.kind
@@ -183,7 +185,7 @@ class _Played:
                 return self._made[id(giver)], _MINTED
 
     def _arn(self, principal: Principal) -> str | None:
-        return self._scene.arn(principal) if principal.kind != "unknown" else None
+        return self._incident.arn(principal) if principal.kind != "unknown" else None
 
     def _cut_by(self, principal: Principal) -> tuple[int | None, datetime | None]:
         """The number of the last move on a principal, from 1, and its cutoff as sent."""
@@ -191,7 +193,7 @@ class _Played:
             move = self._steps[number - 1]
             acts = (move.calls or move.by_hand) and not move.shuts and not move.closes
             if principal in move.principals and acts:
-                return number, self._outcome.times[number - 1].bites if move.cutoff else None
+                return number, self._outcome.times[number - 1].effective_at if move.cutoff else None
         return None, None
 
 
@@ -251,10 +253,10 @@ def _held(name: str, kind: str, called: str | None) -> str:
     return f"{name} ({_KINDS.get(kind, 'session')}{f' of {called}' if called else ''})"
 
 
-def _minter(scene: Scene, one: HeldCredential | None, minter: str) -> str:
+def _minter(incident: IncidentModel, one: HeldCredential | None, minter: str) -> str:
     """What mints, in words: a credential of the evidence, a session of a role, or a source."""
     if one is not None:
-        return _held(one.id, one.kind, short(scene.arn(one.principal)))
+        return _held(one.id, one.kind, short(incident.arn(one.principal)))
     return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter
 
 

@@ -15,15 +15,15 @@ from typing import Literal
 
 from tokentrail.containment import preflight
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.history import ThingRecord, history, plain
+from tokentrail.containment.history import ResourceRecord, history, plain
 from tokentrail.containment.journal import Journal
 from tokentrail.containment.margin import LAG
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change
 from tokentrail.containment.outcome import ByHand, Restored, Undone, UndoOutcome
+from tokentrail.containment.resource import Irreversible, Resource, State
 from tokentrail.containment.sending import Sender, settle
 from tokentrail.containment.sign_in_limit import is_unchanged
-from tokentrail.containment.thing import Irreversible, State, Thing
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.spelling import instant, short
 
@@ -32,8 +32,8 @@ from tokentrail.spelling import instant, short
 class UndoDecision:
     """What `undo` would do about one thing that was changed, and why."""
 
-    record: ThingRecord
-    thing: Thing
+    record: ResourceRecord
+    thing: Resource
     present: State
     calls: tuple[Call, ...]
     """The calls that it would send; empty if none."""
@@ -119,7 +119,7 @@ class Undo:
     def _is_meant(self, steps: Set[int]) -> bool:
         return not self._only or not self._only.isdisjoint(steps)
 
-    def _judged(self, record: ThingRecord) -> UndoDecision:
+    def _judged(self, record: ResourceRecord) -> UndoDecision:
         thing = change(record.call).thing
         try:
             present = thing.read(self._cloud)
@@ -144,7 +144,7 @@ class Undo:
         )
 
     def _safety(
-        self, record: ThingRecord
+        self, record: ResourceRecord
     ) -> tuple[Literal["restore", "kept", "refused"], datetime | None, str]:
         """Whether lifting all steps that changed a thing revives a credential: the outcome, safe from when, and why."""
         if self._only and (others := record.steps - self._only):
@@ -185,7 +185,7 @@ class Undo:
             )
         return "restore", safe, "put back what was there"
 
-    def _safe_after(self, step: Step, record: ThingRecord) -> datetime | None:
+    def _safe_after(self, step: Step, record: ResourceRecord) -> datetime | None:
         """When lifting a step becomes safe, given when it was sent; `None` if never."""
         if step.safe_to_undo_after is None:
             return None
@@ -222,7 +222,7 @@ class Undo:
             return f"whether that was changed can't be looked up (cloudtrail:LookupEvents): {failure}"
         return "that was changed within ninety days" if changed else None
 
-    def _about_sign_ins(self, step: Step, record: ThingRecord) -> str:
+    def _about_sign_ins(self, step: Step, record: ResourceRecord) -> str:
         """Sentences about sign-in sessions that keep a step from being lifted sooner, and what is not known of them."""
         cutoff = record.cutoffs.get(step.n)
         doubts = {arn: doubt for arn in step.signed_in if cutoff and (doubt := self._doubt(arn, cutoff))}
@@ -307,7 +307,7 @@ class Undo:
 
 
 def _decision(
-    record: ThingRecord, thing: Thing, present: State,
+    record: ResourceRecord, thing: Resource, present: State,
     outcome: Literal["restore", "already", "kept", "irreversible", "refused"], why: str, *,
     calls: tuple[Call, ...] = (), safe_after: datetime | None = None,
 ) -> UndoDecision:  # fmt: skip
@@ -317,7 +317,7 @@ def _decision(
     )  # fmt: skip
 
 
-def _made_key(record: ThingRecord, steps: Sequence[Step]) -> str | None:
+def _made_key(record: ResourceRecord, steps: Sequence[Step]) -> str | None:
     """The id of a key that a step deactivates and the plan has no call to reactivate, since the attacker made it."""
     key = record.call.parameters.get("AccessKeyId")
     if record.call.operation != "UpdateAccessKey":

@@ -13,13 +13,13 @@ from typing import Any
 from tokentrail.aws.principals import principal_of_arn
 from tokentrail.containment.closed_hosts import Closing
 from tokentrail.containment.cloud import CallFailed, Cloud
-from tokentrail.containment.history import History, StepRecord, ThingRecord
+from tokentrail.containment.history import History, ResourceRecord, StepRecord
 from tokentrail.containment.judge import (
     AttackerCredential,
-    Bite,
     Denier,
     Observations,
     ObservedCall,
+    StepEffect,
     judge,
     reaches_past_all_steps,
 )
@@ -83,15 +83,15 @@ def verify(
     if standing is None:
         notes.append("The accounts were not read back: whether each step still stands is not known.")
     by_hand = _done_by_hand(plan, history, cloud, unreachable) if cloud is not None else frozenset()
-    bites = _bites(plan, history, standing, by_hand)
+    effects = _effects_of(plan, history, standing, by_hand)
     held = _known_to_plan(plan)
     events: tuple[ObservedCall, ...] = ()
     if evidence is not None:
         trace = evidence.retrace()
         held = _attacker_credentials(plan, trace)
-        events = _observed(evidence, trace.subject, {one.id for one in held}, bites)
+        events = _observed(evidence, trace.subject, {one.id for one in held}, effects)
         notes += _about_added(held, trace, evidence.recheck(history.steps, now).ended_by)
-        bites = _with_log_proofs(plan, history, evidence, bites, _started_by_attacker(trace))
+        effects = _with_log_proofs(plan, history, evidence, effects, _started_by_attacker(trace))
     else:
         notes.append("There is no case to look into: nothing is known of what happened since.")
     newest, lacking = reaches(plan, evidence.covered) if evidence is not None else (None, [])
@@ -101,11 +101,11 @@ def verify(
         )
     notes += _unlogged(plan, evidence.covered) if evidence is not None else ()
     observations = Observations(
-        bites=bites, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now,
+        effects=effects, credentials=held, events=events, newest=newest, lag=timedelta(seconds=plan.lag), now=now,
         whole=not lacking,
     )  # fmt: skip
     steps, credentials, verdict = judge(observations)
-    if newest is not None and bites and not lacking and not reaches_past_all_steps(observations):
+    if newest is not None and effects and not lacking and not reaches_past_all_steps(observations):
         notes.append(
             "What was minted unseen until the last step took effect may not be in the evidence yet: ingest newer logs."
         )
@@ -166,7 +166,7 @@ def _read_back(
 ) -> dict[str, bool | None] | None:
     """Whether each thing is as it was left, by key, or `None` if unknown; `None` as a whole if none could be read."""
 
-    def look(record: ThingRecord) -> tuple[str, bool | None, str | None]:
+    def look(record: ResourceRecord) -> tuple[str, bool | None, str | None]:
         if record.call.account in unreachable:
             return record.key, None, unreachable[record.call.account]
         try:
@@ -216,8 +216,8 @@ def _started_by_attacker(trace: Trace) -> frozenset[str]:
 
 
 def _with_log_proofs(
-    plan: Plan, history: History, evidence: Evidence, bites: Sequence[Bite], started: Container[str]
-) -> tuple[Bite, ...]:
+    plan: Plan, history: History, evidence: Evidence, effects: Sequence[StepEffect], started: Container[str]
+) -> tuple[StepEffect, ...]:
     """The same steps, with the log's proof that a person shut their hosts, if the log goes far enough past that."""
     wanted = {
         step.n: step.targets
@@ -237,31 +237,33 @@ def _with_log_proofs(
         if targets and all(one in found and newest and newest >= found[one].time + lag for one in targets)
     }
     return tuple(
-        replace(bite, shown=f"the log shows {said[bite.n]}, and no session that was handed out there since")
-        if bite.n in said
-        else bite
-        for bite in bites
+        replace(
+            effect, shown=f"the log shows {said[effect.n]}, and no session that was handed out there since"
+        )
+        if effect.n in said
+        else effect
+        for effect in effects
     )
 
 
-def _bites(
+def _effects_of(
     plan: Plan, history: History, standing: dict[str, bool | None] | None, by_hand: Container[int]
-) -> tuple[Bite, ...]:
-    bites = []
+) -> tuple[StepEffect, ...]:
+    effects = []
     for step in plan.steps:
         record = history.steps.get(step.n)
         keys = [key for key, thing in history.things.items() if step.n in thing.steps]
         looks = {key: standing.get(key) for key in keys} if standing is not None else dict.fromkeys(keys)
         gone = [key for key, stands in looks.items() if stands is False]
         known = bool(looks) and None not in looks.values() and not _by_person(history, step)
-        bites.append(
-            Bite(
+        effects.append(
+            StepEffect(
                 n=step.n, action=step.action, ends=frozenset(step.ends), at=record.bites_at if record else None,
                 reads_back=False if gone else True if known or step.n in by_hand else None,
                 changed=gone[0] if gone else None, keys_off=step.keys_off,
             )
         )  # fmt: skip
-    return tuple(bites)
+    return tuple(effects)
 
 
 def _known_to_plan(plan: Plan) -> tuple[AttackerCredential, ...]:
@@ -305,10 +307,10 @@ def _updated(held: AttackerCredential, one: TracedCredential | None) -> Attacker
 
 
 def _observed(
-    evidence: Evidence, subjects: Sequence[str], tainted: set[str], bites: Sequence[Bite]
+    evidence: Evidence, subjects: Sequence[str], tainted: set[str], effects: Sequence[StepEffect]
 ) -> tuple[ObservedCall, ...]:
     """The calls of tainted credentials that bear on the verdict: all since the first step took effect, and refusals."""
-    first = min((bite.at for bite in bites if bite.at), default=None)
+    first = min((effect.at for effect in effects if effect.at), default=None)
     if first is None:
         return ()
     return tuple(

@@ -1,5 +1,5 @@
 """
-Read the steps of `--what-if`, spelled `ACTION:TARGET`, as moves.
+Read the steps of `--what-if`, spelled `ACTION:TARGET`, as actions.
 
 The target is all after the first colon: a key id or an ARN. `@TIME` at its end sets the cutoff of a revocation.
 """
@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from tokentrail.aws.principals import Principal, principal_of_arn
-from tokentrail.containment import documents, moves
-from tokentrail.containment.carving import Cut, carve
+from tokentrail.containment import actions, documents
 from tokentrail.containment.closing_sources import close_source
 from tokentrail.containment.controls import statements
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.model import Action
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import HeldCredential, Scene
+from tokentrail.containment.planned_step import PlannedStep
+from tokentrail.containment.session_deny import DenyTarget, build_session_deny
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
 
@@ -30,7 +30,7 @@ _CLOSES: dict[Action, str] = {
 }  # fmt: skip
 
 
-def read(scene: Scene, step: str) -> Move:
+def read(incident: IncidentModel, step: str) -> PlannedStep:
     """
     Read one step.
 
@@ -44,12 +44,12 @@ def read(scene: Scene, step: str) -> Move:
             f"actions are {', '.join(_ACTIONS)}."
         )
     if action in _ON_KEYS:
-        return moves.of_keys(action, [_key(scene, target, step)])
+        return actions.of_keys(action, [_key(incident, target, step)])
     if action in _CLOSES:
-        return _close(scene, action, target)
+        return _close(incident, action, target)
     target, cutoff = _cutoff(target)
-    move = _ON_PRINCIPALS[action](scene, _principal(target, step), target)
-    return _with_cutoff(scene, move, cutoff) if cutoff else move
+    move = _ON_PRINCIPALS[action](incident, _principal(target, step), target)
+    return _with_cutoff(incident, move, cutoff) if cutoff else move
 
 
 def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
@@ -58,8 +58,8 @@ def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
     return frozenset(one for one in found if one is not None)
 
 
-def _key(scene: Scene, target: str, step: str) -> HeldCredential:
-    found = [one for one in (*scene.held, *scene.innocents) if target in (one.key_id, one.id)]
+def _key(incident: IncidentModel, target: str, step: str) -> HeldCredential:
+    found = [one for one in (*incident.held, *incident.innocents) if target in (one.key_id, one.id)]
     if not found:
         raise UsageError(f"--what-if {step!r}: no long-term key {target} among the principals of this trace.")
     if found[0].is_masked:
@@ -77,81 +77,83 @@ def _principal(target: str, step: str) -> Principal:
     return found
 
 
-def _close(scene: Scene, action: Action, target: str) -> Move:
+def _close(incident: IncidentModel, action: Action, target: str) -> PlannedStep:
     """Close a source that the evidence shows; a target that is none makes a move without effect."""
     principal = principal_of_arn(target)
-    for source in scene.sources:
+    for source in incident.sources:
         closed = source.kind == _CLOSES[action] and (source.id == target or source.mints == principal)
         provider = action == "revert-trust" and source.kind == "provider" and source.id == target
         if closed or provider:
-            alike = {one.name: one for one in scene.sources if one.name[:3] == source.name[:3]}
-            found = [close_source(scene, one) for one in alike.values()]
-            return found[0] if len(found) == 1 else moves.merged(action, found)
-    return Move(
+            alike = {one.name: one for one in incident.sources if one.name[:3] == source.name[:3]}
+            found = [close_source(incident, one) for one in alike.values()]
+            return found[0] if len(found) == 1 else actions.merged(action, found)
+    return PlannedStep(
         action=action, targets=(target,), principals=(principal,) if principal else (), calls=(),
         why="The evidence shows nothing that this would stop. ",
     )  # fmt: skip
 
 
-def _revoke(action: Action) -> Callable[[Scene, Principal, str], Move]:
-    def build(scene: Scene, principal: Principal, target: str) -> Move:
-        text = documents.text(documents.older(scene.cutoff))
-        return moves.with_document(scene, action, moves.REVOKE, text, [principal])
+def _revoke(action: Action) -> Callable[[IncidentModel, Principal, str], PlannedStep]:
+    def build(incident: IncidentModel, principal: Principal, target: str) -> PlannedStep:
+        text = documents.text(documents.older(incident.cutoff))
+        return actions.with_document(incident, action, actions.REVOKE, text, [principal])
 
     return build
 
 
-def _deny(action: Action) -> Callable[[Scene, Principal, str], Move]:
-    def build(scene: Scene, principal: Principal, target: str) -> Move:
+def _deny(action: Action) -> Callable[[IncidentModel, Principal, str], PlannedStep]:
+    def build(incident: IncidentModel, principal: Principal, target: str) -> PlannedStep:
         name, text = (
-            (moves.FREEZE, documents.freeze())
+            (actions.FREEZE, documents.freeze())
             if action == "freeze-role"
-            else (moves.DENY, documents.deny_all())
+            else (actions.DENY, documents.deny_all())
         )
-        return moves.with_document(scene, action, name, text, [principal])
+        return actions.with_document(incident, action, name, text, [principal])
 
     return build
 
 
-def _deny_sessions(scene: Scene, principal: Principal, target: str) -> Move:
+def _deny_sessions(incident: IncidentModel, principal: Principal, target: str) -> PlannedStep:
     """For a session's ARN, deny its session name; for a role's or user's, do what strategy `surgical` does."""
     session = target.partition(":assumed-role/")[2].partition("/")[2]
     if session:
-        known = scene.known.get(principal)
+        known = incident.known.get(principal)
         unique = known.unique_id if known and known.unique_id else "*"
         statement = documents.deny({"StringLike": {"aws:userid": f"{unique}:{session}"}})
-        return moves.with_document(
-            scene, "deny-sessions", moves.SESSIONS, documents.text([statement]), [principal]
+        return actions.with_document(
+            incident, "deny-sessions", actions.SESSIONS, documents.text([statement]), [principal]
         )
-    own = [one for one in scene.held if one.principal == principal and one.kind != "long_term_key"]
+    own = [one for one in incident.held if one.principal == principal and one.kind != "long_term_key"]
     others = tuple(
-        one for one in scene.innocents if one.principal == principal and one.kind != "long_term_key"
+        one for one in incident.innocents if one.principal == principal and one.kind != "long_term_key"
     )
-    cut = Cut(
-        principal=principal, tainted=tuple(own), others=others, kept=others, since=scene.unseen(principal)
+    cut = DenyTarget(
+        principal=principal, tainted=tuple(own), others=others, kept=others, since=incident.unseen(principal)
     )
-    return carve(scene, cut)
+    return build_session_deny(incident, cut)
 
 
-def _control(scene: Scene, principal: Principal, target: str) -> Move:
-    said = statements(scene, [principal], {principal})
-    move = moves.deny_by_scp(scene, [(said, [principal])], "")
+def _control(incident: IncidentModel, principal: Principal, target: str) -> PlannedStep:
+    said = statements(incident, [principal], {principal})
+    move = actions.deny_by_scp(incident, [(said, [principal])], "")
     return replace(move, shields=frozenset(move.principals))
 
 
-_ON_PRINCIPALS: dict[str, Callable[[Scene, Principal, str], Move]] = {
+_ON_PRINCIPALS: dict[str, Callable[[IncidentModel, Principal, str], PlannedStep]] = {
     "deny-user": _deny("deny-user"),
     "revoke-user-sessions": _revoke("revoke-user-sessions"),
     "revoke-role-sessions": _revoke("revoke-role-sessions"),
     "deny-role": _deny("deny-role"),
     "freeze-role": _deny("freeze-role"),
     "deny-sessions": _deny_sessions,
-    "delete-user": lambda scene, principal, _: moves.delete_user(scene, principal, scene.held, "delete-user"),
-    "delete-created-user": lambda scene, principal, _: moves.delete_user(
-        scene, principal, scene.held, "delete-created-user"
+    "delete-user": lambda incident, principal, _: actions.delete_user(
+        incident, principal, incident.held, "delete-user"
     ),
-    "edit-trust": lambda scene, principal, _: moves.edit_trust(scene, principal),
-    "attach-quarantine": lambda scene, principal, _: moves.attach_quarantine(scene, principal),
+    "delete-created-user": lambda incident, principal, _: actions.delete_user(
+        incident, principal, incident.held, "delete-created-user"
+    ),
+    "edit-trust": lambda incident, principal, _: actions.edit_trust(incident, principal),
+    "attach-quarantine": lambda incident, principal, _: actions.attach_quarantine(incident, principal),
     "scp-deny": _control,
 }
 
@@ -167,9 +169,9 @@ def _cutoff(target: str) -> tuple[str, datetime | None]:
     return arn, found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _with_cutoff(scene: Scene, move: Move, cutoff: datetime) -> Move:
+def _with_cutoff(incident: IncidentModel, move: PlannedStep, cutoff: datetime) -> PlannedStep:
     """The move with a cutoff that the user gave, which `apply` does not move."""
-    old, new = instant(scene.cutoff), instant(cutoff)
+    old, new = instant(incident.cutoff), instant(cutoff)
     calls = tuple(
         replace(call, parameters={name: value.replace(old, new) if isinstance(value, str) else value
                                   for name, value in call.parameters.items()})

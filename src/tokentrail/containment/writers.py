@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.aws.principals import Principal, arn_of
-from tokentrail.containment.leftovers import Deed
-from tokentrail.containment.scene import HeldCredential
+from tokentrail.containment.incident_model import HeldCredential
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.writes import LAUNCHES
@@ -17,7 +17,7 @@ from tokentrail.spelling import instant, listed, short
 
 
 def writers(
-    deeds: Iterable[Deed],
+    deeds: Iterable[AttackerAction],
     held: Sequence[HeldCredential],
     alive: set[str],
     reached: Iterable[Principal],
@@ -42,7 +42,10 @@ def writers(
 
 
 def writing(
-    deeds: Iterable[Deed], held: Iterable[HeldCredential], reached: Iterable[Principal], reach: Reach | None
+    deeds: Iterable[AttackerAction],
+    held: Iterable[HeldCredential],
+    reached: Iterable[Principal],
+    reach: Reach | None,
 ) -> Iterator[Principal]:
     """The principals of all who may change IAM."""
     principals = {one.id: one.principal for one in held}
@@ -82,7 +85,7 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
 
 
 def reactivated(
-    changes: Iterable[Change], held: Iterable[HeldCredential], deeds: Iterable[Deed]
+    changes: Iterable[Change], held: Iterable[HeldCredential], deeds: Iterable[AttackerAction]
 ) -> Iterator[str]:
     """The proof's assumptions about keys of the attacker's that somebody else, or so it seems, made active again."""
     keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}

@@ -51,7 +51,7 @@ _CHANGES = """
 
 
 @dataclass(frozen=True, slots=True)
-class _Bites:
+class _SentSteps:
     """When the steps of the plan were sent and took effect, and what they did."""
 
     steps: dict[int, datetime]
@@ -110,7 +110,7 @@ class Guard:
 
     def told(self) -> list[str]:
         """What a person should know at the start: an assumed time, or steps that are not guarded; in sentences."""
-        bites = self._bites()
+        sent_steps = self._sent_steps()
         if not self._journalled():
             when = instant(self._contained_at)
             first = ", when it was first guarded here" if self._assumed else ""
@@ -118,40 +118,40 @@ class Guard:
                 f"{self._path.name} has no journal of `tokentrail apply`: it is taken as carried out by {when}{first}. "
                 "--contained-at names another moment."
             ]
-        missing = [str(step.n) for step in self._plan.steps if step.n not in bites.steps]
+        missing = [str(step.n) for step in self._plan.steps if step.n not in sent_steps.steps]
         if missing:
             return [f"{self._path.name}: not carried out yet, so not guarded: step {', '.join(missing)}."]
         return []
 
     def findings(self, sight: Sight, scene: Scene, now: datetime) -> Iterator[Finding]:
         """Yield what the evidence shows against the plan, and whether it is over by `now`."""
-        bites = self._bites()
-        if not bites.steps:
+        sent_steps = self._sent_steps()
+        if not sent_steps.steps:
             return
         found = self._found(sight)
         held = found.credentials if found else ()
         tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
-        yield from self._successes(sight, scene, tainted, bites)
+        yield from self._successes(sight, scene, tainted, sent_steps)
         yield from self._children(tainted)
         if found is not None:
-            yield from self._reopened(sight, scene, found, bites)
+            yield from self._reopened(sight, scene, found, sent_steps)
         attackers = {row["n"] for row in sight.forest.named([one.id for one in tainted])}
-        yield from self._undone(scene, bites, attackers)
+        yield from self._undone(scene, sent_steps, attackers)
         yield from self._over(tainted, self._told_until(sight, now))
 
     def _journalled(self) -> bool:
         return bool(read(journal_path(self._path), plan=self._digest))
 
-    def _bites(self) -> _Bites:
+    def _sent_steps(self) -> _SentSteps:
         lines = read(journal_path(self._path), plan=self._digest)
         if not lines:
             at = {step.n: self._contained_at for step in self._plan.steps}
-            return _Bites(at, at, standing(self._plan, History()), frozenset())
+            return _SentSteps(at, at, standing(self._plan, History()), frozenset())
         told = history(lines)
         runs = frozenset(str(one["run"]) for one in lines if "run" in one)
-        bites = {n: record.bites_at for n, record in told.steps.items()}
+        sent_steps = {n: record.bites_at for n, record in told.steps.items()}
         sent = {n: record.sent_at for n, record in told.steps.items()}
-        return _Bites(bites, sent, standing(self._plan, told), runs)
+        return _SentSteps(sent_steps, sent, standing(self._plan, told), runs)
 
     @property
     def _narrowing(self) -> Narrowing:
@@ -171,7 +171,7 @@ class Guard:
             known.append(subject)
         return family(sight.forest, known, narrowing=self._narrowing, gaps=()) if known else None
 
-    def _endings(self, one: TracedCredential, bites: _Bites) -> list[Ended]:
+    def _endings(self, one: TracedCredential, sent_steps: _SentSteps) -> list[Ended]:
         """
         What should have ended a credential; none if the steps that end it were not carried out.
 
@@ -183,30 +183,30 @@ class Guard:
             long_term = one.kind == "long_term_key"
             return [
                 Ended(
-                    effective_at=bites.steps[step.n],
+                    effective_at=sent_steps.steps[step.n],
                     unusable=one.id in step.keys_off or ends_key(step.action, long_term=long_term),
                 )
-                for step in ending if step.n in bites.steps
+                for step in ending if step.n in sent_steps.steps
             ]  # fmt: skip
-        at = min(bites.steps.values()) if one.id in self._plan.tainted else self._last(bites)
+        at = min(sent_steps.steps.values()) if one.id in self._plan.tainted else self._last(sent_steps)
         return [Ended(effective_at=at)] if at is not None else []
 
-    def _last(self, bites: _Bites) -> datetime | None:
-        return bites.steps.get(max(one.n for one in self._plan.steps))
+    def _last(self, sent_steps: _SentSteps) -> datetime | None:
+        return sent_steps.steps.get(max(one.n for one in self._plan.steps))
 
     def _successes(
-        self, sight: Sight, scene: Scene, tainted: Sequence[TracedCredential], bites: _Bites
+        self, sight: Sight, scene: Scene, tainted: Sequence[TracedCredential], sent_steps: _SentSteps
     ) -> Iterator[Finding]:
         known = {one.id: one for one in tainted}
         places = {row["n"]: known[row["id"]] for row in sight.forest.named([*known])}
-        endings = {n: found for n, one in places.items() if (found := self._endings(one, bites))}
+        endings = {n: found for n, one in places.items() if (found := self._endings(one, sent_steps))}
         calls = successes(scene, endings)
         survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
-            one, bite = places[n], instant(min(each.effective_at for each in endings[n]))
-            ended = f"after the plan, which does not end it, was carried out at {bite}" if one.id in survivors else (
-                f"after the plan had ended it at {bite}"
-            )  # fmt: skip
+            one, ended_at = places[n], instant(min(each.effective_at for each in endings[n]))
+            ended = f"after the plan had ended it at {ended_at}"
+            if one.id in survivors:
+                ended = f"after the plan, which does not end it, was carried out at {ended_at}"
             yield self._success(one, made, ended)
 
     def _success(self, one: TracedCredential, made: Sequence[Row], ended: str) -> Finding:
@@ -239,9 +239,11 @@ class Guard:
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
 
-    def _reopened(self, sight: Sight, scene: Scene, found: Trace, bites: _Bites) -> Iterator[Finding]:
+    def _reopened(
+        self, sight: Sight, scene: Scene, found: Trace, sent_steps: _SentSteps
+    ) -> Iterator[Finding]:
         """Find credentials of `reopened` sources: those that should be over and still work, and new ones."""
-        last = self._last(bites)
+        last = self._last(sent_steps)
         handing = sources(sight, self._plan, self._narrowing, found) if last else []
         ids = {
             row["n"]: row["id"]
@@ -277,19 +279,19 @@ class Guard:
                     credential=one, events=[_event(row)],
                 )  # fmt: skip
 
-    def _undone(self, scene: Scene, bites: _Bites, attackers: Set[int]) -> Iterator[Finding]:
+    def _undone(self, scene: Scene, sent_steps: _SentSteps, attackers: Set[int]) -> Iterator[Finding]:
         """
         Find calls that take back a step; those of our own `undo` are of severity `info`.
 
         Its run id in the user agent is no proof of that, since whoever reads the log can copy it: of an attacker's
         credential it does not count.
         """
-        first = min(bites.sent.values())
-        things = [one for one in bites.things if one.step in bites.sent]
+        first = min(sent_steps.sent.values())
+        things = [one for one in sent_steps.things if one.step in sent_steps.sent]
         for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):
-            thing = taken_back([one for one in things if _after(row, bites, one)], row)
+            thing = taken_back([one for one in things if _after(row, sent_steps, one)], row)
             own = row["n"] not in attackers and any(
-                f"run/{run}" in (row["agent"] or "") for run in bites.runs
+                f"run/{run}" in (row["agent"] or "") for run in sent_steps.runs
             )
             if thing is None or (own and row["name"] in {thing.operation, *REWRITES}):
                 continue
@@ -362,8 +364,8 @@ class Guard:
         )
 
 
-def _after(row: Row, bites: _Bites, thing: Standing) -> bool:
-    return bool(row["time"] > int(bites.sent[thing.step].timestamp()))
+def _after(row: Row, sent_steps: _SentSteps, thing: Standing) -> bool:
+    return bool(row["time"] > int(sent_steps.sent[thing.step].timestamp()))
 
 
 def _event(row: Row) -> str:

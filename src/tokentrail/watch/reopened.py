@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.containment.attackers import subjects_by_now
-from tokentrail.containment.handed import used_from
 from tokentrail.containment.model import Plan
+from tokentrail.containment.source_issued import used_from
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family

@@ -1,5 +1,5 @@
 """
-A move: one action on its targets, with the calls that carry it out, and what the prover needs to know of their effect.
+A planned step: one action on its targets, with the calls that carry it out, and what the prover needs to know of their effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ORGANIZATIONS = "organizations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class PlannedStep:
     """An action on targets, which becomes a step of a plan once the prover has judged it."""
 
     action: Action
@@ -49,18 +49,18 @@ class Move:
     reversible: bool = True
     why: str = ""
 
-    def changes(self, number: int, bites: datetime, cutoff: datetime) -> Iterator[Change]:
+    def changes(self, number: int, effective_at: datetime, cutoff: datetime) -> Iterator[Change]:
         """
         The changes that the log would show for it.
 
         Args:
             number: Its number among the moves.
-            bites: When it takes effect, used as the time of the changes.
+            effective_at: When it takes effect, used as the time of the changes.
             cutoff: The cutoff to write into its documents.
         """
         for place, call in enumerate(self.calls or self.by_hand):
             kept = moved(call, self.cutoff, cutoff) if self.cutoff else call
-            yield _change(kept, number, place, bites)
+            yield _change(kept, number, place, effective_at)
 
 
 def new_policy(place: int) -> str:

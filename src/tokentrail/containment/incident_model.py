@@ -1,7 +1,7 @@
 """
-The scene of a plan: who holds which credentials, who can mint which, and since when the log is incomplete.
+The model of an incident: who holds which credentials, who can mint which, and since when the log is incomplete.
 
-It is pure data, which `staging` takes from a case. All times are whole seconds, as in CloudTrail.
+It is pure data, which `build_model` takes from a case. All times are whole seconds, as in CloudTrail.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ class Source:
         return (self.kind, self.account, own, *((self.what, self.region or "") if self.what else ()))
 
 
-class WayIn(NamedTuple):
+class EntryPoint(NamedTuple):
     """A person of a portal or provider, or a certificate, that may open more roles than the attacker was seen in."""
 
     kind: WayKind
@@ -217,7 +217,7 @@ class WayIn(NamedTuple):
     """Roles, other than the attacker's, that it has opened at any time."""
 
 
-class Neighbour(NamedTuple):
+class SharedIpCredential(NamedTuple):
     """A credential, not descending from the attacker's, that is used from an address that the attacker used first."""
 
     id: str
@@ -244,7 +244,7 @@ class UnseenGrant(NamedTuple):
     """As whom a partner acts."""
 
 
-class Minter(NamedTuple):
+class UpstreamMinter(NamedTuple):
     """A credential that led to a plan's subjects, may still work, and that nothing makes the attacker's."""
 
     id: str
@@ -318,7 +318,7 @@ def logged_controls(changes: Iterable[Change]) -> dict[str, set[str]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class IncidentModel:
     """All that planner and prover know."""
 
     case_id: str
@@ -344,7 +344,7 @@ class Scene:
     sources: tuple[Source, ...]
     let_in: tuple[tuple[str, str, Principal], ...]
     """Identity providers that may still let the attacker in: the provider, the person let in, and the role."""
-    ways_in: tuple[WayIn, ...]
+    ways_in: tuple[EntryPoint, ...]
     """What lets the attacker in, and may let it into other roles than it was seen in."""
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
@@ -371,7 +371,7 @@ class Scene:
     """Whether the keys and users that the attacker made are deleted, rather than kept as evidence."""
     entered: tuple[str, ...] = ()
     """Assumptions about things of the owner's that the attacker got into."""
-    minters: tuple[Minter, ...] = ()
+    minters: tuple[UpstreamMinter, ...] = ()
     """Untainted credentials that led to the subjects and may still work: who has them can do so again."""
     left_out: tuple[str, ...] = ()
     """Descendants of the subjects that may still work and that the narrowing leaves out."""
@@ -380,12 +380,12 @@ class Scene:
     held_there: tuple[tuple[str, str], ...] = ()
     """Other living sessions that a function held when the attacker changed its code: id, and the function."""
     handed: Mapping[str, str] = field(default_factory=dict)
-    """By id of a tainted credential that a trace does not call so: why it counts (see `handed`)."""
+    """By id of a tainted credential that a trace does not call so: why it counts (see `source_issued`)."""
     doubts: tuple[tuple[str, str], ...] = ()
     """Other living credentials that a source handed out either to its owner or to the attacker: id and reason."""
     possible: tuple[PossibleSession, ...] = ()
     unseen_grants: tuple[UnseenGrant, ...] = ()
-    neighbours: tuple[Neighbour, ...] = ()
+    neighbours: tuple[SharedIpCredential, ...] = ()
     """Other living credentials that were used from an address that the attacker used first."""
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
     _logged: Mapping[Principal, LoggedPolicies] = field(init=False, repr=False, compare=False)

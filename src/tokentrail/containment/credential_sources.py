@@ -13,9 +13,9 @@ from typing import Any
 
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
-from tokentrail.containment.leftovers import Deed
+from tokentrail.containment.incident_model import ALWAYS, HeldCredential, Source
+from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.reversal_index import PASSWORD_CHANGES, ReversalIndex, sets_something_else
-from tokentrail.containment.scene import ALWAYS, HeldCredential, Source
 from tokentrail.containment.workloads import session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.account.reach import Reach
@@ -128,7 +128,7 @@ def refreshing(one: HeldCredential, arn: str | None) -> Source:
 
 
 def passwords(
-    tainted: Iterable[TaintedCredential], deeds: Collection[Deed], changes: Sequence[Change]
+    tainted: Iterable[TaintedCredential], deeds: Collection[AttackerAction], changes: Sequence[Change]
 ) -> Iterator[Source]:
     """
     The passwords with which the attacker signed in, until somebody else changed them.

@@ -1,5 +1,5 @@
 """
-The moves of the catalogue's actions: which calls carry them out, and which undo them.
+The planned steps of the catalogue's actions: which calls carry them out, and which undo them.
 
 Source for operations and parameters: IAM and AWS Organizations API References. Policies are named `TokenTrail-…`, so
 that they are known to be ours and replace nobody else's.
@@ -19,9 +19,9 @@ from tokentrail.aws.principals import Principal, caseless, short_apart
 from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.model import Action, Call
-from tokentrail.containment.move import ORGANIZATIONS, Move, new_policy
-from tokentrail.containment.scene import HeldCredential, Scene
+from tokentrail.containment.planned_step import ORGANIZATIONS, PlannedStep, new_policy
 from tokentrail.policy.account.holders import size_of
 from tokentrail.spelling import instant, joined, listed, short, without_ids
 
@@ -48,7 +48,7 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
     return Call(account=account, service="iam", operation=operation, parameters=parameters)
 
 
-def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
+def of_keys(action: Action, keys: Iterable[HeldCredential]) -> PlannedStep:
     """
     Deactivate or delete long-term keys; by a person for root's, and for those whose user is not known.
 
@@ -71,7 +71,7 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
                 undo.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Active"))
         else:
             calls.append(iam(one.principal.account, "DeleteAccessKey", **named))
-    return Move(
+    return PlannedStep(
         action=action, targets=tuple(one.key_id or one.id for one in listed),
         principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls), undo=tuple(undo),
         by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
@@ -79,7 +79,7 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> Move:
     )  # fmt: skip
 
 
-def deny_masked_keys(scene: Scene, users: Sequence[Principal]) -> Move:
+def deny_masked_keys(incident: IncidentModel, users: Sequence[Principal]) -> PlannedStep:
     """Deny users everything because the evidence masks the ids of their leaked keys."""
     some = [f"`aws iam list-access-keys --user-name {shlex.quote(one.name)}`" for one in users]
     why = (
@@ -87,10 +87,10 @@ def deny_masked_keys(scene: Scene, users: Sequence[Principal]) -> Move:
         f"call can deactivate them: the user is denied everything, whichever keys it has. {listed(some, _IN_FULL)} "
         "lists the keys there are: deactivate those that leaked, or all of them, before this is undone. "
     )
-    return merged("deny-user", [with_document(scene, "deny-user", DENY, documents.deny_all(), users)], why)
+    return merged("deny-user", [with_document(incident, "deny-user", DENY, documents.deny_all(), users)], why)
 
 
-def masked_key_by_hand(key: HeldCredential) -> Move:
+def masked_key_by_hand(key: HeldCredential) -> PlannedStep:
     """Leave a key to a person whose id the evidence masks, and whose principal no policy of ours can deny."""
     whose = (
         f"root of account {key.principal.account}"
@@ -101,12 +101,14 @@ def masked_key_by_hand(key: HeldCredential) -> Move:
         f"The evidence masks the id of an access key of {whose}, so that no call can name it. Whoever has access finds "
         "it (`aws iam list-access-keys`, or the security credentials page for root) and deactivates it. "
     )
-    return Move(action="deactivate-key", targets=(key.id,), principals=(key.principal,), calls=(), why=why)
+    return PlannedStep(
+        action="deactivate-key", targets=(key.id,), principals=(key.principal,), calls=(), why=why
+    )
 
 
-def incident_name(scene: Scene, name: str) -> str:
+def incident_name(incident: IncidentModel, name: str) -> str:
     """A policy's name for this incident; with the same name, another incident's policy would be replaced and lifted."""
-    return f"{name}-{hashlib.sha256(chr(10).join(sorted(scene.subjects)).encode()).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(chr(10).join(sorted(incident.subjects)).encode()).hexdigest()[:8]}"
 
 
 def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
@@ -119,14 +121,14 @@ def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Cal
     )
 
 
-def inline_room(scene: Scene, principal: Principal) -> int:
+def inline_room(incident: IncidentModel, principal: Principal) -> int:
     """Characters left for an inline policy; IAM's whole limit if no snapshot shows what is there."""
     limit = documents.USER_INLINE if principal.kind == "user" else documents.ROLE_INLINE
-    return limit - scene.inline_size(principal)
+    return limit - incident.inline_size(principal)
 
 
 def attach_policies(
-    scene: Scene, principal: Principal, name: str, texts: Sequence[str]
+    incident: IncidentModel, principal: Principal, name: str, texts: Sequence[str]
 ) -> tuple[list[Call], list[Call]]:
     """
     The calls that create managed policies and attach them, for what is too long to be inline, and those that undo it.
@@ -139,7 +141,7 @@ def attach_policies(
     undo: list[Call] = []
     for number, document in enumerate(texts, 1):
         own = f"{name}-{principal.kind}-{principal.name[:_LONGEST_NAME]}-{number}"
-        arn = f"arn:{scene.arn(principal).split(':')[1]}:iam::{principal.account}:policy/{own}"
+        arn = f"arn:{incident.arn(principal).split(':')[1]}:iam::{principal.account}:policy/{own}"
         attached = {f"{kind}Name": principal.name, "PolicyArn": arn}
         calls.append(iam(principal.account, "CreatePolicy", PolicyName=own, PolicyDocument=document))
         calls.append(iam(principal.account, f"Attach{kind}Policy", **attached))
@@ -148,40 +150,44 @@ def attach_policies(
     return calls, undo
 
 
-def with_document(scene: Scene, action: Action, name: str, document: str, on: Iterable[Principal]) -> Move:
-    """Put the same document on several principals; the move has the scene's cutoff if the document does."""
+def with_document(
+    incident: IncidentModel, action: Action, name: str, document: str, on: Iterable[Principal]
+) -> PlannedStep:
+    """Put the same document on several principals; the move has the incident's cutoff if the document does."""
     listed = tuple(sorted(on))
     calls: list[Call] = []
     undo: list[Call] = []
     why = ""
     for principal in listed:
-        if size_of(document) <= inline_room(scene, principal):
-            put, taken = put_policy(principal, incident_name(scene, name), document)
-        elif scene.attachable(principal):
-            put, taken = attach_policies(scene, principal, incident_name(scene, name), [document])
+        if size_of(document) <= inline_room(incident, principal):
+            put, taken = put_policy(principal, incident_name(incident, name), document)
+        elif incident.attachable(principal):
+            put, taken = attach_policies(incident, principal, incident_name(incident, name), [document])
         else:
-            why += no_room(scene, principal)
+            why += no_room(incident, principal)
             continue
         calls += put
         undo += taken
-    return Move(
-        action=action, targets=tuple(scene.arn(one) for one in listed), principals=listed, calls=tuple(calls),
-        undo=tuple(undo), cutoff=scene.cutoff if calls and instant(scene.cutoff) in document else None,
+    return PlannedStep(
+        action=action, targets=tuple(incident.arn(one) for one in listed), principals=listed, calls=tuple(calls),
+        undo=tuple(undo), cutoff=incident.cutoff if calls and instant(incident.cutoff) in document else None,
         closes=frozenset(
             name for one in listed if action in ("deny-user", "deny-role") and not why
-            for name in _closed_by_denying(scene, one)
+            for name in _closed_by_denying(incident, one)
         ), why=why,
     )  # fmt: skip
 
 
-def _closed_by_denying(scene: Scene, principal: Principal) -> Iterator[tuple[str, ...]]:
+def _closed_by_denying(incident: IncidentModel, principal: Principal) -> Iterator[tuple[str, ...]]:
     """The sources, by name, that hand out nothing that works once a principal is denied everything for good."""
     yield (principal.kind, principal.account, caseless(principal.name))
-    if principal in scene.made_users:
-        yield from (one.name for one in scene.sources_of(principal))
+    if principal in incident.made_users:
+        yield from (one.name for one in incident.sources_of(principal))
 
 
-def deny_made_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredential]) -> Move | None:
+def deny_made_user(
+    incident: IncidentModel, principal: Principal, keys: Iterable[HeldCredential]
+) -> PlannedStep | None:
     """
     Deny a user that the attacker made everything, and deactivate its keys, so that it stays as evidence.
 
@@ -190,52 +196,58 @@ def deny_made_user(scene: Scene, principal: Principal, keys: Iterable[HeldCreden
     Returns:
         `None` if the user has no room for another policy, so that only its deletion ends it.
     """
-    denied = with_document(scene, "deny-user", DENY, documents.deny_all(), [principal])
+    denied = with_document(incident, "deny-user", DENY, documents.deny_all(), [principal])
     if not denied.calls:
         return None
     off = of_keys("deactivate-key", [one for one in keys if one.principal == principal and one.key_id])
     return replace(denied, calls=(*off.calls, *denied.calls), undo=(), reversible=False, made=denied.targets)
 
 
-def no_room(scene: Scene, principal: Principal) -> str:
+def no_room(incident: IncidentModel, principal: Principal) -> str:
     """Say that a principal has no room for another policy, so that a step does nothing there."""
     return (
-        f"{short(scene.arn(principal))} has no room for another policy, inline or attached (the log or snapshot shows "
-        "it at IAM's quotas): take one off it and plan again; until then this does nothing there. "
+        f"{short(incident.arn(principal))} has no room for another policy, inline or attached (the log or snapshot "
+        "shows it at IAM's quotas): take one off it and plan again; until then this does nothing there. "
     )
 
 
-def delete_user(scene: Scene, principal: Principal, keys: Iterable[HeldCredential], action: Action) -> Move:
+def delete_user(
+    incident: IncidentModel, principal: Principal, keys: Iterable[HeldCredential], action: Action
+) -> PlannedStep:
     """Delete a user. IAM requires its keys and all else to be deleted first; `apply` finds and deletes what it has."""
     calls = [
         iam(principal.account, "DeleteAccessKey", UserName=principal.name, AccessKeyId=one.key_id)
         for one in keys if one.principal == principal and one.key_id
     ]  # fmt: skip
     calls.append(iam(principal.account, "DeleteUser", UserName=principal.name))
-    return Move(
-        action=action, targets=(scene.arn(principal),), principals=(principal,), calls=tuple(calls), reversible=False,
+    return PlannedStep(
+        action=action, targets=(incident.arn(principal),), principals=(principal,), calls=tuple(calls),
+        reversible=False,
         closes=frozenset(
             (kind, principal.account, caseless(principal.name)) for kind in ("password", "user")
         ),
     )  # fmt: skip
 
 
-def attach_quarantine(scene: Scene, principal: Principal) -> Move:
+def attach_quarantine(incident: IncidentModel, principal: Principal) -> PlannedStep:
     """Attach AWS's quarantine policy, which by itself contains nothing."""
-    named = {"UserName": principal.name, "PolicyArn": QUARANTINE.format(scene.arn(principal).split(":")[1])}
-    return Move(
-        action="attach-quarantine", targets=(scene.arn(principal),), principals=(principal,),
+    named = {
+        "UserName": principal.name,
+        "PolicyArn": QUARANTINE.format(incident.arn(principal).split(":")[1]),
+    }
+    return PlannedStep(
+        action="attach-quarantine", targets=(incident.arn(principal),), principals=(principal,),
         calls=(iam(principal.account, "AttachUserPolicy", **named),),
         undo=(iam(principal.account, "DetachUserPolicy", **named),),
     )  # fmt: skip
 
 
-def edit_trust(scene: Scene, principal: Principal) -> Move:
+def edit_trust(incident: IncidentModel, principal: Principal) -> PlannedStep:
     """Let nobody assume a role any more."""
     call = iam(principal.account, "UpdateAssumeRolePolicy", RoleName=principal.name, PolicyDocument=_LOCK_OUT)
-    return Move(
+    return PlannedStep(
         action="edit-trust",
-        targets=(scene.arn(principal),),
+        targets=(incident.arn(principal),),
         principals=(principal,),
         calls=(call,),
         shuts=(principal,),
@@ -243,13 +255,13 @@ def edit_trust(scene: Scene, principal: Principal) -> Move:
 
 
 def deny_by_scp(
-    scene: Scene, policies: Sequence[tuple[Sequence[Statement], Sequence[Principal]]], why: str
-) -> Move:
+    incident: IncidentModel, policies: Sequence[tuple[Sequence[Statement], Sequence[Principal]]], why: str
+) -> PlannedStep:
     """
     Deny principals by service control policies on their accounts, which only their organisation can attach.
 
     Args:
-        scene: The scene.
+        incident: The incident.
         policies: For each policy: its statements, and the principals whose accounts it is attached to.
         why: A sentence to begin the move's explanation.
     """
@@ -261,7 +273,7 @@ def deny_by_scp(
     full: set[str] = set()
     for said, on in policies:
         document = documents.text(said)
-        full |= {one.account for one in on if scene.controls_room(one.account) <= attached[one.account]}
+        full |= {one.account for one in on if incident.controls_room(one.account) <= attached[one.account]}
         accounts = sorted({one.account for one in on} - full)
         if not accounts:
             continue
@@ -270,32 +282,32 @@ def deny_by_scp(
         made = new_policy(len(calls))
         calls += [
             _of_organization(
-                scene, "CreatePolicy", Name=_name_of_scp(scene, accounts, document),
+                incident, "CreatePolicy", Name=_name_of_scp(incident, accounts, document),
                 Description="Containment by TokenTrail", Type="SERVICE_CONTROL_POLICY", Content=document,
             ),
-            *(_of_organization(scene, "AttachPolicy", PolicyId=made, TargetId=one) for one in accounts),
+            *(_of_organization(incident, "AttachPolicy", PolicyId=made, TargetId=one) for one in accounts),
         ]  # fmt: skip
-        undo += [_of_organization(scene, "DetachPolicy", PolicyId=made, TargetId=one) for one in accounts]
-        undo.append(_of_organization(scene, "DeletePolicy", PolicyId=made))
+        undo += [_of_organization(incident, "DetachPolicy", PolicyId=made, TargetId=one) for one in accounts]
+        undo.append(_of_organization(incident, "DeletePolicy", PolicyId=made))
         told.append(f"to account{'s' * (len(accounts) > 1)} {joined(accounts)}: {document} ")
-    manager = scene.management_account
-    cut = any(instant(scene.cutoff) in text for text in told)
-    late = in_time(scene) if cut else ""
+    manager = incident.management_account
+    cut = any(instant(incident.cutoff) in text for text in told)
+    late = in_time(incident) if cut else ""
     several = "these service control policies" if len(told) > 1 else "this service control policy"
     by_hand = "" if manager else (
         "Whoever runs the organisation (or you, planning again with --management-account) attaches "
         f"{several}{late} {''.join(told)}"
     )  # fmt: skip
-    targets = (scene.arn(one) for _, some in policies for one in some)
-    return Move(
+    targets = (incident.arn(one) for _, some in policies for one in some)
+    return PlannedStep(
         action="scp-deny", targets=tuple(targets), principals=tuple(bound),
         calls=tuple(calls if manager else ()), undo=tuple(undo if manager else ()),
         by_hand=tuple(() if manager else calls),
-        cutoff=scene.cutoff if cut else None, why=why + by_hand + _quota_of_controls(scene, attached, full),
+        cutoff=incident.cutoff if cut else None, why=why + by_hand + _quota_of_controls(incident, attached, full),
     )  # fmt: skip
 
 
-def _quota_of_controls(scene: Scene, attached: Mapping[str, int], full: Iterable[str]) -> str:
+def _quota_of_controls(incident: IncidentModel, attached: Mapping[str, int], full: Iterable[str]) -> str:
     """Say how much room a move needs for SCPs, which the log does not tell, and where there is none."""
     told = ""
     if barred := sorted(full):
@@ -304,7 +316,7 @@ def _quota_of_controls(scene: Scene, attached: Mapping[str, int], full: Iterable
             "policy: detach one and plan again; until then this does nothing there. "
         )
     if attached:
-        most = max(documents.controls_most(scene.partition(account)) for account in attached)
+        most = max(documents.controls_most(incident.partition(account)) for account in attached)
         told += (
             f"An account can have {most} service control policies, AWS's own among them, and this attaches "
             f"{max(attached.values())} to each: `aws organizations list-policies-for-target --filter "
@@ -313,29 +325,29 @@ def _quota_of_controls(scene: Scene, attached: Mapping[str, int], full: Iterable
     return told
 
 
-def in_time(scene: Scene) -> str:
+def in_time(incident: IncidentModel) -> str:
     """What a person who writes a cutoff by hand must know: it must be later than the plan's, by the time of writing."""
     return (
-        f", with the time that it is then and {scene.margin} seconds in place of {instant(scene.cutoff)}, else what "
-        "was minted until then goes on,"
+        f", with the time that it is then and {incident.margin} seconds in place of {instant(incident.cutoff)}, else "
+        "what was minted until then goes on,"
     )
 
 
-def _of_organization(scene: Scene, operation: str, **parameters: str) -> Call:
-    account = scene.management_account or "management"
+def _of_organization(incident: IncidentModel, operation: str, **parameters: str) -> Call:
+    account = incident.management_account or "management"
     return Call(account=account, service=ORGANIZATIONS, operation=operation, parameters=parameters)
 
 
-def _name_of_scp(scene: Scene, accounts: Sequence[str], document: str) -> str:
+def _name_of_scp(incident: IncidentModel, accounts: Sequence[str], document: str) -> str:
     mark = hashlib.sha256(document.encode()).hexdigest()[:4]  # tells several policies of one plan apart
     name = f"TokenTrail-Deny-{accounts[0]}" if len(accounts) == 1 else "TokenTrail-Deny"
-    return f"{incident_name(scene, name)}-{mark}"
+    return f"{incident_name(incident, name)}-{mark}"
 
 
-def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
+def merged(action: Action, moves: Sequence[PlannedStep], why: str = "") -> PlannedStep:
     """Several moves as one, whose calls are sent together."""
     cutoffs: list[datetime] = [one.cutoff for one in moves if one.cutoff]
-    return Move(
+    return PlannedStep(
         action=action,
         targets=tuple(dict.fromkeys(target for one in moves for target in one.targets)),
         principals=tuple(dict.fromkeys(principal for one in moves for principal in one.principals)),
@@ -356,15 +368,15 @@ def merged(action: Action, moves: Sequence[Move], why: str = "") -> Move:
     )
 
 
-def by_present_names(scene: Scene, move: Move) -> Move:
+def by_present_names(incident: IncidentModel, move: PlannedStep) -> PlannedStep:
     """The same move with users' present names in its calls; calls that become equal are sent once."""
-    if not scene.renamed:
+    if not incident.renamed:
         return move
 
     def calls(given: Sequence[Call]) -> tuple[Call, ...]:
         found: dict[tuple[str | None, ...], Call] = {}
         for call in given:
-            name = scene.renamed.get(Principal(call.account, "user", str(call.parameters.get("UserName"))))
+            name = incident.renamed.get(Principal(call.account, "user", str(call.parameters.get("UserName"))))
             told = replace(call, parameters={**call.parameters, "UserName": name}) if name else call
             alike = repr(sorted(told.parameters.items()))
             found.setdefault((told.account, told.region, told.service, told.operation, alike), told)
@@ -372,7 +384,7 @@ def by_present_names(scene: Scene, move: Move) -> Move:
 
     names = [
         f"{one.name} is called {name} by now. "
-        for one in move.principals if (name := scene.renamed.get(one)) and (move.calls or move.by_hand)
+        for one in move.principals if (name := incident.renamed.get(one)) and (move.calls or move.by_hand)
     ]  # fmt: skip
     return replace(
         move,
@@ -383,9 +395,9 @@ def by_present_names(scene: Scene, move: Move) -> Move:
     )
 
 
-def _said(moves: Sequence[Move]) -> str:
+def _said(moves: Sequence[PlannedStep]) -> str:
     """The explanations of several moves; those that differ only by target, region or other ids are given once."""
-    alike: dict[str, list[Move]] = {}
+    alike: dict[str, list[PlannedStep]] = {}
     for one in moves:
         alike.setdefault(_without(_name(one), "NAME", _without_region(one.why)), []).append(one)
     kinds: dict[str, list[str]] = {}
@@ -400,7 +412,7 @@ def _said(moves: Sequence[Move]) -> str:
     return "".join(told)
 
 
-def _said_once(text: str, group: Sequence[Move]) -> str:
+def _said_once(text: str, group: Sequence[PlannedStep]) -> str:
     names = list(dict.fromkeys(map(_name, group)))
     regions = sorted({region for one in group if (region := _region(one.why))})
     text = text.replace(f"{_IN}REGION", f"{_IN}{regions[0]}") if len(regions) == 1 else text
@@ -421,7 +433,7 @@ def _said_once(text: str, group: Sequence[Move]) -> str:
     return f"For each NAME in its REGION, {listed(pairs, _NAMED)}{' in ' * bool(others)}{', '.join(others)}: {text}"
 
 
-def _name(move: Move) -> str:
+def _name(move: PlannedStep) -> str:
     """The target of a move with one target, as its explanation names it: in full, or by the last part of its ARN."""
     target = move.targets[0] if len(move.targets) == 1 else ""
     return target if target in move.why else target.rpartition("/")[2]
@@ -442,6 +454,6 @@ def _without_region(text: str) -> str:
     return text.replace(f"{_IN}{region}", f"{_IN}REGION") if region else text
 
 
-def short_list(principals: Iterable[Principal], scene: Scene) -> str:
+def short_list(principals: Iterable[Principal], incident: IncidentModel) -> str:
     """Up to three principals, as a sentence names them."""
-    return listed(short_apart([scene.arn(one) for one in principals]), 3)
+    return listed(short_apart([incident.arn(one) for one in principals]), 3)

@@ -1,5 +1,5 @@
 """
-The prover: which of an attacker's credentials outlive a sequence of moves, whatever the attacker does between them.
+The game: which of an attacker's credentials outlive a sequence of steps, whatever the attacker does between them.
 
 It is a game of the moves against the attacker. Between two moves the attacker may wait as long as it likes, and mint
 with every living credential in every role within reach, under any session name. So each principal has, besides the
@@ -24,8 +24,15 @@ from functools import cached_property
 from tokentrail.aws.principals import Principal, arn_of, caseless
 from tokentrail.containment.deleted_principals import NAMED, deleted_principals
 from tokentrail.containment.hypothetical_credentials import Differences, differences, hypothetical_credentials
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
+from tokentrail.containment.incident_model import (
+    LONGEST,
+    Edge,
+    HeldCredential,
+    IncidentModel,
+    Source,
+    assumes,
+)
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.language.context import Caller, principal_of_caller
@@ -36,17 +43,17 @@ _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class StepTiming:
     """When a move is sent, and when it takes effect ("bites") at the latest."""
 
     sent: datetime
-    bites: datetime
+    effective_at: datetime
     cutoff: datetime | None = None
     """The cutoff that was sent, if it was sent already; else `bites` is the cutoff."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
+class Lifetime:
     """Until when a credential, pool or source works and mints under the moves; `NEVER` if no move ends that."""
 
     ends: datetime
@@ -56,7 +63,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class UnseenSessions:
     """All credentials that may have been minted unseen for one principal."""
 
     principal: Principal
@@ -64,7 +71,7 @@ class Pool:
     """From when on they may have been issued: when the log stops being complete."""
     last: datetime
     """Before when they were issued: when the last minter ends."""
-    life: Life
+    life: Lifetime
     """The life of the longest-lived of them."""
     sample: Caller | None
     """One of the longest-lived."""
@@ -78,12 +85,12 @@ class Pool:
 class Outcome:
     """What the moves leave."""
 
-    times: tuple[Moment, ...]
-    lives: Mapping[str, Life]
+    times: tuple[StepTiming, ...]
+    lives: Mapping[str, Lifetime]
     """By credential id."""
-    sources: Mapping[Source, Life]
-    pools: Mapping[Principal, Pool]
-    innocents: Mapping[str, Life]
+    sources: Mapping[Source, Lifetime]
+    pools: Mapping[Principal, UnseenSessions]
+    innocents: Mapping[str, Lifetime]
     """By credential id, as if none expired: a step may be sent long before the time that the proof assumes."""
     twins: frozenset[tuple[Principal, datetime]]
     """Seconds that moves spare for an innocent credential, in which an attacker might have minted unseen."""
@@ -95,47 +102,51 @@ class Outcome:
         return all(life.ends is not NEVER for life in lives)
 
 
-def prove(scene: Scene, moves: Sequence[Move]) -> Outcome:
-    """Find what the moves leave in a scene."""
-    return Game(scene, moves).outcome()
+def prove(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Outcome:
+    """Find what the moves leave in a incident."""
+    return ContainmentGame(incident, moves).outcome()
 
 
-class Game:
-    """A scene and the moves, with which the life of any credential can be judged."""
+class ContainmentGame:
+    """A incident and the moves, with which the life of any credential can be judged."""
 
-    def __init__(self, scene: Scene, moves: Sequence[Move], times: Sequence[Moment] = ()) -> None:
+    def __init__(
+        self, incident: IncidentModel, moves: Sequence[PlannedStep], times: Sequence[StepTiming] = ()
+    ) -> None:
         """Begin with all moves ahead, each sent after the one before took effect, or with given `times`, in order."""
-        self._scene, self._moves = scene, moves
-        self.times = tuple(times or moments_of(moves, scene.as_of, scene.margin))
-        changes = list(_taken(scene, moves, self.times))
-        self.effects = Effects((*scene.changes, *changes), lasting=True)
-        self._differences = differences((*scene.changes, *changes))
+        self._incident, self._moves = incident, moves
+        self.times = tuple(times or moments_of(moves, incident.as_of, incident.margin))
+        changes = list(_taken(incident, moves, self.times))
+        self.effects = Effects((*incident.changes, *changes), lasting=True)
+        self._differences = differences((*incident.changes, *changes))
         self._merged: dict[Principal, Differences] = {}
         self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
-        self._gone = deleted_principals((*scene.changes, *changes))
+        self._gone = deleted_principals((*incident.changes, *changes))
         self.edges: dict[Principal, list[Edge]] = {}
-        for edge in scene.edges:
+        for edge in incident.edges:
             self.edges.setdefault(edge.by, []).append(edge)
 
     def outcome(self) -> Outcome:
         """What the moves leave."""
-        lives = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._scene.held}
-        sources = {one: self._life_of_source(one) for one in self._scene.sources}
+        lives = {one.id: self.life(one.caller, one.key_id, one.expires) for one in self._incident.held}
+        sources = {one: self._life_of_source(one) for one in self._incident.sources}
         pools = self._grow(lives, sources)
-        innocents = {one.id: self.life(one.caller, one.key_id, None) for one in self._scene.innocents}
+        innocents = {one.id: self.life(one.caller, one.key_id, None) for one in self._incident.innocents}
         return Outcome(
             times=self.times, lives=lives, sources=sources, pools=pools, innocents=innocents,
             twins=frozenset(self._twins),
         )  # fmt: skip
 
-    def _grow(self, lives: Mapping[str, Life], sources: Mapping[Source, Life]) -> dict[Principal, Pool]:
+    def _grow(
+        self, lives: Mapping[str, Lifetime], sources: Mapping[Source, Lifetime]
+    ) -> dict[Principal, UnseenSessions]:
         """Let pools grow from the credentials and sources, and from each other, until none grows any more."""
-        pools: dict[Principal, Pool] = {}
+        pools: dict[Principal, UnseenSessions] = {}
         fresh: list[tuple[Principal, datetime, str]] = []
-        for one in self._scene.held:
+        for one in self._incident.held:
             fresh += self._minted(one, lives[one.id])
         fresh += [
             (one.mints, life.ends, one.label) for one, life in sources.items() if one.mints.kind != "unknown"
@@ -145,7 +156,7 @@ class Game:
         )  # the longest-lived minter is taken first, so that sentences name it
         while fresh:
             principal, last, minter = fresh.pop()
-            start = self._scene.unseen(principal)
+            start = self._incident.unseen(principal)
             last = min(last, self.gone(principal))
             known = pools.get(principal)
             if last <= start or (known is not None and known.last >= last):
@@ -158,7 +169,7 @@ class Game:
                 fresh += self._passed_on(principal, pool.life, f"pool:{arn_of(principal)}")
         return pools
 
-    def _minted(self, one: HeldCredential, life: Life) -> Iterator[tuple[Principal, datetime, str]]:
+    def _minted(self, one: HeldCredential, life: Lifetime) -> Iterator[tuple[Principal, datetime, str]]:
         if one.kind == "forwarded":
             return
         if one.kind == "long_term_key" and one.principal.kind in ("user", "root"):
@@ -168,7 +179,9 @@ class Game:
         if assumes(one.caller):
             yield from self._passed_on(one.principal, life, one.id)
 
-    def _passed_on(self, by: Principal, life: Life, minter: str) -> Iterator[tuple[Principal, datetime, str]]:
+    def _passed_on(
+        self, by: Principal, life: Lifetime, minter: str
+    ) -> Iterator[tuple[Principal, datetime, str]]:
         """The roles into which a credential or pool mints, and until when; a service does so as long as it works."""
         for edge in self.edges.get(by, ()):
             until = min(life.mints_until, self.shut(edge.into)) if edge.direct else life.ends
@@ -178,9 +191,9 @@ class Game:
         """From when on nobody can assume a role."""
         return self._shut.get(role, NEVER)
 
-    def touching(self, principals: Iterable[Principal]) -> set[Moment]:
+    def touching(self, principals: Iterable[Principal]) -> set[StepTiming]:
         """The times of moves that may affect some principals, and those of the first and the last move."""
-        renamed = self._scene.renamed
+        renamed = self._incident.renamed
         named = {
             (one.account, caseless(name))
             for one in principals
@@ -189,7 +202,7 @@ class Game:
         found = {time for one in (None, *named) for time in self._touched.get(one, ())}
         return found.union(self.times[:1], self.times[-1:])
 
-    def life(self, caller: Caller, key_id: str | None, expires: datetime | None) -> Life:
+    def life(self, caller: Caller, key_id: str | None, expires: datetime | None) -> Lifetime:
         """
         Until when a credential works, and until when it mints.
 
@@ -198,35 +211,38 @@ class Game:
         issued = caller.issued_at or self._start
         expiry = expires if expires is not None and caller.kind != "long_term_key" else NEVER
         for number in range(len(self.times) - 1, -1, -1):
-            bites = self.times[number].bites
-            if expiry > bites and self.effects.ended(caller, key_id, max(bites, issued)) is None:
+            effective_at = self.times[number].effective_at
+            if (
+                expiry > effective_at
+                and self.effects.ended(caller, key_id, max(effective_at, issued)) is None
+            ):
                 return self._ends_after(number + 1, expiry, caller, key_id)
-            if issued > bites:
-                return Life(ends=issued, mints_until=issued)
+            if issued > effective_at:
+                return Lifetime(ends=issued, mints_until=issued)
         ending = self.effects.ended(caller, key_id, max(self._start, issued))
         if ending is None and expiry > self._start:
             return self._ends_after(0, expiry, caller, key_id)
         margin = timedelta() if principal_of_caller(caller) in self._gone else self._margin
         ends = expiry if ending is None else min(max(ending.at, ending.done_at + margin), expiry)
-        return Life(ends=ends, mints_until=ends)
+        return Lifetime(ends=ends, mints_until=ends)
 
-    def _ends_after(self, number: int, expiry: datetime, caller: Caller, key_id: str | None) -> Life:
+    def _ends_after(self, number: int, expiry: datetime, caller: Caller, key_id: str | None) -> Lifetime:
         """The life of a credential that survives all moves before one, from 0, and not that one; or survives all."""
         mints_until = self._mints(caller, key_id, number)
         if number == len(self.times):
-            return Life(ends=NEVER, mints_until=mints_until)
-        bites = self.times[number].bites
-        if expiry <= bites:
-            return Life(ends=expiry, mints_until=min(expiry, mints_until))
-        return Life(ends=bites, mints_until=mints_until, by=number)
+            return Lifetime(ends=NEVER, mints_until=mints_until)
+        effective_at = self.times[number].effective_at
+        if expiry <= effective_at:
+            return Lifetime(ends=expiry, mints_until=min(expiry, mints_until))
+        return Lifetime(ends=effective_at, mints_until=mints_until, by=number)
 
     def _mints(self, caller: Caller, key_id: str | None, number: int) -> datetime:
         """Until when a credential mints that lives until a move takes effect: until then, or until that is denied."""
         while number > 0 and self.effects.denies(
-            caller, key_id, "sts:AssumeRole", self.times[number - 1].bites
+            caller, key_id, "sts:AssumeRole", self.times[number - 1].effective_at
         ):
             number -= 1
-        return self.times[number].bites if number < len(self.times) else NEVER
+        return self.times[number].effective_at if number < len(self.times) else NEVER
 
     def gone(self, principal: Principal) -> datetime:
         """When a user or role was, or will be, deleted; `NEVER` if it is not."""
@@ -237,31 +253,36 @@ class Game:
         found = self._merged.get(principal)
         if found is None:
             found = self._merged[principal] = Differences()
-            named = {"", *map(caseless, (principal.name, self._scene.renamed.get(principal, principal.name)))}
+            named = {
+                "",
+                *map(caseless, (principal.name, self._incident.renamed.get(principal, principal.name))),
+            }
             for one in (("", ""), *((principal.account, name) for name in sorted(named))):
                 found.merge(self._differences.get(one, Differences()))
         return found
 
     def undecided(self, caller: Caller, key_id: str | None) -> tuple[str, ...]:
         """Sentences about policies in force after the last move that may end a credential, and on what it depends."""
-        last = self.times[-1].bites if self.times else self._scene.as_of
+        last = self.times[-1].effective_at if self.times else self._incident.as_of
         return tuple(
             note.sentence
             for note in self.effects.partly(caller, key_id, last)
             if note.certainty == "undecided"
         )
 
-    def _life_of_source(self, source: Source) -> Life:
+    def _life_of_source(self, source: Source) -> Lifetime:
         if source.until is not None:
-            return Life(ends=source.until, mints_until=source.until)
+            return Lifetime(ends=source.until, mints_until=source.until)
         for number, (move, time) in enumerate(zip(self._moves, self.times, strict=True)):
             if source.name in move.closes:
-                return Life(ends=time.bites, mints_until=time.bites, by=number)
-        return Life(ends=NEVER, mints_until=NEVER)
+                return Lifetime(ends=time.effective_at, mints_until=time.effective_at, by=number)
+        return Lifetime(ends=NEVER, mints_until=NEVER)
 
-    def _pool(self, principal: Principal, start: datetime, last: datetime, minter: str, first: str) -> Pool:
+    def _pool(
+        self, principal: Principal, start: datetime, last: datetime, minter: str, first: str
+    ) -> UnseenSessions:
         """The pool of what is issued at or after `start` and before `last`."""
-        longest, until = Life(ends=start, mints_until=start), start
+        longest, until = Lifetime(ends=start, mints_until=start), start
         sample: Caller | None = None
         for caller in self._samples(principal, start, last):
             expires = (caller.issued_at or start) + LONGEST.get(principal.kind, LONGEST["role"])
@@ -272,7 +293,7 @@ class Game:
             if longest.ends is NEVER and until is NEVER:
                 break
         life = replace(longest, mints_until=until)
-        return Pool(
+        return UnseenSessions(
             principal=principal, start=start, last=last, life=life, sample=sample, minter=minter, first=first
         )
 
@@ -287,12 +308,12 @@ class Game:
         docs = self.differences(principal)
         end = self._horizon if last is NEVER else last - _SECOND
         moments = {start, end}
-        for date in (*docs.dates, *(time.bites for time in self.touching((principal,)))):
+        for date in (*docs.dates, *(time.effective_at for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
         unlike = docs.literal_names
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
             for name in (*docs.names(moment), None):
-                for caller in hypothetical_credentials(self._scene, principal, moment, name, unlike):
+                for caller in hypothetical_credentials(self._incident, principal, moment, name, unlike):
                     if not self.spares(principal, moment, caller.principal_id):
                         yield caller
 
@@ -310,13 +331,13 @@ class Game:
         found: dict[Principal, datetime] = {}
         for move, time in zip(self._moves, self.times, strict=True):
             for role in move.shuts:
-                found[role] = min(time.bites, found.get(role, NEVER))
+                found[role] = min(time.effective_at, found.get(role, NEVER))
         return found
 
     @cached_property
-    def _touched(self) -> dict[tuple[str, str] | None, set[Moment]]:
+    def _touched(self) -> dict[tuple[str, str] | None, set[StepTiming]]:
         """The times of moves by the account and name of their principals; `None` for moves without principals."""
-        found: dict[tuple[str, str] | None, set[Moment]] = {}
+        found: dict[tuple[str, str] | None, set[StepTiming]] = {}
         for move, time in zip(self._moves, self.times, strict=True):
             for one in move.principals or (None,):
                 found.setdefault((one.account, caseless(one.name)) if one else None, set()).add(time)
@@ -324,37 +345,39 @@ class Game:
 
     @cached_property
     def _margin(self) -> timedelta:
-        return timedelta(seconds=self._scene.margin)
+        return timedelta(seconds=self._incident.margin)
 
     @cached_property
     def _start(self) -> datetime:
         """When nothing has been sent yet."""
-        return min([self._scene.as_of, *(time.sent for time in self.times[:1])])
+        return min([self._incident.as_of, *(time.sent for time in self.times[:1])])
 
     @cached_property
     def _horizon(self) -> datetime:
-        return max([self._scene.as_of, *(time.bites for time in self.times[-1:])]) + PAUSE
+        return max([self._incident.as_of, *(time.effective_at for time in self.times[-1:])]) + PAUSE
 
 
-def _outlives(one: Life, other: Life) -> bool:
+def _outlives(one: Lifetime, other: Lifetime) -> bool:
     return one.mints_until > other.mints_until or one.ends > other.ends
 
 
-def moments_of(moves: Sequence[Move], sent: datetime, margin: int) -> Iterator[Moment]:
+def moments_of(moves: Sequence[PlannedStep], sent: datetime, margin: int) -> Iterator[StepTiming]:
     """When moves are sent and take effect, the first sent at a given time, each later one after that before it."""
     for move in moves:
-        bites = sent + max(timedelta(seconds=margin), move.lingers)
-        yield Moment(sent=sent, bites=bites)
-        sent = bites + PAUSE
+        effective_at = sent + max(timedelta(seconds=margin), move.lingers)
+        yield StepTiming(sent=sent, effective_at=effective_at)
+        sent = effective_at + PAUSE
 
 
-def _taken(scene: Scene, moves: Sequence[Move], times: Sequence[Moment]) -> Iterator[Change]:
+def _taken(
+    incident: IncidentModel, moves: Sequence[PlannedStep], times: Sequence[StepTiming]
+) -> Iterator[Change]:
     """The changes that the moves make; none to a principal that an earlier move deleted."""
     gone_by_now: set[Principal] = set()
     for number, (move, time) in enumerate(zip(moves, times, strict=True)):
-        for change in move.changes(number, time.bites, time.cutoff or time.bites):
+        for change in move.changes(number, time.effective_at, time.cutoff or time.effective_at):
             whom = _whom(change)
-            if whom not in gone_by_now and (move.by_portal or _takes_effect(scene, change, whom)):
+            if whom not in gone_by_now and (move.by_portal or _takes_effect(incident, change, whom)):
                 yield change
             if whom is not None and change.event_name in ("DeleteUser", "DeleteRole"):
                 gone_by_now.add(whom)
@@ -366,8 +389,8 @@ def _whom(change: Change) -> Principal | None:
     return next((Principal(change.account, kind, name) for kind, name in named if name is not None), None)
 
 
-def _takes_effect(scene: Scene, change: Change, whom: Principal | None) -> bool:
+def _takes_effect(incident: IncidentModel, change: Change, whom: Principal | None) -> bool:
     """Whether a change is allowed and binds: not on AWS's own roles, nor by SCP in the management account."""
     if change.event_source.startswith("organizations."):
-        return change.asked("targetId") is None or change.asked("targetId") != scene.management_account
-    return whom is None or scene.within_reach(whom)
+        return change.asked("targetId") is None or change.asked("targetId") != incident.management_account
+    return whom is None or incident.within_reach(whom)

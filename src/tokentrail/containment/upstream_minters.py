@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from operator import itemgetter
 
-from tokentrail.containment.scene import Minter
+from tokentrail.containment.incident_model import UpstreamMinter
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import starts_of
 
 
-def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple[Minter, ...]:
+def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple[UpstreamMinter, ...]:
     """
     Those above some subjects: what they descend from, the nearest first, then who made what they act through.
 
@@ -27,8 +27,8 @@ def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple
     if not starts:
         return ()
     above = forest.ancestors(starts) - starts
-    found = [Minter(one.id) for _, one in _living(forest, _rows(forest, above), tainted)]
-    makers: list[tuple[bool, Minter]] = []
+    found = [UpstreamMinter(one.id) for _, one in _living(forest, _rows(forest, above), tainted)]
+    makers: list[tuple[bool, UpstreamMinter]] = []
     known, fresh = starts | above, starts | above
     while fresh:
         links = {link["parent"]: link for link in forest.links.above(fresh) if link["parent"] not in known}
@@ -39,7 +39,7 @@ def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple
         for n, one in _living(forest, rows, tainted):
             maker = led[n]
             told = _told(links[maker], None if n == maker else rows[maker]["id"])
-            makers.append((one.kind != "long_term_key", Minter(one.id, told)))
+            makers.append((one.kind != "long_term_key", UpstreamMinter(one.id, told)))
     return (*found, *(one for _, one in sorted(makers, key=itemgetter(0))))
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment import documents, moves
+from tokentrail.containment import actions, documents
 from tokentrail.containment.documents import MANAGED, Statement, Token
+from tokentrail.containment.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.model import Call
-from tokentrail.containment.move import Move
-from tokentrail.containment.scene import HeldCredential, Scene
+from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.policy.account.holders import size_of
 from tokentrail.spelling import instant, listed
 
@@ -27,7 +27,7 @@ _MANAGED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class DenyTarget:
     """Which tokens of one principal to cut off."""
 
     principal: Principal
@@ -40,39 +40,39 @@ class Cut:
     """All tokens issued from then on are cut off, except `kept` ones; `None` for all of any age."""
 
 
-def carve(scene: Scene, cut: Cut) -> Move:
+def build_session_deny(incident: IncidentModel, cut: DenyTarget) -> PlannedStep:
     """The move that makes a cut; if its policies exceed IAM's limits, a wider one without exceptions."""
     theirs = {one.token for one in cut.tainted}
     spared = [one.token for one in cut.kept if one.token is not None and one.token not in theirs]
     if cut.since is None:
-        statements = documents.older(scene.cutoff, spared)
+        statements = documents.older(incident.cutoff, spared)
     else:
-        statements = _listed(scene, cut) + documents.window(cut.since, scene.cutoff, spared)
-    name = moves.incident_name(scene, moves.REVOKE if cut.since is None else moves.SESSIONS)
+        statements = _listed(incident, cut) + documents.window(cut.since, incident.cutoff, spared)
+    name = actions.incident_name(incident, actions.REVOKE if cut.since is None else actions.SESSIONS)
     why = _twins(cut, theirs)
-    calls = _calls(scene, cut.principal, name, statements)
+    calls = _calls(incident, cut.principal, name, statements)
     if calls is None:
         known = all(one.timed for one in cut.tainted)
         start = cut.since and min([cut.since, *(one.issued_at for one in cut.tainted if one.issued_at)])
         start = start if known else None
-        statements = documents.window(start, scene.cutoff) if start else documents.older(scene.cutoff)
+        statements = documents.window(start, incident.cutoff) if start else documents.older(incident.cutoff)
         spared = []
-        calls = _calls(scene, cut.principal, name, statements)
+        calls = _calls(incident, cut.principal, name, statements)
         ended = f"since {instant(start)}" if start else "before the cutoff"
         told = (
-            f"{moves.short_list([cut.principal], scene)}: too many sessions to tell apart within IAM's policy sizes, "
-            f"so that all issued {ended} are ended. "
+            f"{actions.short_list([cut.principal], incident)}: too many sessions to tell apart within IAM's policy "
+            f"sizes, so that all issued {ended} are ended. "
         )
-        why += told if calls is not None else moves.no_room(scene, cut.principal)
-    return Move(
-        action="deny-sessions", targets=(scene.arn(cut.principal),), principals=(cut.principal,),
+        why += told if calls is not None else actions.no_room(incident, cut.principal)
+    return PlannedStep(
+        action="deny-sessions", targets=(incident.arn(cut.principal),), principals=(cut.principal,),
         calls=tuple(calls[0]) if calls else (), undo=tuple(calls[1]) if calls else (),
-        cutoff=scene.cutoff if calls else None, why=why,
+        cutoff=incident.cutoff if calls else None, why=why,
         spares=frozenset((cut.principal, one.issued_at, one.user_id) for one in spared),
     )  # fmt: skip
 
 
-def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
+def _twins(cut: DenyTarget, theirs: Set[Token | None]) -> str:
     """Name the innocent sessions that can't be told from the attacker's."""
     alike = sorted(one.id for one in cut.kept if one.token is not None and one.token in theirs)
     if not alike:
@@ -83,7 +83,7 @@ def _twins(cut: Cut, theirs: Set[Token | None]) -> str:
     )
 
 
-def _listed(scene: Scene, cut: Cut) -> list[Statement]:
+def _listed(incident: IncidentModel, cut: DenyTarget) -> list[Statement]:
     """Deny the tainted tokens that were issued before the window."""
     assert cut.since is not None
     shared = {one.user_id for one in cut.others}
@@ -97,16 +97,16 @@ def _listed(scene: Scene, cut: Cut) -> list[Statement]:
     own = {one.user_id for one in early if one.user_id and one.user_id not in shared}
     single = {token for one in early if one.user_id not in own and (token := one.token) is not None}
     unknown = {one.user_id for one in early if not one.timed and one.user_id and one.user_id in shared}
-    return documents.of_user_ids(own | unknown, scene.cutoff) + documents.brackets(single)
+    return documents.of_user_ids(own | unknown, incident.cutoff) + documents.brackets(single)
 
 
 def _calls(
-    scene: Scene, principal: Principal, name: str, statements: Sequence[Statement]
+    incident: IncidentModel, principal: Principal, name: str, statements: Sequence[Statement]
 ) -> tuple[list[Call], list[Call]] | None:
     """The calls, and those that undo them: an inline policy, or else managed ones; `None` if not even these fit."""
     text = documents.text(statements)
-    if size_of(text) <= moves.inline_room(scene, principal):
-        return moves.put_policy(principal, name, text)
+    if size_of(text) <= actions.inline_room(incident, principal):
+        return actions.put_policy(principal, name, text)
     texts: list[str] = []
     batch: list[Statement] = []
     for statement in statements:
@@ -117,5 +117,5 @@ def _calls(
             batch = []
         batch.append(statement)
     texts.append(documents.text(batch))
-    fits = len(texts) <= min(_MANAGED_AT_MOST, scene.attachable(principal))
-    return moves.attach_policies(scene, principal, name, texts) if fits else None
+    fits = len(texts) <= min(_MANAGED_AT_MOST, incident.attachable(principal))
+    return actions.attach_policies(incident, principal, name, texts) if fits else None

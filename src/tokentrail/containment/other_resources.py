@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
-from tokentrail.containment.thing import Irreversible, State, Thing
+from tokentrail.containment.resource import Irreversible, Resource, State
 
 SCP = "SERVICE_CONTROL_POLICY"
 _ENDED = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
@@ -22,7 +22,7 @@ _ENDED = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrganizationPolicy(Thing):
+class OrganizationPolicy(Resource):
     """A policy of an organisation, by id or by name: `document` is its text, or null."""
 
     compared: ClassVar = ("document",)
@@ -71,7 +71,7 @@ class OrganizationPolicy(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrganizationAttachment(Thing):
+class OrganizationAttachment(Resource):
     """A policy's attachment to an account, unit or root of an organisation: `attached` is whether there is one."""
 
     compared: ClassVar = ("attached",)
@@ -95,7 +95,7 @@ class OrganizationAttachment(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileAssociation(Thing):
+class ProfileAssociation(Resource):
     """An instance profile's association with an instance: `associated`, and with which `instance` and `profile`."""
 
     compared: ClassVar = ("associated",)
@@ -129,7 +129,7 @@ class ProfileAssociation(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instances(Thing):
+class Instances(Resource):
     """Instances: `running` lists those that run or are starting."""
 
     compared: ClassVar = ("running",)
@@ -154,7 +154,7 @@ class Instances(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionConcurrency(Thing):
+class FunctionConcurrency(Resource):
     """A function's reserved concurrency, how many of its calls may run at once: `reserved`, or null if none is set."""
 
     compared: ClassVar = ("reserved",)
@@ -185,7 +185,7 @@ class FunctionConcurrency(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run(Thing):
+class Run(Resource):
     """A run that ends by itself or is stopped: `running`, and `exists`, since AWS forgets runs that have ended."""
 
     compared: ClassVar = ("running",)
@@ -242,7 +242,7 @@ class Build(Run):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolesAnywhere(Thing):
+class RolesAnywhere(Resource):
     """A trust anchor or profile of IAM Roles Anywhere: `enabled`, or null if it does not exist."""
 
     compared: ClassVar = ("enabled",)
@@ -273,7 +273,7 @@ class RolesAnywhere(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignInSessions(Thing):
+class SignInSessions(Resource):
     """Sign-in sessions of `aws login` and OAuth clients: `active` lists those that are active."""
 
     compared: ClassVar = ("active",)
@@ -297,7 +297,7 @@ class SignInSessions(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provider(Thing):
+class Provider(Resource):
     """An identity provider that the attacker made: `exists`."""
 
     compared: ClassVar = ("exists",)

@@ -1,5 +1,5 @@
 """
-The things that calls change: how to read the state of one, which state a call leaves, and which calls restore one.
+The AWS resources that calls change: how to read the state of one, which state a call leaves, and which calls restore one.
 
 Each kind of thing says so once, and `apply`, `verify` and `undo` use it.
 A state is a small JSON object, so that it can be written to the journal.
@@ -27,7 +27,7 @@ class Irreversible(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thing(ABC):
+class Resource(ABC):
     """Something in an account that a call changes."""
 
     compared: ClassVar[tuple[str, ...]]
@@ -104,11 +104,11 @@ class Thing(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThingChange:
+class ResourceChange:
     """A call of a plan, the thing that it changes, and the state in which it leaves that."""
 
     call: Call
-    thing: Thing
+    thing: Resource
     wanted: State
     """The state that it leaves; only the members that the thing compares."""
     settled: Callable[[State], bool] | None = None

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal
 from tokentrail.containment.cloud import CallFailed, Cloud
 from tokentrail.containment.model import Call
 from tokentrail.containment.owner import Owner, insist_on_name, no_more, owner_gone, taken_from
-from tokentrail.containment.thing import Irreversible, State, Thing, document_text
+from tokentrail.containment.resource import Irreversible, Resource, State, document_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessKey(Thing):
+class AccessKey(Resource):
     """A user's long-term key: `status` is `Active`, `Inactive`, or null if it does not exist."""
 
     compared: ClassVar = ("status",)
@@ -54,7 +54,7 @@ class AccessKey(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _OfOwner(Thing):
+class _OfOwner(Resource):
     """Something that a user or role has; its state has `owner_gone` if that user or role does not exist."""
 
     owner: Owner
@@ -130,7 +130,7 @@ class AttachedPolicy(_OfOwner):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ManagedPolicy(Thing):
+class ManagedPolicy(Resource):
     """A customer managed policy: `document` is its default version's text, or null; beside it its ARN and versions."""
 
     compared: ClassVar = ("document",)
@@ -207,7 +207,7 @@ class ManagedPolicy(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trust(Thing):
+class Trust(Resource):
     """A role's trust policy: `document` is its text, or null if the role does not exist."""
 
     compared: ClassVar = ("document",)
@@ -236,7 +236,7 @@ class Trust(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Membership(Thing):
+class Membership(Resource):
     """A user's membership in a group: `member` is whether there is one."""
 
     compared: ClassVar = ("member",)
@@ -260,7 +260,7 @@ class Membership(Thing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn(Thing):
+class SignIn(Resource):
     """What a user signs in or signs requests with and can't be restored, such as a password: `exists`."""
 
     compared: ClassVar = ("exists",)
@@ -305,7 +305,7 @@ _SIGN_IN = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User(Thing):
+class User(Resource):
     """A whole user: `exists`, and all that must be deleted before IAM deletes the user."""
 
     compared: ClassVar = ("exists",)

@@ -1,5 +1,5 @@
 """
-Make the scene of a traced case: the living credentials, the edges between principals, and the sources.
+Build the model of an incident from a traced case: the living credentials, the edges between principals, and the sources.
 
 What the evidence shows is taken from the forest; what IAM snapshots allow is added.
 """
@@ -16,19 +16,7 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment import persons
 from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
 from tokentrail.containment.closing_sources import running_on
-from tokentrail.containment.deleted_principals import deleted_principals, namesakes, renamed
-from tokentrail.containment.edges import allowed_edges, closure, seen_edges
-from tokentrail.containment.functions import taken_over
-from tokentrail.containment.handed import ways_in
-from tokentrail.containment.identified import identified
-from tokentrail.containment.indirect_sessions import asked as asked_for
-from tokentrail.containment.indirect_sessions import possible_sessions, unseen_grants
-from tokentrail.containment.leftovers import Deed, Leftovers, left_behind
-from tokentrail.containment.living import federated_in, living_of
-from tokentrail.containment.logins import logins
-from tokentrail.containment.minters import minters
-from tokentrail.containment.neighbours import neighbours
-from tokentrail.containment.origins import (
+from tokentrail.containment.credential_sources import (
     TaintedCredential,
     behind,
     by_trust,
@@ -40,11 +28,30 @@ from tokentrail.containment.origins import (
     signed_out,
     strangers,
 )
+from tokentrail.containment.deleted_principals import deleted_principals, namesakes, renamed
+from tokentrail.containment.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.functions import taken_over
+from tokentrail.containment.identified import identified
+from tokentrail.containment.incident_model import (
+    LONGEST,
+    Edge,
+    HeldCredential,
+    IncidentModel,
+    Source,
+    assumes,
+)
+from tokentrail.containment.indirect_sessions import asked as asked_for
+from tokentrail.containment.indirect_sessions import possible_sessions, unseen_grants
+from tokentrail.containment.living import federated_in, living_of
+from tokentrail.containment.logins import logins
+from tokentrail.containment.persistence import AttackerAction, Leftovers, left_behind
 from tokentrail.containment.removed_protections import removed_protections
 from tokentrail.containment.reversal_index import ReversalIndex
-from tokentrail.containment.scene import LONGEST, Edge, HeldCredential, Scene, Source, assumes
 from tokentrail.containment.service_removals import issued_where, removals
-from tokentrail.containment.unknown import calls_of, given_calls, unknown_calls
+from tokentrail.containment.shared_ip_credentials import neighbours
+from tokentrail.containment.source_issued import ways_in
+from tokentrail.containment.unreviewed_calls import calls_of, given_calls, unknown_calls
+from tokentrail.containment.upstream_minters import minters
 from tokentrail.containment.writers import beyond, reactivated, writers, writing
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
@@ -76,12 +83,14 @@ class PlanRequest:
     delete_created: bool = False
     """As in `Scene`."""
     also: frozenset[Principal] = frozenset()
-    """Principals of steps to prove, which the scene must have even if the attacker can't act as them."""
+    """Principals of steps to prove, which the incident must have even if the attacker can't act as them."""
 
 
-def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest) -> Scene:
+def build_model(
+    forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest
+) -> IncidentModel:
     """
-    Make the scene of a trace.
+    Make the incident of a trace.
 
     In this order: the attacker's credentials, what they left behind, the sources that hand out more, the principals
     within reach, and the other credentials of these principals.
@@ -105,7 +114,7 @@ def stage(forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: Plan
     changes = tuple(forest.changes(attack.accounts | {one.account for one in reach.reached}))
     given = asked_for(forest, attack.ids, attack.subjects, asked.narrowing)
     alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
-    return Scene(
+    return IncidentModel(
         case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
         margin=asked.margin, lag=asked.lag, tainted=tuple(theirs.tainted),
         held=tuple(replace(one, made=one.key_id in left.keys) for one in held),
@@ -162,9 +171,9 @@ class _Attack:
     """The calls that may have reversed what they did."""
     deleted: Mapping[Principal, datetime]
     """Users and roles in these accounts that were deleted, and when."""
-    deeds: list[Deed]
+    deeds: list[AttackerAction]
     left: Leftovers
-    """What they left behind; `stage` adds to its sentences."""
+    """What they left behind; `build_model` adds to its sentences."""
 
 
 def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -> _Attack:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal, principal_of_arn, role_named
 from tokentrail.containment.deleted_principals import done_to_deleted
+from tokentrail.containment.incident_model import HeldCredential, Source
 from tokentrail.containment.residual import (
     ENDING,
     ENTERED,
@@ -28,7 +29,6 @@ from tokentrail.containment.residual import (
     with_article,
 )
 from tokentrail.containment.reversal_index import ReversalIndex
-from tokentrail.containment.scene import HeldCredential, Source
 from tokentrail.containment.workloads import cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
@@ -52,7 +52,7 @@ _UNTOLD = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class AttackerAction:
     """A successful change that a tainted credential made."""
 
     by: str
@@ -120,7 +120,7 @@ class _Evidence:
 
 
 def left_behind(
-    deeds: Sequence[Deed],
+    deeds: Sequence[AttackerAction],
     held: Sequence[HeldCredential],
     reversals: ReversalIndex,
     deleted: Mapping[Principal, datetime],
@@ -172,19 +172,19 @@ def left_behind(
     return found
 
 
-def _said(deed: Deed, thing: str | None) -> str:
+def _said(deed: AttackerAction, thing: str | None) -> str:
     """A call that left something, and where, in words."""
     admitted = unquote(deed.asked("principalArn") or "")  # as EKS has it in an address
     return deed.said(dict.fromkeys([thing, *_listed(deed, "instanceIds"), deed.asked("target"), admitted]))
 
 
-def _works_by_itself(deed: Deed, what: str) -> bool:
+def _works_by_itself(deed: AttackerAction, what: str) -> bool:
     """Whether what was made gets credentials of its own, as far as the call shows."""
     workload = WORKLOADS.get(what)
     return workload is None or workload.without_role or bool(_roles(deed, what))
 
 
-def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Evidence) -> None:
+def _enter(found: Leftovers, deed: AttackerAction, what: str, thing: str | None, seen: _Evidence) -> None:
     before = len(found.sources)
     if what == "access_key":
         found.sources.extend(_key(found, deed, thing, seen.keys))
@@ -203,7 +203,9 @@ def _enter(found: Leftovers, deed: Deed, what: str, thing: str | None, seen: _Ev
             found.roles.add(source.mints)
 
 
-def _of_name(deed: Deed, what: str, thing: str | None, reversals: ReversalIndex) -> Iterator[Source]:
+def _of_name(
+    deed: AttackerAction, what: str, thing: str | None, reversals: ReversalIndex
+) -> Iterator[Source]:
     """
     The source that a made or changed user, role, password or trust policy is.
 
@@ -219,7 +221,7 @@ def _of_name(deed: Deed, what: str, thing: str | None, reversals: ReversalIndex)
         yield replace(_standing(deed, kind, name, reversals), until=until)
 
 
-def _standing(deed: Deed, kind: str, name: str, reversals: ReversalIndex) -> Source:
+def _standing(deed: AttackerAction, kind: str, name: str, reversals: ReversalIndex) -> Source:
     """The source that a user, role, password or trust policy is, if it is as the attacker left it."""
     if kind == "password":
         return _password(deed, name)
@@ -228,14 +230,16 @@ def _standing(deed: Deed, kind: str, name: str, reversals: ReversalIndex) -> Sou
     return _made(deed, "user" if kind == "user" else "role", name)
 
 
-def _made(deed: Deed, kind: Literal["user", "role"], name: str) -> Source:
+def _made(deed: AttackerAction, kind: Literal["user", "role"], name: str) -> Source:
     return Source(
         kind=kind, id=name, mints=Principal(deed.account, kind, name), account=deed.account, made=True, since=deed.time,
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) made the {kind} {name}",
     )  # fmt: skip
 
 
-def _key(found: Leftovers, deed: Deed, thing: str | None, keys: Set[str | None]) -> Iterator[Source]:
+def _key(
+    found: Leftovers, deed: AttackerAction, thing: str | None, keys: Set[str | None]
+) -> Iterator[Source]:
     """A key that the attacker created or reactivated: it is a source if the log does not show it in use."""
     made = deed.name == "CreateAccessKey"
     if thing and thing in keys:
@@ -255,7 +259,7 @@ def _key(found: Leftovers, deed: Deed, thing: str | None, keys: Set[str | None])
     )  # fmt: skip
 
 
-def _untold(deed: Deed, what: str) -> Source:
+def _untold(deed: AttackerAction, what: str) -> Source:
     """A user, role, key or password that the record does not name, as in a table without requests and responses."""
     name = unnamed(deed.name, deed.event_id)
     return Source(
@@ -265,7 +269,7 @@ def _untold(deed: Deed, what: str) -> Source:
     )  # fmt: skip
 
 
-def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
+def _keylike(deed: AttackerAction, what: str, thing: str | None) -> Source:
     """A credential of a user's that does not expire and that no call of ours ends, such as an SSH key."""
     user = deed.asked("userName") or deed.user
     return Source(
@@ -275,7 +279,7 @@ def _keylike(deed: Deed, what: str, thing: str | None) -> Source:
     )  # fmt: skip
 
 
-def _profile(deed: Deed, instance: str | None, reversals: ReversalIndex) -> Iterator[Source]:
+def _profile(deed: AttackerAction, instance: str | None, reversals: ReversalIndex) -> Iterator[Source]:
     """An instance profile that got a role, or an instance that got a profile."""
     role, profile = deed.asked("roleName"), deed.asked("instanceProfileName")
     name = profile or instance or deed.name
@@ -290,14 +294,14 @@ def _profile(deed: Deed, instance: str | None, reversals: ReversalIndex) -> Iter
     )  # fmt: skip
 
 
-def _password(deed: Deed, name: str) -> Source:
+def _password(deed: AttackerAction, name: str) -> Source:
     return Source(
         kind="password", id=name, mints=Principal(deed.account, "user", name), account=deed.account,
         why=f"{deed.name} by {deed.by} set the password of {name}", made=True, since=deed.time,
     )  # fmt: skip
 
 
-def _trust(deed: Deed, name: str, reversals: ReversalIndex) -> Source:
+def _trust(deed: AttackerAction, name: str, reversals: ReversalIndex) -> Source:
     document = reversals.trust_before(deed, name)
     return Source(
         kind="trust", id=name, mints=Principal(deed.account, "role", name), account=deed.account, since=deed.time,
@@ -307,7 +311,7 @@ def _trust(deed: Deed, name: str, reversals: ReversalIndex) -> Source:
 
 
 def _provider(
-    deed: Deed, thing: str, reversals: ReversalIndex, held: Iterable[HeldCredential]
+    deed: AttackerAction, thing: str, reversals: ReversalIndex, held: Iterable[HeldCredential]
 ) -> Iterator[Source]:
     """A source for each role that a provider or trust anchor was seen to open; one of an unknown role if for none."""
     ends = [
@@ -332,7 +336,7 @@ def _provider(
         )  # fmt: skip
 
 
-def _listed(deed: Deed, name: str) -> list[str]:
+def _listed(deed: AttackerAction, name: str) -> list[str]:
     """A request parameter's texts, if it is a list."""
     value = object_of(deed.request).get(name)
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
@@ -346,7 +350,7 @@ def _roles_by_name(held: Iterable[HeldCredential]) -> dict[tuple[str, str | None
     return found
 
 
-def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source]:
+def _host(deed: AttackerAction, what: str, thing: str, seen: _Evidence) -> Iterator[Source]:
     """
     A source for each role that a workload runs with; one of an unknown role if none is known.
 
@@ -367,16 +371,16 @@ def _host(deed: Deed, what: str, thing: str, seen: _Evidence) -> Iterator[Source
         )  # fmt: skip
 
 
-def _makes(deed: Deed) -> bool:
+def _makes(deed: AttackerAction) -> bool:
     """Whether a call makes a new thing, rather than changing one."""
     return deed.name.startswith(("Create", "Run", "Start", "Schedule", "Register", "Request", "Retry"))
 
 
-def _roles(deed: Deed, what: str) -> list[str]:
+def _roles(deed: AttackerAction, what: str) -> list[str]:
     return roles_of(what, object_of(deed.request), object_of(deed.response))
 
 
-def roles_given(deed: Deed) -> list[Principal]:
+def roles_given(deed: AttackerAction) -> list[Principal]:
     """The roles that a deed gave to workloads whose sessions don't have the workload's name."""
     kinds = [what for what, _ in creations.made(deed.name, deed.request, deed.response, deed.source)]
     named = (
@@ -385,7 +389,7 @@ def roles_given(deed: Deed) -> list[Principal]:
     return [role for one in named if (role := role_named(one, deed.account))]
 
 
-def roles_let_in(deed: Deed) -> list[Principal]:
+def roles_let_in(deed: AttackerAction) -> list[Principal]:
     """The roles that a deed gave to a profile of IAM Roles Anywhere, for all who have a trust anchor's certificate."""
     if deed.source.startswith("rolesanywhere.") and deed.name in ("CreateProfile", "UpdateProfile"):
         return [role for one in _listed(deed, "roleArns") if (role := principal_of_arn(one))]

@@ -19,11 +19,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.aws.principals import caseless
-from tokentrail.containment.neighbours import stays
-from tokentrail.containment.origins import TaintedCredential, certified
+from tokentrail.containment.credential_sources import TaintedCredential, certified
+from tokentrail.containment.incident_model import EntryPoint, WayKind
 from tokentrail.containment.reversal_index import PASSWORD_CHANGES, sets_something_else
-from tokentrail.containment.scene import WayIn, WayKind
 from tokentrail.containment.service_removals import issued_where
+from tokentrail.containment.shared_ip_credentials import stays
 from tokentrail.lineage import rows
 from tokentrail.lineage.addresses import line_of, parse_address
 from tokentrail.lineage.forest import Forest
@@ -277,7 +277,7 @@ def _begins(row: Row) -> int:
     return int(row["issued_at"] or row["first"] or 0)
 
 
-def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[WayIn]:
+def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[EntryPoint]:
     """Portals, certificates and SAML sign-ins behind tainted credentials, with other roles that each has opened."""
     first: dict[tuple[WayKind, str, str], datetime | None] = {}
     own = set()
@@ -298,7 +298,7 @@ def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Way
     }
     for key in sorted(first):
         others = sorted(role for way, role in opened if way == key and role not in own)
-        yield WayIn(key[0], key[1], first[key], tuple(others))
+        yield EntryPoint(key[0], key[1], first[key], tuple(others))
 
 
 def _way(
