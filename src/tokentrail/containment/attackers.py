@@ -1,6 +1,6 @@
 """
-Which credentials count as the attacker's: those traced, those that sources handed out since (`source_issued`), and sessions of
-roles that the attacker opened (`role_sessions`).
+Which credentials count as the attacker's: those traced, those that sources issued since (`source_issued`), and the
+sessions of roles that the attacker opened (`role_sessions`).
 """
 
 from __future__ import annotations

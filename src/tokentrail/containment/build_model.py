@@ -1,5 +1,5 @@
 """
-Build the model of an incident from a traced case: the living credentials, the edges between principals, and the sources.
+Build the model of an incident from a traced case: living credentials, the edges between principals, and sources.
 
 What the evidence shows is taken from the forest; what IAM snapshots allow is added.
 """

@@ -2,8 +2,9 @@
 Sign-in sessions of `aws login` that tainted credentials opened and that were not yet seen in use.
 
 The record of the grant names no key, so that the inventory has no credential for it before one is used. Its refresh
-token is valid for twelve hours or as long as its user or role may stay signed in (`credential_sources.SIGN_IN`), and credentials
-that it is exchanged for later are newer than any cutoff (AWS Sign-In User Guide, 'Sign in through the AWS CLI').
+token is valid for twelve hours or as long as its user or role may stay signed in (`credential_sources.SIGN_IN`), and
+credentials that it is exchanged for later are newer than any cutoff (AWS Sign-In User Guide, 'Sign in through the AWS
+CLI').
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def logins(
     narrowing: Narrowing,
 ) -> Iterator[Source]:
     """
-    The sign-in sessions. One whose credentials are known is also found by `credential_sources.behind`; `once` merges them.
+    The sign-in sessions.
+
+    One whose credentials are known is also found by `credential_sources.behind`; `once` merges them.
 
     Args:
         forest: The forest of the trace.

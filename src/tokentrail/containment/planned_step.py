@@ -1,5 +1,5 @@
 """
-A planned step: one action on its targets, with the calls that carry it out, and what the prover needs to know of their effect.
+A planned step: one action on its targets, the calls that carry it out, and what the prover must know of their effect.
 """
 
 from __future__ import annotations

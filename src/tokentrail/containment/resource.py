@@ -1,5 +1,5 @@
 """
-The AWS resources that calls change: how to read the state of one, which state a call leaves, and which calls restore one.
+The AWS resources that calls change: how to read one's state, which state a call leaves, and which calls restore it.
 
 Each kind of thing says so once, and `apply`, `verify` and `undo` use it.
 A state is a small JSON object, so that it can be written to the journal.
