@@ -29,13 +29,15 @@ SELECT DISTINCT by_arn, into_arn, event, link FROM (
               ELSE coalesce(p.arn, p.role_arn, p.child_arn, p.caller_arn) END AS by_arn,
          coalesce(c.issuer_arn, c.role_arn) AS into_arn
   FROM credentials c JOIN credentials p ON p.n = c.parent_n
-  WHERE c.api = 'AssumeRole' AND c.parent_link <> 'created')
+  WHERE c.api IN ('AssumeRole', 'lakeformation:GetDataAccess') AND c.parent_link <> 'created')
 WHERE by_arn IS NOT NULL AND into_arn IS NOT NULL"""
 """Who minted whom, told by what is known of both."""
 _ASSUMED = """
 SELECT DISTINCT coalesce(i.issuer_arn, i.arn) AS by_arn, c.role_arn AS into_arn, c.event_id AS event
-FROM issuances c JOIN identities i ON i.segment = c.segment AND i.identity = c.identity WHERE c.api = 'AssumeRole'"""
-"""Who asked for what."""
+FROM issuances c JOIN identities i ON i.segment = c.segment AND i.identity = c.identity WHERE c.api = 'AssumeRole'
+UNION
+SELECT requester_arn, role_arn, event_id FROM issuances WHERE api = 'AssumeRoleWithWebIdentity' AND requester_arn IS NOT NULL"""
+"""Who asked for what, at home or from another partition."""
 
 TENTH = 10
 """Of the texts in a world, each example looks for one of so many, drawn at random."""
@@ -60,7 +62,7 @@ def test_who_assumed_which_role(world: World) -> None:
         found = forest.mints()
         minted = engine.rows(_PAIRS)
         assert pairs(minted) <= pairs([*found])
-        told = [*engine.rows(_ASSUMED), *(row for row in minted if row["link"] == "inferred")]
+        told = [*engine.rows(_ASSUMED), *(row for row in minted if row["link"] in ("inferred", "matched"))]
         assert events([*found]) <= events(told)
 
 
