@@ -240,7 +240,10 @@ def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:
     key.assumes("Admin", "x").calls("s3:ListBuckets")
     cutoff = f"{world.now + timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"
     older = {"DateLessThan": {"aws:TokenIssueTime": cutoff}}
-    deny = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}]}
+    deny = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}],
+    }
     world.user("responder").iam(
         "PutRolePolicy", roleName="Admin", policyName="x", policyDocument=json.dumps(deny)
     )

@@ -64,7 +64,7 @@ def test_what_plans_need_is_allowed() -> None:
     needed |= {f"{service}:{operation}" for service, operation in _BUILDERS}
     text = "".join(
         (PACKAGE / "containment" / name).read_text()
-        for name in ("iam_things.py", "other_things.py", "sign_in_limit.py")
+        for name in ("iam_resources.py", "other_resources.py", "sign_in_limit.py")
     )
     reads = set(re.findall(r'"((?:BatchGet|Get|List|LookupE|Describe)[A-Za-z]+)"', text))
 

@@ -43,7 +43,7 @@ def told(part_of: Part, places: Sequence[int]) -> dict[str, Any]:
         "rows": [dict(sorted(row.items())) for row in part_of.rows(places)],
         "rolled": rolled,
         "changes": [[row[key] for key in keys] for row in part_of.changes(places, None)],
-        "made": [[row[key] for key in keys] for row in part_of.changes(places, creations.NAMES)],
+        "made": [[row[key] for key in keys] for row in part_of.changes(places, creations.OPERATIONS)],
     }
 
 

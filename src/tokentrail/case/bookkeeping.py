@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError
@@ -105,6 +104,8 @@ def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, .
 
 def _masked(folder: CaseFolder, digests: Set[str] | None) -> Iterator[str]:
     """Say in how many records of some objects, or of all, ids are masked."""
+    import pyarrow.compute as pc  # takes its time to load, and few verbs need it
+
     snapshot = folder.snapshot()
     many, seen = 0, set[str]()
     for manifest in snapshot.manifests:

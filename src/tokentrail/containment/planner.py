@@ -79,17 +79,16 @@ def plan_moves(
         spared=tuple(spared),
     )  # fmt: skip
     by_scp = list(_scps(needs))
-    first = _first(needs, by_scp)
     found = [
-        *first,
         *_keys(needs),
         *_made_users(incident),
         *_sources(incident),
-        *(move for move in by_scp if not any(move is one for one in first)),
+        *by_scp,
         *_users(needs),
         *_roles(needs),
     ]
-    return found, refused
+    first = _first(incident, by_scp) if found else None
+    return [*([first] if first else ()), *(move for move in found if move is not first)], refused
 
 
 def _keys(needs: _Needs) -> Iterator[PlannedStep]:
@@ -207,17 +206,16 @@ def _scps(needs: _Needs) -> Iterator[PlannedStep]:
     )
 
 
-def _first(needs: _Needs, by_scp: Sequence[PlannedStep]) -> list[PlannedStep]:
+def _first(incident: IncidentModel, by_scp: Iterable[PlannedStep]) -> PlannedStep | None:
     """
     The service control policies that must come before all other steps, if the attacker may change IAM.
 
     That is a deny of all that those principals do who may change it, if the plan has that anyway and for good; else a
     deny of changes to IAM. It serves only if it binds all of them.
     """
-    incident = needs.incident
     manager, writing = incident.management_account, sorted(incident.writing)
     if manager is None or not incident.writers:
-        return []
+        return None
     bound = all(
         one.account not in ("", manager)
         and one.kind != "unknown"
@@ -225,12 +223,12 @@ def _first(needs: _Needs, by_scp: Sequence[PlannedStep]) -> list[PlannedStep]:
         for one in writing
     )
     if not bound or len({incident.partition(one.account) for one in writing}) != 1:
-        return []
+        return None
     for move in by_scp:
         if incident.writing <= move.shields >= {*move.principals}:
-            return [move]
+            return move
     move = deny_writes_first(incident, writing)
-    return [move] if incident.writing <= move.shields else []
+    return move if incident.writing <= move.shields else None
 
 
 def _users(needs: _Needs) -> Iterator[PlannedStep]:

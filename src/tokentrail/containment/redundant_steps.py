@@ -96,6 +96,8 @@ def _may_be_redundant(incident: IncidentModel, proof: _Proof, number: int) -> bo
     for source, life in proof.outcome.sources.items():
         if life.by == number and (source.kind in _DOORS or source.name not in closed):
             return False
+    if any(one.is_masked and one.id in proof.moves[number].targets for one in incident.held):
+        return False  # a person takes it out of use, as no call can name it
     ended = list(_ended(incident, proof.outcome, number))
     off = {key for move in others for key in _keys_off(move)}
     if any(one.kind == "long_term_key" and one.key_id not in off for one in ended):
