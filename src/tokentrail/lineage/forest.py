@@ -60,6 +60,8 @@ SELECT f.n, f.parent_n FROM forest f
 JOIN issuances i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal
 WHERE f.parent_n IS NOT NULL AND i.session_name LIKE 'AWSLF-%' ORDER BY n"""
 """Sessions whose issuing record does not name the caller: of other accounts, and those that Lake Formation gave."""
+_ASKED_FOR = frozenset({"matched", "inferred"})
+"""How the parent of a session is known that Lake Formation gave."""
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
 _DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
 _AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 100_000, 64
@@ -331,9 +333,9 @@ class Forest(Naming):
         for some in batches(pairs, _AT_ONCE):
             told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}
             for row, parent in ((told[pair["n"]], told[pair["parent_n"]]) for pair in some):
-                if (row["session_name"] or "").startswith("AWSLF-") and row["parent_link"] != "recorded":
+                if row["parent_link"] in _ASKED_FOR and (row["session_name"] or "").startswith("AWSLF-"):
                     found.infer(row, parent, DATA_ACCESS)
-                elif row["api"] == "AssumeRole":
+                elif row["api"] == "AssumeRole" and row["parent_link"] == "inferred":
                     found.infer(row, parent, "AssumeRole")
         return found
 
