@@ -19,7 +19,9 @@ _LONGEST_QUOTE = 200
 
 def quoted(text: str) -> str:
     """Text from a log made fit for a sentence: one line, no control characters, not too long."""
-    plain = "".join(character if character.isprintable() else "?" for character in text)
+    plain = text
+    if not text.isprintable():
+        plain = "".join(character if character.isprintable() else "?" for character in text)
     return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 3] + "..."
 
 

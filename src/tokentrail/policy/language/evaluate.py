@@ -345,9 +345,11 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
     """Judge whether a document denies a credential effectively all actions on all resources."""
     if isinstance(policy, Malformed):
         return Verdict(extent=Extent.UNDECIDED, reason=f"could not be read: {policy.reason}")
-    request = Request(context)
     judged = [
-        (statement, _for_anybody(statement, request.meets(statement, variables=policy.variables)))
+        (
+            statement,
+            _for_anybody(statement, all_hold(statement.conditions, context, variables=policy.variables)),
+        )
         for statement in policy.denials
     ]
     certain = [statement for statement, truth in judged if truth is Truth.YES]
@@ -357,7 +359,7 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
         return Verdict(extent=Extent.ALL, reason=_complete_reason(certain))
     if len(possible) > len(certain) and _remaining(possible) == ():
         return _undecided(
-            [statement for statement, truth in judged if truth is Truth.UNDECIDED], policy, request
+            [statement for statement, truth in judged if truth is Truth.UNDECIDED], policy, Request(context)
         )
     return _lesser(certain, remaining)
 
