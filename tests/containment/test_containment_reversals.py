@@ -237,6 +237,16 @@ def test_a_plan_names_what_was_removed_whichever_version_of_the_api_its_name_bea
     assert "DeleteResourcePolicy on arn:mine" not in said
 
 
+def test_a_function_s_permission_that_the_attacker_added_and_removed_needs_no_word() -> None:
+    """Neither call names a version or alias, so that both are about the function itself."""
+    named = {"functionName": "f", "statementId": "s"}
+    said = left(
+        ("lambda:AddPermission20150331v2", named, None), ("lambda:RemovePermission20150331v2", named, None)
+    )
+
+    assert "took away" not in said
+
+
 def test_another_service_s_call_of_the_same_name_puts_nothing_right() -> None:
     """Whoever deletes the Transfer Family user `eve` has not deleted the IAM user `eve` that the attacker made."""
     world = World(START)

@@ -88,5 +88,8 @@ def _removed_and_added(
 def _thing(deed: AttackerAction, removal: Removal) -> _Thing:
     """The protection that a deed removes or adds. Outside IAM, the same name in another region is another one."""
     anywhere = service_of(deed.source) in ("iam", "organizations")
-    named = (told_caseless(one, deed.asked(one)) for one in removal.members)
+    named = (
+        told_caseless(one, deed.asked(one) or ("" if one in removal.optional else None))
+        for one in removal.members
+    )
     return min(removal.restored_by), deed.account, "" if anywhere else deed.region, *named

@@ -78,6 +78,8 @@ class Removal:
     """The request parameters that name it."""
     restored_by: frozenset[str]
     """The operations that add the same, with the same parameters."""
+    optional: frozenset[str] = frozenset()
+    """Those of `members` that may be missing in both calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ class _Rows(dict[_Key, _Row]):
             first = next((n for n, pair in enumerate(pairs) if not pair.endswith("?")), len(pairs))
             own = tuple(pair.rpartition("=")[2].rstrip("?") for pair in pairs[: first + 1])
             named = tuple(pair.partition("=")[0].rstrip("?") for pair in pairs)
+            optional = frozenset(pair.partition("=")[0].rstrip("?") for pair in pairs if pair.endswith("?"))
             for _, row in self.of(services, writing):
                 row.creates = row.creates or Creation(kind=kind, id_paths=own)
                 row.verdict, row.changes = row.verdict or "creates", True
@@ -168,7 +171,9 @@ class _Rows(dict[_Key, _Row]):
                     row.reversed_by.append(Reversal(operations=frozenset(removing.split()), members=pairs))
             for _, row in self.of(services, removing):
                 restoring = frozenset(writing.split())
-                row.removes = Removal(what=_WHAT[kind], members=named, restored_by=restoring)
+                row.removes = Removal(
+                    what=_WHAT[kind], members=named, restored_by=restoring, optional=optional
+                )
                 row.verdict, row.changes = row.verdict or "removes_policy", True
 
     def reverse(self, table: Iterable[tuple[str, str, str, str]]) -> None:
