@@ -303,3 +303,19 @@ def test_the_order_of_statements_does_not_matter(pair: Any, arn: str) -> None:
 def test_nothing_that_a_document_may_hold_raises(value: Any) -> None:
     """A document of any shape becomes a trust policy or the reason why not."""
     assert asked(value).truth in Truth
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::123:root",
+        "arn:aws:iam::\u0661\u0661\u0661\u0661\u0662\u0662\u0662\u0662\u0663\u0663\u0663\u0663:role/x",
+    ],
+)
+def test_an_arn_without_an_account_s_twelve_digits_may_mean_anybody(arn: str) -> None:
+    """What IAM would not have stored names nobody surely, so that it counts as possible for everybody."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn}}
+    trust = parse_trust({"Version": "2012-10-17", "Statement": [statement]})
+
+    assert not isinstance(trust, Malformed)
+    assert [True] == [principals.unclear for principals in trust.naming()]

@@ -281,5 +281,6 @@ def _strange(text: str) -> bool:
         return False
     if _pattern(text):
         return True
-    federated = ":federated-user/" in text and account_of(text) is not None
-    return principal_of_arn(text) is None and not federated
+    if account_of(text) is None:
+        return True
+    return principal_of_arn(text) is None and ":federated-user/" not in text
