@@ -17,7 +17,7 @@ from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.events.masked_ids import MASK_IDS
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.unanswered import MINTED
-from tokentrail.spelling import counted, instant, listed, more, short
+from tokentrail.spelling import counted, instant, listed, more, quoted, short
 
 _MOST, _MANY = 6, 50
 """How many of a kind have a sentence of their own, and how many are named at all."""
@@ -153,7 +153,7 @@ def _unseen_grants(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Ite
     for one in incident.unseen_grants:
         if one.principal is None or one.principal not in denied:
             whom = short(incident.arn(one.principal)) if one.principal else ""
-            yield _UNSEEN_GRANTS[one.kind].format(listed(one.names, _MOST), whom)
+            yield _UNSEEN_GRANTS[one.kind].format(listed(map(quoted, one.names), _MOST), whom)
 
 
 def _carried_off(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
