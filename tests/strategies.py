@@ -460,6 +460,8 @@ USER_GUARDS = (
 """Denies that a long-term key gets past by itself."""
 MANAGEMENT = "999988887777"
 """The organisation's management account."""
+ACCOMPLICE = "777788889999"
+"""The account of whom somebody lets act as themselves."""
 
 
 def _epoch(moment: datetime, hours: int = 0) -> str:
@@ -644,6 +646,33 @@ def thief_starts_instance(theft: Theft, a: int, b: int) -> None:
         theft.steals(starts[b // 4 % 3](ROLES[b % 4]))
 
 
+def thief_reads_lake(theft: Theft, a: int, b: int) -> None:
+    """Have Lake Formation vend a session of the role that a table's location is registered with, here or across."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        account = AWAY if b % 5 == 0 else HOME
+        if theft.spared(ROLES[b % 4], account):
+            theft.steals(one.gets_data_access(ROLES[b % 4], account=account))
+
+
+def thief_delegates(theft: Theft, a: int, b: int) -> None:
+    """Let an accomplice, whose account nobody has a log of, act as oneself for a while."""
+    if (one := theft.thief(a)) and _may_assume(one) and one.arn not in theft.passes:
+        theft.steals(one.delegates(ACCOMPLICE))
+
+
+def colleague_reads_lake(theft: Theft, a: int, b: int) -> None:
+    """Have Lake Formation vend a session to somebody who works with its tables."""
+    if theft.spared(ROLES[b % 4]):
+        theft.comes(theft.world.user(NAMES[a % 2]).gets_data_access(ROLES[b % 4]))
+
+
+def colleague_delegates(theft: Theft, a: int, b: int) -> None:
+    """Let a partner act as oneself."""
+    one = theft.world.user(NAMES[a % 2])
+    if one.arn not in theft.passes:
+        theft.comes(one.delegates(ACCOMPLICE))
+
+
 def colleague_assumes(theft: Theft, a: int, b: int) -> None:
     """Work in a role that the thief may be in too, under a name that the thief may use too."""
     who = theft.world.user(NAMES[a % 2])
@@ -810,7 +839,7 @@ DEEDS: Sequence[Deed] = (
     thief_starts_instance, colleague_assumes, colleague_assumes, colleague_chains, colleague_of_the_user,
     colleague_calls, colleague_console, machine, responder_deactivates, responder_revokes, time_passes,
     time_passes, admin_guards_role, admin_guards_role, admin_guards_user, admin_guards_entry, responder_closes,
-    responder_cuts_by_epoch,
+    responder_cuts_by_epoch, thief_reads_lake, thief_delegates, colleague_reads_lake, colleague_delegates,
 )  # fmt: skip
 """What happens in incidents; whatever is added here is drawn by all property tests of containment."""
 
