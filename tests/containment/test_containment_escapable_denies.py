@@ -109,3 +109,43 @@ def test_a_deny_that_no_choice_escapes_ends_the_sessions(
 ) -> None:
     """A deny that holds for every choice of the attacker counts, so that the proof is not weaker than what AWS enforces."""
     assert judged(condition).proof.complete
+
+
+def guarded(condition: Mapping[str, Mapping[str, object]], *steps: str) -> Plan:
+    """The plan for a stolen key whose user bears a deny-all under a condition, or the proof of some steps."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.calls("s3:ListBuckets")
+    world.wait(minutes=5)
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    admin.iam("PutUserPolicy", userName="support", policyName="Guard", policyDocument=document)
+    world.wait(minutes=30)
+    admin.calls("s3:ListBuckets")
+    return planned(world, key.id, what_if=list(steps)) if steps else planned(world, key.id)
+
+
+SPARE_TOKENS: dict[str, Mapping[str, Mapping[str, object]]] = {
+    "tokens with MFA": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+    "all tokens": {"Null": {"aws:TokenIssueTime": "true"}},
+    "tokens of the day after": {"DateLessThanIfExists": {"aws:TokenIssueTime": "2026-11-24T09:00:00Z"}},
+}
+
+
+@pytest.mark.parametrize("condition", SPARE_TOKENS.values(), ids=SPARE_TOKENS)
+def test_a_key_that_is_denied_everything_still_mints_the_tokens_that_the_deny_spares(
+    condition: Mapping[str, Mapping[str, object]],
+) -> None:
+    """No policy keeps a key from GetSessionToken (AWS STS API Reference), so that a deny which spares tokens needs more."""
+    plan = guarded(condition)
+    assert "deactivate-key" in [one.action for one in plan.steps] and plan.proof.complete
+
+    undone = guarded(condition, f"revoke-role-sessions:{ROLE}Other")
+    assert not undone.proof.complete
+    assert any("mints a new user/support token" in said for said in undone.proof.counterexample)
+
+
+def test_a_key_that_is_denied_everything_with_its_tokens_is_ended() -> None:
+    """A deny that holds for the key and for all of its user's tokens leaves nothing to do."""
+    plan = guarded({})
+    assert plan.proof.complete and not plan.steps

@@ -69,6 +69,8 @@ class AttackerAsset:
     """The call that minted it, if known."""
     name: str | None = None
     """The session name that it must have; `None` if any will do."""
+    signs_until: datetime = NEVER
+    """Until when it is given session tokens, if it is a long-term key: which no policy denies it."""
 
     @property
     def survives(self) -> bool:
@@ -148,6 +150,7 @@ class _Search:
                     AttackerAsset(
                         what=one, principal=one.principal, begins=begins, life=self._outcome.lives[one.id],
                         expires=one.expires or NEVER, caller=one.caller,
+                        signs_until=self._game.signs_until(one, self._outcome.lives[one.id]),
                     )
                 )  # fmt: skip
         for source in self._incident.sources:
@@ -184,7 +187,7 @@ class _Search:
             incident.as_of - _OFTEN * number
             for number in range(1, int((incident.as_of - start) / _OFTEN) + 1)
         }
-        end = min(self._outcome.pools[principal].last, self._end)
+        end = min(self._outcome.pools[principal].last, max(self._end, self._game.horizon(principal) + SOON))
         return [mark for mark in marks if start <= mark < end]
 
     @property
@@ -216,7 +219,7 @@ class _Search:
             "renew",
             [one for one in own if not one.is_key and one.begins < moment < min(one.life.ends, one.expires)],
         )
-        yield "token", [one for one in own if one.is_key and one.begins <= moment < one.life.ends]
+        yield "token", [one for one in own if one.is_key and one.begins <= moment < one.signs_until]
         if moment < self._game.shut(principal):
             yield (
                 "assume",
@@ -248,7 +251,8 @@ class _Search:
     def _price(self, giver: AttackerAsset, principal: Principal, way: str, moment: datetime) -> int:
         """The cost of a mint: one, and more if the call that ends the giver or shuts the role is taking effect."""
         assuming = way == "assume"
-        sure = self._sure(giver.life.mints_until if assuming else giver.life.ends, giver)
+        ends = giver.signs_until if way == "token" else giver.life.ends
+        sure = self._sure(giver.life.mints_until if assuming else ends, giver)
         if assuming:
             sure = min(sure, self._sure(self._game.shut(principal), giver))
         return 1 + (_HURRIED if moment > sure else 0)
@@ -296,7 +300,7 @@ class _Search:
             for caller in hypothetical_credentials(
                 self._incident, principal, moment, user_id, docs.literal_names
             ):
-                if caller.kind == "federation_token" and way != "token":
+                if caller.kind == "federation_token" and (way != "token" or moment >= giver.life.ends):
                     continue
                 name = (user_id or "").partition(":")[2] or None
                 yield caller, name, _call_of(giver, caller, way)

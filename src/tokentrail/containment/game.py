@@ -125,6 +125,8 @@ class ContainmentGame:
             self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
         self._gone = deleted_principals((*incident.changes, *changes))
+        self.denied_in_vain: set[str] = set()
+        """Ids of long-term keys that are denied everything and mint tokens that are not; known after `outcome`."""
         self.edges: dict[Principal, list[Edge]] = {}
         for edge in incident.edges:
             self.edges.setdefault(edge.by, []).append(edge)
@@ -148,6 +150,7 @@ class ContainmentGame:
         fresh: list[tuple[Principal, datetime, str]] = []
         for one in self._incident.held:
             fresh += self._minted(one, lives[one.id])
+        fresh += self._tokens_of_denied_keys(lives)
         fresh += [
             (one.mints, life.ends, one.label) for one, life in sources.items() if one.mints.kind != "unknown"
         ]
@@ -178,6 +181,42 @@ class ContainmentGame:
             yield one.principal, life.ends, one.id  # renewed: GetSigninToken, GetScopedCredentials
         if assumes(one.caller):
             yield from self._passed_on(one.principal, life, one.id)
+
+    def _tokens_of_denied_keys(
+        self, lives: Mapping[str, Lifetime]
+    ) -> Iterator[tuple[Principal, datetime, str]]:
+        """
+        The users for which a key that is denied everything still mints tokens that are not, and until when.
+
+        No policy keeps a key from GetSessionToken (AWS STS API Reference, 'GetSessionToken': "No permissions are
+        required"; IAM User Guide, 'Permissions for GetSessionToken': policies can't control it). What a deny spares,
+        such as tokens with MFA, or those issued after its cutoff, is therefore to be had until the key is inactive.
+        """
+        for one in self._incident.held:
+            ends = lives[one.id].ends
+            signs_until = self.signs_until(one, lives[one.id])
+            if signs_until > ends and any(
+                caller.kind == "session_token"
+                and self.life(caller, None, None).ends > max(caller.issued_at or ends, ends)
+                for caller in self._samples(one.principal, self._incident.unseen(one.principal), signs_until)
+            ):
+                self.denied_in_vain.add(one.id)
+                yield one.principal, signs_until, one.id
+
+    def signs_until(self, one: HeldCredential, life: Lifetime) -> datetime:
+        """Until when a credential with a given life signs requests; for a long-term key, policies do not matter."""
+        if (
+            one.kind != "long_term_key"
+            or life.ends is NEVER
+            or not (one.principal.is_named or one.principal.is_root)
+        ):
+            return life.ends
+        for number in range(len(self.times), -1, -1):
+            at = self.times[number - 1].effective_at if number else self._start
+            ending = self.effects.retired(one.caller, one.key_id, at)
+            if ending is None:
+                return self.times[number].effective_at if number < len(self.times) else NEVER
+        return max(life.ends, ending.done_at + self._margin) if ending else life.ends
 
     def _passed_on(
         self, by: Principal, life: Lifetime, minter: str
@@ -306,7 +345,7 @@ class ContainmentGame:
         policy excepts literally.
         """
         docs = self.differences(principal)
-        end = self._horizon if last is NEVER else last - _SECOND
+        end = self.horizon(principal) if last is NEVER else last - _SECOND
         moments = {start, end}
         for date in (*docs.dates, *(time.effective_at for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
@@ -352,9 +391,10 @@ class ContainmentGame:
         """When nothing has been sent yet."""
         return min([self._incident.as_of, *(time.sent for time in self.times[:1])])
 
-    @cached_property
-    def _horizon(self) -> datetime:
-        return max([self._incident.as_of, *(time.effective_at for time in self.times[-1:])]) + PAUSE
+    def horizon(self, principal: Principal) -> datetime:
+        """A time after the last move and after all times of issue that policies on a principal name."""
+        last = [self._incident.as_of, *(time.effective_at for time in self.times[-1:])]
+        return max([*last, *self.differences(principal).dates]) + PAUSE
 
 
 def _outlives(one: Lifetime, other: Lifetime) -> bool:

@@ -19,7 +19,7 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment import actions, documents
 from tokentrail.containment.closing_sources import centrally, close_source
 from tokentrail.containment.controls import deny_by_scps, deny_writes_first, in_permission_sets
-from tokentrail.containment.game import prove
+from tokentrail.containment.game import ContainmentGame
 from tokentrail.containment.incident_model import HeldCredential, IncidentModel, SourceKind, by_principal
 from tokentrail.containment.model import Action, NotSpared, Strategy
 from tokentrail.containment.planned_step import PlannedStep
@@ -71,10 +71,14 @@ def plan_moves(
 ) -> tuple[list[PlannedStep], list[NotSpared]]:
     """Choose the moves of a strategy, and say which credentials can't be spared."""
     spared, refused = _spared(incident, spare, strategy)
-    nothing_done = prove(incident, [])
+    game = ContainmentGame(incident, [])
+    nothing_done = game.outcome()
     needs = _Needs(
         incident, strategy,
-        live=tuple(one for one in incident.held if nothing_done.lives[one.id].ends > incident.as_of),
+        live=tuple(
+            one for one in incident.held
+            if nothing_done.lives[one.id].ends > incident.as_of or one.id in game.denied_in_vain
+        ),
         pools=frozenset(one for one, pool in nothing_done.pools.items() if pool.life.ends > incident.as_of),
         spared=tuple(spared),
     )  # fmt: skip

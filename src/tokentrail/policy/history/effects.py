@@ -91,6 +91,12 @@ class Effects:
             if ending is not None
         )
 
+    def retired(self, caller: Caller, key_id: str | None, as_of: datetime) -> Ending | None:
+        """Tell what has kept a long-term key from signing any request by a moment, if anything: no policy does."""
+        found = self._find(caller, key_id, as_of)
+        endings = (self._key_ending(caller, key_id, as_of), _death(found.entity, caller, as_of))
+        return earliest(one for one in endings if one is not None)
+
     def denies(self, caller: Caller, key_id: str | None, action: str, as_of: datetime) -> bool:
         """
         Tell whether a credential is surely denied an action on every resource at a moment.
