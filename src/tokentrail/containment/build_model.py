@@ -16,6 +16,7 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment import persons
 from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
 from tokentrail.containment.closing_sources import running_on
+from tokentrail.containment.contradicted_endings import ContradictedEnding, contradicted_endings, without
 from tokentrail.containment.credential_sources import (
     TaintedCredential,
     behind,
@@ -100,20 +101,28 @@ def build_model(
     people = persons.by_name(forest, theirs.held)
     theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
     known = set(theirs.tainted)
-    attack = _attack(forest, theirs, unseen)
+    contradicted = contradicted_endings(
+        forest,
+        [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)],
+        asked.margin,
+    )
+    attack = _attack(forest, theirs, unseen, contradicted)
     left, held = attack.left, attack.held
     sources = _sources(forest, attack, known, unseen, asked)
     kept = {(service_of(deed.source), deed.name) for deed in attack.deeds}
     calls = calls_of(forest, attack.ids, attack.subjects, asked.narrowing)
+    left.risks += [one.sentence for one in contradicted]
     left.risks += [*nameless(attack.seen), *unknown_calls(calls, kept)]
     left.entered += given_calls(calls)
     reach = _reach(forest, attack, sources.open, asked)
     others = _others(forest, reach.reached | asked.also, known, people)
     innocents = [one for _, one, state in others if state in ("active", "unknown")]
     told = [*zip(attack.rows, theirs.held, strict=True), *((row, one) for row, one, _ in others)]
-    changes = tuple(forest.changes(attack.accounts | {one.account for one in reach.reached}))
+    accounts = attack.accounts | {one.account for one in reach.reached}
+    changes = without(forest.changes(accounts), contradicted)
     given = asked_for(forest, attack.ids, attack.subjects, asked.narrowing)
     alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
+    alive |= {one.credential for one in contradicted}
     return IncidentModel(
         case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
         margin=asked.margin, lag=asked.lag, tainted=tuple(theirs.tainted),
@@ -176,7 +185,12 @@ class _Attack:
     """What they left behind; `build_model` adds to its sentences."""
 
 
-def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -> _Attack:
+def _attack(
+    forest: Forest,
+    theirs: Attackers,
+    unseen: Mapping[str, datetime],
+    contradicted: Sequence[ContradictedEnding],
+) -> _Attack:
     where = issued_where(forest, [one for _, one in theirs.pairs])
     seen = [
         TaintedCredential(own, one, row["target"], where.get(one.id))
@@ -184,7 +198,7 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
     ]
     earliest = forest.as_of - LONGEST["user"]
     accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.deeds}
-    changes = list(forest.changes(accounts))
+    changes = list(without(forest.changes(accounts), contradicted))
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
     own = {deed.event_id for deed in theirs.deeds}
     reversals = ReversalIndex(changes, removals(forest, theirs.deeds, names), own)
