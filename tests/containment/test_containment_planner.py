@@ -1048,6 +1048,19 @@ def test_a_name_that_was_passed_on_hides_nobody(deleted: bool) -> None:
     assert any("left on the user ria2 " in one for one in plan.proof.holds_if)
 
 
+def test_a_user_that_took_the_name_of_a_deleted_one_is_not_gone() -> None:
+    """An attacker sets a user's password, deletes another user and gives its name to the first: who signs in lives."""
+    world = World(START)
+    key = world.user("support")
+    key.iam("DeleteUser", userName="ria")
+    world.wait(minutes=1)
+    key.iam("UpdateUser", userName="old", newUserName="ria")
+    world.wait(minutes=1)
+    key.iam("UpdateLoginProfile", userName="ria", password="x")
+
+    assert "remove-login-profile" in actions(planned(world, key.id))
+
+
 def two_people() -> tuple[World, Any, Any]:
     """A thief and a colleague in one role of Identity Center, and calls that show who each is."""
     world = World(START)
