@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from evidence import START
+from tokentrail.aws.calls.catalogue import reviewed
 from tokentrail.containment.model import Call
-from tokentrail.containment.undone_steps import changes_of, is_undone, undone_by
+from tokentrail.containment.undone_steps import _STEPS, changes_of, is_undone, undone_by
 from tokentrail.policy.history.changes import Change
 
 HOME = "111122223333"
@@ -119,3 +120,14 @@ def test_to_do_a_step_again_undoes_no_other() -> None:
     ]
 
     assert [None, 2] == [one and one.step for one in found]
+
+
+def test_what_undoes_a_step_by_the_call_catalogue_is_known() -> None:
+    """A call that undoes or restores what a call of a step does, with the same parameters, undoes the step."""
+    for operation, (parameters, undoing) in _STEPS.items():
+        service = "organizations" if operation == "AttachPolicy" else "iam"
+        known, named = reviewed(service, operation), {one[0].lower() + one[1:] for one in parameters.split()}
+        assert known is not None
+        ways = [(set(one.members), one.operations) for one in known.reversed_by]
+        ways += [(set(known.removes.members), known.removes.restored_by)] if known.removes else []
+        assert set().union(*(names for members, names in ways if members == named)) <= {*undoing.split()}
