@@ -872,6 +872,8 @@ def test_an_account_without_room_for_a_policy_of_the_organisation_is_named() -> 
     room = planned(world, key.id, management_account=MANAGEMENT)
 
     assert "scp-deny" not in actions(full) and any("read-back" in one for one in full.proof.holds_if)
+    said = f"by the log, account {HOME} can't have another service control policy, so that none keeps"
+    assert [True, False] == [any(said in one for one in each.residual_risks) for each in (full, room)]
     assert f"account {HOME} can't have another service control policy" in step(barred, "scp-deny").why
     assert () == step(barred, "scp-deny").calls and not barred.proof.complete
     assert "An account can have 10 service control policies" in step(room, "scp-deny").why

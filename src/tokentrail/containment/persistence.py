@@ -31,7 +31,7 @@ from tokentrail.containment.reversal_index import ReversalIndex
 from tokentrail.containment.workloads import cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
-from tokentrail.spelling import listed
+from tokentrail.spelling import listed, quoted
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
 """Credentials without a time of issue, so that no cutoff ends them."""
@@ -77,9 +77,9 @@ class AttackerAction:
 
     def said(self, things: Iterable[str | None]) -> str:
         """The call, the things that it was done to, and where, in words."""
-        where = ", ".join(one for one in (self.account, self.region) if one)
-        on = f" on {', '.join(named)}" if (named := [one for one in things if one]) else ""
-        return f"{self.name}{on} ({where}{', ' if where else ''}event {self.event_id})"
+        where = ", ".join(quoted(one) for one in (self.account, self.region) if one)
+        on = f" on {', '.join(named)}" if (named := [quoted(one) for one in things if one]) else ""
+        return f"{self.name}{on} ({where}{', ' if where else ''}event {quoted(self.event_id)})"
 
     @property
     def writes_iam(self) -> bool:
