@@ -60,6 +60,6 @@ def _renewed(
 ) -> dict[Principal, KnownPrincipal]:
     """The same, with unique ids from the calls that created users and roles: the last, if one was created again."""
     return {
-        principal: replace(one, unique_id=names.unique_id(principal) or one.unique_id)
-        for principal, one in known.items()
+        principal: replace(seen, unique_id=names.unique_id(principal) or seen.unique_id)
+        for principal, seen in known.items()
     }

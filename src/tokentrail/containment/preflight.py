@@ -181,11 +181,11 @@ def insist_on_evidence(plan: Plan, found: Recheck) -> None:
 
 def planning_command(plan: Plan) -> str:
     """The command that plans the same again; without its narrowing, a plan might end what is the owner's."""
-    told, options = plan.narrowing, list[tuple[str, str]]()
+    narrowing, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
-    options += [("--since", instant(told["since"]))] if told["since"] else []
-    options += [("--source-ip", one) for one in told["source_ips"]]
-    options += [("--trusted-ip", one) for one in told["trusted_ips"]]
+    options += [("--since", instant(narrowing["since"]))] if narrowing["since"] else []
+    options += [("--source-ip", address) for address in narrowing["source_ips"]]
+    options += [("--trusted-ip", address) for address in narrowing["trusted_ips"]]
     options += [("--margin", str(plan.margin))] if plan.margin != MARGIN else []
     options += [("--lag", str(plan.lag))] if plan.lag != LAG else []
     manager = management_account_of(plan)

@@ -140,19 +140,19 @@ class ReversalIndex:
         self._names = NameBindings(changes)
         self.deleted: Mapping[Principal, datetime] = self._names.deleted()
         """When users and roles were deleted whose names nobody got since."""
-        for one in (*changes, *removals):
-            self._add(one, operation_of(one.event_name))
+        for change in (*changes, *removals):
+            self._add(change, operation_of(change.event_name))
 
-    def _add(self, one: Change, operation: str) -> None:
+    def _add(self, change: Change, operation: str) -> None:
         if operation in _PATHS or operation in _ENDING:
             for text in {
                 "",
-                *_texts(one, _PATHS.get(operation, ())),
-                *(name for _, name in _ended_names(one)),
+                *_texts(change, _PATHS.get(operation, ())),
+                *(name for _, name in _ended_names(change)),
             }:
-                self._by.setdefault((one.account, operation, text), []).append(one)
-        if thing := one.asked(RESTORES.get(operation, "")):
-            self._restored[thing] = max(one.time, self._restored.get(thing, one.time))
+                self._by.setdefault((change.account, operation, text), []).append(change)
+        if thing := change.asked(RESTORES.get(operation, "")):
+            self._restored[thing] = max(change.time, self._restored.get(thing, change.time))
 
     def _naming(self, account: str, operation: str, texts: Set[str]) -> Sequence[Change]:
         """The calls of one operation that name the rarest of some texts."""
@@ -216,14 +216,16 @@ class ReversalIndex:
             trusted(deed.document) - trusted(self.trust_before(deed, value)) if deed.document else frozenset()
         )
         found = (
-            one.time
-            for one in sorted(self._said_of(deed, PUTS_RIGHT[kind], member, value), key=lambda one: one.time)
-            if one.time > deed.time
-            and not sets_something_else(one)
-            and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
+            change.time
+            for change in sorted(
+                self._said_of(deed, PUTS_RIGHT[kind], member, value), key=lambda change: change.time
+            )
+            if change.time > deed.time
+            and not sets_something_else(change)
+            and not (change.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(change, added))
             and not (
                 member == NAME_PARAMETERS["user"]
-                and self._names.renamed_between(deed.account, "user", value, deed.time, one.time)
+                and self._names.renamed_between(deed.account, "user", value, deed.time, change.time)
             )
         )
         return next(found, None)
