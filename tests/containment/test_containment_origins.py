@@ -661,6 +661,29 @@ def test_a_sign_in_with_a_new_password_is_the_owners(new: bool) -> None:
     assert new != ("remove-login-profile" in actions(plan))
 
 
+@pytest.mark.parametrize("sure", [True, False])
+@pytest.mark.parametrize("knows", ["set it", "signed in with it"])
+def test_that_a_reset_set_another_password_is_a_condition_if_it_may_have_set_none(
+    sure: bool, knows: str
+) -> None:
+    """UpdateLoginProfile with PasswordResetRequired alone leaves the password (IAM API Reference), which no record shows."""
+    world = World(START)
+    thief, responder = world.user("support").seen_from(THIEF), world.user("responder")
+    session: Credential = thief
+    if knows == "set it":
+        thief.iam("UpdateLoginProfile", userName="ada")
+    else:
+        session = world.console_sign_in(world.user("ada"), ip=THIEF)
+    world.wait(60)
+    responder.iam("UpdateLoginProfile", userName="ada", passwordResetRequired=True)
+    world.wait(60)
+    if sure:
+        responder.iam("DeleteLoginProfile", userName="ada")
+    plan = checked(planned(world, session.id))
+
+    assert sure != rests_on(plan, "another password of ada: with PasswordResetRequired alone it sets none")
+
+
 @pytest.mark.parametrize(("days", "told"), [(0, False), (2, True), (91, False)])
 def test_that_a_console_session_is_over_rests_on_what_its_user_is_allowed(days: int, told: bool) -> None:
     """Twelve hours, unless a setting from before the evidence allows ninety days (IAM API Reference, 'UpdateRole')."""

@@ -318,6 +318,27 @@ def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: 
     assert any(f"{session.id} is the rightful owner's" in one for one in plan.proof.holds_if) != theirs
 
 
+@pytest.mark.parametrize("since", ["disabled", "enabled again", "let somebody in"])
+def test_a_trust_anchor_that_was_disabled_and_lets_in_again_is_shut_again(since: str) -> None:
+    """Whoever enables it undoes what was put right, and a session by it shows so where no record of that is there."""
+    world = World(START)
+    leaked, colleague = world.user("leaked"), world.user("ria-admin")
+    anchor = f"{ANYWHERE}:trust-anchor/1-2"
+    answer = {"trustAnchor": {"trustAnchorArn": anchor}}
+    leaked.calls("rolesanywhere:CreateTrustAnchor", {"name": "t"}, response=answer, read_only=False)
+    world.wait(minutes=2)
+    colleague.calls("rolesanywhere:DisableTrustAnchor", {"trustAnchorId": "1-2"}, read_only=False)
+    world.wait(minutes=10)
+    if since == "enabled again":
+        colleague.calls("rolesanywhere:EnableTrustAnchor", {"trustAnchorId": "1-2"}, read_only=False)
+    if since == "let somebody in":
+        world.roles_anywhere("Admin", "host", anchor=anchor).calls("s3:ListBuckets")
+    world.wait(hours=12)
+    colleague.calls("s3:ListBuckets")
+
+    assert ("revert-trust" in actions(planned(world, leaked.id))) == (since != "disabled")
+
+
 def test_a_trust_anchor_that_was_changed_is_put_back_where_it_is() -> None:
     """The request names it by a number: the step tells the call that changed it, and the region."""
     world = World(START)

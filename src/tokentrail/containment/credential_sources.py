@@ -20,7 +20,7 @@ from tokentrail.containment.workloads import session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
-from tokentrail.spelling import listed, short
+from tokentrail.spelling import instant, listed, short
 
 _PORTAL = timedelta(days=90)
 """
@@ -163,6 +163,42 @@ def passwords(
         )
         found = _source("password", user, one, f"whoever signed in as {user} knows the password")
         yield replace(found, since=max(given, default=ALWAYS), until=min(changed, default=None))
+
+
+def doubtful_resets(
+    tainted: Iterable[TaintedCredential], deeds: Sequence[AttackerAction], changes: Sequence[Change]
+) -> Iterator[str]:
+    """
+    The proof's assumptions that somebody who reset a password which the attacker knows set another one.
+
+    A record shows no password. With `PasswordResetRequired` a call may have set none: then the attacker's still signs
+    in, and chooses the next one (IAM API Reference, 'UpdateLoginProfile').
+    """
+    own, known = {deed.event_id for deed in deeds}, dict[tuple[str, str], tuple[str, datetime]]()
+    for seen in tainted:
+        if seen.credential.origin == "console_sign_in" and seen.credential.issued_at:
+            user = seen.held.principal
+            known[user.account, caseless(user.name)] = user.name, seen.credential.issued_at
+    for deed in deeds:
+        if deed.name in _PASSWORDS_GIVEN and (name := deed.asked("userName") or deed.user):
+            known[deed.account, caseless(name)] = name, deed.time
+    for (account, user_name), (name, since) in known.items():
+        later = [
+            change for change in changes
+            if change.event_name in PASSWORD_CHANGES and change.account == account and change.time > since
+            and caseless(change.asked("userName") or change.caller_user or "") == user_name
+            and change.event_id not in own and not sets_something_else(change)
+        ]  # fmt: skip
+        if later and all(map(_may_set_none, later)):
+            yield (
+                f"whoever called {later[0].event_name} at {instant(later[0].time)} (event {later[0].event_id}) set "
+                f"another password of {name}: with PasswordResetRequired alone it sets none, and whoever knows the "
+                "attacker's signs in and chooses the next (`aws iam delete-login-profile` is sure)"
+            )
+
+
+def _may_set_none(change: Change) -> bool:
+    return change.event_name == "UpdateLoginProfile" and "passwordResetRequired" in change.request
 
 
 def providers(

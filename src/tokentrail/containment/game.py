@@ -22,7 +22,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from tokentrail.aws.principals import Principal, arn_of, caseless
-from tokentrail.containment.deleted_principals import NAMED, deleted_principals
 from tokentrail.containment.hypothetical_credentials import Differences, differences, hypothetical_credentials
 from tokentrail.containment.incident_model import (
     LONGEST,
@@ -35,6 +34,7 @@ from tokentrail.containment.incident_model import (
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
+from tokentrail.policy.history.ledger import principals_named
 from tokentrail.policy.language.context import Caller
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -124,7 +124,9 @@ class ContainmentGame:
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
-        self._gone = deleted_principals((*incident.changes, *changes))
+        self._gone = self.effects.deleted()
+        self._federates_until: dict[Principal, datetime] = {}
+        """Of users with such keys as `denied_in_vain`: until when federated users may be had."""
         self.denied_in_vain: set[str] = set()
         """Ids of long-term keys that are denied everything and mint tokens that are not; known after `outcome`."""
         self.edges: dict[Principal, list[Edge]] = {}
@@ -150,7 +152,7 @@ class ContainmentGame:
         fresh: list[tuple[Principal, datetime, str]] = []
         for one in self._incident.held:
             fresh += self._minted(one, lives[one.id])
-        fresh += self._tokens_of_denied_keys(lives)
+        fresh += self._tokens_of_denied_keys(lives, sources)
         fresh += [
             (one.mints, life.ends, one.label) for one, life in sources.items() if one.mints.kind != "unknown"
         ]
@@ -183,7 +185,7 @@ class ContainmentGame:
             yield from self._passed_on(one.principal, life, one.id)
 
     def _tokens_of_denied_keys(
-        self, lives: Mapping[str, Lifetime]
+        self, lives: Mapping[str, Lifetime], sources: Mapping[Source, Lifetime]
     ) -> Iterator[tuple[Principal, datetime, str]]:
         """
         The users for which a key that is denied everything still mints tokens that are not, and until when.
@@ -191,16 +193,34 @@ class ContainmentGame:
         No policy keeps a key from GetSessionToken (AWS STS API Reference, 'GetSessionToken': "No permissions are
         required"; IAM User Guide, 'Permissions for GetSessionToken': policies can't control it). What a deny spares,
         such as tokens with MFA, or those issued after its cutoff, is therefore to be had until the key is inactive.
+        Federated users are not: a deny keeps a key from GetFederationToken (ibid., 'Permissions for
+        GetFederationToken').
         """
         for one in self._incident.held:
             ends = lives[one.id].ends
             signs_until = self.signs_until(one, lives[one.id])
-            if signs_until > ends and any(
-                caller.kind == "session_token"
-                and self.life(caller, None, None).ends > max(caller.issued_at or ends, ends)
+            if signs_until <= ends:
+                continue
+            samples = [
+                (caller, issued, self.life(caller, None, None).ends)
                 for caller in self._samples(one.principal, self._incident.unseen(one.principal), signs_until)
+                if (issued := caller.issued_at)
+            ]
+            if any(
+                caller.kind == "session_token" and until > max(issued, ends) + self._margin
+                for caller, issued, until in samples
             ):
                 self.denied_in_vain.add(one.id)
+                self._federates_until[one.principal] = max(
+                    *(
+                        lives[other.id].ends
+                        for other in self._incident.held
+                        if other.principal == one.principal
+                    ),
+                    *(life.ends for source, life in sources.items() if source.mints == one.principal),
+                    *(until for caller, issued, until in samples if issued < ends),
+                    ends,
+                )
                 yield one.principal, signs_until, one.id
 
     def signs_until(self, one: HeldCredential, life: Lifetime) -> datetime:
@@ -349,10 +369,12 @@ class ContainmentGame:
         moments = {start, end}
         for date in (*docs.dates, *(time.effective_at for time in self.touching((principal,)))):
             moments |= {date - _SECOND, date, date + _SECOND}
-        unlike = docs.literal_names
+        unlike, federates_until = docs.literal_names, self._federates_until.get(principal, NEVER)
         for moment in sorted((one for one in moments if start <= one <= end), reverse=True):
             for name in (*docs.names(moment), None):
                 for caller in hypothetical_credentials(self._incident, principal, moment, name, unlike):
+                    if caller.kind == "federation_token" and moment >= federates_until:
+                        continue
                     if not self.spares(principal, moment, caller.principal_id):
                         yield caller
 
@@ -425,8 +447,7 @@ def _taken(
 
 def _whom(change: Change) -> Principal | None:
     """The role or user that a change names."""
-    named = ((kind, change.asked(member)) for kind, member in NAMED)
-    return next((Principal(change.account, kind, name) for kind, name in named if name is not None), None)
+    return next(iter(principals_named(change.account, change.asked)), None)
 
 
 def _takes_effect(incident: IncidentModel, change: Change, whom: Principal | None) -> bool:

@@ -47,10 +47,10 @@ FROM changes c LEFT JOIN identities i ON i.segment = c.segment AND i.identity = 
 WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
   AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable|Remove|Revoke|Deregister|Deauthorize|Detach|Reset|Cancel)'
     || '|^Modify(Image|Snapshot|DBSnapshot|DBClusterSnapshot)Attribute$|^ModifyDocumentPermission$|FromRecycleBin$'
-    || '|^Disassociate')
+    || '|^Disassociate|^Enable(TrustAnchor|Profile)$')
   AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 """
-"""The calls outside IAM that may delete, stop, disable or unshare something, or restore it from a recycle bin."""
+"""The calls outside IAM that may delete, stop, disable or unshare something, or restore or enable it again."""
 
 _MINTS = "SELECT by_arn, into_arn, api, time, event, text FROM mints ORDER BY by_arn, into_arn, api"
 _UNNAMED_CALLERS = """

@@ -101,11 +101,15 @@ pair'); and deleting a permissions boundary, since without one there may be less
 FOR_GOOD = frozenset({"TerminateInstances"})
 """Calls that end a thing whose id is never used again: they undo what was done in the same second, too."""
 
-RESTORES = {"RestoreImageFromRecycleBin": "imageId", "RestoreSnapshotFromRecycleBin": "snapshotId"}
-"""Calls that restore something deleted, and the parameter with its id (Amazon EC2 API Reference, the page of each)."""
+RESTORES = {
+    "RestoreImageFromRecycleBin": "imageId", "RestoreSnapshotFromRecycleBin": "snapshotId",
+    "EnableTrustAnchor": "trustAnchorId", "EnableProfile": "profileId",
+}  # fmt: skip
+"""
+Calls that restore something deleted or disabled, and the parameter with its id.
 
-RENAMES = {"UpdateUser": "userName", "UpdateGroup": "groupName"}
-"""Calls that rename, after which the name may be another's, and the parameter with the name (IAM API Reference)."""
+Sources: Amazon EC2 API Reference and IAM Roles Anywhere API Reference, the page of each call.
+"""
 
 PUTS_RIGHT: dict[str, tuple[str, ...]] = {
     "user": ("DeleteUser",), "role": ("DeleteRole",),
