@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -149,3 +150,25 @@ def test_a_key_that_is_denied_everything_with_its_tokens_is_ended() -> None:
     """A deny that holds for the key and for all of its user's tokens leaves nothing to do."""
     plan = guarded({})
     assert plan.proof.complete and not plan.steps
+
+
+@pytest.mark.parametrize("management", [None, "111122223333"])
+def test_no_policy_of_the_organisation_ends_what_is_in_its_management_account(management: str | None) -> None:
+    """A delegated administrator may attach a policy to the management account, and it binds nobody there (Organizations)."""
+    world = World(START)
+    key, governor = world.user("support"), world.user("governor", account="999988887777")
+    key.calls("s3:ListBuckets")
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    wanted = {
+        "content": json.dumps({"Version": "2012-10-17", "Statement": [statement]}), "name": "Stop",
+        "type": "SERVICE_CONTROL_POLICY",
+    }  # fmt: skip
+    answer = {"policy": {"policySummary": {"id": "p-stop"}}}
+    governor.calls("organizations:CreatePolicy", wanted, response=answer, read_only=False)
+    placed = {"policyId": "p-stop", "targetId": "111122223333"}
+    governor.calls("organizations:AttachPolicy", placed, read_only=False)
+    world.wait(minutes=30)
+    governor.calls("s3:ListBuckets")
+    plan = planned(world, key.id, management_account=management)
+
+    assert ("deactivate-key" in [one.action for one in plan.steps]) == (management is not None)

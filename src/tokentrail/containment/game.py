@@ -117,7 +117,9 @@ class ContainmentGame:
         self._incident, self._moves = incident, moves
         self.times = tuple(times or moments_of(moves, incident.as_of, incident.margin))
         changes = list(_taken(incident, moves, self.times))
-        self.effects = Effects((*incident.changes, *changes), lasting=True)
+        self.effects = Effects(
+            (*incident.changes, *changes), lasting=True, management_account=incident.management_account
+        )
         self._differences = differences((*incident.changes, *changes))
         self._merged: dict[Principal, Differences] = {}
         self._spared: dict[tuple[Principal, datetime], set[str | None]] = {}

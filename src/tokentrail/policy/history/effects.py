@@ -45,7 +45,9 @@ class Effects:
     It takes all changes of all accounts, in any order, repeated or not.
     """
 
-    def __init__(self, changes: Iterable[Change], *, lasting: bool = False) -> None:
+    def __init__(
+        self, changes: Iterable[Change], *, lasting: bool = False, management_account: str | None = None
+    ) -> None:
         """
         Enter the changes, in the order in which they happened.
 
@@ -53,8 +55,10 @@ class Effects:
             changes: The changes.
             lasting: Count a deny on conditions about the time of the request (`aws:CurrentTime`) only if it holds at
                 any later time, too: whoever can wait escapes any other.
+            management_account: The organisation's management account, if known: no service control policy binds it
+                (AWS Organizations User Guide, 'Service control policies (SCPs)').
         """
-        self._lasting = lasting
+        self._lasting, self._management_account = lasting, management_account
         self._ledger = Ledger()
         self._organisation = Organisation(self._ledger.read)
         for change in in_order(changes):
@@ -127,7 +131,8 @@ class Effects:
     def _standing_on(self, caller: Caller, entity: Entity | None, as_of: datetime) -> Iterator[Standing]:
         if entity is not None:
             yield self._standing(entity, as_of)
-        if caller.account and _SERVICE_LINKED not in (caller.role or ""):
+        bound = caller.account != self._management_account and _SERVICE_LINKED not in (caller.role or "")
+        if caller.account and bound:
             yield self._controlled(caller.account, as_of)
 
     def _standing(self, entity: Entity, as_of: datetime) -> Standing:
