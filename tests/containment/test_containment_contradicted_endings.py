@@ -86,3 +86,19 @@ def test_what_no_policy_denies_contradicts_no_deny() -> None:
 
     assert not planned_after(deny, 5, "sts:GetCallerIdentity").steps
     assert planned_after(off, 5, "sts:GetCallerIdentity").steps
+
+
+@pytest.mark.parametrize("call", ["UpdateAccessKey", "ListAccessKeys"])
+def test_a_call_that_may_have_lifted_the_ending_and_tells_not_what_it_did_is_a_condition(call: str) -> None:
+    """A record without its request may be of the very key; a reading lifts nothing."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("ria-admin")
+    key.calls("s3:ListBuckets")
+    admin.deactivates(key)
+    world.wait(minutes=20)
+    admin.calls(f"iam:{call}", None)
+    plan = planned(world, key.id)
+
+    said = [one for one in plan.proof.holds_if if "does not tell what it was done to" in one]
+    assert not plan.steps and len(said) == (call == "UpdateAccessKey")
+    assert all(key.id in one and call in one for one in said)

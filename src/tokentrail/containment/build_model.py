@@ -16,7 +16,12 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment import persons
 from tokentrail.containment.attackers import Attackers, attackers, held_of, log_ends
 from tokentrail.containment.closing_sources import running_on
-from tokentrail.containment.contradicted_endings import ContradictedEnding, contradicted_endings, without
+from tokentrail.containment.contradicted_endings import (
+    ContradictedEnding,
+    contradicted_endings,
+    unnamed_liftings,
+    without,
+)
 from tokentrail.containment.credential_sources import (
     TaintedCredential,
     behind,
@@ -144,6 +149,7 @@ def build_model(
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((
             *left.entered, *reactivated(changes, held, theirs.deeds), *_namesakes(names, reach.concerned),
+            *unnamed_liftings((one for _, one in theirs.pairs), changes, asked.margin),
             *doubtful_resets(attack.seen, theirs.deeds, changes), *persons.conditions(people),
             *signed_out(attack.seen, forest.as_of),
         ))),

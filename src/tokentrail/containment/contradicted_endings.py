@@ -8,7 +8,7 @@ credential still works: `policy.history.survival`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +20,15 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effective_policies import Ending
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.history.survival import Ended, called, from_service, outlives
-from tokentrail.spelling import instant
+from tokentrail.spelling import instant, listed
 
+_LIFTS = frozenset({
+    "UpdateAccessKey", "DeleteUserPolicy", "DeleteRolePolicy", "DeleteGroupPolicy", "DetachUserPolicy",
+    "DetachRolePolicy", "DetachGroupPolicy", "PutUserPolicy", "PutRolePolicy", "PutGroupPolicy", "CreatePolicyVersion",
+    "SetDefaultPolicyVersion", "DeletePolicy", "RemoveUserFromGroup", "DeleteUserPermissionsBoundary",
+    "DeleteRolePermissionsBoundary", "PutUserPermissionsBoundary", "PutRolePermissionsBoundary",
+})  # fmt: skip
+"""Calls that may make a key active again or lift a denial (IAM API Reference)."""
 _SUCCESSES = (
     "SELECT n, time, source, name, ip FROM acts WHERE coalesce(error, '') = '' ORDER BY time, event_id"
 )
@@ -110,6 +117,33 @@ def _contradicted(
         if outlives(ended, time, call):
             return ContradictedEnding(credential=held.id, ending=ending, success=time, call=call)
     return None
+
+
+def unnamed_liftings(
+    credentials: Iterable[Credential], changes: Iterable[Change], margin: int
+) -> Iterator[str]:
+    """
+    The proof's assumptions that calls whose records lack the request lifted nothing that had ended a credential.
+
+    A carrier may leave requests out, and CloudTrail does so where they are too long (CloudTrail User Guide, 'CloudTrail
+    record contents').
+    """
+    ended: dict[str, list[Credential]] = {}
+    for credential in credentials:
+        if credential.state == "ended" and credential.ended_at is not None and credential.account:
+            ended.setdefault(credential.account, []).append(credential)
+    liftings = [change for change in changes if not change.request and change.event_name in _LIFTS]
+    for account, there in sorted(ended.items()):
+        since = min(one.ended_at for one in there if one.ended_at) - timedelta(seconds=margin)
+        later = [
+            f"{change.event_name} at {instant(change.time)} (event {change.event_id})"
+            for change in liftings if change.account == account and change.time >= since
+        ]  # fmt: skip
+        if later:
+            yield (
+                f"{listed(later, 3)}, whose record does not tell what it was done to, did not lift what had ended "
+                f"{listed([one.id for one in there], 3)}: look at the keys and policies of account {account} by hand"
+            )
 
 
 def without(changes: Iterable[Change], contradicted: Iterable[ContradictedEnding]) -> tuple[Change, ...]:
