@@ -318,6 +318,29 @@ def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: 
     assert any(f"{session.id} is the rightful owner's" in one for one in plan.proof.holds_if) != theirs
 
 
+IDP = "arn:aws:iam::111122223333:"
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "shut"),
+    [
+        ("iam:CreateOpenIDConnectProvider", {"url": "https://idp.example"},
+         {"OpenIDConnectProviderArn": f"{IDP}oidc-provider/idp.example"}),
+        ("iam:CreateSAMLProvider", {"name": "idp"}, {"SAMLProviderArn": f"{IDP}saml-provider/idp"}),
+        ("iam:CreateSAMLProvider", None, None),
+        ("rolesanywhere:CreateTrustAnchor", {"name": "t"}, None),
+    ],
+)  # fmt: skip
+def test_a_provider_whose_record_lacks_the_answer_is_deleted_by_its_arn_or_by_a_person(
+    call: str, request_: dict[str, str] | None, shut: dict[str, str] | None
+) -> None:
+    """Its ARN follows from the request (IAM User Guide, 'IAM identifiers'): a URL was taken for a trust anchor's number."""
+    closing = step(plan_after((call, request_, None)), "revert-trust")
+
+    assert [shut] * (shut is not None) == [one.parameters for one in closing.calls]
+    assert shut or ("Find what the attacker made" in closing.why and call.partition(":")[2] in closing.why)
+
+
 @pytest.mark.parametrize("since", ["disabled", "enabled again", "let somebody in"])
 def test_a_trust_anchor_that_was_disabled_and_lets_in_again_is_shut_again(since: str) -> None:
     """Whoever enables it undoes what was put right, and a session by it shows so where no record of that is there."""

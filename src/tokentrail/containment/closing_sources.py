@@ -197,6 +197,8 @@ def _provider(source: Source) -> Remedy:
         return (iam(source.account, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=source.id),), ""
     if ":saml-provider/" in source.id:
         return (iam(source.account, "DeleteSAMLProvider", SAMLProviderArn=source.id),), ""
+    if ":rolesanywhere:" not in source.id:
+        return (), f"Find what the attacker made{place}, and delete or disable it: {source.why}. "
     return _anywhere(source)
 
 

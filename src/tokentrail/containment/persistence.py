@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.aws.principals import Principal, principal_of_arn, role_named
+from tokentrail.aws.principals import Principal, partition_in, principal_of_arn, role_named
 from tokentrail.containment.incident_model import HeldCredential, Source
 from tokentrail.containment.residual import (
     ENDING,
@@ -39,6 +39,10 @@ _BY_NAME = frozenset({"function", "instance", "instance_profile"})
 """Workloads whose sessions have their name, or their instances'."""
 _HOSTING = ("AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 """Calls after which a host is handed a role's sessions."""
+_PROVIDERS = {
+    "CreateOpenIDConnectProvider": ("oidc-provider", "url"), "CreateSAMLProvider": ("saml-provider", "name"),
+}  # fmt: skip
+"""By call that makes an identity provider: how its ARN begins, and the parameter in which the ARN ends."""
 _TAKES_EFFECT = timedelta(minutes=5)
 """How long what was disabled or deleted may let somebody in, generously (IAM User Guide, 'Troubleshoot IAM')."""
 _QUARANTINE = ":aws:policy/AWSCompromisedKeyQuarantine"
@@ -281,7 +285,7 @@ def _keylike(deed: AttackerAction, what: str, thing: str | None) -> Source:
 def _profile(deed: AttackerAction, instance: str | None, reversals: ReversalIndex) -> Iterator[Source]:
     """An instance profile that got a role, or an instance that got a profile."""
     role, profile = deed.asked("roleName"), deed.asked("instanceProfileName")
-    name = profile or instance or deed.name
+    name = profile or instance or unnamed(deed.name, deed.event_id)
     what = "instance_profile" if profile else "instance"
     yield Source(
         kind="host", id=name, account=deed.account, what=what, since=deed.time,
@@ -313,6 +317,8 @@ def _provider(
     deed: AttackerAction, thing: str, reversals: ReversalIndex, held: Iterable[HeldCredential]
 ) -> Iterator[Source]:
     """A source for each role that a provider or trust anchor was seen to open; one of an unknown role if for none."""
+    held = list(held)
+    thing = _provider_id(deed, thing, held)
     ends = [
         reversals.put_right(deed, "provider", member, thing)
         for member in ("openIDConnectProviderArn", "sAMLProviderArn")
@@ -332,6 +338,20 @@ def _provider(
             region=deed.region, until=until, since=deed.time,
             why=f"{deed.name} by {deed.by} (event {deed.event_id}) lets identities of its maker in through {thing}",
         )  # fmt: skip
+
+
+def _provider_id(deed: AttackerAction, thing: str, held: Iterable[HeldCredential]) -> str:
+    """
+    The ARN of an identity provider that a call made, which its request tells where the record lacks the answer.
+
+    It ends in the provider's name, or in its URL without the scheme (IAM User Guide, 'IAM identifiers').
+    """
+    kind, member = _PROVIDERS.get(deed.name, ("", ""))
+    name = deed.asked(member) if kind and not thing.startswith("arn:") else None
+    if not name:
+        return thing or unnamed(deed.name, deed.event_id)
+    partition = partition_in((one.caller.principal or "" for one in held), deed.account)
+    return f"arn:{partition}:iam::{deed.account}:{kind}/{name.removeprefix('https://')}"
 
 
 def _listed(deed: AttackerAction, name: str) -> list[str]:
