@@ -360,6 +360,27 @@ class Case(Lookups, Tracing, Guarding):
             said(UNREAD.format(sum(lost)))
         return found
 
+    def leads(
+        self, *, as_of: datetime | None = None, limit: int | None = None, addresses: Addresses | None = None
+    ) -> tuple[Lead, ...]:
+        """
+        Rank credentials by how much speaks for theft, the one to look at first at the head.
+
+        Args:
+            as_of: The moment.
+            limit: The most leads to return; by default all.
+            addresses: What is known of addresses, from the user's databases.
+        """
+        forest = self._views.forest(as_of)
+        view = self._views.open(as_of)
+        with (
+            without_collection(),
+            view.engine.shared_by(1),
+            self._folder.scratch() as scratch,
+            closing(Scene(view.engine, forest, addresses=addresses, scratch=scratch)) as scene,
+        ):
+            return rank_leads(scene, limit)
+
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""
         view = self._views.open(as_of)
