@@ -30,7 +30,6 @@ UNPROVEN = 1
 
 @click.command(
     "contain",
-    short_help="What ends all of the attacker's credentials and nobody else's, with proof.",
     epilog=example("tokentrail contain AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z -o plan.json"),
 )
 @about()
