@@ -16,7 +16,13 @@ import click
 from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.failure import INTERRUPTED, Failure
-from tokentrail.cli.memory import SYSTEM_POOL, environment_defaults, keep_few_arenas, search_seldom_for_cycles
+from tokentrail.cli.memory import (
+    SYSTEM_POOL,
+    environment_defaults,
+    exit_without_search,
+    keep_few_arenas,
+    search_seldom_for_cycles,
+)
 from tokentrail.store.without_pandas import load_arrow_without_pandas
 
 _VERBS = {
@@ -136,6 +142,7 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, and exit."""
+    exit_without_search()
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -7,13 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tokentrail import spelling
-from tokentrail.containment.model import Plan, Step
 from tokentrail.lineage.model import KINDS, SILENT, Credential, Gap, HandedOut, State, Trace, why_each
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
 from tokentrail.spelling import listed as listed
+
+if TYPE_CHECKING:
+    from tokentrail.containment.model import Plan, Step
 
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
 ALIVE = ("active", "unknown")
