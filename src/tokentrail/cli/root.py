@@ -17,7 +17,7 @@ from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.failure import INTERRUPTED, Failure
 from tokentrail.cli.memory import (
-    SYSTEM_POOL,
+    LIBRARY_SETTINGS,
     environment_defaults,
     exit_without_search,
     keep_few_arenas,
@@ -91,7 +91,7 @@ class Verbs(click.Group):
             keep_few_arenas()
         if cmd_name not in _SMALL:
             search_seldom_for_cycles()
-        with environment_defaults(SYSTEM_POOL):
+        with environment_defaults(LIBRARY_SETTINGS):
             load_arrow_without_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
