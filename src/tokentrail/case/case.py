@@ -32,32 +32,27 @@ from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import check_and_update, opened
 from tokentrail.case.proofs import noted, verify_logs
-from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
 from tokentrail.containment.margin import LAG, MARGIN, check_margin
-from tokentrail.detection import run as detection
-from tokentrail.detection.addresses import Addresses
-from tokentrail.detection.model import Finding, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.suppress import Allowed
-from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
 from tokentrail.results import IngestSummary, LogVerification, SkippedObject, Status
-from tokentrail.sources import dispatch
-from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
-from tokentrail.store.records import record
 
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy
+    from tokentrail.detection.addresses import Addresses
+    from tokentrail.detection.model import Finding, Severity
     from tokentrail.detection.sigma.reading import SigmaRules
+    from tokentrail.detection.suppress import Allowed
+    from tokentrail.detection.thresholds import Thresholds
     from tokentrail.policy.account.snapshot import Snapshot
+    from tokentrail.sources.interface import Access, Wanted
     from tokentrail.spark import Cluster
     from tokentrail.store.tasks import Outcome
 
@@ -154,6 +149,8 @@ class Case(Lookups, Tracing, Guarding):
             SourceError: a source can't be listed or read; what was read until then is kept.
             CaseError: the case lies in a bucket, and it can't be put there.
         """
+        from tokentrail.sources import dispatch
+        from tokentrail.sources.interface import Access, Wanted
         from tokentrail.store.ingest import ingest  # what reads evidence takes its time to load
         from tokentrail.store.tasks import Options
 
@@ -206,6 +203,8 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             SourceError: a source can't be listed, or has no digests.
         """
+        from tokentrail.sources.interface import Access, Wanted
+
         return verify_logs(
             self._folder, names(sources), access or Access(), wanted or Wanted(), public_keys, progress
         )
@@ -336,6 +335,11 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             UsageError: a rule or severity does not exist.
         """
+        from tokentrail.case.raw import reader, sweeper
+        from tokentrail.detection import run as detection
+        from tokentrail.detection.model import Severity
+        from tokentrail.detection.scene import Scene
+
         check_word(min_severity, Severity, "min_severity")
         chosen = detection.chosen(rules if rules is None else names(rules))
         forest = self._views.forest(as_of)
@@ -412,6 +416,8 @@ class Case(Lookups, Tracing, Guarding):
             ordinal: The place, as a timeline's events name it.
             as_carried: Show what the carrier holds (a table's row, an OCSF document) instead of what was read of it.
         """
+        from tokentrail.store.records import record
+
         stored = self._folder.snapshot().objects().get(sha256)
         if stored is None:
             raise RecordNotFound(f"no evidence object {sha256[:12]} in this case.")

@@ -29,7 +29,6 @@ from tokentrail.sources.dispatch import check_exist
 
 @click.command(
     "investigate",
-    short_help="The main job in one go: ingest, findings, trace, timeline, containment plan.",
     epilog=example("tokentrail investigate AWSLogs/ --subject AKIAIOSFODNN7EXAMPLE --case leak"),
 )
 @click.argument("logs", nargs=-1, required=True, metavar="LOGS...")

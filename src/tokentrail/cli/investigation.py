@@ -17,13 +17,13 @@ from tokentrail.detection.model import Finding
 from tokentrail.dossier import with_handed_out
 from tokentrail.lineage.model import Candidate, TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
-from tokentrail.present.findings import pasted, to_start_from, write_findings
+from tokentrail.present.findings import to_start_from, write_findings
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
-from tokentrail.present.words import listed, number, verdict
+from tokentrail.present.words import listed, number, pasted, verdict
 from tokentrail.results import IngestSummary
 
 

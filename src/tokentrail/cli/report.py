@@ -46,7 +46,6 @@ class Written:
 
 @click.command(
     "report",
-    short_help="One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
     epilog=example("tokentrail report AKIAIOSFODNN7EXAMPLE -o leak.html"),
 )
 @about(required=False)
