@@ -47,6 +47,7 @@ from tokentrail.store.memory import without_collection
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy
     from tokentrail.detection.addresses import Addresses
+    from tokentrail.detection.leads.model import Lead
     from tokentrail.detection.model import Finding, Severity
     from tokentrail.detection.sigma.reading import SigmaRules
     from tokentrail.detection.suppress import Allowed
@@ -365,7 +366,12 @@ class Case(Lookups, Tracing, Guarding):
         return found
 
     def leads(
-        self, *, as_of: datetime | None = None, limit: int | None = None, addresses: Addresses | None = None
+        self,
+        *,
+        as_of: datetime | None = None,
+        limit: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> tuple[Lead, ...]:
         """
         Rank credentials by how much speaks for theft, the one to look at first at the head.
@@ -373,17 +379,21 @@ class Case(Lookups, Tracing, Guarding):
         Args:
             as_of: The moment.
             limit: The most leads to return; by default all.
-            addresses: What is known of addresses, from the user's databases.
+            since: Look only at calls from this time on.
+            until: Look only at calls before this time.
         """
+        from tokentrail.detection.leads.ranking import rank_leads  # for this verb alone
+        from tokentrail.detection.scene import Scene
+
         forest = self._views.forest(as_of)
         view = self._views.open(as_of)
         with (
             without_collection(),
             view.engine.shared_by(1),
             self._folder.scratch() as scratch,
-            closing(Scene(view.engine, forest, addresses=addresses, scratch=scratch)) as scene,
+            closing(Scene(view.engine, forest, scratch=scratch)) as scene,
         ):
-            return rank_leads(scene, limit)
+            return rank_leads(scene, limit, since=since and utc(since), until=until and utc(until))
 
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""

@@ -34,6 +34,7 @@ _VERBS = {
     "credentials": "Every credential, its state, and where it came from.",
     "trace": "What a subject descends from, what descends from it, and what it did.",
     "timeline": "What a subject and its descendants did, in order.",
+    "leads": "Where to start: credentials ranked by how much speaks for theft, with reasons.",
     "detect": "Findings: what looks like theft, why, and what answers it.",
     "rules": "The catalogue of what `detect` looks for.",
     "contain": "What ends all of the attacker's credentials and nobody else's, with proof.",
@@ -47,7 +48,7 @@ _VERBS = {
 }
 """What each verb is for, in one line. It stands here, and not beside the verb, so that a list loads none of them."""
 
-_SPARING = frozenset({"detect", "investigate"})
+_SPARING = frozenset({"detect", "investigate", "leads"})
 """Verbs whose memory must not grow with the evidence."""
 _SMALL = _SPARING | {"watch"}
 """Verbs in which all that is no longer used must be found soon."""

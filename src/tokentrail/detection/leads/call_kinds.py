@@ -14,18 +14,22 @@ from tokentrail.aws.calls.catalogue import reviewed
 from tokentrail.aws.calls.names import operation_of, service_of
 
 CallKind = Literal[
-    "whoami", "mint", "data", "incident", "persistence", "destruction", "blinding", "opening", "host_entry", "iam_write"
+    "whoami", "mint", "data", "secret", "incident", "persistence", "destruction", "blinding", "opening", "host_entry",
+    "iam_write",
 ]  # fmt: skip
 
 _PERSISTENCE = frozenset({
     "access_key", "activation", "anywhere_profile", "assignment", "certificate", "cluster_access", "delegation",
-    "directory_user", "function_policy", "function_url", "group_membership", "identity_pool", "login_profile",
+    "directory_user", "function", "function_policy", "function_url", "group_membership", "identity_pool", "layer",
+    "login_profile",
     "oauth_client", "outbound_federation", "permission_set", "pod_identity", "policy", "provider", "role",
     "service_credential", "ssh_key", "trust", "trust_anchor", "user",
 })  # fmt: skip
 """What a call leaves behind, by the catalogue's names, that lets somebody back in or gives them more power."""
 _OPENING = frozenset({"bucket_access", "grant", "replication", "resource_policy", "share"})
-_HOST_ENTRY = frozenset({"command", "instance_attribute", "instance_reset", "key_pair", "shell", "ssh", "ssm_session"})
+_HOST_ENTRY = frozenset(
+    {"command", "instance_attribute", "instance_reset", "key_pair", "shell", "ssh", "ssm_session"}
+)
 _LISTED: dict[CallKind, dict[str, str]] = {
     "whoami": {"sts": "GetCallerIdentity"},
     "mint": {"sts": "AssumeRole AssumeRoot GetFederationToken GetSessionToken"},
@@ -40,8 +44,9 @@ _LISTED: dict[CallKind, dict[str, str]] = {
     },
     "incident": {
         "account": "GetAlternateContact GetContactInformation",
-        "bedrock": "CreateFoundationModelAgreement GetFoundationModelAvailability GetModelInvocationLoggingConfiguration "
-        "GetUseCaseForModelAccess InvokeModel InvokeModelWithResponseStream Converse ConverseStream "
+        "bedrock": "CreateFoundationModelAgreement GetFoundationModelAvailability "
+        "GetModelInvocationLoggingConfiguration GetUseCaseForModelAccess InvokeModel InvokeModelWithResponseStream "
+        "Converse ConverseStream "
         "ListFoundationModelAgreementOffers PutFoundationModelEntitlement PutUseCaseForModelAccess",
         "ce": "GetCostAndUsage GetCostForecast",
         "ec2": "CreateInstanceExportTask DescribeInstanceAttribute GetConsoleOutput GetConsoleScreenshot "
@@ -78,6 +83,10 @@ _LISTED: dict[CallKind, dict[str, str]] = {
     },
     "host_entry": {"ec2": "EnableSerialConsoleAccess GetPasswordData"},
     "iam_write": {},
+    "secret": {
+        "secretsmanager": "BatchGetSecretValue GetSecretValue",
+        "ssm": "GetParameter GetParameterHistory GetParameters GetParametersByPath",
+    },
 }  # fmt: skip
 """
 Calls by service. Those of `incident` say little where many make them; leads weigh them by how many here do.
@@ -134,10 +143,10 @@ SigmaHQ, rules for user agents of TruffleHog and of Kali in CloudTrail; the tool
 of them too, so that the rarity decides.
 """
 DESKTOP = (
-    r"(?i)(darwin|os/macos|mac ?os ?x|macintosh|microsoft-standard|(^|[^a-z])kali([^a-z]|$)|^mozilla/|cyberduck|"
-    r"s3 ?browser)"
+    r"(?i)(darwin|os/macos|mac ?os ?x|macintosh|microsoft-standard|(^|[^a-z])kali([^a-z]|$)|^mozilla/|"
+    r"cyberduck|s3 ?browser)"
 )
-"""User agents of a person's computer, in the spellings of the SDKs, `aws-cli` and browsers; WSL by its kernel's name."""
+"""User agents of a person's computer, as the SDKs, `aws-cli` and browsers spell them; WSL by its kernel's name."""
 WINDOWS = r"(?i)(os/windows|(^|[ /(])windows[/ ])"
 """Windows, on which also servers run, but no function of AWS Lambda (AWS Lambda Developer Guide, 'Lambda runtimes')."""
 BY_HAND = r"(?i)(^aws-cli/|cyberduck|s3 ?browser|cloudberry|rclone|s3cmd|s5cmd|mountain ?duck|darwin|os/macos|windows/)"

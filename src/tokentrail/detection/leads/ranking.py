@@ -1,18 +1,19 @@
 """
 Rank credentials by how much speaks for theft.
 
-A lead is a long-term key, or the sessions of one principal that nothing in the evidence issued, with all that they
-minted. Its score is the sum, over its signals, of strength times rarity: `1 - log(having) / log(leads + 1)`, where
-`having` leads show the signal. So a signal that everybody shows counts nothing, and every reason can say how rare it is.
+A lead is a long-term key, or the sessions of one principal that nothing in the evidence issued, with all that
+they minted. Its score is the sum, over its signals, of strength times rarity: `1 - log(having) / log(leads + 1)`,
+where `having` leads show the signal. So a signal that everybody shows counts nothing, and every reason can say how
+rare it is.
 """
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from tokentrail.detection.leads.model import STRONG, Lead, Reason
 from tokentrail.detection.leads.signals import SIGNALS
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
-from tokentrail.detection.wording import counted
+from tokentrail.detection.wording import counted, listed
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import event_id, owner
 from tokentrail.spelling import quoted
@@ -29,7 +30,7 @@ from tokentrail.spelling import quoted
 _STATES: tuple[State, ...] = ("active", "unknown", "expired", "ended")
 """From the best for the attacker to the worst."""
 _DETAIL_MOST = 120
-"""Characters of a detail, which may be the attacker's words."""
+"""Characters of each text that a reason repeats, which may be the attacker's words."""
 _CREDENTIALS_MOST = 50
 """Credentials that a lead names."""
 _CREDENTIALS = f"""
@@ -40,12 +41,22 @@ _CREDENTIALS = f"""
       WHERE r.kind <> 'forwarded' AND coalesce(r.issuer_arn, r.role_arn, '') NOT LIKE '%:role/aws-service-role/%')
     SELECT n, root, min(root) OVER (PARTITION BY principal) AS lead FROM roots"""
 _GROUPED = "lead, n, source, name, error, agent, ip, region, console, read_only, slot"
-_CALLS = f"""
+_CALLS = """
     SELECT l.lead, d.n, d.source, d.name, d.error, d.agent, d.ip, d.region, d.console, d.read_only,
            d.time // 600 AS slot, count(*) AS calls, max(d.time) AS last,
            min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text, n := d.n)) AS head
-    FROM some_deeds d JOIN lead_credentials l ON l.n = d.n WHERE NOT d.forwarded
-    GROUP BY {_GROUPED.replace("lead, n", "l.lead, d.n")}"""
+    FROM some_deeds d JOIN lead_credentials l ON l.n = d.n
+    WHERE NOT d.forwarded AND d.time >= {since} AND d.time < {until} GROUP BY ALL"""
+_SIGN_INS = """
+    SELECT l.lead, k.n, 'signin.amazonaws.com', 'ConsoleLogin', NULL, NULL, k.issue_ip, NULL, FALSE, FALSE,
+           k.issued_time // 600, 1, k.issued_time,
+           struct_pack(time := k.issued_time, event_id := k.issue_event, event_id_text := k.issue_text, n := k.n)
+    FROM known k JOIN lead_credentials l ON l.n = k.n
+    WHERE k.kind = 'console_session' AND k.issue_event IS NOT NULL
+      AND k.issued_time >= {since} AND k.issued_time < {until}"""
+"""Sign-ins to the console, which are nobody's calls, and may be all that the log has of a session."""
+_FOREVER = 1 << 40
+"""A time, in seconds since 1970, after all events."""
 _CALLS_IN_ALL = f"""
     SELECT {_GROUPED}, CAST(sum(calls) AS BIGINT) AS calls, max(last) AS last, min(head) AS head
     FROM {{parts}} GROUP BY {_GROUPED}"""
@@ -61,35 +72,51 @@ class _Match:
     credentials: tuple[int, ...]
 
 
-def rank_leads(scene: Scene, limit: int | None = None) -> tuple[Lead, ...]:
+def rank_leads(
+    scene: Scene, limit: int | None = None, *, since: datetime | None = None, until: datetime | None = None
+) -> tuple[Lead, ...]:
     """
     Rank the leads of a case, the one that most speaks for theft first.
 
     Args:
         scene: The case, as rules see it.
         limit: The most leads to return; by default all.
+        since: Look only at calls from this time on.
+        until: Look only at calls before this time.
     """
+    window = {
+        "since": int(since.timestamp()) if since else 0, "until": int(until.timestamp()) if until else _FOREVER,
+    }  # fmt: skip
     scene.table("lead_credentials", _CREDENTIALS)
-    scene.table("lead_calls", _CALLS, _CALLS_IN_ALL)
+    scene.table("own_calls", _CALLS.format_map(window), _CALLS_IN_ALL)
+    scene.table("lead_calls", f"SELECT * FROM own_calls UNION ALL {_SIGN_INS.format_map(window)}")
     scene.table("lead_count", "SELECT count(DISTINCT lead) AS leads FROM lead_calls")
     _add_call_kinds(scene)
-    matches: dict[int, list[_Match]] = {row["lead"]: [] for row in scene.rows("SELECT DISTINCT lead FROM lead_calls")}
+    matches: dict[int, list[_Match]] = {
+        row["lead"]: [] for row in scene.rows("SELECT DISTINCT lead FROM lead_calls")
+    }
     for match in _matches(scene, len(matches)):
         matches[match.lead].append(match)
     scores = {lead: sum(match.weight for match in found) for lead, found in matches.items()}
-    ids = {row["n"]: row["id"] for row in scene.rows("SELECT n, id FROM known WHERE n IN (SELECT lead FROM lead_calls)")}
+    ids = {
+        row["n"]: row["id"]
+        for row in scene.rows("SELECT n, id FROM known WHERE n IN (SELECT lead FROM lead_calls)")
+    }
     ordered = sorted(matches, key=lambda lead: (-round(scores[lead], 6), ids[lead]))[:limit]
     return tuple(_leads(scene, {lead: matches[lead] for lead in ordered}))
 
 
 def _add_call_kinds(scene: Scene) -> None:
     """Register which kinds each call in the case is of."""
-    calls = [(row["source"], row["name"]) for row in scene.rows("SELECT DISTINCT source, name FROM lead_calls")]
+    calls = [
+        (row["source"], row["name"]) for row in scene.rows("SELECT DISTINCT source, name FROM lead_calls")
+    ]
     rows = [(source, name, kind) for source, name in calls for kind in call_kinds(source, name)]
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     names = ("source", "name", "kind")
     scene.add_table(
-        "call_kinds", {name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)}
+        "call_kinds",
+        {name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)},
     )
 
 
@@ -101,7 +128,8 @@ def _matches(scene: Scene, leads: int) -> Iterator[_Match]:
             rarity = 1 - math.log(len(rows)) / math.log(leads + 1)
             strength = round(float(row["strength"]), 3)
             events = (event_id(head["event_id"], head["event_id_text"]) for head in row["heads"])
-            detail = quoted(str(row["detail"] or "?")[:_DETAIL_MOST])
+            detail = row["detail"] if isinstance(row["detail"], list) else [row["detail"]]
+            detail = listed(quoted(str(text or "?")[:_DETAIL_MOST]) for text in detail)
             rare = f"{len(rows):,} of {counted(leads, 'lead')} here {'does' if len(rows) == 1 else 'do'} this"
             yield _Match(
                 lead=row["lead"], weight=strength * rarity,
@@ -114,32 +142,35 @@ def _matches(scene: Scene, leads: int) -> Iterator[_Match]:
 
 
 def _leads(scene: Scene, matches: Mapping[int, Sequence[_Match]]) -> Iterator[Lead]:
-    concerned = {lead: _concerned(lead, found) for lead, found in matches.items()}
-    every = {n for places in concerned.values() for n in places} | matches.keys()
-    rows = {row["n"]: row for row in scene.forest.chosen_rows(every)}
-    states = {
-        row["n"]: credential.state
-        for row, credential in zip(rows.values(), scene.forest.credentials([*rows.values()]), strict=True)
+    """Leads by the matches of their signals, in their order."""
+    weights = {lead: _weights(lead, found) for lead, found in matches.items()}
+    scene.seek(n for weighed in weights.values() for n in weighed)
+    roots = {
+        row["n"]: row["root"]
+        for row in scene.rows("SELECT n, root FROM lead_credentials JOIN sought USING (n)")
     }
+    rows = {row["n"]: row for row in scene.forest.chosen_rows({*roots, *roots.values()})}
+    credentials = scene.forest.credentials([*rows.values()])
+    states = {n: credential.state for n, credential in zip(rows, credentials, strict=True)}
     for rank, (lead, found) in enumerate(matches.items(), 1):
-        places = concerned[lead]
-        subject = rows[places[0]]
-        account, principal = owner(subject)
+        weighed = weights[lead]
+        root = roots[max(weighed, key=lambda n, w=weighed: (w[n], -n))]  # type: ignore[misc]
+        places = sorted(weighed, key=lambda n, r=root, w=weighed: (n != r, -w[n], n))[:_CREDENTIALS_MOST]  # type: ignore[misc]
+        account, principal = owner(rows[places[0]])
         score = round(sum(match.weight for match in found), 2)
+        reasons = sorted(found, key=lambda match: (-match.weight, match.reason.signal))
         yield Lead(
-            rank=rank, credential=rows[lead]["id"], credentials=tuple(rows[n]["id"] for n in places),
+            rank=rank, credential=rows[root]["id"], credentials=tuple(rows[n]["id"] for n in places),
             principal=principal, account=account, score=score, strong=score >= STRONG,
-            reasons=tuple(match.reason for match in sorted(found, key=lambda match: (-match.weight, match.reason.signal))),
-            state=min((states[n] for n in places), key=_STATES.index), next=f"tokentrail trace {shlex.quote(subject['id'])}",
+            reasons=tuple(match.reason for match in reasons), state=min((states[n] for n in places), key=_STATES.index),
+            next=f"tokentrail trace {shlex.quote(rows[places[0]]['id'])}",
         )  # fmt: skip
 
 
-def _concerned(lead: int, found: Sequence[_Match]) -> list[int]:
-    """The credentials that show a lead's signals, the weightiest first; the root stands for a lead without any."""
-    weights = Counter[int]()
+def _weights(lead: int, found: Sequence[_Match]) -> dict[int, float]:
+    """How much speaks for each credential of a lead that shows a signal; for a lead without any, its first root."""
+    weights: dict[int, float] = {}
     for match in found:
         for n in match.credentials:
-            weights[n] += match.weight / len(match.credentials)
-    ordered = sorted(weights, key=lambda n: (n != lead, -weights[n], n))
-    return ordered[:_CREDENTIALS_MOST] or [lead]
-
+            weights[n] = weights.get(n, 0.0) + match.weight / len(match.credentials)
+    return weights or {lead: 0.0}
