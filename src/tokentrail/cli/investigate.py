@@ -57,9 +57,9 @@ def command(
     """
     Read logs into a case, judge them, trace the subject, list what it and its descendants did, and plan what ends them.
 
-    What it comes to stands first, then the leads and the findings. Without --subject, the trace starts from what most of
-    the worst findings lead to, or else from the first lead if it is strong; where there is none, credentials are counted
-    and those named that an investigation might start from.
+    What it comes to stands first, then the leads and the findings. Without --subject, the trace starts from what most
+    of the worst findings lead to, or else from the first lead if it is strong; where there is none, credentials are
+    counted and those named that an investigation might start from.
     The exit code is 1 if there are findings, or if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
@@ -71,8 +71,8 @@ def command(
             leads = case.leads(as_of=options.as_of, limit=_LEADS)
         findings = judging.judge(case, options.as_of)
         asked = Question(
-            subjects=subjects or choose_subject(findings, leads), as_of=options.as_of, since=since, source_ips=source_ips,
-            trusted_ips=trusted_ips, snapshots=snapshots,
+            subjects=subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
+            source_ips=source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
             plan = _trace_and_plan(options, case, asked, summary, leads, findings)

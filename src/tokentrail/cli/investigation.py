@@ -140,8 +140,8 @@ def show_overview(
         table=(columns(Candidate), whole["candidates"]),
     )
     output.say(
-        "No finding or strong lead names a credential to start from: run it again with --subject ID and one of the above, "
-        "or whatever else you know (an ARN, an address, an event id)."
+        "No finding or strong lead names a credential to start from: run it again with --subject ID and one of the "
+        "above, or whatever else you know (an ARN, an address, an event id)."
         if found.credentials
         else "The case holds no credential to start from: read logs into it that do."
     )

@@ -73,8 +73,8 @@ def command(
     Write one HTML file that shows a subject's lineage, what still works, what ends it, and what was taken.
 
     The file asks no network for anything, and opens anywhere. SUBJECT is as in `tokentrail trace`. Without it, the
-    page starts from what most of the worst findings lead to; where there is none, it shows what the case holds and
-    where to start.
+    page starts from what most of the worst findings lead to, or from the strongest lead; where there is none, it
+    shows what the case holds and where to start.
     """
     if page is None and picture is None:
         raise UsageError(
@@ -87,7 +87,8 @@ def command(
     with Case.open(options.case, create=False) as case:
         with output.waiting(JUDGING):
             findings = case.detect(as_of=options.as_of)
-        question = replace(question, subjects=subjects or choose_subject(findings))
+            leads = () if subjects else case.leads(as_of=options.as_of, limit=1)
+        question = replace(question, subjects=subjects or choose_subject(findings, leads))
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
         _show(options, written)

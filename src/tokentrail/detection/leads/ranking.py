@@ -128,8 +128,8 @@ def _matches(scene: Scene, leads: int) -> Iterator[_Match]:
             rarity = 1 - math.log(len(rows)) / math.log(leads + 1)
             strength = round(float(row["strength"]), 3)
             events = (event_id(head["event_id"], head["event_id_text"]) for head in row["heads"])
-            detail = row["detail"] if isinstance(row["detail"], list) else [row["detail"]]
-            detail = listed(quoted(str(text or "?")[:_DETAIL_MOST]) for text in detail)
+            texts = row["detail"] if isinstance(row["detail"], list) else [row["detail"]]
+            detail = listed(quoted(str(text or "?")[:_DETAIL_MOST]) for text in texts)
             rare = f"{len(rows):,} of {counted(leads, 'lead')} here {'does' if len(rows) == 1 else 'do'} this"
             yield _Match(
                 lead=row["lead"], weight=strength * rarity,

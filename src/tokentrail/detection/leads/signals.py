@@ -1,10 +1,10 @@
 """
 The signals of theft that leads are ranked by, each a query over the calls of all leads.
 
-The queries read `lead_calls` (the calls of a lead's credential, counted for each ten minutes), `lead_credentials` (the
+The queries read `lead_calls` (the calls of a lead's credentials, counted for each ten minutes), `lead_credentials` (the
 credentials of each lead) and `call_kinds`. Each returns rows of `lead`, `strength` (up to 1), `detail` (a text or
-names), and `heads` (first calls, as `time`, `event_id`, `event_id_text` and the credential's `n`). Calls in the console are
-left out where it makes many by itself.
+names), and `heads`: first calls, each with its `time`, `event_id`, `event_id_text` and the credential's `n`. Calls in
+the console are left out where the console makes many by itself.
 """
 
 from __future__ import annotations
