@@ -17,8 +17,8 @@ from tokentrail.events.quick import compiled
 from tokentrail.testing.story import Story
 
 VERBS = (
-    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
-    "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
+    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "leads", "detect",
+    "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
 from tokentrail.cli.investigation import Investigation, choose_subject, show_investigation, show_overview
-from tokentrail.cli.judging import FOUND, Judging, judging_options
+from tokentrail.cli.judging import FOUND, Judging, judging_options, leads_of
 from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowing
 from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
@@ -67,9 +67,7 @@ def command(
     check_exist(logs)
     with Case.open(options.case) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, subjects))
-        with output.waiting("Ranking credentials"):
-            leads = case.leads(as_of=options.as_of, limit=_LEADS)
-        findings = judging.judge(case, options.as_of)
+        leads, findings = leads_of(case, options.as_of, _LEADS), judging.judge(case, options.as_of)
         asked = Question(
             subjects=subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
             source_ips=source_ips, trusted_ips=trusted_ips, snapshots=snapshots,

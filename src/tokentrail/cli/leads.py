@@ -12,6 +12,7 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
+from tokentrail.cli.judging import leads_of
 from tokentrail.cli.options import MOMENT, CommonOptions, common, named_case
 from tokentrail.detection.leads.model import Lead
 from tokentrail.present.leads import write_leads
@@ -37,7 +38,6 @@ def command(options: CommonOptions, limit: int, since: datetime | None, until: d
     3, is what differs most from the rest, and may well be harmless.
     """
     with Case.open(options.case, create=False) as case:
-        with output.waiting("Ranking credentials"):
-            leads = case.leads(as_of=options.as_of, limit=limit, since=since, until=until)
+        leads = leads_of(case, options.as_of, limit, since=since, until=until)
         output.show_rows(options, Lead, leads, partial(write_leads, case=named_case(options)))
         output.enforce_strict(options, case)

@@ -18,7 +18,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
-from tokentrail.cli.judging import JUDGING
+from tokentrail.cli.judging import JUDGING, leads_of
 from tokentrail.cli.options import CommonOptions, about, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Strategy
@@ -87,7 +87,7 @@ def command(
     with Case.open(options.case, create=False) as case:
         with output.waiting(JUDGING):
             findings = case.detect(as_of=options.as_of)
-            leads = () if subjects else case.leads(as_of=options.as_of, limit=1)
+        leads = () if subjects else leads_of(case, options.as_of, 1)
         question = replace(question, subjects=subjects or choose_subject(findings, leads))
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
