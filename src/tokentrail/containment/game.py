@@ -35,7 +35,7 @@ from tokentrail.containment.incident_model import (
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
-from tokentrail.policy.language.context import Caller, principal_of_caller
+from tokentrail.policy.language.context import Caller
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 PAUSE = timedelta(seconds=60)
@@ -222,7 +222,7 @@ class ContainmentGame:
         ending = self.effects.ended(caller, key_id, max(self._start, issued))
         if ending is None and expiry > self._start:
             return self._ends_after(0, expiry, caller, key_id)
-        margin = timedelta() if principal_of_caller(caller) in self._gone else self._margin
+        margin = timedelta() if caller.acts_as in self._gone else self._margin
         ends = expiry if ending is None else min(max(ending.at, ending.done_at + margin), expiry)
         return Lifetime(ends=ends, mints_until=ends)
 

@@ -21,7 +21,7 @@ from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, Te
 from tokentrail.policy.history.replay import enter
 from tokentrail.policy.history.service_control_policies import Organisation
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, gated, has_clock, step_at
-from tokentrail.policy.language.context import Caller, principal_of_caller
+from tokentrail.policy.language.context import Caller
 from tokentrail.policy.language.documents import Document
 from tokentrail.spelling import quoted
 
@@ -222,7 +222,7 @@ def name_of(caller: Caller) -> str | None:
 
 def _named(caller: Caller) -> Principal | None:
     """The user or role whose policies bind the credential."""
-    principal = principal_of_caller(caller)
+    principal = caller.acts_as
     return principal if principal.is_named else None
 
 
