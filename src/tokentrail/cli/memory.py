@@ -46,18 +46,18 @@ def keep_few_arenas() -> None:
 
 def search_seldom_for_cycles() -> None:
     """
-    Make Python look for reference cycles 140 times as seldom: an answer has millions of objects, and no cycles.
+    Make Python look for reference cycles nearly 300 times as seldom: an answer has millions of objects, and no cycles.
 
     For an attacker with a hundred thousand credentials these searches took a quarter of the time.
     """
-    gc.set_threshold(100_000, 20, 10)
+    gc.set_threshold(200_000, 20, 10)
 
 
 def exit_without_search() -> None:
     """
     Make Python not look for reference cycles as it exits: the system takes all memory back at once anyway.
 
-    For an answer from a small case that search takes a seventh of the processor time.
+    For an answer from a small case that search takes a ninth of the processor time.
     """
     atexit.register(gc.freeze)
 
