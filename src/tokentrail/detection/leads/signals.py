@@ -213,12 +213,21 @@ SIGNALS: tuple[Signal, ...] = (
         id="refused-then-allowed",
         says="a call was refused, and allowed after an own change to IAM ({detail})",
         sql=f"""
-            SELECT c.lead, 1.0 AS strength, {_BY_CALL} AS detail, {_HEADS} AS heads FROM lead_calls c
-            JOIN lead_calls w ON w.lead = c.lead AND w.error IS NULL
-            JOIN call_kinds k ON k.source = w.source AND k.name = w.name AND k.kind = 'iam_write'
-            JOIN lead_calls g ON g.lead = c.lead AND g.source = c.source AND g.name = c.name AND g.error IS NULL
-            WHERE regexp_matches(c.error, {_text(_DENIED)}) AND c.head.time <= w.last AND w.head.time <= g.last
-              AND c.name <> w.name AND c.head.time < g.last GROUP BY c.lead""",
+            WITH refused AS (
+              SELECT lead, source, name, min(head) AS head FROM lead_calls
+              WHERE regexp_matches(error, {_text(_DENIED)}) GROUP BY lead, source, name),
+            written AS (
+              SELECT c.lead, c.name, min(c.head.time) AS first, max(c.last) AS last FROM lead_calls c
+              JOIN call_kinds k ON k.source = c.source AND k.name = c.name
+              WHERE k.kind = 'iam_write' AND c.error IS NULL AND c.lead IN (SELECT lead FROM refused)
+              GROUP BY c.lead, c.name),
+            allowed AS (
+              SELECT lead, source, name, max(last) AS last FROM lead_calls
+              WHERE error IS NULL AND lead IN (SELECT lead FROM written) GROUP BY lead, source, name)
+            SELECT c.lead, 1.0 AS strength, {_BY_CALL} AS detail, {_HEADS} AS heads FROM refused c
+            JOIN allowed a ON a.lead = c.lead AND a.source = c.source AND a.name = c.name
+            JOIN written w ON w.lead = c.lead AND w.name <> c.name
+            WHERE c.head.time <= w.last AND w.first <= a.last AND c.head.time < a.last GROUP BY c.lead""",
     ),
     Signal(
         id="persistence",
