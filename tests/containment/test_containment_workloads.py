@@ -318,6 +318,16 @@ def test_who_came_in_by_the_attackers_profile_is_the_attackers(ip: str, theirs: 
     assert any(f"{session.id} is the rightful owner's" in one for one in plan.proof.holds_if) != theirs
 
 
+@pytest.mark.parametrize("call", ["CreateAccessKey", "UploadSSHPublicKey"])
+def test_each_key_whose_record_lacks_its_id_is_for_a_person_to_find(call: str) -> None:
+    """Of two keys without an id the plan named one call, so that a person found one key and left the other."""
+    params = {"userName": "eve"} if call == "CreateAccessKey" else {}
+    found = [one for one in plan_after(*[(f"iam:{call}", params, None)] * 2).steps if "find it" in one.why]
+
+    assert [2] == [len(one.targets) for one in found]
+    assert 2 == found[0].why.count(f"{call} by")
+
+
 IDP = "arn:aws:iam::111122223333:"
 
 

@@ -256,7 +256,8 @@ def _key(
         yield _untold(deed, "access_key")
         return
     yield Source(
-        kind="key", id=thing or f"a key of {user}", account=deed.account, made=made, since=deed.time,
+        kind="key", id=thing or f"a key of {user} (event {deed.event_id})", account=deed.account, made=made,
+        since=deed.time,
         mints=Principal(deed.account, "user", user), before={"id": thing} if thing else {},
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) gave {user} a key",
     )  # fmt: skip
@@ -276,7 +277,7 @@ def _keylike(deed: AttackerAction, what: str, thing: str | None) -> Source:
     """A credential of a user's that does not expire and that no call of ours ends, such as an SSH key."""
     user = deed.asked("userName") or deed.user
     return Source(
-        kind="key", id=thing or f"what {deed.name} made", account=deed.account, since=deed.time,
+        kind="key", id=thing or unnamed(deed.name, deed.event_id), account=deed.account, since=deed.time,
         mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {LEFT[what]} behind",
     )  # fmt: skip
