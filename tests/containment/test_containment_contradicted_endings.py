@@ -68,6 +68,20 @@ def test_a_role_s_session_that_works_after_its_revocation_is_revoked_again() -> 
     assert actions(planned(world, session.id)) == ["revoke-role-sessions"]
 
 
+def test_a_colleague_at_work_shows_that_the_role_is_denied_no_more() -> None:
+    """A deny-all on a role binds all of its sessions: where one works again, the attacker's does."""
+    world = World(START)
+    session, admin = world.user("support").assumes("Deploy", duration=43200), world.user("ria-admin")
+    other = world.user("ria").assumes("Deploy", "ria", duration=43200)
+    admin.iam("PutRolePolicy", roleName="Deploy", policyName="stop", policyDocument=DENY)
+    world.wait(minutes=5)
+    other.calls("s3:ListBuckets")
+    plan = planned(world, session.id)
+
+    assert actions(plan) == ["revoke-role-sessions"]
+    assert any(f"and yet {other.id} called" in said for said in plan.residual_risks)
+
+
 def test_a_success_while_the_change_takes_effect_contradicts_nothing() -> None:
     """IAM takes seconds until a change holds everywhere (IAM User Guide, 'Troubleshoot IAM')."""
     assert not planned_after(ENDINGS["a key that was deactivated"], 0.2).steps

@@ -107,11 +107,7 @@ def build_model(
     people = persons.by_name(forest, theirs.held)
     theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
     known = set(theirs.tainted)
-    contradicted = contradicted_endings(
-        forest,
-        [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)],
-        asked.margin,
-    )
+    contradicted = contradicted_endings(forest, _at_work(forest, theirs, known), asked.margin)
     attack = _attack(forest, theirs, unseen, contradicted)
     left, held = attack.left, attack.held
     sources = _sources(forest, attack, known, unseen, asked)
@@ -308,6 +304,19 @@ def _others(
     judge = forest.judge_of(found)
     pairs = ((row, rows.credential(row, judge)) for row in found)
     return [(row, persons.with_person(held_of(row, one), people), one.state) for row, one in pairs]
+
+
+def _at_work(
+    forest: Forest, theirs: Attackers, tainted: Set[str]
+) -> list[tuple[Row, Credential, HeldCredential]]:
+    """The attacker's credentials, and others of the principals of which any had ended: what denies them denies these."""
+    found = [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)]
+    ended = {own.principal for _, one, own in found if one.state == "ended" and own.principal.is_named}
+    near = [row for row in living_of(forest, ended) if row["id"] not in tainted] if ended else []
+    return [
+        *found,
+        *((row, one, held_of(row, one)) for row, one in zip(near, forest.credentials(near), strict=True)),
+    ]
 
 
 def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:

@@ -1,5 +1,5 @@
 """
-Changes that ended a credential of the attacker's by the log, and that another record of the log contradicts.
+Changes that ended credentials of the attacker's by the log, and that another record of the log contradicts.
 
 Whoever calls with success after a deny or a deactivation took effect has found it lifted, whether or not the evidence
 has the record that lifted it. Such a change ends nothing: the proof leaves it out. Which success shows that a
@@ -61,7 +61,7 @@ def contradicted_endings(
 
     Args:
         forest: The forest.
-        pairs: The tainted credentials: row, credential, and the same in the form that proofs use.
+        pairs: The tainted credentials and others of their principals: row, credential, and the form that proofs use.
         margin: Seconds that a change takes until it holds everywhere.
 
     Returns:
