@@ -309,7 +309,7 @@ def _others(
 def _at_work(
     forest: Forest, theirs: Attackers, tainted: Set[str]
 ) -> list[tuple[Row, Credential, HeldCredential]]:
-    """The attacker's credentials, and others of the principals of which any had ended: what denies them denies these."""
+    """The attacker's credentials, and others of each principal of which any had ended: one policy denies them all."""
     found = [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)]
     ended = {own.principal for _, one, own in found if one.state == "ended" and own.principal.is_named}
     near = [row for row in living_of(forest, ended) if row["id"] not in tainted] if ended else []
