@@ -24,6 +24,7 @@ from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.account.snapshot_update import updated
 from tokentrail.spelling import instant
+from tokentrail.store.memory import without_collection
 
 if TYPE_CHECKING:
     from tokentrail.containment.history import StepRecord
@@ -33,6 +34,7 @@ _LAST = 9_990
 """A year from which on a plan's times, and how long tokens last, would lie beyond those that there are."""
 
 
+@without_collection()
 def plan(
     views: Views,
     found: Trace,

@@ -265,7 +265,8 @@ SIGNALS: tuple[Signal, ...] = (
                      FROM networks)
             SELECT c.lead, CASE WHEN any_value(l.own) > 1 THEN 1.0 ELSE 0.6 END AS strength, min(l.ip) AS detail,
                    {_HEADS} AS heads
-            FROM lone l JOIN lead_calls c ON c.lead = l.lead AND c.ip = l.ip WHERE l.users = 1 GROUP BY c.lead""",
+            FROM lone l JOIN lead_calls c ON c.lead = l.lead AND c.ip = l.ip
+            WHERE l.users = 1 AND (SELECT leads FROM lead_count) > 1 GROUP BY c.lead""",
     ),
     Signal(
         id="unnamed-session",
