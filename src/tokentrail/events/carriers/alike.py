@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tokentrail.events.carriers import telling
-from tokentrail.events.carriers.lost import ELASTIC, EVENTBRIDGE, LOOKUP_EVENTS, OCSF, OCSF_1_0
+from tokentrail.events.carriers import logstash, telling
+from tokentrail.events.carriers.lost import ELASTIC, EVENTBRIDGE, LOGSTASH, LOOKUP_EVENTS, OCSF, OCSF_1_0
 from tokentrail.events.carriers.slim import OTHER_KIND
 from tokentrail.events.loose import FAILURES, Raw
 from tokentrail.events.piece import Found, flat
@@ -154,6 +154,7 @@ _KINDS: tuple[tuple[Callable[[Any], bytes], str], ...] = (
     (telling.elastic, ELASTIC),
     (telling.old_ocsf, OCSF_1_0),
     (telling.new_ocsf, OCSF),
+    (logstash.record, LOGSTASH),
     (_record, ""),
 )
 

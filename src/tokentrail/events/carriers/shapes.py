@@ -71,6 +71,8 @@ class Shape(msgspec.Struct, gc=False):
     eventCategory: _Raw = ABSENT
     s3Bucket: _Raw = ABSENT
     Event: _Raw = ABSENT
+    at_timestamp: _Raw = msgspec.field(default=ABSENT, name="@timestamp")
+    at_version: _Raw = msgspec.field(default=ABSENT, name="@version")
     at_message: _Raw = msgspec.field(default=ABSENT, name="@message")
     AwsEventId: _Raw = ABSENT
     TimeGenerated: _Raw = ABSENT
