@@ -10,125 +10,205 @@ together from the fields that the integration's pipeline made of it; requests an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
 
 from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.names import resources as listed
-from tokentrail.events.carriers.table import encoded, moment, structured
+from tokentrail.events.carriers.paths import NOTHING, reader
+from tokentrail.events.carriers.table import moment, structured, with_types
 from tokentrail.events.carriers.tostring import parse
 from tokentrail.events.loose import decoded
 
-_CLOUDTRAIL = "aws.cloudtrail."
-_PLACES = {
-    "event.id": ("eventID",),
-    "event.provider": ("eventSource",),
-    "event.action": ("eventName",),
-    "cloud.region": ("awsRegion",),
-    "user_agent.original": ("userAgent",),
-    "user.id": ("userIdentity", "principalId"),
-    "cloud.account.id": ("userIdentity", "accountId"),
-    _CLOUDTRAIL + "event_version": ("eventVersion",),
-    _CLOUDTRAIL + "event_type": ("eventType",),
-    _CLOUDTRAIL + "event_category": ("eventCategory",),
-    _CLOUDTRAIL + "error_code": ("errorCode",),
-    _CLOUDTRAIL + "error_message": ("errorMessage",),
-    _CLOUDTRAIL + "request_id": ("requestID",),
-    _CLOUDTRAIL + "api_version": ("apiVersion",),
-    _CLOUDTRAIL + "read_only": ("readOnly",),
-    _CLOUDTRAIL + "management_event": ("managementEvent",),
-    _CLOUDTRAIL + "recipient_account_id": ("recipientAccountId",),
-    _CLOUDTRAIL + "shared_event_id": ("sharedEventID",),
-    _CLOUDTRAIL + "vpc_endpoint_id": ("vpcEndpointId",),
-    _CLOUDTRAIL + "vpc_endpoint_account_id": ("vpcEndpointAccountId",),
-    _CLOUDTRAIL + "session_credential_from_console": ("sessionCredentialFromConsole",),
-    _CLOUDTRAIL + "user_identity.type": ("userIdentity", "type"),
-    _CLOUDTRAIL + "user_identity.arn": ("userIdentity", "arn"),
-    _CLOUDTRAIL + "user_identity.access_key_id": ("userIdentity", "accessKeyId"),
-    _CLOUDTRAIL + "user_identity.invoked_by": ("userIdentity", "invokedBy"),
-}
-_CONTEXT = _CLOUDTRAIL + "user_identity.session_context."
-_ISSUER = _CONTEXT + "session_issuer."
-_SESSION = ("userIdentity", "sessionContext")
-_CONTEXT_PLACES = {
-    _CONTEXT + "creation_date": (*_SESSION, "attributes", "creationDate"),
-    _CONTEXT + "mfa_authenticated": (*_SESSION, "attributes", "mfaAuthenticated"),
-    _ISSUER + "type": (*_SESSION, "sessionIssuer", "type"),
-    _ISSUER + "principal_id": (*_SESSION, "sessionIssuer", "principalId"),
-    _ISSUER + "arn": (*_SESSION, "sessionIssuer", "arn"),
-    _ISSUER + "account_id": (*_SESSION, "sessionIssuer", "accountId"),
-}
+Members = dict[str, Any]
+
+
+class Told(NamedTuple):
+    """What a document says, told apart by what it belongs to; a field that says nothing is in none of them."""
+
+    record: Members
+    identity: Members
+    attributes: Members
+    issuer: Members
+    objects: Members
+    """Requests, answers and the like as the document has them as objects, and resources."""
+    texts: Members
+    """The same as text, or as an older document has them as objects."""
+    rest: Members
+    """What counts for several members, by its own name."""
+
+
+_RECORD, _IDENTITY, _ATTRIBUTES, _ISSUER, _OBJECTS, _TEXTS, _REST = range(7)
+_TRAIL = "aws.cloudtrail."
+_WHO = _TRAIL + "user_identity."
+_CONTEXT = _WHO + "session_context."
 _OPEN = {
     "request_parameters": "requestParameters",
     "response_elements": "responseElements",
     "additional_eventdata": "additionalEventData",
     "service_event_details": "serviceEventDetails",
 }
+_ASKED = ("requestParameters", "responseElements", "serviceEventDetails")
+"""Those that stay JSON, or are decoded where they are needed."""
+_PLACES: dict[str, tuple[int, str]] = {
+    "@timestamp": (_REST, "time"),
+    "message": (_REST, "message"),
+    "event.original": (_REST, "original"),
+    "source.address": (_REST, "address"),
+    "source.ip": (_REST, "ip"),
+    "user.name": (_REST, "name"),
+    "event.id": (_RECORD, "eventID"),
+    "event.provider": (_RECORD, "eventSource"),
+    "event.action": (_RECORD, "eventName"),
+    "cloud.region": (_RECORD, "awsRegion"),
+    "user_agent.original": (_RECORD, "userAgent"),
+    _TRAIL + "event_version": (_RECORD, "eventVersion"),
+    _TRAIL + "event_type": (_RECORD, "eventType"),
+    _TRAIL + "event_category": (_RECORD, "eventCategory"),
+    _TRAIL + "error_code": (_RECORD, "errorCode"),
+    _TRAIL + "error_message": (_RECORD, "errorMessage"),
+    _TRAIL + "request_id": (_RECORD, "requestID"),
+    _TRAIL + "api_version": (_RECORD, "apiVersion"),
+    _TRAIL + "read_only": (_RECORD, "readOnly"),
+    _TRAIL + "management_event": (_RECORD, "managementEvent"),
+    _TRAIL + "recipient_account_id": (_RECORD, "recipientAccountId"),
+    _TRAIL + "shared_event_id": (_RECORD, "sharedEventID"),
+    _TRAIL + "vpc_endpoint_id": (_RECORD, "vpcEndpointId"),
+    _TRAIL + "vpc_endpoint_account_id": (_RECORD, "vpcEndpointAccountId"),
+    _TRAIL + "session_credential_from_console": (_RECORD, "sessionCredentialFromConsole"),
+    _TRAIL + "resources": (_OBJECTS, "resources"),
+    _WHO + "type": (_IDENTITY, "type"),
+    "user.id": (_IDENTITY, "principalId"),
+    _WHO + "arn": (_IDENTITY, "arn"),
+    "cloud.account.id": (_IDENTITY, "accountId"),
+    _WHO + "access_key_id": (_IDENTITY, "accessKeyId"),
+    _WHO + "invoked_by": (_IDENTITY, "invokedBy"),
+    _CONTEXT + "creation_date": (_ATTRIBUTES, "creationDate"),
+    _CONTEXT + "mfa_authenticated": (_ATTRIBUTES, "mfaAuthenticated"),
+    _CONTEXT + "session_issuer.type": (_ISSUER, "type"),
+    _CONTEXT + "session_issuer.principal_id": (_ISSUER, "principalId"),
+    _CONTEXT + "session_issuer.arn": (_ISSUER, "arn"),
+    _CONTEXT + "session_issuer.account_id": (_ISSUER, "accountId"),
+    **{f"{_TRAIL}flattened.{name}": (_OBJECTS, member) for name, member in _OPEN.items()},
+    **{_TRAIL + name: (_TEXTS, member) for name, member in _OPEN.items()},
+}
+"""By its path in a document: to what a field belongs, and the name that it has there."""
+_OWN = frozenset(
+    name for path, (part, name) in _PLACES.items() if part == _RECORD and path.startswith(_TRAIL)
+)
+"""Members of a record that stand in a field of the integration's own."""
+_Fields: TypeAlias = "dict[str, _Fields | tuple[int, str]]"
+
+
+def _tree() -> _Fields:
+    """The same places, nested as documents mostly are."""
+    top: Members = {}
+    for path, where in _PLACES.items():
+        place(top, tuple(path.split(".")), where)
+    return top
+
+
+_FIELDS = _tree()
+_UNDECODED = [path for path, (part, name) in _PLACES.items() if part in (_OBJECTS, _TEXTS) and name in _ASKED]
+_UNREAD = (
+    "@version agent data_stream ecs elastic_agent entity error file group host input labels log organization process "
+    "related service tags target threat tls aws.s3 aws.cloudwatch cloud.availability_zone cloud.instance cloud.machine "
+    "cloud.provider cloud.project cloud.service"
+)
+_PASSED = [
+    *_UNREAD.split(),
+    *(_TRAIL + name for name in ("console_login", "digest", "insight_details", "tls_details")),
+    *(f"{_TRAIL}flattened.{name}" for name in ("digest", "insight_details", "tls_details")),
+]
+"""
+What else the integration's documents have where a field may stand: Elastic, 'AWS CloudTrail', exported fields of the
+AWS integration; 'ECS field reference'.
+"""
+_values = reader(_PLACES, _UNDECODED, _PASSED)
+_decode_object = msgspec.json.Decoder(Members).decode
+_decode_any = msgspec.json.Decoder().decode
 _DEEPEST = 12
 ORIGINAL = "event.original"
-_MESSAGE = "message"
 _QUEUED = re.compile(r"\d:[^{}]+:(?=\{)")
 """What Wazuh sets before a message: the digit of a queue and where the message came from, a colon after each."""
 
 
-_UNKNOWN: Any = object()
+def read(raw: bytes) -> Told:
+    """
+    What a document says.
+
+    Raises:
+        FAILURES: it is no sound JSON object.
+    """
+    try:
+        values = _values(raw)
+    except msgspec.ValidationError:  # fields may have dotted names, or stand in lists, as Kibana's `fields`
+        return told(_decode_object(raw))
+    found = Told({}, {}, {}, {}, {}, {}, {})
+    for (part, name), value in zip(_PLACES.values(), values, strict=True):
+        if value is None or value is NOTHING:
+            continue
+        if isinstance(value, msgspec.Raw) and bytes(value)[:1] == b"[":
+            value = _decode_any(value)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if value is not None:
+            found[part][name] = value
+    return found
 
 
-class Document:
-    """A document whose fields may be nested, dotted, or lists of one value as Kibana's `fields` gives them."""
-
-    def __init__(self, members: dict[str, Any]) -> None:
-        self._members = members
-        self._around: dict[str, Any] = {"": members}
-        self._dotted = any("." in name for name in members)
-
-    def get(self, path: str) -> Any:
-        """The value of a field, however it is laid out."""
-        head, _, name = path.rpartition(".")
-        around = self._around.get(head, _UNKNOWN)
-        if around is _UNKNOWN:
-            around = self._around[head] = _get(self._members, head)
-        found = around.get(name) if isinstance(around, dict) else None
-        if found is None and (self._dotted or not isinstance(around, dict)):
-            found = _get(self._members, path)
-        return found[0] if isinstance(found, list) and len(found) == 1 else found
+def told(members: Mapping[str, Any]) -> Told:
+    """What a document says, whose fields may be nested, dotted, or lists of one value (Kibana's `fields`)."""
+    found = Told({}, {}, {}, {}, {}, {}, {})
+    _tell(members, _FIELDS, found)
+    return found
 
 
-def _get(members: Any, path: str) -> Any:
-    """Look a dotted path up: as it is, or with any of its heads as an object of its own."""
-    if not isinstance(members, dict):
-        return None
-    if path in members:
-        return members[path]
-    at = path.find(".")
-    while at > 0:
-        head = members.get(path[:at])
-        if isinstance(head, list) and len(head) == 1:
-            head = head[0]
-        if isinstance(head, dict) and (found := _get(head, path[at + 1 :])) is not None:
-            return found
-        at = path.find(".", at + 1)
-    return None
+def _tell(members: Mapping[str, Any], fields: _Fields, found: Told) -> None:
+    for name, value in members.items():
+        if (field := fields.get(name)) is None:
+            if "." in name:
+                _tell_dotted(name, value, fields, found)
+            continue
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(field, tuple):
+            if value is not None:
+                found[field[0]].setdefault(field[1], value)
+        elif isinstance(value, dict):
+            _tell(value, field, found)
 
 
-def is_document(members: dict[str, Any]) -> bool:
-    """Whether an object is a document of the integration."""
-    document = Document(members)
-    return document.get("event.action") is not None and (
-        document.get("event.provider") is not None or document.get("aws.cloudtrail") is not None
-    )
+def _tell_dotted(name: str, value: Any, fields: _Fields, found: Told) -> None:
+    """Tell a field of a dotted name, which may go on within an object of which nobody knows the members."""
+    head, *parts = name.split(".", _DEEPEST)
+    field = fields.get(head)
+    while isinstance(field, dict) and parts:
+        field = field.get(parts.pop(0))
+    if isinstance(field, dict) or (field is not None and not parts):
+        _tell({head: value}, {head: field}, found)
+    elif field is not None and field[0] == _OBJECTS:
+        single = isinstance(value, list) and len(value) == 1
+        place(found[_OBJECTS], (field[1], *parts), value[0] if single else value)
 
 
-def original(members: dict[str, Any]) -> str | None:
+def is_document(document: Told) -> bool:
+    """Whether what is told is a document of the integration."""
+    own = "eventSource" in document.record or document.attributes or document.issuer
+    return "eventName" in document.record and bool(own or not _OWN.isdisjoint(document.record))
+
+
+def original(document: Told) -> str | None:
     """The record as CloudTrail wrote it, where the document kept it."""
-    document = Document(members)
-    for name in (ORIGINAL, _MESSAGE):
-        text = document.get(name)
+    for name in ("original", "message"):
+        text = document.rest.get(name)
         if not isinstance(text, str):
             continue
         if text.lstrip()[:1] == "{":
             return text
-        if name == ORIGINAL and (sent := unqueued(text)) is not text:
+        if name == "original" and (sent := unqueued(text)) is not text:
             return sent
     return None
 
@@ -147,73 +227,59 @@ def unqueued(original: str) -> str:
     return sent if decoded(sent.encode("utf-8", "replace")) else original
 
 
-def record(members: dict[str, Any]) -> tuple[bytes, bool]:
+def record(document: Told) -> tuple[bytes, bool]:
     """
     Put a document's record together.
 
     Returns:
         The record, and whether its request or answer had to be read from text.
     """
-    document = Document(members)
-    made: dict[str, Any] = {}
-    _fill(document, made, _PLACES)
-    if document.get(_CONTEXT[:-1]) is not None or document.get(_CONTEXT + "creation_date") is not None:
-        _fill(document, made, _CONTEXT_PLACES)
-    made["eventTime"] = moment(document.get("@timestamp"))
-    made["sourceIPAddress"] = document.get("source.address") or document.get("source.ip")
+    made, rest = document.record, document.rest
+    made["eventTime"] = moment(rest.get("time"))
+    made["sourceIPAddress"] = rest.get("address") or rest.get("ip")
+    if identity := _identity(document):
+        made["userIdentity"] = identity
     from_text = False
-    for name, member in _OPEN.items():
-        value, as_text = _open(document, name)
+    for member in _OPEN.values():
+        value, as_text = _open(document, member)
         from_text |= as_text
         if value is not None:
             made[member] = value
-    if isinstance(made.get("additionalEventData"), dict):
-        made["additionalEventData"] = dict(made["additionalEventData"])
-    found = document.get(_CLOUDTRAIL + "resources")
-    if found is None:  # as Kibana's fields have them, each member of all of them by itself
-        found = document.get(_CLOUDTRAIL + "resources.arn")
-    if found is not None:
-        made["resources"] = listed(structured(found) if isinstance(found, str) else found)
-    _name(document, made)
-    return encoded(made), from_text
+    if (resources := document.objects.get("resources")) is not None:
+        made["resources"] = _resources(resources)
+    return with_types(made), from_text
 
 
-def _fill(document: Document, made: dict[str, Any], places: Mapping[str, tuple[str, ...]]) -> None:
-    for path, where in places.items():
-        if (value := document.get(path)) is not None:
-            place(made, where, value)
+def _identity(document: Told) -> Members:
+    made, attributes, issuer = document.identity, document.attributes, document.issuer
+    if "creationDate" in attributes:
+        attributes["creationDate"] = moment(attributes["creationDate"])
+    name = document.rest.get("name")
+    if isinstance(name, str) and (
+        made or issuer
+    ):  # the pipeline writes a role's name over the user's, if there is one
+        (issuer or made)["userName"] = name
+    context = {"attributes": attributes, "sessionIssuer": issuer}
+    if said := {name: one for name, one in context.items() if one}:
+        made["sessionContext"] = said
+    return made
 
 
-def _open(document: Document, name: str) -> tuple[Any, bool]:
+def _open(document: Told, member: str) -> tuple[Any, bool]:
     """A request or an answer: as an object where the document has it so, else from text."""
-    flattened = document.get(f"{_CLOUDTRAIL}flattened.{name}")
-    if isinstance(flattened, dict):
-        return flattened, False
-    text = document.get(_CLOUDTRAIL + name)
-    if isinstance(text, dict):
-        return text, False
-    if isinstance(text, str):
-        found = parse(text)
-        return (found if isinstance(found, dict) else None), True
-    dotted: dict[str, Any] = {}
-    for path, value in _below(document, f"{_CLOUDTRAIL}flattened.{name}."):
-        place(dotted, path, value)
-    return (dotted or None), False
+    found = None
+    for part in (document.objects, document.texts):
+        found = part.get(member)
+        if isinstance(found, dict) or (isinstance(found, msgspec.Raw) and bytes(found)[:1] == b"{"):
+            return found, False
+    text = _decode_any(found) if isinstance(found, msgspec.Raw) else found
+    if not isinstance(text, str):
+        return None, False
+    parsed = parse(text)
+    return (parsed if isinstance(parsed, dict) else None), True
 
 
-def _below(document: Document, prefix: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Members of a flattened object that a table of fields gives one by one, by their paths."""
-    for key, value in document._members.items():
-        if key.startswith(prefix):
-            path = tuple(key.removeprefix(prefix).split(".", _DEEPEST))
-            yield path, value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _name(document: Document, made: dict[str, Any]) -> None:
-    """Give the user's name back to a user; the pipeline writes the role's name over it, where there is a role."""
-    name, identity = document.get("user.name"), made.get("userIdentity")
-    if not isinstance(identity, dict) or not isinstance(name, str):
-        return
-    context = identity.get("sessionContext")
-    issuer = context.get("sessionIssuer") if isinstance(context, dict) else None
-    (issuer if isinstance(issuer, dict) and issuer else identity).setdefault("userName", name)
+def _resources(found: Any) -> Any:
+    if isinstance(found, dict) and isinstance(arns := found.get("arn"), list):
+        return listed(arns)  # as Kibana's fields have them, each member of all of them by itself
+    return listed(structured(found) if isinstance(found, str) else found)

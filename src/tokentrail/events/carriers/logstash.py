@@ -10,26 +10,17 @@ from __future__ import annotations
 
 import msgspec
 
-from tokentrail.events.carriers.slim import OTHER_KIND
 from tokentrail.events.carriers.table import moment
-from tokentrail.events.loose import FAILURES, Raw
+from tokentrail.events.loose import FAILURES
 
-_MARKS = {"@timestamp", "@version", "eventName"}
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def record(item: Raw) -> bytes:
-    """
-    The record of an event, all but its time as it stands there.
-
-    Raises:
-        FAILURES: it is another kind of object.
-    """
-    members = _decode(item)
-    if "eventTime" in members or not members.keys() >= _MARKS:
-        raise OTHER_KIND
+def record(event: bytes) -> bytes:
+    """The record of an event, all but its time as it stands there."""
+    members = _decode(event)
     del members["@version"]
     time = members.pop("@timestamp")
     members["eventTime"] = _spelled(members.pop("_@timestamp", time))

@@ -24,7 +24,7 @@ from tokentrail.events.carriers.shapes import (
 )
 from tokentrail.events.carriers.transports import objects
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.piece import Found, Piece
+from tokentrail.events.piece import Piece
 
 
 class _Whole(msgspec.Struct, gc=False):
@@ -110,7 +110,7 @@ def hit(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return text(kept if kept[:1] == "{" else ecs.unqueued(kept), inside.within(), value)
 
 
-def _row(value: bytes, inside: Inside) -> Iterator[Found]:
+def _row(value: bytes, inside: Inside) -> Iterator[Piece]:
     """A row of a result: the event as it came, or a table's columns."""
     try:
         members = decode_object(value)
@@ -158,7 +158,7 @@ def azure(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     )
 
 
-def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
+def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Piece]:
     for row in rows:
         if schema.is_row(row):
             yield ocsf_row(row, _encode(row))
@@ -168,10 +168,14 @@ def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
 
 def ocsf_row(row: Mapping[str, Any], carried: bytes) -> Piece:
     """The record of a row of a table of Security Lake's."""
-    found = schema.from_row(row)
-    if found is None:
+    return ocsf_event(schema.from_row(row), carried)
+
+
+def ocsf_event(event: schema.Event, carried: bytes) -> Piece:
+    """The record of an event of Security Lake, and what there was in its place."""
+    if not schema.is_document(event):
         return Piece(carried, OTHER_OCSF, OCSF)
-    made, old = found
+    made, old = schema.record(event)
     return Piece(made, None, OCSF_1_0 if old else OCSF, None, carried)
 
 
@@ -215,25 +219,15 @@ def respelled(raw: bytes) -> Opened:
 
 def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """A document of Elastic's integration."""
-    members = decode_object(raw)
-    if shape.fields is not ABSENT and isinstance(members.get("fields"), dict):
-        members = members["fields"]
-    if (kept := ecs.original(members)) is not None:
+    document = ecs.read(bytes(shape.fields) if bytes(shape.fields)[:1] == b"{" else raw)
+    if (kept := ecs.original(document)) is not None:
         return text(kept, inside.within(), raw)
-    if not ecs.is_document(members):
+    if not ecs.is_document(document):
         return None
-    made, from_text = ecs.record(members)
+    made, from_text = ecs.record(document)
     return iter([Piece(made, None, ELASTIC_TEXT if from_text else ELASTIC, None, raw)])
 
 
 def ocsf(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """An event of Security Lake."""
-    members = schema.decode(raw)
-    if isinstance(members["api"], str):  # a row of a table whose objects became text
-        return iter(
-            [ocsf_row({name: one for name, one in decode_object(raw).items() if name in schema.MEMBERS}, raw)]
-        )
-    if not schema.is_document(members):
-        return iter([Piece(raw, OTHER_OCSF, OCSF)])
-    made, old = schema.record(members)
-    return iter([Piece(made, None, OCSF_1_0 if old else OCSF, None, raw)])
+    return iter([ocsf_event(schema.event(raw), raw)])

@@ -27,7 +27,7 @@ from tokentrail.events.carriers.shapes import (
     listed,
 )
 from tokentrail.events.loose import is_text
-from tokentrail.events.piece import Found, Piece
+from tokentrail.events.piece import Piece
 
 TOO_DEEP = f"wrapped more than {DEEPEST} times"
 _decode_shape = msgspec.json.Decoder(Shape).decode
@@ -38,7 +38,7 @@ def outside(room: Room, *, carrier: str = "", document: bool = False) -> Inside:
     return Inside(room, unwrap, 0, carrier, document)
 
 
-def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
+def unwrap(raw: bytes, inside: Inside) -> Iterator[Piece]:
     """
     Yield the records of one JSON object.
 
