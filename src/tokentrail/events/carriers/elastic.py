@@ -10,7 +10,7 @@ together from the fields that the integration's pipeline made of it; requests an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -50,7 +50,7 @@ _OPEN = {
     "additional_eventdata": "additionalEventData",
     "service_event_details": "serviceEventDetails",
 }
-_ASKED = ("requestParameters", "responseElements", "serviceEventDetails")
+_ASKED = ("requestParameters", "responseElements", "serviceEventDetails", "resources")
 """Those that stay JSON, or are decoded where they are needed."""
 _PLACES: dict[str, tuple[int, str]] = {
     "@timestamp": (_REST, "time"),
@@ -111,6 +111,11 @@ def _tree() -> _Fields:
 
 
 _FIELDS = _tree()
+_ORDERED = sorted(_PLACES, key=lambda path: _PLACES[path][0])
+_NAMES = [
+    [name for of, name in map(_PLACES.__getitem__, _ORDERED) if of == part]
+    for part in range(len(Told._fields))
+]
 _UNDECODED = [path for path, (part, name) in _PLACES.items() if part in (_OBJECTS, _TEXTS) and name in _ASKED]
 _UNREAD = (
     "@version agent data_stream ecs elastic_agent entity error file group host input labels log organization process "
@@ -126,7 +131,7 @@ _PASSED = [
 What else the integration's documents have where a field may stand: Elastic, 'AWS CloudTrail', exported fields of the
 AWS integration; 'ECS field reference'.
 """
-_values = reader(_PLACES, _UNDECODED, _PASSED)
+_values = reader(_ORDERED, _UNDECODED, _PASSED)
 _decode_object = msgspec.json.Decoder(Members).decode
 _decode_any = msgspec.json.Decoder().decode
 _DEEPEST = 12
@@ -146,17 +151,14 @@ def read(raw: bytes) -> Told:
         values = _values(raw)
     except msgspec.ValidationError:  # fields may have dotted names, or stand in lists, as Kibana's `fields`
         return told(_decode_object(raw))
-    found = Told({}, {}, {}, {}, {}, {}, {})
-    for (part, name), value in zip(_PLACES.values(), values, strict=True):
-        if value is None or value is NOTHING:
-            continue
-        if isinstance(value, msgspec.Raw) and bytes(value)[:1] == b"[":
-            value = _decode_any(value)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if value is not None:
-            found[part][name] = value
-    return found
+    if list in map(type, values):
+        return told(_decode_object(raw))
+    rest = iter(values)
+    return Told(*[_said(zip(names, rest, strict=False)) for names in _NAMES])
+
+
+def _said(members: Iterable[tuple[str, Any]]) -> Members:
+    return {name: value for name, value in members if value is not None and value is not NOTHING}
 
 
 def told(members: Mapping[str, Any]) -> Told:
@@ -172,8 +174,7 @@ def _tell(members: Mapping[str, Any], fields: _Fields, found: Told) -> None:
             if "." in name:
                 _tell_dotted(name, value, fields, found)
             continue
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
+        value = _only(value)
         if isinstance(field, tuple):
             if value is not None:
                 found[field[0]].setdefault(field[1], value)
@@ -190,8 +191,11 @@ def _tell_dotted(name: str, value: Any, fields: _Fields, found: Told) -> None:
     if isinstance(field, dict) or (field is not None and not parts):
         _tell({head: value}, {head: field}, found)
     elif field is not None and field[0] == _OBJECTS:
-        single = isinstance(value, list) and len(value) == 1
-        place(found[_OBJECTS], (field[1], *parts), value[0] if single else value)
+        place(found[_OBJECTS], (field[1], *parts), _only(value))
+
+
+def _only(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def is_document(document: Told) -> bool:
@@ -270,16 +274,20 @@ def _open(document: Told, member: str) -> tuple[Any, bool]:
     found = None
     for part in (document.objects, document.texts):
         found = part.get(member)
-        if isinstance(found, dict) or (isinstance(found, msgspec.Raw) and bytes(found)[:1] == b"{"):
+        if isinstance(found, msgspec.Raw):
+            if bytes(found)[:1] == b"{":
+                return found, False
+            found = _only(_decode_any(found))
+        if isinstance(found, dict):
             return found, False
-    text = _decode_any(found) if isinstance(found, msgspec.Raw) else found
-    if not isinstance(text, str):
+    if not isinstance(found, str):
         return None, False
-    parsed = parse(text)
+    parsed = parse(found)
     return (parsed if isinstance(parsed, dict) else None), True
 
 
 def _resources(found: Any) -> Any:
+    found = _only(_decode_any(found)) if isinstance(found, msgspec.Raw) else found
     if isinstance(found, dict) and isinstance(arns := found.get("arn"), list):
         return listed(arns)  # as Kibana's fields have them, each member of all of them by itself
     return listed(structured(found) if isinstance(found, str) else found)

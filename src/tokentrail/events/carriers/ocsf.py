@@ -31,7 +31,7 @@ _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
 _FEDERATED = ("SAMLUser", "WebIdentityUser")  # a hostile type may be a list, which no set can be asked for
 _STRUCTURED = OPEN | {"resources"}
-_OF_IDENTITY = "userIdentity."
+_IDENTITY = "userIdentity"
 """How names under `unmapped` begin that say who called."""
 
 
@@ -157,10 +157,13 @@ def record(event: Event) -> tuple[bytes, bool]:
     for name, value in _entries(event.unmapped).items():
         if value is None or value == "":
             continue
-        if name.startswith(_OF_IDENTITY):
+        path = _paths[name]
+        if path[0] == _IDENTITY:
             told[name] = value
+        elif len(path) == _PAIR and isinstance(inner := made.get(path[0]), dict) and "[" not in name:
+            inner.setdefault(path[1], value)  # as `_put` would, which takes longer
         else:
-            _put_back(made, name, value)
+            _put_back(made, path, value)
     made["userIdentity"] = who(event.actor, told)
     if old:
         for path, value in _moved(event).items():
@@ -225,7 +228,7 @@ def _who(key: tuple[bytes, bytes]) -> msgspec.Raw:
     made: Members = {"userIdentity": _identity(actor)}
     for name, value in _opened(told).items():
         if value is not None and value != "":
-            _put(made, name, value)
+            _put(made, _paths[name], value)
     identity = made["userIdentity"]
     if isinstance(identity, dict):
         _mend_principal(identity, actor)
@@ -313,37 +316,32 @@ def _resource(one: Any) -> Members:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _put_back(made: Members, name: str, value: Any) -> None:
+def _put_back(made: Members, path: tuple[str, ...], value: Any) -> None:
     """Put what a version has no field for back to where it came from."""
-    head, dot, _ = name.partition(".")
-    if not dot:
-        if name in _STRUCTURED:
+    head = path[0]
+    if len(path) == 1:
+        if head in _STRUCTURED:
             value = structured(value) if isinstance(value, str) else value
-            value = resources(value) if name == "resources" else value
-        made.setdefault(name, value)
+            value = resources(value) if head == "resources" else value
+        made.setdefault(head, value)
         return
     if isinstance(made.get(head), msgspec.Raw):
         made[head] = _opened(made[head])
-    _put(made, name, value)
+    _put(made, path, value)
 
 
-def _put(made: Members, name: str, value: Any) -> None:
-    """Put a value at a dotted name, lists by index."""
-    path = _path(name)
-    if "[" not in name:
-        if len(path) == 2 and isinstance(inner := made.get(path[0]), dict):
-            inner.setdefault(path[1], value)  # as `place` would, which takes longer
-        else:
-            place(made, path, value)
+def _put(made: Members, path: tuple[str, ...], value: Any) -> None:
+    """Put a value at a path, lists by index."""
+    if not any("[" in part for part in path):
+        place(made, path, value)
         return
     for part in path[:-1]:
         made = _inner(made, part)
     made.setdefault(path[-1], value)
 
 
-@lru_cache(maxsize=1 << 12)
-def _path(name: str) -> tuple[str, ...]:
-    return tuple(name.split(".", _DEEPEST))
+_paths: Known[tuple[str, ...]] = Known(lambda name: tuple(name.split(".", _DEEPEST)))
+"""By dotted name."""
 
 
 def _inner(made: Members, part: str) -> Members:

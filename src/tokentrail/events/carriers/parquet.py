@@ -198,7 +198,9 @@ def _maps(column: Any) -> Sequence[Row | None]:
     keys, items = column.keys, column.items
     if len(keys) != end - start:  # of some rows of a longer column
         keys, items = keys[start:end], items[start:end]
-    names, values = list(map(str, _values(keys))), _values(items)
+    shared = keys.dictionary_encode() if pa.types.is_string(keys.type) else None
+    names = list(map(str, _values(keys))) if shared is None else _shared(shared)
+    values = _values(items)
     present = column.is_valid().to_pylist() if column.null_count else [True] * len(column)
     rows = [
         dict(zip(names[at - start : end_ - start], values[at - start : end_ - start], strict=True))
@@ -207,6 +209,12 @@ def _maps(column: Any) -> Sequence[Row | None]:
         for there, at, end_ in zip(present, first, first[1:], strict=False)
     ]
     return rows if not items.null_count else [one and _without_nothing(one) for one in rows]
+
+
+def _shared(column: Any) -> list[str]:
+    """The values of a column, each of them once in memory however many rows have it."""
+    values = _values(column.dictionary)
+    return [values[at] for at in column.indices.to_pylist()]
 
 
 def _without_nothing(row: Row) -> Row:
