@@ -71,7 +71,7 @@ check: lint test
 sanitize *flags:
     gcc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover -DPy_LIMITED_API=0x030B0000 -shared -fPIC {{ flags }} \
       -I"$(uv run --locked python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-      -o src/tokentrail/events/_scan.abi3.so src/tokentrail/events/native/scan.c
+      -o src/tokentrail/events/_scan.abi3.so src/tokentrail/events/native/*.c
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
       .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py tests/events/test_events_members.py \
       tests/events/test_events_sifting.py -m "long or not long"

@@ -3,14 +3,14 @@
 from setuptools import Extension, setup
 
 _NATIVE = "src/tokentrail/events/native"
-_HEADERS = ("json", "known", "labels", "pluck", "record", "sift", "values")
+_FILES = ("json", "known", "labels", "pluck", "record", "sift", "values")
 
 setup(
     ext_modules=[
         Extension(
             "tokentrail.events._scan",
-            sources=[f"{_NATIVE}/scan.c"],
-            depends=[f"{_NATIVE}/{header}.h" for header in _HEADERS],
+            sources=[f"{_NATIVE}/{name}.c" for name in (*_FILES, "scan")],
+            depends=[f"{_NATIVE}/{name}.h" for name in _FILES],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             py_limited_api=True,
             optional=True,
