@@ -407,6 +407,8 @@ class Incident:
     """The moment, which is that of the newest event."""
     exact: bool = True
     """Whether a proof can be expected to see every escape that there is not, besides every one that there is."""
+    possible: frozenset[str] = frozenset()
+    """Sessions of the thief's whose records name its principal and not which of the principal's credentials asked."""
     guarded: tuple[str, ...] = ()
     """The roles on which somebody put a deny that holds for some credentials, or at some times, by ARN."""
 
@@ -481,6 +483,7 @@ class Theft:
         self.world = World(START, seed)
         self.leaked = self.world.user("support")
         self.theirs: list[Credential] = []
+        self.possible: set[str] = set()
         self.colleagues: list[Credential] = []
         self.dead: set[str] = set()
         self.cutoffs: dict[str, datetime] = {}
@@ -649,9 +652,15 @@ def thief_starts_instance(theft: Theft, a: int, b: int) -> None:
 def thief_reads_lake(theft: Theft, a: int, b: int) -> None:
     """Have Lake Formation vend a session of the role that a table's location is registered with, here or across."""
     if (one := theft.thief(a)) and _may_assume(one):
-        account = AWAY if b % 5 == 0 else HOME
+        across = b % 5 == 0
+        account = (AWAY if one.account == HOME else HOME) if across else one.account
         if theft.spared(ROLES[b % 4], account):
-            theft.steals(one.gets_data_access(ROLES[b % 4], account=account))
+            session = one.gets_data_access(ROLES[b % 4], account=account)
+            if across:
+                session.calls("s3:GetObject", {"bucketName": "lake", "key": "{n}"})
+                theft.possible.add(session.id)
+            else:
+                theft.steals(session)
 
 
 def thief_delegates(theft: Theft, a: int, b: int) -> None:
@@ -871,6 +880,7 @@ def _committed(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
         subject=theft.leaked.id,
         tainted=frozenset(tainted & shown),
         innocents=frozenset(shown - tainted),
+        possible=frozenset(theft.possible & shown),
         at=datetime.fromisoformat(world.records()[-1]["eventTime"]),
         exact=theft.exact,
         guarded=tuple(dict.fromkeys(theft.guarded)),

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.aws.calls import benign, catalogue, openings, reversals, role_passing
+from tokentrail.aws.calls import access_grants, benign, catalogue, openings, reversals, role_passing
 from tokentrail.aws.calls.catalogue import (
     OPERATIONS,
     VERDICTS,
@@ -25,6 +25,8 @@ from tokentrail.aws.calls.catalogue import (
     summary,
 )
 from tokentrail.aws.calls.names import operation_of, service_of
+from tokentrail.aws.calls.workload_kinds import WORKLOADS
+from tokentrail.detection.rules import lasting_access
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -204,3 +206,22 @@ def test_every_verdict_is_used() -> None:
     """A verdict that no operation has would be a leftover."""
     assert set(VERDICTS) == {one.verdict for one in every_operation()}
     assert role_passing.RUNS and openings.OPENS and reversals.UNDONE_BY
+
+
+def test_what_else_is_said_of_calls_is_said_of_rows_that_are_kept() -> None:
+    """What empowers, frees an account, passes a role, shuts a host or leaves a way in is kept with its request."""
+    said = {
+        *(("iam", name) for names in access_grants.EMPOWERS.values() for name in names.split()),
+        *(("organizations", name) for name in access_grants.FREES.split()),
+        *(
+            (service, name)
+            for service, names in role_passing.PASSES_BESIDES.items()
+            for name in names.split()
+        ),
+        *(("ec2", name) for one in WORKLOADS.values() for name in one.shut_by),
+    }
+    kept = {(one.service, one.operation): one for one in every_reviewed() if one.changes}
+    left = {operation for (_, operation), one in kept.items() if one.creates}
+
+    assert set() == said - set(kept)
+    assert set() == {*map(operation_of, lasting_access.RULE.marks)} - left

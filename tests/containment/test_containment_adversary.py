@@ -63,9 +63,23 @@ def planned(incident: Incident, within: Case | None = None, **options: Any) -> J
     return made
 
 
+def taken(incident: Incident, plan: Json) -> frozenset[str]:
+    """What is the attacker's, with those of which the records leave open whose they are that the plan takes for its."""
+    return incident.tainted | (incident.possible & set(plan["tainted"]))
+
+
 def judged(incident: Incident, plan: Json, bite: int = 10) -> Outcome:
     """How a plan fares."""
-    return play(SimulatedAws.of(incident.world, at=incident.at, propagation=bite), incident.tainted, plan)
+    aws = SimulatedAws.of(incident.world, at=incident.at, propagation=bite)
+    return play(aws, taken(incident, plan), plan)
+
+
+def conditions(incident: Incident, plan: Json) -> None:
+    """Whatever may be the attacker's, still works, and is not in the plan is named as a condition of the proof."""
+    aws = SimulatedAws.of(incident.world, at=incident.at)
+    for id in incident.possible - set(plan["tainted"]):
+        told = any(id in sentence for sentence in plan["proof"]["holds_if"])
+        assert told or not aws.works(aws.credentials[id], incident.at)
 
 
 def words(outcome: Outcome) -> str:
@@ -85,9 +99,8 @@ def replays(incident: Incident, plan: Json, bite: int = 10) -> None:
     told = plan["proof"]["replay"]
     assert (told is None) == plan["proof"]["complete"]
     if told is not None:
-        found = replay(
-            SimulatedAws.of(incident.world, at=incident.at, propagation=bite), incident.tainted, plan
-        )
+        aws = SimulatedAws.of(incident.world, at=incident.at, propagation=bite)
+        found = replay(aws, taken(incident, plan), plan)
 
         assert () == found.faults or not incident.exact, plan["proof"]["counterexample"]
         assert (found.living or not incident.exact) and len(told["moves"]) == len(
@@ -100,7 +113,8 @@ def holds(incident: Incident, strategy: str, within: Case) -> Json:
     plan = planned(incident, within, strategy=strategy)
     outcome = judged(incident, plan)
 
-    assert set(plan["tainted"]) == incident.tainted
+    assert set(plan["tainted"]) == taken(incident, plan)
+    conditions(incident, plan)
     assert [] == faults(plan)
     agrees(incident, plan, outcome)
     assert () == outcome.unlisted
@@ -159,8 +173,9 @@ def refuted(incident: Incident, actions: tuple[str, ...], within: Case | None = 
     if not steps:
         return
     plan = planned(incident, within, what_if=steps)
-    outcome = play(aws, incident.tainted, plan)
+    outcome = play(aws, taken(incident, plan), plan)
 
+    conditions(incident, plan)
     agrees(incident, plan, outcome)
     for survivor in plan["proof"]["survivors"]:
         one = aws.credentials.get(survivor["credential"])

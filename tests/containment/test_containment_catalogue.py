@@ -17,7 +17,7 @@ from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.whatif import read
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
-from tokentrail.policy.language.context import Caller, principal_of_caller
+from tokentrail.policy.language.context import Caller
 
 ACCOUNT, KEY = "111122223333", "AKIAIOSFODNN7EXAMPLE"
 USER, ROLE = f"arn:aws:iam::{ACCOUNT}:user/support", f"arn:aws:iam::{ACCOUNT}:role/Deploy"
@@ -92,7 +92,7 @@ def held(name: str) -> HeldCredential:
         id=name,
         caller=caller,
         key_id=KEY if name == "key" else None,
-        principal=principal_of_caller(caller),
+        principal=caller.acts_as,
         expires=None,
     )
 

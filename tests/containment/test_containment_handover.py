@@ -73,7 +73,7 @@ def test_every_call_is_told_as_a_source_a_condition_or_a_risk(kind: str) -> None
                 by="AKIA", event_id="e-1", time=START, account="111122223333", region="eu-west-1",
                 source=f"{known.service}.amazonaws.com", name=known.operation, request=request, response=response,
             )  # fmt: skip
-            found = left_behind([deed], [], ReversalIndex(()), {})
+            found = left_behind([deed], [], ReversalIndex(()))
             sources = [f"{one.why} ({one.account}, {one.region})" for one in found.sources]
             told = " ".join([*sources, *found.risks, *found.entered])
             wanted = (known.operation, "e-1", "111122223333", "thing-1" if path else "e-1")
@@ -112,7 +112,7 @@ def test_every_role_that_is_passed_is_kept_and_followed() -> None:
                 by="AKIA", event_id="e-1", time=START, account="111122223333", name=known.operation, request=request,
                 source=f"{known.service}.amazonaws.com", response=response,
             )  # fmt: skip
-            if {"Job"} != {one.mints.name for one in left_behind([deed], [], ReversalIndex(()), {}).sources}:
+            if {"Job"} != {one.mints.name for one in left_behind([deed], [], ReversalIndex(())).sources}:
                 lost.append((what, path))
 
     assert [] == lost
@@ -436,7 +436,7 @@ def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
             response=None,
         )  # fmt: skip
 
-        [said] = left_behind([deed], [], ReversalIndex(()), {}).entered
+        [said] = left_behind([deed], [], ReversalIndex(())).entered
         assert f"{name} on i-1, i-2 (1, event e-1)" in said
 
 
@@ -449,7 +449,7 @@ def test_access_to_a_cluster_is_told_with_whom_it_admits() -> None:
         name="AssociateAccessPolicy",
     )  # fmt: skip
 
-    [said] = left_behind([deed], [], ReversalIndex(()), {}).risks
+    [said] = left_behind([deed], [], ReversalIndex(())).risks
     assert "AssociateAccessPolicy on main, arn:aws:iam::999999999999:user/eve (1, event e-1)" in said
 
 

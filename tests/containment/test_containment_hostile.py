@@ -160,3 +160,17 @@ def test_a_key_of_whom_is_not_known_is_stopped_by_hand(account: str) -> None:
     where = f"account {HOME}" if account else "in an account that is not known"
     assert f"({where}, by hand)" in text.getvalue()
     assert "unknown/" not in text.getvalue()
+
+
+def test_a_name_of_ten_thousand_characters_is_cut_in_what_was_left_behind() -> None:
+    """A risk names the policy and the protection, not the whole of what a forged record calls them."""
+    world = World(START)
+    key = world.user("support")
+    asked_for = {"groupName": "g" * 10_000, "policyName": "\x1b[31mp"}
+    key.calls("iam:PutGroupPolicy", asked_for, read_only=False)
+    key.calls("iam:DeleteGroupPolicy", asked_for | {"groupName": "h" * 10_000}, read_only=False)
+    with held(world) as case:
+        risks = case.contain([key.id]).residual_risks
+
+    assert 2 == len([one for one in risks if "ggg" in one or "hhh" in one])
+    assert max(map(len, risks)) < 2_000 and not any("\x1b" in one for one in risks)

@@ -872,6 +872,8 @@ def test_an_account_without_room_for_a_policy_of_the_organisation_is_named() -> 
     room = planned(world, key.id, management_account=MANAGEMENT)
 
     assert "scp-deny" not in actions(full) and any("read-back" in one for one in full.proof.holds_if)
+    said = f"by the log, account {HOME} can't have another service control policy, so that none keeps"
+    assert [True, False] == [any(said in one for one in each.residual_risks) for each in (full, room)]
     assert f"account {HOME} can't have another service control policy" in step(barred, "scp-deny").why
     assert () == step(barred, "scp-deny").calls and not barred.proof.complete
     assert "An account can have 10 service control policies" in step(room, "scp-deny").why
@@ -1046,6 +1048,19 @@ def test_a_name_that_was_passed_on_hides_nobody(deleted: bool) -> None:
 
     assert ("remove-login-profile" if deleted else "deny-user") in actions(plan)
     assert any("left on the user ria2 " in one for one in plan.proof.holds_if)
+
+
+def test_a_user_that_took_the_name_of_a_deleted_one_is_not_gone() -> None:
+    """An attacker sets a user's password, deletes another user and gives its name to the first: who signs in lives."""
+    world = World(START)
+    key = world.user("support")
+    key.iam("DeleteUser", userName="ria")
+    world.wait(minutes=1)
+    key.iam("UpdateUser", userName="old", newUserName="ria")
+    world.wait(minutes=1)
+    key.iam("UpdateLoginProfile", userName="ria", password="x")
+
+    assert "remove-login-profile" in actions(planned(world, key.id))
 
 
 def two_people() -> tuple[World, Any, Any]:

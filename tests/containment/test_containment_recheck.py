@@ -14,7 +14,7 @@ from evidence import START, held
 from strategies import Incident, incidents
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.model import Plan, Strategy
-from tokentrail.containment.preflight import insist_on_evidence
+from tokentrail.containment.preflight import insist_on_evidence, planning_command
 from tokentrail.containment.recheck import Recheck
 from tokentrail.errors import ActionRefused
 from tokentrail.testing import World
@@ -90,6 +90,20 @@ def test_what_is_minted_in_a_role_that_no_step_touches_is_named() -> None:
         ActionRefused, match=rf"{session.id} \(role/Deploy\): no step .* Plan again: `tokentrail contain"
     ):
         insist_on_evidence(plan, found)
+
+
+def test_the_command_that_plans_again_repeats_what_was_asked() -> None:
+    """What was to be deleted is deleted again, and the management account is named where its policies come first."""
+    world = World(START)
+    key = world.user("support")
+    key.creates_user("backdoor")
+    with held(world) as case:
+        plain = case.contain([key.id])
+        plan = case.contain([key.id], delete_created=True, management_account="999999999999")
+
+    assert f"tokentrail contain {key.id} -o NEW-PLAN.json" == planning_command(plain)
+    again = f"tokentrail contain {key.id} --management-account 999999999999 --delete-created -o NEW-PLAN.json"
+    assert again == planning_command(plan)
 
 
 def test_what_is_minted_between_two_steps_is_covered_by_the_cutoff_of_the_second() -> None:

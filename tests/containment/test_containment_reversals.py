@@ -215,7 +215,7 @@ def test_a_resource_policy_that_the_attacker_removed_is_named(known: CallFacts) 
         source=f"{known.service}.amazonaws.com", request=asked_for, response=None,
     )  # fmt: skip
 
-    [said] = removed_protections([deed], ReversalIndex(()), {}, ())
+    [said] = removed_protections([deed], ReversalIndex(()), ())
     assert f"AKIA took away {known.removes.what}" in said and f"{known.operation}" in said
     assert all(f"the-{member}" in said for member in known.removes.members)
     assert known.operation in CHANGES and known.access in (None, "Permissions management")

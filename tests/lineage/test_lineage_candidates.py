@@ -17,7 +17,6 @@ from tokentrail.lineage import forest as forest_room
 from tokentrail.lineage import part
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.rows import caller
-from tokentrail.policy.language.context import principal_of_caller
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -147,7 +146,7 @@ def test_the_living_credentials_of_principals_are_found_by_name_and_account(worl
         forest = case._views.forest(None)
         now = int(forest.as_of.timestamp())
         every = [
-            (row["id"], principal_of_caller(caller(row)))
+            (row["id"], caller(row).acts_as)
             for row in forest.inventory()
             if row["expires_at"] is None or row["expires_at"] > now
         ]

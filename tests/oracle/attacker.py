@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from oracle.credentials import LONGEST_SESSION, HeldCredential
 from oracle.request_choices import MintChoice, mint_choices, session_names
-from oracle.simulated_aws import NEW_NAME, SimulatedAws
+from oracle.simulated_aws import NEW_NAME, VENDED, SimulatedAws
 from oracle.taint import external_principals
 from tokentrail.testing.names import iso
 
@@ -151,6 +151,13 @@ class AttackerCredentials:
                         done.add(told)
                 else:
                     self._sessions(giver, target, at, done)
+            for target in self.aws.vends.get(giver.principal_arn, ()):
+                if ("vended", target) not in done and self.aws.may_be_vended(giver, target, at):
+                    done.add(("vended", target))
+                    words = f"Lake Formation vends {target.rpartition('/')[2]} to {_label(giver)}"
+                    self._take(
+                        vended_session(self.aws, target, giver), at, at + LONGEST_SESSION, words, giver
+                    )
 
     def _sessions(
         self, giver: HeldCredential, target: str, at: datetime, done: set[tuple[object, ...]]
@@ -287,6 +294,12 @@ def new_session(
         tags=tuple(sorted({**dict(chosen.tags), **inherited}.items())),
         transitive=frozenset(inherited) | (frozenset(dict(chosen.tags)) if chosen.transitive else frozenset()),
     )  # fmt: skip
+
+
+def vended_session(aws: SimulatedAws, role: str, giver: HeldCredential) -> HeldCredential:
+    """Make up a session of a role that Lake Formation vends: it names the session, and takes nothing over."""
+    vendor = replace(giver, tags=(), transitive=frozenset())
+    return new_session(aws, role, f"{VENDED}00-NA-{giver.account}-0000000000", vendor, MintChoice())
 
 
 def sources(aws: SimulatedAws, first: list[HeldCredential]) -> Iterator[Source]:

@@ -23,6 +23,7 @@ from oracle.attacker import (
     signed_in,
     sources,
     unique_id,
+    vended_session,
 )
 from oracle.credentials import LONGEST_SESSION, HeldCredential
 from oracle.policy_evaluator import instant
@@ -140,6 +141,7 @@ class _Stage:
         way = {
             "AssumeRole": self._assumes, "AssumeRoot": self._becomes_root, "GetSessionToken": self._gets_token,
             "GetFederationToken": self._gets_token, "GetSigninToken": self._renews,
+            "lakeformation:GetDataAccess": self._is_vended,
         }[move["call"]]  # fmt: skip
         made = [credential for giver in givers for credential in way(giver, move, at)]
         if not made:
@@ -161,6 +163,11 @@ class _Stage:
             for name in names
             if self._aws.may_assume(giver, role, at, name, choice)
         ]
+
+    def _is_vended(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
+        if not self._aws.may_be_vended(giver, move["principal"], at):
+            return []
+        return [replace(vended_session(self._aws, move["principal"], giver), expires=at + LONGEST_SESSION)]
 
     def _becomes_root(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
         seen = move["principal"] in self._aws.edges.get(giver.principal_arn, ())

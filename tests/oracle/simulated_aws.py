@@ -24,6 +24,8 @@ from tokentrail.testing.names import Json
 from tokentrail.testing.truth import Entry
 from tokentrail.testing.world import World
 
+VENDED = "AWSLF-"
+"""How the names begin of the sessions that Lake Formation vends (AWS Lake Formation Developer Guide)."""
 NEW_NAME = "nobody-has-this-name"
 """A session name that no evidence and no policy has."""
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +85,8 @@ class SimulatedAws:
         self.parents: dict[str, str | None] = {}
         self.edges: dict[str, set[str]] = defaultdict(set)
         """Which roles (and accounts' roots) each principal has been seen to assume."""
+        self.vends: dict[str, set[str]] = defaultdict(set)
+        """Of which roles Lake Formation has been seen to vend sessions to each principal."""
         self.names: dict[str, set[str]] = defaultdict(set)
         """The session names seen in each role."""
         self.newest: dict[str, datetime] = {}
@@ -189,6 +193,17 @@ class SimulatedAws:
             )
         )  # fmt: skip
 
+    def may_be_vended(self, credential: HeldCredential, role: str, at: datetime) -> bool:
+        """
+        Tell whether Lake Formation gives a credential a session of a role, as it did to its principal before.
+
+        Lake Formation assumes the role, so that a deny of `sts:AssumeRole` to the caller stops nothing; that its trust
+        policy still lets Lake Formation in is taken for granted, which is the worse case.
+        """
+        seen_before = role in self.vends.get(credential.principal_arn, ())
+        there = self.iam.seen(("gone", role), at) != {True}
+        return seen_before and there and self.may(credential, "lakeformation:GetDataAccess", at)
+
     @property
     def mentioned(self) -> Mentions:
         """The condition keys of all policies of all times, with the values they are compared with."""
@@ -222,7 +237,8 @@ class SimulatedAws:
             (assumed and (parent.identity_arn != one.identity_arn or one.kind == "assumed_role"))
             or one.kind == "root_session"
         ):
-            self.edges[parent.principal_arn].add(one.identity_arn)
+            found = self.vends if one.session_name.startswith(VENDED) else self.edges
+            found[parent.principal_arn].add(one.identity_arn)
 
     def _happened(self, record: Json, actors: _Actors) -> None:
         """Take in one call that succeeded, if it is one that makes or changes something."""

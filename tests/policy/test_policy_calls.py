@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.aws.principals import principal_of_arn
 from tokentrail.policy.account.trust import Who, denied_by_trust, parse_trust
-from tokentrail.policy.actions import actions_of
 from tokentrail.policy.language.documents import parse
 from tokentrail.policy.language.evaluate import Call, allowed, denied, refused_by
 from tokentrail.policy.language.truth import Truth

@@ -14,7 +14,6 @@ from tokentrail.policy.language.context import (
     Presence,
     PrincipalType,
     context_of,
-    principal_type,
     with_time,
 )
 
@@ -204,5 +203,5 @@ def test_the_time_is_known_when_given() -> None:
 )
 def test_the_sort_of_principal(caller: Caller, principal: PrincipalType, type_: str | None) -> None:
     """The sort of principal follows from the kind and the ARN."""
-    assert principal == principal_type(caller)
+    assert principal == caller.principal_type
     assert ((type_,) if type_ else None) == known(caller, "aws:PrincipalType")

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from evidence import HOME, held
 from strategies import worlds
 from tokentrail import Case
+from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.events.ids import digests
 from tokentrail.lineage.rows import Row, moment
 from tokentrail.lineage.segment_batches import ALL
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
-from tokentrail.policy.actions import actions_of
 from tokentrail.policy.language.evaluate import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention import attacker_history, backtest, evidence, guard, history

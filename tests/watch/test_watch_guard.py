@@ -19,10 +19,11 @@ from tokentrail.containment import planfile
 from tokentrail.containment.history import history
 from tokentrail.containment.journal import Journal, journal_path
 from tokentrail.containment.model import Call, Plan
+from tokentrail.containment.undone_steps import step_changes, undone_by
+from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
 from tokentrail.testing.story import Story, story
 from tokentrail.watch.guard import Guard
-from tokentrail.watch.undoing import standing, taken_back
 
 HOME = "111122223333"
 CLOSED = f"arn:aws:iam::{HOME}:policy/Closed"
@@ -299,10 +300,14 @@ def test_what_an_attached_policy_says_is_guarded_too(
          "before": {}, "wanted": {}, "cutoff": None}
         for n, meant in ((1, {**dataclasses.asdict(control)}), (2, made))
     ]  # fmt: skip
-    things = standing(cast("Plan", SimpleNamespace(steps=())), history(lines))
+    things = step_changes(cast("Plan", SimpleNamespace(steps=())), history(lines))
 
-    change = {"name": name, "request": json.dumps(asked), "document": document}
-    manager = None if name in ("CreatePolicyVersion", "SetDefaultPolicyVersion") else "999988887777"
-    found = taken_back(things, change | {"in_account": manager})
+    of_iam = name in ("CreatePolicyVersion", "SetDefaultPolicyVersion")
+    written = {} if document is None else {"policyDocument" if of_iam else "content": document}
+    logged = Change(
+        time=datetime.now(UTC), event_id="e-1", account="" if of_iam else "999988887777", event_name=name,
+        event_source=f"{'iam' if of_iam else 'organizations'}.amazonaws.com", request=asked | written,
+    )  # fmt: skip
+    found = undone_by(things, logged)
 
     assert step == (found.step if found else None)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from tokentrail.spelling import quoted, short
@@ -32,6 +33,8 @@ _NAMES = frozenset({"userName", "newUserName", "roleName", "groupName"})
 _ACCOUNT_PART = 4
 """The place of the account among an ARN's parts, from 0."""
 _SERVICE_LINKED = "/aws-service-role/"
+_REMEMBERED = 1000
+"""How long an ARN is at most whose principal is remembered: longer ones are forged, and would fill the memory."""
 
 
 # ---------------------------------------------------------------- principals
@@ -49,13 +52,19 @@ class Principal:
     kind: PrincipalKind
     name: str
     """As IAM spells it, without path; `root` for a root user."""
+    _own_name: str = field(init=False, repr=False)
+    """The name as IAM tells it apart; what is unknown is called by an ARN."""
+
+    def __post_init__(self) -> None:
+        own_name = self.name if self.kind == "unknown" else caseless(self.name)
+        object.__setattr__(self, "_own_name", own_name)
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Principal)
             and self.account == other.account
             and self.kind == other.kind
-            and (self.name == other.name or self._own_name == other._own_name)
+            and self._own_name == other._own_name
         )
 
     def __hash__(self) -> int:
@@ -63,11 +72,6 @@ class Principal:
 
     def __lt__(self, other: Principal) -> bool:
         return (self.account, self.kind, self.name) < (other.account, other.kind, other.name)
-
-    @property
-    def _own_name(self) -> str:
-        """The name as IAM tells it apart; what is unknown is called by an ARN."""
-        return self.name if self.kind == "unknown" else caseless(self.name)
 
     @property
     def is_root(self) -> bool:
@@ -123,7 +127,14 @@ def principal_of_arn(arn: str | None) -> Principal | None:
 
     `None` for anything else, also for a federated user's, which does not show the user behind it.
     """
-    found = _ARN.fullmatch(arn or "")
+    if arn is None:
+        return None
+    return _principal_of_arn(arn) if len(arn) <= _REMEMBERED else _principal_of_arn.__wrapped__(arn)
+
+
+@lru_cache(maxsize=4096)  # a case names few principals, each many times
+def _principal_of_arn(arn: str) -> Principal | None:
+    found = _ARN.fullmatch(arn)
     if found is None:
         return None
     service, account, resource = found[2], found[3], found[4]

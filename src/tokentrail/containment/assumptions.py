@@ -436,6 +436,7 @@ def residual_risks(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Ite
     """The risks that no step removes."""
     yield from incident.residual_risks
     yield from _kept_as_evidence(moves)
+    yield from _without_room(incident, moves)
     for principal in sorted({one.principal for one in incident.held}):
         known = incident.known.get(principal)
         if known and principal.is_host:
@@ -463,6 +464,20 @@ def residual_risks(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Ite
         )
     if incident.held:
         yield f"what a deny does not end: {', '.join(OUTLIVES)}"
+
+
+def _without_room(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
+    """Accounts that can't have the service control policy that would keep the attacker from undoing steps."""
+    shielded = {principal for move in moves[:1] for principal in move.shields}
+    manager = incident.management_account
+    if manager is None or not incident.writers or incident.writing <= shielded:
+        return
+    accounts = {one.account for one in incident.writing - shielded} - {"", manager}
+    if full := sorted(one for one in accounts if not incident.controls_room(one)):
+        yield (
+            f"by the log, account{'s' * (len(full) > 1)} {listed(full, _MOST)} can't have another service control "
+            "policy, so that none keeps whoever may change IAM there from undoing the steps: detach one and plan again"
+        )
 
 
 def _kept_as_evidence(moves: Sequence[PlannedStep]) -> Iterator[str]:

@@ -6,7 +6,7 @@ What the evidence shows is taken from the forest; what IAM snapshots allow is ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -28,7 +28,6 @@ from tokentrail.containment.credential_sources import (
     signed_out,
     strangers,
 )
-from tokentrail.containment.deleted_principals import deleted_principals, namesakes, renamed
 from tokentrail.containment.edges import allowed_edges, closure, seen_edges
 from tokentrail.containment.functions import taken_over
 from tokentrail.containment.identified import identified
@@ -60,6 +59,7 @@ from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, starts_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.ledger import NameBindings
 from tokentrail.results import Coverage
 
 _CONTAINS = (
@@ -112,6 +112,7 @@ def build_model(
     innocents = [one for _, one, state in others if state in ("active", "unknown")]
     told = [*zip(attack.rows, theirs.held, strict=True), *((row, one) for row, one, _ in others)]
     changes = tuple(forest.changes(attack.accounts | {one.account for one in reach.reached}))
+    names = NameBindings(changes)
     given = asked_for(forest, attack.ids, attack.subjects, asked.narrowing)
     alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
     return IncidentModel(
@@ -120,7 +121,7 @@ def build_model(
         held=tuple(replace(one, made=one.key_id in left.keys) for one in held),
         acted_as=frozenset(one.principal for one in theirs.held),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
-        known=identified(told, reach.reached, changes), renamed=renamed(changes),
+        known=identified(told, reach.reached, names), renamed=names.present_names(),
         persons=persons.persons([one.held for one in attack.seen], innocents, reach.edges),
         edges=tuple(edge for edge in reach.edges if edge.by in reach.assumable), sources=tuple(once(sources.open)),
         let_in=sources.let_in, ways_in=tuple(ways_in(forest, attack.seen)),
@@ -132,12 +133,12 @@ def build_model(
         management_account=asked.management_account, delete_created=asked.delete_created, reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((
-            *left.entered, *reactivated(changes, held, theirs.deeds), *namesakes(changes, reach.concerned),
+            *left.entered, *reactivated(changes, held, theirs.deeds), *_namesakes(names, reach.concerned),
             *persons.conditions(people), *signed_out(attack.seen, forest.as_of),
         ))),
         minters=minters(forest, theirs.beyond.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
-        strangers=tuple(strangers(attack.seen, attack.deleted)), held_there=sources.held_there,
+        strangers=tuple(strangers(attack.seen, attack.reversals.deleted)), held_there=sources.held_there,
         handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
         possible=tuple(possible_sessions(forest, given, attack.seen, others)),
         unseen_grants=tuple(unseen_grants(forest, given, attack.seen, attack.deeds)),
@@ -169,8 +170,6 @@ class _Attack:
     """All changes in these accounts."""
     reversals: ReversalIndex
     """The calls that may have reversed what they did."""
-    deleted: Mapping[Principal, datetime]
-    """Users and roles in these accounts that were deleted, and when."""
     deeds: list[AttackerAction]
     left: Leftovers
     """What they left behind; `build_model` adds to its sentences."""
@@ -188,7 +187,6 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
     own = {deed.event_id for deed in theirs.deeds}
     reversals = ReversalIndex(changes, removals(forest, theirs.deeds, names), own)
-    deleted = deleted_principals(changes)
     starts = starts_of(forest, theirs.beyond.subjects)
     ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
     return _Attack(
@@ -198,8 +196,8 @@ def _attack(forest: Forest, theirs: Attackers, unseen: Mapping[str, datetime]) -
             one.held for one in seen
             if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
         ],
-        accounts=accounts, changes=changes, reversals=reversals, deleted=deleted, deeds=theirs.deeds,
-        left=left_behind(theirs.deeds, [one.held for one in seen], reversals, deleted),
+        accounts=accounts, changes=changes, reversals=reversals, deeds=theirs.deeds,
+        left=left_behind(theirs.deeds, [one.held for one in seen], reversals),
     )  # fmt: skip
 
 
@@ -223,7 +221,7 @@ def _sources(
     standing, idle = running_on(left.sources, left.roles)
     left.risks += [
         *idle,
-        *removed_protections(deeds, attack.reversals, attack.deleted, left.users | left.roles),
+        *removed_protections(deeds, attack.reversals, left.users | left.roles),
     ]
     found = [
         *standing,
@@ -236,13 +234,15 @@ def _sources(
     settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)
     earliest = forest.as_of - LONGEST["user"]
     found = [one for one in settling if one.until is None or one.until > unseen.get(one.account, earliest)]
-    orphaned = [one for one in found if one.mints in attack.deleted and one.kind == "host" and one.made]
+    orphaned = [
+        one for one in found if one.mints in attack.reversals.deleted and one.kind == "host" and one.made
+    ]
     left.risks += [
         f"{one.why}; its role is gone, so that it is handed no session, but it may run on"
         for one in orphaned
         if one.until is None
     ]
-    found = [one for one in found if one.mints not in attack.deleted]
+    found = [one for one in found if one.mints not in attack.reversals.deleted]
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {one.id for one in doors if one.account not in asked.without_access}
     foreign = [one for one in found if one.assumed and one.id not in shutting_out]
@@ -305,6 +305,16 @@ def _responders(
     """The ids of untainted credentials that have taken steps against the tainted principals and keys."""
     names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}
     return frozenset(forest.callers_of(_CONTAINS, names) - tainted)
+
+
+def _namesakes(names: NameBindings, concerned: Set[Principal]) -> Iterator[str]:
+    """The proof's assumptions about renamed users whose old name another user got: steps name that other one."""
+    for principal, present_name in sorted(names.namesakes().items()):
+        if principal in concerned:
+            yield (
+                f"nothing of the attacker's was left on the user {present_name} (account {principal.account}), who was "
+                f"called {principal.name} before another got that name: look at {present_name} by hand"
+            )
 
 
 def _narrowing(told: Narrowing) -> dict[str, Any]:

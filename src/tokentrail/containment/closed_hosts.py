@@ -17,13 +17,12 @@ from datetime import datetime
 from tokentrail.aws.calls.names import operation_of
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.containment.source_issued import SESSION_NAMED
-from tokentrail.containment.workloads import name_of, session_of
+from tokentrail.containment.workloads import name_of, session_of, texts_at
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.history.changes import Change
 
-_CALLS = ("StopInstances", "TerminateInstances", "DisassociateIamInstanceProfile")
-_RUN_ONCE = {"ecs.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
-"""By service: the kind of host that runs only once."""
+_HOSTS = {"ec2.amazonaws.com": "instance", "ecs.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
+"""By service: its kind of host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,28 +59,20 @@ def closed(forest: Forest, hosts: Mapping[str, Collection[str]], since: datetime
 
 def _shut(change: Change) -> Iterator[str]:
     """The ids of the hosts that a change shut."""
-    if what := _RUN_ONCE.get(change.event_source):
-        member = WORKLOADS[what].ended_by.get(operation_of(change.event_name))
-        named = change.asked(member) if member else None
-        yield from (name_of(what, named),) if named else ()
-    elif change.event_source == "ec2.amazonaws.com" and change.event_name in _CALLS:
-        yield from _instances(change)
+    what = _HOSTS.get(change.event_source)
+    if what is None:
+        return
+    host, operation = WORKLOADS[what], operation_of(change.event_name)
+    path = host.ended_by.get(operation) or host.shut_by.get(operation)
+    if path is not None:
+        record = change.response if path.startswith("~") else change.request
+        for thing in texts_at(record, path.removeprefix("~").split(".")):
+            yield name_of(what, thing)
 
 
 def _called(host: str, closing: Closing) -> str:
     """The name that a host's sessions have."""
     return (closing.call == "StopBuild" and session_of("build", host)) or host
-
-
-def _instances(change: Change) -> Iterator[str]:
-    answer = change.response or {}
-    association = answer.get("iamInstanceProfileAssociation")
-    listed = change.request.get("instancesSet")
-    items = listed.get("items") if isinstance(listed, Mapping) else None
-    for one in (association, *(items if isinstance(items, list) else ())):
-        name = one.get("instanceId") if isinstance(one, Mapping) else None
-        if isinstance(name, str):
-            yield name
 
 
 def _handed(forest: Forest, host: str, roles: Iterable[str], since: datetime) -> bool:

@@ -20,7 +20,6 @@ from tokentrail.containment.workloads import session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
-from tokentrail.policy.language.context import principal_type
 from tokentrail.spelling import listed, short
 
 _PORTAL = timedelta(days=90)
@@ -140,7 +139,7 @@ def passwords(
     for seen in tainted:
         one, credential = seen.held, seen.credential
         unseen = one.kind == "console_session" and credential.origin == "not_in_evidence"
-        by_user = credential.origin == "console_sign_in" or (unseen and principal_type(one.caller) == "user")
+        by_user = credential.origin == "console_sign_in" or (unseen and one.caller.principal_type == "user")
         if not by_user or credential.issued_at is None:
             continue
         user, issued = one.principal.name, credential.issued_at
@@ -217,7 +216,7 @@ def strangers(
     for seen in tainted:
         one, credential = seen.held, seen.credential
         why = credential.origin_detail or ""
-        by_password = one.kind == "console_session" and principal_type(one.caller) == "user"
+        by_password = one.kind == "console_session" and one.caller.principal_type == "user"
         minted = credential.origin == "not_in_evidence" and one.kind in _BY_SOMEBODY and not by_password
         if not (minted or credential.origin == "forwarded_call") or one.principal in deleted:
             continue

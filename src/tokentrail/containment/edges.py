@@ -11,7 +11,6 @@ from tokentrail.containment.incident_model import Edge
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.account.reach import Reach
-from tokentrail.policy.language.context import principal_of_caller
 
 
 def seen_edges(forest: Forest) -> Iterator[Edge]:
@@ -42,8 +41,8 @@ def _root_sessions(forest: Forest) -> Iterator[tuple[Principal, Principal, str |
     for row in found:
         event = rows.event_id(row["issue_event"], row["issue_text"])
         yield (
-            principal_of_caller(rows.caller(parents[row["parent_n"]])),
-            principal_of_caller(rows.caller(row)),
+            rows.caller(parents[row["parent_n"]]).acts_as,
+            rows.caller(row).acts_as,
             event,
         )
 

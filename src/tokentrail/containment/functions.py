@@ -16,7 +16,6 @@ from tokentrail.containment.incident_model import Source
 from tokentrail.containment.source_issued import SESSION_NAMED
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.policy.language.context import principal_of_caller
 
 
 def taken_over(
@@ -39,7 +38,7 @@ def taken_over(
     held = []
     for row, one in zip(found, forest.credentials(found), strict=True):
         caller = rows.caller(row)
-        host, role = (caller.account or "", caller.session_name or ""), principal_of_caller(caller)
+        host, role = (caller.account or "", caller.session_name or ""), caller.acts_as
         if host in wanted and role.kind == "role":
             roles.setdefault(host, set()).add(role)
             if one.state in ("active", "unknown") and one.id not in tainted:

@@ -22,7 +22,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from tokentrail.aws.principals import Principal, arn_of, caseless
-from tokentrail.containment.deleted_principals import NAMED, deleted_principals
 from tokentrail.containment.hypothetical_credentials import Differences, differences, hypothetical_credentials
 from tokentrail.containment.incident_model import (
     LONGEST,
@@ -35,7 +34,8 @@ from tokentrail.containment.incident_model import (
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
-from tokentrail.policy.language.context import Caller, principal_of_caller
+from tokentrail.policy.history.ledger import principals_named
+from tokentrail.policy.language.context import Caller
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 PAUSE = timedelta(seconds=60)
@@ -124,7 +124,7 @@ class ContainmentGame:
         for where, when, who in (spared for move in moves for spared in move.spares):
             self._spared.setdefault((where, when), set()).add(who)
         self._twins: set[tuple[Principal, datetime]] = set()
-        self._gone = deleted_principals((*incident.changes, *changes))
+        self._gone = self.effects.deleted()
         self.edges: dict[Principal, list[Edge]] = {}
         for edge in incident.edges:
             self.edges.setdefault(edge.by, []).append(edge)
@@ -222,7 +222,7 @@ class ContainmentGame:
         ending = self.effects.ended(caller, key_id, max(self._start, issued))
         if ending is None and expiry > self._start:
             return self._ends_after(0, expiry, caller, key_id)
-        margin = timedelta() if principal_of_caller(caller) in self._gone else self._margin
+        margin = timedelta() if caller.acts_as in self._gone else self._margin
         ends = expiry if ending is None else min(max(ending.at, ending.done_at + margin), expiry)
         return Lifetime(ends=ends, mints_until=ends)
 
@@ -385,8 +385,7 @@ def _taken(
 
 def _whom(change: Change) -> Principal | None:
     """The role or user that a change names."""
-    named = ((kind, change.asked(member)) for kind, member in NAMED)
-    return next((Principal(change.account, kind, name) for kind, name in named if name is not None), None)
+    return next(iter(principals_named(change.account, change.asked)), None)
 
 
 def _takes_effect(incident: IncidentModel, change: Change, whom: Principal | None) -> bool:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from tokentrail.aws.principals import KnownPrincipal, Principal, arn_of, partition_in, principal_of_arn
 from tokentrail.containment.incident_model import HeldCredential
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.history.changes import Change, in_order
+from tokentrail.policy.history.ledger import NameBindings
 
 
 def identified(
-    some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal], changes: Iterable[Change]
+    some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal], names: NameBindings
 ) -> dict[Principal, KnownPrincipal]:
     """What is known of the principals that are reached, and of those that some credentials act as."""
-    return _renewed(dict(_known(some, reached)), changes)
+    return _renewed(dict(_known(some, reached)), names)
 
 
 def _known(
@@ -56,16 +56,10 @@ def _known(
 
 
 def _renewed(
-    known: Mapping[Principal, KnownPrincipal], changes: Iterable[Change]
+    known: Mapping[Principal, KnownPrincipal], names: NameBindings
 ) -> dict[Principal, KnownPrincipal]:
     """The same, with unique ids from the calls that created users and roles: the last, if one was created again."""
-    found = dict(known)
-    for change in in_order(changes):
-        for kind, name in (("role", change.asked("roleName")), ("user", change.asked("userName"))):
-            unique = (
-                change.answered(kind, f"{kind}Id") if change.event_name == f"Create{kind.title()}" else None
-            )
-            principal = Principal(change.account, "role" if kind == "role" else "user", name or "")
-            if unique and principal in found:
-                found[principal] = replace(found[principal], unique_id=unique)
-    return found
+    return {
+        principal: replace(seen, unique_id=names.unique_id(principal) or seen.unique_id)
+        for principal, seen in known.items()
+    }

@@ -24,7 +24,7 @@ from tokentrail.containment.documents import FULL_ACCESS, MANAGED_MOST, Token, c
 from tokentrail.policy.account.holders import Holder, size_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
-from tokentrail.policy.language.context import Caller, CallerKind, principal_type
+from tokentrail.policy.language.context import Caller, CallerKind
 
 UNTIMED = frozenset({"scoped", "delegated", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
@@ -146,7 +146,7 @@ def assumes(caller: Caller) -> bool:
     A forwarded call is not a credential by itself. A federated user, also in the console, can only mint sessions of the
     same identity (AWS STS API Reference, 'GetFederationToken').
     """
-    return caller.kind != "forwarded" and principal_type(caller) != "federated_user"
+    return caller.kind != "forwarded" and caller.principal_type != "federated_user"
 
 
 def label_of(kind: str, name: str) -> str:

@@ -8,7 +8,6 @@ from tokentrail.aws.principals import PARTITIONS, Principal, arn_of
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import Row
-from tokentrail.policy.language.context import principal_of_caller
 
 ACTING_AS = """
 split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
@@ -34,12 +33,12 @@ def living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
     found = forest.called_rows(
         names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names,) * 4, alive, accounts_of(wanted)
     )
-    return [row for row in found if principal_of_caller(rows.caller(row)) in wanted]
+    return [row for row in found if rows.caller(row).acts_as in wanted]
 
 
 def federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:
     """Federation tokens of other users, which an SCP against a user or root of the same account denies too."""
     accounts = {one.account for one in reached if one.kind in ("user", "root")}
     found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
-    users = [(row, principal_of_caller(rows.caller(row))) for row in found]
+    users = [(row, rows.caller(row).acts_as) for row in found]
     return [row for row, user in users if user.account in accounts and user not in reached]

@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal, principal_of_arn, role_named
-from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.incident_model import HeldCredential, Source
 from tokentrail.containment.residual import (
     ENDING,
@@ -32,7 +31,7 @@ from tokentrail.containment.reversal_index import ReversalIndex
 from tokentrail.containment.workloads import cluster_of, name_of, roles_of, session_of
 from tokentrail.lineage import creations
 from tokentrail.lineage.rows import object_of
-from tokentrail.spelling import listed
+from tokentrail.spelling import listed, quoted
 
 _KEYLIKE = frozenset({"ssh_key", "certificate", "service_credential"})
 """Credentials without a time of issue, so that no cutoff ends them."""
@@ -78,9 +77,9 @@ class AttackerAction:
 
     def said(self, things: Iterable[str | None]) -> str:
         """The call, the things that it was done to, and where, in words."""
-        where = ", ".join(one for one in (self.account, self.region) if one)
-        on = f" on {', '.join(named)}" if (named := [one for one in things if one]) else ""
-        return f"{self.name}{on} ({where}{', ' if where else ''}event {self.event_id})"
+        where = ", ".join(quoted(one) for one in (self.account, self.region) if one)
+        on = f" on {', '.join(named)}" if (named := [quoted(one) for one in things if one]) else ""
+        return f"{self.name}{on} ({where}{', ' if where else ''}event {quoted(self.event_id)})"
 
     @property
     def writes_iam(self) -> bool:
@@ -123,7 +122,6 @@ def left_behind(
     deeds: Sequence[AttackerAction],
     held: Sequence[HeldCredential],
     reversals: ReversalIndex,
-    deleted: Mapping[Principal, datetime],
 ) -> Leftovers:
     """
     Find what deeds left behind.
@@ -131,8 +129,7 @@ def left_behind(
     Args:
         deeds: The changes that tainted credentials made.
         held: The tainted credentials, expired ones too, since their sources can hand out more.
-        reversals: What was undone, put right or ended since.
-        deleted: Users and roles that were deleted, and when.
+        reversals: What was undone, put right, ended or deleted since.
     """
     seen = _Evidence(reversals, held, {one.key_id for one in held}, _roles_by_name(held))
     found = Leftovers()
@@ -145,7 +142,7 @@ def left_behind(
             seen_in_use = session_of(what, thing or "") in names
             works = _works_by_itself(deed, what) or seen_in_use
             over = what in ("policy", "boundary", "instance_profile") and (
-                done_to_deleted(deed, deleted, found.users | found.roles)
+                reversals.is_of_deleted(deed, found.users | found.roles)
                 or _QUARANTINE in (deed.asked("policyArn") or "")
             )
             if over or (what in LEFT and deed.name not in _HOSTING and reversals.undone(deed)):

@@ -13,10 +13,12 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.containment.operations import change, known, references
 from tokentrail.containment.other_resources import SCP
-from tokentrail.containment.recheck import Recheck, in_words
+from tokentrail.containment.recheck import Recheck, in_words, management_account_of
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.spelling import instant
 
+_DELETES_CREATED = frozenset({"delete-created-key", "delete-created-user"})
+"""Actions of plans that delete what the attacker made; else it stays as evidence."""
 RESERVE = 10
 """
 The least margin in seconds of a plan with cutoffs, and how far our clock may be off: twice the longest time that IAM
@@ -179,12 +181,16 @@ def insist_on_evidence(plan: Plan, found: Recheck) -> None:
 
 def planning_command(plan: Plan) -> str:
     """The command that plans the same again; without its narrowing, a plan might end what is the owner's."""
-    told, options = plan.narrowing, list[tuple[str, str]]()
+    narrowing, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
-    options += [("--since", instant(told["since"]))] if told["since"] else []
-    options += [("--source-ip", one) for one in told["source_ips"]]
-    options += [("--trusted-ip", one) for one in told["trusted_ips"]]
+    options += [("--since", instant(narrowing["since"]))] if narrowing["since"] else []
+    options += [("--source-ip", address) for address in narrowing["source_ips"]]
+    options += [("--trusted-ip", address) for address in narrowing["trusted_ips"]]
     options += [("--margin", str(plan.margin))] if plan.margin != MARGIN else []
     options += [("--lag", str(plan.lag))] if plan.lag != LAG else []
-    words = [*plan.subjects, *(word for option in options for word in option), "-o", "NEW-PLAN.json"]
+    manager = management_account_of(plan)
+    options += [("--management-account", manager)] if manager else []
+    deletes = any(step.action in _DELETES_CREATED for step in plan.steps)
+    flags = ["--delete-created"] if deletes and plan.strategy else []
+    words = [*plan.subjects, *(word for option in options for word in option), *flags, "-o", "NEW-PLAN.json"]
     return f"tokentrail contain {shlex.join(words)}"

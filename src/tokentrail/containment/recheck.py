@@ -23,18 +23,14 @@ from tokentrail.containment.game import NEVER, PAUSE, ContainmentGame, Outcome, 
 from tokentrail.containment.history import StepRecord
 from tokentrail.containment.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.margin import bites_within
-from tokentrail.containment.model import Call, Plan, Step
-from tokentrail.containment.operations import change as change_of
-from tokentrail.containment.operations import known as is_known
+from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.planned_step import PlannedStep
-from tokentrail.errors import UsageError
+from tokentrail.containment.undone_steps import changes_of, is_undone
 from tokentrail.policy.history.changes import Change
 from tokentrail.spelling import instant, short
 
 _MOST = 6
 """How many things that are not covered a sentence names."""
-_READ_BACK = frozenset({"iam.amazonaws.com", "organizations.amazonaws.com"})
-"""Services whose parameters the log names as their APIs do, but for the first letter's case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,35 +158,12 @@ def _sent_at(step: Step, record: StepRecord) -> StepTiming:
 
 
 def _is_undone(changes: Iterable[Change], step: Step, record: StepRecord) -> bool:
-    """Whether the last change that the log shows of something that a step changed leaves it otherwise."""
-    wanted = {}
-    for call in step.calls:
-        call = moved(call, step.cutoff, record.cutoff) if step.cutoff and record.cutoff else call
-        try:
-            meant = change_of(call)
-        except UsageError:
-            continue
-        wanted[meant.thing.key] = meant
-    stands = dict.fromkeys(wanted, True)
-    since = (
-        change for change in changes if change.time > record.sent_at and change.event_source in _READ_BACK
-    )
-    for change in sorted(since, key=lambda one: one.order):
-        call = _call_of(change)
-        try:
-            found = change_of(call) if is_known(call) else None
-        except UsageError:
-            continue
-        if found is not None and found.thing.key in wanted:
-            stands[found.thing.key] = wanted[found.thing.key].stands(found.wanted)
-    return not all(stands.values())
-
-
-def _call_of(change: Change) -> Call:
-    """A change in the log as the call that made it, with parameters spelled as in the API."""
-    parameters = {name[:1].upper() + name[1:]: value for name, value in change.request.items()}
-    service = change.event_source.removesuffix(".amazonaws.com")
-    return Call(account=change.account, service=service, operation=change.event_name, parameters=parameters)
+    """Whether the log shows that somebody undid a step since it was sent, so that `apply` sends it again."""
+    calls = step.calls
+    if step.cutoff and record.cutoff:
+        calls = tuple(moved(call, step.cutoff, record.cutoff) for call in calls)
+    since = (change for change in changes if change.time > record.sent_at)
+    return is_undone(changes_of(step.n, calls), sorted(since, key=lambda change: change.order))
 
 
 def _surviving(

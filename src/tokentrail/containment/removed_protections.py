@@ -7,13 +7,12 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from tokentrail.aws.calls.catalogue import Removal, every_reviewed, reviewed
 from tokentrail.aws.calls.names import operation_of, service_of
 from tokentrail.aws.principals import Principal, told_caseless
-from tokentrail.containment.deleted_principals import done_to_deleted
 from tokentrail.containment.persistence import AttackerAction
 from tokentrail.containment.reversal_index import ReversalIndex, is_about_protection
 from tokentrail.lineage.rows import object_of
@@ -32,7 +31,6 @@ _NAMES = ("name", "trailName", "eventDataStore", "detectorId")
 def removed_protections(
     deeds: Sequence[AttackerAction],
     reversals: ReversalIndex,
-    deleted: Mapping[Principal, datetime],
     going: Collection[Principal],
 ) -> Iterator[str]:
     """
@@ -40,9 +38,8 @@ def removed_protections(
 
     Args:
         deeds: The changes that tainted credentials made.
-        reversals: What was restored since.
-        deleted: The users and roles that were deleted, and when: they need no protection.
-        going: Those that the attacker made, and that a plan deletes or denies.
+        reversals: What was restored since, and which users and roles were deleted: they need no protection.
+        going: The users and roles that the attacker made, and that a plan deletes or denies.
     """
     told: dict[tuple[str, str], list[str]] = {}
     first, added = _removed_and_added(deeds)
@@ -51,7 +48,7 @@ def removed_protections(
         if known and known.removes and is_about_protection(known.operation, object_of(deed.request)):
             thing, back = _thing(deed, known.removes), reversals.restored(deed, known.removes)
             own = thing in added and added[thing] <= first[thing]
-            if not own and (back is None or back <= deed.time) and not done_to_deleted(deed, deleted, going):
+            if not own and (back is None or back <= deed.time) and not reversals.is_of_deleted(deed, going):
                 named = map(deed.asked, known.removes.members)
                 told.setdefault((deed.by, known.removes.what), []).append(deed.said(named))
         elif known and known.verdict == "changes_log":

@@ -8,20 +8,20 @@ that a thing made again counts again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from tokentrail.aws.calls.catalogue import Removal, every_reviewed
 from tokentrail.aws.calls.names import operation_of, service_of
-from tokentrail.aws.calls.reversals import FOR_GOOD, PUTS_RIGHT, RENAMES, RESTORES
+from tokentrail.aws.calls.reversals import FOR_GOOD, PUTS_RIGHT, RESTORES
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.aws.principals import told_caseless
-from tokentrail.containment.deleted_principals import renamed_since
+from tokentrail.aws.principals import Principal, told_caseless
 from tokentrail.containment.workloads import ended_by, session_of
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.ledger import NAME_PARAMETERS, EntityKind, NameBindings, principals_named
 from tokentrail.policy.language.documents import Document, Malformed, parse
 
 if TYPE_CHECKING:
@@ -47,16 +47,15 @@ _ONLY_WITH = {
 """By call: the parameters of which it has one where it is about a protection (IAM API Reference, 'UpdateRole')."""
 _SET_TRUST = ("CreateRole", "AcquireRole", "UpdateAssumeRolePolicy")
 """The calls that set a role's trust policy."""
-_RENAMING = "UpdateUser"
-_ANYBODYS = ("Delete", "Remove", _RENAMING)
+_ANYBODYS = ("Delete", "Remove")
 """How calls to IAM begin that count as reversals even if the attacker made them."""
 _PUT_RIGHT_SERVICES = frozenset({"iam", "rolesanywhere"})
 _PUT_RIGHT_MEMBERS = (
     "userName", "roleName", "openIDConnectProviderArn", "sAMLProviderArn", "trustAnchorId", "profileId",
 )  # fmt: skip
-_PUT_RIGHT_CALLS = frozenset(
-    {_RENAMING, *_SET_TRUST, *(name for names in PUTS_RIGHT.values() for name in names)}
-)
+_PUT_RIGHT_CALLS = frozenset({*_SET_TRUST, *(name for names in PUTS_RIGHT.values() for name in names)})
+_RENAMED: tuple[EntityKind, ...] = ("user", "group")
+"""What can be renamed, so that a later call of the old name is about another (IAM API Reference)."""
 PASSWORD_CHANGES = PUTS_RIGHT["password"]
 SECOND_FACTOR = "EnableMFADevice"
 """A second factor may be restored by another device: the device counts for nothing, only whose it is."""
@@ -136,23 +135,24 @@ class ReversalIndex:
         self._by: dict[tuple[str, str, str], list[Change]] = {}
         """By account, operation, and each text by which it names something; a pipeline may make thousands."""
         self._own = own
-        self._renames: list[Change] = []
         self._restored: dict[str, datetime] = {}
-        for one in (*changes, *removals):
-            self._add(one, operation_of(one.event_name))
+        changes = tuple(changes)
+        self._names = NameBindings(changes)
+        self.deleted: Mapping[Principal, datetime] = self._names.deleted()
+        """When users and roles were deleted whose names nobody got since."""
+        for change in (*changes, *removals):
+            self._add(change, operation_of(change.event_name))
 
-    def _add(self, one: Change, operation: str) -> None:
+    def _add(self, change: Change, operation: str) -> None:
         if operation in _PATHS or operation in _ENDING:
             for text in {
                 "",
-                *_texts(one, _PATHS.get(operation, ())),
-                *(name for _, name in _ended_names(one)),
+                *_texts(change, _PATHS.get(operation, ())),
+                *(name for _, name in _ended_names(change)),
             }:
-                self._by.setdefault((one.account, operation, text), []).append(one)
-        if operation in RENAMES:
-            self._renames.append(one)
-        elif thing := one.asked(RESTORES.get(operation, "")):
-            self._restored[thing] = max(one.time, self._restored.get(thing, one.time))
+                self._by.setdefault((change.account, operation, text), []).append(change)
+        if thing := change.asked(RESTORES.get(operation, "")):
+            self._restored[thing] = max(change.time, self._restored.get(thing, change.time))
 
     def _naming(self, account: str, operation: str, texts: Set[str]) -> Sequence[Change]:
         """The calls of one operation that name the rarest of some texts."""
@@ -192,13 +192,17 @@ class ReversalIndex:
 
     def _renamed(self, deed: AttackerAction, until: datetime) -> bool:
         """Whether the user or group of a deed was renamed before `until`, so that its old name means another."""
-        request = object_of(deed.request)
         return any(
-            one.account == deed.account
-            and deed.time <= one.time <= until
-            and _old_name(one, one.request) in (_old_name(one, request), None)
-            and (one.asked("newUserName") or one.asked("newGroupName"))
-            for one in self._renames
+            self._names.renamed_between(deed.account, kind, name, deed.time, until)
+            for kind in _RENAMED
+            if (name := deed.asked(NAME_PARAMETERS[kind]))
+        )
+
+    def is_of_deleted(self, deed: AttackerAction, going: Collection[Principal]) -> bool:
+        """Whether a deed was done to a user or role deleted since, or that a plan deletes or denies (`going`)."""
+        return any(
+            one in going or (one in self.deleted and self.deleted[one] >= deed.time)
+            for one in principals_named(deed.account, deed.asked)
         )
 
     def put_right(self, deed: AttackerAction, kind: str, member: str, value: str) -> datetime | None:
@@ -211,14 +215,18 @@ class ReversalIndex:
         added = (
             trusted(deed.document) - trusted(self.trust_before(deed, value)) if deed.document else frozenset()
         )
-        renames = self._said_of(deed, (_RENAMING,), member, value)
         found = (
-            one.time
-            for one in sorted(self._said_of(deed, PUTS_RIGHT[kind], member, value), key=lambda one: one.time)
-            if one.time > deed.time
-            and not sets_something_else(one)
-            and not (one.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(one, added))
-            and not renamed_since(one, member, deed.time, renames)
+            change.time
+            for change in sorted(
+                self._said_of(deed, PUTS_RIGHT[kind], member, value), key=lambda change: change.time
+            )
+            if change.time > deed.time
+            and not sets_something_else(change)
+            and not (change.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(change, added))
+            and not (
+                member == NAME_PARAMETERS["user"]
+                and self._names.renamed_between(deed.account, "user", value, deed.time, change.time)
+            )
         )
         return next(found, None)
 
@@ -351,12 +359,6 @@ def _ended_names(change: Change) -> Iterator[tuple[str, str]]:
         yield kind, name
         if session := session_of(kind, name):
             yield kind, session
-
-
-def _old_name(renaming: Change, told: Mapping[str, Any]) -> str | None:
-    """What a request tells where a renaming call names whom it renames."""
-    name = told.get(member := RENAMES[renaming.event_name])
-    return told_caseless(member, name) if isinstance(name, str) and name else None
 
 
 def _wanted(deed: AttackerAction, members: Sequence[_Member]) -> list[tuple[str, str]] | None:

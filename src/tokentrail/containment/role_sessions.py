@@ -37,7 +37,6 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.policy.language.context import principal_of_caller
 
 _KINDS = frozenset({"service_role", "assumed_role_web_identity"})
 _ANYWHERE = "rolesanywhere.amazonaws.com"
@@ -146,7 +145,7 @@ def sessions_of(
     )  # fmt: skip
     listed = [
         row for row in forest.chosen_rows(places)
-        if row["id"] not in known and principal_of_caller(rows.caller(row)) in opened
+        if row["id"] not in known and rows.caller(row).acts_as in opened
     ]  # fmt: skip
     pairs = list(zip(listed, forest.credentials(listed), strict=True))
     dead = {
@@ -186,7 +185,7 @@ def attackers_of(
     seen_at = attackers_lines(theirs, narrowing, owners)
     own = _own_addresses(opened, near, {one.session_name for one in theirs})
     for row, one, spent in near:
-        role = principal_of_caller(rows.caller(row))
+        role = rows.caller(row).acts_as
         way = opened.get(role)
         if way is None or one.kind not in _KINDS or _before(one, way.time):
             continue
@@ -255,7 +254,7 @@ def _own_addresses(
     """
     found: dict[Principal, set[str]] = {}
     for row, one, _ in near:
-        role = principal_of_caller(rows.caller(row))
+        role = rows.caller(row).acts_as
         way = opened.get(role)
         if way is None or way.service is None or one.session_name in robbed:
             continue

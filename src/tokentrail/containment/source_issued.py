@@ -31,7 +31,6 @@ from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family, starts_of
 from tokentrail.policy.history.changes import Change
-from tokentrail.policy.language.context import principal_of_caller
 
 _KINDS = (
     "service_role", "oauth_login", "console_session", "identity_center", "assumed_role_saml",
@@ -197,7 +196,7 @@ def _functions(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
 def _source_keys(row: Row, one: Credential, region: str | None) -> Iterator[SourceKey]:
     """The sources that may have handed out a credential; `region` is its function's, if a function has it."""
     caller = rows.caller(row)
-    principal, name = principal_of_caller(caller), caller.session_name or ""
+    principal, name = caller.acts_as, caller.session_name or ""
     match one.kind:
         case "service_role" if name and certified(one):
             yield "certificate", principal.account, name
@@ -292,7 +291,7 @@ def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Ent
     kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
     found = forest.called_rows(names, _NAMED_OR_SIGNED_IN, (names, names), kept) if names else ()
     opened = {
-        (_way(caller.session_name, row["kind"], row["target"], certified=True), principal_of_caller(caller))
+        (_way(caller.session_name, row["kind"], row["target"], certified=True), caller.acts_as)
         for row in found
         for caller in (rows.caller(row),)
     }

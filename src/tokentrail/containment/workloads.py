@@ -102,7 +102,9 @@ def session_of(what: str, thing: str) -> str | None:
 
 def roles_of(what: str, *told: Mapping[str, Any]) -> list[str]:
     """The roles that a request and its response name for a workload, each by ARN or by name."""
-    found = (one for path in WORKLOADS[what].roles for member in told for one in _at(member, path.split(".")))
+    found = (
+        one for path in WORKLOADS[what].roles for member in told for one in texts_at(member, path.split("."))
+    )
     return list(dict.fromkeys(found))
 
 
@@ -117,19 +119,19 @@ def ended_by(change: Change) -> Iterator[tuple[str, str]]:
     """The workloads that a change may end, by kind and name; deleting a version does not end a function."""
     for kind, path in _ENDS.get(operation_of(change.event_name), ()):
         if not (kind == "function" and change.asked("qualifier")):
-            for thing in _at(change.request, path.split(".")):
+            for thing in texts_at(change.request, path.split(".")):
                 if kind != "function" or not _VERSION.search(thing):
                     yield kind, name_of(kind, thing)
 
 
-def _at(value: Any, path: list[str]) -> Iterator[str]:
-    """The texts at a path, through lists."""
+def texts_at(value: Any, path: list[str]) -> Iterator[str]:
+    """The texts at a path of a request or response, through lists."""
     if isinstance(value, list):
         for one in value:
-            yield from _at(one, path)
+            yield from texts_at(one, path)
     elif not path:
         if isinstance(value, str) and value:
             yield value
     elif isinstance(value, Mapping):
         for one in value.values() if path[0] == "*" else [value.get(path[0])]:
-            yield from _at(one, path[1:])
+            yield from texts_at(one, path[1:])

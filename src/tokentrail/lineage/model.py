@@ -1,7 +1,8 @@
 """
 The typed results of lineage: credentials, links, traces.
 
-Field names are those of the JSON that others script against, so that each document is one `asdict` away.
+Field names are those of the JSON that others script against, so that each document is one `asdict` away, without
+the fields that are marked `UNLISTED`.
 Times are aware UTC `datetime`s with whole seconds; absent values are `None`; collections are tuples.
 """
 
@@ -15,6 +16,8 @@ from typing import Literal
 from tokentrail.policy.language.context import CallerKind
 from tokentrail.spelling import listed
 
+UNLISTED = {"listed": False}
+"""Marks a field that no document shows."""
 Kind = CallerKind
 State = Literal["active", "expired", "ended", "unknown"]
 ParentLink = Literal["recorded", "shared_event", "matched", "inferred", "created"]
@@ -94,6 +97,8 @@ class Credential:
     errors: int
     source_ips: tuple[str, ...]
     used: bool
+    unusable: bool = field(default=False, metadata=UNLISTED)
+    """Whether it can sign no request since it ended, as its key is inactive or deleted."""
 
     @property
     def may_mint(self) -> bool:

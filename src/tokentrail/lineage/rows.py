@@ -174,6 +174,7 @@ def credential(row: Row, judge: Judge) -> Credential:
         errors=int(row["errors"] or 0),
         source_ips=tuple(row["ips"] or ()),
         used=bool(row["events"]),
+        unusable=judgement.unusable,
     )
 
 

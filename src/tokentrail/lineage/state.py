@@ -28,6 +28,8 @@ class Judgement:
     reason: str
     ended_at: datetime | None = None
     ended_by: str | None = None
+    unusable: bool = False
+    """As in `policy.history.effective_policies.Ending`."""
 
 
 class Judge:
@@ -61,7 +63,10 @@ class Judge:
                 ended_by=ending.by if ending else None,
             )
         if ending is not None:
-            return Judgement(state="ended", reason=ending.sentence, ended_at=ending.at, ended_by=ending.by)
+            return Judgement(
+                state="ended", reason=ending.sentence, ended_at=ending.at, ended_by=ending.by,
+                unusable=ending.unusable,
+            )  # fmt: skip
         return self._alive(caller, key_id, expires, bound)
 
     def _alive(

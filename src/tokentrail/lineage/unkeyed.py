@@ -20,7 +20,6 @@ import pyarrow as pa
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
 from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import moment
-from tokentrail.policy.history.effects import KEY_OVER
 from tokentrail.store.interface import Engine
 
 _STRANGERS = """
@@ -171,7 +170,7 @@ def _end(one: TracedCredential) -> int:
 
     Source: IAM User Guide, 'Troubleshooting IAM', 'Changes that I make are not always immediately visible'.
     """
-    if one.state == "ended" and one.state_reason.endswith(KEY_OVER):
+    if one.unusable:
         return _second(one.ended_at, _EVER) + _LAG
     return _second(one.expires_at or one.expires_bound, _EVER)
 

@@ -1,18 +1,17 @@
 """
 The calls that undo or evade containment, each with the resources that it acts on.
 
-Which calls pass a role or reach into a workload is said in `aws.calls`. Of the calls to IAM and AWS Organizations,
-here are those that by themselves give somebody credentials or permissions: most people may change their own password.
-Source: Service Authorization Reference, 'Actions, resources, and condition keys for AWS Identity and Access
-Management', '... for AWS Organizations', '... for AWS Lambda', '... for Amazon EC2'.
+Which calls those are is said in `aws.calls`; here they are permissions. Source: Service Authorization Reference,
+'Actions, resources, and condition keys for AWS Identity and Access Management', '... for AWS Organizations'.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tokentrail.aws.calls import role_passing
-from tokentrail.policy.actions import prefix_of
+from tokentrail.aws.calls import access_grants, role_passing
+from tokentrail.aws.calls.permissions import prefix_of
 
 LAUNCHES = "launches"
 """Stands for iam:PassRole together with a call that starts something under the role passed."""
@@ -40,41 +39,22 @@ class Write:
         )
 
 
-def _iam(resources: str, names: str) -> tuple[Write, ...]:
-    return tuple(Write(service="iam", name=name, resources=resources) for name in names.split())
+def _of_services(table: Mapping[str, str]) -> tuple[Write, ...]:
+    """The calls of a table by service."""
+    return tuple(
+        Write(service=service, name=name, resources=None)
+        for service, names in table.items()
+        for name in names.split()
+    )
 
 
-def _any(service: str, names: str) -> tuple[Write, ...]:
-    return tuple(Write(service=service, name=name, resources=None) for name in names.split())
-
-
-IAM = (
-    *_iam(
-        "user/*",
-        "CreateAccessKey UpdateAccessKey CreateLoginProfile UpdateLoginProfile CreateUser PutUserPolicy "
-        "DeleteUserPolicy AttachUserPolicy DetachUserPolicy PutUserPermissionsBoundary DeleteUserPermissionsBoundary "
-        "CreateServiceSpecificCredential ResetServiceSpecificCredential UploadSigningCertificate UpdateUser",
-    ),
-    *_iam(
-        "role/*",
-        "CreateRole UpdateAssumeRolePolicy PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy"
-        " PutRolePermissionsBoundary DeleteRolePermissionsBoundary",
-    ),
-    *_any("iam", "AcquireRole"),
-    *_iam("policy/*", "CreatePolicyVersion SetDefaultPolicyVersion"),
-    *_iam(
-        "group/*",
-        "AddUserToGroup RemoveUserFromGroup PutGroupPolicy DeleteGroupPolicy AttachGroupPolicy DetachGroupPolicy",
-    ),
-    *_iam("oidc-provider/*", "CreateOpenIDConnectProvider AddClientIDToOpenIDConnectProvider"),
-    *_iam("saml-provider/*", "CreateSAMLProvider UpdateSAMLProvider"),
+IAM = tuple(
+    Write(service="iam", name=name, resources=resources)
+    for resources, names in access_grants.EMPOWERS.items()
+    for name in names.split()
 )
-ORGANIZATIONS = _any(
-    "organizations",
-    "DetachPolicy UpdatePolicy DeletePolicy DisablePolicyType MoveAccount RemoveAccountFromOrganization"
-    " LeaveOrganization",
-)
-PASSING = _iam("role/*", "PassRole")
+ORGANIZATIONS = _of_services({"organizations": access_grants.FREES})
+PASSING = (Write(service="iam", name="PassRole", resources="role/*"),)
 _MAKES = ("Create", "Register", "Request", "Run", "Schedule")
 """How calls begin that make a workload, and need to pass a role to it. Others act on one that has a role already."""
 
@@ -97,16 +77,13 @@ def _in_catalogue(tables: tuple[role_passing.Row, ...], *, making: bool) -> tupl
 
 LAUNCHING = (
     *_in_catalogue((*role_passing.RUNS, *role_passing.DOORS), making=True),
-    *_any("ec2", "AssociateIamInstanceProfile ReplaceIamInstanceProfileAssociation"),
-    *_any("autoscaling", "CreateLaunchConfiguration"),
-    *_any("iot", "CreateTopicRule"),
-    *_any("rolesanywhere", "CreateProfile UpdateProfile"),
+    *_of_services(role_passing.PASSES_BESIDES),
 )
 """Calls that start something with a role that they pass."""
 TAKING_OVER = (
     *_in_catalogue(role_passing.RUNS, making=False),
     *_in_catalogue(role_passing.ENTERED, making=True),
-    *_any("cloudshell", "CreateSession"),
+    *_of_services(role_passing.ENTERS_BESIDES),
 )
 """
 Calls that give access to the credentials of a workload that already runs with a role.

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from tokentrail.errors import UsageError
-from tokentrail.lineage.model import Gap
+from tokentrail.lineage.model import UNLISTED, Gap
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.results import HourGap, LogPeriod
 
@@ -92,7 +92,8 @@ def _names(kind: type) -> tuple[tuple[str, str], ...]:
     if not is_dataclass(kind):
         raise TypeError(f"{kind.__name__} is no result")
     spelled = _SPELLED.get(kind, {})
-    return tuple((one.name, spelled.get(one.name, one.name)) for one in fields(kind))
+    listed = (one.name for one in fields(kind) if one.metadata != UNLISTED)
+    return tuple((name, spelled.get(name, name)) for name in listed)
 
 
 def plain(value: Any) -> Any:

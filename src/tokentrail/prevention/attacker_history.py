@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.rows import moment
 from tokentrail.lineage.taint import numbers
-from tokentrail.policy.actions import actions_of
 from tokentrail.policy.language.evaluate import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.arrivals import OUTSIDERS

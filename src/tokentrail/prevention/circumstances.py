@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
+from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.aws.principals import principal_of_arn, role_arn
 from tokentrail.events.vocabulary import VPC_ENDPOINT
 from tokentrail.lineage.addresses import is_public, parse_address
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.account.trust import Who
-from tokentrail.policy.actions import actions_of
 from tokentrail.policy.language.context import ABSENT, PRESENT, Caller, CallerKind, Context, Known, context_of
 from tokentrail.policy.language.evaluate import Call
 

@@ -24,11 +24,13 @@ from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.judge import ends_key
 from tokentrail.containment.model import Plan
 from tokentrail.containment.preflight import planning_command
+from tokentrail.containment.undone_steps import REWRITES, StepChange, step_changes, undone_by
 from tokentrail.containment.verify import reaches
 from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.run import identity
 from tokentrail.detection.scene import Scene
 from tokentrail.errors import SubjectNotFound
+from tokentrail.lineage.entries import change
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
@@ -38,7 +40,6 @@ from tokentrail.store.folder import write_atomically
 from tokentrail.watch.judging import Sight
 from tokentrail.watch.reopened import seen_at, sources
 from tokentrail.watch.successes import successes
-from tokentrail.watch.undoing import REWRITES, Standing, standing, taken_back
 
 PREFIX = "guard-"
 """What the names of a guard's rules begin with."""
@@ -58,8 +59,8 @@ class _SentSteps:
     """By the number of a step that was carried out: when it took effect."""
     sent: dict[int, datetime]
     """By the number of a step: when it was sent, from which moment on it may be taken back."""
-    things: tuple[Standing, ...]
-    """What the steps did, as far as a call can take it back."""
+    changes: tuple[StepChange, ...]
+    """What the steps did, as far as a call can undo it."""
     runs: frozenset[str]
     """The ids of the runs of `tokentrail apply` and `undo` that carried the plan out, or took it back."""
 
@@ -146,12 +147,12 @@ class Guard:
         lines = read(journal_path(self._path), plan=self._digest)
         if not lines:
             at = {step.n: self._contained_at for step in self._plan.steps}
-            return _SentSteps(at, at, standing(self._plan, History()), frozenset())
-        told = history(lines)
+            return _SentSteps(at, at, step_changes(self._plan, History()), frozenset())
+        journal = history(lines)
         runs = frozenset(str(one["run"]) for one in lines if "run" in one)
-        sent_steps = {n: record.bites_at for n, record in told.steps.items()}
-        sent = {n: record.sent_at for n, record in told.steps.items()}
-        return _SentSteps(sent_steps, sent, standing(self._plan, told), runs)
+        sent_steps = {n: record.bites_at for n, record in journal.steps.items()}
+        sent = {n: record.sent_at for n, record in journal.steps.items()}
+        return _SentSteps(sent_steps, sent, step_changes(self._plan, journal), runs)
 
     @property
     def _narrowing(self) -> Narrowing:
@@ -287,20 +288,21 @@ class Guard:
         credential it does not count.
         """
         first = min(sent_steps.sent.values())
-        things = [one for one in sent_steps.things if one.step in sent_steps.sent]
+        changes = [one for one in sent_steps.changes if one.step in sent_steps.sent]
         for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):
-            thing = taken_back([one for one in things if _after(row, sent_steps, one)], row)
+            logged = change({**row, "account": row["in_account"], "caller_user": None}, _event(row))
+            undone = undone_by([one for one in changes if _after(row, sent_steps, one)], logged)
             own = row["n"] not in attackers and any(
                 f"run/{run}" in (row["agent"] or "") for run in sent_steps.runs
             )
-            if thing is None or (own and row["name"] in {thing.operation, *REWRITES}):
+            if undone is None or (own and row["name"] in {undone.operation, *REWRITES}):
                 continue
             who = row["by_arn"] or row["by_service"] or "somebody"
             yield self._finding(
                 "step-undone", (_event(row),), "info" if own else "critical", row["time"],
                 title="A step of containment was taken back",
-                why=f"{who} called {row['name']} on {thing.what} at {_at(row['time'])} from "
-                f"{row['ip'] or 'an unknown address'}: that takes back step {thing.step} of the plan"
+                why=f"{who} called {row['name']} on {undone.what} at {_at(row['time'])} from "
+                f"{row['ip'] or 'an unknown address'}: that takes back step {undone.step} of the plan"
                 + (", in a run of `tokentrail undo`." if own else "."),
                 credential=None, principals=(who,), accounts=(row["in_account"],) if row["in_account"] else (),
                 events=[_event(row)],
@@ -364,8 +366,8 @@ class Guard:
         )
 
 
-def _after(row: Row, sent_steps: _SentSteps, thing: Standing) -> bool:
-    return bool(row["time"] > int(sent_steps.sent[thing.step].timestamp()))
+def _after(row: Row, sent_steps: _SentSteps, change: StepChange) -> bool:
+    return bool(row["time"] > int(sent_steps.sent[change.step].timestamp()))
 
 
 def _event(row: Row) -> str:

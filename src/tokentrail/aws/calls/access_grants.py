@@ -6,6 +6,8 @@ Rows are as in `role_passing`. Sources: IAM API Reference and the API Reference 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tokentrail.aws.calls.role_passing import Row
 
 IAM: tuple[Row, ...] = (
@@ -45,6 +47,31 @@ IAM: tuple[Row, ...] = (
     ("delegation", "iam", "AcceptDelegationRequest SendDelegationToken", "delegationRequestId"),
 )  # fmt: skip
 """Calls to IAM and to AWS Organizations by which somebody can mint credentials later, or may do more."""
+
+EMPOWERS: Mapping[str | None, str] = {
+    "user/*": "CreateAccessKey UpdateAccessKey CreateLoginProfile UpdateLoginProfile CreateUser PutUserPolicy "
+    "DeleteUserPolicy AttachUserPolicy DetachUserPolicy PutUserPermissionsBoundary DeleteUserPermissionsBoundary "
+    "CreateServiceSpecificCredential ResetServiceSpecificCredential UploadSigningCertificate UpdateUser",
+    "role/*": "CreateRole UpdateAssumeRolePolicy PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy "
+    "PutRolePermissionsBoundary DeleteRolePermissionsBoundary",
+    None: "AcquireRole",
+    "policy/*": "CreatePolicyVersion SetDefaultPolicyVersion",
+    "group/*": "AddUserToGroup RemoveUserFromGroup PutGroupPolicy DeleteGroupPolicy AttachGroupPolicy "
+    "DetachGroupPolicy",
+    "oidc-provider/*": "CreateOpenIDConnectProvider AddClientIDToOpenIDConnectProvider",
+    "saml-provider/*": "CreateSAMLProvider UpdateSAMLProvider",
+}  # fmt: skip
+"""
+The calls to IAM that by themselves give somebody credentials or permissions: most people may change their own password.
+
+By the type of resource that the permission is about; `None` if there are several types (Service Authorization
+Reference, 'Actions, resources, and condition keys for AWS Identity and Access Management').
+"""
+FREES = (
+    "DetachPolicy UpdatePolicy DeletePolicy DisablePolicyType MoveAccount RemoveAccountFromOrganization "
+    "LeaveOrganization"
+)
+"""The calls to AWS Organizations after which an account may do more (Service Authorization Reference)."""
 
 OTHER: tuple[Row, ...] = (
     ("trust_anchor", "rolesanywhere", "CreateTrustAnchor", "~trustAnchor.trustAnchorArn"),

@@ -104,9 +104,6 @@ FOR_GOOD = frozenset({"TerminateInstances"})
 RESTORES = {"RestoreImageFromRecycleBin": "imageId", "RestoreSnapshotFromRecycleBin": "snapshotId"}
 """Calls that restore something deleted, and the parameter with its id (Amazon EC2 API Reference, the page of each)."""
 
-RENAMES = {"UpdateUser": "userName", "UpdateGroup": "groupName"}
-"""Calls that rename, after which the name may be another's, and the parameter with the name (IAM API Reference)."""
-
 PUTS_RIGHT: dict[str, tuple[str, ...]] = {
     "user": ("DeleteUser",), "role": ("DeleteRole",),
     "password": ("DeleteLoginProfile", "UpdateLoginProfile", "ChangePassword", "DeleteUser"),

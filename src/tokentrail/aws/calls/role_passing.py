@@ -9,6 +9,8 @@ User Guide, 'AWS service topics for CloudTrail'). Amazon EKS logs a cluster as `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 Row = tuple[str, str, str, str]
 
 RUNS: tuple[Row, ...] = (
@@ -147,3 +149,13 @@ ENTERED: tuple[Row, ...] = (
     ("environment_member", "cloud9", "CreateEnvironmentMembership UpdateEnvironmentMembership", "environmentId"),
 )  # fmt: skip
 """Calls by which a caller gets at the credentials of what runs with a role already."""
+
+PASSES_BESIDES: Mapping[str, str] = {
+    "ec2": "AssociateIamInstanceProfile ReplaceIamInstanceProfileAssociation",
+    "autoscaling": "CreateLaunchConfiguration",
+    "iot": "CreateTopicRule",
+    "rolesanywhere": "CreateProfile UpdateProfile",
+}
+"""Calls of other tables, by service, that need a role to be passed, and start or let in what is handed its sessions."""
+ENTERS_BESIDES: Mapping[str, str] = {"cloudshell": "CreateSession"}
+"""Calls of no table, by service, that give access to the credentials of what runs already."""

@@ -28,6 +28,8 @@ class Workload:
     """The commands that stop it, with the placeholders `{name}`, `{region}` and, for a task, `{cluster}`."""
     ended_by: Mapping[str, str] = field(default_factory=dict)
     """By operation that ends it: the path in the request that names it."""
+    shut_by: Mapping[str, str] = field(default_factory=dict)
+    """By operation after which it is handed no session until it is opened again: the path, with `~` in the response."""
     door: bool = False
     """Whether it runs nothing itself, but hands the role's sessions to whoever it lets in."""
 
@@ -40,6 +42,10 @@ _COMMON: Mapping[str, Workload] = {
     ),
     "instance": Workload(
         called="instance", ended_by={"TerminateInstances": "instancesSet.items.instanceId"},
+        shut_by={
+            "StopInstances": "instancesSet.items.instanceId",
+            "DisassociateIamInstanceProfile": "~iamInstanceProfileAssociation.instanceId",
+        },
         stop="aws ec2 stop-instances --region {region} --instance-ids={name}",
     ),
     "instance_profile": Workload(

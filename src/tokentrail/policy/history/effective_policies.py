@@ -9,16 +9,15 @@ session is looked up among them.
 from __future__ import annotations
 
 import math
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, ValueT, has_clock, step_at, with_clock
-from tokentrail.policy.language.conditions import instant
-from tokentrail.policy.language.context import Caller, Context, Presence, context_of, issue_time, with_time
+from tokentrail.policy.language.context import Caller, Context, context_of, with_time
 from tokentrail.policy.language.documents import Document, Malformed
 from tokentrail.policy.language.evaluate import (
     EVERY,
@@ -82,7 +81,7 @@ class _Run:
     """By step: its document's cutoff (`cutoff_of`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Cut:
     """That from a step on, all tokens issued before a cutoff have been denied everything."""
 
@@ -91,7 +90,7 @@ class _Cut:
     document: Document
     place: Place
 
-    @property
+    @cached_property
     def sentence(self) -> str:
         """What it denies."""
         return f"{self.place.label} {complete_reason(widest(self.document))}"
@@ -143,7 +142,7 @@ class Standing:
 
     def ending(self, caller: Caller) -> Ending | None:
         """The earliest ending of a credential that still lasts."""
-        issued = _issue_second(caller)
+        issued = caller.issue_second
         found = [self._by_cutoff(caller, issued)] if issued is not None else []
         runs = self.intricate if issued is not None else (*self.intricate, *self.plain)
         if runs:
@@ -166,7 +165,7 @@ class Standing:
         """What limits a credential without surely ending it."""
         for place, item, reason in self.unread:
             yield _note("undecided", item, f"{place.label}: undecided, since {reason}")
-        runs = self.intricate if _issue_second(caller) is not None else (*self.intricate, *self.plain)
+        runs = self.intricate if caller.issue_second is not None else (*self.intricate, *self.plain)
         if runs:
             context = context_of(caller)
             for run in runs:
@@ -256,14 +255,6 @@ def _cuts(run: _Run) -> Iterator[_Cut]:
         if isinstance(item.value, Document) and own is not None:
             cutoff = min(cutoff, own)
             yield _Cut(cutoff, item, item.value, run.place)
-
-
-def _issue_second(caller: Caller) -> float | None:
-    """The time of issue in seconds since 1970; later than all cutoffs for a long-term key; `None` if not known."""
-    known = issue_time(caller)
-    if known is Presence.ABSENT:
-        return sys.float_info.max
-    return instant(known[0]) if isinstance(known, tuple) else None
 
 
 def _allows(item: Step[PlacedPolicy]) -> bool:

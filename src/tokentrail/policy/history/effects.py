@@ -17,18 +17,16 @@ from functools import cached_property
 from tokentrail.aws.principals import Principal
 from tokentrail.policy.history.changes import Change, in_order
 from tokentrail.policy.history.effective_policies import Ending, Note, Place, Standing, earliest, ended_by
-from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, Tenure
+from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, NameBinding
 from tokentrail.policy.history.replay import enter
 from tokentrail.policy.history.service_control_policies import Organisation
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, gated, has_clock, step_at
-from tokentrail.policy.language.context import Caller, principal_of_caller
+from tokentrail.policy.language.context import Caller
 from tokentrail.policy.language.documents import Document
 from tokentrail.spelling import quoted
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 
-KEY_OVER = "deleted the key", "made the key inactive"
-"""The ends of sentences for a long-term key with which no call works at all; sentences for denials differ."""
 _SERVICE_LINKED = ":role/aws-service-role/"
 
 
@@ -116,6 +114,10 @@ class Effects:
             )
         return tuple(sorted(notes, key=lambda note: (note.at or as_of, note.event_id or "", note.sentence)))
 
+    def deleted(self) -> dict[Principal, datetime]:
+        """When users and roles were deleted whose names nobody got since."""
+        return self._ledger.names.deleted()
+
     def _standing_on(self, caller: Caller, entity: Entity | None, as_of: datetime) -> Iterator[Standing]:
         if entity is not None:
             yield self._standing(entity, as_of)
@@ -156,7 +158,7 @@ class Effects:
             return None
         while index > 0 and key.steps[index - 1].value != "Active":
             index -= 1
-        done = KEY_OVER[0] if key.steps[index].value == "Deleted" else KEY_OVER[1]
+        done = "deleted the key" if key.steps[index].value == "Deleted" else "made the key inactive"
         return ended_by(key.steps[index], caller, f"{key.steps[index].event_name} {done}", unusable=True)
 
     def _find(self, caller: Caller, key_id: str | None, as_of: datetime) -> _Found:
@@ -167,9 +169,9 @@ class Effects:
         named = _named(caller)
         if named is None:
             return _Found()
-        tenures = self._ledger.tenures_of(named)
+        bindings = self._ledger.names.of(named)
         title = f"{named.kind} {quoted(named.name)}"
-        return _chosen([tenure for tenure in tenures if tenure.seen <= as_of], caller, as_of, title)
+        return _chosen([binding for binding in bindings if binding.seen <= as_of], caller, as_of, title)
 
 
 class _Standings:
@@ -222,14 +224,14 @@ def name_of(caller: Caller) -> str | None:
 
 def _named(caller: Caller) -> Principal | None:
     """The user or role whose policies bind the credential."""
-    principal = principal_of_caller(caller)
+    principal = caller.acts_as
     return principal if principal.is_named else None
 
 
-def _chosen(begun: Sequence[Tenure], caller: Caller, as_of: datetime, title: str) -> _Found:
+def _chosen(begun: Sequence[NameBinding], caller: Caller, as_of: datetime, title: str) -> _Found:
     """Pick whose credential it is, among those who had the name at some time."""
     unique = _unique_id(caller)
-    held = [(tenure, tenure.entity) for tenure in begun if tenure.entity is not None]
+    held = [(binding, binding.entity) for binding in begun if binding.entity is not None]
     same = [entity for _, entity in held if unique and entity.unique_id == unique]
     if same:
         return _Found(entity=same[-1])
@@ -246,16 +248,16 @@ def _chosen(begun: Sequence[Tenure], caller: Caller, as_of: datetime, title: str
 
 
 def _by_issue(
-    possible: Sequence[tuple[Tenure, Entity]], issued: datetime, as_of: datetime, title: str
+    possible: Sequence[tuple[NameBinding, Entity]], issued: datetime, as_of: datetime, title: str
 ) -> _Found:
     """Pick who had the name at the time of issue, unless it may be somebody who was renamed or not seen."""
-    covering = [index for index, (tenure, _) in enumerate(possible) if tenure.covers(issued)]
+    covering = [index for index, (binding, _) in enumerate(possible) if binding.covers(issued)]
     if not covering:
         return _Found()
     entity = possible[covering[-1]][1]
     if entity.died is not None and issued > entity.died.time:
         return _Found(doubt=f"the {title} was gone when this was issued, and its return was not seen")
-    if _gone(entity, as_of) and any(tenure.renamed for tenure, _ in possible[covering[-1] + 1 :]):
+    if _gone(entity, as_of) and any(binding.renamed for binding, _ in possible[covering[-1] + 1 :]):
         return _Found(doubt=f"the {title} was gone, and another has been renamed to it since")
     return _Found(entity=entity)
 

@@ -8,18 +8,32 @@ another unique id (IAM User Guide, 'IAM identifiers').
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from tokentrail.aws.principals import Principal, caseless
-from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.changes import Change, in_order
 from tokentrail.policy.history.managed import UNSEEN, Reader, aws_owned
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, step
 from tokentrail.policy.language.documents import Document, Malformed
 
 EntityKind = Literal["user", "group", "role"]
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+NAME_PARAMETERS: Mapping[EntityKind, str] = {"user": "userName", "role": "roleName", "group": "groupName"}
+"""By kind: the request parameter by which IAM calls name a user, role or group."""
+_PRINCIPALS: tuple[Literal["role", "user"], ...] = ("role", "user")
+_CREATES: Mapping[str, EntityKind] = {
+    "CreateUser": "user", "CreateRole": "role", "AcquireRole": "role", "CreateGroup": "group",
+}  # fmt: skip
+_DELETES: Mapping[str, EntityKind] = {"DeleteUser": "user", "DeleteRole": "role", "DeleteGroup": "group"}
+_RENAMES: Mapping[str, tuple[EntityKind, str]] = {
+    "UpdateUser": ("user", "newUserName"), "UpdateGroup": ("group", "newGroupName"),
+}  # fmt: skip
+"""Calls that rename, unless they only move to another path: the kind, and the parameter with the new name."""
+NAME_CALLS = frozenset({*_CREATES, *_DELETES, *_RENAMES})
+"""The calls after which a name means another user, role or group, or none (IAM API Reference, the page of each)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +61,8 @@ class Entity:
     account: str
     name: str
     """The first known name."""
+    present_name: str
+    """The last known name."""
     unique_id: str | None = None
     born: Step[None] | None = None
     died: Step[None] | None = None
@@ -106,7 +122,7 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenure:
+class NameBinding:
     """That a name means an entity, or nobody, from `start` on."""
 
     start: datetime
@@ -120,8 +136,166 @@ class Tenure:
     """Whether the entity took the name by being renamed."""
 
     def covers(self, moment: datetime) -> bool:
-        """Whether a credential issued at a time was issued under this tenure or a later one."""
+        """Whether a credential issued at a time was issued under this binding or a later one."""
         return self.start <= moment if self.inclusive else self.start < moment
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a call shows that the entity got the name; else calls only name it."""
+        return self.renamed or (self.entity is not None and self.entity.born is not None)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a call shows that the entity got the name, or that it is gone."""
+        return self.is_taken or (self.entity is not None and self.entity.died is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rename:
+    """That a user or group was renamed."""
+
+    time: datetime
+    old_name: str
+    entity: Entity
+    later: int
+    """The place of the old name's first binding after it."""
+
+
+_Name = tuple[str, EntityKind, str]
+"""An account, a kind, and a name without case."""
+
+
+class NameBindings:
+    """Which user, group or role each name meant when, by the calls that created, renamed and deleted them."""
+
+    def __init__(self, changes: Iterable[Change] = ()) -> None:
+        """Enter those of some changes, in any order, that bind names."""
+        self._bindings: dict[_Name, list[NameBinding]] = {}
+        self._renames: dict[_Name, list[_Rename]] = {}
+        for change in in_order(one for one in changes if one.event_name in NAME_CALLS):
+            self.enter(change)
+
+    def enter(self, change: Change) -> Entity | None:
+        """Enter a change that creates, renames or deletes, after all before it; any other changes nothing."""
+        if not change.event_source.startswith("iam."):
+            return None
+        name = change.event_name
+        if kind := _CREATES.get(name):
+            return self._create(kind, change)
+        if kind := _DELETES.get(name):
+            if entity := self.named(kind, change):
+                entity.ends(change)
+            return entity
+        return self._rename(*_RENAMES[name], change) if name in _RENAMES else None
+
+    def named(self, kind: EntityKind, change: Change) -> Entity | None:
+        """The entity that a change names, at its time; `None` if it names none of the kind."""
+        name = change.asked(NAME_PARAMETERS[kind])
+        return self.entity(kind, change, name) if name else None
+
+    def entity(self, kind: EntityKind, change: Change, name: str) -> Entity:
+        """The entity that a name means at the time of a change; a new one if the name was not known."""
+        bindings = self._of(kind, change, name)
+        start = BEGINNING
+        if bindings:
+            last = bindings[-1]
+            if last.entity is not None and last.entity.died is None:
+                return last.entity
+            start = last.start if last.entity is None else _end(last.entity)
+        entity = Entity(kind=kind, account=change.account, name=name, present_name=name)
+        bindings.append(NameBinding(start=start, seen=change.time, entity=entity))
+        return entity
+
+    def _create(self, kind: EntityKind, change: Change) -> Entity | None:
+        """Enter a creation; another entity that had the name must have been deleted before."""
+        name = change.asked(NAME_PARAMETERS[kind])
+        if name is None:
+            return None
+        bindings = self._of(kind, change, name)
+        earlier = bindings[-1].entity if bindings else self.entity(kind, change, name)
+        if earlier is not None and earlier.died is None:
+            earlier.ends(change)
+            earlier.replaced = True
+        entity = Entity(
+            kind=kind, account=change.account, name=name, present_name=name, born=step(change, None),
+            unique_id=change.answered(kind, f"{kind}Id"),
+        )  # fmt: skip
+        bindings.append(NameBinding(start=change.time, seen=change.time, entity=entity, inclusive=True))
+        return entity
+
+    def _rename(self, kind: EntityKind, parameter: str, change: Change) -> Entity | None:
+        """Enter a renaming; all that the entity has stays with it."""
+        name, new_name = change.asked(NAME_PARAMETERS[kind]), change.asked(parameter)
+        if name is None or new_name is None or name == new_name:
+            return None
+        entity = self.entity(kind, change, name)
+        entity.present_name = new_name
+        old, new = self._of(kind, change, name), self._of(kind, change, new_name)
+        if old is not new:
+            start = change.time if new else BEGINNING
+            new.append(
+                NameBinding(start=start, seen=change.time, entity=entity, inclusive=True, renamed=True)
+            )
+            old.append(NameBinding(start=change.time, seen=change.time, entity=None))
+        rename = _Rename(time=change.time, old_name=name, entity=entity, later=len(old))
+        self._renames.setdefault((change.account, kind, caseless(name)), []).append(rename)
+        return entity
+
+    def of(self, principal: Principal) -> list[NameBinding]:
+        """Who has had a user's or role's name, in order."""
+        kind: EntityKind = "role" if principal.kind == "role" else "user"
+        return self._bindings.get((principal.account, kind, caseless(principal.name)), [])
+
+    def unique_id(self, principal: Principal) -> str | None:
+        """The unique id of the last user or role of a name, if its creation shows it."""
+        bearers = (one.entity for one in reversed(self.of(principal)) if one.is_told)
+        return next((one.unique_id for one in bearers if one is not None), None)
+
+    def deleted(self) -> dict[Principal, datetime]:
+        """
+        When users and roles were deleted whose names nobody got since.
+
+        A user that was renamed is not among them, even if another user that got its old name was deleted.
+        """
+        found: dict[Principal, datetime] = {}
+        for (account, kind, name), bindings in self._bindings.items():
+            last = next((one.entity for one in reversed(bindings) if one.is_told), None)
+            if kind != "group" and last and last.died and (account, kind, name) not in self._renames:
+                found[Principal(account, kind, name)] = last.died.time
+        return found
+
+    def present_names(self) -> dict[Principal, str]:
+        """The present names of renamed users by their old names, unless another user got the old name."""
+        return {old: now for old, now, passed_on in self._renamed_users() if not passed_on}
+
+    def namesakes(self) -> dict[Principal, str]:
+        """The present names of renamed users by their old names, which other users got since."""
+        return {old: now for old, now, passed_on in self._renamed_users() if passed_on}
+
+    def _renamed_users(self) -> Iterator[tuple[Principal, str, bool]]:
+        """The old name of each user that has another by now, its present name, and whether another user got the old."""
+        for (account, kind, name), renames in self._renames.items():
+            for one in renames if kind == "user" else ():
+                later = (each for each in self._bindings[account, kind, name][one.later :] if each.is_taken)
+                passed_on = any(each.entity is not one.entity for each in later)
+                if one.entity.present_name != one.old_name:
+                    yield Principal(account, "user", one.old_name), one.entity.present_name, passed_on
+
+    def renamed_between(
+        self, account: str, kind: EntityKind, name: str, since: datetime, until: datetime
+    ) -> bool:
+        """Whether the user or group of a name was renamed in a time, both ends included: then it means another."""
+        renames = self._renames.get((account, kind, caseless(name)), ())
+        return any(since <= one.time <= until for one in renames)
+
+    def _of(self, kind: EntityKind, change: Change, name: str) -> list[NameBinding]:
+        return self._bindings.setdefault((change.account, kind, caseless(name)), [])
+
+
+def principals_named(account: str, asked: Callable[[str], str | None]) -> list[Principal]:
+    """The role and the user that an IAM call names; `asked` gives a parameter of its request."""
+    named = ((kind, asked(NAME_PARAMETERS[kind])) for kind in _PRINCIPALS)
+    return [Principal(account, kind, name) for kind, name in named if name]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,44 +321,9 @@ class Ledger:
     def __init__(self) -> None:
         """Begin with nothing known."""
         self.read = Reader()
-        self.tenures: dict[tuple[str, EntityKind, str], list[Tenure]] = {}
+        self.names = NameBindings()
         self.keys: dict[tuple[str, str], Key] = {}
         self.policies: dict[str, ManagedPolicy] = {}
-
-    def entity(self, kind: EntityKind, change: Change, name: str) -> Entity:
-        """The entity that a name means at the time of a change; a new one if the name was not known."""
-        tenures = self._tenures(kind, change, name)
-        start = BEGINNING
-        if tenures:
-            last = tenures[-1]
-            if last.entity is not None and last.entity.died is None:
-                return last.entity
-            start = last.start if last.entity is None else _end(last.entity)
-        entity = Entity(kind=kind, account=change.account, name=name)
-        tenures.append(Tenure(start=start, seen=change.time, entity=entity))
-        return entity
-
-    def created(self, kind: EntityKind, change: Change, name: str, unique_id: str | None) -> Entity:
-        """Enter that a user, group or role was created; another that had its name must have been deleted before."""
-        tenures = self._tenures(kind, change, name)
-        earlier = tenures[-1].entity if tenures else self.entity(kind, change, name)
-        if earlier is not None and earlier.died is None:
-            earlier.ends(change)
-            earlier.replaced = True
-        entity = Entity(
-            kind=kind, account=change.account, name=name, unique_id=unique_id, born=step(change, None)
-        )
-        tenures.append(Tenure(start=change.time, seen=change.time, entity=entity, inclusive=True))
-        return entity
-
-    def renamed(self, kind: EntityKind, change: Change, name: str, new_name: str) -> None:
-        """Enter that a user or group was renamed; all that it has stays with it."""
-        entity = self.entity(kind, change, name)
-        old, new = self._tenures(kind, change, name), self._tenures(kind, change, new_name)
-        if old is not new:
-            start = change.time if new else BEGINNING
-            new.append(Tenure(start=start, seen=change.time, entity=entity, inclusive=True, renamed=True))
-            old.append(Tenure(start=change.time, seen=change.time, entity=None))
 
     def key(self, change: Change, key_id: str) -> Key:
         """The record of a long-term key."""
@@ -201,14 +340,6 @@ class Ledger:
             return [], owned
         known = self.policies.get(_named(arn))
         return (known.steps if known else []), UNSEEN
-
-    def tenures_of(self, principal: Principal) -> list[Tenure]:
-        """Who has had a user's or role's name, in order."""
-        kind: EntityKind = "role" if principal.kind == "role" else "user"
-        return self.tenures.get((principal.account, kind, caseless(principal.name)), [])
-
-    def _tenures(self, kind: EntityKind, change: Change, name: str) -> list[Tenure]:
-        return self.tenures.setdefault((change.account, kind, name.casefold()), [])
 
 
 def takes_away(held: PlacedPolicy) -> bool:

@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tokentrail.policy.history.changes import Change
-from tokentrail.policy.history.ledger import Entity, EntityKind, Ledger
+from tokentrail.policy.history.ledger import NAME_CALLS, EntityKind, Ledger
 from tokentrail.policy.history.managed import UNSEEN
 from tokentrail.policy.history.timeline import step
 
 Handler = Callable[[Ledger, Change], None]
-_NAMES: dict[EntityKind, str] = {"user": "userName", "role": "roleName", "group": "groupName"}
 
 
 def enter(ledger: Ledger, change: Change) -> None:
@@ -30,41 +29,19 @@ def enter(ledger: Ledger, change: Change) -> None:
         handler(ledger, change)
 
 
-def _named(ledger: Ledger, change: Change, kind: EntityKind) -> Entity | None:
-    name = change.asked(_NAMES[kind])
-    return ledger.entity(kind, change, name) if name else None
+def _name(ledger: Ledger, change: Change) -> None:
+    ledger.names.enter(change)
 
 
-def _create(kind: EntityKind) -> Handler:
-    def handle(ledger: Ledger, change: Change) -> None:
-        if name := change.asked(_NAMES[kind]):
-            entity = ledger.created(kind, change, name, change.answered(kind, f"{kind}Id"))
-            if boundary := change.asked("permissionsBoundary"):
-                entity.bound_by(boundary, change)
-
-    return handle
-
-
-def _delete(kind: EntityKind) -> Handler:
-    def handle(ledger: Ledger, change: Change) -> None:
-        if entity := _named(ledger, change, kind):
-            entity.ends(change)
-
-    return handle
-
-
-def _rename(kind: EntityKind, parameter: str) -> Handler:
-    def handle(ledger: Ledger, change: Change) -> None:
-        name, new_name = change.asked(_NAMES[kind]), change.asked(parameter)
-        if name and new_name:
-            ledger.renamed(kind, change, name, new_name)
-
-    return handle
+def _create(ledger: Ledger, change: Change) -> None:
+    entity, boundary = ledger.names.enter(change), change.asked("permissionsBoundary")
+    if entity and boundary:
+        entity.bound_by(boundary, change)
 
 
 def _inline(kind: EntityKind, *, put: bool) -> Handler:
     def handle(ledger: Ledger, change: Change) -> None:
-        entity, policy = _named(ledger, change, kind), change.asked("policyName")
+        entity, policy = ledger.names.named(kind, change), change.asked("policyName")
         if entity and policy:
             held = ledger.read(change.document("policyDocument")) if put else None
             entity.put_inline(policy, change, held)
@@ -74,7 +51,7 @@ def _inline(kind: EntityKind, *, put: bool) -> Handler:
 
 def _attached(kind: EntityKind, *, attach: bool) -> Handler:
     def handle(ledger: Ledger, change: Change) -> None:
-        entity, arn = _named(ledger, change, kind), change.asked("policyArn")
+        entity, arn = ledger.names.named(kind, change), change.asked("policyArn")
         if entity and arn:
             entity.attachment(arn).steps.append(step(change, attach))
 
@@ -83,7 +60,7 @@ def _attached(kind: EntityKind, *, attach: bool) -> Handler:
 
 def _bound(kind: EntityKind, *, put: bool) -> Handler:
     def handle(ledger: Ledger, change: Change) -> None:
-        entity, arn = _named(ledger, change, kind), change.asked("permissionsBoundary")
+        entity, arn = ledger.names.named(kind, change), change.asked("permissionsBoundary")
         if entity and (arn or not put):
             entity.bound_by(arn if put else None, change)
 
@@ -92,7 +69,7 @@ def _bound(kind: EntityKind, *, put: bool) -> Handler:
 
 def _member(*, joins: bool) -> Handler:
     def handle(ledger: Ledger, change: Change) -> None:
-        user, group = _named(ledger, change, "user"), _named(ledger, change, "group")
+        user, group = ledger.names.named("user", change), ledger.names.named("group", change)
         if user and group:
             user.membership(group).append(step(change, joins))
 
@@ -110,7 +87,7 @@ def _key_status(status: str | None) -> Handler:
         key = ledger.key(change, key_id)
         name = change.asked("userName") or change.caller_user
         if name and key.owner is None:
-            key.owner = ledger.entity("user", change, name)
+            key.owner = ledger.names.entity("user", change, name)
         if not key.steps or key.steps[-1].value != "Deleted":
             key.steps.append(step(change, new))
 
@@ -121,7 +98,7 @@ def _create_access_key(ledger: Ledger, change: Change) -> None:
     key_id = change.answered("accessKey", "accessKeyId")
     name = change.asked("userName") or change.answered("accessKey", "userName") or change.caller_user
     if key_id and name:
-        ledger.key(change, key_id).owner = ledger.entity("user", change, name)
+        ledger.key(change, key_id).owner = ledger.names.entity("user", change, name)
 
 
 def _create_policy(ledger: Ledger, change: Change) -> None:
@@ -165,18 +142,13 @@ def _delete_policy(ledger: Ledger, change: Change) -> None:
 
 
 IAM_HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(sorted(NAME_CALLS), _name),
+    "CreateUser": _create,
+    "CreateRole": _create,
+    "AcquireRole": _create,
     "CreateAccessKey": _create_access_key,
     "UpdateAccessKey": _key_status(None),
     "DeleteAccessKey": _key_status("Deleted"),
-    "CreateUser": _create("user"),
-    "DeleteUser": _delete("user"),
-    "UpdateUser": _rename("user", "newUserName"),
-    "CreateRole": _create("role"),
-    "AcquireRole": _create("role"),
-    "DeleteRole": _delete("role"),
-    "CreateGroup": _create("group"),
-    "DeleteGroup": _delete("group"),
-    "UpdateGroup": _rename("group", "newGroupName"),
     "AddUserToGroup": _member(joins=True),
     "RemoveUserFromGroup": _member(joins=False),
     "PutUserPolicy": _inline("user", put=True),

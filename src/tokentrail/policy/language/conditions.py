@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from tokentrail.policy.language.context import DATE_KEYS, ChosenText, Context, DateRange, Known, Presence
@@ -222,7 +222,7 @@ def wanted(name: str) -> Wanted | None:
 # ---------------------------------------------------------------- conditions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """One operator on one key: it holds if any of the values matches, or, if negated, if none does."""
 
@@ -230,6 +230,11 @@ class Condition:
     key: str
     """In lower case, since IAM ignores the case of condition keys."""
     values: tuple[str, ...]
+
+    @cached_property
+    def has_variables(self) -> bool:
+        """Whether a value has a policy variable."""
+        return any("${" in value for value in self.values)
 
 
 def all_hold(conditions: Iterable[Condition], context: Context, *, variables: bool = True) -> Truth:
@@ -319,7 +324,7 @@ def _compared(
     condition: Condition, asked: Wanted, actual: tuple[str, ...], context: Context, *, variables: bool
 ) -> Truth:
     operator = asked.operator
-    if operator.exact and not (variables and any("${" in value for value in condition.values)):
+    if operator.exact and not (variables and condition.has_variables):
         matches = [Truth.of(value in condition.values) for value in actual]
     else:
         patterns = [

@@ -11,9 +11,11 @@ temporary security credentials'.
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Literal
 
 from tokentrail.aws.principals import Principal, principal_of_arn
@@ -96,9 +98,13 @@ region are in no context, and so unknown for every credential.
 _TYPES = {"user": "User", "federated_user": "FederatedUser", "role": "AssumedRole", "root": "Account"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Caller:
-    """A credential, by all that policies can tell it from others by."""
+    """
+    A credential, by all that policies can tell it from others by.
+
+    What follows from these is asked again for each change of policy, and found once.
+    """
 
     kind: CallerKind
     account: str | None
@@ -129,15 +135,32 @@ class Caller:
     named_unlike: frozenset[str] | None = field(default=None, compare=False)
     """For a hypothetical one that may have any session name: values of `aws:userid` that it does not have."""
 
+    @cached_property
+    def acts_as(self) -> Principal:
+        """
+        The principal whose policies bind the credential; for a federated user, the user behind it.
 
-def principal_of_caller(caller: Caller) -> Principal:
-    """
-    The principal whose policies bind a credential; for a federated user, the user behind it.
+        No policies bind root's federated users, which count as root's credentials (AWS STS API Reference,
+        'GetFederationToken'; the record's `sessionIssuer`).
+        """
+        return _principal(self)
 
-    No policies bind root's federated users, which count as root's credentials (AWS STS API Reference,
-    'GetFederationToken'; the record's `sessionIssuer`).
-    """
-    sort = principal_type(caller)
+    @cached_property
+    def principal_type(self) -> PrincipalType:
+        """The type of principal as which the credential acts."""
+        return _type(self)
+
+    @cached_property
+    def issue_second(self) -> float | None:
+        """The time of issue in seconds since 1970; later than all cutoffs for a long-term key; `None` if not known."""
+        known = issue_time(self)
+        if known is Presence.ABSENT:
+            return sys.float_info.max
+        return self.issued_at.timestamp() if self.issued_at and isinstance(known, tuple) else None
+
+
+def _principal(caller: Caller) -> Principal:
+    sort = caller.principal_type
     account = caller.account or ""
     if sort == "root":
         return Principal(account, "root", "root")
@@ -157,8 +180,7 @@ def principal_of_caller(caller: Caller) -> Principal:
     return Principal(account, "unknown", caller.principal or "")
 
 
-def principal_type(caller: Caller) -> PrincipalType:
-    """The type of principal as which a credential acts."""
+def _type(caller: Caller) -> PrincipalType:
     resource = _resource(caller.principal)
     if caller.kind == "root_session" or resource == "root":
         return "root"
@@ -177,7 +199,7 @@ def context_of(caller: Caller) -> Context:
 
     Keys that differ between calls, such as `aws:SourceIp`, and tags are left out, as they are unknown.
     """
-    principal = principal_type(caller)
+    principal = caller.principal_type
     context: dict[str, Known | None] = {
         "aws:tokenissuetime": issue_time(caller),
         "aws:multifactorauthpresent": _mfa(caller, principal),

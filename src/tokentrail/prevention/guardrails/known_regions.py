@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterable
 
-from tokentrail.policy.actions import actions_of
+from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.prevention.alike import everywhere
 from tokentrail.prevention.documents import deny
 from tokentrail.prevention.evidence import Evidence

@@ -15,8 +15,7 @@ from tokentrail.aws.calls.catalogue import facts
 from tokentrail.aws.calls.names import operation_of
 
 _PREFIXES = {
-    "monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "elasticfilesystem": "elasticfilesystem",
-    "application-autoscaling": "application-autoscaling", "streams.dynamodb": "dynamodb",
+    "monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "streams.dynamodb": "dynamodb",
     "cloudcontrolapi": "cloudformation", "iotdata": "iot", "appconfigdata": "appconfig",
     "bedrock-agent": "bedrock", "bedrock-agent-runtime": "bedrock", "bedrock-runtime": "bedrock",
     "bedrock-data-automation": "bedrock", "bedrock-data-automation-runtime": "bedrock",
