@@ -20,7 +20,7 @@ from tokentrail.events.carriers.names import resources as listed
 from tokentrail.events.carriers.paths import NOTHING, reader
 from tokentrail.events.carriers.table import moment, structured, with_types
 from tokentrail.events.carriers.tostring import parse
-from tokentrail.events.loose import decoded
+from tokentrail.events.loose import FAILURES, decoded
 
 Members = dict[str, Any]
 
@@ -147,18 +147,25 @@ def read(raw: bytes) -> Told:
     Raises:
         FAILURES: it is no sound JSON object.
     """
+    found = usual(raw)
+    return told(_decode_object(raw)) if found is None else found
+
+
+def usual(raw: bytes) -> Told | None:
+    """What a document says whose fields are laid out as the integration does it; `None` of any other."""
     try:
         values = _values(raw)
-    except msgspec.ValidationError:  # fields may have dotted names, or stand in lists, as Kibana's `fields`
-        return told(_decode_object(raw))
+    except FAILURES:  # such as dotted names, or objects in lists, as Kibana's `fields`
+        return None
     if list in map(type, values):
-        return told(_decode_object(raw))
+        return None
     rest = iter(values)
-    return Told(*[_said(zip(names, rest, strict=False)) for names in _NAMES])
+    written = [_said(zip(names, rest, strict=False)) for names in _NAMES[:_OBJECTS]]
+    return Told(*written, *[dict(zip(names, rest, strict=False)) for names in _NAMES[_OBJECTS:]])
 
 
 def _said(members: Iterable[tuple[str, Any]]) -> Members:
-    return {name: value for name, value in members if value is not None and value is not NOTHING}
+    return {name: value for name, value in members if value is not None}
 
 
 def told(members: Mapping[str, Any]) -> Told:
@@ -249,7 +256,8 @@ def record(document: Told) -> tuple[bytes, bool]:
         from_text |= as_text
         if value is not None:
             made[member] = value
-    if (resources := document.objects.get("resources")) is not None:
+    resources = document.objects.get("resources")
+    if resources is not None and resources is not NOTHING:
         made["resources"] = _resources(resources)
     return with_types(made), from_text
 
@@ -277,7 +285,7 @@ def _open(document: Told, member: str) -> tuple[Any, bool]:
         if isinstance(found, msgspec.Raw):
             if bytes(found)[:1] == b"{":
                 return found, False
-            found = _only(_decode_any(found))
+            found = None if found is NOTHING else _only(_decode_any(found))
         if isinstance(found, dict):
             return found, False
     if not isinstance(found, str):

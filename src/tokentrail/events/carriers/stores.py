@@ -32,11 +32,11 @@ class _Whole(msgspec.Struct, gc=False):
 
 
 class _Kept(msgspec.Struct, gc=False):
-    original: str
+    original: str | None = None
 
 
 class _Document(msgspec.Struct, gc=False):
-    event: _Kept
+    event: _Kept = msgspec.field(default_factory=_Kept)
 
 
 class _Cell(msgspec.Struct, gc=False):
@@ -103,11 +103,15 @@ def splunk(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 
 def hit(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """A document of a search engine."""
+    inside = inside.within()
     try:
         kept = _decode_document(value).event.original
     except FAILURES:
-        return nested(value, inside.within())
-    return text(kept if kept[:1] == "{" else ecs.unqueued(kept), inside.within(), value)
+        return nested(value, inside)
+    if kept is not None:
+        return text(kept if kept[:1] == "{" else ecs.unqueued(kept), inside, value)
+    document = ecs.usual(value)
+    return (_ecs(document, value, inside) if document is not None else None) or nested(value, inside)
 
 
 def _row(value: bytes, inside: Inside) -> Iterator[Piece]:
@@ -219,7 +223,11 @@ def respelled(raw: bytes) -> Opened:
 
 def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """A document of Elastic's integration."""
-    document = ecs.read(bytes(shape.fields) if bytes(shape.fields)[:1] == b"{" else raw)
+    fields = bytes(shape.fields)
+    return _ecs(ecs.read(fields if fields[:1] == b"{" else raw), raw, inside)
+
+
+def _ecs(document: ecs.Told, raw: bytes, inside: Inside) -> Opened:
     if (kept := ecs.original(document)) is not None:
         return text(kept, inside.within(), raw)
     if not ecs.is_document(document):

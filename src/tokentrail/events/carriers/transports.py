@@ -28,7 +28,6 @@ from tokentrail.events.carriers.shapes import (
     each,
     listed,
     nested,
-    sound,
     string,
     text,
     texts,
@@ -91,10 +90,7 @@ def eventbridge(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opene
     inside = inside.within(EVENTBRIDGE)
     if (found := string(value)) is not None:
         return text(found, inside)
-    try:
-        return iter([Piece(value, None, inside.carrier, sound(value))])
-    except FAILURES:
-        return nested(value, inside)
+    return nested(value, inside)
 
 
 def log_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
