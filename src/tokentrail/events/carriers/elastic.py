@@ -10,11 +10,12 @@ together from the fields that the integration's pipeline made of it; requests an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.names import resources as listed
 from tokentrail.events.carriers.paths import NOTHING, reader
@@ -23,100 +24,88 @@ from tokentrail.events.carriers.tostring import parse
 from tokentrail.events.loose import FAILURES, decoded
 
 Members = dict[str, Any]
-
-
-class Told(NamedTuple):
-    """What a document says, told apart by what it belongs to; a field that says nothing is in none of them."""
-
-    record: Members
-    identity: Members
-    attributes: Members
-    issuer: Members
-    objects: Members
-    """Requests, answers and the like as the document has them as objects, and resources."""
-    texts: Members
-    """The same as text, or as an older document has them as objects."""
-    rest: Members
-    """What counts for several members, by its own name."""
-
-
-_RECORD, _IDENTITY, _ATTRIBUTES, _ISSUER, _OBJECTS, _TEXTS, _REST = range(7)
+Said = dict[str, Any]
+"""What a document says, by path; `None` or nothing for what it doesn't say."""
 _TRAIL = "aws.cloudtrail."
-_WHO = _TRAIL + "user_identity."
-_CONTEXT = _WHO + "session_context."
+_CALLER = _TRAIL + "user_identity"
+_CONTEXT = _CALLER + ".session_context."
+_ISSUER = _CONTEXT + "session_issuer."
+_FLATTENED = _TRAIL + "flattened."
+_RESOURCES = _TRAIL + "resources"
+_RECORD = {
+    "event.id": "eventID",
+    "event.provider": "eventSource",
+    "event.action": "eventName",
+    "cloud.region": "awsRegion",
+    "user_agent.original": "userAgent",
+    _TRAIL + "event_version": "eventVersion",
+    _TRAIL + "event_type": "eventType",
+    _TRAIL + "event_category": "eventCategory",
+    _TRAIL + "error_code": "errorCode",
+    _TRAIL + "error_message": "errorMessage",
+    _TRAIL + "request_id": "requestID",
+    _TRAIL + "api_version": "apiVersion",
+    _TRAIL + "read_only": "readOnly",
+    _TRAIL + "management_event": "managementEvent",
+    _TRAIL + "recipient_account_id": "recipientAccountId",
+    _TRAIL + "shared_event_id": "sharedEventID",
+    _TRAIL + "vpc_endpoint_id": "vpcEndpointId",
+    _TRAIL + "vpc_endpoint_account_id": "vpcEndpointAccountId",
+    _TRAIL + "session_credential_from_console": "sessionCredentialFromConsole",
+}
+"""Where the members of a record stand in a document; below, those of its `userIdentity` and of what is in that."""
+_IDENTITY = {
+    _CALLER + ".type": "type",
+    "user.id": "principalId",
+    _CALLER + ".arn": "arn",
+    "cloud.account.id": "accountId",
+    _CALLER + ".access_key_id": "accessKeyId",
+    _CALLER + ".invoked_by": "invokedBy",
+}
+_ATTRIBUTES = {_CONTEXT + "creation_date": "creationDate", _CONTEXT + "mfa_authenticated": "mfaAuthenticated"}
+_SESSION_ISSUER = {
+    _ISSUER + "type": "type",
+    _ISSUER + "principal_id": "principalId",
+    _ISSUER + "arn": "arn",
+    _ISSUER + "account_id": "accountId",
+}
 _OPEN = {
     "request_parameters": "requestParameters",
     "response_elements": "responseElements",
     "additional_eventdata": "additionalEventData",
     "service_event_details": "serviceEventDetails",
 }
-_ASKED = ("requestParameters", "responseElements", "serviceEventDetails", "resources")
-"""Those that stay JSON, or are decoded where they are needed."""
-_PLACES: dict[str, tuple[int, str]] = {
-    "@timestamp": (_REST, "time"),
-    "message": (_REST, "message"),
-    "event.original": (_REST, "original"),
-    "source.address": (_REST, "address"),
-    "source.ip": (_REST, "ip"),
-    "user.name": (_REST, "name"),
-    "event.id": (_RECORD, "eventID"),
-    "event.provider": (_RECORD, "eventSource"),
-    "event.action": (_RECORD, "eventName"),
-    "cloud.region": (_RECORD, "awsRegion"),
-    "user_agent.original": (_RECORD, "userAgent"),
-    _TRAIL + "event_version": (_RECORD, "eventVersion"),
-    _TRAIL + "event_type": (_RECORD, "eventType"),
-    _TRAIL + "event_category": (_RECORD, "eventCategory"),
-    _TRAIL + "error_code": (_RECORD, "errorCode"),
-    _TRAIL + "error_message": (_RECORD, "errorMessage"),
-    _TRAIL + "request_id": (_RECORD, "requestID"),
-    _TRAIL + "api_version": (_RECORD, "apiVersion"),
-    _TRAIL + "read_only": (_RECORD, "readOnly"),
-    _TRAIL + "management_event": (_RECORD, "managementEvent"),
-    _TRAIL + "recipient_account_id": (_RECORD, "recipientAccountId"),
-    _TRAIL + "shared_event_id": (_RECORD, "sharedEventID"),
-    _TRAIL + "vpc_endpoint_id": (_RECORD, "vpcEndpointId"),
-    _TRAIL + "vpc_endpoint_account_id": (_RECORD, "vpcEndpointAccountId"),
-    _TRAIL + "session_credential_from_console": (_RECORD, "sessionCredentialFromConsole"),
-    _TRAIL + "resources": (_OBJECTS, "resources"),
-    _WHO + "type": (_IDENTITY, "type"),
-    "user.id": (_IDENTITY, "principalId"),
-    _WHO + "arn": (_IDENTITY, "arn"),
-    "cloud.account.id": (_IDENTITY, "accountId"),
-    _WHO + "access_key_id": (_IDENTITY, "accessKeyId"),
-    _WHO + "invoked_by": (_IDENTITY, "invokedBy"),
-    _CONTEXT + "creation_date": (_ATTRIBUTES, "creationDate"),
-    _CONTEXT + "mfa_authenticated": (_ATTRIBUTES, "mfaAuthenticated"),
-    _CONTEXT + "session_issuer.type": (_ISSUER, "type"),
-    _CONTEXT + "session_issuer.principal_id": (_ISSUER, "principalId"),
-    _CONTEXT + "session_issuer.arn": (_ISSUER, "arn"),
-    _CONTEXT + "session_issuer.account_id": (_ISSUER, "accountId"),
-    **{f"{_TRAIL}flattened.{name}": (_OBJECTS, member) for name, member in _OPEN.items()},
-    **{_TRAIL + name: (_TEXTS, member) for name, member in _OPEN.items()},
+_OPENED = {member: (_FLATTENED + name, _TRAIL + name) for name, member in _OPEN.items()}
+"""Of requests, answers and the like where they stand as objects, and where they are text."""
+ORIGINAL = "event.original"
+_NAME, _MESSAGE = "user.name", "message"
+_PATHS = (
+    "@timestamp", _MESSAGE, ORIGINAL, "source.address", "source.ip", _NAME, _RESOURCES,
+    *_RECORD, *_IDENTITY, *_ATTRIBUTES, *_SESSION_ISSUER, *(path for paths in _OPENED.values() for path in paths),
+)  # fmt: skip
+_WITHIN = frozenset({_RESOURCES, *(_FLATTENED + name for name in _OPEN)})
+"""Where objects stand of which nobody knows the members."""
+_UNDECODED = {_CALLER, _RESOURCES, *(path for paths in _OPENED.values() for path in paths)} - {
+    _FLATTENED + "additional_eventdata",
+    _TRAIL + "additional_eventdata",
 }
-"""By its path in a document: to what a field belongs, and the name that it has there."""
-_OWN = frozenset(
-    name for path, (part, name) in _PLACES.items() if part == _RECORD and path.startswith(_TRAIL)
-)
-"""Members of a record that stand in a field of the integration's own."""
-_Fields: TypeAlias = "dict[str, _Fields | tuple[int, str]]"
+"""What stays JSON, or is decoded where it is needed; additional data have counts, which may stand there as text."""
+_USUAL = (_CALLER, *(path for path in _PATHS if not path.startswith(_CALLER)))
+"""The paths of documents as the integration lays them out: callers, who repeat, stay JSON."""
+_OWN = tuple(path for path in _PATHS if path.startswith(_TRAIL))
+"""Fields of the integration's own."""
+_Fields: TypeAlias = "dict[str, _Fields | str]"
 
 
 def _tree() -> _Fields:
-    """The same places, nested as documents mostly are."""
+    """The paths, nested as documents mostly are."""
     top: Members = {}
-    for path, where in _PLACES.items():
-        place(top, tuple(path.split(".")), where)
+    for path in _PATHS:
+        place(top, tuple(path.split(".")), path)
     return top
 
 
 _FIELDS = _tree()
-_ORDERED = sorted(_PLACES, key=lambda path: _PLACES[path][0])
-_NAMES = [
-    [name for of, name in map(_PLACES.__getitem__, _ORDERED) if of == part]
-    for part in range(len(Told._fields))
-]
-_UNDECODED = [path for path, (part, name) in _PLACES.items() if part in (_OBJECTS, _TEXTS) and name in _ASKED]
 _UNREAD = (
     "@version agent data_stream ecs elastic_agent entity error file group host input labels log organization process "
     "related service tags target threat tls aws.s3 aws.cloudwatch cloud.availability_zone cloud.instance cloud.machine "
@@ -131,95 +120,89 @@ _PASSED = [
 What else the integration's documents have where a field may stand: Elastic, 'AWS CloudTrail', exported fields of the
 AWS integration; 'ECS field reference'.
 """
-_values = reader(_ORDERED, _UNDECODED, _PASSED)
+_values = reader(_USUAL, _UNDECODED, _PASSED)
+_encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(Members).decode
 _decode_any = msgspec.json.Decoder().decode
 _DEEPEST = 12
-ORIGINAL = "event.original"
 _QUEUED = re.compile(r"\d:[^{}]+:(?=\{)")
 """What Wazuh sets before a message: the digit of a queue and where the message came from, a colon after each."""
 
 
-def read(raw: bytes) -> Told:
+def read(raw: bytes) -> Said:
     """
     What a document says.
 
     Raises:
         FAILURES: it is no sound JSON object.
     """
-    found = usual(raw)
-    return told(_decode_object(raw)) if found is None else found
+    return usual(raw) or said(_decode_object(raw))
 
 
-def usual(raw: bytes) -> Told | None:
+def usual(raw: bytes) -> Said | None:
     """What a document says whose fields are laid out as the integration does it; `None` of any other."""
     try:
         values = _values(raw)
     except FAILURES:  # such as dotted names, or objects in lists, as Kibana's `fields`
         return None
-    if list in map(type, values):
-        return None
-    rest = iter(values)
-    written = [_said(zip(names, rest, strict=False)) for names in _NAMES[:_OBJECTS]]
-    return Told(*written, *[dict(zip(names, rest, strict=False)) for names in _NAMES[_OBJECTS:]])
+    return None if list in map(type, values) else dict(zip(_USUAL, values, strict=True))
 
 
-def _said(members: Iterable[tuple[str, Any]]) -> Members:
-    return {name: value for name, value in members if value is not None}
-
-
-def told(members: Mapping[str, Any]) -> Told:
+def said(members: Mapping[str, Any]) -> Said:
     """What a document says, whose fields may be nested, dotted, or lists of one value (Kibana's `fields`)."""
-    found = Told({}, {}, {}, {}, {}, {}, {})
-    _tell(members, _FIELDS, found)
+    found: Said = {}
+    _say(members, _FIELDS, found)
     return found
 
 
-def _tell(members: Mapping[str, Any], fields: _Fields, found: Told) -> None:
+def _say(members: Mapping[str, Any], fields: _Fields, found: Said) -> None:
     for name, value in members.items():
         if (field := fields.get(name)) is None:
             if "." in name:
-                _tell_dotted(name, value, fields, found)
+                _say_dotted(name, value, fields, found)
             continue
         value = _only(value)
-        if isinstance(field, tuple):
+        if isinstance(field, str):
             if value is not None:
-                found[field[0]].setdefault(field[1], value)
+                found.setdefault(field, value)
         elif isinstance(value, dict):
-            _tell(value, field, found)
+            _say(value, field, found)
 
 
-def _tell_dotted(name: str, value: Any, fields: _Fields, found: Told) -> None:
-    """Tell a field of a dotted name, which may go on within an object of which nobody knows the members."""
+def _say_dotted(name: str, value: Any, fields: _Fields, found: Said) -> None:
+    """Say a field of a dotted name, which may go on within an object of which nobody knows the members."""
     head, *parts = name.split(".", _DEEPEST)
     field = fields.get(head)
     while isinstance(field, dict) and parts:
         field = field.get(parts.pop(0))
-    if isinstance(field, dict) or (field is not None and not parts):
-        _tell({head: value}, {head: field}, found)
-    elif field is not None and field[0] == _OBJECTS:
-        place(found[_OBJECTS], (field[1], *parts), _only(value))
+    if field is not None and not parts:
+        _say({head: value}, {head: field}, found)
+    elif isinstance(field, str) and field in _WITHIN:
+        place(found, (field, *parts), _only(value))
 
 
 def _only(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def is_document(document: Told) -> bool:
-    """Whether what is told is a document of the integration."""
-    own = "eventSource" in document.record or document.attributes or document.issuer
-    return "eventName" in document.record and bool(own or not _OWN.isdisjoint(document.record))
+def is_document(document: Said) -> bool:
+    """Whether what is said is a document of the integration."""
+    if document.get("event.action") is None:
+        return False
+    return document.get("event.provider") is not None or any(
+        document.get(path) not in (None, NOTHING) for path in _OWN
+    )
 
 
-def original(document: Told) -> str | None:
+def original(document: Said) -> str | None:
     """The record as CloudTrail wrote it, where the document kept it."""
-    for name in ("original", "message"):
-        text = document.rest.get(name)
+    for name in (ORIGINAL, _MESSAGE):
+        text = document.get(name)
         if not isinstance(text, str):
             continue
         if text.lstrip()[:1] == "{":
             return text
-        if name == "original" and (sent := unqueued(text)) is not text:
+        if name == ORIGINAL and (sent := unqueued(text)) is not text:
             return sent
     return None
 
@@ -238,50 +221,74 @@ def unqueued(original: str) -> str:
     return sent if decoded(sent.encode("utf-8", "replace")) else original
 
 
-def record(document: Told) -> tuple[bytes, bool]:
+def record(document: Said) -> tuple[bytes, bool]:
     """
     Put a document's record together.
 
     Returns:
         The record, and whether its request or answer had to be read from text.
     """
-    made, rest = document.record, document.rest
-    made["eventTime"] = moment(rest.get("time"))
-    made["sourceIPAddress"] = rest.get("address") or rest.get("ip")
+    made = _members(document, _RECORD)
+    made["eventTime"] = moment(document.get("@timestamp"))
+    made["sourceIPAddress"] = document.get("source.address") or document.get("source.ip")
     if identity := _identity(document):
         made["userIdentity"] = identity
     from_text = False
-    for member in _OPEN.values():
-        value, as_text = _open(document, member)
+    for member, paths in _OPENED.items():
+        value, as_text = _open(document, paths)
         from_text |= as_text
         if value is not None:
             made[member] = value
-    resources = document.objects.get("resources")
+    resources = document.get(_RESOURCES)
     if resources is not None and resources is not NOTHING:
         made["resources"] = _resources(resources)
     return with_types(made), from_text
 
 
-def _identity(document: Told) -> Members:
-    made, attributes, issuer = document.identity, document.attributes, document.issuer
+def _members(document: Said, places: Mapping[str, str]) -> Members:
+    return {name: value for path, name in places.items() if (value := document.get(path)) is not None}
+
+
+def _identity(document: Said) -> Members | msgspec.Raw:
+    caller = document.get(_CALLER)
+    if caller is None or caller is NOTHING:
+        return _put_together(document)
+    return _callers[bytes(caller), _encode([document.get(path) for path in _BESIDE])]
+
+
+_BESIDE = ("user.id", "cloud.account.id", _NAME)
+"""What else of a document says who called."""
+
+
+def _caller(key: tuple[bytes, bytes]) -> Members | msgspec.Raw:
+    """The identity of a caller, from what stands in four places of a document."""
+    beside = zip(_BESIDE, _decode_any(key[1]), strict=True)
+    made = _put_together(said({_CALLER: _decode_any(key[0]), **dict(beside)}))
+    return msgspec.Raw(_encode(made)) if made else made
+
+
+_callers: Known[Members | msgspec.Raw] = Known(_caller, lambda key: len(key[0]) + len(key[1]))
+
+
+def _put_together(document: Said) -> Members:
+    made, attributes = _members(document, _IDENTITY), _members(document, _ATTRIBUTES)
+    issuer = _members(document, _SESSION_ISSUER)
     if "creationDate" in attributes:
         attributes["creationDate"] = moment(attributes["creationDate"])
-    name = document.rest.get("name")
-    if isinstance(name, str) and (
-        made or issuer
-    ):  # the pipeline writes a role's name over the user's, if there is one
+    name = document.get(_NAME)
+    if isinstance(name, str) and (made or issuer):  # the pipeline writes the role's name over the user's
         (issuer or made)["userName"] = name
     context = {"attributes": attributes, "sessionIssuer": issuer}
-    if said := {name: one for name, one in context.items() if one}:
-        made["sessionContext"] = said
+    if told := {name: one for name, one in context.items() if one}:
+        made["sessionContext"] = told
     return made
 
 
-def _open(document: Told, member: str) -> tuple[Any, bool]:
+def _open(document: Said, paths: tuple[str, ...]) -> tuple[Any, bool]:
     """A request or an answer: as an object where the document has it so, else from text."""
     found = None
-    for part in (document.objects, document.texts):
-        found = part.get(member)
+    for path in paths:
+        found = document.get(path)
         if isinstance(found, msgspec.Raw):
             if bytes(found)[:1] == b"{":
                 return found, False

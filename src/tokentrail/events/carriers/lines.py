@@ -125,7 +125,7 @@ class _Rows:
             for name, cell in zip(self._names, cells, strict=True)
             if cell not in ("", "-", "(empty)")
         }
-        made, odd = elastic.record(elastic.told(members))
+        made, odd = elastic.record(elastic.said(members))
         yield Piece(made, None, ELASTIC_TEXT if odd else ELASTIC, None, carried)
 
 

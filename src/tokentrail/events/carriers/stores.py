@@ -227,7 +227,7 @@ def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return _ecs(ecs.read(fields if fields[:1] == b"{" else raw), raw, inside)
 
 
-def _ecs(document: ecs.Told, raw: bytes, inside: Inside) -> Opened:
+def _ecs(document: ecs.Said, raw: bytes, inside: Inside) -> Opened:
     if (kept := ecs.original(document)) is not None:
         return text(kept, inside.within(), raw)
     if not ecs.is_document(document):
