@@ -43,10 +43,10 @@ def ingest(folder: Path, case: Path, rules: Path) -> Result:
 
 
 def judge(folder: Path, case: Path, rules: Path) -> Result:
-    from tokentrail.cli.memory import SYSTEM_POOL, environment_defaults, keep_few_arenas
+    from tokentrail.cli.memory import LIBRARY_SETTINGS, environment_defaults, keep_few_arenas
 
     keep_few_arenas()  # as the command does
-    with environment_defaults(SYSTEM_POOL):
+    with environment_defaults(LIBRARY_SETTINGS):
         from tokentrail import Case
 
     started = time.perf_counter()

@@ -22,7 +22,7 @@ import bytecode
 from contestants import Result
 
 import evidence
-from tokentrail.cli.memory import SYSTEM_POOL
+from tokentrail.cli.memory import LIBRARY_SETTINGS
 
 HERE = Path(__file__).parent
 Run = tuple[str, int]
@@ -35,7 +35,7 @@ def one_round(runs: list[Run], folder: Path, scratch: Path) -> dict[Run, Result]
     for name, cores in runs:
         print(f"  {name} on {cores}...", file=sys.stderr)
         command = [sys.executable, str(HERE / "contestants.py"), name, str(folder), str(cores)]
-        env = SYSTEM_POOL | os.environ | {"BENCH_SCRATCH": str(scratch)}
+        env = LIBRARY_SETTINGS | os.environ | {"BENCH_SCRATCH": str(scratch)}
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
         found[name, cores] = json.loads(done.stdout.splitlines()[-1])
     return found

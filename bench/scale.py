@@ -29,7 +29,7 @@ import bytecode
 import copies
 
 from tokentrail import Case
-from tokentrail.cli.memory import SYSTEM_POOL
+from tokentrail.cli.memory import LIBRARY_SETTINGS
 
 Figures = dict[str, Any]
 ASKED = 20
@@ -146,7 +146,7 @@ def apart(step: str, path: Path) -> Figures:
     """Run one step in a fresh process, with memory managed as the command has it."""
     command = [sys.executable, __file__, str(path), "--step", step]
     done = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env=SYSTEM_POOL | os.environ
+        command, check=True, stdout=subprocess.PIPE, text=True, env=LIBRARY_SETTINGS | os.environ
     )
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 import pytest
@@ -12,10 +14,11 @@ from shell import Run
 from tokentrail import __version__
 from tokentrail.cli.root import root, scanner
 from tokentrail.events.quick import compiled
+from tokentrail.testing.story import Story
 
 VERBS = (
-    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
-    "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
+    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "leads", "detect",
+    "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 
 
@@ -112,15 +115,51 @@ def test_bodies_are_short() -> None:
                 assert (node.end_lineno or 0) - first.lineno < 20, file
 
 
+def loaded_by(script: str, packages: Sequence[str]) -> list[str]:
+    """Which of some modules and packages a script loads in a process of its own."""
+    script += f"\nimport sys; print(*(one for one in {packages!r} if one in sys.modules), file=sys.stderr)"
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stderr.split()
+
+
+def test_asking_for_help_loads_no_verb_and_no_library_of_data() -> None:
+    """The list of verbs needs neither the verbs nor what reads tables."""
+    script = "from tokentrail.cli.root import root\nroot.main(['--help'], standalone_mode=False)"
+    verbs = [f"tokentrail.cli.{verb.replace('-', '_')}" for verb in VERBS]
+
+    assert loaded_by(script, ["pyarrow", "numpy", "duckdb", "msgspec", "tokentrail.case", *verbs]) == []
+
+
+HEAVY = (
+    "tokentrail.prevention.model", "tokentrail.containment.plan", "tokentrail.containment.incident_model",
+    "tokentrail.watch", "tokentrail.web", "tokentrail.cli.watch", "tokentrail.events.kernel", "tokentrail.sources",
+    "tokentrail.detection.run", "tokentrail.detection.sigma", "tokentrail.lineage.forest", "sigma", "boto3", "pandas",
+    "maxminddb", "jinja2", "pyarrow.compute", "pyarrow.dataset", "rich.console",
+)  # fmt: skip
+
+
 def test_a_verb_loads_no_more_than_it_needs() -> None:
     """Every verb starts with it: rooms of other verbs, and what is heavy, are loaded by those who use them."""
-    script = (
-        "import sys; from tokentrail.cli.root import root, scanner; root.get_command(None, 'status');"
-        "heavy = ('tokentrail.prevention.guard', 'tokentrail.containment.plan', 'tokentrail.watch', 'tokentrail.web',"
-        " 'tokentrail.cli.watch', 'tokentrail.events.kernel', 'tokentrail.detection.sigma', 'sigma', 'boto3', 'pandas',"
-        " 'maxminddb', 'jinja2', 'pyarrow.compute', 'pyarrow.dataset');"
-        "print(*(one for one in heavy if one in sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded_by("from tokentrail.cli.root import root; root.get_command(None, 'status')", HEAVY) == []
 
-    assert not done.stdout.split()
+
+@pytest.mark.parametrize(
+    ("verb", "needed"),
+    [
+        (["status"], []),
+        (["trace", "SUBJECT"], ["tokentrail.lineage.forest", "pyarrow.compute", "pyarrow.dataset"]),
+    ],
+)
+def test_an_answer_loads_what_it_is_made_of(
+    verb: list[str], needed: list[str], case: Path, told: Story
+) -> None:
+    """What judges states is loaded for a trace, what plans or finds is not; for the status of a case neither is."""
+    words = [told.a.key_id if word == "SUBJECT" else word for word in verb]
+    script = f"from tokentrail.cli.root import root\nroot.main({[*words, '--case', str(case)]!r}, standalone_mode=False)"
+
+    assert loaded_by(script, HEAVY) == needed

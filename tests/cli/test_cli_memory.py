@@ -38,7 +38,7 @@ print(searched.count(2) > 0, searched.count(0) > 0)
 def loaded(verb: str, script: str, told: dict[str, str]) -> str:
     """What a script prints, once a verb was loaded, with some variables of the environment."""
     begin = f"import os; from tokentrail.cli.root import root; root.get_command(None, {verb!r})\n"
-    ours = {"ARROW_DEFAULT_MEMORY_POOL", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"}
+    ours = {"ARROW_DEFAULT_MEMORY_POOL", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"}
     environment = {name: value for name, value in os.environ.items() if name not in ours} | told
     command = [sys.executable, "-c", begin + script]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
@@ -54,6 +54,18 @@ def loaded(verb: str, script: str, told: dict[str, str]) -> str:
 def test_arrow_has_no_stores_of_its_own(verb: str, told: dict[str, str], expected: str) -> None:
     """Unless the user says so; and what it is told while it is loaded no process is told that is started later."""
     assert loaded(verb, _POOL, told) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not list the threads of a process")
+def test_a_verb_is_loaded_without_threads_of_linear_algebra() -> None:
+    """NumPy's linear algebra starts some, which wait busily at first; nothing here has need of it."""
+    threads = "print(len(os.listdir('/proc/self/task')), 'OPENBLAS_NUM_THREADS' in os.environ)"
+
+    assert (
+        loaded("trace", threads, {}).split()[0]
+        == loaded("trace", threads, {"OPENBLAS_NUM_THREADS": "1"}).split()[0]
+    )
+    assert loaded("trace", threads, {}).endswith("False")
 
 
 @pytest.mark.skipif(

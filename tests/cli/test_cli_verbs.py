@@ -172,7 +172,7 @@ def test_investigate_does_it_all(run: Run, logs: Path, told: Story) -> None:
     assert whole["plan"]["proof"]["complete"] and set(whole["plan"]["tainted"]) == set(told.key_ids.values())
     assert "held other evidence" not in ran.err
     sections = lines(run("investigate", logs, "--subject", told.a.key_id, "--format", "jsonl").out)
-    assert {one["section"] for one in sections} == {"finding", "credential", "event", "plan"}
+    assert {one["section"] for one in sections} == {"lead", "finding", "credential", "event", "plan"}
     text = run("investigate", logs, "--subject", told.a.key_id).out
     places = [
         text.index(one) for one in ("findings: ", "4 credentials descend", "\nTimeline\n", "\nContainment\n")

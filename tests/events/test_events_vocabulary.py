@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from botocore.loaders import create_loader
-from botocore.regions import EndpointResolver
-
 from tokentrail.events import vocabulary as words
 from tokentrail.events.vocabulary import Mark, name_marks, source_marks
 
@@ -37,16 +34,3 @@ def test_a_secret_is_told_by_its_service() -> None:
 def test_sources_are_spelled_as_cloudtrail_does() -> None:
     """Every source is a service's DNS name."""
     assert all(one.endswith(".amazonaws.com") for one in words.ISSUING_SOURCES | set(words.NAMED_BY_REQUEST))
-
-
-def test_the_region_of_iam_is_known_in_every_partition() -> None:
-    """Of each partition that the SDK knows, as evidence may be of any: the region that IAM's endpoint is of."""
-    loader = create_loader()
-    endpoints = EndpointResolver(loader.load_data("endpoints"))
-    found = set()
-    for one in loader.load_data("partitions")["partitions"]:
-        home = one["outputs"]["implicitGlobalRegion"]
-        endpoint = endpoints.construct_endpoint("iam", home, one["id"])
-        found.add(endpoint.get("credentialScope", {}).get("region", home))
-
-    assert "eusc-de-east-1" in found and found == words.IAM_REGIONS

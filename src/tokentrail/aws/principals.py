@@ -19,6 +19,16 @@ from tokentrail.spelling import quoted, short
 PrincipalKind = Literal["user", "role", "root", "unknown"]
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
 """AWS's partitions (AWS General Reference, 'Amazon Resource Names')."""
+IAM_REGIONS = frozenset({
+    "us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1",
+    "us-isof-south-1",
+})  # fmt: skip
+"""
+Where IAM's calls are logged, one a partition of AWS.
+
+CloudTrail User Guide, 'About global service events'; the regions are those of IAM's endpoints (the SDK's list of
+partitions).
+"""
 _ARN = re.compile(r"arn:([^:]+):(iam|sts)::(\d*):(.+)", re.DOTALL)
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args, overload
+from typing import TYPE_CHECKING, get_args, overload
 
 from tokentrail.errors import UsageError
-from tokentrail.lineage.trace import Narrowing, networks
+
+if TYPE_CHECKING:
+    from tokentrail.lineage.trace import Narrowing
 
 
 @overload
@@ -45,4 +47,6 @@ def narrowing_of(since: datetime | None, source_ips: Sequence[str], trusted_ips:
     Raises:
         UsageError: an address can't be read.
     """
+    from tokentrail.lineage.trace import Narrowing, networks  # loads all that traces
+
     return Narrowing(utc(since), networks(names(source_ips)), networks(names(trusted_ips)))

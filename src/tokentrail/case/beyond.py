@@ -7,15 +7,17 @@ Every verb asks here, and a plan counts the same (`containment.handed`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from tokentrail.containment.attackers import beyond_trace
 from tokentrail.containment.margin import LAG
-from tokentrail.containment.role_sessions import may_open
-from tokentrail.containment.source_issued import BeyondTrace, has_source
+from tokentrail.containment.possible_sources import has_source, may_open
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import HandedOut, Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.results import Coverage
+
+if TYPE_CHECKING:
+    from tokentrail.containment.source_issued import BeyondTrace
 
 MOST_FOLLOWED = 100_000
 """Credentials of a trace up to which their sources are followed: for each, one more object is made."""
@@ -26,8 +28,6 @@ def follow_sources(
     found: Trace,
     covered: Callable[[], Sequence[Coverage]],
     narrowing: Narrowing,
-    *,
-    whole: bool = False,
 ) -> BeyondTrace | None:
     """
     Follow the hosts, portals and sign-ins behind the tainted credentials of a trace; `None` if there are too many.
@@ -37,15 +37,19 @@ def follow_sources(
         found: The trace.
         covered: Returns what the evidence covers.
         narrowing: What of the subjects counts as the attacker's.
-        whole: Whether the trace also lists what its credentials made; most traces then need no further look-up.
     """
     if len(found.credentials) > MOST_FOLLOWED:
         return None
+    from tokentrail.containment.attackers import beyond_trace  # loads half of what plans
+
+    return beyond_trace(forest, found, covered(), LAG, narrowing)
+
+
+def leads_to_a_source(found: Trace) -> bool:
+    """Whether the tainted credentials of a trace, and what it lists as made by them, may lead to any source."""
     theirs = {one.id: one for one in found.credentials if one.tainted}
     made = {one.what for one in found.created if one.by in theirs}
-    if whole and not any(map(has_source, theirs.values())) and not any(map(may_open, made)):
-        return BeyondTrace(list(found.subject))
-    return beyond_trace(forest, found, covered(), LAG, narrowing)
+    return any(map(has_source, theirs.values())) or any(map(may_open, made))
 
 
 def roots(found: Trace, more: BeyondTrace) -> tuple[str, ...]:

@@ -104,8 +104,6 @@ def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, .
 
 def _masked(folder: CaseFolder, digests: Set[str] | None) -> Iterator[str]:
     """Say in how many records of some objects, or of all, ids are masked."""
-    import pyarrow.compute as pc  # takes its time to load, and few verbs need it
-
     snapshot = folder.snapshot()
     many, seen = 0, set[str]()
     for manifest in snapshot.manifests:
@@ -117,6 +115,8 @@ def _masked(folder: CaseFolder, digests: Set[str] | None) -> Iterator[str]:
         seen |= {manifest.objects[number].sha256 for number in wanted}
         lost = _rejected(snapshot.folders[manifest.segment]) if wanted else None
         if lost is not None and lost.num_rows:
+            import pyarrow.compute as pc  # takes its time to load, and mostly nothing was rejected
+
             chosen = pc.and_(
                 pc.equal(lost["reason"], pa.scalar(MASKED)),
                 pc.is_in(lost["object"], pa.array(wanted, pa.int32())),

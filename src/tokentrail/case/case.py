@@ -32,32 +32,28 @@ from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import check_and_update, opened
 from tokentrail.case.proofs import noted, verify_logs
-from tokentrail.case.raw import reader, sweeper
 from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
 from tokentrail.containment.margin import LAG, MARGIN, check_margin
-from tokentrail.detection import run as detection
-from tokentrail.detection.addresses import Addresses
-from tokentrail.detection.model import Finding, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.suppress import Allowed
-from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
 from tokentrail.results import IngestSummary, LogVerification, SkippedObject, Status
-from tokentrail.sources import dispatch
-from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
-from tokentrail.store.records import record
 
 if TYPE_CHECKING:
     from tokentrail.containment.model import Plan, Strategy
+    from tokentrail.detection.addresses import Addresses
+    from tokentrail.detection.leads.model import Lead
+    from tokentrail.detection.model import Finding, Severity
     from tokentrail.detection.sigma.reading import SigmaRules
+    from tokentrail.detection.suppress import Allowed
+    from tokentrail.detection.thresholds import Thresholds
     from tokentrail.policy.account.snapshot import Snapshot
+    from tokentrail.sources.interface import Access, Wanted
     from tokentrail.spark import Cluster
     from tokentrail.store.tasks import Outcome
 
@@ -154,6 +150,8 @@ class Case(Lookups, Tracing, Guarding):
             SourceError: a source can't be listed or read; what was read until then is kept.
             CaseError: the case lies in a bucket, and it can't be put there.
         """
+        from tokentrail.sources import dispatch
+        from tokentrail.sources.interface import Access, Wanted
         from tokentrail.store.ingest import ingest  # what reads evidence takes its time to load
         from tokentrail.store.tasks import Options
 
@@ -206,6 +204,8 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             SourceError: a source can't be listed, or has no digests.
         """
+        from tokentrail.sources.interface import Access, Wanted
+
         return verify_logs(
             self._folder, names(sources), access or Access(), wanted or Wanted(), public_keys, progress
         )
@@ -336,6 +336,11 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             UsageError: a rule or severity does not exist.
         """
+        from tokentrail.case.raw import reader, sweeper
+        from tokentrail.detection import run as detection
+        from tokentrail.detection.model import Severity
+        from tokentrail.detection.scene import Scene
+
         check_word(min_severity, Severity, "min_severity")
         chosen = detection.chosen(rules if rules is None else names(rules))
         forest = self._views.forest(as_of)
@@ -359,6 +364,36 @@ class Case(Lookups, Tracing, Guarding):
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
         return found
+
+    def leads(
+        self,
+        *,
+        as_of: datetime | None = None,
+        limit: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[Lead, ...]:
+        """
+        Rank credentials by how much speaks for theft, the one to look at first at the head.
+
+        Args:
+            as_of: The moment.
+            limit: The most leads to return; by default all.
+            since: Look only at calls from this time on.
+            until: Look only at calls before this time.
+        """
+        from tokentrail.detection.leads.ranking import rank_leads  # for this verb alone
+        from tokentrail.detection.scene import Scene
+
+        forest = self._views.forest(as_of)
+        view = self._views.open(as_of)
+        with (
+            without_collection(),
+            view.engine.shared_by(1),
+            self._folder.scratch() as scratch,
+            closing(Scene(view.engine, forest, scratch=scratch)) as scene,
+        ):
+            return rank_leads(scene, limit, since=since and utc(since), until=until and utc(until))
 
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""
@@ -391,6 +426,8 @@ class Case(Lookups, Tracing, Guarding):
             ordinal: The place, as a timeline's events name it.
             as_carried: Show what the carrier holds (a table's row, an OCSF document) instead of what was read of it.
         """
+        from tokentrail.store.records import record
+
         stored = self._folder.snapshot().objects().get(sha256)
         if stored is None:
             raise RecordNotFound(f"no evidence object {sha256[:12]} in this case.")

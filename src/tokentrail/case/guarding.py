@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import names, narrowing_of
 from tokentrail.case.views import Views
-from tokentrail.detection.model import Finding
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
+    from tokentrail.detection.model import Finding
     from tokentrail.prevention.guard import Given
     from tokentrail.prevention.model import Guard
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import names
-from tokentrail.case.raw import objects, of_events
 from tokentrail.case.views import Views
-from tokentrail.lineage import calls
-from tokentrail.lineage.model import CallLines, Credential, Overview, Tick, TimelineEvent
-from tokentrail.lineage.overview import overview
-from tokentrail.results import RawRecord
 from tokentrail.store.folder import CaseFolder
+
+if TYPE_CHECKING:
+    from tokentrail.lineage.model import CallLines, Credential, Overview, Tick, TimelineEvent
+    from tokentrail.results import RawRecord
 
 
 class Lookups:
@@ -31,10 +31,15 @@ class Lookups:
 
     def records(self, events: Sequence[str], *, as_of: datetime | None = None) -> Iterator[RawRecord]:
         """The raw records of some events, secrets blanked, by their place in the evidence."""
+        from tokentrail.case.raw import of_events
+
         yield from of_events(self._folder, self._views.forest(as_of), names(events))
 
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
+        from tokentrail.case.raw import objects
+        from tokentrail.lineage import calls
+
         yield from calls.timeline(self._views.forest(as_of), names(subjects), objects(self._folder))
 
     def call_lines(
@@ -50,6 +55,9 @@ class Lookups:
             run: Like calls in a row from which on they become one line.
             as_of: The moment.
         """
+        from tokentrail.case.raw import objects
+        from tokentrail.lineage import calls
+
         held = objects(self._folder)
         return calls.lines(self._views.forest(as_of), subjects, held, telling=telling, room=room, run=run)
 
@@ -63,10 +71,14 @@ class Lookups:
         as_of: datetime | None = None,
     ) -> Iterator[Tick]:
         """How many calls each made in each place of a stretch of time that is so many places wide."""
+        from tokentrail.lineage import calls
+
         yield from calls.ticks(self._views.forest(as_of), subjects, start=start, end=end, places=places)
 
     def overview(self, *, as_of: datetime | None = None) -> Overview:
         """How many credentials of which kind are in which state, and which an investigation might start from."""
+        from tokentrail.lineage.overview import overview
+
         return overview(self._views.forest(as_of))
 
     def called(self, ids: Sequence[str], *, as_of: datetime | None = None) -> tuple[Credential, ...]:

@@ -7,13 +7,15 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokentrail.errors import CaseError
 from tokentrail.results import LogPeriod, LogVerification, UnlistedLog
-from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
+
+if TYPE_CHECKING:
+    from tokentrail.sources.interface import Access, Wanted
 
 _NOTE = "digests"
 

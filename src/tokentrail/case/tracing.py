@@ -12,9 +12,6 @@ from tokentrail.case.asked import names, narrowing_of
 from tokentrail.case.proofs import noted
 from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
-from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import Trace
-from tokentrail.lineage.trace import Narrowing, family, people, trace
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -22,6 +19,9 @@ if TYPE_CHECKING:
     from tokentrail.containment.history import StepRecord
     from tokentrail.containment.model import Plan
     from tokentrail.containment.recheck import Recheck
+    from tokentrail.lineage.forest import Forest
+    from tokentrail.lineage.model import Trace
+    from tokentrail.lineage.trace import Narrowing
 
 
 class Tracing:
@@ -57,6 +57,8 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject.
             UsageError: a prefix fits several, or an address can't be read.
         """
+        from tokentrail.lineage.trace import trace
+
         narrowing = narrowing_of(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
@@ -84,6 +86,8 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject.
             UsageError: a prefix fits several, or an address can't be read.
         """
+        from tokentrail.lineage.trace import family
+
         narrowing = narrowing_of(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest = view.forest(as_of)
@@ -110,6 +114,7 @@ class Tracing:
             SubjectNotFound: nothing answers to a subject any more.
         """
         from tokentrail.case.planning import subjects  # takes its time to load, and few verbs plan
+        from tokentrail.lineage.trace import trace
 
         told = plan.narrowing
         found = self.family(plan.subjects, as_of=as_of, **told)
@@ -150,6 +155,8 @@ class Tracing:
 
     def _with_gaps(self, found: Trace, view: View, forest: Forest, narrowing: Narrowing) -> Trace:
         """Add what evidence the answer lacks, as of the view that it is from."""
+        from tokentrail.lineage.trace import people
+
         accounts = {one.account for one in found.credentials if one.account}
         covered = view.covered()
         missing = coverage.ended(covered, accounts, forest.as_of) + coverage.gaps(covered, accounts)
@@ -174,10 +181,16 @@ def _with_handed_out(
     *,
     whole: bool = False,
 ) -> Trace:
-    """Name what was handed out since, and trace it `again` with the subjects; `whole` as in `follow_sources`."""
-    from tokentrail.case.beyond import follow_sources, handed_out, roots  # takes its time to load
+    """
+    Name what was handed out since, and trace it `again` with the subjects.
 
-    more = follow_sources(forest, found, view.covered, narrowing, whole=whole)
+    With `whole`, the trace lists what its credentials made, too: most need no further look-up then.
+    """
+    from tokentrail.case.beyond import MOST_FOLLOWED, follow_sources, handed_out, leads_to_a_source, roots
+
+    if whole and len(found.credentials) <= MOST_FOLLOWED and not leads_to_a_source(found):
+        return replace(found, handed=())
+    more = follow_sources(forest, found, view.covered, narrowing)
     if more is None:
         return found
     wide = roots(found, more)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tokentrail.case import linking
 from tokentrail.case.asked import utc
@@ -21,7 +21,6 @@ from tokentrail.case.bookkeeping import lacking
 from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
-from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import LINKING, ForestSize, grow, reopen
 from tokentrail.lineage.later import levels
 from tokentrail.results import Coverage
@@ -29,6 +28,9 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.tidying import SPILL
+
+if TYPE_CHECKING:
+    from tokentrail.lineage.forest import Forest
 
 _INHERITED: list[object] = []
 """Engines of the process that this one was forked from, kept referenced: closing one here could wait for ever."""
@@ -67,6 +69,8 @@ class View:
 
     def forest(self, as_of: datetime | None) -> Forest:
         """The forest as of a moment; it is kept, with all that it remembers, while the moment stays the same."""
+        from tokentrail.lineage.forest import Forest  # loads what judges states, of which `status` tells none
+
         as_of = utc(as_of) or rows.moment(self.size.last) or datetime.fromtimestamp(0, UTC)
         if self._forest is None or self._forest.as_of != as_of:
             self._forest = Forest(self.engine, as_of, self.derived)

@@ -27,7 +27,6 @@ from tokentrail.present.paper import Paper
 
 @click.command(
     "apply",
-    short_help="Carry a plan out in AWS.",
     epilog=example("tokentrail apply PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
 @reach.PLAN

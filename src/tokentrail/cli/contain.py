@@ -21,8 +21,8 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.present.findings import pasted
 from tokentrail.present.plan import write_plan, write_script
+from tokentrail.present.words import pasted
 
 UNPROVEN = 1
 """The exit code of an incomplete plan."""
@@ -30,7 +30,6 @@ UNPROVEN = 1
 
 @click.command(
     "contain",
-    short_help="What ends all of the attacker's credentials and nobody else's, with proof.",
     epilog=example("tokentrail contain AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z -o plan.json"),
 )
 @about()

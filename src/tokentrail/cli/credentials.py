@@ -18,7 +18,6 @@ from tokentrail.present.inventory import write_inventory
 
 @click.command(
     "credentials",
-    short_help="Every credential, its state, and where it came from.",
     epilog=example("tokentrail credentials --state active --kind session_token"),
 )
 @click.option(

@@ -22,7 +22,6 @@ from tokentrail.store.place import on_s3
 
 @click.command(
     "demo",
-    short_help="The leak of a key, step by step, on built-in evidence.",
     epilog=example("tokentrail demo --case tokentrail-demo"),
 )
 @click.option(

@@ -21,7 +21,6 @@ from tokentrail.present.siem import write_asff, write_ocsf
 
 @click.command(
     "detect",
-    short_help="Findings: what looks like theft, why, and what answers it.",
     epilog=example("tokentrail detect --min-severity medium --case leak"),
 )
 @click.option(

@@ -35,7 +35,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(
     "guard",
-    short_help="What would have stopped it: audit, guardrail policies, and their back-test.",
     epilog=example("tokentrail guard --subject AKIAIOSFODNN7EXAMPLE --iam details.json --case leak"),
 )
 @about(

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 @click.command(
     "ingest",
-    short_help="Read evidence into the case.",
     epilog=example("tokentrail ingest s3://my-trail/AWSLogs/ --since 2026-11-20 --case leak-2026-11"),
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")

@@ -14,22 +14,25 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
 from tokentrail.cli.investigation import Investigation, choose_subject, show_investigation, show_overview
-from tokentrail.cli.judging import FOUND, Judging, judging_options
+from tokentrail.cli.judging import FOUND, Judging, judging_options, leads_of
 from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowing
 from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Plan
+from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, with_handed_out
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.results import IngestSummary
 from tokentrail.sources.dispatch import check_exist
 
+_LEADS = 5
+"""Leads that an investigation lists; `tokentrail leads` lists more."""
+
 
 @click.command(
     "investigate",
-    short_help="The main job in one go: ingest, findings, trace, timeline, containment plan.",
     epilog=example("tokentrail investigate AWSLogs/ --subject AKIAIOSFODNN7EXAMPLE --case leak"),
 )
 @click.argument("logs", nargs=-1, required=True, metavar="LOGS...")
@@ -54,8 +57,9 @@ def command(
     """
     Read logs into a case, judge them, trace the subject, list what it and its descendants did, and plan what ends them.
 
-    What it comes to stands first, then the findings. Without --subject, the trace starts from what most of the worst of
-    them lead to; where there is none, credentials are counted and those named that an investigation might start from.
+    What it comes to stands first, then the leads and the findings. Without --subject, the trace starts from what most
+    of the worst findings lead to, or else from the first lead if it is strong; where there is none, credentials are
+    counted and those named that an investigation might start from.
     The exit code is 1 if there are findings, or if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
@@ -63,15 +67,15 @@ def command(
     check_exist(logs)
     with Case.open(options.case) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, subjects))
-        findings = judging.judge(case, options.as_of)
+        leads, findings = leads_of(case, options.as_of, _LEADS), judging.judge(case, options.as_of)
         asked = Question(
-            subjects=subjects or choose_subject(findings), as_of=options.as_of, since=since, source_ips=source_ips,
-            trusted_ips=trusted_ips, snapshots=snapshots,
+            subjects=subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
+            source_ips=source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
-            plan = _trace_and_plan(options, case, asked, summary, findings)
+            plan = _trace_and_plan(options, case, asked, summary, leads, findings)
         else:
-            show_overview(options, summary, findings, case)
+            show_overview(options, summary, leads, findings, case)
         if page is not None:
             write_report(case, asked, page, None, findings)
         output.enforce_strict_ingest(options, summary)
@@ -81,8 +85,9 @@ def command(
 
 
 def _trace_and_plan(
-    options: CommonOptions, case: Case, asked: Question, summary: IngestSummary, findings: tuple[Finding, ...]
-) -> Plan:
+    options: CommonOptions, case: Case, asked: Question, summary: IngestSummary, leads: tuple[Lead, ...],
+    findings: tuple[Finding, ...],
+) -> Plan:  # fmt: skip
     """Trace and plan, and print all of it."""
     with output.waiting("Tracing and planning"):
         trace = case.trace(
@@ -96,5 +101,5 @@ def _trace_and_plan(
     events = output.announced(
         "Tracing", case.timeline(with_handed_out(trace, asked.subjects), as_of=asked.as_of)
     )
-    show_investigation(options, Investigation(summary, findings, trace, events, plan))
+    show_investigation(options, Investigation(summary, leads, findings, trace, events, plan))
     return plan

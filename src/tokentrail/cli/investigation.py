@@ -13,17 +13,19 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions, named_case
 from tokentrail.containment.model import Plan
+from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import with_handed_out
 from tokentrail.lineage.model import Candidate, TimelineEvent, Trace, TracedCredential
 from tokentrail.present.document import Document, columns, document
-from tokentrail.present.findings import pasted, to_start_from, write_findings
+from tokentrail.present.findings import to_start_from, write_findings
+from tokentrail.present.leads import write_leads
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
-from tokentrail.present.words import listed, number, verdict
+from tokentrail.present.words import listed, number, pasted, verdict
 from tokentrail.results import IngestSummary
 
 
@@ -32,6 +34,7 @@ class Investigation:
     """What an investigation found."""
 
     summary: IngestSummary
+    leads: Sequence[Lead]
     findings: Sequence[Finding]
     trace: Trace
     events: Iterable[TimelineEvent]
@@ -39,11 +42,16 @@ class Investigation:
     plan: Plan
 
 
-def choose_subject(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Choose the subject that most of the worst findings lead to, and say so."""
+def choose_subject(findings: Sequence[Finding], leads: Sequence[Lead]) -> tuple[str, ...]:
+    """Choose the subject that most of the worst findings lead to, or else the first lead if it is strong; say so."""
     leading = to_start_from(findings)
     if not leading or (subject := leading[0].subject) is None:
-        return ()
+        if not leads or not leads[0].strong:
+            return ()
+        output.say(
+            f"No --subject was given: the trace starts from {leads[0].credentials[0]}, the strongest lead."
+        )
+        return (leads[0].credentials[0],)
     many = (
         f"to which {len(leading):,} findings lead, the worst among them"
         if len(leading) > 1
@@ -62,10 +70,12 @@ def show_investigation(options: CommonOptions, found: Investigation) -> None:
         return _write(options, found, Paper(sys.stdout))
     traced, plan = document(found.trace), document(found.plan)
     findings, listed = [document(one) for one in found.findings], [document(event) for event in found.events]
+    leads = [document(lead) for lead in found.leads]
     return output.show_documents(
         options,
-        _whole(found.summary, findings=findings, trace=traced, timeline=listed, plan=plan),
+        _whole(found.summary, leads=leads, findings=findings, trace=traced, timeline=listed, plan=plan),
         lines=[
+            *_lines("lead", leads),
             *_lines("finding", findings),
             *_lines("credential", traced["credentials"]),
             *_lines("event", listed),
@@ -80,6 +90,8 @@ def _write(options: CommonOptions, found: Investigation, paper: Paper) -> None:
     ends = f"{'COMPLETE' if plan.proof.complete else 'NOT COMPLETE'}: {number(len(plan.steps), 'step')}"
     subject = listed(found.trace.subject, 3)
     paper.wrapped(f"Traced from {subject}: {verdict(tainted)}. The plan below is {ends}.", style="bold")
+    paper.line()
+    write_leads(found.leads, paper, case=named_case(options))
     paper.line()
     write_findings(found.findings, paper, case=named_case(options))
     paper.heading("Lineage")
@@ -98,27 +110,38 @@ def _write(options: CommonOptions, found: Investigation, paper: Paper) -> None:
 
 
 def show_overview(
-    options: CommonOptions, summary: IngestSummary, findings: Sequence[Finding], case: Case
+    options: CommonOptions,
+    summary: IngestSummary,
+    leads: Sequence[Lead],
+    findings: Sequence[Finding],
+    case: Case,
 ) -> None:
     """Print what credentials there are, and which might be the subject."""
     found = case.overview(as_of=options.as_of)
     whole, judged = document(found), [document(one) for one in findings]
+    ranked = [document(lead) for lead in leads]
 
     def text(paper: Paper) -> None:
+        write_leads(leads, paper, case=named_case(options))
+        paper.line()
         write_findings(findings, paper, case=named_case(options))
         paper.line()
         write_overview(found, paper)
 
     output.show_one(
         options,
-        _whole(summary, overview=whole, findings=judged),
+        _whole(summary, overview=whole, leads=ranked, findings=judged),
         text,
-        lines=[*_lines("finding", judged), *_lines("candidate", whole["candidates"])],
+        lines=[
+            *_lines("lead", ranked),
+            *_lines("finding", judged),
+            *_lines("candidate", whole["candidates"]),
+        ],
         table=(columns(Candidate), whole["candidates"]),
     )
     output.say(
-        "No finding names a credential to start from: run it again with --subject ID and one of the above, "
-        "or whatever else you know (an ARN, an address, an event id)."
+        "No finding or strong lead names a credential to start from: run it again with --subject ID and one of the "
+        "above, or whatever else you know (an ARN, an address, an event id)."
         if found.credentials
         else "The case holds no credential to start from: read logs into it that do."
     )
@@ -126,7 +149,7 @@ def show_overview(
 
 def _whole(summary: IngestSummary, **parts: object) -> Document:
     """Put the parts into one document; a part that this answer does not have is null."""
-    names = ("findings", "overview", "trace", "timeline", "plan")
+    names = ("leads", "findings", "overview", "trace", "timeline", "plan")
     return {"ingest": document(summary), **{name: parts.get(name) for name in names}}
 
 

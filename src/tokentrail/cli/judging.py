@@ -21,6 +21,7 @@ from tokentrail.errors import UsageError
 from tokentrail.present import words
 
 if TYPE_CHECKING:
+    from tokentrail.detection.leads.model import Lead
     from tokentrail.detection.sigma.reading import SigmaRules
 
 FOUND = 1
@@ -58,6 +59,12 @@ class Judging:
             )
         output.say(*said)
         return found
+
+
+def leads_of(case: Case, as_of: datetime | None, limit: int, **window: datetime | None) -> tuple[Lead, ...]:
+    """Rank the leads of a case, and say meanwhile that it is done."""
+    with output.waiting("Ranking credentials"):
+        return case.leads(as_of=as_of, limit=limit, **window)
 
 
 SIGMA = click.option(

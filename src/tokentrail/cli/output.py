@@ -10,22 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from threading import Timer
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
-from tokentrail.case import Case
-from tokentrail.cli.intake import Intake
 from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import EvidenceIncomplete
 from tokentrail.present import words
@@ -33,7 +19,13 @@ from tokentrail.present.document import Document, columns, document
 from tokentrail.present.holdings import held_before, write_ingest
 from tokentrail.present.machine import write_csv, write_json, write_json_list, write_json_of, write_jsonl
 from tokentrail.present.paper import Paper
-from tokentrail.results import IngestSummary
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from tokentrail.case import Case
+    from tokentrail.cli.intake import Intake
+    from tokentrail.results import IngestSummary
 
 Row = TypeVar("Row")
 LINKING = "Linking credentials"
@@ -156,6 +148,9 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
     if not sys.stderr.isatty():
         yield None
         return
+    from rich.console import Console  # loaded only where a person looks on
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
         console=Console(file=sys.stderr), transient=True,
@@ -177,8 +172,14 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Say on stderr what is being done, and for how long, once it takes a while, if a person is looking at it."""
+    if not _person_sees_stderr():
+        yield
+        return
+    from rich.console import Console  # loaded only where a person looks on
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     console = Console(file=sys.stderr)
-    if not _person_sees_stderr() or console.is_dumb_terminal:
+    if console.is_dumb_terminal:
         yield
         return
     line = Progress(

@@ -18,7 +18,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
-from tokentrail.cli.judging import JUDGING
+from tokentrail.cli.judging import JUDGING, leads_of
 from tokentrail.cli.options import CommonOptions, about, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.containment.model import Strategy
@@ -46,7 +46,6 @@ class Written:
 
 @click.command(
     "report",
-    short_help="One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
     epilog=example("tokentrail report AKIAIOSFODNN7EXAMPLE -o leak.html"),
 )
 @about(required=False)
@@ -74,8 +73,8 @@ def command(
     Write one HTML file that shows a subject's lineage, what still works, what ends it, and what was taken.
 
     The file asks no network for anything, and opens anywhere. SUBJECT is as in `tokentrail trace`. Without it, the
-    page starts from what most of the worst findings lead to; where there is none, it shows what the case holds and
-    where to start.
+    page starts from what most of the worst findings lead to, or from the strongest lead; where there is none, it
+    shows what the case holds and where to start.
     """
     if page is None and picture is None:
         raise UsageError(
@@ -88,7 +87,8 @@ def command(
     with Case.open(options.case, create=False) as case:
         with output.waiting(JUDGING):
             findings = case.detect(as_of=options.as_of)
-        question = replace(question, subjects=subjects or choose_subject(findings))
+        leads = () if subjects else leads_of(case, options.as_of, 1)
+        question = replace(question, subjects=subjects or choose_subject(findings, leads))
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
         _show(options, written)

@@ -16,15 +16,39 @@ import click
 from tokentrail import __version__
 from tokentrail.cli.example import example
 from tokentrail.cli.failure import INTERRUPTED, Failure
-from tokentrail.cli.memory import SYSTEM_POOL, environment_defaults, keep_few_arenas, search_seldom_for_cycles
+from tokentrail.cli.memory import (
+    LIBRARY_SETTINGS,
+    environment_defaults,
+    exit_without_search,
+    keep_few_arenas,
+    search_seldom_for_cycles,
+)
 from tokentrail.store.without_pandas import load_arrow_without_pandas
 
-_VERBS = (
-    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "detect", "rules",
-    "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
-)  # fmt: skip
+_VERBS = {
+    "demo": "The leak of a key, step by step, on built-in evidence.",
+    "investigate": "The main job in one go: ingest, findings, trace, timeline, containment plan.",
+    "ingest": "Read evidence into the case.",
+    "verify-logs": "Whether the logs are whole, by CloudTrail's own digests.",
+    "status": "What the case holds, and what it lacks.",
+    "credentials": "Every credential, its state, and where it came from.",
+    "trace": "What a subject descends from, what descends from it, and what it did.",
+    "timeline": "What a subject and its descendants did, in order.",
+    "leads": "Where to start: credentials ranked by how much speaks for theft, with reasons.",
+    "detect": "Findings: what looks like theft, why, and what answers it.",
+    "rules": "The catalogue of what `detect` looks for.",
+    "contain": "What ends all of the attacker's credentials and nobody else's, with proof.",
+    "apply": "Carry a plan out in AWS.",
+    "verify": "Whether a plan that was carried out has held.",
+    "undo": "Take back what a plan did.",
+    "guard": "What would have stopped it: audit, guardrail policies, and their back-test.",
+    "watch": "Follow a source, and tell findings as they come.",
+    "report": "One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
+    "serve": "The same, live: any subject, any moment, raw records, in your browser.",
+}
+"""What each verb is for, in one line. It stands here, and not beside the verb, so that a list loads none of them."""
 
-_SPARING = frozenset({"detect", "investigate"})
+_SPARING = frozenset({"detect", "investigate", "leads"})
 """Verbs whose memory must not grow with the evidence."""
 _SMALL = _SPARING | {"watch"}
 """Verbs in which all that is no longer used must be found soon."""
@@ -43,6 +67,11 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context | None = None) -> list[str]:
         """List the verbs in order of use."""
         return list(_VERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs and what each is for, without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -63,7 +92,7 @@ class Verbs(click.Group):
             keep_few_arenas()
         if cmd_name not in _SMALL:
             search_seldom_for_cycles()
-        with environment_defaults(SYSTEM_POOL):
+        with environment_defaults(LIBRARY_SETTINGS):
             load_arrow_without_pandas()  # every verb loads Arrow
             found: click.Command = import_module(f"tokentrail.cli.{cmd_name.replace('-', '_')}").command
         return found
@@ -79,16 +108,22 @@ def scanner() -> str:
     return "compiled scanner"
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version, and which scanner was installed with it."""
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"tokentrail {__version__} ({scanner()})")
+        ctx.exit()
+
+
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100, "max_content_width": 100},
     epilog=example("tokentrail investigate AWSLogs/ --subject AKIAIOSFODNN7EXAMPLE"),
 )
-@click.version_option(
-    f"{__version__} ({scanner()})",
-    prog_name="tokentrail",
-    message="%(prog)s %(version)s",
-)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def root() -> None:
     """
     Find out, from AWS CloudTrail, which credential came from which, which still work, and what they did.
@@ -108,6 +143,7 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, and exit."""
+    exit_without_search()
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

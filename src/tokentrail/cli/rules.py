@@ -18,7 +18,6 @@ from tokentrail.present.findings import CatalogueEntry, entry, unusable, write_c
 
 @click.command(
     "rules",
-    short_help="The catalogue of what `detect` looks for.",
     epilog=example("tokentrail rules --format jsonl"),
 )
 @SIGMA

@@ -22,7 +22,6 @@ _NEEDED = ("starlette", "uvicorn")
 
 @click.command(
     "serve",
-    short_help="The same, live: any subject, any moment, raw records, in your browser.",
     epilog=example("tokentrail serve --case leak"),
 )
 @click.option(

@@ -17,7 +17,6 @@ from tokentrail.results import Coverage, Rejection
 
 @click.command(
     "status",
-    short_help="What the case holds, and what it lacks.",
     epilog=example("tokentrail status --rejected"),
 )
 @click.option("--rejected", is_flag=True, help="List each record, field and object that could not be read.")

@@ -15,9 +15,9 @@ from tokentrail.containment.model import Plan
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
-from tokentrail.present.findings import pasted
 from tokentrail.present.paper import Paper
 from tokentrail.present.walk import Chapter, Walk, write_walk
+from tokentrail.present.words import pasted
 from tokentrail.results import Status
 from tokentrail.testing.story import ATTACKER, Story, story
 

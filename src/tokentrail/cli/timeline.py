@@ -19,7 +19,6 @@ from tokentrail.present.timesketch import write_timesketch
 
 @click.command(
     "timeline",
-    short_help="What a subject and its descendants did, in order.",
     epilog=example("tokentrail timeline AKIAIOSFODNN7EXAMPLE --format csv > timeline.csv"),
 )
 @about()

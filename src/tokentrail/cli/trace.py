@@ -22,7 +22,6 @@ from tokentrail.present.lineage import write_trace
 
 @click.command(
     "trace",
-    short_help="What a subject descends from, what descends from it, and what it did.",
     epilog=example(
         "tokentrail trace AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
     ),

@@ -23,7 +23,6 @@ from tokentrail.present.paper import Paper
 
 @click.command(
     "undo",
-    short_help="Take back what a plan did.",
     epilog=example("tokentrail undo PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
 @reach.PLAN

@@ -28,7 +28,6 @@ UNPROVEN = 1
 
 @click.command(
     "verify",
-    short_help="Whether a plan that was carried out has held.",
     epilog=example("tokentrail verify PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
 @reach.PLAN

@@ -24,7 +24,6 @@ NOT_WHOLE = 1
 
 @click.command(
     "verify-logs",
-    short_help="Whether the logs are whole, by CloudTrail's own digests.",
     epilog=example("tokentrail verify-logs s3://my-trail/AWSLogs/ --since 2026-11-20 --case leak-2026-11"),
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")

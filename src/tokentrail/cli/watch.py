@@ -41,7 +41,6 @@ _NOTICE = "  notice       "
 
 @click.command(
     "watch",
-    short_help="Follow a source, and tell findings as they come.",
     epilog=example(
         "tokentrail watch sqs:https://sqs.eu-west-1.amazonaws.com/111122223333/trail --format jsonl"
     ),

@@ -118,7 +118,7 @@ def build_model(
     return IncidentModel(
         case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
         margin=asked.margin, lag=asked.lag, tainted=tuple(theirs.tainted),
-        held=tuple(replace(one, made=one.key_id in left.keys) for one in held),
+        held=tuple(replace(one, made=True) if one.key_id in left.keys else one for one in held),
         acted_as=frozenset(one.principal for one in theirs.held),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
         known=identified(told, reach.reached, names), renamed=names.present_names(),

@@ -15,6 +15,7 @@ from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.containment.incident_model import ALWAYS, HeldCredential, Source
 from tokentrail.containment.persistence import AttackerAction
+from tokentrail.containment.possible_sources import certified
 from tokentrail.containment.reversal_index import PASSWORD_CHANGES, ReversalIndex, sets_something_else
 from tokentrail.containment.workloads import session_of
 from tokentrail.lineage.model import Credential
@@ -263,17 +264,6 @@ def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterato
             "evidence begins may allow whoever signs in as a user or role up to ninety days "
             "(MaxSigninSessionDuration, as `aws iam get-login-profile` and `aws iam get-role` tell it)"
         )
-
-
-def certified(one: Credential) -> bool:
-    """
-    Whether IAM Roles Anywhere issued it to the holder of a certificate, whose serial number is then its name.
-
-    The log has the CreateSession, and the AssumeRole within it (IAM Roles Anywhere User Guide, 'The CreateSession
-    operation'; the records' `eventName` and `sourceIPAddress`).
-    """
-    issued = one.issued_by
-    return issued is not None and (issued.api == "CreateSession" or issued.source_ip == _ANYWHERE)
 
 
 def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:

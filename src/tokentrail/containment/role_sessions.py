@@ -14,13 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
-from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.changed_providers import CameIn
-from tokentrail.containment.credential_sources import certified
 from tokentrail.containment.incident_model import HeldCredential
 from tokentrail.containment.living import ACTING_AS, accounts_of
 from tokentrail.containment.persistence import AttackerAction, roles_given, roles_let_in
+from tokentrail.containment.possible_sources import certified
 from tokentrail.containment.shared_ip_credentials import stays
 from tokentrail.containment.source_issued import (
     attackers_lines,
@@ -116,11 +115,6 @@ def openings(
             why = f"{service} handed it out after {one.id}, to what runs with the same role"
             found[role] = Opening(begins, why, service)
     return found
-
-
-def may_open(what: str) -> bool:
-    """Whether making or changing a thing of this kind may open a role."""
-    return what in WORKLOADS or what == "anywhere_profile"
 
 
 def _session_names(deed: AttackerAction) -> set[str]:

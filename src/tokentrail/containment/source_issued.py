@@ -19,8 +19,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tokentrail.aws.principals import caseless
-from tokentrail.containment.credential_sources import TaintedCredential, certified
+from tokentrail.containment.credential_sources import TaintedCredential
 from tokentrail.containment.incident_model import EntryPoint, WayKind
+from tokentrail.containment.possible_sources import SOURCE_KINDS, certified
 from tokentrail.containment.reversal_index import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.service_removals import issued_where
 from tokentrail.containment.shared_ip_credentials import stays
@@ -32,11 +33,6 @@ from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family, starts_of
 from tokentrail.policy.history.changes import Change
 
-_KINDS = (
-    "service_role", "oauth_login", "console_session", "identity_center", "assumed_role_saml",
-    "assumed_role_web_identity",
-)  # fmt: skip
-"""The kinds of credentials that sources hand out."""
 SESSION_NAMED = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
 _NAMED_OR_SIGNED_IN = f"{SESSION_NAMED} OR kind IN ('console_session', 'oauth_login')"
@@ -141,11 +137,6 @@ def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str
     return frozenset(row["ip"] for row in used if row["first"] < begins)
 
 
-def has_source(one: Credential) -> bool:
-    """Whether a credential may have been handed out by a source that can hand out more."""
-    return one.kind in _KINDS or certified(one)
-
-
 def _handed_out(
     forest: Forest, first: Mapping[SourceKey, _First], theirs: Mapping[str, Credential], narrowing: Narrowing,
     unseen_since: Mapping[str, datetime], owners: Set[str],
@@ -177,7 +168,7 @@ def _sources(forest: Forest, theirs: Mapping[str, Credential]) -> dict[SourceKey
     """The sources behind tainted credentials, each with the first credential that it handed out."""
     found: dict[SourceKey, _First] = {}
     places = _functions(forest, theirs.values())
-    for row in forest.named([one.id for one in theirs.values() if one.kind in _KINDS]):
+    for row in forest.named([one.id for one in theirs.values() if one.kind in SOURCE_KINDS]):
         one = theirs.get(row["id"])
         for key in _source_keys(row, one, places.get(one.id)) if one is not None else ():
             if key[0] == "password" and one is not None and one.kind == "oauth_login":
@@ -241,9 +232,9 @@ def _candidates(
         return
     sessions = sorted({key[-1] for key in first if key[0] != "password"})
     acting = [
-        end for one in theirs.values() if one.kind in _KINDS for end in (one.principal, one.role) if end
+        end for one in theirs.values() if one.kind in SOURCE_KINDS for end in (one.principal, one.role) if end
     ]
-    kinds = ", ".join(f"'{one}'" for one in _KINDS)
+    kinds = ", ".join(f"'{one}'" for one in SOURCE_KINDS)
     begins = min(one.begins for one in first.values())
     places = forest.called(
         sorted({*sessions, *(one.rpartition("/")[2] for one in acting)}), _NAMED_OR_SIGNED_IN, (sessions, sessions),

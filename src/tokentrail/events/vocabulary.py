@@ -44,16 +44,6 @@ Roles Anywhere a certificate's holder a role (Amazon S3 User Guide, 'CloudTrail 
 buckets'; IAM Roles Anywhere User Guide, 'The CreateSession operation').
 """
 
-IAM_REGIONS = frozenset({
-    "us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1",
-    "us-isof-south-1",
-})  # fmt: skip
-"""
-Where IAM's calls are logged, one a partition of AWS.
-
-CloudTrail User Guide, 'About global service events'; the regions are those of IAM's endpoints (the SDK's list of
-partitions).
-"""
 IAM_CHANGES = _operations(lambda one: one.service == "iam", lambda one: one.changes)
 """IAM calls whose whole request matters to a credential's state or offspring."""
 

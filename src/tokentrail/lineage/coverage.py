@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from tokentrail.events.vocabulary import IAM_REGIONS
+from tokentrail.aws.principals import IAM_REGIONS
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.model import SILENT, Gap
 from tokentrail.lineage.per_segment import per_segment_rows

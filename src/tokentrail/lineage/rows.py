@@ -16,11 +16,12 @@ import pyarrow as pa
 from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.events.values import provider_of, session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
-from tokentrail.lineage.state import Judge, Judgement
 from tokentrail.policy.language.context import Caller
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from tokentrail.lineage.state import Judge, Judgement
 
 Row = Mapping[str, Any]
 _T = TypeVar("_T", bound="DataclassInstance")

@@ -16,15 +16,13 @@ from typing import Any, get_type_hints
 
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import UNLISTED, Gap
-from tokentrail.prevention.model import AuditFinding
 from tokentrail.results import HourGap, LogPeriod
 
 Document = dict[str, Any]
-_SPELLED: dict[type, dict[str, str]] = {
-    **{gap: {"start": "from", "end": "to"} for gap in (Gap, HourGap, LogPeriod)},
-    AuditFinding: {"whence": "from", "whither": "to"},
-}
-
+_SPANS = frozenset([Gap, HourGap, LogPeriod])
+_OF_SPANS = {"start": "from", "end": "to"}
+_OF_ALL = {"whence": "from", "whither": "to"}
+"""Names that no field can have, as `from` is a word of Python's."""
 
 _SECONDS = len("2026-11-23T10:02:00")
 _AS_THEY_ARE = frozenset([type(None), str, int, float, bool])
@@ -91,7 +89,7 @@ def row(shown: Document) -> Document:
 def _names(kind: type) -> tuple[tuple[str, str], ...]:
     if not is_dataclass(kind):
         raise TypeError(f"{kind.__name__} is no result")
-    spelled = _SPELLED.get(kind, {})
+    spelled = _OF_ALL | _OF_SPANS if kind in _SPANS else _OF_ALL
     listed = (one.name for one in fields(kind) if one.metadata != UNLISTED)
     return tuple((name, spelled.get(name, name)) for name in listed)
 

@@ -85,11 +85,6 @@ def to_start_from(findings: Iterable[Finding]) -> list[Finding]:
     return []
 
 
-def pasted(command: str, case: Path | str | None) -> str:
-    """A command as it can be pasted: with the case, where it must be named."""
-    return command if case is None else f"{command} --case {shlex.quote(str(case))}"
-
-
 def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None) -> None:
     """Write findings, the worst first; their commands with the case, where one is given, so that they can be pasted."""
     listed = worst_first(findings)
@@ -149,7 +144,7 @@ def write_finding(
         f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
     )
     paper.wrapped(by, first=_label("rule"))
-    following = pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
+    following = words.pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
     paper.wrapped(following, first=_label("next"), style="bold")
 
 
@@ -173,7 +168,7 @@ def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | Non
     ):
         if items := list(dict.fromkeys(each)):
             paper.wrapped(_some(items), first=_label(label))
-    every = pasted(f"tokentrail detect --rule {shlex.quote(first.rule)} --format jsonl", case)
+    every = words.pasted(f"tokentrail detect --rule {shlex.quote(first.rule)} --format jsonl", case)
     paper.wrapped(f"{every} lists each", first=_label("rule"))
 
 

@@ -7,13 +7,14 @@ Every piece goes through `safe` here, whoever wrote it, and nothing is read as m
 from __future__ import annotations
 
 import json
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len, chop_cells
-from rich.console import Console
-from rich.text import Text
 
 from tokentrail.present.safe import ELLIPSIS, cut, safe
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COLUMNS = 100
 Part = str | tuple[str, str]
@@ -32,6 +33,8 @@ class Paper:
         self._stream = stream
         self._console: Console | None = None
         if stream.isatty():
+            from rich.console import Console  # a pipe or a file has no need of it
+
             self._console = Console(
                 file=stream, width=COLUMNS, height=25, markup=False, highlight=False, emoji=False
             )
@@ -43,6 +46,8 @@ class Paper:
         if self._console is None:
             self._stream.write("".join(text for text, _ in kept).rstrip(" ") + "\n")
         else:
+            from rich.text import Text
+
             line = Text.assemble(*kept)
             line.rstrip()
             self._console.print(line, soft_wrap=True)
@@ -67,6 +72,8 @@ class Paper:
             if self._console is None:
                 self._stream.write(text + "\n")
             else:
+                from rich.text import Text
+
                 self._console.print(Text(text), soft_wrap=True)
 
     def heading(self, text: str) -> None:

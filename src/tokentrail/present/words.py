@@ -5,15 +5,20 @@ The words for what results hold: kinds, states, links, principals, numbers.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokentrail import spelling
-from tokentrail.containment.model import Plan, Step
 from tokentrail.lineage.model import KINDS, SILENT, Credential, Gap, HandedOut, State, Trace, why_each
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
 from tokentrail.spelling import listed as listed
+
+if TYPE_CHECKING:
+    from tokentrail.containment.model import Plan, Step
 
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
 ALIVE = ("active", "unknown")
@@ -260,6 +265,11 @@ def _gap(one: Gap, why: str) -> str:
     where = "/".join(part for part in (one.account, one.region) if part)
     span = " to ".join(timestamp(moment) for moment in (one.start, one.end) if moment)
     return ", ".join(part for part in (where, span) if part) + (": " if where or span else "") + why
+
+
+def pasted(command: str, case: Path | str | None) -> str:
+    """A command as it can be pasted: with the case, where it must be named."""
+    return command if case is None else f"{command} --case {shlex.quote(str(case))}"
 
 
 def not_spared(plan: Plan) -> list[str]:

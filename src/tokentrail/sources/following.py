@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tokentrail.aws.principals import IAM_REGIONS
 from tokentrail.errors import UsageError
 from tokentrail.events.kernel import Segment
 from tokentrail.events.values import session_of
-from tokentrail.events.vocabulary import IAM_CHANGES, IAM_REGIONS
+from tokentrail.events.vocabulary import IAM_CHANGES
 from tokentrail.sources.spans import Span
 from tokentrail.spelling import counted, joined, listed
 

@@ -1,0 +1,1 @@
+"""Leads: which credentials an investigation should look at first, and why."""

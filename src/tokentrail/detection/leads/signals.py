@@ -1,0 +1,321 @@
+"""
+The signals of theft that leads are ranked by, each a query over the calls of all leads.
+
+The queries read `lead_calls` (the calls of a lead's credentials, counted for each ten minutes), `lead_credentials` (the
+credentials of each lead) and `call_kinds`. Each returns rows of `lead`, `strength` (up to 1), `detail` (a text or
+names), and `heads`: first calls, each with its `time`, `event_id`, `event_id_text` and the credential's `n`. Calls in
+the console are left out where the console makes many by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokentrail.detection.leads.call_kinds import (
+    ATTACK_TOOLS,
+    BY_HAND,
+    DESKTOP,
+    INFRASTRUCTURE,
+    NAMED_BY_A_LIBRARY,
+    WINDOWS,
+)
+
+_FEW = 5
+"""Events that a reason names."""
+_HOUR = 6
+"""Slots of ten minutes in an hour."""
+_BROAD, _VERY_BROAD = 8, 40
+"""Kinds of read calls in an hour from which on they are many, and from which on they are as many as can count."""
+_REFUSED, _OFTEN_REFUSED = 3, 10
+_SECRETS, _MANY_SECRETS = 5, 20
+_IDLE_DAYS = 10
+"""Days without a call after which a long-term key counts as one that wakes up."""
+_HABIT_DAYS = 1
+"""Days of calls before a region or tool counts as new to a principal."""
+_ADDRESS = r"^(([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9a-fA-F]{1,4}:[0-9a-fA-F:]{2,40})$"
+_PRIVATE = (
+    r"^(10[.]|127[.]|192[.]168[.]|172[.](1[6-9]|2[0-9]|3[01])[.]|100[.](6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])[.]|"
+    r"f[cd])"
+)
+"""Addresses of one's own network (RFC 1918, RFC 6598, RFC 4193), as calls through an endpoint of a VPC have."""
+_NETWORK = """CASE WHEN contains(c.ip, ':') THEN array_to_string(string_split(c.ip, ':')[:3], ':')
+                     ELSE array_to_string(string_split(c.ip, '.')[:2], '.') END"""
+"""The first 16 bits of an address, or the first 48 of one of IPv6."""
+_DENIED = r"(?i)(access ?denied|unauthorized|not ?authorized|forbidden)"
+_HEADS = f"list(c.head ORDER BY c.head)[:{_FEW}]"
+_BY_CALL = "list(DISTINCT c.name ORDER BY c.name)"
+_MANUAL = "NOT coalesce(c.console, FALSE)"
+
+
+def _text(value: str) -> str:
+    """A text as SQL has it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A sign of theft, and the query for the leads that show it."""
+
+    id: str
+    says: str
+    """The clause of a reason; `{detail}` stands for the row's."""
+    sql: str
+
+
+def _calls_of_kind(kind: str, strength: str, where: str = "c.error IS NULL") -> str:
+    """The query for leads that made calls of a kind; `kinds` counts the different ones, `calls` all of them."""
+    return f"""
+        SELECT lead, {strength} AS strength, detail, heads FROM (
+          SELECT c.lead, count(DISTINCT c.name) AS kinds, sum(c.calls) AS calls, {_BY_CALL} AS detail, {_HEADS} AS heads
+          FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
+          WHERE k.kind = {_text(kind)} AND {where} GROUP BY c.lead)"""
+
+
+_MORE_KINDS = "least(1.0, 0.5 + kinds / 6.0)"
+_WORKLOADS = """
+    SELECT * FROM (
+      SELECT n, kind, subject, ec2_delivery IS NOT NULL OR
+             regexp_matches(coalesce(session_name, split_part(principal_id, ':', -1), ''), '^i-[0-9a-fA-F]{8,17}$')
+             AS on_instance FROM known)
+    WHERE kind = 'service_role' OR on_instance OR subject LIKE 'system:serviceaccount:%'"""
+"""Credentials that are delivered to an instance, function, task or pod."""
+
+SIGNALS: tuple[Signal, ...] = (
+    Signal(
+        id="workload-on-desktop",
+        says="a workload's credential was used with a person's tool ({detail})",
+        sql=f"""
+            SELECT c.lead, max(CASE WHEN NOT w.on_instance THEN 1.0
+                                    WHEN regexp_matches(c.agent, {_text(DESKTOP)}) THEN 0.9 ELSE 0.4 END) AS strength,
+                   min(c.agent) AS detail, {_HEADS} AS heads
+            FROM lead_calls c JOIN ({_WORKLOADS}) w ON w.n = c.n
+            WHERE regexp_matches(c.agent, {_text(DESKTOP)}) OR regexp_matches(c.agent, {_text(WINDOWS)})
+            GROUP BY c.lead""",
+    ),
+    Signal(
+        id="workload-moved",
+        says="a workload's credential was used from {detail} networks",
+        sql=f"""
+            WITH visits AS (
+              SELECT c.lead, c.n, {_NETWORK} AS network, regexp_matches(c.ip, {_text(_PRIVATE)}) AS private,
+                     min(c.head) AS head
+              FROM lead_calls c JOIN ({_WORKLOADS}) w ON w.n = c.n
+              WHERE regexp_matches(c.ip, {_text(_ADDRESS)}) GROUP BY ALL),
+            moved AS (SELECT n, any_value(lead) AS lead, count(*) AS networks, count(*) FILTER (NOT private) AS public,
+                             list(head ORDER BY head)[:{_FEW}] AS heads
+                      FROM visits GROUP BY n HAVING count(*) > 1)
+            SELECT lead, max(CASE WHEN public > 1 THEN 1.0 ELSE 0.4 END) AS strength,
+                   CAST(max(networks) AS VARCHAR) AS detail, arg_max(heads, (public, networks, -n)) AS heads
+            FROM moved GROUP BY lead""",
+    ),
+    Signal(
+        id="attack-tool",
+        says="a tool of attackers or testers was used ({detail})",
+        sql=f"""
+            SELECT c.lead, 1.0 AS strength,
+                   min(regexp_extract(c.agent, {_text(ATTACK_TOOLS)}, 2)) AS detail, {_HEADS} AS heads
+            FROM lead_calls c WHERE regexp_matches(c.agent, {_text(ATTACK_TOOLS)}) GROUP BY c.lead""",
+    ),
+    Signal(
+        id="whoami-first",
+        says="GetCallerIdentity came first, then {detail} other kinds of calls from there",
+        sql=f"""
+            WITH there AS (
+              SELECT c.lead, c.n, c.ip, min(c.head) AS first, count(DISTINCT c.name) - 1 AS others,
+                     min(c.head) FILTER (c.name = 'GetCallerIdentity' AND c.source = 'sts.amazonaws.com'
+                       AND NOT regexp_matches(coalesce(c.agent, ''), {_text(INFRASTRUCTURE)})) AS asked
+              FROM lead_calls c WHERE {_MANUAL} GROUP BY c.lead, c.n, c.ip)
+            SELECT lead, least(1.0, max(others) / 3.0) AS strength, CAST(max(others) AS VARCHAR) AS detail,
+                   list(asked ORDER BY asked)[:{_FEW}] AS heads
+            FROM there WHERE asked.time = first.time AND others > 0 GROUP BY lead""",
+    ),
+    Signal(
+        id="broad-reading",
+        says="{detail} different kinds of read calls were made within an hour",
+        sql=f"""
+            WITH hours AS (
+              SELECT lead, start, count(*) AS kinds FROM (
+                SELECT DISTINCT c.lead, c.source, c.name, unnest(range(c.slot - {_HOUR - 1}, c.slot + 1)) AS start
+                FROM lead_calls c WHERE c.read_only AND {_MANUAL}) GROUP BY lead, start),
+            best AS (SELECT lead, max(kinds) AS kinds, arg_max(start, (kinds, -start)) AS start FROM hours
+                     GROUP BY lead HAVING max(kinds) >= {_BROAD})
+            SELECT b.lead, CAST(any_value(b.kinds) AS VARCHAR) AS detail, {_HEADS} AS heads,
+                   least(1.0, ln(any_value(b.kinds) / {_BROAD // 2}) / ln({2 * _VERY_BROAD // _BROAD})) AS strength
+            FROM best b JOIN lead_calls c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + {_HOUR - 1}
+            WHERE c.read_only AND {_MANUAL} GROUP BY b.lead""",
+    ),
+    Signal(
+        id="refused",
+        says="{detail} different kinds of calls were refused within ten minutes",
+        sql=f"""
+            WITH refused AS (SELECT * FROM lead_calls c WHERE regexp_matches(c.error, {_text(_DENIED)}) AND {_MANUAL}),
+            slots AS (
+              SELECT lead, start, count(*) AS kinds FROM (
+                SELECT DISTINCT lead, source, name, unnest(range(slot - 1, slot + 1)) AS start FROM refused)
+              GROUP BY lead, start),
+            best AS (SELECT lead, max(kinds) AS kinds, arg_max(start, (kinds, -start)) AS start FROM slots
+                     GROUP BY lead HAVING max(kinds) >= {_REFUSED})
+            SELECT b.lead, least(1.0, any_value(b.kinds) / {_OFTEN_REFUSED}.0 + 0.4) AS strength,
+                   CAST(any_value(b.kinds) AS VARCHAR) AS detail, {_HEADS} AS heads
+            FROM best b JOIN refused c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + 1 GROUP BY b.lead""",
+    ),
+    Signal(
+        id="incident-calls",
+        says="calls were made that are rare here and known from incidents ({detail})",
+        sql=f"""
+            WITH made AS (
+              SELECT c.lead, c.source, c.name, min(c.head) AS head FROM lead_calls c
+              JOIN call_kinds k ON k.source = c.source AND k.name = c.name AND k.kind = 'incident'
+              GROUP BY c.lead, c.source, c.name),
+            weighed AS (
+              SELECT *, 1 - ln(count(*) OVER (PARTITION BY source, name)) / ln((SELECT leads FROM lead_count) + 1)
+                     AS rarity FROM made)
+            SELECT c.lead, least(1.0, sum(c.rarity) / 2) AS strength, {_BY_CALL} AS detail, {_HEADS} AS heads
+            FROM weighed c WHERE c.rarity > 0.3 GROUP BY c.lead""",
+    ),
+    Signal(
+        id="key-mints",
+        says="a long-term key got temporary credentials ({detail})",
+        sql=f"""
+            SELECT c.lead, 0.7 AS strength, {_BY_CALL} AS detail, {_HEADS} AS heads
+            FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
+            JOIN known n ON n.n = c.n
+            WHERE k.kind = 'mint' AND c.error IS NULL AND n.kind = 'long_term_key' GROUP BY c.lead""",
+    ),
+    Signal(
+        id="data-by-hand",
+        says="data or secrets were read with a person's tool ({detail})",
+        sql=_calls_of_kind(
+            "data",
+            "least(1.0, 0.6 + ln(calls) / 10)",
+            f"c.error IS NULL AND {_MANUAL} AND regexp_matches(c.agent, {_text(BY_HAND)})",
+        ),
+    ),
+    Signal(
+        id="secrets-read",
+        says="secrets were read {detail} times within an hour",
+        sql=f"""
+            WITH reads AS (
+              SELECT c.* FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
+              WHERE k.kind = 'secret' AND c.error IS NULL AND {_MANUAL}),
+            hours AS (
+              SELECT lead, start, sum(calls) AS calls FROM (
+                SELECT lead, calls, unnest(range(slot - {_HOUR - 1}, slot + 1)) AS start FROM reads)
+              GROUP BY lead, start),
+            best AS (SELECT lead, max(calls) AS calls, arg_max(start, (calls, -start)) AS start FROM hours
+                     GROUP BY lead HAVING max(calls) >= {_SECRETS})
+            SELECT b.lead, least(1.0, ln(any_value(b.calls)) / ln({_MANY_SECRETS})) AS strength,
+                   CAST(CAST(any_value(b.calls) AS BIGINT) AS VARCHAR) AS detail, {_HEADS} AS heads
+            FROM best b JOIN reads c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + {_HOUR - 1}
+            GROUP BY b.lead""",
+    ),
+    Signal(
+        id="refused-then-allowed",
+        says="a call was refused, and allowed after an own change to IAM ({detail})",
+        sql=f"""
+            WITH refused AS (
+              SELECT lead, source, name, min(head) AS head FROM lead_calls
+              WHERE regexp_matches(error, {_text(_DENIED)}) GROUP BY lead, source, name),
+            written AS (
+              SELECT c.lead, c.name, min(c.head.time) AS first, max(c.last) AS last FROM lead_calls c
+              JOIN call_kinds k ON k.source = c.source AND k.name = c.name
+              WHERE k.kind = 'iam_write' AND c.error IS NULL AND c.lead IN (SELECT lead FROM refused)
+              GROUP BY c.lead, c.name),
+            allowed AS (
+              SELECT lead, source, name, max(last) AS last FROM lead_calls
+              WHERE error IS NULL AND lead IN (SELECT lead FROM written) GROUP BY lead, source, name)
+            SELECT c.lead, 1.0 AS strength, {_BY_CALL} AS detail, {_HEADS} AS heads FROM refused c
+            JOIN allowed a ON a.lead = c.lead AND a.source = c.source AND a.name = c.name
+            JOIN written w ON w.lead = c.lead AND w.name <> c.name
+            WHERE c.head.time <= w.last AND w.first <= a.last AND c.head.time < a.last GROUP BY c.lead""",
+    ),
+    Signal(
+        id="persistence",
+        says="something was made or changed that lets somebody back in, or do more ({detail})",
+        sql=_calls_of_kind("persistence", _MORE_KINDS),
+    ),
+    Signal(
+        id="destruction",
+        says="data, backups or keys were deleted ({detail})",
+        sql=_calls_of_kind("destruction", _MORE_KINDS),
+    ),
+    Signal(
+        id="blinding",
+        says="logs or detection were turned off or cut down ({detail})",
+        sql=_calls_of_kind("blinding", "1.0"),
+    ),
+    Signal(
+        id="opened-to-others",
+        says="something was opened or shared ({detail})",
+        sql=_calls_of_kind("opening", _MORE_KINDS),
+    ),
+    Signal(
+        id="host-entry",
+        says="a way into hosts was used ({detail})",
+        sql=_calls_of_kind("host_entry", _MORE_KINDS),
+    ),
+    Signal(
+        id="lone-network",
+        says="calls came from a network that nobody else here uses ({detail})",
+        sql=f"""
+            WITH networks AS (
+              SELECT lead, {_NETWORK} AS network, min(ip) AS ip FROM lead_calls c
+              WHERE regexp_matches(ip, {_text(_ADDRESS)}) GROUP BY ALL),
+            lone AS (SELECT *, count(*) OVER (PARTITION BY network) AS users, count(*) OVER (PARTITION BY lead) AS own
+                     FROM networks)
+            SELECT c.lead, CASE WHEN any_value(l.own) > 1 THEN 1.0 ELSE 0.6 END AS strength, min(l.ip) AS detail,
+                   {_HEADS} AS heads
+            FROM lone l JOIN lead_calls c ON c.lead = l.lead AND c.ip = l.ip
+            WHERE l.users = 1 AND (SELECT leads FROM lead_count) > 1 GROUP BY c.lead""",
+    ),
+    Signal(
+        id="unnamed-session",
+        says="a role session has a name that a library or tool made up ({detail})",
+        sql=f"""
+            SELECT c.lead, 0.7 AS strength, min(k.session_name) AS detail, {_HEADS} AS heads
+            FROM known k JOIN lead_calls c ON c.n = k.n
+            WHERE regexp_matches(k.session_name, {_text(NAMED_BY_A_LIBRARY)})
+              AND k.kind IN ('assumed_role', 'assumed_role_web_identity') GROUP BY c.lead""",
+    ),
+    Signal(
+        id="root-or-no-mfa",
+        says="{detail}",
+        sql=f"""
+            SELECT c.lead, max(CASE WHEN k.arn LIKE '%:root' THEN 0.9 ELSE 0.6 END) AS strength,
+                   CASE WHEN bool_or(k.arn LIKE '%:root') THEN 'the root user acted'
+                        ELSE 'somebody signed in to the console without MFA' END AS detail, {_HEADS} AS heads
+            FROM known k JOIN lead_calls c ON c.n = k.n
+            WHERE (k.kind = 'console_session' AND k.mfa IS FALSE AND k.arn LIKE '%:user/%')
+               OR (k.arn LIKE 'arn:%:iam::%:root' AND k.kind IN ('console_session', 'long_term_key', 'session_token'))
+            GROUP BY c.lead""",
+    ),
+    Signal(
+        id="new-habit",
+        says="a region or tool was new to its principal ({detail})",
+        sql=f"""
+            WITH calls AS (
+              SELECT c.*, k.person, split_part(split_part(coalesce(c.agent, ''), ' ', 1), '/', 1) AS tool,
+                     min(c.head.time) OVER (PARTITION BY k.person) AS since
+              FROM lead_calls c JOIN known k ON k.n = c.n WHERE k.person IS NOT NULL),
+            habits AS (
+              SELECT person, what, value, min(head) AS head, min(since) AS since, arg_min(lead, head) AS lead FROM (
+                SELECT person, 'region' AS what, region AS value, head, since, lead FROM calls WHERE region IS NOT NULL
+                UNION ALL SELECT person, 'tool', tool, head, since, lead FROM calls
+                WHERE tool <> '' AND NOT coalesce(console, FALSE)) GROUP BY person, what, value),
+            rare AS (SELECT *, count(*) OVER (PARTITION BY what, value) AS users FROM habits)
+            SELECT c.lead, least(1.0, 0.4 + count(*) / 10.0) AS strength,
+                   list(DISTINCT c.value ORDER BY c.value) AS detail, {_HEADS} AS heads
+            FROM rare c WHERE c.head.time >= c.since + {_HABIT_DAYS * 86_400} AND c.users <= 2 GROUP BY c.lead""",
+    ),
+    Signal(
+        id="woken-key",
+        says="a long-term key was used after {detail} days without a call",
+        sql=f"""
+            WITH calls AS (
+              SELECT c.lead, c.head, lag(c.last) OVER (PARTITION BY c.n ORDER BY c.head) AS before FROM lead_calls c
+              JOIN known k ON k.n = c.n WHERE k.kind = 'long_term_key')
+            SELECT lead, 0.7 AS strength, CAST(max(head.time - before) // 86400 AS VARCHAR) AS detail,
+                   list(head ORDER BY head)[:{_FEW}] AS heads
+            FROM calls WHERE head.time - before >= {_IDLE_DAYS * 86_400} GROUP BY lead""",
+    ),
+)

@@ -1,0 +1,48 @@
+"""Leads as text: the one to look at first at the head, each with its reasons and the command that follows it up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokentrail.detection.leads.model import Lead
+from tokentrail.present import words
+from tokentrail.present.paper import Paper
+
+_REASONS_MOST = 6
+"""Reasons that the text lists; the other formats have all."""
+_NONE = "Nothing speaks for theft here."
+
+
+def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None = None) -> None:
+    """Write leads, the strong ones before a line that says that the others are weak."""
+    listed = list(leads)
+    if not listed:
+        paper.line("No leads: the case holds no call by a credential.")
+        return
+    strong = sum(lead.strong for lead in listed)
+    paper.line((words.number(len(listed), "lead"), "bold"), f": {strong} strong, {len(listed) - strong} weak")
+    if not strong:
+        paper.wrapped(
+            "None is strong: what follows is only what differs most from the rest of this evidence."
+        )
+    for lead in listed:
+        _write_lead(lead, paper, case)
+
+
+def _write_lead(lead: Lead, paper: Paper, case: Path | str | None) -> None:
+    paper.line()
+    strength, style = ("STRONG", "bold red") if lead.strong else ("weak", "dim")
+    paper.line(
+        (f"{lead.rank:>3}  "), (f"{strength:<7}", style), f"{lead.score:>5.1f}  ", (lead.credential, "bold"), "  ",
+        (lead.state, words.STYLES[lead.state]), f"  {lead.account or '-'} {words.principal(lead.principal)}",
+    )  # fmt: skip
+    for reason in lead.reasons[:_REASONS_MOST]:
+        paper.wrapped(reason.why, first="     - ", rest="       ")
+    paper.and_more(len(lead.reasons), _REASONS_MOST, " reasons (--format json)", lead="     … and")
+    if not lead.reasons:
+        paper.wrapped(_NONE, first="     - ", rest="       ")
+    others = [credential for credential in lead.credentials if credential != lead.credential]
+    if others:
+        paper.wrapped(f"with {words.listed(others, 3)}", first="       ", rest="       ")
+    paper.wrapped(words.pasted(lead.next, case), first="     ", rest="       ", style="bold")
