@@ -106,8 +106,8 @@ def _of(members: Mapping[str, Any]) -> Event:
 
 def is_document(event: Event) -> bool:
     """Whether an event was made of a CloudTrail record."""
-    named = event.product == "CloudTrail" or (event.product is None and event.operation is not None)
-    return named and event.class_uid is not None
+    unnamed = event.product is None and event.event_version is not None and event.operation is not None
+    return event.class_uid is not None and (event.product == "CloudTrail" or unnamed)
 
 
 def is_row(names: Iterable[str]) -> bool:
