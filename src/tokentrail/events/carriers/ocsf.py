@@ -25,12 +25,15 @@ from tokentrail.events.values import seconds
 
 Members = dict[str, Any]
 _DEEPEST = 12
+_LATEST = 1 << 45
+"""The first number of milliseconds that is no time; nor is 0, which writers put who know none."""
 _PAIR = 2
 _ACCOUNT_CHANGE = 3001
 _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
 _FEDERATED = ("SAMLUser", "WebIdentityUser")  # a hostile type may be a list, which no set can be asked for
 _STRUCTURED = OPEN | {"resources"}
+_NOTHING = b"{}"
 _IDENTITY = "userIdentity"
 """How names under `unmapped` begin that say who called."""
 
@@ -152,7 +155,7 @@ def record(event: Event) -> tuple[bytes, bool]:
         "sourceIPAddress": event.ip or event.domain or event.hostname,
         "userAgent": event.agent,
     }
-    made |= {name: value for name, value in _optional(event) if value}
+    _add_told(event, made)
     told: Members = {}
     for name, value in _entries(event.unmapped).items():
         if value is None or value == "":
@@ -172,20 +175,24 @@ def record(event: Event) -> tuple[bytes, bool]:
     return with_types(made), old
 
 
-def _optional(event: Event) -> tuple[tuple[str, Any], ...]:
-    """The members that a record has only where there is something to say."""
-    listed = event.resources if isinstance(event.resources, list) else ()
-    return (
-        ("vpcEndpointId", event.endpoint),
-        ("errorCode", event.error),
-        ("errorMessage", event.error and event.message),
-        ("requestID", event.request_id),
-        ("eventType", event.event_code),
-        ("requestParameters", event.request and _data(event.request)),
-        ("responseElements", event.answer and _data(event.answer)),
-        ("recipientAccountId", event.account),
-        ("resources", [_resource(one) for one in listed]),
-    )
+def _add_told(event: Event, made: Members) -> None:
+    """Add the members that a record has only where there is something to say."""
+    if event.endpoint:
+        made["vpcEndpointId"] = event.endpoint
+    if event.error:
+        made["errorCode"], made["errorMessage"] = event.error, event.message
+    if event.request_id:
+        made["requestID"] = event.request_id
+    if event.event_code:
+        made["eventType"] = event.event_code
+    if event.request:
+        made["requestParameters"] = _data(event.request)
+    if event.answer:
+        made["responseElements"] = _data(event.answer)
+    if event.account:
+        made["recipientAccountId"] = event.account
+    if event.resources and isinstance(event.resources, list):
+        made["resources"] = [_resource(one) for one in event.resources]
 
 
 def _entries(unmapped: Any) -> Members:
@@ -210,7 +217,7 @@ def _entries(unmapped: Any) -> Members:
 def who(actor: Any, told: Members) -> msgspec.Raw:
     """The identity, from who acted, undecoded or not, and from what stands elsewhere of it."""
     packed = bytes(actor) if isinstance(actor, msgspec.Raw) else _json(actor)
-    return _identities[packed, _json(told)]
+    return _identities[packed, _json(told) if told else _NOTHING]
 
 
 def _json(value: Any) -> bytes:
@@ -397,10 +404,12 @@ def _moved(event: Event) -> dict[tuple[str, ...], Any]:
 
 def moment(number: Any, text: Any) -> str | None:
     """A time in milliseconds, or as text, as CloudTrail spells it."""
+    if type(number) is int and 0 < number < _LATEST:
+        return _iso(number // 1000)
     if isinstance(number, datetime):
         number = int(number.replace(tzinfo=number.tzinfo or UTC).timestamp() * 1000)
     number = _number(number)
-    if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < 1 << 45:
+    if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < _LATEST:
         return _iso(int(number // 1000))
     when = seconds(
         text.isoformat() if isinstance(text, datetime) else text if isinstance(text, str) else None
