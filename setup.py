@@ -1,23 +1,19 @@
-"""What pyproject.toml can't say: the compiled modules, which are left out where there is no C compiler."""
+"""What pyproject.toml can't say: the compiled module, which is left out where there is no C compiler."""
 
 from setuptools import Extension, setup
 
 _NATIVE = "src/tokentrail/events/native"
-_HEADERS = {
-    "scan": ("json", "known", "labels", "pluck", "record", "sift", "values"),
-    "tell": ("actor", "compose", "elastic", "json", "labels", "ocsf", "told", "unmapped", "values"),
-}
+_FILES = ("json", "known", "labels", "pluck", "record", "sift", "values")
 
 setup(
     ext_modules=[
         Extension(
-            f"tokentrail.events._{name}",
-            sources=[f"{_NATIVE}/{name}.c"],
-            depends=[f"{_NATIVE}/{header}.h" for header in headers],
+            "tokentrail.events._scan",
+            sources=[f"{_NATIVE}/{name}.c" for name in (*_FILES, "scan")],
+            depends=[f"{_NATIVE}/{name}.h" for name in _FILES],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             py_limited_api=True,
             optional=True,
         )
-        for name, headers in _HEADERS.items()
     ]
 )

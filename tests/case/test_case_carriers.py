@@ -23,7 +23,7 @@ Rows = dict[str, Json]
 
 WHOLE = (
     "json-array", "json-lines", "eventbridge", "sqs", "sqs-function", "log-subscription", "log-function", "log-export",
-    "log-events", "splunk", "splunk-raw-csv", "splunk-table", "lake", "elastic", "ocsf-1.1", "ocsf-1.5",
+    "log-events", "logstash", "splunk", "splunk-raw-csv", "splunk-table", "lake", "elastic", "ocsf-1.1", "ocsf-1.5",
     "ocsf-parquet-1.1", "ocsf-parquet-1.5",
 )  # fmt: skip
 """Carriers that lose nothing which a credential shows."""
@@ -160,7 +160,7 @@ def test_a_table_without_ids_says_that_its_calls_count_again(tmp_path: Path, rec
     ("carrier", "word"),
     [
         ("lookup-events", "management events"), ("athena", "sourceIdentity"), ("elastic-text", "more than one way"),
-        ("ocsf-1.0", "flattened"), ("eventbridge", "read-only"), ("log-export", "256 KB"),
+        ("ocsf-1.0", "flattened"), ("logstash", "@timestamp"), ("eventbridge", "read-only"), ("log-export", "256 KB"),
     ],
 )  # fmt: skip
 def test_results_say_what_a_carrier_leaves_out(

@@ -562,6 +562,19 @@ def test_security_lake_is_read_however_its_maps_are_spelled(version: str, spelle
     assert told("\n".join(texts).encode()) == told(native([CALL, federated]))
 
 
+@pytest.mark.parametrize(
+    "product", [None, {}, {"name": "Google Cloud"}, {"name": ["CloudTrail"]}, "CloudTrail"]
+)
+def test_an_event_of_another_log_in_ocsf_holds_no_calls(product: Any) -> None:
+    """Who writes API activity is said by the product alone, and one that says nothing of it is not CloudTrail's."""
+    [line] = carriers.WRITERS["ocsf-1.5"]([CALL]).splitlines()
+    event = json.loads(line)
+    event["metadata"]["product"] = product
+    found = tables(json.dumps(event).encode())
+
+    assert ([], [OTHER_OCSF]) == (found["events"], [one["reason"] for one in found["rejected"]])
+
+
 @pytest.mark.parametrize("as_csv_", [True, False])
 def test_a_table_of_another_log_in_ocsf_holds_no_calls(as_csv_: bool) -> None:
     """Security Lake keeps what EKS audits under the same class, by another product's name."""
@@ -661,8 +674,5 @@ def test_a_damaged_row_of_security_lake_costs_no_other() -> None:
     reasons = [piece.reason for piece in carriers_parquet._documents(batch)]
     assert reasons[0] == OTHER_OCSF
     assert str(reasons[1]).startswith("a damaged row of a Parquet file")
-    told = pa.RecordBatch.from_arrays([texts, lists], ["status", "profiles"])
-    assert list(carriers_parquet._objects(told)) == [
-        {"status": "a", "profiles": ["a"]},
-        {"status": "\ufffd(", "profiles": ["\ufffd("]},
-    ]
+    assert carriers_parquet._values(texts) == ["a", "\ufffd("]
+    assert carriers_parquet._values(lists) == [["a"], ["\ufffd("]]

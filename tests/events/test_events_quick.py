@@ -18,7 +18,6 @@ from test_events_kernel import RECORDS
 from evidence import everyday
 from tokentrail.events import quick, reading
 from tokentrail.events.batch import Batch
-from tokentrail.events.carriers import shapes
 from tokentrail.events.gunzip import expand
 from tokentrail.events.kernel import ObjectSummary, Segment
 from tokentrail.events.quick import Quick, compiled
@@ -43,8 +42,7 @@ def read(*objects: bytes, compiled: bool, together: bool = True) -> tuple[list[O
     """What one of the ways says of objects; rows in the order of the evidence, identities in place of numbers."""
     if not together:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(shapes, "alike", lambda *_: None)
-            patch.setattr(reading, "_at_once", lambda *_: None)
+            patch.setattr(reading, "_sound_pieces", lambda *_: None)
             patch.setattr(reading, "_quickly", lambda data, lines: None)
             return read(*objects, compiled=False)
     segment = Segment(7, compiled=compiled)

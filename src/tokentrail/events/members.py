@@ -1,7 +1,7 @@
 """
 Read the members of many small JSON objects into columns.
 
-Where it was compiled, `native/pluck.h` takes them straight from the bytes. It declines values that are not of the
+Where it was compiled, `native/pluck.c` takes them straight from the bytes. It declines values that are not of the
 expected types; `loose.Each` then reads all of them. Both ways give the same columns.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _decode_text = msgspec.json.Decoder(str).decode
 _LEAVES = ({str}, {str, bool}, {int, float, str})
-"""The types that a member may have, besides null; `native/pluck.h` knows each set by its place here."""
+"""The types that a member may have, besides null; `native/pluck.c` knows each set by its place here."""
 _OBJECT, _LIST = len(_LEAVES), len(_LEAVES) + 1
 """What stands for an object, and for a list of objects, in place of these."""
 
@@ -100,7 +100,7 @@ def _inner(kind: type[msgspec.Struct]) -> Iterator[tuple[msgspec.Struct, _Inner,
 
 
 def _plan(kind: type[msgspec.Struct]) -> Iterator[Plan]:
-    """For `native/pluck.h`, each member's name, the place of its types, and how many entries after it are inside it."""
+    """For `native/pluck.c`, each member's name, the place of its types, and how many entries after it are inside it."""
     for one in msgspec.structs.fields(kind):
         inside, listed = _inside(one.type)
         if inside is None:

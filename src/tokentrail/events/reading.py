@@ -16,11 +16,11 @@ import numpy as np
 from tokentrail.events.assemble import Codes, Moments, moments
 from tokentrail.events.carriers import parquet
 from tokentrail.events.carriers.lost import WITHOUT_IDS
-from tokentrail.events.carriers.shapes import Room, says_who, sound
+from tokentrail.events.carriers.shapes import Room, says_who
 from tokentrail.events.gunzip import Expanded
 from tokentrail.events.loose import FAILURES, is_text
 from tokentrail.events.opening import Content, contents, packed
-from tokentrail.events.piece import Found, Many, Piece, flat
+from tokentrail.events.piece import Piece
 from tokentrail.events.record import (
     ABSENT,
     Record,
@@ -31,14 +31,14 @@ from tokentrail.events.record import (
     decode_one,
     read,
 )
-from tokentrail.events.split import found, pieces, trim
+from tokentrail.events.split import pieces, trim
 from tokentrail.events.values import seconds
 
 NOTIFICATION = "aws:s3"
 """The source of S3 event notifications, whose envelope looks like a log file's."""
 
-_AT_ONCE = 2_000
-"""Pieces that are read together, at most: as many as a batch has records."""
+_AT_ONCE = 1_000
+"""Pieces that are read together, at most: an odd one costs the quick way for all of them."""
 
 Refusal = tuple[int | None, str | None, str]
 """Ordinal (`None`: the whole object), field (`None`: the whole record) and reason."""
@@ -185,66 +185,49 @@ def _content(content: Content, first: int, room: Room, scan: Scan | None, *, tri
     if not content.data and content.broken is not None:
         return
     plain = content.data[:4] == parquet.MAGIC or is_text(trim(content.data))
-    for some in _runs(found(content.data, room)):
-        if isinstance(some, Many):
-            count, read_at_once = len(some.texts), _at_once(some, first, scan) if plain else None
-            if read_at_once is not None:
-                yield _Part(read_at_once, count)
-                first += count
-                continue
-            some = list(flat([some]))
-        if some:
-            at_once = _sound_pieces(some, first) if plain else None
-            yield _Part(at_once or _one_by_one(some, first, content), len(some))
-            first += len(some)
+    for some in _runs(pieces(content.data, room)):
+        at_once = (_scanned(some, first, scan) or _sound_pieces(some, first)) if plain else None
+        yield _Part(at_once or _one_by_one(some, first, content), len(some))
+        first += len(some)
 
 
-def _runs(places: Iterable[Found]) -> Iterator[Many | list[Piece]]:
-    """Yield each `Many` as it comes, and single pieces in lists of up to `_AT_ONCE`."""
+def _runs(places: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Yield places in lists of up to `_AT_ONCE`; those that hold no record stand in lists of their own."""
     waiting: list[Piece] = []
     for one in places:
-        if isinstance(one, Piece):
-            waiting.append(one)
-            if len(waiting) < _AT_ONCE:
-                continue
-        if waiting:
+        if len(waiting) == _AT_ONCE or (waiting and (waiting[-1].reason is None) is not (one.reason is None)):
             yield waiting
             waiting = []
-        if isinstance(one, Many):
-            yield one
-    yield waiting
+        waiting.append(one)
+    if waiting:
+        yield waiting
 
 
-def _at_once(many: Many, first: int, scan: Scan | None) -> Reading | Scanned | None:
-    """Read many places together; `None` if one of them is no sound record."""
-    carriers = frozenset(filter(None, many.carriers))
-    if scan is not None:
-        ends = scan(many.texts, first)
-        return None if ends is None else Scanned(len(many.texts), *ends, carriers)
-    try:
-        records = [sound(one) for one in many.texts]
-    except FAILURES:
+def _carriers(some: Iterable[Piece]) -> frozenset[str]:
+    return frozenset(one.carrier for one in some if one.carrier)
+
+
+def _scanned(some: Sequence[Piece], first: int, scan: Scan | None) -> Scanned | None:
+    """Make rows of places with the compiled scanner; `None` if one of them is no sound record."""
+    if scan is None or some[0].reason:
         return None
-    times = moments([record.eventTime for record in records])
-    if times is None or NOTIFICATION in [record.eventSource for record in records]:
-        return None
-    ordinals = np.arange(first, first + len(records), dtype=np.int32)
-    return Reading(records, ordinals, times, (), carriers)
+    ends = scan([one.raw for one in some], first)
+    return None if ends is None else Scanned(len(some), *ends, _carriers(some))
 
 
 def _sound_pieces(some: Sequence[Piece], first: int) -> Reading | None:
     """Read pieces that all are sound records; `None` if one of them is not."""
-    try:
-        records = [one.record or decode_one(one.raw) for one in some if not one.reason]
-    except FAILURES:
+    if some[0].reason:
         return None
-    if len(records) < len(some):
+    try:
+        records = [one.record or decode_one(one.raw) for one in some]
+    except FAILURES:
         return None
     times = moments([record.eventTime for record in records])
     if times is None or NOTIFICATION in [record.eventSource for record in records]:
         return None
     ordinals = np.arange(first, first + len(records), dtype=np.int32)
-    return Reading(records, ordinals, times, (), frozenset(one.carrier for one in some if one.carrier))
+    return Reading(records, ordinals, times, (), _carriers(some))
 
 
 def _one_by_one(some: Sequence[Piece], first: int, content: Content) -> Reading:

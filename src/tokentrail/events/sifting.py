@@ -1,7 +1,7 @@
 """
 Find the records of a native log file that may meet some questions, and decode only those members that are looked at.
 
-Sigma rules are such questions. `native/sift.h` is the hot loop, if it was compiled; `Sieve.left` decides the same from
+Sigma rules are such questions. `native/sift.c` is the hot loop, if it was compiled; `Sieve.left` decides the same from
 the text of a single record's members.
 """
 

@@ -12,18 +12,17 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import msgspec
 
 from tokentrail.events.carriers import lines, parquet, quoted
 from tokentrail.events.carriers.lost import FOLDER_VIEW, RESOURCE_FORK
 from tokentrail.events.carriers.names import OPEN
-from tokentrail.events.carriers.shapes import Inside, Room, nested, together
+from tokentrail.events.carriers.shapes import Inside, Room, nested
 from tokentrail.events.carriers.unwrap import outside, unwrap
 from tokentrail.events.fields import tokens
 from tokentrail.events.loose import FAILURES, Raw
-from tokentrail.events.piece import Found, Piece, flat
+from tokentrail.events.piece import Piece
 from tokentrail.events.record import CUT_OFF
 
 _LISTS = (b'"Records"', b'"Events"', b'"logEvents"', b'"events"', b'"Messages"', b'"results"', b'"hits"')
@@ -84,11 +83,7 @@ def trim(data: bytes) -> bytes:
 
 def pieces(data: bytes, room: Room | None = None) -> Iterator[Piece]:
     """Yield the places of expanded bytes, in order: the position of each is its ordinal."""
-    return flat(found(data, room or Room()))
-
-
-def found(data: bytes, room: Room) -> Iterator[Found]:
-    """The same places, in which several that can probably be read at once are one `Many`."""
+    room = room or Room()
     if data[:4] == parquet.MAGIC:
         yield from parquet.pieces(data, room)
         return
@@ -110,18 +105,18 @@ def found(data: bytes, room: Room) -> Iterator[Found]:
     )
 
 
-def _whole(data: bytes, room: Room) -> Iterator[Found] | None:
+def _whole(data: bytes, room: Room) -> Iterator[Piece] | None:
     """The records of a single sound JSON list or object; `None` if the bytes are not one."""
     try:
         if data[:1] == b"[":
             items = _decode_list(data)
-            return together(items, outside(room), partial(_unwrap_or_scan, inside=outside(room)))
+            return (piece for item in items for piece in _unwrap_or_scan(item, outside(room)))
         return unwrap(data, outside(room, document=True)) if data[:1] == b"{" else None
     except FAILURES:
         return None
 
 
-def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Found]:
+def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Piece]:
     """The records in one JSON object, or, if it is damaged, in what looks like objects in it."""
     raw = bytes(raw)
     try:
@@ -131,11 +126,12 @@ def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Found]:
     yield from found
 
 
-def _lines_or_scan(data: bytes, room: Room) -> Iterator[Found]:
+def _lines_or_scan(data: bytes, room: Room) -> Iterator[Piece]:
     """The records of JSON lines, or of documents without line breaks between them; else those that a scan finds."""
     rows = [row for line in data.split(b"\n") if (row := line.strip(_WHITE))]
     if len(rows) > 1 and _is_lines(rows):
-        yield from together(rows, outside(room), partial(_unwrap_or_scan, inside=outside(room)))
+        for row in rows:
+            yield from _unwrap_or_scan(row, outside(room))
         return
     documents = _side_by_side(data)
     if documents is None:
@@ -191,7 +187,7 @@ def _stands_alone(line: bytes) -> bool:
     return True
 
 
-def scan(data: bytes, room: Room | None = None) -> Iterator[Found]:
+def scan(data: bytes, room: Room | None = None) -> Iterator[Piece]:
     """Yield each balanced `{...}`, and a reason for each that is cut off and for text outside of any record."""
     at = 0
     matches = list(_START.finditer(data))
@@ -238,7 +234,7 @@ class _Scan:
         self.sound_to = 0
         """Up to where that object is sound: what looks like the start of a record before this is a part of it."""
 
-    def pieces(self) -> Iterator[Found]:
+    def pieces(self) -> Iterator[Piece]:
         """Yield the records up to the end, or to an object that does not close."""
         previous = b""
         for match in tokens(self._data, self._start):
@@ -299,7 +295,7 @@ class _Scan:
         at = bisect_left(self._starts, place)
         return at < len(self._starts) and self._starts[at] == place
 
-    def _open_object(self, start: int) -> Iterator[Found]:
+    def _open_object(self, start: int) -> Iterator[Piece]:
         if not self._closers:
             self._opened = start
             at = bisect_right(self._starts, start) + _MOST_STARTS
@@ -307,7 +303,7 @@ class _Scan:
             yield from _outside(self._data[self._after : start])
         self._closers += b"}"
 
-    def _close(self, closer: int, end: int) -> Iterator[Found]:
+    def _close(self, closer: int, end: int) -> Iterator[Piece]:
         if not self._closers:
             self._around -= 1
         elif closer != self._closers.pop():
@@ -324,7 +320,7 @@ class _Scan:
             if first < last:
                 yield Piece(b"", SWALLOWED)
 
-    def _end(self) -> Iterator[Found]:
+    def _end(self) -> Iterator[Piece]:
         if self._closers:
             self.broken_at = self._opened
         elif self._after == self._start and self._around <= 0:
@@ -346,7 +342,7 @@ def _sound_to(raw: bytes) -> int:
     return len(raw)
 
 
-def _outside(gap: bytes) -> Iterator[Found]:
+def _outside(gap: bytes) -> Iterator[Piece]:
     """Name text between records that can't be an envelope's: perhaps a record without its brackets."""
     if len(gap) > 1 and _LITERALS.sub(b"", _without_tokens(gap)).strip(_WHITE):
         yield Piece(gap, "text that is part of no record")

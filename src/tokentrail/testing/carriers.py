@@ -31,6 +31,7 @@ WRITERS: Mapping[str, Writer] = {
     "log-function": wrapped.log_function_event,
     "log-export": wrapped.log_export,
     "log-events": wrapped.log_events,
+    "logstash": wrapped.logstash,
     "splunk": wrapped.splunk_raw,
     "splunk-raw-csv": tabled.splunk_raw_csv,
     "splunk-table": tabled.splunk_table_csv,

@@ -10,53 +10,64 @@ together from the fields that the integration's pipeline made of it; requests an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
+import msgspec
+
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.names import resources as listed
-from tokentrail.events.carriers.table import encoded, moment, structured
+from tokentrail.events.carriers.paths import NOTHING, reader
+from tokentrail.events.carriers.table import moment, structured, with_types
 from tokentrail.events.carriers.tostring import parse
-from tokentrail.events.loose import decoded
+from tokentrail.events.loose import FAILURES, decoded
 
-_CLOUDTRAIL = "aws.cloudtrail."
-_PLACES = {
-    "event.id": ("eventID",),
-    "event.provider": ("eventSource",),
-    "event.action": ("eventName",),
-    "cloud.region": ("awsRegion",),
-    "user_agent.original": ("userAgent",),
-    "user.id": ("userIdentity", "principalId"),
-    "cloud.account.id": ("userIdentity", "accountId"),
-    _CLOUDTRAIL + "event_version": ("eventVersion",),
-    _CLOUDTRAIL + "event_type": ("eventType",),
-    _CLOUDTRAIL + "event_category": ("eventCategory",),
-    _CLOUDTRAIL + "error_code": ("errorCode",),
-    _CLOUDTRAIL + "error_message": ("errorMessage",),
-    _CLOUDTRAIL + "request_id": ("requestID",),
-    _CLOUDTRAIL + "api_version": ("apiVersion",),
-    _CLOUDTRAIL + "read_only": ("readOnly",),
-    _CLOUDTRAIL + "management_event": ("managementEvent",),
-    _CLOUDTRAIL + "recipient_account_id": ("recipientAccountId",),
-    _CLOUDTRAIL + "shared_event_id": ("sharedEventID",),
-    _CLOUDTRAIL + "vpc_endpoint_id": ("vpcEndpointId",),
-    _CLOUDTRAIL + "vpc_endpoint_account_id": ("vpcEndpointAccountId",),
-    _CLOUDTRAIL + "session_credential_from_console": ("sessionCredentialFromConsole",),
-    _CLOUDTRAIL + "user_identity.type": ("userIdentity", "type"),
-    _CLOUDTRAIL + "user_identity.arn": ("userIdentity", "arn"),
-    _CLOUDTRAIL + "user_identity.access_key_id": ("userIdentity", "accessKeyId"),
-    _CLOUDTRAIL + "user_identity.invoked_by": ("userIdentity", "invokedBy"),
-}
-_CONTEXT = _CLOUDTRAIL + "user_identity.session_context."
+Members = dict[str, Any]
+Said = dict[str, Any]
+"""What a document says, by path; `None` or nothing for what it doesn't say."""
+_TRAIL = "aws.cloudtrail."
+_CALLER = _TRAIL + "user_identity"
+_CONTEXT = _CALLER + ".session_context."
 _ISSUER = _CONTEXT + "session_issuer."
-_SESSION = ("userIdentity", "sessionContext")
-_CONTEXT_PLACES = {
-    _CONTEXT + "creation_date": (*_SESSION, "attributes", "creationDate"),
-    _CONTEXT + "mfa_authenticated": (*_SESSION, "attributes", "mfaAuthenticated"),
-    _ISSUER + "type": (*_SESSION, "sessionIssuer", "type"),
-    _ISSUER + "principal_id": (*_SESSION, "sessionIssuer", "principalId"),
-    _ISSUER + "arn": (*_SESSION, "sessionIssuer", "arn"),
-    _ISSUER + "account_id": (*_SESSION, "sessionIssuer", "accountId"),
+_FLATTENED = _TRAIL + "flattened."
+_RESOURCES = _TRAIL + "resources"
+_RECORD = {
+    "event.id": "eventID",
+    "event.provider": "eventSource",
+    "event.action": "eventName",
+    "cloud.region": "awsRegion",
+    "user_agent.original": "userAgent",
+    _TRAIL + "event_version": "eventVersion",
+    _TRAIL + "event_type": "eventType",
+    _TRAIL + "event_category": "eventCategory",
+    _TRAIL + "error_code": "errorCode",
+    _TRAIL + "error_message": "errorMessage",
+    _TRAIL + "request_id": "requestID",
+    _TRAIL + "api_version": "apiVersion",
+    _TRAIL + "read_only": "readOnly",
+    _TRAIL + "management_event": "managementEvent",
+    _TRAIL + "recipient_account_id": "recipientAccountId",
+    _TRAIL + "shared_event_id": "sharedEventID",
+    _TRAIL + "vpc_endpoint_id": "vpcEndpointId",
+    _TRAIL + "vpc_endpoint_account_id": "vpcEndpointAccountId",
+    _TRAIL + "session_credential_from_console": "sessionCredentialFromConsole",
+}
+"""Where the members of a record stand in a document; below, those of its `userIdentity` and of what is in that."""
+_IDENTITY = {
+    _CALLER + ".type": "type",
+    "user.id": "principalId",
+    _CALLER + ".arn": "arn",
+    "cloud.account.id": "accountId",
+    _CALLER + ".access_key_id": "accessKeyId",
+    _CALLER + ".invoked_by": "invokedBy",
+}
+_ATTRIBUTES = {_CONTEXT + "creation_date": "creationDate", _CONTEXT + "mfa_authenticated": "mfaAuthenticated"}
+_SESSION_ISSUER = {
+    _ISSUER + "type": "type",
+    _ISSUER + "principal_id": "principalId",
+    _ISSUER + "arn": "arn",
+    _ISSUER + "account_id": "accountId",
 }
 _OPEN = {
     "request_parameters": "requestParameters",
@@ -64,64 +75,127 @@ _OPEN = {
     "additional_eventdata": "additionalEventData",
     "service_event_details": "serviceEventDetails",
 }
-_DEEPEST = 12
+_OPENED = {member: (_FLATTENED + name, _TRAIL + name) for name, member in _OPEN.items()}
+"""Of requests, answers and the like where they stand as objects, and where they are text."""
 ORIGINAL = "event.original"
-_MESSAGE = "message"
+_NAME, _MESSAGE = "user.name", "message"
+_PATHS = (
+    "@timestamp", _MESSAGE, ORIGINAL, "source.address", "source.ip", _NAME, _RESOURCES,
+    *_RECORD, *_IDENTITY, *_ATTRIBUTES, *_SESSION_ISSUER, *(path for paths in _OPENED.values() for path in paths),
+)  # fmt: skip
+_WITHIN = frozenset({_RESOURCES, *(_FLATTENED + name for name in _OPEN)})
+"""Where objects stand of which nobody knows the members."""
+_UNDECODED = {_CALLER, _RESOURCES, *(path for paths in _OPENED.values() for path in paths)} - {
+    _FLATTENED + "additional_eventdata",
+    _TRAIL + "additional_eventdata",
+}
+"""What stays JSON, or is decoded where it is needed; additional data have counts, which may stand there as text."""
+_USUAL = (_CALLER, *(path for path in _PATHS if not path.startswith(_CALLER)))
+"""The paths of documents as the integration lays them out: callers, who repeat, stay JSON."""
+_OWN = tuple(path for path in _PATHS if path.startswith(_TRAIL))
+"""Fields of the integration's own."""
+_Fields: TypeAlias = "dict[str, _Fields | str]"
+
+
+def _tree() -> _Fields:
+    """The paths, nested as documents mostly are."""
+    top: Members = {}
+    for path in _PATHS:
+        place(top, tuple(path.split(".")), path)
+    return top
+
+
+_FIELDS = _tree()
+_UNREAD = (
+    "@version agent data_stream ecs elastic_agent entity error file group host input labels log organization process "
+    "related service tags target threat tls aws.s3 aws.cloudwatch cloud.availability_zone cloud.instance cloud.machine "
+    "cloud.provider cloud.project cloud.service"
+)
+_PASSED = [
+    *_UNREAD.split(),
+    *(_TRAIL + name for name in ("console_login", "digest", "insight_details", "tls_details")),
+    *(f"{_TRAIL}flattened.{name}" for name in ("digest", "insight_details", "tls_details")),
+]
+"""
+What else the integration's documents have where a field may stand: Elastic, 'AWS CloudTrail', exported fields of the
+AWS integration; 'ECS field reference'.
+"""
+_values = reader(_USUAL, _UNDECODED, _PASSED)
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(Members).decode
+_decode_any = msgspec.json.Decoder().decode
+_DEEPEST = 12
 _QUEUED = re.compile(r"\d:[^{}]+:(?=\{)")
 """What Wazuh sets before a message: the digit of a queue and where the message came from, a colon after each."""
 
 
-_UNKNOWN: Any = object()
+def read(raw: bytes) -> Said:
+    """
+    What a document says.
+
+    Raises:
+        FAILURES: it is no sound JSON object.
+    """
+    return usual(raw) or said(_decode_object(raw))
 
 
-class Document:
-    """A document whose fields may be nested, dotted, or lists of one value as Kibana's `fields` gives them."""
-
-    def __init__(self, members: dict[str, Any]) -> None:
-        self._members = members
-        self._around: dict[str, Any] = {"": members}
-        self._dotted = any("." in name for name in members)
-
-    def get(self, path: str) -> Any:
-        """The value of a field, however it is laid out."""
-        head, _, name = path.rpartition(".")
-        around = self._around.get(head, _UNKNOWN)
-        if around is _UNKNOWN:
-            around = self._around[head] = _get(self._members, head)
-        found = around.get(name) if isinstance(around, dict) else None
-        if found is None and (self._dotted or not isinstance(around, dict)):
-            found = _get(self._members, path)
-        return found[0] if isinstance(found, list) and len(found) == 1 else found
-
-
-def _get(members: Any, path: str) -> Any:
-    """Look a dotted path up: as it is, or with any of its heads as an object of its own."""
-    if not isinstance(members, dict):
+def usual(raw: bytes) -> Said | None:
+    """What a document says whose fields are laid out as the integration does it; `None` of any other."""
+    try:
+        values = _values(raw)
+    except FAILURES:  # such as dotted names, or objects in lists, as Kibana's `fields`
         return None
-    if path in members:
-        return members[path]
-    at = path.find(".")
-    while at > 0:
-        head = members.get(path[:at])
-        if isinstance(head, list) and len(head) == 1:
-            head = head[0]
-        if isinstance(head, dict) and (found := _get(head, path[at + 1 :])) is not None:
-            return found
-        at = path.find(".", at + 1)
-    return None
+    return None if list in map(type, values) else dict(zip(_USUAL, values, strict=True))
 
 
-def is_document(members: dict[str, Any]) -> bool:
-    """Whether an object is a document of the integration."""
-    document = Document(members)
-    return document.get("event.action") is not None and (
-        document.get("event.provider") is not None or document.get("aws.cloudtrail") is not None
+def said(members: Mapping[str, Any]) -> Said:
+    """What a document says, whose fields may be nested, dotted, or lists of one value (Kibana's `fields`)."""
+    found: Said = {}
+    _say(members, _FIELDS, found)
+    return found
+
+
+def _say(members: Mapping[str, Any], fields: _Fields, found: Said) -> None:
+    for name, value in members.items():
+        if (field := fields.get(name)) is None:
+            if "." in name:
+                _say_dotted(name, value, fields, found)
+            continue
+        value = _only(value)
+        if isinstance(field, str):
+            if value is not None:
+                found.setdefault(field, value)
+        elif isinstance(value, dict):
+            _say(value, field, found)
+
+
+def _say_dotted(name: str, value: Any, fields: _Fields, found: Said) -> None:
+    """Say a field of a dotted name, which may go on within an object of which nobody knows the members."""
+    head, *parts = name.split(".", _DEEPEST)
+    field = fields.get(head)
+    while isinstance(field, dict) and parts:
+        field = field.get(parts.pop(0))
+    if field is not None and not parts:
+        _say({head: value}, {head: field}, found)
+    elif isinstance(field, str) and field in _WITHIN:
+        place(found, (field, *parts), _only(value))
+
+
+def _only(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def is_document(document: Said) -> bool:
+    """Whether what is said is a document of the integration."""
+    if document.get("event.action") is None:
+        return False
+    return document.get("event.provider") is not None or any(
+        document.get(path) not in (None, NOTHING) for path in _OWN
     )
 
 
-def original(members: dict[str, Any]) -> str | None:
+def original(document: Said) -> str | None:
     """The record as CloudTrail wrote it, where the document kept it."""
-    document = Document(members)
     for name in (ORIGINAL, _MESSAGE):
         text = document.get(name)
         if not isinstance(text, str):
@@ -147,73 +221,88 @@ def unqueued(original: str) -> str:
     return sent if decoded(sent.encode("utf-8", "replace")) else original
 
 
-def record(members: dict[str, Any]) -> tuple[bytes, bool]:
+def record(document: Said) -> tuple[bytes, bool]:
     """
     Put a document's record together.
 
     Returns:
         The record, and whether its request or answer had to be read from text.
     """
-    document = Document(members)
-    made: dict[str, Any] = {}
-    _fill(document, made, _PLACES)
-    if document.get(_CONTEXT[:-1]) is not None or document.get(_CONTEXT + "creation_date") is not None:
-        _fill(document, made, _CONTEXT_PLACES)
+    made = _members(document, _RECORD)
     made["eventTime"] = moment(document.get("@timestamp"))
     made["sourceIPAddress"] = document.get("source.address") or document.get("source.ip")
+    if identity := _identity(document):
+        made["userIdentity"] = identity
     from_text = False
-    for name, member in _OPEN.items():
-        value, as_text = _open(document, name)
+    for member, paths in _OPENED.items():
+        value, as_text = _open(document, paths)
         from_text |= as_text
         if value is not None:
             made[member] = value
-    if isinstance(made.get("additionalEventData"), dict):
-        made["additionalEventData"] = dict(made["additionalEventData"])
-    found = document.get(_CLOUDTRAIL + "resources")
-    if found is None:  # as Kibana's fields have them, each member of all of them by itself
-        found = document.get(_CLOUDTRAIL + "resources.arn")
-    if found is not None:
-        made["resources"] = listed(structured(found) if isinstance(found, str) else found)
-    _name(document, made)
-    return encoded(made), from_text
+    resources = document.get(_RESOURCES)
+    if resources is not None and resources is not NOTHING:
+        made["resources"] = _resources(resources)
+    return with_types(made), from_text
 
 
-def _fill(document: Document, made: dict[str, Any], places: Mapping[str, tuple[str, ...]]) -> None:
-    for path, where in places.items():
-        if (value := document.get(path)) is not None:
-            place(made, where, value)
+def _members(document: Said, places: Mapping[str, str]) -> Members:
+    return {name: value for path, name in places.items() if (value := document.get(path)) is not None}
 
 
-def _open(document: Document, name: str) -> tuple[Any, bool]:
+def _identity(document: Said) -> Members | msgspec.Raw:
+    caller = document.get(_CALLER)
+    if caller is None or caller is NOTHING:
+        return _put_together(document)
+    return _callers[bytes(caller), _encode([document.get(path) for path in _BESIDE])]
+
+
+_BESIDE = ("user.id", "cloud.account.id", _NAME)
+"""What else of a document says who called."""
+
+
+def _caller(key: tuple[bytes, bytes]) -> Members | msgspec.Raw:
+    """The identity of a caller, from what stands in four places of a document."""
+    beside = zip(_BESIDE, _decode_any(key[1]), strict=True)
+    made = _put_together(said({_CALLER: _decode_any(key[0]), **dict(beside)}))
+    return msgspec.Raw(_encode(made)) if made else made
+
+
+_callers: Known[Members | msgspec.Raw] = Known(_caller, lambda key: len(key[0]) + len(key[1]))
+
+
+def _put_together(document: Said) -> Members:
+    made, attributes = _members(document, _IDENTITY), _members(document, _ATTRIBUTES)
+    issuer = _members(document, _SESSION_ISSUER)
+    if "creationDate" in attributes:
+        attributes["creationDate"] = moment(attributes["creationDate"])
+    name = document.get(_NAME)
+    if isinstance(name, str) and (made or issuer):  # the pipeline writes the role's name over the user's
+        (issuer or made)["userName"] = name
+    context = {"attributes": attributes, "sessionIssuer": issuer}
+    if told := {name: one for name, one in context.items() if one}:
+        made["sessionContext"] = told
+    return made
+
+
+def _open(document: Said, paths: tuple[str, ...]) -> tuple[Any, bool]:
     """A request or an answer: as an object where the document has it so, else from text."""
-    flattened = document.get(f"{_CLOUDTRAIL}flattened.{name}")
-    if isinstance(flattened, dict):
-        return flattened, False
-    text = document.get(_CLOUDTRAIL + name)
-    if isinstance(text, dict):
-        return text, False
-    if isinstance(text, str):
-        found = parse(text)
-        return (found if isinstance(found, dict) else None), True
-    dotted: dict[str, Any] = {}
-    for path, value in _below(document, f"{_CLOUDTRAIL}flattened.{name}."):
-        place(dotted, path, value)
-    return (dotted or None), False
+    found = None
+    for path in paths:
+        found = document.get(path)
+        if isinstance(found, msgspec.Raw):
+            if bytes(found)[:1] == b"{":
+                return found, False
+            found = None if found is NOTHING else _only(_decode_any(found))
+        if isinstance(found, dict):
+            return found, False
+    if not isinstance(found, str):
+        return None, False
+    parsed = parse(found)
+    return (parsed if isinstance(parsed, dict) else None), True
 
 
-def _below(document: Document, prefix: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Members of a flattened object that a table of fields gives one by one, by their paths."""
-    for key, value in document._members.items():
-        if key.startswith(prefix):
-            path = tuple(key.removeprefix(prefix).split(".", _DEEPEST))
-            yield path, value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _name(document: Document, made: dict[str, Any]) -> None:
-    """Give the user's name back to a user; the pipeline writes the role's name over it, where there is a role."""
-    name, identity = document.get("user.name"), made.get("userIdentity")
-    if not isinstance(identity, dict) or not isinstance(name, str):
-        return
-    context = identity.get("sessionContext")
-    issuer = context.get("sessionIssuer") if isinstance(context, dict) else None
-    (issuer if isinstance(issuer, dict) and issuer else identity).setdefault("userName", name)
+def _resources(found: Any) -> Any:
+    found = _only(_decode_any(found)) if isinstance(found, msgspec.Raw) else found
+    if isinstance(found, dict) and isinstance(arns := found.get("arn"), list):
+        return listed(arns)  # as Kibana's fields have them, each member of all of them by itself
+    return listed(structured(found) if isinstance(found, str) else found)

@@ -1,4 +1,4 @@
-"""Caches of what was computed for a text, since carriers repeat the same texts, and numbering of values."""
+"""A cache of what was computed for a text, since carriers repeat the same texts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,3 @@ class Known(dict[Any, Found]):
                 self.clear()
             self[text] = found
         return found
-
-
-class Numbers(dict[Any, int]):
-    """Numbers values in the order in which they are first seen: `self[value]` is the number, of a new value too."""
-
-    def __missing__(self, key: Any) -> int:
-        self[key] = number = len(self)
-        return number

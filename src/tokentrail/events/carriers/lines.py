@@ -15,9 +15,9 @@ import msgspec
 
 from tokentrail.events.carriers import elastic, ocsf, stores, table
 from tokentrail.events.carriers.lost import CLOUDWATCH_LOGS, ELASTIC, ELASTIC_TEXT, TABLE
-from tokentrail.events.carriers.shapes import MANY, Room, nested, text, texts
+from tokentrail.events.carriers.shapes import Room, nested, text, text_bytes
 from tokentrail.events.carriers.unwrap import outside
-from tokentrail.events.piece import Found, Piece
+from tokentrail.events.piece import Piece
 
 _STAMPED = re.compile(rb"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[^\s{]+\s+){0,2}(?=\{)")
 _BEFORE_NAMES = (b"#TYPE ", b"sep=")
@@ -29,7 +29,7 @@ _LONGEST = 1 << 30
 _ELASTIC = ("event.action", elastic.ORIGINAL, "aws.cloudtrail.")
 
 
-def pieces(data: bytes, room: Room) -> Iterator[Found] | None:
+def pieces(data: bytes, room: Room) -> Iterator[Piece] | None:
     """The records of such a text; `None` if it is none."""
     if _STAMPED.match(data, 0, 400):
         return _stamped(data, room)
@@ -45,13 +45,12 @@ def pieces(data: bytes, room: Room) -> Iterator[Found] | None:
     return None
 
 
-def _stamped(data: bytes, room: Room) -> Iterator[Found]:
+def _stamped(data: bytes, room: Room) -> Iterator[Piece]:
     inside = outside(room, carrier=CLOUDWATCH_LOGS)
-    rows = data.split(b"\n")
-    for at in range(0, len(rows), MANY):
-        yield from texts(
-            [message for row in rows[at : at + MANY] if (message := _message(row)).strip()], inside
-        )
+    for row in data.split(b"\n"):
+        message = _message(row)
+        if message.strip():
+            yield from text_bytes(message, inside)
 
 
 def _message(row: bytes) -> bytes:
@@ -82,7 +81,7 @@ class _Rows:
         self._original = whole is not None and self._names[whole].endswith(elastic.ORIGINAL)
         self.known = len(names) > 0 and (self._columns.known or self._elastic or self._ocsf)
 
-    def pieces(self, data: bytes) -> Iterator[Found]:
+    def pieces(self, data: bytes) -> Iterator[Piece]:
         lines = data.decode("utf-8", "replace").split("\n")
         at = 1
         while at < len(lines):
@@ -96,7 +95,7 @@ class _Rows:
             if row.strip():
                 yield from self._row(row)
 
-    def _row(self, row: str) -> Iterator[Found]:
+    def _row(self, row: str) -> Iterator[Piece]:
         cells = _cells(row, self._separator)
         if (cells is None or len(cells) != len(self._names)) and '\\"' in row:  # as Spark and Hive write it
             cells = _cells(row, self._separator, escapechar="\\", doublequote=False) or cells
@@ -117,7 +116,7 @@ class _Rows:
         else:
             yield from nested(carried, outside(self._room))
 
-    def _document(self, cells: list[str], carried: bytes) -> Iterator[Found]:
+    def _document(self, cells: list[str], carried: bytes) -> Iterator[Piece]:
         if self._ocsf:
             yield stores.ocsf_row(dict(zip(self._names, cells, strict=True)), carried)
             return
@@ -126,7 +125,7 @@ class _Rows:
             for name, cell in zip(self._names, cells, strict=True)
             if cell not in ("", "-", "(empty)")
         }
-        made, odd = elastic.record(members)
+        made, odd = elastic.record(elastic.said(members))
         yield Piece(made, None, ELASTIC_TEXT if odd else ELASTIC, None, carried)
 
 

@@ -32,6 +32,7 @@ WITHOUT_ERRORS = "table-without-errors"
 WITHOUT_IDS = "without-ids"
 ELASTIC = "elastic"
 ELASTIC_TEXT = "elastic-text"
+LOGSTASH = "logstash"
 OCSF_1_0 = "ocsf-1.0"
 OCSF = "ocsf"
 
@@ -46,6 +47,7 @@ _LABELS = {
     WITHOUT_IDS: "Tables and documents without eventID",
     ELASTIC: "Elastic documents without event.original",
     ELASTIC_TEXT: "Elastic documents with neither event.original nor flattened fields",
+    LOGSTASH: "Logstash events without eventTime",
     OCSF_1_0: "OCSF 1.0 documents",
     OCSF: "OCSF documents",
 }
@@ -89,6 +91,11 @@ LOST = {
     ELASTIC_TEXT: (
         "requests and answers are text that can be cut in more than one way, so what a caller chose (names, tags, "
         "policies) may be read wrongly."
+    ),
+    LOGSTASH: (
+        "when a call was made stands in `@timestamp` alone: where the pipeline put the time there at which it read the "
+        "record, or where the record had none, calls seem to be made later than they were. disableApiTermination "
+        "is an object in every request."
     ),
     OCSF_1_0: "requests and answers are flattened to texts; lists and empty values may be lost.",
     OCSF: (

@@ -15,60 +15,102 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec.structs import asdict
 
-from tokentrail.events.carriers.names import OPEN, place
-from tokentrail.events.carriers.table import encoded, structured, truth
+from tokentrail.events.carriers.known import Known
+from tokentrail.events.carriers.names import OPEN, place, resources
+from tokentrail.events.carriers.paths import reader
+from tokentrail.events.carriers.table import structured, truth, with_types
 from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds
 
+Members = dict[str, Any]
 _DEEPEST = 12
+_LATEST = 1 << 45
+"""The first number of milliseconds that is no time; nor is 0, which writers put who know none."""
 _PAIR = 2
-ACCOUNT_CHANGE = 3001
+_ACCOUNT_CHANGE = 3001
 _INDEXED = re.compile(r"(.+)\[(\d{1,3})\]")
 _ISSUER = ("userIdentity", "sessionContext", "sessionIssuer")
 _FEDERATED = ("SAMLUser", "WebIdentityUser")  # a hostile type may be a list, which no set can be asked for
-OF_IDENTITY = "userIdentity."
+_STRUCTURED = OPEN | {"resources"}
+_NOTHING = b"{}"
+_IDENTITY = "userIdentity"
 """How names under `unmapped` begin that say who called."""
 
 
-class _Top(msgspec.Struct, gc=False):
-    """The members of a document that say something."""
+class Event(msgspec.Struct, gc=False):
+    """What a document says, each member under the path at which it stands there; `None` for what it doesn't say."""
 
     class_uid: Any = None
-    metadata: Any = None
-    api: Any = None
-    actor: msgspec.Raw = msgspec.Raw()
     time: Any = None
     time_dt: Any = None
-    cloud: Any = None
-    src_endpoint: Any = None
-    http_request: Any = None
+    actor: Any = None
+    """JSON, since identities repeat; or a value of a table."""
     resources: Any = None
     unmapped: Any = None
     user: Any = None
     status: Any = None
     mfa: Any = None
     is_mfa: Any = None
+    uid: Any = msgspec.field(default=None, name="metadata.uid")
+    version: Any = msgspec.field(default=None, name="metadata.version")
+    event_code: Any = msgspec.field(default=None, name="metadata.event_code")
+    product: Any = msgspec.field(default=None, name="metadata.product.name")
+    event_version: Any = msgspec.field(default=None, name="metadata.product.version")
+    operation: Any = msgspec.field(default=None, name="api.operation")
+    service: Any = msgspec.field(default=None, name="api.service.name")
+    request_id: Any = msgspec.field(default=None, name="api.request.uid")
+    request: Any = msgspec.field(default=None, name="api.request.data")
+    answer: Any = msgspec.field(default=None, name="api.response.data")
+    error: Any = msgspec.field(default=None, name="api.response.error")
+    message: Any = msgspec.field(default=None, name="api.response.message")
+    region: Any = msgspec.field(default=None, name="cloud.region")
+    account: Any = msgspec.field(default=None, name="cloud.account.uid")
+    ip: Any = msgspec.field(default=None, name="src_endpoint.ip")
+    domain: Any = msgspec.field(default=None, name="src_endpoint.domain")
+    hostname: Any = msgspec.field(default=None, name="src_endpoint.hostname")
+    endpoint: Any = msgspec.field(default=None, name="src_endpoint.uid")
+    agent: Any = msgspec.field(default=None, name="http_request.user_agent")
 
 
-MEMBERS = frozenset(_Top.__struct_fields__)
-"""The same, by name."""
-_decode_top = msgspec.json.Decoder(_Top).decode
+PATHS = tuple(one.encode_name for one in msgspec.structs.fields(Event))
+_SPLIT = [tuple(path.split(".")) for path in PATHS]
+MEMBERS = frozenset(path[0] for path in _SPLIT)
+"""The members of a document that say something."""
+ACTOR = "actor"
+"""The member that stays JSON."""
+
+
+_values = reader(PATHS, [ACTOR])
+_decode_object = msgspec.json.Decoder(Members).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
+_encode = msgspec.json.Encoder().encode
 
-Members = dict[str, Any]
+
+def event(raw: bytes) -> Event:
+    """
+    What a document says.
+
+    Raises:
+        FAILURES: it is no sound JSON object.
+    """
+    try:
+        return Event(*_values(raw))
+    except (
+        msgspec.ValidationError
+    ):  # something else stands where an object is expected, or `api` is a table's text
+        members = _decode_object(raw)
+    return from_row(members) if isinstance(members.get("api"), str) else _of(members)
 
 
-def is_document(members: Members) -> bool:
-    """Whether an object is an OCSF event that was made of a CloudTrail record."""
-    product = _at(members, "metadata", "product")
-    return (
-        members.get("class_uid") is not None
-        and isinstance(members.get("api"), dict)
-        and isinstance(product, dict)
-        and (product.get("name") in (None, "CloudTrail"))
-    )
+def _of(members: Mapping[str, Any]) -> Event:
+    return Event(*[_at(members, *path) for path in _SPLIT])
+
+
+def is_document(event: Event) -> bool:
+    """Whether an event was made of a CloudTrail record."""
+    unnamed = event.product is None and event.event_version is not None and event.operation is not None
+    return event.class_uid is not None and (event.product == "CloudTrail" or unnamed)
 
 
 def is_row(names: Iterable[str]) -> bool:
@@ -76,14 +118,17 @@ def is_row(names: Iterable[str]) -> bool:
     return {"class_uid", "api", "metadata"} <= set(names)
 
 
-def from_row(cells: Mapping[str, Any]) -> tuple[bytes, bool] | None:
-    """The same as `record` of a row of a table, whose cells are texts; `None` if another log's record made it."""
-    shown = {name: structured(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
-    members = {name: truth(_number(value)) for name, value in shown.items()}
-    client = members.get("http_request")
+def from_row(cells: Mapping[str, Any]) -> Event:
+    """What a row of a table says, whose cells are texts."""
+    found = {name: _shown(cells[name]) for name in cells if name in MEMBERS}
+    client = found.get("http_request")
     if isinstance(client, dict) and isinstance(agent := client.get("user_agent"), list):
         client["user_agent"] = f"[{', '.join(map(str, agent))}]"  # S3 puts it in brackets, and it is no list
-    return record(members) if is_document(members) else None
+    return _of(found)
+
+
+def _shown(cell: Any) -> Any:
+    return truth(_number(structured(cell) if isinstance(cell, str) else cell))
 
 
 def _number(value: Any) -> Any:
@@ -92,50 +137,62 @@ def _number(value: Any) -> Any:
     return int(value) if plain else value
 
 
-def record(members: Members) -> tuple[bytes, bool]:
+def record(event: Event) -> tuple[bytes, bool]:
     """
     Put a document's record together.
 
     Returns:
         The record, and whether the document is of version 1.0.
     """
-    old = str(_at(members, "metadata", "version") or "").startswith("1.0")
-    api, made = _object(members, "api"), {}
-    made["eventVersion"] = _at(members, "metadata", "product", "version")
-    made["eventID"] = _at(members, "metadata", "uid")
-    made["eventTime"] = moment(members.get("time"), members.get("time_dt"))
-    made["eventSource"] = _at(api, "service", "name")
-    made["eventName"] = api.get("operation")
-    made["awsRegion"] = _at(members, "cloud", "region")
-    endpoint = _object(members, "src_endpoint")
-    made["sourceIPAddress"] = endpoint.get("ip") or endpoint.get("domain") or endpoint.get("hostname")
-    if through := endpoint.get("uid"):
-        made["vpcEndpointId"] = through
-    made["userAgent"] = _at(members, "http_request", "user_agent")
-    answer = _object(api, "response")
-    if error := answer.get("error"):
-        made["errorCode"], made["errorMessage"] = error, answer.get("message")
-    if request := _at(api, "request", "uid"):
-        made["requestID"] = request
-    if kind := _at(members, "metadata", "event_code"):
-        made["eventType"] = kind
-    for member, text in (
-        ("requestParameters", _at(api, "request", "data")),
-        ("responseElements", answer.get("data")),
-    ):
-        if text:
-            made[member] = data(text)
-    if account := _at(members, "cloud", "account", "uid"):
-        made["recipientAccountId"] = account
-    if resources := members.get("resources"):
-        made["resources"] = [_resource(one) for one in resources] if isinstance(resources, list) else []
-    unmapped = _entries(members.get("unmapped"))
-    told = tuple((name, value) for name, value in unmapped.items() if name.startswith(OF_IDENTITY))
-    made["userIdentity"] = who(members.get("actor"), told)
-    _unmapped(unmapped, made)
+    old = str(event.version or "").startswith("1.0")
+    made: Members = {
+        "eventVersion": event.event_version,
+        "eventID": event.uid,
+        "eventTime": moment(event.time, event.time_dt),
+        "eventSource": event.service,
+        "eventName": event.operation,
+        "awsRegion": event.region,
+        "sourceIPAddress": event.ip or event.domain or event.hostname,
+        "userAgent": event.agent,
+    }
+    _add_told(event, made)
+    told: Members = {}
+    for name, value in _entries(event.unmapped).items():
+        if value is None or value == "":
+            continue
+        path = _paths[name]
+        if path[0] == _IDENTITY:
+            told[name] = value
+        elif len(path) == _PAIR and isinstance(inner := made.get(path[0]), dict) and "[" not in name:
+            inner.setdefault(path[1], value)  # as `_put` would, which takes longer
+        else:
+            _put_back(made, path, value)
+    made["userIdentity"] = who(event.actor, told)
     if old:
-        give_back(members, made)
-    return encoded(made), old
+        for path, value in _moved(event).items():
+            if value:
+                place(made, path, value)
+    return with_types(made), old
+
+
+def _add_told(event: Event, made: Members) -> None:
+    """Add the members that a record has only where there is something to say."""
+    if event.endpoint:
+        made["vpcEndpointId"] = event.endpoint
+    if event.error:
+        made["errorCode"], made["errorMessage"] = event.error, event.message
+    if event.request_id:
+        made["requestID"] = event.request_id
+    if event.event_code:
+        made["eventType"] = event.event_code
+    if event.request:
+        made["requestParameters"] = _data(event.request)
+    if event.answer:
+        made["responseElements"] = _data(event.answer)
+    if event.account:
+        made["recipientAccountId"] = event.account
+    if event.resources and isinstance(event.resources, list):
+        made["resources"] = [_resource(one) for one in event.resources]
 
 
 def _entries(unmapped: Any) -> Members:
@@ -149,35 +206,43 @@ def _entries(unmapped: Any) -> Members:
         unmapped = structured(unmapped)
     if isinstance(unmapped, list):
         pairs = [list(one.values()) if isinstance(one, dict) else one for one in unmapped]
-        unmapped = {one[0]: one[1] for one in pairs if isinstance(one, list) and len(one) == _PAIR}
-    return (
-        {name: one for name, one in unmapped.items() if isinstance(name, str)}
-        if isinstance(unmapped, dict)
-        else {}
-    )
+        unmapped = {
+            one[0]: one[1]
+            for one in pairs
+            if isinstance(one, list) and len(one) == _PAIR and isinstance(one[0], str)
+        }
+    return unmapped if isinstance(unmapped, dict) else {}
 
 
-def decode(raw: bytes) -> Members:
-    """An object's members, without those that say nothing; who acted stays JSON, since identities repeat."""
-    return asdict(_decode_top(raw))
-
-
-def who(actor: Any, told: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
+def who(actor: Any, told: Members) -> msgspec.Raw:
     """The identity, from who acted, undecoded or not, and from what stands elsewhere of it."""
-    packed = isinstance(actor, bytes | msgspec.Raw)
-    actor = _opened(actor) if packed and bytes(actor) else actor
+    packed = bytes(actor) if isinstance(actor, msgspec.Raw) else _json(actor)
+    return _identities[packed, _json(told) if told else _NOTHING]
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return _encode(value)
+    except (UnicodeError, TypeError):  # tables may hold what JSON can't
+        return _encode(clean(value))
+
+
+def _who(key: tuple[bytes, bytes]) -> msgspec.Raw:
+    """The same, of JSON."""
+    packed, told = key
+    actor = _opened(packed) if packed else {}
     actor = actor if isinstance(actor, dict) else {}
     made: Members = {"userIdentity": _identity(actor)}
-    for name, value in told:
+    for name, value in _opened(told).items():
         if value is not None and value != "":
-            put(made, name, value)
+            _put(made, _paths[name], value)
     identity = made["userIdentity"]
     if isinstance(identity, dict):
         _mend_principal(identity, actor)
-    try:
-        return msgspec.Raw(msgspec.json.encode(identity))
-    except (UnicodeError, TypeError):
-        return msgspec.Raw(msgspec.json.encode(clean(identity)))
+    return msgspec.Raw(_encode(identity))
+
+
+_identities: Known[msgspec.Raw] = Known(_who, lambda key: len(key[0]) + len(key[1]))
 
 
 def _identity(actor: Members) -> Members:
@@ -240,7 +305,7 @@ def _person(user: Any, actor: Members) -> Members:
     return {"userId": user} | ({"identityStoreArn": store} if store else {})
 
 
-def data(text: Any) -> Any:
+def _data(text: Any) -> Any:
     """A request or an answer: JSON as it is, once it is sure to be one value and nothing more."""
     if not isinstance(text, str):
         return text
@@ -258,36 +323,32 @@ def _resource(one: Any) -> Members:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _unmapped(unmapped: Members, made: Members) -> None:
+def _put_back(made: Members, path: tuple[str, ...], value: Any) -> None:
     """Put what a version has no field for back to where it came from."""
-    for name, value in unmapped.items():
-        if value is None or value == "" or name.startswith(OF_IDENTITY):
-            continue
-        if name in OPEN or name == "resources":
-            made.setdefault(name, structured(value) if isinstance(value, str) else value)
-            continue
-        if isinstance(made.get(head := name.partition(".")[0]), msgspec.Raw):
-            made[head] = _opened(made[head])
-        put(made, name, value)
+    head = path[0]
+    if len(path) == 1:
+        if head in _STRUCTURED:
+            value = structured(value) if isinstance(value, str) else value
+            value = resources(value) if head == "resources" else value
+        made.setdefault(head, value)
+        return
+    if isinstance(made.get(head), msgspec.Raw):
+        made[head] = _opened(made[head])
+    _put(made, path, value)
 
 
-def put(made: Members, name: str, value: Any) -> None:
-    """Put a value at a dotted name, lists by index."""
-    path = _path(name)
-    if "[" not in name:
-        if len(path) == 2 and isinstance(inner := made.get(path[0]), dict):
-            inner.setdefault(path[1], value)  # as `place` would, which takes longer
-        else:
-            place(made, path, value)
+def _put(made: Members, path: tuple[str, ...], value: Any) -> None:
+    """Put a value at a path, lists by index."""
+    if not any("[" in part for part in path):
+        place(made, path, value)
         return
     for part in path[:-1]:
         made = _inner(made, part)
     made.setdefault(path[-1], value)
 
 
-@lru_cache(maxsize=1 << 12)
-def _path(name: str) -> tuple[str, ...]:
-    return tuple(name.split(".", _DEEPEST))
+_paths: Known[tuple[str, ...]] = Known(lambda name: tuple(name.split(".", _DEEPEST)))
+"""By dotted name."""
 
 
 def _inner(made: Members, part: str) -> Members:
@@ -316,23 +377,9 @@ def _opened(raw: Any) -> Any:
         return {}
 
 
-def give_back_to(members: Members, name: str | None, error: str | None, made: Members) -> None:
-    """The same as `give_back`, for a record of which the request, the answer and the like alone are there."""
-    made |= {"eventName": name, "errorCode": error}
-    give_back(members, made)
-    del made["eventName"], made["errorCode"]
-
-
-def give_back(members: Members, made: Members) -> None:
-    """Version 1.0 moves a call's target out of request and answer, into `user`."""
-    for path, value in moved(members, made.get("eventName"), made.get("errorCode")).items():
-        if value:
-            place(made, path, value)
-
-
-def moved(members: Members, name: Any, error: Any) -> dict[tuple[str, ...], Any]:
-    """What version 1.0 moved elsewhere, by its place in a record; what is empty was not there."""
-    name, user = str(name), _object(members, "user")
+def _moved(event: Event) -> dict[tuple[str, ...], Any]:
+    """What version 1.0 moved out of request and answer, by its place in a record; what is empty was not there."""
+    name, user = str(event.operation), event.user if isinstance(event.user, dict) else {}
     called = user.get("name")
     if name.startswith("AssumeRole"):
         return {
@@ -340,16 +387,16 @@ def moved(members: Members, name: Any, error: Any) -> dict[tuple[str, ...], Any]
             ("requestParameters", "roleSessionName"): called,
         }
     if name == "ConsoleLogin":
-        factor = members["mfa"] if members.get("mfa") is not None else members.get("is_mfa")
+        factor = event.mfa if event.mfa is not None else event.is_mfa
         return {
-            ("responseElements", "ConsoleLogin"): members.get("status"),
+            ("responseElements", "ConsoleLogin"): event.status,
             ("additionalEventData", "MFAUsed"): None if factor is None else "Yes" if factor else "No",
         }
-    if members.get("class_uid") != ACCOUNT_CHANGE:
+    if event.class_uid != _ACCOUNT_CHANGE:
         return {}
     what = "role" if "Role" in name else "user"
     back: dict[tuple[str, ...], Any] = {("requestParameters", f"{what}Name"): called}
-    if name in ("CreateUser", "CreateRole") and not error:
+    if name in ("CreateUser", "CreateRole") and not event.error:
         back[("responseElements", what, f"{what}Name")] = called
         back[("responseElements", what, f"{what}Id")] = user.get("uid")
     return back
@@ -357,10 +404,12 @@ def moved(members: Members, name: Any, error: Any) -> dict[tuple[str, ...], Any]
 
 def moment(number: Any, text: Any) -> str | None:
     """A time in milliseconds, or as text, as CloudTrail spells it."""
+    if type(number) is int and 0 < number < _LATEST:
+        return _iso(number // 1000)
     if isinstance(number, datetime):
         number = int(number.replace(tzinfo=number.tzinfo or UTC).timestamp() * 1000)
     number = _number(number)
-    if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < 1 << 45:
+    if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < _LATEST:
         return _iso(int(number // 1000))
     when = seconds(
         text.isoformat() if isinstance(text, datetime) else text if isinstance(text, str) else None

@@ -13,14 +13,16 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tokentrail.events.carriers import ocsf, parquet_plain, table
-from tokentrail.events.carriers.lost import OCSF, OCSF_1_0, OTHER_OCSF
+from tokentrail.events.carriers import ocsf, stores, table
+from tokentrail.events.carriers.known import Known
+from tokentrail.events.carriers.lost import OCSF, OTHER_OCSF
+from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.shapes import BEYOND, Room, text
 from tokentrail.events.carriers.unwrap import outside
-from tokentrail.events.loose import FAILURES, clean
-from tokentrail.events.piece import Found, Many, Piece
+from tokentrail.events.piece import Piece
 
 MAGIC = b"PAR1"
 _ROWS = 4_000
@@ -38,7 +40,7 @@ _FAILURES = (
 Row = dict[str, Any]
 
 
-def pieces(data: bytes, room: Room) -> Iterator[Found]:
+def pieces(data: bytes, room: Room) -> Iterator[Piece]:
     """Yield the records of a Parquet file's rows, in order."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -52,35 +54,23 @@ def pieces(data: bytes, room: Room) -> Iterator[Found]:
         reason = OTHER_OCSF if "class_uid" in names else "a Parquet file without CloudTrail's columns"
         yield Piece(b"", reason)
         return
-    wanted = [name for name in names if name in ocsf.MEMBERS] if security_lake else None
+    wanted = list(ocsf.PATHS) if security_lake else None
     try:
         for batch in file.iter_batches(batch_size=_ROWS, columns=wanted, use_threads=False):
             room.left -= batch.nbytes
             if room.left < 0:
                 yield Piece(b"", BEYOND)
                 return
-            yield from _together(batch) if security_lake else _rows(batch, columns, room)
+            yield from _documents(batch) if security_lake else _rows(batch, columns, room)
     except _FAILURES as error:
         yield Piece(b"", f"a damaged Parquet file ({_first_line(error)})")
 
 
-def _together(batch: pa.RecordBatch) -> Iterator[Found]:
-    found = parquet_plain.texts(batch, partial(_whole, batch)) if batch.num_rows else None
-    if found is None:
-        yield from _documents(batch)
-    else:
-        texts, old = found
-        yield Many(texts, frozenset((OCSF_1_0 if old else OCSF,)), partial(_documents, batch))
-
-
-def _whole(batch: pa.RecordBatch, row: int) -> bytes:
-    """The record of one row that takes more thought than its neighbours."""
-    return ocsf.record(next(_objects(batch.slice(row, 1))))[0]
-
-
 def _documents(batch: pa.RecordBatch) -> Iterator[Piece]:
+    """The records of Security Lake's rows; of a batch that can't be read, row by row."""
     try:
-        rows = list(_objects(batch))
+        columns = {path: _told_at(batch, path) for path in ocsf.PATHS}
+        events = list(map(ocsf.Event, *columns.values()))
     except _FAILURES as error:
         if batch.num_rows > 1:
             for at in range(batch.num_rows):
@@ -88,15 +78,49 @@ def _documents(batch: pa.RecordBatch) -> Iterator[Piece]:
         else:
             yield Piece(b"", f"a damaged row of a Parquet file ({_first_line(error)})", OCSF)
         return
-    for row in rows:
-        if not ocsf.is_document(row):
-            yield Piece(b"", OTHER_OCSF, OCSF)
-            continue
-        made, old = ocsf.record(row)
-        yield Piece(made, None, OCSF_1_0 if old else OCSF)
+    for event in events:
+        yield stores.ocsf_event(event, b"")
 
 
-def _rows(batch: pa.RecordBatch, columns: table.Columns, room: Room) -> Iterator[Found]:
+def _told_at(batch: pa.RecordBatch, path: str) -> Sequence[Any]:
+    """The values of a field, perhaps of structs in structs; `None` for each row where there is no such field."""
+    head, *rest = path.split(".")
+    found: Any = batch.column(head) if batch.schema.names.count(head) == 1 else None
+    for name in rest:
+        at = found.type.get_field_index(name) if found is not None and pa.types.is_struct(found.type) else -1
+        found = pc.struct_field(found, [at]) if at >= 0 else None
+    if found is None:
+        return [None] * batch.num_rows
+    return _acted(found) if path == ocsf.ACTOR else _values(found)
+
+
+def _acted(column: Any) -> Sequence[Any]:
+    """Those who acted, as JSON, which is made once for all rows that tell the same."""
+    leaves = list(_leaves(column, ()))
+    if () in dict(leaves) or any(pa.types.is_nested(leaf.type) for _, leaf in leaves):
+        return _values(column)
+    known = Known(partial(_actor, [path for path, _ in leaves]))
+    return [known[row] for row in zip(*(_values(leaf) for _, leaf in leaves), strict=True)]
+
+
+def _actor(paths: Sequence[tuple[str, ...]], values: Sequence[Any]) -> msgspec.Raw:
+    made: Row = {}
+    for path, value in zip(paths, values, strict=True):
+        if value is not None:
+            place(made, path, value)
+    return msgspec.Raw(msgspec.json.encode(made))
+
+
+def _leaves(column: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The columns of which structs in structs consist, by their paths."""
+    if not pa.types.is_struct(column.type):
+        yield path, column
+        return
+    for at, part in enumerate(column.flatten()):
+        yield from _leaves(part, (*path, column.type.field(at).name))
+
+
+def _rows(batch: pa.RecordBatch, columns: table.Columns, room: Room) -> Iterator[Piece]:
     for cells in zip(*map(_told, batch.columns), strict=True):
         whole = cells[columns.whole] if columns.whole is not None else None
         if isinstance(whole, str) and whole.lstrip()[:1] == "{":
@@ -109,14 +133,6 @@ def _told(column: Any) -> Sequence[Any]:
     """The cells of a table's column."""
     cells = _values(column)
     return [table.opened(one) for one in cells] if pa.types.is_map(column.type) else cells
-
-
-def _objects(batch: pa.RecordBatch) -> Iterator[Row]:
-    """Rows as plain objects, column by column: the library's own way takes several times as long."""
-    columns = [_values(column) for column in batch.columns]
-    names = batch.schema.names
-    for values in zip(*columns, strict=True):
-        yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
 def _values(column: Any) -> Sequence[Any]:
@@ -182,26 +198,27 @@ def _maps(column: Any) -> Sequence[Row | None]:
     keys, items = column.keys, column.items
     if len(keys) != end - start:  # of some rows of a longer column
         keys, items = keys[start:end], items[start:end]
-    keys, items = _values(keys), _values(items)
+    shared = keys.dictionary_encode() if pa.types.is_string(keys.type) else None
+    names = list(map(str, _values(keys))) if shared is None else _shared(shared)
+    values = _values(items)
     present = column.is_valid().to_pylist() if column.null_count else [True] * len(column)
-    return [
-        {
-            str(keys[at - start]): items[at - start]
-            for at in range(first[n], first[n + 1])
-            if items[at - start] is not None
-        }
+    rows = [
+        dict(zip(names[at - start : end_ - start], values[at - start : end_ - start], strict=True))
         if there
         else None
-        for n, there in enumerate(present)
+        for there, at, end_ in zip(present, first, first[1:], strict=False)
     ]
+    return rows if not items.null_count else [one and _without_nothing(one) for one in rows]
 
 
-def carried(row: Row) -> bytes:
-    """A row as JSON."""
-    try:
-        return msgspec.json.encode(clean(row))
-    except (*FAILURES, TypeError):
-        return b"{}"
+def _shared(column: Any) -> list[str]:
+    """The values of a column, each of them once in memory however many rows have it."""
+    values = _values(column.dictionary)
+    return [values[at] for at in column.indices.to_pylist()]
+
+
+def _without_nothing(row: Row) -> Row:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,27 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers.alike import alike
 from tokentrail.events.fields import fields
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.loose import FAILURES, Raw, clean
-from tokentrail.events.piece import Found, Many, Piece
+from tokentrail.events.piece import Piece
 from tokentrail.events.record import Record, SoundRecord, decode_one
 
 DEEPEST = 8
 BEYOND = "expands beyond the bound; raise it with --max-expansion"
 NOT_JSON = "text that is no JSON"
-_SHALLOW = DEEPEST - 4
-"""Down to this depth what is alike is not wrapped too often, whatever it is."""
 ABSENT = msgspec.Raw()
 _Raw = msgspec.Raw
-MANY = 1_000
-"""Places that are handed on together: an odd one among them costs the quick way for all of them."""
 
 
 class Shape(msgspec.Struct, gc=False):
@@ -71,6 +65,8 @@ class Shape(msgspec.Struct, gc=False):
     eventCategory: _Raw = ABSENT
     s3Bucket: _Raw = ABSENT
     Event: _Raw = ABSENT
+    at_timestamp: _Raw = msgspec.field(default=ABSENT, name="@timestamp")
+    at_version: _Raw = msgspec.field(default=ABSENT, name="@version")
     at_message: _Raw = msgspec.field(default=ABSENT, name="@message")
     AwsEventId: _Raw = ABSENT
     TimeGenerated: _Raw = ABSENT
@@ -119,7 +115,7 @@ class Inside:
     """Where an object was found, as far as that matters for reading it."""
 
     room: Room
-    unwrap: Callable[[bytes, Inside], Iterator[Found]]
+    unwrap: Callable[[bytes, Inside], Iterator[Piece]]
     """Reads one object of any kind."""
     depth: int = 0
     """How many objects surround it."""
@@ -133,46 +129,19 @@ class Inside:
         return Inside(self.room, self.unwrap, self.depth + 1, carrier or self.carrier, document)
 
 
-def each(items: Sequence[Raw], inside: Inside) -> Iterator[Found]:
+def each(items: Sequence[Raw], inside: Inside) -> Iterator[Piece]:
     """The records in the objects of a list."""
-    return together(items, inside, lambda item: nested(bytes(item), inside))
-
-
-def together(items: Sequence[Raw], inside: Inside, one: Callable[[Raw], Iterator[Found]]) -> Iterator[Found]:
-    """
-    The records in objects that are side by side, at once where these are of one kind (`alike`).
-
-    Args:
-        items: The objects.
-        inside: Where they were found.
-        one: Reads a single object of any kind.
-    """
-    for at in range(0, len(items), MANY):
-        some = items[at : at + MANY]
-        carefully = partial(_one_by_one, some, one)
-        found = alike(some, one) if inside.depth <= _SHALLOW else None
-        if found is None:
-            yield from carefully()
-        else:
-            carriers = frozenset(one or inside.carrier for one in found.carriers)
-            yield Many(found.texts, carriers, carefully)
-
-
-def _one_by_one(items: Sequence[Raw], one: Callable[[Any], Iterator[Found]]) -> Iterator[Found]:
     for item in items:
-        yield from one(item)
+        yield from nested(bytes(item), inside)
 
 
-def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Found]:
+def texts(records: Sequence[bytes], inside: Inside) -> Iterator[Piece]:
     """The records in texts, each of which is expected to be a record."""
-    for at in range(0, len(records), MANY):
-        some = list(records[at : at + MANY])
-        yield Many(
-            some, frozenset((inside.carrier,)), partial(_one_by_one, some, partial(text_bytes, inside=inside))
-        )
+    for one in records:
+        yield from text_bytes(one, inside)
 
 
-def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
+def nested(raw: bytes, inside: Inside) -> Iterator[Piece]:
     """The records in an object, or in a text in its place. A damaged envelope is repaired first, a record is not."""
     if raw[:1] == b'"' and (held := string(raw)) is not None:
         yield from text(held, inside.within())
@@ -184,7 +153,7 @@ def nested(raw: bytes, inside: Inside) -> Iterator[Found]:
     yield from found
 
 
-def _mended(raw: bytes, inside: Inside) -> Iterator[Found]:
+def _mended(raw: bytes, inside: Inside) -> Iterator[Piece]:
     """The records in a damaged object, decoded forgivingly if it is an envelope; a record stays as it is."""
     members = fields(raw)
     if members is not None and not {"eventName", "eventTime"} <= members.keys():
@@ -196,12 +165,12 @@ def _mended(raw: bytes, inside: Inside) -> Iterator[Found]:
     return iter([Piece(raw, None, inside.carrier)])
 
 
-def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
+def text(value: str, inside: Inside, carried: bytes = b"") -> Iterator[Piece]:
     """The records in a text, which mostly is one."""
     return text_bytes(value.encode("utf-8", "replace"), inside, carried)
 
 
-def text_bytes(raw: bytes, inside: Inside, carried: bytes = b"") -> Iterator[Found]:
+def text_bytes(raw: bytes, inside: Inside, carried: bytes = b"") -> Iterator[Piece]:
     """The records in the bytes of a text; `carried` is what its carrier had in its place."""
     try:
         yield Piece(raw, None, inside.carrier, sound(raw), carried)
@@ -251,7 +220,7 @@ def string(raw: bytes) -> str | None:
         return None
 
 
-Opened = Iterator[Found] | None
+Opened = Iterator[Piece] | None
 Opener = Callable[[bytes, Shape, bytes, Inside], Opened]
 """
 Reads the records in an object that has a certain member.

@@ -24,7 +24,7 @@ from tokentrail.events.carriers.shapes import (
 )
 from tokentrail.events.carriers.transports import objects
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.piece import Found, Piece
+from tokentrail.events.piece import Piece
 
 
 class _Whole(msgspec.Struct, gc=False):
@@ -32,11 +32,11 @@ class _Whole(msgspec.Struct, gc=False):
 
 
 class _Kept(msgspec.Struct, gc=False):
-    original: str
+    original: str | None = None
 
 
 class _Document(msgspec.Struct, gc=False):
-    event: _Kept
+    event: _Kept = msgspec.field(default_factory=_Kept)
 
 
 class _Cell(msgspec.Struct, gc=False):
@@ -103,14 +103,18 @@ def splunk(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 
 def hit(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """A document of a search engine."""
+    inside = inside.within()
     try:
         kept = _decode_document(value).event.original
     except FAILURES:
-        return nested(value, inside.within())
-    return text(kept if kept[:1] == "{" else ecs.unqueued(kept), inside.within(), value)
+        return nested(value, inside)
+    if kept is not None:
+        return text(kept if kept[:1] == "{" else ecs.unqueued(kept), inside, value)
+    document = ecs.usual(value)
+    return (_ecs(document, value, inside) if document is not None else None) or nested(value, inside)
 
 
-def _row(value: bytes, inside: Inside) -> Iterator[Found]:
+def _row(value: bytes, inside: Inside) -> Iterator[Piece]:
     """A row of a result: the event as it came, or a table's columns."""
     try:
         members = decode_object(value)
@@ -158,7 +162,7 @@ def azure(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     )
 
 
-def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
+def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Piece]:
     for row in rows:
         if schema.is_row(row):
             yield ocsf_row(row, _encode(row))
@@ -168,10 +172,14 @@ def _rows(rows: Iterable[Mapping[str, Any]], inside: Inside) -> Iterator[Found]:
 
 def ocsf_row(row: Mapping[str, Any], carried: bytes) -> Piece:
     """The record of a row of a table of Security Lake's."""
-    found = schema.from_row(row)
-    if found is None:
+    return ocsf_event(schema.from_row(row), carried)
+
+
+def ocsf_event(event: schema.Event, carried: bytes) -> Piece:
+    """The record of an event of Security Lake, and what there was in its place."""
+    if not schema.is_document(event):
         return Piece(carried, OTHER_OCSF, OCSF)
-    made, old = found
+    made, old = schema.record(event)
     return Piece(made, None, OCSF_1_0 if old else OCSF, None, carried)
 
 
@@ -215,25 +223,19 @@ def respelled(raw: bytes) -> Opened:
 
 def elastic(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """A document of Elastic's integration."""
-    members = decode_object(raw)
-    if shape.fields is not ABSENT and isinstance(members.get("fields"), dict):
-        members = members["fields"]
-    if (kept := ecs.original(members)) is not None:
+    fields = bytes(shape.fields)
+    return _ecs(ecs.read(fields if fields[:1] == b"{" else raw), raw, inside)
+
+
+def _ecs(document: ecs.Said, raw: bytes, inside: Inside) -> Opened:
+    if (kept := ecs.original(document)) is not None:
         return text(kept, inside.within(), raw)
-    if not ecs.is_document(members):
+    if not ecs.is_document(document):
         return None
-    made, from_text = ecs.record(members)
+    made, from_text = ecs.record(document)
     return iter([Piece(made, None, ELASTIC_TEXT if from_text else ELASTIC, None, raw)])
 
 
 def ocsf(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """An event of Security Lake."""
-    members = schema.decode(raw)
-    if isinstance(members["api"], str):  # a row of a table whose objects became text
-        return iter(
-            [ocsf_row({name: one for name, one in decode_object(raw).items() if name in schema.MEMBERS}, raw)]
-        )
-    if not schema.is_document(members):
-        return iter([Piece(raw, OTHER_OCSF, OCSF)])
-    made, old = schema.record(members)
-    return iter([Piece(made, None, OCSF_1_0 if old else OCSF, None, raw)])
+    return iter([ocsf_event(schema.event(raw), raw)])

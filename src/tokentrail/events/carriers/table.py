@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS, WITHOUT_ERRORS, WITHOUT_SOURCE
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
 from tokentrail.events.carriers.tostring import is_document, parse
@@ -112,6 +113,7 @@ NUMBERS = ("bytesTransferredOut", "bytesTransferredIn")
 """Members of `additionalEventData` that are numbers."""
 _FLAGS = ("readOnly", "managementEvent")
 _LITERALS = ("{'", "['", "[{'", '{"')
+_encode = msgspec.json.Encoder().encode
 _LONGEST_LITERAL = 1 << 20
 """Python takes some hundred times as much memory to read one; a record has a quarter of this at most."""
 
@@ -185,20 +187,25 @@ def from_object(members: Mapping[str, Any], raw: bytes) -> Piece:
 
 
 def encoded(record: dict[str, Any]) -> bytes:
-    """The JSON of a record whose values may have come as text."""
-    for name in _FLAGS:
-        if name in record:
-            record[name] = truth(record[name])
-    if isinstance(additional := record.get("additionalEventData"), dict):
-        count(additional)
+    """The JSON of a record whose values may have come as text, and in other spellings."""
     if record.get("resources"):
         record["resources"] = _listed(record["resources"])
     record["eventTime"] = moment(record.get("eventTime"))
     _spell_creation(record.get("userIdentity"))
+    return with_types(record)
+
+
+def with_types(record: dict[str, Any]) -> bytes:
+    """The JSON of a record whose flags and counts may have come as text."""
+    for name in _FLAGS:
+        if isinstance(record.get(name), str):
+            record[name] = truth(record[name])
+    if isinstance(additional := record.get("additionalEventData"), dict):
+        count(additional)
     try:
-        return msgspec.json.encode(record)
+        return _encode(record)
     except (UnicodeError, TypeError):
-        return msgspec.json.encode(clean(record))
+        return _encode(clean(record))
 
 
 def account(value: Any) -> Any:
@@ -236,6 +243,10 @@ def _spell_creation(identity: Any) -> None:
 
 def moment(value: Any) -> Any:
     """A time as CloudTrail spells it, where that can be told; else as it came."""
+    return _moments[value] if isinstance(value, str) else _moment(value)
+
+
+def _moment(value: Any) -> Any:
     if isinstance(value, datetime):
         value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC).isoformat()
     if isinstance(value, str) and (found := _MOMENT.match(value)):
@@ -245,6 +256,9 @@ def moment(value: Any) -> Any:
     if isinstance(value, str) and (found := _ELSEWHERE.match(value)):
         return f"{found[1]}{found[2]}"
     return value if value is None or isinstance(value, str) else str(value)
+
+
+_moments: Known[Any] = Known(_moment)
 
 
 def _of_portal(found: re.Match[str]) -> str | None:

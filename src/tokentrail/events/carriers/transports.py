@@ -28,14 +28,13 @@ from tokentrail.events.carriers.shapes import (
     each,
     listed,
     nested,
-    sound,
     string,
     text,
     texts,
 )
 from tokentrail.events.gunzip import GZIP_MAGIC
 from tokentrail.events.loose import FAILURES
-from tokentrail.events.piece import Found, Piece
+from tokentrail.events.piece import Piece
 
 _CLOUDTRAIL_DETAILS = ("via CloudTrail", "Via CloudTrail")
 
@@ -54,7 +53,7 @@ _messages = msgspec.json.Decoder(list[_Message]).decode
 
 def _list_of_texts(
     decode: Callable[[bytes], list[Any]], name: str, value: bytes, inside: Inside
-) -> Iterator[Found]:
+) -> Iterator[Piece]:
     """The records of a list of objects of which each holds one as text; at once where all are sound."""
     try:
         found = [getattr(one, name).encode("utf-8", "replace") for one in decode(value)]
@@ -91,10 +90,7 @@ def eventbridge(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opene
     inside = inside.within(EVENTBRIDGE)
     if (found := string(value)) is not None:
         return text(found, inside)
-    try:
-        return iter([Piece(value, None, inside.carrier, sound(value))])
-    except FAILURES:
-        return nested(value, inside)
+    return nested(value, inside)
 
 
 def log_events(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
@@ -140,7 +136,7 @@ def compressed(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened
     return _expanded(raw, data, inside)
 
 
-def _expanded(raw: bytes, data: bytes, inside: Inside) -> Iterator[Found]:
+def _expanded(raw: bytes, data: bytes, inside: Inside) -> Iterator[Piece]:
     broken = None
     if data[:2] == GZIP_MAGIC:
         data, broken = inside.room.expand(data)
@@ -159,7 +155,7 @@ def objects(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return each(items, inside.within())
 
 
-def _rows(items: list[msgspec.Raw], inside: Inside) -> Iterator[Found]:
+def _rows(items: list[msgspec.Raw], inside: Inside) -> Iterator[Piece]:
     for item in items:
         try:
             row = {one.get("field"): one.get("value") for one in msgspec.json.decode(item)}

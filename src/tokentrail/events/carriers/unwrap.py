@@ -8,11 +8,12 @@ has; transports (SQS, SNS, Kinesis, Lambda) are opened.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 
-from tokentrail.events.carriers import stores, table, transports
-from tokentrail.events.carriers.lost import AGGREGATED, DIGEST, INSIGHT
+from tokentrail.events.carriers import logstash, stores, table, transports
+from tokentrail.events.carriers.lost import AGGREGATED, DIGEST, INSIGHT, LOGSTASH
 from tokentrail.events.carriers.shapes import (
     ABSENT,
     DEEPEST,
@@ -26,7 +27,7 @@ from tokentrail.events.carriers.shapes import (
     listed,
 )
 from tokentrail.events.loose import is_text
-from tokentrail.events.piece import Found, Piece
+from tokentrail.events.piece import Piece
 
 TOO_DEEP = f"wrapped more than {DEEPEST} times"
 _decode_shape = msgspec.json.Decoder(Shape).decode
@@ -37,7 +38,7 @@ def outside(room: Room, *, carrier: str = "", document: bool = False) -> Inside:
     return Inside(room, unwrap, 0, carrier, document)
 
 
-def unwrap(raw: bytes, inside: Inside) -> Iterator[Found]:
+def unwrap(raw: bytes, inside: Inside) -> Iterator[Piece]:
     """
     Yield the records of one JSON object.
 
@@ -76,6 +77,16 @@ def _record(raw: bytes, shape: Shape, inside: Inside) -> Piece:
     return Piece(raw, None, inside.carrier)
 
 
+def _logstash(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
+    """An event of Logstash in which a record's members stand, its time under another name."""
+    if ABSENT in (shape.eventName, shape.at_timestamp) or shape.eventTime is not ABSENT:
+        return None
+    made = logstash.record(raw)
+    found = _record(made, _decode_shape(made), replace(inside, carrier=LOGSTASH))
+    found.carried = raw
+    return iter([found])
+
+
 def _digest(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     return None if shape.logFiles is ABSENT else iter([Piece(b"", DIGEST)])
 
@@ -86,6 +97,7 @@ def _category(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
 
 
 OPENERS: tuple[tuple[str, Opener], ...] = (
+    ("at_version", _logstash),
     ("CloudTrailEvent", transports.looked_up_one),
     ("cloud_trail_event", transports.laid_around),
     ("cloudtrail_event", transports.laid_around),

@@ -19,25 +19,11 @@ typedef struct {
 } Known;
 
 /* Where a caller stands if known, or is to be noted; NULL where that can't be told by the beginning of a value. */
-static Known *known_place(Known *places, Cursor p, Cursor end, uint64_t seed)
-{
-    return *p == '{' && end - p >= BEGINNING ? &places[hash_of(p, BEGINNING, seed) & (PLACES - 1)] : NULL;
-}
+LOCAL Known *known_place(Known *places, Cursor p, Cursor end, uint64_t seed);
 
 /* Whether the value at `p` is spelled as that caller is: an object, it ends where the other does. */
-static int is_known(const Known *place, const Labels *of, Cursor p, Cursor end)
-{
-    return place && place->size && (size_t)(end - p) >= place->size
-        && memcmp(of->spellings.at + place->at, p, place->size) == 0;
-}
+LOCAL int is_known(const Known *place, const Labels *of, Cursor p, Cursor end);
 
-static void note(Known *place, const Entry *caller)
-{
-    if (place == NULL || caller->size > UINT32_MAX)
-        return;
-    place->at = caller->at;
-    place->size = (uint32_t)caller->size;
-    place->code = caller->code;
-}
+LOCAL void note(Known *place, const Entry *caller);
 
 #endif

@@ -1,12 +1,12 @@
 /*
  * The ingest kernel's hot loop, compiled: native log files into rows, no Python object made for what repeats; and the
- * members of what it hands over raw, column by column (pluck.h).
+ * members of what it hands over raw, column by column (pluck.c).
  *
  * An accelerator and nothing else: it reads files that are clean JSON of the usual types, and answers None for all
  * others, which then go the ordinary way. So whatever is refused here costs time and never a record; in doubt it
  * refuses. `tests/events/test_events_quick.py` proves both ways equal.
  *
- * Evidence is hostile, so: one cursor that can't pass the end (json.h), bounded nesting, nothing written but to
+ * Evidence is hostile, so: one cursor that can't pass the end (json.c), bounded nesting, nothing written but to
  * buffers that grow first. `just sanitize` runs the tests under the address and undefined-behaviour sanitizers.
  */
 #include "pluck.h"
@@ -273,72 +273,6 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {"tokentrail.events._scan.Scanner", sizeof(Scanner), 0, Py_TPFLAGS_DEFAULT, slots};
-
-PyDoc_STRVAR(
-    sift_doc,
-    "sift(data, ordinals, masks, columns, members, words, needs)\n--\n\n"
-    "Look at the asked records of an expanded file: (how many there are, masks, spans); None: not for us.\n\n"
-    "ordinals: 32 bits each, climbing; masks: `columns` times 64 bits for each, of the questions that it is asked;\n"
-    "members: names; words: in small letters; needs: (column, shift, member, end, way, bar) of questions that need one\n"
-    "of the words up to `end`, from the end of the need before on, in a member; with a way (<, <=, > or >=), as the\n"
-    "name of a number on that side of the bar. Of the masks handed back those bits are gone whose words are missing.\n"
-    "spans: 64 bits each, the start and end of each member's value.");
-
-static PyObject *sift_into(Sieve *self, PyObject *data, PyObject *masks, PyObject *spans)
-{
-    char *at;
-    Py_ssize_t size, found;
-
-    if (PyBytes_AsStringAndSize(data, &at, &size) < 0)
-        return NULL;
-    self->masks = (uint64_t *)PyBytes_AsString(masks);
-    self->spans = (int64_t *)PyBytes_AsString(spans);
-    Py_BEGIN_ALLOW_THREADS;
-    found = sift_document(self, (Cursor)at, (Cursor)at + size);
-    Py_END_ALLOW_THREADS;
-    if (found == REFUSED)
-        Py_RETURN_NONE;
-    return Py_BuildValue("nOO", found, masks, spans);
-}
-
-static PyObject *sift(PyObject *Py_UNUSED(module), PyObject *arguments)
-{
-    PyObject *data, *ordinals, *masks, *members, *words, *needs, *left = NULL, *spans = NULL, *found = NULL;
-    Py_ssize_t columns;
-    size_t given;
-    Sieve self = {0};
-
-    if (!PyArg_ParseTuple(arguments, "SSSnO!O!O!", &data, &ordinals, &masks, &columns, &PyTuple_Type, &members,
-                          &PyTuple_Type, &words, &PyTuple_Type, &needs))
-        return NULL;
-    self.columns = (size_t)columns;
-    self.asked = (size_t)PyBytes_Size(ordinals) / sizeof(int32_t);
-    self.members = (size_t)PyTuple_Size(members);
-    self.needed = (size_t)PyTuple_Size(needs);
-    given = (size_t)PyTuple_Size(words);
-    if (columns < 1 || columns > 1024 || (size_t)PyBytes_Size(masks) != self.asked * self.columns * sizeof(uint64_t)
-        || self.members > 1024) {
-        PyErr_SetString(PyExc_ValueError, "a mask for each ordinal is expected");
-        return NULL;
-    }
-    self.ordinals = (const int32_t *)PyBytes_AsString(ordinals);
-    self.names = PyMem_Calloc(self.members + 1, sizeof(Word));
-    self.words = PyMem_Calloc(given + 1, sizeof(Word));
-    self.needs = PyMem_Calloc(self.needed + 1, sizeof(Need));
-    left = PyBytes_FromStringAndSize(PyBytes_AsString(masks), PyBytes_Size(masks));
-    spans = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(self.asked * 2 * self.members * sizeof(int64_t)));
-    if (self.names == NULL || self.words == NULL || self.needs == NULL)
-        PyErr_NoMemory();
-    else if (left && spans && words_of(members, self.names, self.members) == 0
-             && words_of(words, self.words, given) == 0 && needs_of(&self, needs, given) == 0)
-        found = sift_into(&self, data, left, spans);
-    Py_XDECREF(left);
-    Py_XDECREF(spans);
-    PyMem_Free(self.names);
-    PyMem_Free(self.words);
-    PyMem_Free(self.needs);
-    return found;
-}
 
 static PyMethodDef functions[] = {
     {"sift", sift, METH_VARARGS, sift_doc},
