@@ -345,6 +345,9 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
     """Judge whether a document denies a credential effectively all actions on all resources."""
     if isinstance(policy, Malformed):
         return Verdict(extent=Extent.UNDECIDED, reason=f"could not be read: {policy.reason}")
+    total = _total_denial(policy, context)
+    if total is not None:  # in a plan's documents one nearly always decides, and others need not be judged
+        return Verdict(extent=Extent.ALL, reason=complete_reason(total))
     judged = [
         (
             statement,
@@ -356,12 +359,26 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
     possible = [statement for statement, truth in judged if truth is not Truth.NO]
     remaining = _remaining(certain)
     if remaining == ():
-        return Verdict(extent=Extent.ALL, reason=_complete_reason(certain))
+        reason = "denies every action on every resource, by several statements together"
+        return Verdict(extent=Extent.ALL, reason=reason)
     if len(possible) > len(certain) and _remaining(possible) == ():
         return _undecided(
             [statement for statement, truth in judged if truth is Truth.UNDECIDED], policy, Request(context)
         )
     return _lesser(certain, remaining)
+
+
+def _total_denial(document: Document, context: Context) -> Statement | None:
+    """The statement that by itself denies everything to a credential, if any: the one with the fewest conditions."""
+    total = [
+        statement
+        for statement in document.denials
+        if statement.principals is None and all_actions(statement) and all_resources(statement)
+    ]
+    for statement in sorted(total, key=lambda statement: len(statement.conditions)):
+        if all_hold(statement.conditions, context, variables=document.variables) is Truth.YES:
+            return statement
+    return None
 
 
 def _undecided(statements: Sequence[Statement], document: Document, request: Request) -> Verdict:
@@ -450,14 +467,6 @@ def _named(statement: Statement) -> Iterable[str]:
     where = "" if all_resources(statement) else " on some resources"
     but = "all but " if statement.actions.inverted else ""
     return (f"{but}{pattern}{where}" for pattern in statement.actions.patterns)
-
-
-def _complete_reason(certain: Sequence[Statement]) -> str:
-    """Describe the statement that denies everything with the fewest conditions."""
-    full = [item for item in certain if all_actions(item) and all_resources(item)]
-    if not full:
-        return "denies every action on every resource, by several statements together"
-    return complete_reason(min(full, key=lambda item: len(item.conditions)))
 
 
 def complete_reason(statement: Statement) -> str:
