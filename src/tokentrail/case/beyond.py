@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tokentrail.containment.margin import LAG
-from tokentrail.containment.possible_sources import has_source, may_open
+from tokentrail.containment.source_kinds import has_source, may_open
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import HandedOut, Trace
 from tokentrail.lineage.trace import Narrowing

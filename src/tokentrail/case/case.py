@@ -382,7 +382,7 @@ class Case(Lookups, Tracing, Guarding):
             since: Look only at calls from this time on.
             until: Look only at calls before this time.
         """
-        from tokentrail.detection.leads.ranking import rank_leads  # for this verb alone
+        from tokentrail.detection.leads.lead_ranking import rank_leads  # for this verb alone
         from tokentrail.detection.scene import Scene
 
         forest = self._views.forest(as_of)

@@ -15,8 +15,8 @@ from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.containment.incident_model import ALWAYS, HeldCredential, Source
 from tokentrail.containment.persistence import AttackerAction
-from tokentrail.containment.possible_sources import certified
 from tokentrail.containment.reversal_index import PASSWORD_CHANGES, ReversalIndex, sets_something_else
+from tokentrail.containment.source_kinds import certified
 from tokentrail.containment.workloads import session_of
 from tokentrail.lineage.model import Credential
 from tokentrail.policy.account.reach import Reach

@@ -19,7 +19,6 @@ from tokentrail.containment.changed_providers import CameIn
 from tokentrail.containment.incident_model import HeldCredential
 from tokentrail.containment.living import ACTING_AS, accounts_of
 from tokentrail.containment.persistence import AttackerAction, roles_given, roles_let_in
-from tokentrail.containment.possible_sources import certified
 from tokentrail.containment.shared_ip_credentials import stays
 from tokentrail.containment.source_issued import (
     attackers_lines,
@@ -29,6 +28,7 @@ from tokentrail.containment.source_issued import (
     used_at,
     used_from,
 )
+from tokentrail.containment.source_kinds import certified
 from tokentrail.containment.workloads import session_of
 from tokentrail.lineage import creations, rows
 from tokentrail.lineage.addresses import is_public, line_of

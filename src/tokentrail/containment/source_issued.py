@@ -21,10 +21,10 @@ from typing import NamedTuple
 from tokentrail.aws.principals import caseless
 from tokentrail.containment.credential_sources import TaintedCredential
 from tokentrail.containment.incident_model import EntryPoint, WayKind
-from tokentrail.containment.possible_sources import SOURCE_KINDS, certified
 from tokentrail.containment.reversal_index import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.service_removals import issued_where
 from tokentrail.containment.shared_ip_credentials import stays
+from tokentrail.containment.source_kinds import SOURCE_KINDS, certified
 from tokentrail.lineage import rows
 from tokentrail.lineage.addresses import line_of, parse_address
 from tokentrail.lineage.forest import Forest

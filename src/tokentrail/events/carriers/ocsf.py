@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
+from tokentrail.events.carriers.json_paths import reader
 from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.names import OPEN, place, resources
-from tokentrail.events.carriers.paths import reader
 from tokentrail.events.carriers.table import structured, truth, with_types
 from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds

@@ -22,14 +22,22 @@ from tokentrail.detection.leads.call_kinds import (
 
 _FEW = 5
 """Events that a reason names."""
-_HOUR = 6
-"""Slots of ten minutes in an hour."""
+_HOUR, _TEN_MINUTES = 6, 2
+"""Slots of ten minutes that an hour takes; what lies within ten minutes may fall into two."""
+_EACH_KIND = "lead, source, name, 1 AS weight"
+"""Counts different calls."""
+_EACH_CALL = "lead, n, source, name, agent, ip, region, read_only, slot, calls AS weight"
+"""Counts calls: rows of `lead_calls` differ in one of these."""
 _BROAD, _VERY_BROAD = 8, 40
 """Kinds of read calls in an hour from which on they are many, and from which on they are as many as can count."""
 _REFUSED, _OFTEN_REFUSED = 3, 10
+"""The same of kinds of calls that are refused within ten minutes."""
 _SECRETS, _MANY_SECRETS = 5, 20
+"""The same of reads of secrets within an hour."""
 _IDLE_DAYS = 10
 """Days without a call after which a long-term key counts as one that wakes up."""
+_TOOL_MOST = 100
+"""Characters of a user agent's first word that tell a tool: a caller may send a new text with each call."""
 _HABIT_DAYS = 1
 """Days of calls before a region or tool counts as new to a principal."""
 _ADDRESS = r"^(([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9a-fA-F]{1,4}:[0-9a-fA-F:]{2,40})$"
@@ -69,6 +77,31 @@ def _calls_of_kind(kind: str, strength: str, where: str = "c.error IS NULL") -> 
           SELECT c.lead, count(DISTINCT c.name) AS kinds, sum(c.calls) AS calls, {_BY_CALL} AS detail, {_HEADS} AS heads
           FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
           WHERE k.kind = {_text(kind)} AND {where} GROUP BY c.lead)"""
+
+
+def _busiest(rows: str, slots: int, counted: str, least: int, strength: str) -> str:
+    """
+    The query for leads by the stretch of time in which the most happened.
+
+    Args:
+        rows: A query for rows of `lead_calls`.
+        slots: The length of the stretch in slots of ten minutes.
+        counted: What is counted, over `lead`, `slot` and what the rows have: the columns of each row that counts once.
+        least: The count from which on a lead shows the signal.
+        strength: The strength, by `most`, the count.
+    """
+    return f"""
+        WITH rows AS ({rows}),
+        stretches AS (
+          SELECT lead, start, CAST(sum(weight) AS BIGINT) AS total FROM (
+            SELECT DISTINCT {counted}, unnest(range(slot - {slots - 1}, slot + 1)) AS start FROM rows)
+          GROUP BY lead, start),
+        best AS (SELECT lead, max(total) AS most, arg_max(start, (total, -start)) AS start FROM stretches
+                 GROUP BY lead HAVING max(total) >= {least})
+        SELECT b.lead, CAST(any_value(b.most) AS VARCHAR) AS detail, {_HEADS} AS heads,
+               {strength.replace("most", "any_value(b.most)")} AS strength
+        FROM best b JOIN rows c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + {slots - 1}
+        GROUP BY b.lead"""
 
 
 _MORE_KINDS = "least(1.0, 0.5 + kinds / 6.0)"
@@ -132,32 +165,24 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="broad-reading",
         says="{detail} different kinds of read calls were made within an hour",
-        sql=f"""
-            WITH hours AS (
-              SELECT lead, start, count(*) AS kinds FROM (
-                SELECT DISTINCT c.lead, c.source, c.name, unnest(range(c.slot - {_HOUR - 1}, c.slot + 1)) AS start
-                FROM lead_calls c WHERE c.read_only AND {_MANUAL}) GROUP BY lead, start),
-            best AS (SELECT lead, max(kinds) AS kinds, arg_max(start, (kinds, -start)) AS start FROM hours
-                     GROUP BY lead HAVING max(kinds) >= {_BROAD})
-            SELECT b.lead, CAST(any_value(b.kinds) AS VARCHAR) AS detail, {_HEADS} AS heads,
-                   least(1.0, ln(any_value(b.kinds) / {_BROAD // 2}) / ln({2 * _VERY_BROAD // _BROAD})) AS strength
-            FROM best b JOIN lead_calls c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + {_HOUR - 1}
-            WHERE c.read_only AND {_MANUAL} GROUP BY b.lead""",
+        sql=_busiest(
+            f"SELECT c.* FROM lead_calls c WHERE c.read_only AND {_MANUAL}",
+            _HOUR,
+            _EACH_KIND,
+            _BROAD,
+            f"least(1.0, ln(most / {_BROAD // 2}) / ln({2 * _VERY_BROAD // _BROAD}))",
+        ),
     ),
     Signal(
         id="refused",
         says="{detail} different kinds of calls were refused within ten minutes",
-        sql=f"""
-            WITH refused AS (SELECT * FROM lead_calls c WHERE regexp_matches(c.error, {_text(_DENIED)}) AND {_MANUAL}),
-            slots AS (
-              SELECT lead, start, count(*) AS kinds FROM (
-                SELECT DISTINCT lead, source, name, unnest(range(slot - 1, slot + 1)) AS start FROM refused)
-              GROUP BY lead, start),
-            best AS (SELECT lead, max(kinds) AS kinds, arg_max(start, (kinds, -start)) AS start FROM slots
-                     GROUP BY lead HAVING max(kinds) >= {_REFUSED})
-            SELECT b.lead, least(1.0, any_value(b.kinds) / {_OFTEN_REFUSED}.0 + 0.4) AS strength,
-                   CAST(any_value(b.kinds) AS VARCHAR) AS detail, {_HEADS} AS heads
-            FROM best b JOIN refused c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + 1 GROUP BY b.lead""",
+        sql=_busiest(
+            f"SELECT c.* FROM lead_calls c WHERE regexp_matches(c.error, {_text(_DENIED)}) AND {_MANUAL}",
+            _TEN_MINUTES,
+            _EACH_KIND,
+            _REFUSED,
+            f"least(1.0, most / {_OFTEN_REFUSED}.0 + 0.4)",
+        ),
     ),
     Signal(
         id="incident-calls",
@@ -194,20 +219,14 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="secrets-read",
         says="secrets were read {detail} times within an hour",
-        sql=f"""
-            WITH reads AS (
-              SELECT c.* FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
-              WHERE k.kind = 'secret' AND c.error IS NULL AND {_MANUAL}),
-            hours AS (
-              SELECT lead, start, sum(calls) AS calls FROM (
-                SELECT lead, calls, unnest(range(slot - {_HOUR - 1}, slot + 1)) AS start FROM reads)
-              GROUP BY lead, start),
-            best AS (SELECT lead, max(calls) AS calls, arg_max(start, (calls, -start)) AS start FROM hours
-                     GROUP BY lead HAVING max(calls) >= {_SECRETS})
-            SELECT b.lead, least(1.0, ln(any_value(b.calls)) / ln({_MANY_SECRETS})) AS strength,
-                   CAST(CAST(any_value(b.calls) AS BIGINT) AS VARCHAR) AS detail, {_HEADS} AS heads
-            FROM best b JOIN reads c ON c.lead = b.lead AND c.slot BETWEEN b.start AND b.start + {_HOUR - 1}
-            GROUP BY b.lead""",
+        sql=_busiest(
+            f"""SELECT c.* FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
+                WHERE k.kind = 'secret' AND c.error IS NULL AND {_MANUAL}""",
+            _HOUR,
+            _EACH_CALL,
+            _SECRETS,
+            f"least(1.0, ln(most) / ln({_MANY_SECRETS}))",
+        ),
     ),
     Signal(
         id="refused-then-allowed",
@@ -294,7 +313,8 @@ SIGNALS: tuple[Signal, ...] = (
         says="a region or tool was new to its principal ({detail})",
         sql=f"""
             WITH calls AS (
-              SELECT c.*, k.person, split_part(split_part(coalesce(c.agent, ''), ' ', 1), '/', 1) AS tool,
+              SELECT c.*, k.person,
+                     left(split_part(split_part(coalesce(c.agent, ''), ' ', 1), '/', 1), {_TOOL_MOST}) AS tool,
                      min(c.head.time) OVER (PARTITION BY k.person) AS since
               FROM lead_calls c JOIN known k ON k.n = c.n WHERE k.person IS NOT NULL),
             habits AS (

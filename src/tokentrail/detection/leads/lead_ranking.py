@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tokentrail.detection.leads.call_kinds import call_kinds
 from tokentrail.detection.leads.model import STRONG, Lead, Reason
-from tokentrail.detection.leads.signals import SIGNALS
+from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import counted, listed
@@ -56,7 +56,9 @@ _SIGN_INS = """
       AND k.issued_time >= {since} AND k.issued_time < {until}"""
 """Sign-ins to the console, which are nobody's calls, and may be all that the log has of a session."""
 _FOREVER = 1 << 40
-"""A time, in seconds since 1970, after all events."""
+"""Seconds since 1970, or before, within which all events lie."""
+_NAME_MOST = 128
+"""Characters of a service's or call's name: AWS has none that is longer, and a forged one is of no kind."""
 _CALLS_IN_ALL = f"""
     SELECT {_GROUPED}, CAST(sum(calls) AS BIGINT) AS calls, max(last) AS last, min(head) AS head
     FROM {{parts}} GROUP BY {_GROUPED}"""
@@ -85,7 +87,7 @@ def rank_leads(
         until: Look only at calls before this time.
     """
     window = {
-        "since": int(since.timestamp()) if since else 0, "until": int(until.timestamp()) if until else _FOREVER,
+        "since": int(since.timestamp()) if since else -_FOREVER, "until": int(until.timestamp()) if until else _FOREVER,
     }  # fmt: skip
     scene.table("lead_credentials", _CREDENTIALS)
     scene.table("own_calls", _CALLS.format_map(window), _CALLS_IN_ALL)
@@ -109,7 +111,10 @@ def rank_leads(
 def _add_call_kinds(scene: Scene) -> None:
     """Register which kinds each call in the case is of."""
     calls = [
-        (row["source"], row["name"]) for row in scene.rows("SELECT DISTINCT source, name FROM lead_calls")
+        (row["source"], row["name"])
+        for row in scene.rows(f"""
+            SELECT DISTINCT source, name FROM lead_calls
+            WHERE length(source) <= {_NAME_MOST} AND length(name) <= {_NAME_MOST}""")
     ]
     rows = [(source, name, kind) for source, name in calls for kind in call_kinds(source, name)]
     columns = zip(*rows, strict=True) if rows else ((), (), ())
@@ -153,9 +158,10 @@ def _leads(scene: Scene, matches: Mapping[int, Sequence[_Match]]) -> Iterator[Le
     credentials = scene.forest.credentials([*rows.values()])
     states = {n: credential.state for n, credential in zip(rows, credentials, strict=True)}
     for rank, (lead, found) in enumerate(matches.items(), 1):
-        weighed = weights[lead]
-        root = roots[max(weighed, key=lambda n, w=weighed: (w[n], -n))]  # type: ignore[misc]
-        places = sorted(weighed, key=lambda n, r=root, w=weighed: (n != r, -w[n], n))[:_CREDENTIALS_MOST]  # type: ignore[misc]
+        ordered = [n for _, n in sorted((-weight, n) for n, weight in weights[lead].items())]
+        root = roots[ordered[0]]
+        shown = [root] if root in ordered else []
+        places = [*shown, *(n for n in ordered if n != root)][:_CREDENTIALS_MOST]
         account, principal = owner(rows[places[0]])
         score = round(sum(match.weight for match in found), 2)
         reasons = sorted(found, key=lambda match: (-match.weight, match.reason.signal))
