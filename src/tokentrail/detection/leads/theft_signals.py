@@ -151,7 +151,7 @@ SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         id="whoami-first",
-        says="GetCallerIdentity came first, then {detail} other kinds of calls from there",
+        says="GetCallerIdentity came first, then other calls from there (kinds: {detail})",
         sql=f"""
             WITH there AS (
               SELECT c.lead, c.n, c.ip, min(c.head) AS first, count(DISTINCT c.name) - 1 AS others,
