@@ -18,7 +18,7 @@ from tokentrail.lineage.model import CallLines, Credential, Tick, Trace, TracedC
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.case_page import Lead, Leads
+from tokentrail.present.html.case_page import FindingSubject, FindingSubjects
 from tokentrail.present.html.console import Turn, spread
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.flags import consequence
@@ -138,11 +138,11 @@ def about(trace: Trace, findings: Sequence[Document]) -> tuple[Document, ...]:
     return tuple(one for one in findings if traced.intersection(one.get("credentials") or ()))
 
 
-def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> Leads:
+def finding_subjects(case: Case, findings: Sequence[Document], as_of: datetime | None) -> FindingSubjects:
     """
     Sum up what findings point to: each subject, its worst finding first, and what became of its family.
 
-    A subject that descends from another one is no lead of its own: who traces the other sees it too. A few are looked
+    A subject that descends from another one is not listed by itself: who traces the other sees it too. A few are looked
     into; the rest are counted, with those that work.
     """
     by_subject: dict[str, list[Document]] = {}
@@ -170,9 +170,10 @@ def leads(case: Case, findings: Sequence[Document], as_of: datetime | None) -> L
         if subject in within:
             found.setdefault(within[subject], []).extend(told)
     others = by_subject.keys() - within.keys()
-    return Leads(
+    return FindingSubjects(
         shown=tuple(
-            _lead(one, sorted(told, key=_gravest_first), families[one]) for one, told in found.items()
+            _finding_subject(one, sorted(told, key=_gravest_first), families[one])
+            for one, told in found.items()
         ),
         others=len(others),
         working=sum(one.state in ("active", "unknown") for one in case.called(sorted(others), as_of=as_of)),
@@ -183,9 +184,11 @@ def _gravest_first(one: Document) -> tuple[int, str, str]:
     return -SEVERITIES.index(one["severity"]), one["time"], one["id"]
 
 
-def _lead(subject: str, told: Sequence[Document], family: Sequence[TracedCredential]) -> Lead:
+def _finding_subject(
+    subject: str, told: Sequence[Document], family: Sequence[TracedCredential]
+) -> FindingSubject:
     titles = tuple(dict.fromkeys(one["title"] for one in told))
-    return Lead(
+    return FindingSubject(
         subject=subject, severity=told[0]["severity"], titles=titles[:_TITLES], findings=len(told),
         of=next((words.who(one) for one in family if one.id == subject), ""), credentials=len(family),
         alive=sum(one.state in ("active", "unknown") for one in family),

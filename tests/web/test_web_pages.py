@@ -250,13 +250,13 @@ def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: p
         dead, *rest = sorted(every, key=lambda one: one.state in ("active", "unknown"))
         told = [{"subject": one.id, "severity": "low", "time": f"{n}", "id": "x", "title": "t"}
                 for n, one in enumerate([dead, *rest])]  # fmt: skip
-        found = dossier.leads(case, told, None)
-        page = case_page(case.case_id, case.overview(), told, case.status(), "1", leads=found)
+        found = dossier.finding_subjects(case, told, None)
+        page = case_page(case.case_id, case.overview(), told, case.status(), "1", subjects=found)
         seen = {one.id for one in case.family([dead.id], followed=True).credentials}
     rest = [one for one in rest if one.id not in seen]
     alive = sum(one.state in ("active", "unknown") for one in rest)
     assert (len(found.shown), found.others, found.working) == (1, len(rest), alive) and 0 < alive
-    assert f"{len(rest) + 1} leads to follow: behind the first 1, " in page
+    assert f"{len(rest) + 1} subjects to follow: behind the first 1, " in page
     assert f"and {alive} of the others still work" in page
     assert f"findings point to {len(rest)} more subjects, of which {alive} still work" in page
 

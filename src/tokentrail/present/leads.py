@@ -18,7 +18,7 @@ def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None 
     """Write leads, the strong ones before a line that says that the others are weak."""
     listed = list(leads)
     if not listed:
-        paper.line("No leads: the case holds no call by a credential.")
+        paper.line("No leads: no credential made a call, in the time asked about or at all.")
         return
     strong = sum(lead.strong for lead in listed)
     paper.line((words.number(len(listed), "lead"), "bold"), f": {strong} strong, {len(listed) - strong} weak")

@@ -22,13 +22,21 @@ from starlette.datastructures import QueryParams
 
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
-from tokentrail.dossier import Question, about, gather, leads, turns, with_findings, with_handed_out
+from tokentrail.dossier import (
+    Question,
+    about,
+    finding_subjects,
+    gather,
+    turns,
+    with_findings,
+    with_handed_out,
+)
 from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound
 from tokentrail.lineage.model import TimelineEvent, Trace
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import Document
 from tokentrail.present.html.branch import members
-from tokentrail.present.html.case_page import Leads
+from tokentrail.present.html.case_page import FindingSubjects
 from tokentrail.present.html.chronicle import LIVE_ROOM
 from tokentrail.present.html.console import Live, Turn
 from tokentrail.present.html.dossier import Dossier
@@ -100,9 +108,9 @@ class Answers:
         return StartPage(
             case_id=case.case_id,
             overview=self._keep(("overview", when), lambda: case.overview(as_of=when)),
-            leads=Leads()
+            subjects=FindingSubjects()
             if findings is None
-            else self._keep(("leads", when), lambda: leads(case, findings, when)),
+            else self._keep(("finding_subjects", when), lambda: finding_subjects(case, findings, when)),
             findings=findings,
             status=case.status(as_of=when),
             live=self.live("/", query),

@@ -13,7 +13,7 @@ from tokentrail.lineage.model import CallLine, Credential, Overview, TimelineEve
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html import console_pages
 from tokentrail.present.html.branch import Part, branch_page
-from tokentrail.present.html.case_page import Leads, case_page
+from tokentrail.present.html.case_page import FindingSubjects, case_page
 from tokentrail.present.html.console import Live
 from tokentrail.present.html.page import Sheet, sheet_page
 from tokentrail.results import RawRecord, Status
@@ -40,7 +40,7 @@ class StartPage:
 
     case_id: str
     overview: Overview
-    leads: Leads
+    subjects: FindingSubjects
     findings: tuple[Document, ...] | None
     """None while detection is still looking."""
     status: Status
@@ -54,15 +54,15 @@ class StartPage:
             self.findings,
             self.status,
             __version__,
-            leads=self.leads,
+            subjects=self.subjects,
             live=self.live,
         )
 
     def twin(self) -> Document:
         """Tell a program the same."""
         return {
-            "case_id": self.case_id, "first": [document(one) for one in self.leads.shown],
-            "others": {"subjects": self.leads.others, "working": self.leads.working},
+            "case_id": self.case_id, "first": [document(one) for one in self.subjects.shown],
+            "others": {"subjects": self.subjects.others, "working": self.subjects.working},
             "overview": document(self.overview), "findings": _listed(self.findings), "status": document(self.status),
         }  # fmt: skip
 

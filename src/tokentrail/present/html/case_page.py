@@ -29,7 +29,7 @@ _PLACES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
+class FindingSubject:
     """A subject that findings point to, and what became of it: something to look at first."""
 
     subject: str
@@ -46,10 +46,10 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leads:
+class FindingSubjects:
     """What findings point to: the gravest, looked into, and how much more there is."""
 
-    shown: tuple[Lead, ...] = ()
+    shown: tuple[FindingSubject, ...] = ()
     others: int = 0
     """Subjects of findings that are not looked into, for want of room, and descend from none of those shown."""
     working: int = 0
@@ -63,48 +63,49 @@ def case_page(
     status: Status,
     version: str,
     *,
-    leads: Leads | None = None,
+    subjects: FindingSubjects | None = None,
     live: Live | None = None,
 ) -> str:
     """Build the page."""
     until = f"  ·  evidence until {timestamp(status.last)}" if status.last else ""
     names = Names({}, {}, live=live)
-    leads = leads or Leads()
-    places = [one for one in _PLACES if leads.shown or one[0] != "first"]
+    subjects = subjects or FindingSubjects()
+    places = [one for one in _PLACES if subjects.shown or one[0] != "first"]
     body = join([
         console_bar(live) if live else None,
         tag(
             "header",
             tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
-            tag("h1", _headline(found, leads)),
-            tag("p", prose(_advice(leads, live)), class_="lead"),
+            tag("h1", _headline(found, subjects)),
+            tag("p", prose(_advice(subjects, live)), class_="lead"),
             _figures(found, findings, status),
         ),
         navigation(tuple(places)),
-        tag("main",  first(leads, names) if leads.shown else None, candidates(found, names), kinds(found, live),
+        tag("main",  first(subjects, names) if subjects.shown else None, candidates(found, names), kinds(found, live),
             findings_section(findings, names), evidence_section(status, None), id="content"),
         footer(version),
     ])  # fmt: skip
     return whole(f"Case {case_id} · TokenTrail", body, live=live is not None)
 
 
-def _headline(found: Overview, leads: Leads) -> str:
-    if not leads.shown:
+def _headline(found: Overview, subjects: FindingSubjects) -> str:
+    if not subjects.shown:
         return f"{words.number(found.credentials, 'credential')} in the evidence"
-    alive = sum(one.alive for one in leads.shown)
-    what = words.number(len(leads.shown) + leads.others, "lead")
+    alive = sum(one.alive for one in subjects.shown)
+    what = words.number(len(subjects.shown) + subjects.others, "subject")
     works = f"{words.number(alive, 'credential')} still {words.verb(alive, 'works', 'work')}"
-    if leads.others:
-        first = f"{what} to follow: behind the first {len(leads.shown)}, {works if alive else 'nothing works any more'}"
-        return f"{first}, and {_working(leads)}" if leads.working else first
+    if subjects.others:
+        behind = works if alive else "nothing works any more"
+        first = f"{what} to follow: behind the first {len(subjects.shown)}, {behind}"
+        return f"{first}, and {_working(subjects)}" if subjects.working else first
     return f"{what} to follow, {f'behind which {works}' if alive else 'none of which works any more'}"
 
 
-def _working(leads: Leads) -> str:
-    return f"{leads.working:,} of the others still {words.verb(leads.working, 'works', 'work')}"
+def _working(subjects: FindingSubjects) -> str:
+    return f"{subjects.working:,} of the others still {words.verb(subjects.working, 'works', 'work')}"
 
 
-def _advice(leads: Leads, live: Live | None) -> str:
+def _advice(subjects: FindingSubjects, live: Live | None) -> str:
     if live is None:
         return (
             "No subject was named, so that nothing here counts as an attacker's. Name one: "
@@ -115,8 +116,8 @@ def _advice(leads: Leads, live: Live | None) -> str:
             "Detection is still looking for where to start, which may take minutes in a case of this size. Trace what "
             "you know meanwhile: a key, an ARN, an address, an event."
         )
-    if leads.shown:
-        first = brief(leads.shown[0].subject, 80)
+    if subjects.shown:
+        first = brief(subjects.shown[0].subject, 80)
         return f"Look first at {first}. Nothing counts as an attacker's until a subject is traced."
     return "Nothing was found that points to a subject. Trace what you know: a key, an ARN, an address, an event."
 
@@ -139,10 +140,10 @@ def _figures(found: Overview, findings: Sequence[Document] | None, status: Statu
     )  # fmt: skip
 
 
-def first(leads: Leads, names: Names) -> Html:
+def first(subjects: FindingSubjects, names: Names) -> Html:
     """List what to look at first."""
     items = []
-    for one in leads.shown:
+    for one in subjects.shown:
         shown = tag("code", brief(one.subject))
         named = tag("a", shown, href=trace_address(one.subject, names.live)) if names.live else shown
         family = words.number(one.credentials, "credential")
@@ -158,18 +159,22 @@ def first(leads: Leads, names: Names) -> Html:
         "sign-ins behind it handed out since."
     )
     return section(
-        "first", "Look at this first", tag("ol", *items, class_="findings"), _others(leads), note=note
+        "first",
+        "Look at this first",
+        tag("ol", *items, class_="findings"),
+        _others(subjects),
+        note=note,
     )
 
 
-def _others(leads: Leads) -> Html | None:
+def _others(subjects: FindingSubjects) -> Html | None:
     """Say how many subjects are not looked into here, and how many of them work."""
-    if not leads.others:
+    if not subjects.others:
         return None
-    told = f"… and findings point to {words.number(leads.others, 'more subject')}"
+    told = f"… and findings point to {words.number(subjects.others, 'more subject')}"
     works = (
-        f", of which {leads.working:,} still {words.verb(leads.working, 'works', 'work')}"
-        if leads.working
+        f", of which {subjects.working:,} still {words.verb(subjects.working, 'works', 'work')}"
+        if subjects.working
         else ""
     )
     return tag("p", f"{told}{works}: see ", tag("a", "Findings", href="#findings"), ".", class_="note")
