@@ -172,3 +172,26 @@ def test_no_policy_of_the_organisation_ends_what_is_in_its_management_account(ma
     plan = planned(world, key.id, management_account=management)
 
     assert ("deactivate-key" in [one.action for one in plan.steps]) == (management is not None)
+
+
+def started(*, assumed: bool) -> Plan:
+    """The proof that a key is deactivated, where it started an instance whose role may do nothing without MFA."""
+    world = World(START)
+    key, admin = world.user("support"), world.user("admin")
+    key.runs_instance("Web").calls("s3:ListBuckets")
+    if assumed:
+        key.assumes("Web", "x").calls("s3:ListBuckets")
+    statement = {
+        "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": ESCAPABLE["unless MFA is present"],
+    }  # fmt: skip
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    admin.iam("PutRolePolicy", roleName="Web", policyName="Guard", policyDocument=document)
+    world.wait(minutes=10)
+    steps = [f"deactivate-key:{key.id}", f"revoke-user-sessions:{USER}support"]
+    return planned(world, key.id, what_if=steps)
+
+
+def test_a_host_gets_no_session_with_mfa() -> None:
+    """MFA is a user's to give: a deny of all without it ends what a service hands to a host, unless somebody may assume the role."""
+    assert started(assumed=False).proof.complete
+    assert not started(assumed=True).proof.complete

@@ -2,8 +2,9 @@
 Credentials that an attacker might mint without the log showing it, and what policies tell such credentials apart by.
 
 Whatever the minter chooses (MFA, source identity, provider, sign-in session) is unknown, and so are tags, address,
-endpoint, tool and region: a deny counts only if it holds for every value. Only the time of issue and the session name
-are tried value by value, since the denials that containment writes tell credentials apart by these.
+endpoint, tool and region: a deny counts only if it holds for every value. A service chooses none of the first four.
+Only the time of issue and the session name are tried value by value, since the denials that containment writes tell
+credentials apart by these.
 """
 
 from __future__ import annotations
@@ -160,9 +161,11 @@ def hypothetical_credentials(
             return  # another principal's
         who = user_id or (f"{unique}:{ANY_NAME}" if unique else None)
         name = who.partition(":")[2] if who else ANY_NAME
+        hosted = principal in incident.handed_to_hosts_alone
         for person in incident.persons.get(principal, (None,)):
             yield Caller(
-                kind="assumed_role", account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
+                kind="service_role" if hosted else "assumed_role", mfa=False if hosted else None,
+                account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
                 principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}", person=person,
                 hypothetical=True, named_unlike=other,
             )  # fmt: skip

@@ -387,6 +387,12 @@ class IncidentModel:
     unseen_grants: tuple[UnseenGrant, ...] = ()
     neighbours: tuple[SharedIpCredential, ...] = ()
     """Other living credentials that were used from an address that the attacker used first."""
+    handed_to_hosts_alone: frozenset[Principal] = field(init=False, repr=False, compare=False)
+    """
+    Roles whose sessions the attacker has from workloads only: none of its credentials may assume them.
+
+    The service that hands such a session out gives neither MFA nor a source identity with it.
+    """
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
     _logged: Mapping[Principal, LoggedPolicies] = field(init=False, repr=False, compare=False)
     _controls: Mapping[str, set[str]] = field(init=False, repr=False, compare=False)
@@ -402,6 +408,14 @@ class IncidentModel:
         for source in self.sources:
             sources_of.setdefault(source.mints, []).append(source)
         object.__setattr__(self, "_sources_of", sources_of)
+        object.__setattr__(self, "handed_to_hosts_alone", self._handed_to_hosts_alone())
+
+    def _handed_to_hosts_alone(self) -> frozenset[Principal]:
+        otherwise = {edge.into for edge in self.edges}
+        otherwise.update(one.mints for one in self.sources if one.kind != "host")
+        otherwise.update(one.principal for one in self.held if one.kind != "service_role")
+        hosted = {one.mints for one in self.sources if one.kind == "host" and one.mints.kind == "role"}
+        return frozenset(hosted - otherwise)
 
     @property
     def cutoff(self) -> datetime:

@@ -219,8 +219,19 @@ def context_of(caller: Caller) -> Context:
         "identitystore:userid": _person(caller),
         **{key: PRESENT if caller.ec2_instance else _not_from_ec2(principal) for key in _EC2_KEYS},
     }
-    dropped = _CHOSEN[principal] if caller.hypothetical else frozenset()
+    dropped = _chosen(caller, principal) if caller.hypothetical else frozenset()
     return {key: value for key, value in context.items() if value is not None and key not in dropped}
+
+
+def _chosen(caller: Caller, principal: PrincipalType) -> frozenset[str]:
+    """
+    The keys whose values a hypothetical credential's minter chooses.
+
+    A service that hands a session to a workload can give neither MFA nor a source identity with it (AWS STS API
+    Reference, 'AssumeRole': `SerialNumber` and `TokenCode` are a user's); logs of such sessions show
+    `mfaAuthenticated` as false. Whether it is delivered to an instance stays open.
+    """
+    return frozenset(_EC2_KEYS) if caller.kind == "service_role" else _CHOSEN[principal]
 
 
 def with_time(context: Context, at: datetime, *, onwards: bool = False) -> Context:
