@@ -13,7 +13,7 @@ from noisy_company import START, NoisyCompany
 from evidence import held, real
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.detection.leads.call_kinds import call_kinds
+from tokentrail.detection.call_kinds import call_kinds
 from tokentrail.detection.leads.model import Lead
 from tokentrail.testing import Credential, World
 from tokentrail.testing.credential import WorkloadSession

@@ -3,10 +3,11 @@ The scene of a rule: the forest, what each credential did and from where, and wh
 
 It consists of tables in the store's engine: `known` (a row for each credential), `actors` (the credential and root of
 each identity), `deeds` (a row for each event, with the `n` of its credential), `stays` (which credential called from
-which address), `homes` (which principal called from which address, since when), `changed` (a row for each change), and
-`makers` (who made the changes). A table is made when a query first names it. Rules join rows in queries and fetch only
-a few. In a large case most tables are in files, and a query should name only the columns that it needs. A query over
-all deeds calls them `some_deeds`, and is then run for some segments at a time.
+which address), `homes` (which principal called from which address, since when), `changed` (a row for each change),
+`makers` (who made the changes), `noted_calls` (calls of the kinds in `NOTED`, counted by credential and address) and
+`s3_calls` (objects read, copied and deleted, counted by credential). A table is made when a query first names it. Rules
+join rows in queries and fetch only a few. In a large case most tables are in files, and a query should name only the
+columns that it needs. A query over all deeds calls them `some_deeds`, and is then run for some segments at a time.
 Rules may query from several threads; a table made by `table` or `add_table` is visible to its own thread only.
 """
 
@@ -46,7 +47,7 @@ from tokentrail.store.interface import Engine
 
 _MANY_CHANGES = 10_000
 """With more changes, they are kept in a file, since most of a change is text that few rules need."""
-_FILED = frozenset({"known", "placed", "actors", "stays", "homes"})
+_FILED = frozenset({"known", "placed", "actors", "stays", "homes", "noted_calls", "s3_calls"})
 """Tables that are kept in files in a large case."""
 _MOST = 60_000
 """How many identities are joined with their calls at once."""

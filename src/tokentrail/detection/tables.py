@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
+from tokentrail.detection.call_kinds import CallKind, calls_of
 from tokentrail.lineage.grow import SERVICE
+
+NOTED: tuple[CallKind, ...] = (
+    "guard",
+    "host_entry",
+    "code",
+    "model",
+    "model_access",
+    "secret_batch",
+    "retention",
+)
+"""The kinds of calls that `noted_calls` holds."""
+_VERSIONS = {"lambda": ("", "20150331", "20150331v2", "20181031")}
+"""By service: what may follow an operation in `eventName`, its API's version (see `operation_of`)."""
+
+
+def event_names(kind: CallKind) -> frozenset[str]:
+    """The names that events of a kind of calls may have."""
+    return frozenset(name + end for service, name in calls_of(kind) for end in _VERSIONS.get(service, ("",)))
+
+
+def _of_kind(kind: CallKind) -> str:
+    """The condition for deeds `d` of a kind."""
+    services: dict[str, list[str]] = {}
+    for service, name in calls_of(kind):
+        services.setdefault(service, []).extend(name + end for end in _VERSIONS.get(service, ("",)))
+    return " OR ".join(
+        f"d.source = '{service}.amazonaws.com' AND d.name IN ({', '.join(map(repr, names))})"
+        for service, names in services.items()
+    )
+
 
 TABLES = {
     "placed": "SELECT w.segment, w.identity, w.n, f.root_n FROM who w JOIN forest f ON f.n = w.n",
@@ -27,6 +58,19 @@ TABLES = {
                        AS BIGINT) AS elsewhere
         FROM (SELECT k.person, s.ip, CAST(sum(s.events) AS BIGINT) AS events, min(s.first) AS first, max(s.last) AS last
               FROM stays s JOIN known k ON k.n = s.n WHERE k.person IS NOT NULL GROUP BY k.person, s.ip)""",
+    "noted_calls": f"""
+        SELECT d.n, CASE {" ".join(f"WHEN {_of_kind(kind)} THEN '{kind}'" for kind in NOTED)} END AS kind,
+               d.source, d.name, d.region, d.ip, count(*) AS calls,
+               min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text)) AS head
+        FROM some_deeds d
+        WHERE d.name IN ({", ".join(repr(name) for kind in NOTED for name in sorted(event_names(kind)))})
+          AND d.error IS NULL AND NOT d.forwarded GROUP BY ALL""",
+    "s3_calls": """
+        SELECT d.n, d.name, count(*) AS calls, CAST(coalesce(sum(d.bytes_out), 0) AS BIGINT) AS bytes,
+               min(d.time) AS first, max(d.time) AS last
+        FROM some_deeds d
+        WHERE d.source = 's3.amazonaws.com' AND d.error IS NULL
+          AND d.name IN ('GetObject', 'CopyObject', 'DeleteObject', 'DeleteObjects') GROUP BY d.n, d.name""",
     "makers": "SELECT n, kind, person FROM known WHERE n IN (SELECT n FROM changed)",
     "started_hosts": """
         WITH ends AS (
@@ -69,7 +113,14 @@ WHOLE = {
     "stays": """
         SELECT n, ip, min(network) AS network, CAST(sum(events) AS BIGINT) AS events, CAST(sum(done) AS BIGINT) AS done,
                min(first) AS first, max(last) AS last
-        FROM {parts} GROUP BY n, ip"""
+        FROM {parts} GROUP BY n, ip""",
+    "noted_calls": """
+        SELECT n, kind, source, name, region, ip, CAST(sum(calls) AS BIGINT) AS calls, min(head) AS head
+        FROM {parts} GROUP BY n, kind, source, name, region, ip""",
+    "s3_calls": """
+        SELECT n, name, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(bytes) AS BIGINT) AS bytes,
+               min(first) AS first, max(last) AS last
+        FROM {parts} GROUP BY n, name""",
 }
 """What is counted of some segments at a time, put together."""
 VIEWS = frozenset({"placed", "deeds"})
@@ -83,6 +134,8 @@ NEEDS = {
     "deeds": ("actors",),
     "stays": ("actors",),
     "homes": ("stays", "known"),
+    "noted_calls": ("actors",),
+    "s3_calls": ("actors",),
     "makers": ("changed", "known"),
     "started_hosts": ("known",),
 }

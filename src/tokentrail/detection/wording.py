@@ -10,7 +10,8 @@ from tokentrail.lineage.model import KINDS
 from tokentrail.lineage.rows import Row
 from tokentrail.spelling import at as at
 from tokentrail.spelling import counted as counted
-from tokentrail.spelling import joined, more
+from tokentrail.spelling import joined as joined
+from tokentrail.spelling import more
 
 FEW = 4
 """Names that a list in words has."""

@@ -27,13 +27,14 @@ WATCH: Mapping[str, str] = {
     "inspector2": "Disable",
     "detective": "DeleteGraph",
     "access-analyzer": "DeleteAnalyzer",
+    "bedrock": "DeleteModelInvocationLoggingConfiguration",
 }
 """
 Calls that turn off logs and detection other than CloudTrail, or make them ignore something.
 
 Sources: the API References of AWS Config, Amazon EC2, Amazon Route 53 (Resolver), AWS WAF, Amazon CloudWatch Logs,
 Amazon CloudWatch (whose calls are logged as those of `monitoring`), Amazon GuardDuty, AWS Security Hub, Amazon Macie,
-Amazon Inspector, Amazon Detective and IAM Access Analyzer, the page of each call.
+Amazon Inspector, Amazon Detective, IAM Access Analyzer and Amazon Bedrock, the page of each call.
 """
 
 DELETES_LATER: Mapping[tuple[str, str], str] = {

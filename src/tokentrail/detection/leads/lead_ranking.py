@@ -17,7 +17,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from tokentrail.detection.leads.call_kinds import call_kinds
+from tokentrail.detection.call_kinds import call_kinds
 from tokentrail.detection.leads.model import STRONG, Lead, Reason
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.scene import Scene

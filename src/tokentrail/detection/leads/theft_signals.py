@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokentrail.detection.leads.call_kinds import (
+from tokentrail.detection.call_kinds import (
     ATTACK_TOOLS,
     BY_HAND,
     DESKTOP,

@@ -12,23 +12,19 @@ from tokentrail.lineage.rows import Row, event_id
 
 _COPIES = ("GetObject", "CopyObject")
 """What S3 copies into another bucket leaves as well, whoever owns that; how many bytes that were is not in the log."""
-_READ = f"""
-    SELECT n, count(*) AS objects, CAST(coalesce(sum(bytes_out), 0) AS BIGINT) AS bytes,
-           min(time) AS first, max(time) AS last
-    FROM some_deeds WHERE source = 's3.amazonaws.com' AND name IN {_COPIES!r} AND error IS NULL GROUP BY n"""
-_READ_IN_ALL = """
-    SELECT n, CAST(sum(objects) AS BIGINT) AS objects, CAST(sum(bytes) AS BIGINT) AS bytes,
+_READS = f"""(
+    SELECT n, CAST(sum(calls) AS BIGINT) AS objects, CAST(sum(bytes) AS BIGINT) AS bytes,
            min(first) AS first, max(last) AS last
-    FROM {parts} GROUP BY n"""
-_BUSY = "SELECT * FROM reads WHERE objects >= {objects} OR bytes >= {bytes}"
+    FROM s3_calls WHERE name IN {_COPIES!r} GROUP BY n)"""
+_BUSY = f"SELECT * FROM {_READS} WHERE objects >= {{objects}} OR bytes >= {{bytes}}"
 _APART = "(m.root_n <> k.root_n OR m.kind = 'service_role' AND k.kind = 'service_role')"
 """Of other lineages; so are all tasks or builds that one pipeline starts, as far as their own habits go."""
 _MUCH = (
     began(f"""
     SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
-           (SELECT max(o.objects) FROM reads o JOIN known m ON m.n = o.n
+           (SELECT max(o.objects) FROM {_READS} o JOIN known m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_objects,
-           (SELECT max(o.bytes) FROM reads o JOIN known m ON m.n = o.n
+           (SELECT max(o.bytes) FROM {_READS} o JOIN known m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_bytes
     FROM busy r JOIN known k ON k.n = r.n WHERE k.kind <> 'forwarded'""")
     + " ORDER BY began, read_from, k.n"
@@ -44,7 +40,6 @@ _FIRST = f"""
 def find(scene: Scene) -> Iterator[Hit]:
     """Compare what each session read with the busiest earlier session of its principal from another lineage."""
     bars = scene.thresholds
-    scene.table("reads", _READ, _READ_IN_ALL)
     if not scene.table(
         "busy", _BUSY.format(objects=bars.whole("bulk_objects"), bytes=bars.whole("bulk_bytes"))
     ):

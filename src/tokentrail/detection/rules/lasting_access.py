@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
+from tokentrail.detection.own_power import CLOSING, is_own_grant
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import LOGGED
 from tokentrail.detection.trusts import ANYBODY, account_in, grants_all, let_in
@@ -14,12 +15,12 @@ from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row, event_id, object_of
 
 _NAMES = (
-    "CreateAccessKey", "CreateUser", "CreateLoginProfile", "UpdateLoginProfile", "CreateRole", "UpdateAssumeRolePolicy",
-    "CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider", "CreateTrustAnchor", "CreateProfile",
-    "CreateServiceSpecificCredential", "UploadSSHPublicKey", "UploadSigningCertificate", "AttachUserPolicy",
-    "CreateFunction20150331", "CreateFunction20150331v2", "UpdateFunctionCode20150331v2", "UpdateFunctionCode20150331",
-    "UpdateFunctionConfiguration20150331v2", "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation",
-    "CreatePolicyVersion", "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
+    "CreateAccessKey", "CreateUser", "CreateLoginProfile", "UpdateLoginProfile", "CreateRole",
+    "UpdateAssumeRolePolicy", "CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider",
+    "CreateTrustAnchor", "CreateProfile", "CreateServiceSpecificCredential", "UploadSSHPublicKey",
+    "UploadSigningCertificate", "AttachUserPolicy", "CreateFunction20150331", "CreateFunction20150331v2",
+    "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation", "CreatePolicyVersion",
+    "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
     "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "UpdateTrustAnchor",
     "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
     "CreateAccountAssignment", "CreateGroupMembership", "AttachGroupPolicy", "AddUserToGroup", "PutUserPolicy",
@@ -60,7 +61,6 @@ _WAYS_IN = frozenset(
 )
 _FUNCTIONS = frozenset({"CreateFunction20150331", "CreateFunction20150331v2", "CreateFunctionUrlConfig"})
 _PASSWORDS = {"CreateLoginProfile": "a password", "UpdateLoginProfile": "a new password"}
-_CLOSING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
 _ADMIN = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
 
 
@@ -93,8 +93,10 @@ def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
     asked = object_of(row["request"])
     if row["name"] in _INLINE and not grants_all(row["document"]):
         return None
+    if is_own_grant(row):
+        return None  # told as `self-escalation`
     found = _outright(row, asked, accounts)
-    if str(asked.get("policyArn", "")).rpartition("/")[2].startswith(_CLOSING):
+    if str(asked.get("policyArn", "")).rpartition("/")[2].startswith(CLOSING):
         return None  # AWS's quarantine is put on a user in the user's own name, and opens nothing
     if found is None and suspicious:
         return _Made(row, "high", _besides(row, asked))

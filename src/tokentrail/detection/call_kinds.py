@@ -1,5 +1,5 @@
 """
-What kinds of calls and user agents leads look for.
+What kinds of calls and user agents rules and leads look for.
 
 What a call does comes from the call catalogue where it says so. The further lists hold calls and tools that public
 reports of incidents name; each list names its sources.
@@ -8,14 +8,15 @@ reports of incidents name; each list names its sources.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Literal
 
-from tokentrail.aws.calls.catalogue import CallFacts, reviewed
+from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed, reviewed
 from tokentrail.aws.calls.names import operation_of, service_of
 
 CallKind = Literal[
-    "mint", "data", "secret", "incident", "persistence", "destruction", "blinding", "opening", "host_entry",
-    "iam_write",
+    "mint", "data", "secret", "secret_batch", "incident", "persistence", "destruction", "blinding", "guard", "opening",
+    "host_entry", "code", "model", "model_access", "retention", "iam_write",
 ]  # fmt: skip
 
 _PERSISTENCE = frozenset({
@@ -60,6 +61,11 @@ _LISTED: dict[CallKind, dict[str, str]] = {
         "sts": "GetFederationToken",
         "support": "CreateCase",
     },
+    "secret_batch": {"secretsmanager": "BatchGetSecretValue"},
+    "model": {"bedrock": "Converse ConverseStream InvokeModel InvokeModelWithResponseStream"},
+    "model_access": {
+        "bedrock": "CreateFoundationModelAgreement PutFoundationModelEntitlement PutUseCaseForModelAccess"
+    },
     "destruction": {
         "backup": "DeleteBackupVault DeleteRecoveryPoint",
         "dynamodb": "DeleteBackup DeleteTable",
@@ -69,7 +75,8 @@ _LISTED: dict[CallKind, dict[str, str]] = {
         "rds": "DeleteDBCluster DeleteDBClusterSnapshot DeleteDBInstance DeleteDBSnapshot",
         "s3": "DeleteBucket DeleteObject DeleteObjects",
     },
-    "blinding": {"organizations": "LeaveOrganization", "bedrock": "DeleteModelInvocationLoggingConfiguration"},
+    "blinding": {"organizations": "LeaveOrganization"},
+    "guard": {"organizations": "LeaveOrganization"},
     "opening": {"ec2": "AuthorizeSecurityGroupIngress", "s3": "DeleteBucketPolicy"},
     "host_entry": {"ec2": "EnableSerialConsoleAccess GetPasswordData"},
 }  # fmt: skip
@@ -89,6 +96,12 @@ _OPERATIONS = {
 _MAIL = {"email": "ses", "sesv2": "ses"}
 """Other names that CloudTrail has for a service's event source."""
 _SECRET_STORES = frozenset({"secretsmanager", "ssm"})
+_MADE: dict[CallKind, frozenset[str]] = {
+    "persistence": _PERSISTENCE, "opening": _OPENING, "host_entry": _HOST_ENTRY,
+}  # fmt: skip
+_CODE = frozenset({"function", "layer"})
+_NO_GUARD = frozenset({"logs", "monitoring", "wafv2"})
+"""Services whose logs and alarms come and go with the applications that they are of."""
 _IAM_WRITES = ("Add", "Attach", "Create", "Put", "Set", "Update")
 
 
@@ -108,20 +121,28 @@ def call_kinds(source: str | None, event_name: str | None) -> Iterator[CallKind]
 def _catalogued(facts: CallFacts) -> Iterator[CallKind]:
     """The kinds of a call by what the call catalogue knows of it."""
     created = facts.creates.kind if facts.creates else None
-    if created in _PERSISTENCE:
-        yield "persistence"
-    if created in _OPENING:
-        yield "opening"
-    if created in _HOST_ENTRY:
-        yield "host_entry"
+    yield from (kind for kind, made in _MADE.items() if created in made)
+    if created in _CODE and facts.operation.startswith("Update"):
+        yield "code"
     if facts.verdict == "issues" and facts.service == "sts":
         yield "mint"
     if facts.verdict == "secret" and facts.service in _SECRET_STORES:
         yield from ("data", "secret")
+    if facts.verdict == "blinds" and facts.service not in _NO_GUARD:
+        yield "guard"
     if facts.verdict in ("changes_log", "blinds"):
         yield "blinding"
     elif facts.verdict in ("deletes_later", "stops_keeping") or facts.remedy:
         yield "destruction"
+        if facts.service == "s3":
+            yield "retention"
+
+
+@cache
+def calls_of(kind: CallKind) -> tuple[tuple[str, str], ...]:
+    """The calls of a kind, each by its service and operation, in order."""
+    known = {(facts.service, facts.operation) for facts in every_reviewed()} | _OPERATIONS.get(kind, set())
+    return tuple(sorted(call for call in known if kind in call_kinds(*call)))
 
 
 def word_pattern(names: Iterable[str]) -> str:
@@ -129,18 +150,24 @@ def word_pattern(names: Iterable[str]) -> str:
     return rf"(?i)(^|[^a-z])({'|'.join(names)})([^a-z]|$)"
 
 
-ATTACK_TOOLS = word_pattern((
-    "kali", "parrot", "pentoo", "pacu", "trufflehog", "cloudfox", "scout ?suite", "prowler", "stratus-red-team",
-    "enumerate-iam", "weirdaal", "cloudbrute", "peirates", "cloudmapper", "aws_consoler", "cloudsplaining", "nmap",
-    "sqlmap", "s3scanner", "gitleaks", "aws-recon", "steampipe", "cartography", "red-?team",
-))  # fmt: skip
+INTRUDERS_TOOLS = (
+    "kali", "parrot", "pentoo", "pacu", "trufflehog", "cloudfox", "enumerate-iam", "weirdaal", "cloudbrute", "peirates",
+    "aws_consoler", "nmap", "sqlmap", "s3scanner",
+)  # fmt: skip
 """
-User agents of tools that look for weaknesses, and of systems that are made for attacks.
+User agents of systems that are made for attacks, and of tools that look for a way in or try out keys.
 
 Sources: Amazon GuardDuty User Guide, 'PenTest:IAMUser/KaliLinux', 'ParrotLinux' and 'PentooLinux'; Elastic and
-SigmaHQ, rules for user agents of TruffleHog and of Kali in CloudTrail; the tools' own source code. Defenders use some
-of them too, so that the rarity decides.
+SigmaHQ, rules for user agents of TruffleHog and of Kali in CloudTrail; the tools' own source code.
 """
+AUDITORS_TOOLS = (
+    "scout ?suite", "prowler", "stratus-red-team", "cloudmapper", "cloudsplaining", "gitleaks", "aws-recon",
+    "steampipe", "cartography", "red-?team",
+)  # fmt: skip
+"""User agents of tools by which owners, too, look for weaknesses of their accounts or try out their alarms, by the
+tools' own source code."""
+ATTACK_TOOLS = word_pattern((*INTRUDERS_TOOLS, *AUDITORS_TOOLS))
+"""All of these; defenders use some of them too, so that leads let the rarity decide."""
 DESKTOP = (
     r"(?i)(darwin|os/macos|mac ?os ?x|macintosh|microsoft-standard|(^|[^a-z])kali([^a-z]|$)|^mozilla/|"
     r"cyberduck|s3 ?browser)"

@@ -1,0 +1,196 @@
+"""
+What a principal does to its own power: policies, groups, trusts and boundaries of its own.
+
+A change is about its maker where it names the maker's user or role, a group that the log shows the user to be in, or a
+policy that the log shows to be attached to one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokentrail.detection.model import Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.trusts import let_in
+from tokentrail.detection.wording import short
+from tokentrail.lineage.rows import Row, object_of
+from tokentrail.policy.history.managed import DENIES_ALL, aws_document
+from tokentrail.policy.language.documents import Document, Malformed, parse
+from tokentrail.policy.language.evaluate import all_resources, names_action
+from tokentrail.policy.language.truth import Truth
+
+OWN_CALLS = (
+    "AddUserToGroup", "AttachGroupPolicy", "AttachRolePolicy", "AttachUserPolicy", "CreatePolicyVersion",
+    "DeleteRolePermissionsBoundary", "DeleteUserPermissionsBoundary", "PutGroupPolicy", "PutRolePolicy",
+    "PutUserPolicy", "SetDefaultPolicyVersion", "UpdateAssumeRolePolicy",
+)  # fmt: skip
+"""Calls by which a principal can do more than before (IAM API Reference; Rhino Security Labs, 'AWS IAM Privilege
+Escalation Methods')."""
+CLOSING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
+"""How the names of AWS's policies begin that only deny: AWS attaches a quarantine in the user's own name."""
+_READ = (*OWN_CALLS, "CreatePolicy", "DetachUserPolicy", "DetachRolePolicy", "RemoveUserFromGroup")
+_CHANGES = f"""
+    SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.response, c.document, c.by_arn,
+           c.by_type, c.by_service, c.in_account
+    FROM changed c WHERE c.source = 'iam.amazonaws.com' AND c.name IN {_READ!r}
+    ORDER BY c.time, c.event_id"""
+_EMPOWERING = (
+    "iam:attachuserpolicy", "iam:attachrolepolicy", "iam:putuserpolicy", "iam:putrolepolicy", "iam:createpolicyversion",
+    "iam:createaccesskey", "iam:updateassumerolepolicy", "iam:addusertogroup",
+)  # fmt: skip
+"""Actions by which whoever has them on everything can take all others, as far as a policy can say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPower:
+    """A change by which its maker may do more."""
+
+    row: Row
+    severity: Severity
+    what: str
+    """What was done, in words."""
+
+
+@dataclass(slots=True)
+class _Account:
+    """What the log shows so far of who has which policies and groups."""
+
+    groups: dict[str, set[str]] = field(default_factory=dict)
+    """By user: the groups."""
+    attached: dict[str, set[str]] = field(default_factory=dict)
+    """By `user/NAME`, `role/NAME` or `group/NAME`: the ARNs of policies."""
+    documents: dict[str, str | None] = field(default_factory=dict)
+    """By a policy's ARN: its newest document."""
+
+
+def own_power(scene: Scene) -> list[OwnPower]:
+    """The changes by which their makers may do more, by time; what AWS does in somebody's name is none."""
+    accounts: dict[str | None, _Account] = {}
+    found = []
+    for row in list(scene.rows(_CHANGES)):
+        known = accounts.setdefault(row["in_account"], _Account())
+        asked = object_of(row["request"])
+        if row["name"] in OWN_CALLS and row["by_service"] is None:
+            own = _own(row, asked, known)
+            if own is not None:
+                found.append(OwnPower(row=row, severity=own[0], what=own[1]))
+        _take_in(row, asked, known)
+    return found
+
+
+def _maker(row: Row) -> str | None:
+    """The maker as `user/NAME` or `role/NAME`; names are without paths, and one to an account."""
+    arn = row["by_arn"] or ""
+    head, _, rest = arn.partition(":user/")
+    if rest and row["by_type"] == "IAMUser":
+        return f"user/{rest.rpartition('/')[2]}"
+    head, _, rest = arn.partition(":assumed-role/")
+    return f"role/{rest.partition('/')[0]}" if rest and head else None
+
+
+def _target(asked: dict[str, Any]) -> str | None:
+    """Whom a change names."""
+    for member, kind in (("groupName", "group"), ("userName", "user"), ("roleName", "role")):
+        if isinstance(asked.get(member), str):
+            return f"{kind}/{asked[member]}"
+    return None
+
+
+def _own(row: Row, asked: dict[str, Any], known: _Account) -> tuple[Severity, str] | None:
+    maker = _maker(row)
+    if maker is None:
+        return None
+    name, target = row["name"], _target(asked)
+    groups = known.groups.get(maker.removeprefix("user/"), set()) if maker.startswith("user/") else set[str]()
+    mine = {maker, *(f"group/{group}" for group in groups)}
+    if name == "AddUserToGroup":
+        return (
+            ("high", f"joined group {asked.get('groupName')}")
+            if maker == f"user/{asked.get('userName')}"
+            else None
+        )
+    if name in ("CreatePolicyVersion", "SetDefaultPolicyVersion"):
+        return _version(name, asked, row["document"], mine, known)
+    if target not in mine:
+        return None
+    whose = "itself" if target == maker else target.replace("/", " ") + ", which it is in"
+    if name.endswith("PermissionsBoundary"):
+        return "high", "took its own permissions boundary away"
+    if name == "UpdateAssumeRolePolicy":
+        strangers = let_in(row["document"]) - {row["in_account"]}
+        return ("high" if strangers else "medium"), "changed whom its own role trusts"
+    if name.startswith("Attach"):
+        arn = str(asked.get("policyArn") or "")
+        severity = power_of(_document(arn, known))
+        return (severity, f"attached {short(arn)} to {whose}") if severity else None
+    severity = power_of(parse(row["document"]))
+    return (severity, f"gave {whose} inline policy {asked.get('policyName')}") if severity else None
+
+
+def _version(
+    name: str, asked: dict[str, Any], document: str | None, mine: Iterable[str], known: _Account
+) -> tuple[Severity, str] | None:
+    """A new or another default version of a policy that the maker has; a version that is no default changes nothing."""
+    arn = str(asked.get("policyArn") or "")
+    if not any(arn in known.attached.get(one, ()) for one in mine):
+        return None
+    if name == "SetDefaultPolicyVersion":
+        return "high", f"chose version {asked.get('versionId')} of its own policy {short(arn)}"
+    if asked.get("setAsDefault") not in (True, "true"):
+        return None
+    severity = power_of(parse(document))
+    return (severity, f"wrote a new version of its own policy {short(arn)}") if severity else None
+
+
+def _document(arn: str, known: _Account) -> Document | Malformed:
+    if arn.rpartition("/")[2].startswith(CLOSING):
+        return DENIES_ALL
+    text = known.documents.get(arn)
+    return parse(text) if text is not None else aws_document(arn)
+
+
+def power_of(document: Document | Malformed) -> Severity | None:
+    """How much a policy gives: all, or the way to all; something, or nobody knows what; or nothing (`None`)."""
+    if isinstance(document, Malformed):
+        return "medium"
+    allowing = [one for one in document.statements if one.effect == "Allow"]
+    if not allowing:
+        return None
+    wide = any(
+        all_resources(one)
+        and any(names_action(one.actions, action) is Truth.YES for action in ("*", *_EMPOWERING))
+        for one in allowing
+    )
+    return "high" if wide else "medium"
+
+
+def _take_in(row: Row, asked: dict[str, Any], known: _Account) -> None:
+    """Enter what a change did to the account."""
+    name, target, arn = row["name"], _target(asked), asked.get("policyArn")
+    user, group = str(asked.get("userName")), str(asked.get("groupName"))
+    if name == "AddUserToGroup":
+        known.groups.setdefault(user, set()).add(group)
+    elif name == "RemoveUserFromGroup":
+        known.groups.get(user, set()).discard(group)
+    elif name.startswith("Attach") and target and isinstance(arn, str):
+        known.attached.setdefault(target, set()).add(arn)
+    elif name.startswith("Detach") and target and isinstance(arn, str):
+        known.attached.get(target, set()).discard(arn)
+    elif name == "CreatePolicy":
+        policy = object_of(row["response"]).get("policy")
+        if isinstance(policy, dict) and isinstance(policy.get("arn"), str):
+            known.documents[policy["arn"]] = row["document"]
+    elif (
+        name == "CreatePolicyVersion" and isinstance(arn, str) and asked.get("setAsDefault") in (True, "true")
+    ):
+        known.documents[arn] = row["document"]
+
+
+def is_own_grant(row: Row) -> bool:
+    """Whether a change gives its maker a policy or a group, by its request alone: `own_power` tells of it."""
+    given = row["name"] in OWN_CALLS and row["name"] != "UpdateAssumeRolePolicy"
+    asked = object_of(row["request"]) if given else {}
+    target = f"user/{asked.get('userName')}" if row["name"] == "AddUserToGroup" else _target(asked)
+    return given and target is not None and target == _maker(row)

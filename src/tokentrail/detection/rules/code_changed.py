@@ -1,0 +1,89 @@
+"""A function's code or layers are changed by a session that never did so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.aws.calls.names import operation_of
+from tokentrail.detection.call_kinds import BY_HAND
+from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.reading import Place, place_of
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import event_names
+from tokentrail.detection.wording import at, counted, named
+from tokentrail.lineage.rows import Row
+
+_SETTINGS = "UpdateFunctionConfiguration"
+_SETTING = f"""
+    SELECT n, segment, object, ordinal FROM changed
+    WHERE source = 'lambda.amazonaws.com' AND name LIKE '{_SETTINGS}%' ORDER BY time, event_id"""
+_BY_HAND = f"""
+    SELECT DISTINCT d.n FROM deeds d JOIN sought s ON s.n = d.n
+    WHERE d.source = 'lambda.amazonaws.com' AND d.name LIKE 'UpdateFunction%'
+      AND regexp_matches(d.agent, '{BY_HAND}')"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for changes with two signs of a stranger, or of a lineage that is suspicious already."""
+    uses = first_uses(scene, "code", what="had changed no function")
+    uses = [use for use in uses if use.suspicious or use.signs]
+    layered = _layered(scene, uses)
+    uses = [use for use in uses if use.n in layered or any(map(_is_code, use.rows))]
+    scene.seek(use.n for use in uses)
+    typed = {row["n"] for row in scene.rows(_BY_HAND)} if uses else set[int]()
+    told = [(use, signs) for use in uses if len(signs := _signs(use, typed)) > 1 or use.suspicious]
+    events = events_of(scene, [use for use, _ in told])
+    known = scene.known(use.n for use, _ in told)
+    for use, signs in told:
+        severity: Severity = "high" if use.suspicious else "medium"
+        because = f" {in_words(signs).capitalize()}." if signs else ""
+        yield hit_of(
+            use, severity,
+            f"{named(known[use.n])} changed the code or layers of functions ({counted(use.count, 'call')}), first at "
+            f"{at(use.time)}.{because}",
+            events.get(use.n, ()), "most_records",
+        )  # fmt: skip
+
+
+def _is_code(row: Row) -> bool:
+    return operation_of(row["name"]) != _SETTINGS
+
+
+def _layered(scene: Scene, uses: list[FirstUse]) -> set[int]:
+    """The credentials that gave functions other layers, as the records of their changed settings tell."""
+    asked = {use.n for use in uses if not any(map(_is_code, use.rows))}
+    if not asked:
+        return set()
+    places: dict[Place, int] = {place_of(row): row["n"] for row in scene.rows(_SETTING) if row["n"] in asked}
+    read = sorted(places)[: scene.thresholds.whole("most_records")]
+    return {places[place] for place, record in scene.read(read) if _layers(record.get("requestParameters"))}
+
+
+def _layers(asked: object) -> bool:
+    return isinstance(asked, dict) and bool(asked.get("layers"))
+
+
+def _signs(use: FirstUse, typed: set[int]) -> tuple[str, ...]:
+    return (*use.signs, "a person's tool was used") if use.n in typed else use.signs
+
+
+RULE = Rule(
+    id="code-changed",
+    title="A function's code or layers were changed by a session that never did so",
+    severity="high",
+    attack=("T1525", "T1648", "T1546"),
+    why="Whoever changes a function's code acts with its role from then on, whenever it runs, and sees what it is "
+    "given; a revocation does not end that.",
+    false_alarm="Deployments look the same, and so one sign is no finding: who never changed a function must come "
+    "from a new address, too, or by hand. What the same principal did on an earlier day is left out. Compare the "
+    "function's code with the repository's.",
+    references=(
+        "AWS Lambda API Reference, 'UpdateFunctionCode' and 'UpdateFunctionConfiguration' (layers)",
+        "Stratus Red Team, aws.persistence.lambda-overwrite-code and lambda-layer-extension",
+    ),
+    find=find,
+    late=True,
+    thresholds=(*HABITS, "most_records"),
+    marks=event_names("code"),
+)

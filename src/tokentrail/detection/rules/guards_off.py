@@ -1,0 +1,76 @@
+"""Detection and records other than CloudTrail's are turned off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.aws.calls.names import service_of
+from tokentrail.detection.call_kinds import INFRASTRUCTURE
+from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import event_names
+from tokentrail.detection.wording import at, named
+
+_TUNING = frozenset({
+    "BatchDisableStandards", "CreateFilter", "CreateIPSet", "DeleteConfigRule", "DeleteConfigurationPolicy",
+    "DeletePublishingDestination", "UpdateFilter", "UpdateIPSet",
+})  # fmt: skip
+"""Calls that narrow what is watched, and leave the rest on (API References of GuardDuty, AWS Config, Security Hub)."""
+_SERVICES_MANY = 2
+_BY_TOOLS = f"""
+    SELECT DISTINCT d.n FROM deeds d JOIN sought s ON s.n = d.n
+    WHERE d.name IN ({", ".join(repr(name) for name in sorted(event_names("guard")))})
+      AND regexp_matches(d.agent, '{INFRASTRUCTURE}')"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Gather such calls by the credential that made them."""
+    uses = first_uses(scene, "guard", what="had turned nothing off")
+    if not uses:
+        return
+    scene.seek(use.n for use in uses)
+    built = {row["n"] for row in scene.rows(_BY_TOOLS)}
+    events = events_of(scene, uses)
+    known = scene.known(use.n for use in uses)
+    for use in uses:
+        yield hit_of(
+            use, _severity(use, built=use.n in built),
+            f"{named(known[use.n])} called {use.calls}, first at {at(use.time)}: what GuardDuty, AWS Config, Security "
+            "Hub, flow logs and the like saw until then, they may see no more.",
+            events.get(use.n, ()),
+        )  # fmt: skip
+
+
+def _severity(use: FirstUse, *, built: bool) -> Severity:
+    """How bad it is: tools that build infrastructure take down what they built, and most narrowing is upkeep."""
+    if use.suspicious:
+        return "high"
+    off = {service_of(row["source"]) for row in use.rows if row["name"] not in _TUNING}
+    if built or not off:
+        return "low"
+    left = any(row["name"] == "LeaveOrganization" for row in use.rows)
+    return "high" if len(off) >= _SERVICES_MANY or left else "medium"
+
+
+RULE = Rule(
+    id="guards-off",
+    title="Detection or records other than CloudTrail's were turned off",
+    severity="high",
+    attack=("T1562.001", "T1562.008"),
+    why="Whoever turns off what watches an account has something to do that it should not see. An account that "
+    "leaves its organization is rid of all of its guardrails at once.",
+    false_alarm="Networks that are taken down lose their flow logs, and a tool that builds infrastructure takes "
+    "down what it built: that, and filters and rules by themselves, are told at low severity. What the same principal "
+    "did on an earlier day is left out, and so is what CloudFormation does.",
+    references=(
+        "API References of Amazon GuardDuty, AWS Config, AWS Security Hub, Amazon EC2 ('DeleteFlowLogs'), Route 53 "
+        "Resolver, IAM Access Analyzer, AWS Organizations ('LeaveOrganization'), Amazon Bedrock "
+        "('DeleteModelInvocationLoggingConfiguration')",
+        "Stratus Red Team, aws.defense-evasion.vpc-remove-flow-logs, dns-delete-logs, organizations-leave",
+    ),
+    find=find,
+    late=True,
+    thresholds=HABITS,
+    marks=event_names("guard"),
+)

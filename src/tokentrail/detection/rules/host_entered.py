@@ -1,0 +1,75 @@
+"""A credential opens a way into hosts that its principal had never used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.aws.calls.names import operation_of
+from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import event_names
+from tokentrail.detection.wording import at, counted, named
+from tokentrail.lineage.rows import object_of
+
+_USER_DATA = """
+    SELECT n, source, name, time, request FROM changed
+    WHERE source = 'ec2.amazonaws.com' AND name = 'ModifyInstanceAttribute' AND request LIKE '%"userData"%'"""
+_ATTRIBUTE = "ModifyInstanceAttribute"
+_NO_ENTRY = frozenset({"CreateKeyPair", "ImportKeyPair"})
+"""Such keys open hosts that are started with them, and no others (EC2 API Reference)."""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for such calls with two signs of a stranger, or of a lineage that is suspicious already."""
+    uses = [use for use in first_uses(scene, "host_entry", what="had entered no host") if _enters(scene, use)]
+    many = scene.thresholds.whole("many_hosts")
+    told = [(use, signs) for use in uses if len(signs := _signs(use, many)) > 1 or use.suspicious]
+    events = events_of(scene, [use for use, _ in told])
+    known = scene.known(use.n for use, _ in told)
+    for use, signs in told:
+        severity: Severity = "high" if use.suspicious else "medium"
+        because = f" {in_words(signs).capitalize()}." if signs else ""
+        yield hit_of(
+            use, severity,
+            f"{named(known[use.n])} used a way into hosts ({use.calls}), first at {at(use.time)}.{because}",
+            events.get(use.n, ()), "many_hosts",
+        )  # fmt: skip
+
+
+def _enters(scene: Scene, use: FirstUse) -> bool:
+    """Whether it enters anything: of the attributes of an instance, what it runs as it starts does."""
+    names = {operation_of(row["name"]) for row in use.rows} - _NO_ENTRY
+    if names != {_ATTRIBUTE}:
+        return bool(names)
+    return any(row["n"] == use.n and object_of(row["request"]) for row in scene.rows(_USER_DATA))
+
+
+def _signs(use: FirstUse, many: int) -> tuple[str, ...]:
+    ways = {operation_of(row["name"]) for row in use.rows} - _NO_ENTRY
+    if use.count >= many:
+        return (*use.signs, f"there are {counted(use.count, 'such call')}")
+    return (*use.signs, f"there are {len(ways)} such ways") if len(ways) > 1 else use.signs
+
+
+RULE = Rule(
+    id="host-entered",
+    title="A credential uses a way into hosts that its principal had never used",
+    severity="high",
+    attack=("T1021.007", "T1651", "T1552.005"),
+    why="Whoever runs commands on a host, or logs in to it, has the credentials of the host's role and whatever "
+    "lies on its disks; what is done there is not in the log.",
+    false_alarm="Administrators log in to hosts, for the first time too: one sign alone is no finding, and what "
+    "the same principal did on an earlier day none either. Ask whoever it was what the host needed.",
+    references=(
+        "Amazon EC2 API Reference, 'GetPasswordData' and 'ModifyInstanceAttribute' (userData)",
+        "AWS Systems Manager API Reference, 'SendCommand' and 'StartSession'",
+        "EC2 Instance Connect API Reference, 'SendSSHPublicKey' and 'SendSerialConsoleSSHPublicKey'",
+        "Amazon ECS API Reference, 'ExecuteCommand'",
+        "Stratus Red Team, aws.execution.ssm-*, aws.lateral-movement.*, aws.execution.ec2-user-data",
+    ),
+    find=find,
+    late=True,
+    thresholds=(*HABITS, "many_hosts"),
+    marks=event_names("host_entry"),
+)

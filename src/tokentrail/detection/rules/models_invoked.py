@@ -1,0 +1,72 @@
+"""A language model is invoked by a credential, or in a region, that is new to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import event_names
+from tokentrail.detection.wording import at, counted, listed, named
+
+_REGIONS = """
+    SELECT c.region, min(coalesce(k.person, k.id)) AS one, count(DISTINCT coalesce(k.person, k.id)) AS people
+    FROM noted_calls c JOIN known k ON k.n = c.n WHERE c.kind = 'model' AND c.region IS NOT NULL GROUP BY c.region"""
+_OPENED = "SELECT DISTINCT n FROM noted_calls WHERE kind = 'model_access'"
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for invocations with two signs of a stranger, or of a lineage that is suspicious already."""
+    uses = first_uses(scene, "model", what="had invoked no model there", each_region=True)
+    if not uses:
+        return
+    regions = {row["region"]: row["people"] for row in scene.rows(_REGIONS)}
+    opened = {row["n"] for row in scene.rows(_OPENED)}
+    told = [(use, signs) for use in uses if len(signs := _signs(use, regions, opened)) > 1 or use.suspicious]
+    events = events_of(scene, [use for use, _ in told])
+    known = scene.known(use.n for use, _ in told)
+    for use, signs in told:
+        severity: Severity = "high" if use.suspicious else "medium"
+        because = f" {in_words(signs).capitalize()}." if signs else ""
+        yield hit_of(
+            use, severity,
+            f"{named(known[use.n])} invoked models of Amazon Bedrock ({counted(use.count, 'call')}), first at "
+            f"{at(use.time)}.{because}",
+            events.get(use.n, ()),
+        )  # fmt: skip
+
+
+def _signs(use: FirstUse, regions: dict[str, int], opened: set[int]) -> tuple[str, ...]:
+    """The signs of a stranger; that nobody else invokes in a region tells only where somebody does elsewhere."""
+    signs = list(use.signs)
+    alone = sorted({row["region"] for row in use.rows if regions.get(row["region"]) == 1})
+    if alone and len(regions) > len(alone):
+        signs.append(f"nobody else invokes models in {listed(alone)}")
+    if use.kind in ("long_term_key", "session_token"):
+        signs.append("a long-term key is behind it, and no role")
+    if use.n in opened:
+        signs.append("it asked for access to models itself")
+    return tuple(signs)
+
+
+RULE = Rule(
+    id="models-invoked",
+    title="Language models were invoked by a credential that is new to them",
+    severity="high",
+    attack=("T1496.004",),
+    why="Stolen keys are sold for the models that they can invoke; that costs thousands a day, and who pays is "
+    "the account.",
+    false_alarm="People try models out: one sign alone is no finding. Programs invoke models with a role, in one "
+    "region, every day. Ask what the invocations were for, and look at the bill.",
+    references=(
+        "Amazon Bedrock User Guide, 'Monitor Amazon Bedrock API calls using CloudTrail'",
+        "Sysdig, 'LLMjacking: Stolen Cloud Credentials Used in New AI Attack'",
+        "Permiso, 'When AI Gets Hijacked: Exploiting Hosted Models for Dark Roleplaying'",
+        "Stratus Red Team, aws.impact.bedrock-invoke-model",
+    ),
+    find=find,
+    late=True,
+    thresholds=HABITS,
+    marks=event_names("model"),
+)

@@ -1,0 +1,60 @@
+"""A credential reads many secrets at a time, by calls that name none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.tables import event_names
+from tokentrail.detection.wording import at, counted, named
+
+_BATCH = 20
+"""Secrets that one call gives at most (AWS Secrets Manager API Reference, 'BatchGetSecretValue': MaxResults)."""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Look for many such calls, or for two signs of a stranger, by who is no workload."""
+    many = scene.thresholds.whole("many_batches")
+    told = [
+        use for use in first_uses(scene, "secret_batch", what="had read none so") if _is_strange(use, many)
+    ]
+    events = events_of(scene, told)
+    known = scene.known(use.n for use in told)
+    for use in told:
+        strange = use.suspicious or len(use.signs) > 1
+        severity: Severity = "high" if strange else "medium"
+        because = f" {in_words(use.signs).capitalize()}." if use.signs else ""
+        yield hit_of(
+            use, severity,
+            f"{named(known[use.n])} called BatchGetSecretValue {counted(use.count, 'time')}, first at {at(use.time)}: "
+            f"each call gives up to {_BATCH} secrets, and the log does not name them.{because}",
+            events.get(use.n, ()), "many_batches",
+        )  # fmt: skip
+
+
+def _is_strange(use: FirstUse, many: int) -> bool:
+    if use.suspicious:
+        return True
+    return use.kind != "service_role" and (use.count >= many or len(use.signs) > 1)
+
+
+RULE = Rule(
+    id="secrets-in-bulk",
+    title="A credential reads secrets by the batch",
+    severity="high",
+    attack=("T1555.006",),
+    why="With one call a batch, and filters that all secrets meet, a thief takes a vault in a minute; each secret "
+    "in it is a way in that no revocation closes.",
+    false_alarm="Some programs read their settings so: workloads are left out unless their lineage is suspicious, "
+    "and so is what the same principal did on an earlier day. Ask which secrets the call's filters meet.",
+    references=(
+        "AWS Secrets Manager API Reference, 'BatchGetSecretValue'",
+        "Stratus Red Team, aws.credential-access.secretsmanager-batch-retrieve-secrets",
+    ),
+    find=find,
+    late=True,
+    thresholds=(*HABITS, "many_batches"),
+    marks=event_names("secret_batch"),
+)

@@ -1,0 +1,74 @@
+"""The root user acted, or somebody signed in to the console without MFA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.wording import at, counted, named
+from tokentrail.lineage.rows import Row, event_id
+
+_WEAK = """
+    SELECT k.n, coalesce(k.issued_time, k.first) AS time, k.issue_event, k.issue_text,
+           coalesce(k.person, k.id) AS person, k.arn LIKE 'arn:%:iam::%:root' AS root
+    FROM known k
+    WHERE (k.kind = 'console_session' AND k.mfa IS FALSE AND k.arn LIKE '%:user/%')
+       OR (k.arn LIKE 'arn:%:iam::%:root' AND k.kind IN ('console_session', 'long_term_key', 'session_token'))
+    ORDER BY time, k.n"""
+"""A person of a directory has signed in there, with or without a second factor, which the log does not tell (AWS
+CloudTrail User Guide, 'AWS Management Console sign-in events')."""
+_FIRST = """
+    SELECT n, event_id, event_id_text FROM (
+      SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
+      FROM deeds d JOIN sought s ON s.n = d.n) WHERE place = 1"""
+
+
+def find(scene: Scene) -> Iterator[Hit]:
+    """Gather such credentials by whose they are: one finding for each, about the first."""
+    found: dict[str, list[Row]] = {}
+    for row in list(scene.rows(_WEAK)):
+        if row["time"] is not None:
+            found.setdefault(row["person"], []).append(row)
+    if not found:
+        return
+    known = scene.known(row["n"] for rows in found.values() for row in rows)
+    first = {row["n"]: event_id(row["event_id"], row["event_id_text"]) or "" for row in scene.rows(_FIRST)}
+    for person, rows in found.items():
+        events = [event_id(row["issue_event"], row["issue_text"]) or first.get(row["n"], "") for row in rows]
+        yield _hit(person, rows, known[rows[0]["n"]], events)
+
+
+def _hit(person: str, rows: list[Row], known: Row, events: list[str]) -> Hit:
+    if rows[0]["root"]:
+        what = f"the root user acted ({named(known)})"
+    else:
+        what = f"{named(known)} began with a sign-in to the console without MFA"
+    more = f", {counted(len(rows), 'time')} in all" if len(rows) > 1 else ""
+    return Hit(
+        about=(person, known["id"]),
+        time=rows[0]["time"],
+        severity="low",
+        why=f"{what[0].upper()}{what[1:]}, first at {at(rows[0]['time'])}{more}.",
+        subject=rows[0]["n"],
+        places=tuple(row["n"] for row in rows),
+        events=tuple(filter(None, events)),
+        count=max(len(rows), 1),
+    )
+
+
+RULE = Rule(
+    id="weak-sign-in",
+    title="The root user acted, or somebody signed in without MFA",
+    severity="low",
+    attack=("T1078.004",),
+    why="A password alone is guessed, bought or phished. The root user has all power, and no policy of the "
+    "account limits it.",
+    false_alarm="Many accounts have a user without MFA, and root is needed for a few tasks: it is told once for "
+    "each, at low severity. It counts where other things point to the same user.",
+    references=(
+        "AWS CloudTrail User Guide, 'AWS Management Console sign-in events': MFAUsed",
+        "IAM User Guide, 'Root user best practices'; Stratus Red Team, aws.initial-access.console-login-without-mfa",
+    ),
+    find=find,
+)
