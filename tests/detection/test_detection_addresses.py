@@ -7,9 +7,9 @@ import random
 from pathlib import Path
 
 import pytest
-from detection_cases import ELSEWHERE, TOOL, ada, world
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
+from rule_cases import ELSEWHERE, TOOL, ada, world
 
 from evidence import held
 from tokentrail.detection.addresses import Address, Addresses

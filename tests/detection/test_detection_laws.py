@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from detection_cases import FIRES, world
+from case_tables import FIRES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rule_cases import world
 
 from evidence import held
 from tokentrail.detection import run

@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from detection_cases import FIRES, world
+from case_tables import FIRES
 from noisy_company import NoisyCompany
+from rule_cases import world
 
 from evidence import in_segments
 from tokentrail import Case

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from detection_cases import FIRES, world
+from case_tables import FIRES
+from rule_cases import world
 
 from evidence import held
 from tokentrail.detection.catalogue import CATALOGUE

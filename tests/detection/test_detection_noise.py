@@ -6,8 +6,8 @@ import random
 from collections import Counter
 
 import pytest
-from detection_cases import ELSEWHERE, TOOL
 from noisy_company import NoisyCompany
+from rule_cases import ELSEWHERE, TOOL
 
 from evidence import held
 

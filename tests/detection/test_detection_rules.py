@@ -9,13 +9,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from case_tables import FIRES, HABITS, SEVERITIES, SPARES
 from detection_cases import (
-    FIRES,
-    HABITS,
-    SEVERITIES,
-    SPARES,
-    Act,
-    ada,
     broker_of_federated_users,
     comes_through_a_strange_endpoint,
     console_with_the_new_device,
@@ -24,8 +19,8 @@ from detection_cases import (
     new_roles_every_day,
     taken_into_a_browser,
     tool_mints_every_day,
-    world,
 )
+from rule_cases import Act, ada, world
 
 from evidence import AWAY, HOME, START, assume_role, call, held, user
 from policy.policy_cases import ACCOUNT, allow, change, deny

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from detection_cases import ada, world
+from rule_cases import ada, world
 
 from evidence import held
 from tokentrail.case import Case

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from detection_cases import ELSEWHERE, TOOL, ada, world
+from rule_cases import ELSEWHERE, TOOL, ada, world
 
 from evidence import held
 from tokentrail.detection.model import Finding
