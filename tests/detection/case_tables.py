@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import attack_cases
 import detection_cases
+import single_act_cases
 from rule_cases import FIRES, HABITS, SEVERITIES, SPARES
 
-MODULES = (attack_cases, detection_cases)
+MODULES = (detection_cases, single_act_cases)
 
 __all__ = ["FIRES", "HABITS", "MODULES", "SEVERITIES", "SPARES"]

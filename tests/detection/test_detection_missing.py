@@ -14,24 +14,31 @@ from tokentrail.detection.catalogue import CATALOGUE
 Json = dict[str, Any]
 WITHOUT = {
     "userIdentity": {
-        "beyond-its-power", "bulk-read", "console-from-key", "containment-undone", "deep-chain", "minted-before-the-cut",
-        "new-mfa-used", "outlived-key", "role-juggling", "role-probing", "secrets-swept", "self-assumption",
-        "stolen-workload", "strange-endpoint", "token-mints-tokens", "two-networks", "used-after-revocation",
+        "attack-tool", "beyond-its-power", "bulk-read", "code-changed", "console-from-key",
+        "containment-undone", "deep-chain", "guards-off", "host-entered", "minted-before-the-cut",
+        "models-invoked", "new-mfa-used", "outlived-key", "role-juggling", "role-probing",
+        "secrets-in-bulk", "secrets-swept", "self-assumption", "self-escalation", "stolen-workload",
+        "storage-extortion", "strange-endpoint", "token-mints-tokens", "two-networks",
+        "used-after-revocation", "weak-sign-in",
     },
-    "sourceIPAddress": {"stolen-workload", "two-networks"},
-    "userAgent": {"two-networks"},
+    "sourceIPAddress": {"host-entered", "stolen-workload", "two-networks"},
+    "userAgent": {"attack-tool", "two-networks"},
     "requestParameters": {
         "containment-undone", "key-quarantined", "minted-before-the-cut", "new-mfa-used", "outlived-key",
-        "self-assumption", "strange-repository", "used-after-revocation",
+        "self-assumption", "self-escalation", "shared-outside", "strange-repository",
+        "used-after-revocation",
     },
     "responseElements": {
         "assume-root", "new-mfa-used", "self-assumption", "session-token-back-door", "strange-repository",
         "token-mints-tokens",
     },
     "eventName": {
-        "assume-root", "beyond-its-power", "bulk-read", "console-from-key", "containment-undone", "key-quarantined",
-        "lasting-access", "logging-stopped", "minted-before-the-cut", "new-mfa-used", "outlived-key", "role-probing",
-        "secrets-swept", "self-assumption", "session-token-back-door", "strange-repository", "used-after-revocation",
+        "assume-root", "beyond-its-power", "bulk-read", "code-changed", "console-from-key",
+        "containment-undone", "guards-off", "host-entered", "key-quarantined", "lasting-access",
+        "logging-stopped", "minted-before-the-cut", "models-invoked", "new-mfa-used", "outlived-key",
+        "role-probing", "secrets-in-bulk", "secrets-swept", "self-assumption", "self-escalation",
+        "session-token-back-door", "shared-outside", "storage-extortion", "strange-repository",
+        "used-after-revocation",
     },
     "errorMessage": {"role-probing"},
 }  # fmt: skip

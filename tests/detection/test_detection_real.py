@@ -18,11 +18,18 @@ from tokentrail.detection.model import Finding
 
 STRATUS = {
     "credential-access.ec2-steal-instance-credentials": "stolen-workload",
+    "credential-access.secretsmanager-batch-retrieve-secrets": "secrets-in-bulk",
     "credential-access.secretsmanager-retrieve-secrets": "secrets-swept",
     "credential-access.ssm-retrieve-securestring-parameters": "secrets-swept",
     "defense-evasion.cloudtrail-delete": "logging-stopped",
     "defense-evasion.cloudtrail-event-selectors": "logging-stopped",
     "defense-evasion.cloudtrail-stop": "logging-stopped",
+    "defense-evasion.dns-delete-logs": "guards-off",
+    "defense-evasion.vpc-remove-flow-logs": "guards-off",
+    "exfiltration.ec2-share-ami": "shared-outside",
+    "exfiltration.ec2-share-ebs-snapshot": "shared-outside",
+    "exfiltration.rds-share-snapshot": "shared-outside",
+    "initial-access.console-login-without-mfa": "weak-sign-in",
     "persistence.iam-backdoor-role": "lasting-access",
     "persistence.iam-backdoor-user": "lasting-access",
     "persistence.iam-create-admin-user": "lasting-access",
@@ -56,7 +63,7 @@ INVICTUS = {
         "login-profile-user",
     ),
     "persistence.lambda-backdoor-function": ("lasting-access", "AddPermission20150331v2", "backdoor-f-func"),
-    "persistence.lambda-overwrite-code": ("lasting-access", "UpdateFunctionCode20150331v2", "olc-func"),
+    "persistence.lambda-overwrite-code": ("code-changed", "UpdateFunctionCode20150331v2", "olc-func"),
     "persistence.rolesanywhere-create-trust-anchor": (
         "lasting-access",
         "CreateTrustAnchor",

@@ -426,14 +426,14 @@ def test_a_quarantine_is_told_with_what_it_forbids(version: str, forbids: str) -
 
 
 def test_what_a_suspicious_user_leaves_is_told_in_words() -> None:
-    """A quarantined user's own new key counts, and who joins which group, and power given by inline policies alone."""
+    """A quarantined user's own new key counts, and whom it puts into which group, and power given by inline policies."""
     place = world()
     key = ada(place)
     key.iam(
         "AttachUserPolicy", userName="ada", policyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
     )
     key.creates_access_key()
-    key.iam("AddUserToGroup", userName="ada", groupName="Admins")
+    key.iam("AddUserToGroup", userName="cleo", groupName="Admins")
     for action in ("*", "s3:*"):
         allowed = {
             "Version": "2012-10-17",
@@ -444,7 +444,7 @@ def test_what_a_suspicious_user_leaves_is_told_in_words() -> None:
         told = [one.why for one in case.detect(rules=["key-quarantined", "lasting-access"])]
 
     assert any(
-        why.endswith(": a key for its own user, user ada in group Admins and PutRolePolicy Door.")
+        why.endswith(": a key for its own user, user cleo in group Admins and PutRolePolicy Door.")
         for why in told
     )
 

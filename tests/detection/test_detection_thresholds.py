@@ -9,6 +9,8 @@ from pathlib import Path
 
 import detection_cases as acts
 import pytest
+import rule_cases
+import single_act_cases as single
 
 from evidence import held
 from tokentrail.case import Case
@@ -95,7 +97,7 @@ def test_no_number_that_is_taken_ends_a_run(
         case.detect(thresholds=given(tmp_path, "\n".join(lines)), sigma=sigma)
 
 
-EDGES: list[tuple[acts.Act, str, str, int, int]] = [
+EDGES: list[tuple[rule_cases.Act, str, str, int, int]] = [
     (acts.probes, "role-probing", "many_denied", 6, 7),
     (acts.sweeps, "secrets-swept", "many_secrets", 12, 13),
     (acts.copies_into_another_bucket, "bulk-read", "bulk_objects", 200, 201),
@@ -109,6 +111,9 @@ EDGES: list[tuple[acts.Act, str, str, int, int]] = [
     (acts.minted_before, "minted-before-the-cut", "before_cut", 601, 600),
     (acts.revocation_lifted, "containment-undone", "undone_within", 332, 331),
     (acts.device_for_another, "new-mfa-used", "mfa_used_within", 332, 331),
+    (single.vault_by_the_batch, "secrets-in-bulk", "many_batches", 5, 6),
+    (single.passwords_of_all_hosts, "host-entered", "many_hosts", 6, 7),
+    (single.objects_and_versions_gone, "storage-extortion", "many_deleted", 120, 121),
 ]
 """What happens, the rule that finds it by a threshold's number, and the next number by which it is no finding."""
 
@@ -116,7 +121,7 @@ EDGES: list[tuple[acts.Act, str, str, int, int]] = [
 @pytest.fixture(name="edges", scope="module")
 def _edges() -> Iterator[Case]:
     """All of it, each in an account of its own."""
-    world = acts.world()
+    world = rule_cases.world()
     for number, (act, *_) in enumerate(EDGES):
         world.account_id = f"{number:012}"
         act(world)

@@ -45,7 +45,9 @@ class _Attack:
     deleted: int = 0
     """Calls, if they are far more than the principal's habit."""
     encrypted: int = 0
-    """Copies in which the caller's own key was seen: all of them, if the first ones say so."""
+    """Copies with a key of the caller's own: all, if all that were looked at have one."""
+    copies: int = 0
+    """Copies that were looked at."""
     settings: list[str] = field(default_factory=list)
     """How older versions or objects will go, in words."""
     rows: list[Row] = field(default_factory=list)
@@ -62,7 +64,10 @@ def find(scene: Scene) -> Iterator[Hit]:
     for n, total in totals.items():
         if total["deleted"] >= max(many, times * (total["most"] or 0)):
             attacks[n].deleted = total["deleted"]
-    _read(scene, attacks, {n: total["copied"] for n, total in totals.items()})
+    _read(scene, attacks)
+    for n, total in totals.items():
+        if 0 < attacks[n].encrypted == attacks[n].copies:
+            attacks[n].encrypted = max(total["copied"], attacks[n].encrypted)
     known = scene.known(attacks)
     for n, one in attacks.items():
         severity = _severity(one, suspicious=scene.suspicious(n))
@@ -70,7 +75,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             yield _hit(known[n], one, severity)
 
 
-def _read(scene: Scene, attacks: dict[int, _Attack], copied: dict[int, int]) -> None:
+def _read(scene: Scene, attacks: dict[int, _Attack]) -> None:
     """Look at the records of changed settings and of the first copies."""
     scene.seek(attacks)
     each = max(1, scene.thresholds.whole("most_events") // 2)
@@ -83,8 +88,9 @@ def _read(scene: Scene, attacks: dict[int, _Attack], copied: dict[int, int]) -> 
             if one.deleted:
                 one.rows.append(row)
         elif row["name"] == "CopyObject":
+            one.copies += record is not None
             if record is not None and _by_own_key(record):
-                one.encrypted = max(copied.get(row["n"], 0), one.encrypted + 1)
+                one.encrypted += 1
                 one.rows.append(row)
         elif record is not None and (what := _loses(row["name"], record.get("requestParameters"))):
             one.settings.append(what)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.reading import Place, place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
 _WEAK = """
-    SELECT k.n, coalesce(k.issued_time, k.first) AS time, k.issue_event, k.issue_text,
-           coalesce(k.person, k.id) AS person, k.arn LIKE 'arn:%:iam::%:root' AS root
-    FROM known k
-    WHERE (k.kind = 'console_session' AND k.mfa IS FALSE AND k.arn LIKE '%:user/%')
-       OR (k.arn LIKE 'arn:%:iam::%:root' AND k.kind IN ('console_session', 'long_term_key', 'session_token'))
+    SELECT k.*, arn LIKE 'arn:%:iam::%:root' AS root, f.segment, f.object, f.ordinal
+    FROM (SELECT n, kind, mfa, mfa IS NULL AS unused, coalesce(person, id) AS person, issue_event, issue_text,
+                 coalesce(issued_time, first) AS time,
+                 CASE WHEN kind = 'console_session' THEN coalesce(arn, caller_arn) ELSE arn END AS arn
+          FROM known WHERE kind IN ('console_session', 'long_term_key', 'session_token')) k
+    JOIN forest f ON f.n = k.n
+    WHERE (k.kind = 'console_session' AND k.arn LIKE '%:user/%' AND k.mfa IS NOT TRUE) OR k.arn LIKE 'arn:%:iam::%:root'
     ORDER BY time, k.n"""
 """A person of a directory has signed in there, with or without a second factor, which the log does not tell (AWS
 CloudTrail User Guide, 'AWS Management Console sign-in events')."""
@@ -27,8 +31,11 @@ _FIRST = """
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather such credentials by whose they are: one finding for each, about the first."""
     found: dict[str, list[Row]] = {}
-    for row in list(scene.rows(_WEAK)):
-        if row["time"] is not None:
+    rows = [row for row in scene.rows(_WEAK) if row["time"] is not None]
+    read = [place_of(row) for row in rows if _must_be_read(row)][: scene.thresholds.whole("most_records")]
+    without = {place for place, record in scene.read(read) if _without_mfa(record)} if read else set[Place]()
+    for row in rows:
+        if not _must_be_read(row) or place_of(row) in without:
             found.setdefault(row["person"], []).append(row)
     if not found:
         return
@@ -37,6 +44,16 @@ def find(scene: Scene) -> Iterator[Hit]:
     for person, rows in found.items():
         events = [event_id(row["issue_event"], row["issue_text"]) or first.get(row["n"], "") for row in rows]
         yield _hit(person, rows, known[rows[0]["n"]], events)
+
+
+def _must_be_read(row: Row) -> bool:
+    """Whether only the record of the sign-in tells of MFA: calls tell of it, and none followed."""
+    return bool(row["unused"] and not row["root"] and row["segment"] is not None)
+
+
+def _without_mfa(record: Any) -> bool:
+    added = record.get("additionalEventData")
+    return isinstance(added, dict) and added.get("MFAUsed") == "No"
 
 
 def _hit(person: str, rows: list[Row], known: Row, events: list[str]) -> Hit:
@@ -54,6 +71,7 @@ def _hit(person: str, rows: list[Row], known: Row, events: list[str]) -> Hit:
         places=tuple(row["n"] for row in rows),
         events=tuple(filter(None, events)),
         count=max(len(rows), 1),
+        thresholds=("most_records",),
     )
 
 
@@ -71,4 +89,5 @@ RULE = Rule(
         "IAM User Guide, 'Root user best practices'; Stratus Red Team, aws.initial-access.console-login-without-mfa",
     ),
     find=find,
+    thresholds=("most_records",),
 )

@@ -29,7 +29,7 @@ def _policy(action: str | list[str], resource: str = "*", effect: str = "Allow")
     }
 
 
-def settled(world: World, name: str = "ada") -> Credential:
+def settled(world: World, name: str) -> Credential:
     """A user who has worked for four days, from one address."""
     key = world.user(name, ip=HOUSE, user_agent=SDK)
     for _ in range(4):
@@ -38,9 +38,9 @@ def settled(world: World, name: str = "ada") -> Credential:
     return key
 
 
-def thief(world: World) -> Credential:
-    """The same user's key in other hands."""
-    return settled(world).seen_from(ELSEWHERE, CLI)
+def thief(world: World, name: str) -> Credential:
+    """The key of such a user in other hands."""
+    return settled(world, name).seen_from(ELSEWHERE, CLI)
 
 
 # ---------------------------------------------------------------- self-escalation
@@ -219,6 +219,18 @@ def sign_in_without_mfa(world: World) -> None:
         world.wait(hours=1)
 
 
+@fires("weak-sign-in", "low")
+def sign_in_and_no_call(world: World) -> None:
+    """A user signs in without a second factor, and the log shows no call that followed."""
+    world.console_sign_in(world.user("ada"))
+
+
+@spares("weak-sign-in")
+def sign_in_with_mfa_and_no_call(world: World) -> None:
+    """A user signs in with a second factor, and no call follows."""
+    world.console_sign_in(world.user("ada"), mfa=True)
+
+
 @spares("weak-sign-in")
 def sign_in_with_mfa(world: World) -> None:
     """A user signs in with a second factor, and a person by Identity Center, whose second factor the log hides."""
@@ -362,26 +374,26 @@ def networks_come_and_go(world: World) -> None:
 @fires("host-entered", "medium")
 def thief_runs_commands(world: World) -> None:
     """A user that had entered no host for days runs a command on one, from an address that is new to it."""
-    thief(world).calls("ssm:SendCommand", {"documentName": "AWS-RunShellScript"}, read_only=False)
+    thief(world, "vera").calls("ssm:SendCommand", {"documentName": "AWS-RunShellScript"}, read_only=False)
 
 
 @fires("host-entered", "medium")
 def passwords_of_all_hosts(world: World) -> None:
     """A user that had entered no host for days asks for the passwords of many."""
-    settled(world).calls("ec2:GetPasswordData", {"instanceId": "i-{n}"}, count=6)
+    settled(world, "vera").calls("ec2:GetPasswordData", {"instanceId": "i-{n}"}, count=6)
 
 
 @fires("host-entered", "medium")
 def thief_changes_user_data(world: World) -> None:
     """What an instance runs as it starts is changed, from an address that is new to the user."""
     request = {"instanceId": "i-0a1b2c3d4e", "userData": "<sensitiveDataRemoved>"}
-    thief(world).calls("ec2:ModifyInstanceAttribute", request, read_only=False)
+    thief(world, "vera").calls("ec2:ModifyInstanceAttribute", request, read_only=False)
 
 
 @fires("host-entered", "medium")
 def keys_pushed_to_the_console(world: World) -> None:
     """A new user of the serial console opens it, and pushes a key to it and to SSH."""
-    key = settled(world)
+    key = settled(world, "vera")
     key.calls("ec2:EnableSerialConsoleAccess", read_only=False)
     for call in ("SendSSHPublicKey", "SendSerialConsoleSSHPublicKey"):
         key.calls(f"ec2-instance-connect:{call}", {"instanceId": "i-0a1b2c3d4e"}, read_only=False)
@@ -400,13 +412,13 @@ def administrator_at_work(world: World) -> None:
 @spares("host-entered")
 def first_login_from_the_office(world: World) -> None:
     """A user logs in to a host for the first time, from where it always works: one sign is none."""
-    settled(world).calls("ssm:StartSession", {"target": "i-0a1b2c3d4e"}, read_only=False)
+    settled(world, "vera").calls("ssm:StartSession", {"target": "i-0a1b2c3d4e"}, read_only=False)
 
 
 @spares("host-entered")
 def instance_resized(world: World) -> None:
     """Another attribute of an instance opens nothing, and neither does a key pair, or a refused command."""
-    key = thief(world)
+    key = thief(world, "vera")
     key.calls(
         "ec2:ModifyInstanceAttribute", {"instanceId": "i-1", "instanceType": {"value": "m5"}}, read_only=False
     )
@@ -420,21 +432,21 @@ def instance_resized(world: World) -> None:
 @fires("code-changed", "medium")
 def thief_changes_code(world: World) -> None:
     """A user that had changed no function for days does so from a new address."""
-    thief(world).updates_function("resize")
+    thief(world, "wanda").updates_function("resize")
 
 
 @fires("code-changed", "medium")
 def thief_adds_a_layer(world: World) -> None:
     """A function is given another layer by a key that never did so, from a new address."""
     request = {"functionName": "f", "layers": [f"arn:aws:lambda:us-east-1:{STRANGER}:layer:x:1"]}
-    thief(world).calls("lambda:UpdateFunctionConfiguration20150331v2", request, read_only=False)
+    thief(world, "wanda").calls("lambda:UpdateFunctionConfiguration20150331v2", request, read_only=False)
 
 
 @spares("code-changed")
 def function_configured(world: World) -> None:
     """A function is given more memory, by whoever never changed one."""
     request = {"functionName": "f", "memorySize": 512}
-    thief(world).calls("lambda:UpdateFunctionConfiguration20150331v2", request, read_only=False)
+    thief(world, "wanda").calls("lambda:UpdateFunctionConfiguration20150331v2", request, read_only=False)
 
 
 @spares("code-changed")
@@ -462,7 +474,7 @@ def vault_by_the_batch(world: World) -> None:
 @fires("secrets-in-bulk", "high")
 def batch_by_a_thief(world: World) -> None:
     """A key that had read none so for days reads a batch, from a new address."""
-    thief(world).calls("secretsmanager:BatchGetSecretValue", {"filters": []})
+    thief(world, "xenia").calls("secretsmanager:BatchGetSecretValue", {"filters": []})
 
 
 @spares("secrets-in-bulk")
@@ -491,7 +503,7 @@ def _invoke(credential: Credential, region: str | None = None, count: int = 3) -
 @fires("models-invoked", "medium")
 def models_for_a_thief(world: World) -> None:
     """A key that had invoked no model for days does so, from a new address."""
-    _invoke(thief(world))
+    _invoke(thief(world, "yola"))
 
 
 @fires("models-invoked", "medium")
@@ -519,7 +531,7 @@ def program_invokes_models(world: World) -> None:
         for role in ("Chat", "Search"):
             _invoke(world.task(role))
         world.wait(hours=24)
-    _invoke(settled(world).assumes("Developer", "ada"))
+    _invoke(settled(world, "yola").assumes("Developer", "ada"))
 
 
 # ---------------------------------------------------------------- storage-extortion
