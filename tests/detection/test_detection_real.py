@@ -117,15 +117,18 @@ def found_by(said: dict[str, str]) -> dict[str, str]:
     return {one: answer.strip("`") for one, answer in said.items() if answer.startswith("`")}
 
 
-def test_invictus_is_told_in_three_findings() -> None:
+def test_each_kind_of_act_in_invictus_is_told_once() -> None:
     """
-    2,900 events of an attacker at work: what it made, read and blinded, each told once. The roles that it was
-    refused while IAM did not know them yet are none.
+    2,900 events of an attacker at work: what it made, read, blinded, shared, changed and entered, each told once. The
+    roles that it was refused while IAM did not know them yet are none.
     """
     found = judged(real("invictus-aws-dataset", "CloudTrail"))
 
-    assert counts(found) == {"lasting-access": 1, "logging-stopped": 1, "secrets-swept": 1}
-    assert len({one.subject for one in found}) == 1
+    assert counts(found) == {
+        "attack-tool": 1, "code-changed": 1, "guards-off": 1, "host-entered": 1, "lasting-access": 1,
+        "logging-stopped": 1, "secrets-swept": 1, "shared-outside": 1, "storage-extortion": 1, "weak-sign-in": 1,
+    }  # fmt: skip
+    assert len({one.root for one in found if one.rule != "weak-sign-in"}) == 1
     events = records("invictus-aws-dataset", "CloudTrail/*.json")
     for rule, call, name in INVICTUS.values():
         [one] = [one for one in found if one.rule == rule]
@@ -151,7 +154,7 @@ def test_the_page_says_what_is_found_in_these_logs() -> None:
 )
 def test_the_page_counts_what_is_found_in_these_logs(folder: str, pattern: str, said: str) -> None:
     """How many findings there are, and how many that is for a thousand events, is what the logs give."""
-    found = len(judged(*sorted(real(folder).glob(pattern))))
+    found = sum(one.rule != "attack-tool" for one in judged(*sorted(real(folder).glob(pattern))))
     events = len(records(folder, pattern))
 
     assert f"{said.format(found)}, {1000 * found / events:.1f} for a thousand events" in PAGE.read_text()
@@ -168,7 +171,10 @@ def test_the_page_names_no_technique_that_was_not_run() -> None:
 
 
 def test_each_technique_of_stratus_has_its_finding_and_the_others_none() -> None:
-    """Labelled attacks: each that touches credentials is found once by its rule, and no other file has a finding."""
+    """
+    Labelled attacks: each that is found is found once by its rule, and no other file has a finding, but that the tool
+    named itself in its user agent.
+    """
     files = sorted(real("stratus-detonation-logs", "detonation-logs").glob("*.json"))
     names = {
         record["eventID"]: path.stem.removeprefix("aws.")
@@ -177,10 +183,32 @@ def test_each_technique_of_stratus_has_its_finding_and_the_others_none() -> None
     }
     found = judged(*files)
 
-    assert sorted((names[one.events[0]], one.rule) for one in found) == sorted(STRATUS.items())
+    acts = [one for one in found if one.rule != "attack-tool"]
+
+    assert sorted((names[one.events[0]], one.rule) for one in acts) == sorted(STRATUS.items())
 
 
-@pytest.mark.parametrize("folder", ["flaws1-slice-umccr", "trailscraper", "stevezieglerva", "plaso"])
-def test_ordinary_logs_are_quiet(folder: str) -> None:
-    """Logs of ordinary days have no finding."""
-    assert judged(real(folder)) == ()
+def test_the_tool_of_the_attacks_names_itself() -> None:
+    """In the files whose calls name Stratus Red Team as their tool, that is a finding of low severity, and no other."""
+    files = sorted(real("stratus-detonation-logs", "detonation-logs").glob("*.json"))
+    recorded = [(path.stem, record) for path in files for record in json.loads(path.read_text())]
+    calls = [(name, record) for name, record in recorded if record["eventName"] != "ConsoleLogin"]
+    named = {name for name, record in calls if "stratus-red-team" in record.get("userAgent", "")}
+    names = {record["eventID"]: name for name, record in recorded}
+    found = [one for one in judged(*files) if one.rule == "attack-tool"]
+
+    assert {one.severity for one in found} == {"low"}
+    assert {names[one.events[0]] for one in found} == named
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("flaws1-slice-umccr", {}), ("trailscraper", {"weak-sign-in": 1}), ("stevezieglerva", {}),
+     ("plaso", {"weak-sign-in": 1})],
+)  # fmt: skip
+def test_ordinary_logs_are_quiet(folder: str, told: dict[str, int]) -> None:
+    """Logs of ordinary days have no finding, but at low severity that somebody was root, or signed in without MFA."""
+    found = judged(real(folder))
+
+    assert counts(found) == told
+    assert {one.severity for one in found} <= {"low"}
