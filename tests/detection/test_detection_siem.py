@@ -14,7 +14,16 @@ from botocore.validate import ParamValidator
 
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import SEVERITIES, Finding
-from tokentrail.present.siem import _TACTICS, NO_ACCOUNT, PRODUCT_ARN, asff, ocsf, write_asff, write_ocsf
+from tokentrail.present.siem import (
+    _EFFECTS,
+    _TACTICS,
+    NO_ACCOUNT,
+    PRODUCT_ARN,
+    asff,
+    ocsf,
+    write_asff,
+    write_ocsf,
+)
 
 PLAIN = Finding(
     id="0123456789abcdef", rule="bulk-read", title="Bulk read", severity="high",
@@ -115,6 +124,7 @@ def test_asff_is_updated_as_the_evidence_goes_on() -> None:
         (("T1098.001", "T1098.003", "T1136.003"), ["TTPs/Persistence"]),
         (("T1078.004", "T1552.001"), ["TTPs/Initial Access", "TTPs/Credential Access"]),
         (("T1550.001", "T9999"), ["TTPs/Lateral Movement"]),
+        (("T1485", "T1486", "T1496.004"), ["Effects/Data Destruction", "Effects/Resource Consumption"]),
         (("T9999",), ["TTPs/Credential Access"]),
         ((), ["Unusual Behaviors/User"]),
     ],
@@ -127,7 +137,7 @@ def test_types_are_the_tactics_of_the_techniques(attack: tuple[str, ...], types:
 
 def test_every_technique_of_the_catalogue_has_its_tactic() -> None:
     """Nothing that TokenTrail finds by itself falls under a tactic for want of a better one."""
-    assert {one.partition(".")[0] for rule in CATALOGUE for one in rule.attack} == set(_TACTICS)
+    assert {one.partition(".")[0] for rule in CATALOGUE for one in rule.attack} == {*_TACTICS, *_EFFECTS}
 
 
 @pytest.mark.parametrize("finding", [PLAIN, BARE, HOSTILE], ids=["plain", "bare", "hostile"])

@@ -42,6 +42,8 @@ _TACTICS = {
     "T1136": "Persistence",  # Create Account
     "T1199": "Initial Access",  # Trusted Relationship
     "T1484": "Privilege Escalation",  # Domain or Tenant Policy Modification
+    "T1525": "Persistence",  # Implant Internal Image
+    "T1526": "Discovery",  # Cloud Service Discovery
     "T1530": "Collection",  # Data from Cloud Storage
     "T1548": "Privilege Escalation",  # Abuse Elevation Control Mechanism
     "T1550": "Lateral Movement",  # Use Alternate Authentication Material
@@ -49,12 +51,23 @@ _TACTICS = {
     "T1555": "Credential Access",  # Credentials from Password Stores
     "T1556": "Persistence",  # Modify Authentication Process
     "T1562": "Defense Evasion",  # Impair Defenses
+    "T1580": "Discovery",  # Cloud Infrastructure Discovery
+    "T1648": "Execution",  # Serverless Execution
+    "T1651": "Execution",  # Cloud Administration Command
 }
 """
 The tactic of each technique that the catalogue names, which its parts share: of several that ATT&CK gives, the one that
 the catalogue means. Sources: MITRE ATT&CK for Enterprise; tactics as the Security Hub User Guide, 'Types
 taxonomy for ASFF', spells them.
 """
+_EFFECTS = {
+    "T1485": "Data Destruction",  # Data Destruction
+    "T1486": "Data Destruction",  # Data Encrypted for Impact
+    "T1490": "Data Destruction",  # Inhibit System Recovery
+    "T1496": "Resource Consumption",  # Resource Hijacking
+    "T1537": "Data Exfiltration",  # Transfer Data to Cloud Account
+}
+"""What techniques of ATT&CK's tactics 'Impact' and 'Exfiltration' bring about, for which Security Hub has no tactic."""
 _IAM_TYPES = {"user": "AwsIamUser", "role": "AwsIamRole"}
 
 
@@ -188,8 +201,15 @@ def _types(finding: Finding) -> list[str]:
     """The finding's places in Security Hub's taxonomy, a namespace and a category; techniques stand elsewhere."""
     if not finding.attack:
         return ["Unusual Behaviors/User"]
-    known = (_TACTICS.get(one.partition(".")[0]) for one in finding.attack)
-    return [f"TTPs/{one}" for one in dict.fromkeys(one for one in known if one)] or [_STOLEN]
+    known = (_type(one.partition(".")[0]) for one in finding.attack)
+    return list(dict.fromkeys(one for one in known if one)) or [_STOLEN]
+
+
+def _type(technique: str) -> str | None:
+    """The type of a technique in Security Hub's taxonomy."""
+    if technique in _EFFECTS:
+        return f"Effects/{_EFFECTS[technique]}"
+    return f"TTPs/{_TACTICS[technique]}" if technique in _TACTICS else None
 
 
 def _attack(technique: str) -> Document:

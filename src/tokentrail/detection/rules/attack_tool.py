@@ -33,7 +33,7 @@ _USES = """
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather such calls by principal, until that is a habit of it."""
-    if not scene.table("tool_agents", _AGENTS, "SELECT DISTINCT * FROM {parts}"):
+    if not scene.table("tool_agents", _AGENTS):
         return  # as in most cases
     scene.table("tool_calls", _CALLS, _CALLS_IN_ALL)
     found: dict[str, list[Row]] = {}

@@ -72,7 +72,7 @@ RULE = Rule(
     id="code-changed",
     title="A function's code or layers were changed by a session that never did so",
     severity="high",
-    attack=("T1525", "T1648", "T1546"),
+    attack=("T1525", "T1648"),
     why="Whoever changes a function's code acts with its role from then on, whenever it runs, and sees what it is "
     "given; a revocation does not end that.",
     false_alarm="Deployments look the same, and so one sign is no finding: who never changed a function must come "
