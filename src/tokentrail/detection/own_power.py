@@ -30,11 +30,25 @@ OWN_CALLS = (
 Escalation Methods')."""
 CLOSING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
 """How the names of AWS's policies begin that only deny: AWS attaches a quarantine in the user's own name."""
-_READ = (*OWN_CALLS, "CreatePolicy", "DetachUserPolicy", "DetachRolePolicy", "RemoveUserFromGroup")
+_BY_NAME = (
+    "DeleteRolePermissionsBoundary", "DeleteUserPermissionsBoundary", "PutRolePolicy", "PutUserPolicy",
+    "UpdateAssumeRolePolicy",
+)  # fmt: skip
+"""Of these, which pipelines make all day, only those matter that name their maker."""
+_READ = {
+    *(set(OWN_CALLS) - set(_BY_NAME)),
+    "CreatePolicy", "DetachUserPolicy", "DetachRolePolicy", "RemoveUserFromGroup",
+}  # fmt: skip
 _CHANGES = f"""
     SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.response, c.document, c.by_arn,
            c.by_type, c.by_service, c.in_account
-    FROM changed c WHERE c.source = 'iam.amazonaws.com' AND c.name IN {_READ!r}
+    FROM changed c
+    WHERE c.source = 'iam.amazonaws.com'
+      AND (c.name IN {tuple(sorted(_READ))!r}
+           OR c.name IN {_BY_NAME!r}
+              AND contains(c.request, '"' || CASE WHEN contains(c.by_arn, ':assumed-role/')
+                                                  THEN split_part(split_part(c.by_arn, ':assumed-role/', 2), '/', 1)
+                                                  ELSE split_part(c.by_arn, '/', -1) END || '"'))
     ORDER BY c.time, c.event_id"""
 _EMPOWERING = (
     "iam:attachuserpolicy", "iam:attachrolepolicy", "iam:putuserpolicy", "iam:putrolepolicy", "iam:createpolicyversion",

@@ -12,15 +12,16 @@ from tokentrail.lineage.rows import Row, event_id
 from tokentrail.spelling import quoted
 
 _AGENTS = f"""
-    SELECT agent, lower(regexp_extract(agent, '{ATTACK_TOOLS}', 2)) AS tool,
-           regexp_matches(agent, '{word_pattern(INTRUDERS_TOOLS)}') AS intruders
-    FROM (SELECT DISTINCT agent FROM some_facts WHERE agent IS NOT NULL)
+    SELECT agent FROM (SELECT DISTINCT agent FROM some_facts WHERE agent IS NOT NULL)
     WHERE regexp_matches(agent, '{ATTACK_TOOLS}')"""
 """Each text once, as a case has few of them."""
-_CALLS = """
+_CALLS = f"""
     SELECT d.n, t.tool, t.intruders, count(*) AS calls,
            min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text)) AS head
-    FROM some_deeds d JOIN (SELECT DISTINCT agent, tool, intruders FROM tool_agents) t ON t.agent = d.agent
+    FROM some_deeds d
+    JOIN (SELECT DISTINCT agent, lower(regexp_extract(agent, '{ATTACK_TOOLS}', 2)) AS tool,
+                 regexp_matches(agent, '{word_pattern(INTRUDERS_TOOLS)}') AS intruders
+          FROM tool_agents) t ON t.agent = d.agent
     WHERE NOT d.forwarded GROUP BY d.n, t.tool, t.intruders"""
 _CALLS_IN_ALL = """
     SELECT n, tool, intruders, CAST(sum(calls) AS BIGINT) AS calls, min(head) AS head
