@@ -79,7 +79,7 @@ def command(
         if page is not None:
             write_report(case, asked, page, None, findings)
         output.enforce_strict_ingest(options, summary)
-        output.enforce_strict(options, case)
+        output.enforce_strict(options, case, judging.failed)
     if findings or (plan is not None and not plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
 

@@ -85,14 +85,16 @@ def command(
         strategy=cast(Strategy, strategy), snapshots=snapshots,
     )  # fmt: skip
     with Case.open(options.case, create=False) as case:
+        failed: list[str] = []
         with output.waiting(JUDGING):
-            findings = case.detect(as_of=options.as_of)
+            findings = case.detect(as_of=options.as_of, failed=failed.append)
+        output.say(*failed)
         leads = () if subjects else leads_of(case, options.as_of, 1)
         question = replace(question, subjects=subjects or choose_subject(findings, leads))
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
         _show(options, written)
-        output.enforce_strict(options, case)
+        output.enforce_strict(options, case, failed)
 
 
 def write_report(
