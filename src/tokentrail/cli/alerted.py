@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tokentrail.case import Case
-from tokentrail.case.lookups import AlertSubjects
 from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions
-from tokentrail.sources.alerts import LARGEST, Alert, is_alert, read_alerts
 from tokentrail.spelling import instant, listed
 
+if TYPE_CHECKING:
+    from tokentrail.case.lookups import AlertSubjects
+    from tokentrail.sources.alerts import Alert
+
+_LARGEST = 64 << 20
+"""Bytes of standard input that are read: no alert has as much."""
 _NARROWED = (
     "The subject may have other users than the attacker, so that only what was used from the alert's addresses counts "
     "as the attacker's: {}. Give other addresses to change that."
@@ -48,6 +54,10 @@ class GivenSubjects:
         Raises:
             UsageError: one can't be read, or names nothing.
         """
+        if not any(one == "-" or os.path.exists(one) for one in subjects):
+            return cls(tuple(subjects))
+        from tokentrail.sources.alerts import is_alert, read_alerts  # for these alone
+
         places = [one for one in subjects if is_alert(one)]
         alerts = [alert for one in dict.fromkeys(places) for alert in read_alerts(one, _standard_input)]
         return cls(tuple(one for one in subjects if one not in places), tuple(dict.fromkeys(alerts)))
@@ -76,7 +86,7 @@ class GivenSubjects:
 
 
 def _standard_input() -> bytes:
-    return sys.stdin.buffer.read(LARGEST)
+    return sys.stdin.buffer.read(_LARGEST)
 
 
 def _told(alert: Alert, found: AlertSubjects) -> list[str]:

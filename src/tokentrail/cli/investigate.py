@@ -82,10 +82,14 @@ def command(
             show_overview(options, summary, leads, findings, case)
         if page is not None:
             write_report(case, asked, page, None, findings)
-        output.enforce_strict_ingest(options, summary)
-        output.enforce_strict(options, case, judging.failed)
+        _enforce_strict(options, summary, case, judging)
     if findings or (plan is not None and not plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
+
+
+def _enforce_strict(options: CommonOptions, summary: IngestSummary, case: Case, judging: Judging) -> None:
+    output.enforce_strict_ingest(options, summary)
+    output.enforce_strict(options, case, judging.failed)
 
 
 def _trace_and_plan(
