@@ -51,9 +51,7 @@ class Identified:
     """The command that investigates it."""
 
 
-@click.command(
-    "identify", epilog=example("pbpaste | tokentrail identify -   (or: tokentrail identify .env leaked.diff)")
-)
+@click.command("identify", epilog=example("tokentrail identify leaked.env"))
 @click.argument("files", nargs=-1, required=True, metavar="FILE|-...")
 @click.option(
     "--text", is_flag=True,

@@ -84,10 +84,7 @@ def command(
     given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
         asked = given.asked(case, options, source_ips)
-        failed: list[str] = []
-        with output.waiting(JUDGING):
-            findings = case.detect(as_of=options.as_of, failed=failed.append)
-        output.say(*failed)
+        findings, failed = _judged(case, options)
         leads = () if asked.subjects else leads_of(case, options.as_of, 1)
         question = Question(
             subjects=asked.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
@@ -98,6 +95,15 @@ def command(
             written = write_report(case, question, page, picture, findings)
         _show(options, written)
         output.enforce_strict(options, case, failed)
+
+
+def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], list[str]]:
+    """The findings, and of each rule that could not judge the evidence a sentence, which is said."""
+    failed: list[str] = []
+    with output.waiting(JUDGING):
+        findings = case.detect(as_of=options.as_of, failed=failed.append)
+    output.say(*failed)
+    return findings, failed
 
 
 def write_report(
