@@ -50,9 +50,8 @@ def command(
     --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
-    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
-        asked = given.asked(case, options, source_ips)
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         with output.waiting("Tracing"):
             found = case.trace(
                 asked.subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
