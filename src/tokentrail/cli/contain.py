@@ -31,7 +31,9 @@ UNPROVEN = 1
 
 @click.command(
     "contain",
-    epilog=example("tokentrail contain AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z -o plan.json"),
+    epilog=example(
+        "tokentrail contain AKIAIOSFODNN7EXAMPLE --attacker-since 2026-11-23T09:41:00Z -o plan.json"
+    ),
 )
 @about()
 @click.option(
