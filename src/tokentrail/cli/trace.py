@@ -24,7 +24,7 @@ from tokentrail.present.lineage import write_trace
 @click.command(
     "trace",
     epilog=example(
-        "tokentrail trace AKIAIOSFODNN7EXAMPLE --attacker-since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
+        "tokentrail trace AKIAIOSFODNN7EXAMPLE --attacker-since 2026-11-23T09:41Z --source-ip 192.0.2.9"
     ),
 )
 @about()
