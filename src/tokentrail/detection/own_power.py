@@ -17,8 +17,7 @@ from tokentrail.detection.trusts import let_in
 from tokentrail.detection.wording import short
 from tokentrail.lineage.rows import Row, object_of
 from tokentrail.policy.history.managed import DENIES_ALL, aws_document
-from tokentrail.policy.language.documents import Document, Malformed, parse
-from tokentrail.policy.language.evaluate import all_resources, names_action
+from tokentrail.policy.language.documents import Document, Malformed, names_action, parse
 from tokentrail.policy.language.truth import Truth
 
 OWN_CALLS = (
@@ -173,7 +172,7 @@ def power_of(document: Document | Malformed) -> Severity | None:
     if not allowing:
         return None
     wide = any(
-        all_resources(one)
+        one.names_all_resources
         and any(names_action(one.actions, action) is Truth.YES for action in ("*", *_EMPOWERING))
         for one in allowing
     )

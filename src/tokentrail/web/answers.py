@@ -43,7 +43,7 @@ from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.html.page import Sheet, laid_out
 from tokentrail.results import RawRecord, Status
 from tokentrail.web import asked
-from tokentrail.web.beside import LARGE, Beside, Found, detected
+from tokentrail.web.beside import LARGE, Beside, Found, detected, ranked
 from tokentrail.web.pages import (
     CredentialsPage,
     EvidencePage,
@@ -112,6 +112,7 @@ class Answers:
             if findings is None
             else self._keep(("finding_subjects", when), lambda: finding_subjects(case, findings, when)),
             findings=findings,
+            leads=self._leads(when),
             status=case.status(as_of=when),
             live=self.live("/", query),
         )
@@ -261,10 +262,21 @@ class Answers:
 
     def _findings(self, when: datetime | None) -> tuple[Document, ...] | None:
         """What detection finds; `None` while it is still looking at the newest evidence."""
-        if when is None and self._status().records >= LARGE:
+        if self._is_beside(when):
             found = self.beside.ask(self._newest.fingerprint)
             return found.result().findings if found.done() else None
         return self._keep(("findings", when), lambda: detected(self._case(when), when))
+
+    def _leads(self, when: datetime | None) -> tuple[Document, ...] | None:
+        """The first leads; `None` while detection is still looking at the newest evidence."""
+        if self._is_beside(when):
+            found = self.beside.ask(self._newest.fingerprint)
+            return found.result().leads if found.done() else None
+        return self._keep(("leads", when), lambda: ranked(self._case(when), when))
+
+    def _is_beside(self, when: datetime | None) -> bool:
+        """Whether detection runs in a process of its own."""
+        return when is None and self._status().records >= LARGE
 
     def _status(self) -> Status:
         return self._keep(("status",), self._newest.status)

@@ -16,6 +16,8 @@ from tokentrail.store.workers import Worker, WorkerLost
 
 _SOON = 0.5
 """Seconds between two looks at whether the parent process is still there."""
+_LEADS = 20
+"""Leads that a page may list."""
 LARGE = 1_000_000
 """With at least so many records, detection takes more than some seconds, and runs in a process of its own."""
 
@@ -26,6 +28,8 @@ class Found:
 
     fingerprint: str
     findings: tuple[Document, ...]
+    leads: tuple[Document, ...]
+    """The first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,9 @@ class Look:
     folder: Path | str
 
     def __call__(self, _: None) -> Found:
-        """Detect, with the catalogue."""
+        """Detect, with the catalogue, and rank leads."""
         with Case.open(self.folder, create=False) as case:
-            return Found(case.fingerprint, detected(case))
+            return Found(case.fingerprint, detected(case), ranked(case))
 
 
 class Beside:
@@ -84,6 +88,11 @@ class Beside:
 def detected(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
     """What the catalogue finds in a case as of a time, as documents."""
     return tuple(document(one) for one in case.detect(as_of=as_of))
+
+
+def ranked(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
+    """The first leads of a case as of a time, as documents."""
+    return tuple(document(one) for one in case.leads(as_of=as_of, limit=_LEADS))
 
 
 def _evidence(asked: str, answer: Future[Found]) -> str:

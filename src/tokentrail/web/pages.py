@@ -43,6 +43,8 @@ class StartPage:
     subjects: FindingSubjects
     findings: tuple[Document, ...] | None
     """None while detection is still looking."""
+    leads: tuple[Document, ...] | None
+    """The first ones; None while detection is still looking."""
     status: Status
     live: Live
 
@@ -55,6 +57,7 @@ class StartPage:
             self.status,
             __version__,
             subjects=self.subjects,
+            leads=self.leads or (),
             live=self.live,
         )
 
@@ -62,6 +65,7 @@ class StartPage:
         """Tell a program the same."""
         return {
             "case_id": self.case_id, "first": [document(one) for one in self.subjects.shown],
+            "leads": _listed(self.leads),
             "others": {"subjects": self.subjects.others, "working": self.subjects.working},
             "overview": document(self.overview), "findings": _listed(self.findings), "status": document(self.status),
         }  # fmt: skip

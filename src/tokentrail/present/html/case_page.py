@@ -15,6 +15,7 @@ from tokentrail.present.html.console import Live, address, console_bar, trace_ad
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section, severity_badge
+from tokentrail.present.html.leads import any_strong, leads_section, subject_of
 from tokentrail.present.html.markup import Html, brief, join, prose, tag
 from tokentrail.present.html.page import footer, navigation, whole
 from tokentrail.present.html.pieces import figure, section, table
@@ -23,7 +24,7 @@ from tokentrail.spelling import more
 
 _STATES = get_args(State)
 _PLACES = (
-    ("first", "First"), ("start", "Where to start"), ("kinds", "Kinds"), ("findings", "Findings"),
+    ("leads", "Leads"), ("first", "First"), ("start", "Where to start"), ("kinds", "Kinds"), ("findings", "Findings"),
     ("evidence", "Evidence"),
 )  # fmt: skip
 
@@ -64,24 +65,38 @@ def case_page(
     version: str,
     *,
     subjects: FindingSubjects | None = None,
+    leads: Sequence[Document] = (),
     live: Live | None = None,
 ) -> str:
-    """Build the page."""
+    """
+    Build the page.
+
+    Leads come before what findings point to where one is strong, and else after it: what only differs from the rest is
+    no match for a finding.
+    """
     until = f"  ·  evidence until {timestamp(status.last)}" if status.last else ""
     names = Names({}, {}, live=live)
     subjects = subjects or FindingSubjects()
-    places = [one for one in _PLACES if subjects.shown or one[0] != "first"]
+    ahead = [
+        ("leads", leads_section(leads, names) if leads else None),
+        ("first", first(subjects, names) if subjects.shown else None),
+    ]
+    if subjects.shown and not any_strong(leads):
+        ahead.reverse()
+    titles = dict(_PLACES)
+    places = [(place, titles[place]) for place, shown in ahead if shown is not None]
+    places += [one for one in _PLACES if one[0] not in ("leads", "first")]
     body = join([
         console_bar(live) if live else None,
         tag(
             "header",
             tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
             tag("h1", _headline(found, subjects)),
-            tag("p", prose(_advice(subjects, live)), class_="lead"),
+            tag("p", prose(_advice(subjects, leads, live)), class_="lead"),
             _figures(found, findings, status),
         ),
         navigation(tuple(places)),
-        tag("main",  first(subjects, names) if subjects.shown else None, candidates(found, names), kinds(found, live),
+        tag("main", *(shown for _, shown in ahead), candidates(found, names), kinds(found, live),
             findings_section(findings, names), evidence_section(status, None), id="content"),
         footer(version),
     ])  # fmt: skip
@@ -105,7 +120,7 @@ def _working(subjects: FindingSubjects) -> str:
     return f"{subjects.working:,} of the others still {words.verb(subjects.working, 'works', 'work')}"
 
 
-def _advice(subjects: FindingSubjects, live: Live | None) -> str:
+def _advice(subjects: FindingSubjects, leads: Sequence[Document], live: Live | None) -> str:
     if live is None:
         return (
             "No subject was named, so that nothing here counts as an attacker's. Name one: "
@@ -119,6 +134,9 @@ def _advice(subjects: FindingSubjects, live: Live | None) -> str:
     if subjects.shown:
         first = brief(subjects.shown[0].subject, 80)
         return f"Look first at {first}. Nothing counts as an attacker's until a subject is traced."
+    if any_strong(leads):
+        first = brief(subject_of(leads[0]), 80)
+        return f"No finding names a credential, and much speaks for theft at {first}: look there first."
     return "Nothing was found that points to a subject. Trace what you know: a key, an ARN, an address, an event."
 
 
