@@ -11,12 +11,14 @@ from tokentrail.present.document import Document
 from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, prose, tag
-from tokentrail.present.html.pieces import event, section
+from tokentrail.present.html.pieces import section
+from tokentrail.present.safe import safe
 from tokentrail.spelling import more
 
 _MOST = 5
 _REASONS = 4
 _EVENTS = 2
+_ID = 8
 _STATES = get_args(State)
 
 
@@ -38,14 +40,13 @@ def leads_section(leads: Sequence[Document], names: Names) -> Html:
         if any_strong(leads)
         else "None is strong: these only differ most from the rest of this evidence, and may well be harmless."
     )
-    left = more(len(leads) - _MOST)
+    shown = [one for one in leads if one.get("reasons")][:_MOST] or list(leads[:1])
+    left = len(leads) > len(shown)
     return section(
         "leads",
         "Leads",
-        tag("ol", *(_lead(one, names) for one in leads[:_MOST]), class_="findings leads"),
-        tag("p", prose(f"{left.strip().capitalize()}: `tokentrail leads` lists all."), class_="note")
-        if left
-        else None,
+        tag("ol", *(_lead(one, names) for one in shown), class_="findings"),
+        tag("p", prose("`tokentrail leads` lists the others, too."), class_="note") if left else None,
         note=told,
     )
 
@@ -75,7 +76,14 @@ def _lead(one: Document, names: Names) -> Html:
 def _reason(one: Document, names: Names) -> Html:
     """A reason, with the first of its events."""
     ids = [str(each) for each in one.get("events") or ()][:_EVENTS]
-    rests = join([" (", join((event(each, names) for each in ids), ", "), ")"]) if ids else None
+    why = str(one.get("why") or "")
+    rests = join([" (event ", join((_event(each, names) for each in ids), ", "), ")"]) if ids else None
     return tag(
-        "li", brief(str(one.get("why") or ""), 400), tag("span", rests, class_="soft") if rests else None
+        "li", brief(why[:1].upper() + why[1:], 400), tag("span", rests, class_="soft") if rests else None
     )
+
+
+def _event(event_id: str, names: Names) -> Html:
+    """The beginning of an event's id, leading to its raw record: whole ids would bury the reason."""
+    shown, place = tag("code", safe(event_id[:_ID])), names.record(event_id)
+    return shown if place is None else tag("a", shown, href=place, class_="event", title="the raw record")
