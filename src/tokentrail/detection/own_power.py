@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tokentrail.detection.model import Severity
@@ -138,7 +139,7 @@ def _own(row: Row, asked: dict[str, Any], known: _Account) -> tuple[Severity, st
         arn = str(asked.get("policyArn") or "")
         severity = power_of(_document(arn, known))
         return (severity, f"attached {short(arn)} to {whose}") if severity else None
-    severity = power_of(parse(row["document"]))
+    severity = _power_of_text(row["document"])
     return (severity, f"gave {whose} inline policy {asked.get('policyName')}") if severity else None
 
 
@@ -153,7 +154,7 @@ def _version(
         return "high", f"chose version {asked.get('versionId')} of its own policy {short(arn)}"
     if asked.get("setAsDefault") not in (True, "true"):
         return None
-    severity = power_of(parse(document))
+    severity = _power_of_text(document)
     return (severity, f"wrote a new version of its own policy {short(arn)}") if severity else None
 
 
@@ -162,6 +163,12 @@ def _document(arn: str, known: _Account) -> Document | Malformed:
         return DENIES_ALL
     text = known.documents.get(arn)
     return parse(text) if text is not None else aws_document(arn)
+
+
+@lru_cache(maxsize=256)
+def _power_of_text(text: str | None) -> Severity | None:
+    """The same of a document's text; pipelines write the same ones all day."""
+    return power_of(parse(text))
 
 
 def power_of(document: Document | Malformed) -> Severity | None:
