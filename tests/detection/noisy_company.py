@@ -50,6 +50,9 @@ class NoisyCompany:
             plan += [(hour, self._pipeline), (hour + 0.3, self._pods), (hour + 0.5, self._tasks)]
         plan += [(9.0, lambda: self._portal("dana", day)), (9.7, lambda: self._portal("omar", day))]
         plan += [(11.0, self._instances), (12.0, self._administrator), (14.0, self._deploys_secrets)]
+        plan += [(15.0, self._operations), (4.0, self._cleans_up)]
+        if day == 4:
+            plan += [(15.2, self._first_times)]
         if day <= 2:
             plan += [(7.0, lambda: self._reports().calls("s3:ListBuckets", count=8, every=60))]  # type: ignore[list-item]
         if day == 2:
@@ -201,6 +204,35 @@ class NoisyCompany:
         )
         session.calls("iam:ListUsers", count=3)
         session.switches_role("Auditor").calls("iam:GetAccountAuthorizationDetails")
+
+    def _operations(self) -> None:
+        """Hosts are entered, functions deployed, models invoked and settings read by the batch, as every day."""
+        noor = self._person("noor").assumes("Admin", "noor")
+        noor.calls("ssm:StartSession", {"target": "i-0a1b2c3d4e5f60718"}, read_only=False, count=6, every=40)
+        noor.calls("ssm:SendCommand", {"documentName": "AWS-RunPatchBaseline"}, read_only=False)
+        build = self.world.oidc(
+            self.world.role("GitHub", account=TOOLS),
+            "repo:example/shop:ref:refs/heads/main",
+            ip=self._anywhere(),
+        )
+        build.assumes("Deploy", "shop", account=HOME).updates_function("resize-images")
+        chat = self.world.task("Chat")
+        chat.calls("bedrock:InvokeModel", {"modelId": "anthropic.claude-3-haiku"}, count=20, every=5)
+        chat.calls("secretsmanager:BatchGetSecretValue", {"filters": []}, count=3)
+
+    def _cleans_up(self) -> None:
+        """What is old is deleted every night, by a task."""
+        session = self.world.task("Cleanup")
+        session.calls("s3:DeleteObject", {"bucketName": "tmp", "key": "{n}"}, count=120, data=True)
+
+    def _first_times(self) -> None:
+        """On the last day people do for the first time what others do every day, from where they always work."""
+        ada = self._person("ada").assumes("Developer", "ada")
+        ada.calls("ssm:StartSession", {"target": "i-0a1b2c3d4e5f60718"}, read_only=False)
+        ada.updates_function("resize-images")
+        ada.calls("bedrock:InvokeModel", {"modelId": "anthropic.claude-3-haiku"})
+        kept = {"bucketName": "tmp", "VersioningConfiguration": {"Status": "Suspended"}}
+        ada.calls("s3:PutBucketVersioning", kept, read_only=False)
 
     def _reports(self) -> LongTermKey:
         return self.world.user("reports", ip="192.0.2.35", user_agent="aws-cli/1.29")

@@ -129,9 +129,10 @@ def _from_elsewhere(scene: Scene, rows: Iterable[Row], homes: dict[tuple[str, st
             return
 
 
-def in_words(signs: Sequence[str]) -> str:
-    """Signs as a clause."""
-    return joined(list(signs))
+def because(signs: Sequence[str]) -> str:
+    """Signs as a sentence that follows another; nothing where there are none."""
+    told = joined(list(signs))
+    return f" {told[:1].upper()}{told[1:]}." if signs else ""
 
 
 def events_of(scene: Scene, uses: Sequence[FirstUse]) -> dict[int, tuple[str, ...]]:

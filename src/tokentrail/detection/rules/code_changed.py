@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.detection.call_kinds import BY_HAND
-from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.reading import Place, place_of
 from tokentrail.detection.scene import Scene
@@ -18,10 +17,6 @@ _SETTINGS = "UpdateFunctionConfiguration"
 _SETTING = f"""
     SELECT n, segment, object, ordinal FROM changed
     WHERE source = 'lambda.amazonaws.com' AND name LIKE '{_SETTINGS}%' ORDER BY time, event_id"""
-_BY_HAND = f"""
-    SELECT DISTINCT d.n FROM deeds d JOIN sought s ON s.n = d.n
-    WHERE d.source = 'lambda.amazonaws.com' AND d.name LIKE 'UpdateFunction%'
-      AND regexp_matches(d.agent, '{BY_HAND}')"""
 
 
 def find(scene: Scene) -> Iterator[Hit]:
@@ -30,18 +25,15 @@ def find(scene: Scene) -> Iterator[Hit]:
     uses = [use for use in uses if use.suspicious or use.signs]
     layered = _layered(scene, uses)
     uses = [use for use in uses if use.n in layered or any(map(_is_code, use.rows))]
-    scene.seek(use.n for use in uses)
-    typed = {row["n"] for row in scene.rows(_BY_HAND)} if uses else set[int]()
-    told = [(use, signs) for use in uses if len(signs := _signs(use, typed)) > 1 or use.suspicious]
-    events = events_of(scene, [use for use, _ in told])
-    known = scene.known(use.n for use, _ in told)
-    for use, signs in told:
+    told = [use for use in uses if len(use.signs) > 1 or use.suspicious]
+    events = events_of(scene, told)
+    known = scene.known(use.n for use in told)
+    for use in told:
         severity: Severity = "high" if use.suspicious else "medium"
-        because = f" {in_words(signs).capitalize()}." if signs else ""
         yield hit_of(
             use, severity,
             f"{named(known[use.n])} changed the code or layers of functions ({counted(use.count, 'call')}), first at "
-            f"{at(use.time)}.{because}",
+            f"{at(use.time)}.{because(use.signs)}",
             events.get(use.n, ()), "most_records",
         )  # fmt: skip
 
@@ -64,10 +56,6 @@ def _layers(asked: object) -> bool:
     return isinstance(asked, dict) and bool(asked.get("layers"))
 
 
-def _signs(use: FirstUse, typed: set[int]) -> tuple[str, ...]:
-    return (*use.signs, "a person's tool was used") if use.n in typed else use.signs
-
-
 RULE = Rule(
     id="code-changed",
     title="A function's code or layers were changed by a session that never did so",
@@ -76,8 +64,8 @@ RULE = Rule(
     why="Whoever changes a function's code acts with its role from then on, whenever it runs, and sees what it is "
     "given; a revocation does not end that.",
     false_alarm="Deployments look the same, and so one sign is no finding: who never changed a function must come "
-    "from a new address, too, or by hand. What the same principal did on an earlier day is left out. Compare the "
-    "function's code with the repository's.",
+    "from a new address, too. What the same principal did on an earlier day is left out. Compare the function's code "
+    "with the repository's.",
     references=(
         "AWS Lambda API Reference, 'UpdateFunctionCode' and 'UpdateFunctionConfiguration' (layers)",
         "Stratus Red Team, aws.persistence.lambda-overwrite-code and lambda-layer-extension",

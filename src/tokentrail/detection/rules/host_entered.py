@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
@@ -29,10 +29,9 @@ def find(scene: Scene) -> Iterator[Hit]:
     known = scene.known(use.n for use, _ in told)
     for use, signs in told:
         severity: Severity = "high" if use.suspicious else "medium"
-        because = f" {in_words(signs).capitalize()}." if signs else ""
         yield hit_of(
             use, severity,
-            f"{named(known[use.n])} used a way into hosts ({use.calls}), first at {at(use.time)}.{because}",
+            f"{named(known[use.n])} used a way into hosts ({use.calls}), first at {at(use.time)}.{because(signs)}",
             events.get(use.n, ()), "many_hosts",
         )  # fmt: skip
 

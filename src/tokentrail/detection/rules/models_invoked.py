@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
@@ -28,11 +28,10 @@ def find(scene: Scene) -> Iterator[Hit]:
     known = scene.known(use.n for use, _ in told)
     for use, signs in told:
         severity: Severity = "high" if use.suspicious else "medium"
-        because = f" {in_words(signs).capitalize()}." if signs else ""
         yield hit_of(
             use, severity,
             f"{named(known[use.n])} invoked models of Amazon Bedrock ({counted(use.count, 'call')}), first at "
-            f"{at(use.time)}.{because}",
+            f"{at(use.time)}.{because(signs)}",
             events.get(use.n, ()),
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of, in_words
+from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
@@ -25,11 +25,10 @@ def find(scene: Scene) -> Iterator[Hit]:
     for use in told:
         strange = use.suspicious or len(use.signs) > 1
         severity: Severity = "high" if strange else "medium"
-        because = f" {in_words(use.signs).capitalize()}." if use.signs else ""
         yield hit_of(
             use, severity,
             f"{named(known[use.n])} called BatchGetSecretValue {counted(use.count, 'time')}, first at {at(use.time)}: "
-            f"each call gives up to {_BATCH} secrets, and the log does not name them.{because}",
+            f"each call gives up to {_BATCH} secrets, and the log does not name them.{because(use.signs)}",
             events.get(use.n, ()), "many_batches",
         )  # fmt: skip
 
