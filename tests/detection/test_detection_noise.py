@@ -13,7 +13,7 @@ from evidence import held
 
 
 def test_a_noisy_week_has_one_low_finding() -> None:
-    """6,000 events of runners, laptops, gateways, chains, exports and audits: the rotated key is told, at low severity."""
+    """7,000 events of runners, laptops, gateways, chains, exports and audits: the rotated key is told, at low severity."""
     with held(NoisyCompany().works()) as case:
         found = case.detect()
 
