@@ -12,6 +12,7 @@ from itertools import chain, islice
 from threading import Timer
 from typing import TYPE_CHECKING, TypeVar
 
+from tokentrail.case.bookkeeping import unfinished
 from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import EvidenceIncomplete, SourceError
 from tokentrail.present import words
@@ -258,7 +259,7 @@ def announced(what: str, rows: Iterable[Row]) -> Iterator[Row]:
 
 def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = ()) -> None:
     """
-    Under `--strict`, fail after an answer that rests on a case of which not all evidence could be read or judged.
+    Say so where an ingest has not ended; under `--strict`, fail where not all evidence could be read or judged.
 
     Args:
         options: Whether it is strict.
@@ -266,8 +267,10 @@ def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = (
         failed: Sentences about rules that could not judge the evidence.
 
     Raises:
-        EvidenceIncomplete: records or objects of the case were rejected, or a rule failed.
+        EvidenceIncomplete: records or objects of the case were rejected, an ingest has not ended, or a rule failed.
     """
+    unread = unfinished(case.folder)
+    say(*unread)
     if not options.strict:
         return
     lost = sum(one.count for one in case.status().rejected if one.field is None)
@@ -276,8 +279,8 @@ def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = (
             f"--strict: {words.number(lost, 'record or object', 'records or objects')} could not be read. "
             "`tokentrail status --rejected` lists them."
         )
-    if failed:
-        raise EvidenceIncomplete(f"--strict: {' '.join(failed)}")
+    if unread or failed:
+        raise EvidenceIncomplete(f"--strict: {' '.join((*unread, *failed))}")
 
 
 def enforce_strict_ingest(options: CommonOptions, summary: IngestSummary) -> None:
