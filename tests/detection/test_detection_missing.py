@@ -21,7 +21,7 @@ WITHOUT = {
         "storage-extortion", "strange-endpoint", "token-mints-tokens", "two-networks",
         "used-after-revocation", "weak-sign-in",
     },
-    "sourceIPAddress": {"host-entered", "stolen-workload", "two-networks"},
+    "sourceIPAddress": {"code-changed", "host-entered", "stolen-workload", "two-networks"},
     "userAgent": {"attack-tool", "two-networks"},
     "requestParameters": {
         "containment-undone", "key-quarantined", "minted-before-the-cut", "new-mfa-used", "outlived-key",
