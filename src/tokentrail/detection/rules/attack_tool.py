@@ -12,9 +12,9 @@ from tokentrail.lineage.rows import Row, event_id
 from tokentrail.spelling import quoted
 
 _AGENTS = f"""
-    SELECT agent FROM (SELECT DISTINCT agent FROM some_facts WHERE agent IS NOT NULL)
+    SELECT agent FROM (SELECT DISTINCT agent FROM some_facts WHERE agent IS NOT NULL OFFSET 0)
     WHERE regexp_matches(agent, '{ATTACK_TOOLS}')"""
-"""Each text once, as a case has few of them."""
+"""Each text is looked at once, as a case has few of them; without OFFSET the engine would look at each call's."""
 _CALLS = f"""
     SELECT d.n, t.tool, t.intruders, count(*) AS calls,
            min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text)) AS head
