@@ -12,9 +12,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 from detection_cases import FIRES, world
-from noisy_company import NoisyCompany
 
 from evidence import in_segments
+from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import ancestors, known, scene, tables
 from tokentrail.detection.catalogue import CATALOGUE

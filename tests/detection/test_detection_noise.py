@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 from detection_cases import ELSEWHERE, TOOL
-from noisy_company import NoisyCompany
 
 from evidence import held
+from noisy_company import NoisyCompany
 
 
 def test_a_noisy_week_has_one_low_finding() -> None:

@@ -26,11 +26,11 @@ from tokentrail.errors import UsageError
 from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
+from tokentrail.watch.detection_pass import Judging as Judged
 from tokentrail.watch.documents import finding
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.interface import Notice, Sink
-from tokentrail.watch.judging import Judging as Judged
-from tokentrail.watch.near_sinks import StreamSink, as_lines
+from tokentrail.watch.local_sinks import StreamSink, as_lines
 from tokentrail.watch.opening import feed_of, folder_to_follow_into, sink_of
 from tokentrail.watch.watch import Settings, Watch
 
@@ -125,7 +125,7 @@ def command(
     guards = _guards(plans, contained_at)
     settings = Settings(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
-        only_new=only_new, once=once, beside=not once, beat=every,
+        only_new=only_new, once=once, beat=every,
     )  # fmt: skip
     with _stopping() as stopped_by:
         feed = feed_of(source, access, wanted, folder, give_up=give_up)

@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from tokentrail.present.words import number
 from tokentrail.spelling import at
 from tokentrail.store.folder import write_atomically
@@ -39,7 +36,7 @@ class Counts:
     last: int | None = None
     """The time of the newest record."""
     judged_at: float | None = None
-    """When the last look ended, in seconds since 1970."""
+    """When the last turn ended, in seconds since 1970."""
     _flawed: deque[Outcome] = field(default_factory=lambda: deque(maxlen=_NAMED))
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
@@ -65,18 +62,8 @@ class Counts:
                 f"{number(one.records, 'record')} read; `tokentrail status --rejected` says why."
             )  # fmt: skip
 
-    def newest(self, events: pa.Table) -> None:
-        """Note the time of the newest of some new records."""
-        newest = pc.max(events.column("time")).as_py()
-        if newest is not None:
-            self.last = newest if self.last is None else max(self.last, newest)
 
-    def judged(self, now: float) -> None:
-        """Note when a look ended."""
-        self.judged_at = now
-
-
-class Beat:
+class Heartbeat:
     """
     Says now and then how far behind the watch is.
 
