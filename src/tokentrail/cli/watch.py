@@ -83,15 +83,15 @@ _NOTICE = "  notice       "
     type=click.FloatRange(min=0.01),
     metavar="DAYS",
     show_default="all of the case",
-    help="How far back the sweeps over a large case look.",
+    help="How far back evidence is judged.",
 )
 @click.option(
     "--hot",
     type=click.IntRange(min=1000),
-    default=50_000,
+    default=300_000,
     show_default=True,
     metavar="RECORDS",
-    help="How many records are judged with each batch.",
+    help="How many records a turn judges; of a larger case, the newest.",
 )
 @click.option(
     "--every",

@@ -6,7 +6,6 @@ Linking is the case's own: what came since the last pass is added to what was de
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -33,7 +32,7 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
 from tokentrail.watch.guard import Guard
-from tokentrail.watch.window import window_of
+from tokentrail.watch.window import extent, window_of
 
 _MANY = 100_000
 """Records from which on a query keeps more than one processor busy."""
@@ -117,7 +116,7 @@ class DetectionPass:
         self._views.close()
 
     def judge(
-        self, unjudged: Set[str], most: int | None, look_back: int | None, now: float,
+        self, unjudged: Set[str], most: int, look_back: int | None, now: float,
         between: Callable[[], None] = lambda: None,
     ) -> Judged:  # fmt: skip
         """
@@ -125,7 +124,7 @@ class DetectionPass:
 
         Args:
             unjudged: The segments that no pass has judged: all of them are in the window.
-            most: How many records are judged; where the case has more, a window of it. All by default.
+            most: How many records are judged; where the case has more, a window of it.
             look_back: Seconds before the newest record from which on evidence is judged; all of it by default.
             now: Seconds since 1970.
             between: Called once the evidence is linked.
@@ -138,14 +137,14 @@ class DetectionPass:
         times = self._times(snapshot.folders)
         records = {one.segment: sum(each.records for each in one.objects) for one in snapshot.manifests}
         last = max(times.values())
-        chosen = _newest(times, records, unjudged, most, None if look_back is None else last - look_back)
+        reach = extent(times, records, unjudged, most, None if look_back is None else last - look_back)
         with self._folder.scratch() as scratch, without_collection():
-            if len(chosen) == len(times) or scratch is None:
+            if len(reach.whole) == len(times) or scratch is None:
                 with self._scene(view.engine, view.forest(None), view.size.records, scratch) as scene:
                     found = self._found(scene)
                     guarded = self._guarded(view, scene, now)
                 return Judged(found=found, guarded=guarded, segments=frozenset(times), last=last)
-            with closing(window_of(view, snapshot, chosen, scratch)) as window:
+            with closing(window_of(view, snapshot, reach, scratch)) as window:
                 forest = Forest(window.engine, view.forest(None).as_of, window.derived)
                 with self._scene(window.engine, forest, window.records, scratch / "scene") as scene:
                     found = self._found(scene)
@@ -218,21 +217,3 @@ def newest_event(segment: Path) -> int:
     groups = [footer.row_group(n).column(column).statistics for n in range(footer.num_row_groups)]
     times = [one.max for one in groups if one is not None and one.has_min_max]
     return max((int(one) for one in times if one is not None), default=0)
-
-
-def _newest(
-    times: Mapping[str, int],
-    records: Mapping[str, int],
-    unjudged: Set[str],
-    most: int | None,
-    since: int | None,
-) -> frozenset[str]:
-    """The segments to judge: all that no pass has judged, and the newest others while there is room."""
-    chosen = {one for one in times if one in unjudged}
-    room = math.inf if most is None else most - sum(records[one] for one in chosen)
-    for one in sorted(times.keys() - chosen, key=lambda one: (-times[one], one)):
-        room -= records[one]
-        if room < 0 or (since is not None and times[one] < since):
-            break
-        chosen.add(one)
-    return frozenset(chosen)

@@ -35,7 +35,7 @@ BATCH = 16 << 20
 """Stored bytes that are put into the case at once, even before the next turn."""
 TURN = 30.0
 """Seconds from the beginning of a turn to the next, at most; longer if the turn itself takes longer."""
-HOT = 500_000
+HOT = 300_000
 """Records that a turn judges, at most."""
 _SHARE = 4.0
 """A turn begins no sooner than so many times the duration of the last one after that one's beginning; see `TURN`."""
