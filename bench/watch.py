@@ -258,9 +258,10 @@ class Run:
             "AWS_ACCESS_KEY_ID": "AKIABENCH0000000001", "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
+        given = ("--hot", str(asked.hot)) if asked.hot else ()
         self.watch = subprocess.Popen(
             [sys.executable, "-m", "tokentrail", "watch", f"sqs:{url}/1/trail",
-             "--endpoint-url", url, "--case", str(case), "--format", "jsonl", *(("--hot", str(asked.hot)) if asked.hot else ())],
+             "--endpoint-url", url, "--case", str(case), "--format", "jsonl", *given],
             stdout=subprocess.PIPE, env=environment, text=True,
         )  # fmt: skip
         threading.Thread(target=self.listen, daemon=True).start()

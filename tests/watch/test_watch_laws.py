@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -210,3 +212,14 @@ def test_what_another_process_puts_into_the_case_is_told_too(tmp_path: Path) -> 
         ).run()  # fmt: skip
 
     assert same(found(tmp_path / "case")) == same(sink.standing())
+
+
+def test_a_watch_takes_its_memory_where_it_is_given_back() -> None:
+    """While the verb is loaded, Arrow is told to use the C library's memory; what the watch starts is told nothing."""
+    program = (
+        "import click, os; from tokentrail.cli.root import root; before = dict(os.environ);"
+        "root.get_command(click.Context(root), 'watch');"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name, before == dict(os.environ))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "system True" == told.stdout.strip()

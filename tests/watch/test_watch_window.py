@@ -12,6 +12,7 @@ from watch_cases import Json, Remembering, found, watched
 from evidence import HOME, START
 from noisy_company import NoisyCompany
 from tokentrail.testing import World
+from tokentrail.watch.window import extent
 from work import some
 
 HOT = 20
@@ -175,3 +176,14 @@ def test_habits_are_known_from_before_the_window(tmp_path: Path) -> None:
     watched(tmp_path / "case", parts, sink, hot=size)
 
     assert {one.id for one in sink.notices} <= found(tmp_path / "case").keys()
+
+
+def test_what_no_turn_has_judged_is_in_the_window_and_else_the_newest() -> None:
+    """Unjudged segments come first, however old; then the newest while there is room, and none from before `since`."""
+    times, records = {"a": 1, "b": 2, "c": 3, "d": 4}, dict.fromkeys("abcd", 10)
+
+    assert {"d", "c"} == extent(times, records, frozenset(), 20, None).whole
+    assert {"a", "d"} == extent(times, records, frozenset("a"), 20, None).whole
+    assert set("abcd") == extent(times, records, frozenset("abcd"), 1, None).whole
+    assert {"d"} == extent(times, records, frozenset(), 40, 4).whole
+    assert {"a", "b"} == extent(times, records, frozenset(), 20, None).earlier

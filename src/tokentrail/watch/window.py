@@ -13,8 +13,8 @@ the newest segments whole, and of all earlier ones, however old they are, what r
 - all changes.
 
 Everything is asked of the case itself, in a few queries: nothing is kept from one pass to the next. Earlier calls are
-looked for in the oldest segments, which show habits, and in those just before the window. What is counted over very many
-calls (objects that one session copies slowly) counts only as far as the window reaches.
+looked for in the oldest segments, which show habits, and in those just before the window. What is counted over very
+many calls (objects that one session copies slowly) counts only as far as the window reaches.
 """
 
 from __future__ import annotations
@@ -60,11 +60,14 @@ _CREDENTIALS = (
     f"""
     CREATE TABLE habits AS
     SELECT f.n FROM forest f JOIN persons p ON p.n = f.n JOIN actors a ON a.person = p.person
-    LEFT JOIN forest m ON m.n = f.parent_n LEFT JOIN persons q ON q.n = f.parent_n LEFT JOIN actors b ON b.person = q.person
-    QUALIFY row_number() OVER (PARTITION BY p.person, f.kind, f.depth
-                               ORDER BY coalesce(f.issued_time, f.first), f.n) <= {_OF_A_PRINCIPAL}
-         OR (b.person IS NOT NULL AND row_number() OVER (PARTITION BY p.person, q.person, f.kind, m.kind, f.depth
-                                                         ORDER BY coalesce(f.issued_time, f.first), f.n) <= {_OF_A_HABIT})""",
+    LEFT JOIN forest m ON m.n = f.parent_n
+    LEFT JOIN persons q ON q.n = f.parent_n LEFT JOIN actors b ON b.person = q.person
+    QUALIFY row_number() OVER (
+              PARTITION BY p.person, f.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.n
+            ) <= {_OF_A_PRINCIPAL}
+         OR b.person IS NOT NULL AND row_number() OVER (
+              PARTITION BY p.person, q.person, f.kind, m.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.n
+            ) <= {_OF_A_HABIT}""",
     f"""
     CREATE TABLE kin AS
     SELECT n FROM forest WHERE root_n IN (SELECT root_n FROM forest SEMI JOIN acting USING (n))
@@ -79,7 +82,8 @@ _CREDENTIALS = (
     ) k ON f.n >= k.n AND f.n < k.n + k.span""",
     f"""
     CREATE TABLE makers AS
-    SELECT w.n FROM changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity JOIN persons p ON p.n = w.n
+    SELECT w.n FROM changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
+    JOIN persons p ON p.n = w.n
     QUALIFY row_number() OVER (PARTITION BY p.person, c.name ORDER BY c.time, c.event_id) <= {_OF_A_CHANGE}
          OR row_number() OVER (PARTITION BY p.person, c.name ORDER BY c.time DESC, c.event_id) <= {_OF_A_CHANGE}""",
     "CREATE TABLE concerned AS SELECT n FROM acting UNION SELECT n FROM kin UNION SELECT n FROM named",
@@ -93,16 +97,17 @@ _CREDENTIALS = (
     f"""
     CREATE TABLE earlier AS
     WITH calls AS (
-      SELECT e.segment, e.object, e.ordinal, e.time, e.event_id, w.n, p.person, c.n IS NOT NULL AS concerned, e.ip, e.agent,
-             CASE WHEN e.secret THEN e.resource END AS secret,
+      SELECT e.segment, e.object, e.ordinal, e.time, e.event_id, e.ip, e.agent, w.n, p.person,
+             c.n IS NOT NULL AS concerned, CASE WHEN e.secret THEN e.resource END AS secret,
              e.name = 'AssumeRole' AND e.error IS NOT NULL AS refused,
              e.source = 's3.amazonaws.com' AND e.name IN ('GetObject', 'CopyObject') AS copied
-      FROM {{earlier_facts}} e JOIN who w ON w.segment = e.segment AND w.identity = e.identity JOIN judged j ON j.n = w.n
-      LEFT JOIN persons p ON p.n = w.n LEFT JOIN concerned c ON c.n = w.n)
+      FROM {{earlier_facts}} e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+      JOIN judged j ON j.n = w.n LEFT JOIN persons p ON p.n = w.n LEFT JOIN concerned c ON c.n = w.n)
     SELECT segment, object, ordinal FROM calls
-    QUALIFY row_number() OVER (PARTITION BY CASE WHEN concerned OR person IS NULL OR secret IS NOT NULL OR refused OR copied THEN n END,
-                                            person, ip, agent, secret, refused, copied ORDER BY time, event_id)
-            <= CASE WHEN refused THEN {_REFUSED} WHEN copied THEN {_COPIED} ELSE {_CALLS} END
+    QUALIFY row_number() OVER (
+      PARTITION BY CASE WHEN concerned OR person IS NULL OR secret IS NOT NULL OR refused OR copied THEN n END,
+                   person, ip, agent, secret, refused, copied ORDER BY time, event_id
+    ) <= CASE WHEN refused THEN {_REFUSED} WHEN copied THEN {_COPIED} ELSE {_CALLS} END
     UNION SELECT segment, object, ordinal FROM (
       SELECT segment, object, ordinal FROM {{earlier_facts}} ORDER BY time, event_id LIMIT 1)""",
 )
