@@ -18,7 +18,7 @@ from watch_cases import Given, Json, Remembering, found, packed, same, watched
 from evidence import text
 from tokentrail import Case
 from tokentrail.testing.story import story
-from tokentrail.watch.interface import Arrival
+from tokentrail.watch.interface import Arrival, Notice
 from tokentrail.watch.watch import Settings, Watch
 
 
@@ -151,6 +151,31 @@ def test_what_a_killed_watch_had_put_into_the_case_is_told_at_the_next_start(tmp
     assert 0 < before < len(sink.notices)
     assert found(tmp_path / "case").keys() <= {one.id for one in sink.notices}
     assert len(sink.notices) == len({one.key for one in sink.notices})
+
+
+def test_a_clock_that_is_set_back_holds_up_no_turn(tmp_path: Path) -> None:
+    """Evidence that comes after the clock went back by hours is taken in at once, and not when it has caught up."""
+    ahead, end, half = [7200.0], time.monotonic() + 20, len(records()) // 2
+
+    class SettingBack(Remembering):
+        def deliver(self, notices: Sequence[Notice]) -> None:
+            super().deliver(notices)
+            ahead[0] = 0.0
+
+    class Waiting(Given):
+        def take(self, most: int, wait: float) -> Sequence[Arrival]:
+            if len(self.kept_ones) == 2 or time.monotonic() > end:
+                running.stop()
+            return super().take(most, wait)
+
+    feed = Waiting([[packed(records()[:half])], [packed(records()[half:])]])
+    with Case.open(tmp_path / "case") as case:
+        clock = lambda: time.time() + ahead[0]  # noqa: E731 - the watch is given it
+        running = Watch(case.folder, feed, [SettingBack()], (), Settings(), lambda _: None, clock)
+        running.run()
+
+    assert ahead == [0.0]
+    assert len(feed.kept_ones) == 2
 
 
 def test_a_case_that_grows_by_the_turn_stays_one_of_few_segments(

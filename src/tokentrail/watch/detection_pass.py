@@ -116,14 +116,14 @@ class DetectionPass:
         self._views.close()
 
     def judge(
-        self, unjudged: Set[str], most: int, look_back: int | None, now: float,
+        self, judged: Set[str], most: int, look_back: int | None, now: float,
         between: Callable[[], None] = lambda: None,
     ) -> Judged:  # fmt: skip
         """
         Link what has come, and judge.
 
         Args:
-            unjudged: The segments that no pass has judged: all of them are in the window.
+            judged: The segments that passes have judged; all others are judged whole.
             most: How many records are judged; where the case has more, a window of it.
             look_back: Seconds before the newest record from which on evidence is judged; all of it by default.
             now: Seconds since 1970.
@@ -137,7 +137,7 @@ class DetectionPass:
         times = self._times(snapshot.folders)
         records = {one.segment: sum(each.records for each in one.objects) for one in snapshot.manifests}
         last = max(times.values())
-        reach = extent(times, records, unjudged, most, None if look_back is None else last - look_back)
+        reach = extent(times, records, times.keys() - judged, most, None if look_back is None else last - look_back)
         with self._folder.scratch() as scratch, without_collection():
             if len(reach.whole) == len(times) or scratch is None:
                 with self._scene(view.engine, view.forest(None), view.size.records, scratch) as scene:

@@ -25,7 +25,6 @@ from tokentrail.containment import planfile
 from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.judge import ends_key
-from tokentrail.containment.model import Plan
 from tokentrail.containment.preflight import planning_command
 from tokentrail.containment.undone_steps import REWRITES, StepChange, step_changes, undone_by
 from tokentrail.containment.verify import reaches
@@ -104,16 +103,6 @@ class Guard:
             with suppress(OSError):  # then the next start is taken for the first
                 write_atomically(note, self._contained_at.isoformat().encode("ascii"))
 
-    @property
-    def pinned(self) -> tuple[str, ...]:
-        """The credentials whose records are carried before others: subjects and tainted ones."""
-        return (*self._plan.subjects, *self._plan.tainted)
-
-    @property
-    def plan(self) -> Plan:
-        """The plan."""
-        return self._plan
-
     def told(self) -> list[str]:
         """What a person should know at the start: an assumed time, or steps that are not guarded; in sentences."""
         sent_steps = self._sent_steps()
@@ -169,7 +158,7 @@ class Guard:
     def _found(self, view: View) -> Trace | None:
         """The family of the plan's credentials; `None` if the evidence has none of them."""
         known = []
-        for subject in dict.fromkeys(self.pinned):
+        for subject in dict.fromkeys((*self._plan.subjects, *self._plan.tainted)):
             try:
                 view.forest(None).resolve(subject)
             except SubjectNotFound:

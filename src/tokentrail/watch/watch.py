@@ -113,7 +113,7 @@ class Watch:
         """The last pass, if its findings were sent before evidence had settled."""
         self._dirty = False
         """Whether evidence has come since the last turn began."""
-        self._next_turn = self._quiet_since = self._settled_at = 0.0
+        self._next_turn = self._quiet_since = self._settled_at = self._others_at = 0.0
 
     def stop(self) -> None:
         """Ask it to stop; safe to call from a signal handler."""
@@ -145,7 +145,7 @@ class Watch:
             )
             self._judged |= self._ledger.judged()
             self._seen = self._folder.published()
-            self._dirty = bool(self._unjudged())
+            self._dirty = not self._judged.issuperset(self._folder.snapshot().folders)
             self._note_the_past()
             self._feed.start()
             self._rounds()
@@ -164,17 +164,17 @@ class Watch:
         noted.touch(mode=0o600)
 
     def _rounds(self) -> None:
-        self._quiet_since = others_at = self._clock()
+        self._quiet_since = self._others_at = self._clock()
         while not self._stopping.is_set():
             came = self._take()
-            now = self._clock()
+            now = self._now()
             due = now >= self._next_turn
             if self._arrivals and (
                 due or (self._settings.once and not came) or _size(self._arrivals) >= BATCH
             ):
                 self._ingest()
-            if now - others_at >= _OTHERS or now < others_at:
-                others_at = now
+            if now - self._others_at >= _OTHERS:
+                self._others_at = now
                 self._see_new()
             settled = now - self._quiet_since >= self._settings.quiet
             if self._dirty and (due or (self._settings.once and not came)):
@@ -186,6 +186,13 @@ class Watch:
             self._beat()
             if self._settings.once and settled and self._finished():
                 break
+
+    def _now(self) -> float:
+        """The time; a clock that was set back, perhaps by hours, holds up no turn."""
+        now = self._clock()
+        if now < self._others_at:
+            self._next_turn = self._quiet_since = self._others_at = self._settled_at = now
+        return now
 
     def _take(self) -> bool:
         """Take what has arrived from the feed, while there is room; whether anything came."""
@@ -216,9 +223,6 @@ class Watch:
         self._dirty = self._dirty or new > 0
         return new > 0
 
-    def _unjudged(self) -> frozenset[str]:
-        return frozenset(one.segment for one in self._folder.snapshot().manifests) - self._judged
-
     def _turn(self, *, settled: bool, known: bool = False) -> None:
         """
         Link and judge what the case holds, and send what is new.
@@ -230,7 +234,7 @@ class Watch:
         began, self._dirty = self._clock(), False
         arrived, self._arrived = self._arrived, None
         settings = self._settings
-        judged = self._detection.judge(self._unjudged(), settings.hot, settings.look_back, began, self._beat)
+        judged = self._detection.judge(self._judged, settings.hot, settings.look_back, began, self._beat)
         self._counts.last = judged.last
         settled = settled or began - self._settled_at >= REVISED_EVERY
         self._send(judged, settled=settled, arrived=arrived, known=known)
