@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from watch_cases import Given, Json, Remembering, found, packed, same, watched
 from evidence import text
 from tokentrail import Case
 from tokentrail.testing.story import story
+from tokentrail.watch.detection_pass import DetectionPass, Judged
 from tokentrail.watch.interface import Arrival, Notice
 from tokentrail.watch.watch import Settings, Watch
 
@@ -151,6 +153,24 @@ def test_what_a_killed_watch_had_put_into_the_case_is_told_at_the_next_start(tmp
     assert 0 < before < len(sink.notices)
     assert found(tmp_path / "case").keys() <= {one.id for one in sink.notices}
     assert len(sink.notices) == len({one.key for one in sink.notices})
+
+
+def test_who_is_behind_takes_in_much_before_it_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn takes as long for little as for much: batches that come as fast as they are read don't each get one."""
+    turns, judge, sink = list[int](), DetectionPass.judge, Remembering()
+
+    def counted(one: DetectionPass, *given: Any) -> Judged:
+        turns.append(1)
+        return judge(one, *given)
+
+    monkeypatch.setattr(DetectionPass, "judge", counted)
+    monkeypatch.setattr("tokentrail.watch.watch.BATCH", 1)
+    size = -(-len(records()) // 6)
+    batches = [[records()[start : start + size]] for start in range(0, len(records()), size)]
+    watched(tmp_path / "case", batches, sink, turn=30.0)
+
+    assert len(turns) == 2  # the first at once
+    assert same(found(tmp_path / "case")) == same(sink.standing())
 
 
 def test_a_clock_that_is_set_back_holds_up_no_turn(tmp_path: Path) -> None:

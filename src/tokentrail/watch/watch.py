@@ -168,16 +168,17 @@ class Watch:
         while not self._stopping.is_set():
             came = self._take()
             now = self._now()
-            due = now >= self._next_turn
-            if self._arrivals and (
-                due or (self._settings.once and not came) or _size(self._arrivals) >= BATCH
-            ):
+            waited = self._settings.once and not came  # nothing more comes for now: there is nothing to wait for
+            full = _size(self._arrivals) >= BATCH
+            if self._arrivals and (full or waited or now >= self._next_turn):
                 self._ingest()
             if now - self._others_at >= _OTHERS:
                 self._others_at = now
                 self._see_new()
             settled = now - self._quiet_since >= self._settings.quiet
-            if self._dirty and (due or (self._settings.once and not came)):
+            # Who is behind takes in more, for a while, before it judges: a turn takes as long for little as for much.
+            due = now >= self._next_turn + (self._settings.turn if full else 0.0)
+            if self._dirty and (due or waited):
                 self._turn(settled=settled)
             elif settled and self._last is not None and not self._dirty:
                 self._send(self._last, settled=True)
