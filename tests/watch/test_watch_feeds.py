@@ -289,3 +289,16 @@ def test_a_clock_that_is_set_back_silences_no_watch(tmp_path: Path) -> None:
         stamps.append(json.loads((tmp_path / "state.json").read_text())["updated"][11:])
 
     assert (["02:00:00Z", "01:00:00Z", "01:01:01Z"], 1) == (stamps, len(said))
+
+
+def test_a_watch_that_judges_for_long_seems_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`state.json`, by which a container's health is checked, is written on time while a turn takes minutes."""
+    monkeypatch.setattr("tokentrail.watch.heartbeat._STATE_EVERY", 0.01)
+    clock = [0.0]
+    beat = Heartbeat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, lambda: clock[0])
+    beat.beat(lambda _: None, 7)
+    with beat.while_judging():
+        clock[0] = 120.0
+        until(lambda: json.loads((tmp_path / "state.json").read_text())["updated"].endswith("00:02:00Z"))
+
+    assert json.loads((tmp_path / "state.json").read_text())["undelivered"] == 7

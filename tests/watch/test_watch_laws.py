@@ -155,7 +155,9 @@ def test_what_a_killed_watch_had_put_into_the_case_is_told_at_the_next_start(tmp
     assert len(sink.notices) == len({one.key for one in sink.notices})
 
 
-def test_who_is_behind_takes_in_much_before_it_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_behind_takes_in_much_before_it_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A turn takes as long for little as for much: batches that come as fast as they are read don't each get one."""
     turns, judge, sink = list[int](), DetectionPass.judge, Remembering()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,10 +115,7 @@ class DetectionPass:
         """Let go of the engine."""
         self._views.close()
 
-    def judge(
-        self, judged: Set[str], most: int, look_back: int | None, now: float,
-        between: Callable[[], None] = lambda: None,
-    ) -> Judged:  # fmt: skip
+    def judge(self, judged: Set[str], most: int, look_back: int | None, now: float) -> Judged:
         """
         Link what has come, and judge.
 
@@ -127,17 +124,17 @@ class DetectionPass:
             most: How many records are judged; where the case has more, a window of it.
             look_back: Seconds before the newest record from which on evidence is judged; all of it by default.
             now: Seconds since 1970.
-            between: Called once the evidence is linked.
         """
         snapshot = self._folder.snapshot()
         if not snapshot.manifests:
             return Judged()
         view = self._linked()
-        between()
         times = self._times(snapshot.folders)
         records = {one.segment: sum(each.records for each in one.objects) for one in snapshot.manifests}
         last = max(times.values())
-        reach = extent(times, records, times.keys() - judged, most, None if look_back is None else last - look_back)
+        reach = extent(
+            times, records, times.keys() - judged, most, None if look_back is None else last - look_back
+        )
         with self._folder.scratch() as scratch, without_collection():
             if len(reach.whole) == len(times) or scratch is None:
                 with self._scene(view.engine, view.forest(None), view.size.records, scratch) as scene:

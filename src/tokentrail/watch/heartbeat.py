@@ -6,9 +6,12 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Lock, Thread
 
+from tokentrail.errors import CaseError, SourceError
 from tokentrail.present.words import number
 from tokentrail.spelling import at
 from tokentrail.store.folder import write_atomically
@@ -85,6 +88,26 @@ class Heartbeat:
         self._troubles: frozenset[str] = frozenset()
         self._hindered_since = 0.0
         self._before = clock()
+        self._undelivered = 0
+        self._writing = Lock()
+        self._over = Event()
+
+    @contextmanager
+    def while_judging(self) -> Iterator[None]:
+        """A context in which `state.json` is written on time by a thread, so that a watch at work seems alive."""
+        self._over.clear()
+        thread = Thread(target=self._write_on_time, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _write_on_time(self) -> None:
+        while not self._over.wait(_STATE_EVERY):
+            with suppress(OSError, CaseError, SourceError):  # the watch itself will meet and say it
+                self._write(self._feed.behind(), self._clock())
 
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
         """
@@ -94,7 +117,7 @@ class Heartbeat:
             say: Called with each sentence.
             undelivered: How many notices some sink has yet to receive.
         """
-        now = self._clock()
+        now, self._undelivered = self._clock(), undelivered
         # The clock may be set back, perhaps by hours, in which nobody would hear of the watch.
         if now < self._before:
             self._next_line, self._next_state = now + self._every, now
@@ -113,7 +136,7 @@ class Heartbeat:
         behind = self._feed.behind()
         if now >= self._next_state:
             self._next_state = now + _STATE_EVERY
-            self._write(behind, now, undelivered)
+            self._write(behind, now)
         if now >= self._next_line:
             self._next_line = now + self._every
             say(self._line(behind, now, undelivered))
@@ -154,15 +177,16 @@ class Heartbeat:
             parts.append(f"{number(done.rejected, 'record')} rejected")
         return " ".join(["; ".join(parts) + ".", *sorted(self._troubles)])
 
-    def _write(self, behind: Behind, now: float, undelivered: int) -> None:
+    def _write(self, behind: Behind, now: float) -> None:
         state = {
             "pid": os.getpid(), "updated": _stamp(now), "waiting": behind.waiting, "held": behind.held,
             "oldest_arrival": _stamp(behind.oldest), "newest_record": _stamp(self._counts.last),
             "judged": _stamp(self._counts.judged_at), "objects": self._counts.objects,
             "records": self._counts.records, "rejected": self._counts.rejected, "lost": self._counts.lost,
-            "notices": self._counts.notices, "undelivered": undelivered, "troubles": sorted(self._troubles),
+            "notices": self._counts.notices, "undelivered": self._undelivered, "troubles": sorted(self._troubles),
         }  # fmt: skip
-        write_atomically(self._path, json.dumps(state).encode())
+        with self._writing:
+            write_atomically(self._path, json.dumps(state).encode())
 
 
 def _stamp(seconds: float | None) -> str | None:

@@ -168,7 +168,9 @@ class Watch:
         while not self._stopping.is_set():
             came = self._take()
             now = self._now()
-            waited = self._settings.once and not came  # nothing more comes for now: there is nothing to wait for
+            waited = (
+                self._settings.once and not came
+            )  # nothing more comes for now: there is nothing to wait for
             full = _size(self._arrivals) >= BATCH
             if self._arrivals and (full or waited or now >= self._next_turn):
                 self._ingest()
@@ -235,7 +237,8 @@ class Watch:
         began, self._dirty = self._clock(), False
         arrived, self._arrived = self._arrived, None
         settings = self._settings
-        judged = self._detection.judge(self._judged, settings.hot, settings.look_back, began, self._beat)
+        with self._heartbeat.while_judging():
+            judged = self._detection.judge(self._judged, settings.hot, settings.look_back, began)
         self._counts.last = judged.last
         settled = settled or began - self._settled_at >= REVISED_EVERY
         self._send(judged, settled=settled, arrived=arrived, known=known)
