@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from watch_cases import Given, Json, Remembering, found, packed, same, watched
 
 from evidence import text
 from tokentrail import Case
+from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.model import Hit
+from tokentrail.detection.scene import Scene
 from tokentrail.testing.story import story
 from tokentrail.watch.detection_pass import DetectionPass, Judged
 from tokentrail.watch.interface import Arrival, Notice
@@ -173,6 +177,26 @@ def test_who_is_behind_takes_in_much_before_it_judges(
 
     assert len(turns) == 2  # the first at once
     assert same(found(tmp_path / "case")) == same(sink.standing())
+
+
+def test_a_rule_that_fails_ends_no_watch_and_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hostile evidence may make a rule fail at each start: it is named once, and what it had found stands."""
+    half, sink, said = len(records()) // 2, Remembering(), list[str]()
+    watched(tmp_path / "case", [[records()[:half]]], sink)
+    before = sink.standing()
+
+    def fails(scene: Scene) -> Iterator[Hit]:
+        raise ZeroDivisionError
+
+    broken = [replace(one, find=fails) for one in CATALOGUE]
+    monkeypatch.setattr("tokentrail.detection.run.CATALOGUE", broken)
+    watched(tmp_path / "case", [[records()[half:]], [records()[:1]]], sink, say=said.append)
+
+    assert before
+    assert before == sink.standing()
+    assert len(CATALOGUE) >= sum("could not judge" in one for one in said) > 0
 
 
 def test_a_clock_that_is_set_back_holds_up_no_turn(tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ class Judged:
     """Those of the guards of containment plans."""
     complete: bool = True
     """Whether all evidence of the case was judged."""
-    fresh: Set[str] = frozenset()
+    failed: Sequence[str] = ()
+    """Sentences about rules that ended in an error: what these found before may still be so."""
+    fresh: Set[str] | None = None
     """Of an incomplete pass: the ids of the credentials that act in the window."""
     start: str = ""
     """Of an incomplete pass: the time of the first event of the window, as documents spell it."""
@@ -135,16 +137,19 @@ class DetectionPass:
         reach = extent(
             times, records, times.keys() - judged, most, None if look_back is None else last - look_back
         )
+        failed = list[str]()
         with self._folder.scratch() as scratch, without_collection():
             if len(reach.whole) == len(times) or scratch is None:
                 with self._scene(view.engine, view.forest(None), view.size.records, scratch) as scene:
-                    found = self._found(scene)
+                    found = self._found(scene, failed)
                     guarded = self._guarded(view, scene, now)
-                return Judged(found=found, guarded=guarded, segments=frozenset(times), last=last)
+                return Judged(
+                    found=found, guarded=guarded, failed=failed, segments=frozenset(times), last=last
+                )
             with closing(window_of(view, snapshot, reach, scratch)) as window:
                 forest = Forest(window.engine, view.forest(None).as_of, window.derived)
                 with self._scene(window.engine, forest, window.records, scratch / "scene") as scene:
-                    found = self._found(scene)
+                    found = self._found(scene, failed)
                 fresh, first = window.acting, window.first
             guarded = []
             if self._guards:
@@ -153,7 +158,7 @@ class DetectionPass:
                 ) as scene:
                     guarded = self._guarded(view, scene, now)
             return Judged(
-                found=found, guarded=guarded, complete=False, fresh=fresh, start=at(first), last=last,
+                found=found, guarded=guarded, failed=failed, complete=False, fresh=fresh, start=at(first), last=last,
                 segments=frozenset(times),
             )  # fmt: skip
 
@@ -189,7 +194,7 @@ class DetectionPass:
         ):  # fmt: skip
             yield scene
 
-    def _found(self, scene: Scene) -> list[Document]:
+    def _found(self, scene: Scene, failed: list[str]) -> list[Document]:
         """
         What the rules find, each hit a finding of its own.
 
@@ -198,7 +203,7 @@ class DetectionPass:
         """
         found = detection.detect(
             scene, self._rules, sigma=self._sigma, min_severity=self._severity, allowed=self._allowed,
-            together=False,
+            failed=failed.append, together=False,
         )  # fmt: skip
         return [document(one) for one in found]
 

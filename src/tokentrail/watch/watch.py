@@ -107,6 +107,8 @@ class Watch:
         self._seen = frozenset[str]()
         """The segments that were there when the last turn began, or that this watch has made since."""
         self._judged = set[str]()
+        self._said = set[str]()
+        """What was said of rules that failed: once is enough."""
         self._fresh = 0
         """Segments that came since small ones were last merged."""
         self._last: Judged | None = None
@@ -240,6 +242,10 @@ class Watch:
         with self._heartbeat.while_judging():
             judged = self._detection.judge(self._judged, settings.hot, settings.look_back, began)
         self._counts.last = judged.last
+        for sentence in dict.fromkeys(judged.failed):
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self._say(sentence)
         settled = settled or began - self._settled_at >= REVISED_EVERY
         self._send(judged, settled=settled, arrived=arrived, known=known)
         new = judged.segments - self._judged
@@ -257,8 +263,8 @@ class Watch:
         """Send what is new among the findings of a pass, as the ledger knows."""
         now = self._clock()
         how = Pass(
-            complete=judged.complete, settled=settled, now=now, delay=None if arrived is None else now - arrived,
-            fresh=judged.fresh, start=judged.start,
+            complete=judged.complete and not judged.failed, settled=settled, now=now,
+            delay=None if arrived is None else now - arrived, fresh=judged.fresh, start=judged.start,
         )  # fmt: skip
         self._publish(how, judged.found, known=known)
         gone = withdrawn(how, self._standing({one["id"] for one in judged.found}))
