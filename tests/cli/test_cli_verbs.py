@@ -219,7 +219,7 @@ def test_nothing_that_fits_and_nothing_to_read_are_said(run: Run, tmp_path: Path
     run("ingest", tmp_path / "logs", "--case", tmp_path / "case")
     empty = run("investigate", tmp_path / "empty", "--case", tmp_path / "new")
 
-    assert "Nothing was there to read." in empty.err and "The case holds no credential" in empty.err
+    assert "Nothing was there to read." in empty.err and "No CloudTrail records in" in empty.err
     assert (
         "No credential in the evidence fits."
         in run("credentials", "--account", "9", "--case", tmp_path / "case").out
@@ -360,3 +360,30 @@ def test_what_is_no_time_is_refused_with_what_one_is(text: str) -> None:
     """The sentence shows the forms."""
     with pytest.raises(click.BadParameter, match="2h ago"):
         MOMENT.convert(text, None, None)
+
+
+def test_a_timeline_lists_the_calls_that_are_asked_for(run: Run, case: Path, told: Story) -> None:
+    """By time, name and outcome, in order; what is left out is counted."""
+
+    def listed(*options: str) -> tuple[list[dict[str, Any]], str]:
+        ran = run("timeline", told.a.key_id, "--case", case, "--format", "jsonl", *options)
+        return lines(ran.out), " ".join(ran.err.split())
+
+    every, said = listed()
+    assert "Left out" not in said
+    middle = every[len(every) // 2]["time"]
+    late, said = listed("--since", middle)
+    assert late == [one for one in every if one["time"] >= middle]
+    assert f"Left out: {len(every) - len(late):,} call" in said
+    assert listed("--until", middle)[0] == [one for one in every if one["time"] < middle]
+    wanted = [
+        one
+        for one in every
+        if one["event_name"].startswith("Assume") or one["event_source"].startswith("s3.")
+    ]
+    assert wanted and listed("--call", "sts:assume*", "--call", "S3:*")[0] == wanted
+    failed = [one for one in every if one["error_code"]]
+    assert failed and listed("--errors")[0] == failed
+    first, said = listed("--limit", "2")
+    assert first == every[:2] and f"{len(every) - 2:,} more fit" in said
+    assert listed("--call", "(.*", "--limit", "1")[0] == []
