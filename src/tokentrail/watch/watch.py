@@ -62,6 +62,7 @@ class Settings:
     once: bool = False
     """Whether to stop when all that the feed has now is in the case and judged."""
     turn: float = TURN
+    """Seconds from the beginning of a turn to the next, at most."""
     quiet: float = 1.0
     """Seconds without new evidence after which it counts as settled, and revisions that were held back are sent."""
     beat: float = 60.0
@@ -275,15 +276,15 @@ class Watch:
             self._settled_at = now
 
     def _publish(self, how: Pass, found: Sequence[Document], *, known: bool = False) -> None:
-        told = [*notices(how, found, self._ledger.last(one["id"] for one in found))]
+        fresh = [*notices(how, found, self._ledger.last(one["id"] for one in found))]
         if known:
-            self._outbox.know(told, how.now)
+            self._outbox.know(fresh, how.now)
         else:
-            self._deliver(told, how.now)
+            self._deliver(fresh, how.now)
 
-    def _deliver(self, told: Sequence[Notice], now: float) -> None:
-        self._outbox.send(told, now)
-        self._counts.notices += len(told)
+    def _deliver(self, listed: Sequence[Notice], now: float) -> None:
+        self._outbox.send(listed, now)
+        self._counts.notices += len(listed)
 
     def _standing(self, found: Collection[str]) -> Iterator[Entry]:
         """Findings that were sent and a pass has not found, without those of guards; read only when iterated."""
