@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
-from watch_cases import Json, Remembering, found, watched
+from watch_cases import Json, Remembering, found, same, watched
 
 from evidence import HOME, START
 from noisy_company import NoisyCompany
 from tokentrail.testing import World
+from tokentrail.testing.story import story
 from tokentrail.watch.window import extent
 from work import some
 
@@ -166,6 +168,17 @@ def test_what_began_long_before_is_told(story: Callable[[World], Told], rule: st
     assert whole
     assert whole == told
     assert whole.isdisjoint(one.id for one in before.notices)
+
+
+@pytest.mark.parametrize("late", [60, pytest.param(0, marks=pytest.mark.long)])
+def test_a_story_in_small_windows_is_told_as_detect_tells_it(late: int, tmp_path: Path) -> None:
+    """The leak and its containment, in order or up to sixty records late, judged a sixth at a time: the same findings."""
+    records, sink, chance = story(ordinary_day=False).world.records(), Remembering(), random.Random(5)
+    order = sorted(range(len(records)), key=lambda place: (place + chance.uniform(0, late), place))
+    parts = [[[records[place] for place in order[start : start + 50]]] for start in range(0, len(order), 50)]
+    watched(tmp_path / "case", parts, sink, hot=150)
+
+    assert same(found(tmp_path / "case")) == same(sink.standing())
 
 
 def test_habits_are_known_from_before_the_window(tmp_path: Path) -> None:
