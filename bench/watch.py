@@ -25,7 +25,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -210,11 +209,6 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a watch started: first the one that judges, then a sweep now and then."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def peak(pid: int) -> float:
     """Megabytes at most so far."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -229,9 +223,9 @@ def size(folder: Path) -> int:
 
 
 def worked(pid: int) -> float:
-    """Seconds of processor time."""
+    """Seconds of processor time, with that of children that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def lateness(late: list[float]) -> str:
@@ -253,21 +247,21 @@ class Run:
         self.late: list[tuple[float, float]] = []
         """When a finding was told, in seconds since 1970, and how late."""
         self.began = time.time()
-        self.memory: list[tuple[float, float, float]] = []
-        """When, and of which process: the one that takes in, and the one that judges."""
-        self.sweeps: dict[int, float] = {}
-        """The most memory that each took, by process."""
+        self.memory: list[tuple[float, float]] = []
+        """When, and megabytes."""
+        self.processor: list[tuple[float, float]] = []
+        """When, and seconds of processor time."""
         self.lines = 0
         self.most_waiting = 0
-        self.processor = 0.0, 0.0
         url = served(self.cloud)
         environment = os.environ | {
             "AWS_ACCESS_KEY_ID": "AKIABENCH0000000001", "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
+        given = ("--hot", str(asked.hot)) if asked.hot else ()
         self.watch = subprocess.Popen(
             [sys.executable, "-m", "tokentrail", "watch", f"sqs:{url}/1/trail",
-             "--endpoint-url", url, "--case", str(case), "--format", "jsonl", "--hot", str(asked.hot)],
+             "--endpoint-url", url, "--case", str(case), "--format", "jsonl", *given],
             stdout=subprocess.PIPE, env=environment, text=True,
         )  # fmt: skip
         threading.Thread(target=self.listen, daemon=True).start()
@@ -286,13 +280,9 @@ class Run:
         """Send the load at its pace; how long that took."""
         while not (self.case / "watch" / "state.json").exists():
             time.sleep(0.1)
-        judge, *_ = children(self.watch.pid)
         began = self.began = time.time()
-        next_planted = next_sample = next_look = 0.0
+        next_planted = next_sample = 0.0
         while (elapsed := (time.time() - began) * self.asked.speed) < self.asked.seconds:
-            if elapsed >= next_look:
-                next_look = elapsed + 1.0
-                self.look_at_sweeps(judge)
             due = self.load.sent * OBJECT / self.asked.rate
             if due > elapsed:
                 time.sleep(min(0.05, (due - elapsed) / self.asked.speed))
@@ -302,17 +292,11 @@ class Run:
             self.send(START + int(elapsed), plant=plant)
             self.most_waiting = max(self.most_waiting, len(self.cloud.waiting))
             if elapsed >= next_sample:
-                next_sample = elapsed + max(10.0, self.asked.seconds / 40)
-                self.memory.append((elapsed, resident(self.watch.pid), resident(judge)))
-        self.processor = worked(self.watch.pid), worked(judge)
+                next_sample = elapsed + max(2.0, self.asked.seconds / 400)
+                self.memory.append((elapsed, resident(self.watch.pid)))
+                self.processor.append((elapsed, worked(self.watch.pid)))
+        self.processor.append((self.asked.seconds, worked(self.watch.pid)))
         return time.time() - began
-
-    def look_at_sweeps(self, judge: int) -> None:
-        """See what sweeps take."""
-        for pid in children(self.watch.pid):
-            if pid != judge:
-                with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-                    self.sweeps[pid] = peak(pid) or self.sweeps.get(pid, 0.0)
 
     def send(self, when: int, *, plant: bool) -> None:
         """Send an object, with parts of incidents in it if wanted."""
@@ -325,12 +309,15 @@ class Run:
     def end(self) -> float:
         """Wait until all is taken, and stop the watch; how long that took."""
         began = time.time()
-        while (self.cloud.waiting or self.cloud.flying) and time.time() < began + 120:
+        while (self.cloud.waiting or self.cloud.flying) and time.time() < began + 180:
             time.sleep(0.1)
         took = time.time() - began
-        time.sleep(4)
+        self.peak = peak(self.watch.pid)
+        told = time.time()
+        while self.planted and time.time() < told + 90:
+            time.sleep(0.5)
         self.watch.terminate()
-        self.watch.wait(60)
+        self.watch.wait(180)
         return took
 
     def report(self, took: float, drained: float) -> None:
@@ -347,27 +334,33 @@ class Run:
             for n in range(QUARTERS):
                 within = [one for at, one in self.late if int((at - self.began) * QUARTERS / took) == n]
                 print(f"  quarter {n + 1}           {lateness(within)}")
+        whole = [self.work(n / QUARTERS, (n + 1) / QUARTERS) for n in range(QUARTERS)]
         print(
-            "processor             {:.2f} of a core to take in, {:.2f} to judge, without sweeps".format(
-                *(one / took for one in self.processor)
-            )
+            f"processor             {self.work(0.0, 1.0):.2f} of a core; by quarters "
+            + " ".join(f"{one:.2f}" for one in whole)
         )
         print(f"notices               {self.lines:,}")
         print(f"preloaded             {os.environ.get('LD_PRELOAD') or 'nothing'}")
-        print("memory, MB            " + " ".join(f"{one:.0f}+{two:.0f}" for _, one, two in self.memory))
-        last, before = self.mean(0.75, 1.0), self.mean(0.25, 0.5)
-        if last and before:
-            print(f"last quarter / second {last / before:.2f}")
-        print("sweeps, MB at most    " + " ".join(f"{one:.0f}" for one in self.sweeps.values()))
-        shown = [size(self.case / name) / events for name in ("watch", "segments", "objects")]
-        print("bytes an event        to recall {:.0f}, columns {:.0f}, evidence {:.0f}".format(*shown))
+        means = [self.mean(n / QUARTERS, (n + 1) / QUARTERS) for n in range(QUARTERS)]
+        print("memory, MB            " + " ".join(f"{one:.0f}" for one in means) + " by quarters; at most "
+              f"{self.peak:.0f}")  # fmt: skip
+        if means[1] and means[3]:
+            print(f"last quarter / second {means[3] / means[1]:.2f}")
+        shown = [size(self.case / name) / events for name in ("derived", "segments", "objects")]
+        print("bytes an event        derived {:.0f}, columns {:.0f}, evidence {:.0f}".format(*shown))
         print(f"manifests             {sum(1 for _ in (self.case / 'manifests').glob('*.json'))}")
 
     def mean(self, start: float, end: float) -> float:
-        """Mean memory of both processes in a part of the run."""
+        """Mean memory in a part of the run."""
         seconds = self.asked.seconds
-        found = [one + two for at, one, two in self.memory if start * seconds <= at < end * seconds]
+        found = [one for at, one in self.memory if start * seconds <= at < end * seconds]
         return statistics.mean(found) if found else 0.0
+
+    def work(self, start: float, end: float) -> float:
+        """Cores that were busy in a part of the run, at one second of load a second."""
+        seconds = self.asked.seconds
+        found = [one for one in self.processor if start * seconds <= one[0] <= end * seconds]
+        return (found[-1][1] - found[0][1]) / max(found[-1][0] - found[0][0], 1e-9) if found else 0.0
 
 
 def main() -> None:
@@ -378,7 +371,9 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=2000, help="events in such a second")
     parser.add_argument("--speed", type=float, default=1.0, help="such seconds in a real one")
     parser.add_argument("--dormant", type=int, default=60, help="seconds between an incident's halves")
-    parser.add_argument("--hot", type=int, default=50_000, help="records that are judged with each batch")
+    parser.add_argument(
+        "--hot", type=int, default=0, help="records that a turn judges; the default of the verb by default"
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = Run(parser.parse_args(), Path(folder) / "case")
         took = run.drive()

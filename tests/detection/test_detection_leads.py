@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from noisy_company import START, NoisyCompany
 
 from evidence import held, real
+from noisy_company import START, NoisyCompany
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.detection.call_kinds import call_kinds

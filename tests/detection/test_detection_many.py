@@ -12,10 +12,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 from case_tables import FIRES
-from noisy_company import NoisyCompany
 from rule_cases import world
 
 from evidence import in_segments
+from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import ancestors, known, scene, tables
 from tokentrail.detection.catalogue import CATALOGUE

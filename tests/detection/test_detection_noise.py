@@ -6,10 +6,10 @@ import random
 from collections import Counter
 
 import pytest
-from noisy_company import NoisyCompany
 from rule_cases import ELSEWHERE, TOOL
 
 from evidence import held
+from noisy_company import NoisyCompany
 
 
 def test_a_noisy_week_has_one_low_finding() -> None:

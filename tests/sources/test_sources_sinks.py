@@ -20,9 +20,9 @@ from tokentrail.present.document import document
 from tokentrail.sources.interface import Access
 from tokentrail.testing import native
 from tokentrail.testing.story import story
-from tokentrail.watch.far_sinks import WebhookSink, notice_json
 from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 from tokentrail.watch.opening import sink_of
+from tokentrail.watch.remote_sinks import WebhookSink, notice_json
 
 
 @pytest.fixture(name="notices", scope="module")

@@ -17,9 +17,9 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources.files import BytesObject, FileObject
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.tasks import Outcome
-from tokentrail.watch import buffer, polling
-from tokentrail.watch.beat import Beat, Counts
-from tokentrail.watch.buffer import Buffer
+from tokentrail.watch import feed_buffer, polling
+from tokentrail.watch.feed_buffer import Buffer
+from tokentrail.watch.heartbeat import Counts, Heartbeat
 from tokentrail.watch.interface import Arrival
 from tokentrail.watch.opening import feed_of
 from tokentrail.watch.polling import FolderFeed
@@ -120,7 +120,7 @@ def test_a_folder_that_can_t_be_looked_into_costs_no_other_a_file(
 
     monkeypatch.setattr(polling, "_entries", lambda folder: entries(str(refused(Path(folder)))))
     monkeypatch.setattr(FileObject, "read", lambda one: refused(Path(one.name)) and read(one))
-    for module in (polling, buffer):
+    for module in (polling, feed_buffer):
         monkeypatch.setattr(module, "time", clock)
     clock.passed = 60.0  # nothing is new by then
     feed = FolderFeed(str(tmp_path / "logs"))
@@ -162,7 +162,7 @@ def test_a_file_that_grows_is_read_anew_ever_more_rarely(
 ) -> None:
     """A log that is added to does not change its folder: what came after the first reading was never seen."""
     clock = Clock()
-    for module in (polling, buffer):
+    for module in (polling, feed_buffer):
         monkeypatch.setattr(module, "time", clock)
     feed, log = FolderFeed(str(tmp_path)), tmp_path / "log.jsonl"
     log.write_bytes(b"0")
@@ -208,7 +208,7 @@ def test_what_a_watch_says_of_itself_goes_through_no_link(tmp_path: Path) -> Non
     (tmp_path / "mine").write_bytes(b"mine")
     for name in ("state.json", ".state.json.new"):
         (tmp_path / name).symlink_to(tmp_path / "mine")
-    Beat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, time.time).beat([].append, 0)
+    Heartbeat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, time.time).beat([].append, 0)
 
     assert (tmp_path / "mine").read_bytes() == b"mine"
     assert not (tmp_path / "state.json").is_symlink()
@@ -259,7 +259,7 @@ def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) -> None:
     """It sees nothing that waits then; how long that has been so, and why, is said at each beat, with what was lost."""
     feed, said, clock, counts = FolderFeed(str(tmp_path)), list[str](), [0.0], Counts()
-    beat = Beat(feed, tmp_path, counts, 60, lambda: clock[0])
+    beat = Heartbeat(feed, tmp_path, counts, 60, lambda: clock[0])
     for trouble in (None, "It is denied.", "It is denied.", None):
         feed._trouble = trouble
         clock[0] += 60
@@ -281,7 +281,7 @@ def test_a_watch_that_can_t_read_its_source_is_not_up_to_date(tmp_path: Path) ->
 def test_a_clock_that_is_set_back_silences_no_watch(tmp_path: Path) -> None:
     """Lines and `state.json`, by which others see that it lives, go on at once, and not when the clock has caught up."""
     said, clock = list[str](), [7200.0]
-    beat = Beat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, lambda: clock[0])
+    beat = Heartbeat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, lambda: clock[0])
     stamps = []
     for now in (7200.0, 3600.0, 3661.0):
         clock[0] = now
@@ -289,3 +289,16 @@ def test_a_clock_that_is_set_back_silences_no_watch(tmp_path: Path) -> None:
         stamps.append(json.loads((tmp_path / "state.json").read_text())["updated"][11:])
 
     assert (["02:00:00Z", "01:00:00Z", "01:01:01Z"], 1) == (stamps, len(said))
+
+
+def test_a_watch_that_judges_for_long_seems_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`state.json`, by which a container's health is checked, is written on time while a turn takes minutes."""
+    monkeypatch.setattr("tokentrail.watch.heartbeat._STATE_EVERY", 0.01)
+    clock = [0.0]
+    beat = Heartbeat(FolderFeed(str(tmp_path)), tmp_path, Counts(), 60, lambda: clock[0])
+    beat.beat(lambda _: None, 7)
+    with beat.while_judging():
+        clock[0] = 120.0
+        until(lambda: json.loads((tmp_path / "state.json").read_text())["updated"].endswith("00:02:00Z"))
+
+    assert json.loads((tmp_path / "state.json").read_text())["undelivered"] == 7

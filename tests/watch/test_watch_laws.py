@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,16 +19,13 @@ from watch_cases import Given, Json, Remembering, found, packed, same, watched
 
 from evidence import text
 from tokentrail import Case
+from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.model import Hit
+from tokentrail.detection.scene import Scene
 from tokentrail.testing.story import story
-from tokentrail.watch import watch
-from tokentrail.watch.backlog import keep_all
-from tokentrail.watch.interface import Arrival
-from tokentrail.watch.recall import Recall
-from tokentrail.watch.reconcile import Document
-from tokentrail.watch.sweep import SweepProcess
-
-SOME = 175
-"""Records that come at once: with what is hot, a little more than half of all."""
+from tokentrail.watch.detection_pass import DetectionPass, Judged
+from tokentrail.watch.interface import Arrival, Notice
+from tokentrail.watch.watch import Settings, Watch
 
 
 @cache
@@ -82,168 +81,165 @@ def test_what_is_told_in_the_end_is_what_detect_says(batches: list[list[list[Jso
         assert told_at_once() == answers(Path(folder))
 
 
-class Counting(SweepProcess):
-    """A sweep that counts one more than looks at a part do."""
+class Stopped(Given):
+    """A feed that has the watch stopped before it brings anything."""
 
-    ended = 0
+    stop_watch: Callable[[], None] = staticmethod(lambda: None)
 
-    def found(self) -> Iterator[Sequence[Document]]:
-        for some in super().found():
-            yield [{**one, "count": one["count"] + 1} for one in some]
-        Counting.ended += 1
+    def start(self) -> None:
+        self.stop_watch()
 
 
-class Late(Given):
-    """A feed that brings its last batch when a sweep has ended, so that the next one begins with it."""
-
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        return (
-            self.nothing(wait) if len(self.batches) == 1 and not Counting.ended else super().take(most, wait)
-        )
-
-
-def test_a_sweep_that_saw_all_is_believed_more_than_looks_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Looks at a part, taken beside and after a sweep over all that has come, change nothing of what it finds."""
-    monkeypatch.setattr(watch, "SweepProcess", Counting)
-    monkeypatch.setattr(Counting, "ended", 0)
-    sink, listed = Remembering(), records()
-    feed = Late([[packed(listed[start : start + SOME])] for start in range(0, len(listed), SOME)])
+def test_a_watch_that_is_stopped_early_tells_nothing_of_the_past(tmp_path: Path) -> None:
+    """With `only_new`, what a case showed before is told neither at a stop nor by the next start."""
+    sink, feed, before = Remembering(), Stopped([]), tmp_path / "before.json.gz"
+    before.write_bytes(packed(records()))
     with Case.open(tmp_path / "case") as case:
-        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
-        watch.Watch(case.folder, feed, [sink], (), how, lambda _: None).run()
-
-    counts = {ident: one["count"] + 1 for ident, one in found(tmp_path / "case").items()}
-    assert counts == {ident: one["count"] for ident, one in sink.standing().items()}
-    assert counts
-
-
-class Slow(SweepProcess):
-    """A sweep whose findings are told one at a time."""
-
-    told: ClassVar[list[str]] = []
-    first: Callable[[], None] = staticmethod(lambda: None)
-    """Done before the first."""
-
-    def found(self) -> Iterator[Sequence[Document]]:
-        for some in super().found():
-            for one in some:
-                if not Slow.told:
-                    Slow.first()
-                Slow.told.append(one["id"])
-                yield [one]
-
-
-class Between(Given):
-    """A feed that brings its last batch when the first of what a sweep found is told."""
-
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        return self.nothing(wait) if len(self.batches) == 1 and not Slow.told else super().take(most, wait)
-
-    def kept(self, arrivals: Sequence[Arrival]) -> None:
-        super().kept(arrivals)
-        if not self.batches:
-            self.at = len(Slow.told)
-
-
-def test_a_sweep_sets_right_what_the_hot_set_cant_see_and_lets_evidence_in_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """
-    What is told in the end is what `detect` says also where the case is far larger than what is judged with each batch;
-    evidence need not wait for all that a sweep found to be told, and what it brings is not told back.
-    """
-    monkeypatch.setattr(watch, "SweepProcess", Slow)
-    monkeypatch.setattr(Slow, "told", [])
-    sink, listed = Remembering(), records()
-    feed = Between([[packed(listed[start : start + SOME])] for start in range(0, len(listed), SOME)])
-    with Case.open(tmp_path / "case") as case:
-        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
-        watch.Watch(case.folder, feed, [sink], (), how, lambda _: None).run()
-
-    first_sweep = Slow.told.index(Slow.told[0], 1)
-    assert 0 < feed.at < first_sweep
-    assert same(found(tmp_path / "case")) == same(sink.standing())
-    assert told_at_once() == answers(tmp_path)
-    for ident in sink.standing():
-        counts = [one.document["count"] for one in sink.notices if one.id == ident]
-        assert counts == sorted(counts)
-
-
-class Endless(Given):
-    """A feed that brings something each time it is asked, old files at last, until some of a sweep is told."""
-
-    asked_later = 0
-
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        if self.batches:
-            self.again = self.batches[0]
-        elif len(Slow.told) < 3 and self.asked_later < 3_000:
-            self.asked_later += 1
-            time.sleep(0.02)  # leave some of the processors to the sweep
-            self.batches.append(self.again)
-        return super().take(most, wait)
-
-
-def test_what_a_sweep_found_is_told_though_evidence_never_stops_coming(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some of it is told in each round, whatever else there is to do."""
-    monkeypatch.setattr(watch, "SweepProcess", Slow)
-    monkeypatch.setattr(Slow, "told", [])
-    listed = records()
-    feed = Endless([[packed(listed[start : start + SOME])] for start in range(0, len(listed), SOME)])
-    with Case.open(tmp_path / "case") as case:
-        how = watch.Settings(once=True, quiet=0.0, beside=False, hot=300)
-        watch.Watch(case.folder, feed, [Remembering()], (), how, lambda _: None).run()
-
-    assert 0 < feed.asked_later < 3_000
-
-
-class Unfinished(SweepProcess):
-    """A sweep during which the watch is stopped."""
-
-    asked: Callable[[], None] = staticmethod(lambda: None)
-    """Done when it is asked whether it has ended."""
-
-    def done(self) -> bool:
-        Unfinished.asked()
-        return False
-
-
-@pytest.mark.parametrize(
-    "when", ["while it notes what it found", pytest.param("while it sweeps", marks=pytest.mark.long)]
-)
-def test_a_watch_that_is_stopped_before_it_has_noted_the_past_tells_nothing_of_it(
-    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With `only_new`, what a case of any size showed before is told neither at the stop nor by the next start."""
-    kind = Unfinished if when == "while it sweeps" else Slow
-    monkeypatch.setattr(watch, "SweepProcess", kind)
-    monkeypatch.setattr(Slow, "told", [])
-    sink, listed = Remembering(), records()
-    with Case.open(tmp_path / "case") as case:
-        parts = (listed[:-250], listed[-250:])  # the second is held, and judged by looks
-        for number, some in enumerate(parts):
-            before = tmp_path / f"{number}.json.gz"
-            before.write_bytes(packed(some))
-            case.ingest([str(before)])
-            if not number:  # an earlier start has come so far
-                (case.folder.path / "watch").mkdir()
-                with closing(Recall(case.folder.path / "watch")) as recall:
-                    keep_all(case.folder, recall)
-        how = watch.Settings(quiet=0.0, beside=False, hot=300, only_new=True)
-        running = watch.Watch(case.folder, Given([]), [sink], (), how, lambda _: None)
-        monkeypatch.setattr(Slow, "first", staticmethod(running.stop))
-        monkeypatch.setattr(Unfinished, "asked", staticmethod(running.stop))
+        case.ingest([str(before)])
+        running = Watch(case.folder, feed, [sink], (), Settings(only_new=True), lambda _: None)
+        feed.stop_watch = running.stop
         running.run()
-    assert not sink.notices
-    monkeypatch.setattr(watch, "SweepProcess", SweepProcess)
-    watched(tmp_path / "case", [], sink, hot=300, only_new=True)
+    watched(tmp_path / "case", [], sink, only_new=True)
 
-    assert found(tmp_path / "case").keys().isdisjoint(one.id for one in sink.notices)
-    assert not sink.standing()
+    assert found(tmp_path / "case")
+    assert not sink.notices
+
+
+def test_the_past_is_known_once(tmp_path: Path) -> None:
+    """What comes after a first start that had nothing to note is told, though a watch was killed before it could."""
+    first, second, later = Remembering(), Remembering(), tmp_path / "later.json.gz"
+    watched(tmp_path / "case", [], first, only_new=True)
+    later.write_bytes(packed(records()))
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(later)])
+    watched(tmp_path / "case", [], second, only_new=True)
+
+    assert not first.notices
+    assert found(tmp_path / "case").keys() == second.standing().keys()
+
+
+def test_what_was_taken_in_is_told_before_a_stop(tmp_path: Path) -> None:
+    """What the case has when the watch is asked to stop waits for no restart."""
+
+    class Stopping(Given):
+        def kept(self, arrivals: Sequence[Arrival]) -> None:
+            super().kept(arrivals)
+            running.stop()
+
+    feed, sink = Stopping([[packed(records())]]), Remembering()
+    with Case.open(tmp_path / "case") as case:
+        running = Watch(case.folder, feed, [sink], (), Settings(quiet=0.0), lambda _: None)
+        running.run()
+
+    assert found(tmp_path / "case")
+    assert found(tmp_path / "case").keys() == sink.standing().keys()
+
+
+def test_what_a_killed_watch_had_put_into_the_case_is_told_at_the_next_start(tmp_path: Path) -> None:
+    """Its messages are deleted by then; segments that no turn has judged are judged whole, however small the window."""
+
+    class Killed(Exception):
+        pass
+
+    class Killing(Given):
+        def kept(self, arrivals: Sequence[Arrival]) -> None:
+            super().kept(arrivals)
+            if not self.batches:
+                raise Killed
+
+    half, sink = len(records()) // 2, Remembering()
+    feed = Killing([[packed(records()[:half])], [packed(records()[half:])]])
+    with Case.open(tmp_path / "case") as case, pytest.raises(Killed):
+        Watch(case.folder, feed, [sink], (), Settings(turn=0.0, hot=1), lambda _: None).run()
+    before = len(sink.notices)
+    watched(tmp_path / "case", [], sink, hot=1)
+
+    assert 0 < before < len(sink.notices)
+    assert found(tmp_path / "case").keys() <= {one.id for one in sink.notices}
+    assert len(sink.notices) == len({one.key for one in sink.notices})
+
+
+def test_who_is_behind_takes_in_much_before_it_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn takes as long for little as for much: batches that come as fast as they are read don't each get one."""
+    turns, judge, sink = list[int](), DetectionPass.judge, Remembering()
+
+    def counted(one: DetectionPass, *given: Any) -> Judged:
+        turns.append(1)
+        return judge(one, *given)
+
+    monkeypatch.setattr(DetectionPass, "judge", counted)
+    monkeypatch.setattr("tokentrail.watch.watch.BATCH", 1)
+    size = -(-len(records()) // 6)
+    batches = [[records()[start : start + size]] for start in range(0, len(records()), size)]
+    watched(tmp_path / "case", batches, sink, turn=30.0)
+
+    assert len(turns) == 2  # the first at once
+    assert same(found(tmp_path / "case")) == same(sink.standing())
+
+
+def test_a_rule_that_fails_ends_no_watch_and_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hostile evidence may make a rule fail at each start: it is named once, and what it had found stands."""
+    half, sink, said = len(records()) // 2, Remembering(), list[str]()
+    watched(tmp_path / "case", [[records()[:half]]], sink)
+    before = sink.standing()
+
+    def fails(scene: Scene) -> Iterator[Hit]:
+        raise ZeroDivisionError
+
+    broken = [replace(one, find=fails) for one in CATALOGUE]
+    monkeypatch.setattr("tokentrail.detection.run.CATALOGUE", broken)
+    watched(tmp_path / "case", [[records()[half:]], [records()[:1]]], sink, say=said.append)
+
+    assert before
+    assert before == sink.standing()
+    assert len(CATALOGUE) >= sum("could not judge" in one for one in said) > 0
+
+
+def test_a_clock_that_is_set_back_holds_up_no_turn(tmp_path: Path) -> None:
+    """Evidence that comes after the clock went back by hours is taken in at once, and not when it has caught up."""
+    ahead, end, half = [7200.0], time.monotonic() + 20, len(records()) // 2
+
+    class SettingBack(Remembering):
+        def deliver(self, notices: Sequence[Notice]) -> None:
+            super().deliver(notices)
+            ahead[0] = 0.0
+
+    class Waiting(Given):
+        def take(self, most: int, wait: float) -> Sequence[Arrival]:
+            if len(self.kept_ones) == 2 or time.monotonic() > end:
+                running.stop()
+            return super().take(most, wait)
+
+    feed = Waiting([[packed(records()[:half])], [packed(records()[half:])]])
+    with Case.open(tmp_path / "case") as case:
+        clock = lambda: time.time() + ahead[0]  # noqa: E731 - the watch is given it
+        running = Watch(case.folder, feed, [SettingBack()], (), Settings(), lambda _: None, clock)
+        running.run()
+
+    assert ahead == [0.0]
+    assert len(feed.kept_ones) == 2
+
+
+def test_a_case_that_grows_by_the_turn_stays_one_of_few_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small segments are merged once they are judged, and nothing is told again because of it."""
+    monkeypatch.setattr("tokentrail.watch.watch.AT_ONCE", 4)
+    monkeypatch.setattr("tokentrail.store.merge.AT_ONCE", 4)
+    sink, size = Remembering(), -(-len(records()) // 12)
+    batches = [[records()[start : start + size]] for start in range(0, len(records()), size)]
+    watched(tmp_path / "case", batches, sink)
+    before = len(sink.notices)
+    watched(tmp_path / "case", [], sink)
+
+    with Case.open(tmp_path / "case") as case:
+        assert len(case.folder.snapshot().manifests) < 6
+    assert before == len(sink.notices)
+    assert same(found(tmp_path / "case")) == same(sink.standing())
 
 
 def test_what_the_case_shows_already_can_be_left_out(tmp_path: Path) -> None:
@@ -281,9 +277,20 @@ def test_what_another_process_puts_into_the_case_is_told_too(tmp_path: Path) -> 
 
     sink = Remembering()
     with Case.open(tmp_path / "case") as case:
-        watch.Watch(
+        Watch(
             case.folder, Quiet([[packed(records()[:1])]]), [sink], [],
-            watch.Settings(once=True, quiet=0.0, beside=False), print, lambda: time.time() + ahead,
+            Settings(once=True, quiet=0.0, turn=0.0), print, lambda: time.time() + ahead,
         ).run()  # fmt: skip
 
     assert same(found(tmp_path / "case")) == same(sink.standing())
+
+
+def test_a_watch_takes_its_memory_where_it_is_given_back() -> None:
+    """While the verb is loaded, Arrow is told to use the C library's memory; what the watch starts is told nothing."""
+    program = (
+        "import click, os; from tokentrail.cli.root import root; before = dict(os.environ);"
+        "root.get_command(click.Context(root), 'watch');"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name, before == dict(os.environ))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "system True" == told.stdout.strip()

@@ -18,12 +18,12 @@ from tokentrail.present.document import document as as_document
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 from tokentrail.watch.documents import finding
-from tokentrail.watch.far_sinks import BusSink, TopicSink, WebhookSink
 from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Entry, Ledger
-from tokentrail.watch.near_sinks import FileSink, StreamSink, as_lines
+from tokentrail.watch.local_sinks import FileSink, StreamSink, as_lines
 from tokentrail.watch.outbox import Outbox
-from tokentrail.watch.reconcile import Look, notices, withdrawn
+from tokentrail.watch.reconcile import Pass, notices, withdrawn
+from tokentrail.watch.remote_sinks import BusSink, TopicSink, WebhookSink
 
 
 def document(ident: str = "a", **fields: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_what_did_not_come_through_is_sent_at_the_next_start(tmp_path: Path) -> 
 
 def test_a_far_sink_is_tried_until_it_takes_what_it_is_sent(tmp_path: Path) -> None:
     """A far sink's failures hold up nobody, and end when it answers."""
-    sink = Remembering(failures=1, near=False)
+    sink = Remembering(failures=1, local=False)
     sent(tmp_path, sink, notice("a"), notice("b"))
 
     assert ["a.1", "b.1"] == [one.key for one in sink.notices]
@@ -95,7 +95,7 @@ def test_a_ledger_that_fails_for_a_while_ends_no_delivery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that is full when it is to be noted what came through: it is said, and what follows is delivered, too."""
-    sink, said, noted = Remembering(near=False, at_once=1), list[str](), Ledger.came_through
+    sink, said, noted = Remembering(local=False, at_once=1), list[str](), Ledger.came_through
 
     def once(ledger: Ledger, name: str, through: Any) -> None:
         if sink.notices and not said:
@@ -143,7 +143,7 @@ def test_what_came_through_is_not_sent_again_with_what_did_not(tmp_path: Path) -
                     raise KeyError("region")
                 self.notices.append(one)
 
-    sink = OneByOne(failures=1, near=False, at_once=1)
+    sink = OneByOne(failures=1, local=False, at_once=1)
     sent(tmp_path, sink, notice("a"), notice("b"), notice("c"))
 
     assert ["a.1", "b.1", "c.1"] == [one.key for one in sink.notices]
@@ -189,7 +189,7 @@ def test_a_full_disk_under_standard_output_holds_up_findings_and_no_more(
     out = tmp_path / "out.jsonl"
     with out.open("w") as stream:
         sink = StreamSink(stream, as_lines)
-        monkeypatch.setattr("tokentrail.watch.near_sinks.os.write", full)
+        monkeypatch.setattr("tokentrail.watch.local_sinks.os.write", full)
         with Ledger(tmp_path) as ledger:
             outbox = Outbox(ledger, [sink], lambda _: None)
             for ident in "abcdef":
@@ -218,7 +218,7 @@ def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:
                 raise SinkRefused("no")
             super().deliver(notices)
 
-    sink = Picky(near=False)
+    sink = Picky(local=False)
     sent(tmp_path, sink, notice("a"), notice("bad"), notice("b"))
 
     assert ["a.1", "b.1"] == sorted(one.key for one in sink.notices)
@@ -227,14 +227,16 @@ def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:
 
 
 def test_what_was_told_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
-    """After a restart each finding is as it was last, and who asks for the newest gets those that were told of last."""
+    """After a restart each finding is as it was last, and which segments were judged is known."""
     with Ledger(tmp_path) as ledger:
         assert ledger.empty
         ledger.send([notice("a"), notice("b"), notice("a", 2)], [], 7.0)
+        ledger.note_judged(["1", "2"])
+        ledger.note_judged(["3"], gone=["1", "2"])
     with Ledger(tmp_path) as ledger:
         assert not ledger.empty
         assert {"a": Entry(notice("a", 2), 7.0), "b": Entry(notice("b"), 7.0)} == ledger.last("abc")
-        assert [notice("b")] == ledger.newest(1)
+        assert {"3"} == ledger.judged()
 
 
 def test_a_damaged_ledger_is_refused_in_words(tmp_path: Path) -> None:
@@ -285,92 +287,55 @@ def test_a_file_is_looked_through_for_what_it_holds_already(tmp_path: Path) -> N
     assert 0o600 == os.stat(tmp_path / "out.jsonl").st_mode & 0o777
 
 
-def look(number: int = 1, **fields: Any) -> Look:
-    return Look(
-        **{
-            "number": number,
-            "since": number,
-            "complete": True,
-            "settled": True,
-            "now": 100.0 * number,
-            **fields,
-        }
-    )
+def turn(number: int = 1, **fields: Any) -> Pass:
+    return Pass(**{"complete": True, "settled": True, "now": 100.0 * number, **fields})
 
 
-def told(ledger: Ledger, at: Look, *found: dict[str, Any]) -> list[tuple[str, int, str]]:
+def told(ledger: Ledger, how: Pass, *found: dict[str, Any]) -> list[tuple[str, int, str]]:
     last = ledger.last(one["id"] for one in found)
     listed = {one["id"] for one in found}
-    made = [*notices(at, found, last), *withdrawn(at, ledger.standing(listed, at.since, at.start))]
-    ledger.send(made, (), at.now)
-    ledger.found({*last, *(one.id for one in made)}, at.number)
+    made = [*notices(how, found, last), *withdrawn(how, ledger.standing(listed))]
+    ledger.send(made, (), how.now)
     return [(one.id, one.revision, one.change) for one in made]
 
 
 def test_a_finding_is_new_then_revised_then_withdrawn(tmp_path: Path) -> None:
     """Each change is told as what it is, and what did not change is not told."""
     with Ledger(tmp_path) as ledger:
-        assert [("a", 1, "new")] == told(ledger, look(1), document())
-        assert [] == told(ledger, look(2), document())
-        assert [("a", 2, "revised")] == told(ledger, look(3), document(count=2))
-        assert [("a", 3, "withdrawn")] == told(ledger, look(4))
-        assert [] == told(ledger, look(5))
-        assert [("a", 4, "revised")] == told(ledger, look(6), document())
+        assert [("a", 1, "new")] == told(ledger, turn(1), document())
+        assert [] == told(ledger, turn(2), document())
+        assert [("a", 2, "revised")] == told(ledger, turn(3), document(count=2))
+        assert [("a", 3, "withdrawn")] == told(ledger, turn(4))
+        assert [] == told(ledger, turn(5))
+        assert [("a", 4, "revised")] == told(ledger, turn(6), document())
 
 
 def test_while_evidence_comes_only_what_gets_worse_is_revised_at_once(tmp_path: Path) -> None:
     """Counts that grow wait for a minute or for quiet; a worse severity does not, and nothing is withdrawn in a rush."""
     with Ledger(tmp_path) as ledger:
-        told(ledger, look(1, now=0.0), document())
-        assert [] == told(ledger, look(2, now=1.0, settled=False), document(count=2))
-        assert [] == told(ledger, look(3, now=2.0, settled=False))
+        told(ledger, turn(1, now=0.0), document())
+        assert [] == told(ledger, turn(2, now=1.0, settled=False), document(count=2))
+        assert [] == told(ledger, turn(3, now=2.0, settled=False))
         assert [("a", 2, "revised")] == told(
-            ledger, look(4, now=3.0, settled=False), document(severity="critical")
+            ledger, turn(4, now=3.0, settled=False), document(severity="critical")
         )
         assert [("a", 3, "revised")] == told(
-            ledger, look(5, now=99.0, settled=False), document(severity="critical", count=9)
+            ledger, turn(5, now=99.0, settled=False), document(severity="critical", count=9)
         )
 
 
-def test_a_look_at_a_part_adds_and_takes_nothing_back(tmp_path: Path) -> None:
-    """Where a look did not see all, it tells of what came just now, and says more of what was told, never less."""
-    part = {"complete": False, "fresh": {"K"}}
+def test_a_turn_that_judges_a_window_adds_and_takes_nothing_back(tmp_path: Path) -> None:
+    """Where not all evidence was judged, it tells of what acts in the window, and says more of findings, never less."""
+    part = {"complete": False, "fresh": {"K"}, "start": "2026-11-23T10:00:00Z"}
     with Ledger(tmp_path) as ledger:
-        assert [("a", 1, "new")] == told(ledger, look(1, **part), document())
-        assert [] == told(ledger, look(2, **part), document("b", credentials=["old"], events=["older"]))
-        assert [] == told(ledger, look(3, **part), document(count=0))
-        assert [("a", 2, "revised")] == told(ledger, look(4, **part), document(count=5))
-        assert [] == told(ledger, look(5, **part))
-
-
-def test_a_sweep_leaves_alone_what_was_found_after_it_began(tmp_path: Path) -> None:
-    """What came while a sweep ran is not withdrawn because the sweep could not see it."""
-    with Ledger(tmp_path) as ledger:
-        told(ledger, look(1), document("old"))
-        told(ledger, look(5, settled=False), document("fresh"))
-
-        assert [("old", 2, "withdrawn")] == told(ledger, look(6, since=3))
-
-
-def test_what_a_later_look_found_too_a_sweep_may_add_to_but_not_take_from(tmp_path: Path) -> None:
-    """A look at a part that finds it again does not keep what a sweep saw of the whole from being told."""
-    with Ledger(tmp_path) as ledger:
-        told(ledger, look(1), document("more"), document("less", count=5))
-        told(ledger, look(5, complete=False), document("more"), document("less", count=5))
-
-        assert [("more", 2, "revised")] == told(
-            ledger, look(6, since=3), document("more", count=9), document("less", count=4)
-        )
-
-
-def test_a_sweep_that_looks_back_a_while_leaves_alone_what_lies_before(tmp_path: Path) -> None:
-    """What a look did not look at is neither withdrawn nor told anew, but may turn out to be more."""
-    with Ledger(tmp_path) as ledger:
-        told(ledger, look(1), document("old", count=5), document("gone"))
-        later = {"start": "2026-11-23T11:00:00Z"}
-
-        assert [] == told(ledger, look(2, **later), document("old", time="2026-11-23T12:00:00Z"))
-        assert [("old", 2, "revised")] == told(ledger, look(3, **later), document("old", count=6))
+        assert [("a", 1, "new")] == told(ledger, turn(1, **part), document())
+        assert [] == told(ledger, turn(2, **part), document("b", credentials=["old"], events=["older"]))
+        assert [] == told(ledger, turn(3, **part), document(count=0))
+        assert [("a", 2, "revised")] == told(ledger, turn(4, **part), document(count=5))
+        assert [] == told(ledger, turn(5, **part))
+        nobody = document("c", credentials=[], time="2026-11-23T09:59:59Z")
+        assert [] == told(ledger, turn(6, **part), nobody)
+        assert [("c", 1, "new")] == told(ledger, turn(7, **part), {**nobody, "time": "2026-11-23T10:00:00Z"})
 
 
 def test_a_finding_is_the_same_after_a_restart(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Remembering:
 
     notices: list[Notice] = field(default_factory=list)
     failures: int = 0
-    near: bool = True
+    local: bool = True
     at_once: int = 10
     name: str = "memory"
     shown: str = "memory"
@@ -107,7 +107,7 @@ def watched(
     """Watch batches of files of records into a case until all is judged."""
     feed = Given([[packed(file) for file in files] for files in batches])
     with Case.open(case) as opened:
-        given = Settings(**{"once": True, "quiet": 0.0, "beside": False, **settings})
+        given = Settings(**{"once": True, "quiet": 0.0, "turn": 0.0, **settings})
         Watch(opened.folder, feed, sinks, guards, given, say, clock).run()
     return feed
 

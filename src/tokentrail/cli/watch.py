@@ -26,11 +26,11 @@ from tokentrail.errors import UsageError
 from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
+from tokentrail.watch.detection_pass import Judging as Judged
 from tokentrail.watch.documents import finding
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.interface import Notice, Sink
-from tokentrail.watch.judging import Judging as Judged
-from tokentrail.watch.near_sinks import StreamSink, as_lines
+from tokentrail.watch.local_sinks import StreamSink, as_lines
 from tokentrail.watch.opening import feed_of, folder_to_follow_into, sink_of
 from tokentrail.watch.watch import Settings, Watch
 
@@ -83,15 +83,15 @@ _NOTICE = "  notice       "
     type=click.FloatRange(min=0.01),
     metavar="DAYS",
     show_default="all of the case",
-    help="How far back the sweeps over a large case look.",
+    help="How far back evidence is judged.",
 )
 @click.option(
     "--hot",
     type=click.IntRange(min=1000),
-    default=50_000,
+    default=300_000,
     show_default=True,
     metavar="RECORDS",
-    help="How many records are judged with each batch.",
+    help="How many records a turn judges; of a larger case, the newest.",
 )
 @click.option(
     "--every",
@@ -125,7 +125,7 @@ def command(
     guards = _guards(plans, contained_at)
     settings = Settings(
         judging=_judged(judging), hot=hot, look_back=None if look_back is None else int(look_back * _DAY),
-        only_new=only_new, once=once, beside=not once, beat=every,
+        only_new=only_new, once=once, beat=every,
     )  # fmt: skip
     with _stopping() as stopped_by:
         feed = feed_of(source, access, wanted, folder, give_up=give_up)

@@ -7,7 +7,7 @@ The case folder: evidence by hash, segments of columns, manifests that make them
     segments/<id>/       Parquet parts of one segment
     manifests/<id>.json  put in place by rename; a segment without one does not exist
     notes/<name>.json    small documents beside the evidence: how far a source was read, what its digests prove
-    watch/               which findings `tokentrail watch` has told, how far it is, and what it may ask for again
+    watch/               which findings `tokentrail watch` has told, what it has judged, and how far it is
     derived/<hash>/      tables worked out from the segments whose fingerprint it bears; can be deleted at any time
 
 Nothing else is state, so a killed writer leaves a whole case, and readers and writers never wait for each other.

@@ -3,7 +3,7 @@ Guard a containment plan that was carried out: find at once what shows that it d
 
 Findings are: a successful call of a tainted credential after its step took effect; a credential that descends from a
 tainted one and that the plan does not know of; what sources of the attacker's credentials hand out afterwards
-(`reopened`); and a call that takes back what a step did.
+(`reopened_sources`); and a call that takes back what a step did.
 
 Which success shows that a credential still works: `policy.history.survival`. What GetSessionToken mints is a new child.
 A call counts as taking back a step from the moment when the step was sent, and not only when it took effect: an
@@ -12,17 +12,19 @@ attacker who may write IAM acts in the seconds between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
+from tokentrail.case.views import View
 from tokentrail.containment import planfile
 from tokentrail.containment.history import History, history
 from tokentrail.containment.journal import journal_path, read
 from tokentrail.containment.judge import ends_key
-from tokentrail.containment.model import Plan
 from tokentrail.containment.preflight import planning_command
 from tokentrail.containment.undone_steps import REWRITES, StepChange, step_changes, undone_by
 from tokentrail.containment.verify import reaches
@@ -34,12 +36,10 @@ from tokentrail.lineage.entries import change
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
-from tokentrail.policy.history.survival import Ended
+from tokentrail.policy.history.survival import Ended, called, outlives
 from tokentrail.spelling import counted, instant
 from tokentrail.store.folder import write_atomically
-from tokentrail.watch.judging import Sight
-from tokentrail.watch.reopened import seen_at, sources
-from tokentrail.watch.successes import successes
+from tokentrail.watch.reopened_sources import seen_at, sources
 
 PREFIX = "guard-"
 """What the names of a guard's rules begin with."""
@@ -49,6 +49,10 @@ _CHANGES = """
     SELECT c.*, e.ip, e.agent FROM changed c
     LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
     WHERE c.time > ? ORDER BY c.time, c.event_id"""
+_CALLS = """
+    SELECT d.n, d.time, d.source, d.name, d.ip, d.event_id, d.event_id_text
+    FROM deeds d JOIN guarded g ON g.n = d.n AND d.time >= g.since
+    WHERE d.error IS NULL AND NOT d.forwarded ORDER BY d.time, d.event_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +103,6 @@ class Guard:
             with suppress(OSError):  # then the next start is taken for the first
                 write_atomically(note, self._contained_at.isoformat().encode("ascii"))
 
-    @property
-    def pinned(self) -> tuple[str, ...]:
-        """The credentials whose records are carried before others: subjects and tainted ones."""
-        return (*self._plan.subjects, *self._plan.tainted)
-
-    @property
-    def plan(self) -> Plan:
-        """The plan."""
-        return self._plan
-
     def told(self) -> list[str]:
         """What a person should know at the start: an assumed time, or steps that are not guarded; in sentences."""
         sent_steps = self._sent_steps()
@@ -124,21 +118,21 @@ class Guard:
             return [f"{self._path.name}: not carried out yet, so not guarded: step {', '.join(missing)}."]
         return []
 
-    def findings(self, sight: Sight, scene: Scene, now: datetime) -> Iterator[Finding]:
+    def findings(self, view: View, scene: Scene, now: datetime) -> Iterator[Finding]:
         """Yield what the evidence shows against the plan, and whether it is over by `now`."""
         sent_steps = self._sent_steps()
         if not sent_steps.steps:
             return
-        found = self._found(sight)
+        found = self._found(view)
         held = found.credentials if found else ()
         tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
-        yield from self._successes(sight, scene, tainted, sent_steps)
+        yield from self._successes(view, scene, tainted, sent_steps)
         yield from self._children(tainted)
         if found is not None:
-            yield from self._reopened(sight, scene, found, sent_steps)
-        attackers = {row["n"] for row in sight.forest.named([one.id for one in tainted])}
+            yield from self._reopened(view, scene, found, sent_steps)
+        attackers = {row["n"] for row in view.forest(None).named([one.id for one in tainted])}
         yield from self._undone(scene, sent_steps, attackers)
-        yield from self._over(tainted, self._told_until(sight, now))
+        yield from self._over(tainted, self._told_until(view, now))
 
     def _journalled(self) -> bool:
         return bool(read(journal_path(self._path), plan=self._digest))
@@ -161,16 +155,16 @@ class Guard:
             given.get("since"), networks(given.get("source_ips", ())), networks(given.get("trusted_ips", ()))
         )
 
-    def _found(self, sight: Sight) -> Trace | None:
+    def _found(self, view: View) -> Trace | None:
         """The family of the plan's credentials; `None` if the evidence has none of them."""
         known = []
-        for subject in dict.fromkeys(self.pinned):
+        for subject in dict.fromkeys((*self._plan.subjects, *self._plan.tainted)):
             try:
-                sight.forest.resolve(subject)
+                view.forest(None).resolve(subject)
             except SubjectNotFound:
                 continue
             known.append(subject)
-        return family(sight.forest, known, narrowing=self._narrowing, gaps=()) if known else None
+        return family(view.forest(None), known, narrowing=self._narrowing, gaps=()) if known else None
 
     def _endings(self, one: TracedCredential, sent_steps: _SentSteps) -> list[Ended]:
         """
@@ -196,12 +190,12 @@ class Guard:
         return sent_steps.steps.get(max(one.n for one in self._plan.steps))
 
     def _successes(
-        self, sight: Sight, scene: Scene, tainted: Sequence[TracedCredential], sent_steps: _SentSteps
+        self, view: View, scene: Scene, tainted: Sequence[TracedCredential], sent_steps: _SentSteps
     ) -> Iterator[Finding]:
         known = {one.id: one for one in tainted}
-        places = {row["n"]: known[row["id"]] for row in sight.forest.named([*known])}
+        places = {row["n"]: known[row["id"]] for row in view.forest(None).named([*known])}
         endings = {n: found for n, one in places.items() if (found := self._endings(one, sent_steps))}
-        calls = successes(scene, endings)
+        calls = _calls_after(scene, endings)
         survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
             one, ended_at = places[n], instant(min(each.effective_at for each in endings[n]))
@@ -240,20 +234,18 @@ class Guard:
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
 
-    def _reopened(
-        self, sight: Sight, scene: Scene, found: Trace, sent_steps: _SentSteps
-    ) -> Iterator[Finding]:
-        """Find credentials of `reopened` sources: those that should be over and still work, and new ones."""
+    def _reopened(self, view: View, scene: Scene, found: Trace, sent_steps: _SentSteps) -> Iterator[Finding]:
+        """Find credentials of `reopened_sources`: those that should be over and still work, and new ones."""
         last = self._last(sent_steps)
-        handing = sources(sight, self._plan, self._narrowing, found) if last else []
+        handing = sources(view, self._plan, self._narrowing, found) if last else []
         ids = {
             row["n"]: row["id"]
-            for row in sight.forest.named([one for each in handing for one in each.handed])
+            for row in view.forest(None).named([one for each in handing for one in each.handed])
         }
         if last is None or not ids:
             return
         endings = {n: (Ended(effective_at=last),) for n in ids}
-        calls = {ids[n]: made for n, made in successes(scene, endings).items()}
+        calls = {ids[n]: made for n, made in _calls_after(scene, endings).items()}
         ended = f"after the last step of the plan, which does not know of it, took effect at {instant(last)}"
         for source in handing:
             for one in source.before(last):
@@ -308,13 +300,13 @@ class Guard:
                 events=[_event(row)],
             )  # fmt: skip
 
-    def _told_until(self, sight: Sight, now: datetime) -> datetime | None:
+    def _told_until(self, view: View, now: datetime) -> datetime | None:
         """
         Until when the logs of the plan's accounts tell, but no later than now.
 
         A watch that is behind, or whose source is out of reach, knows nothing of what was minted since.
         """
-        until, _ = reaches(self._plan, sight.covered())
+        until, _ = reaches(self._plan, view.covered())
         return until and min(until, now)
 
     def _over(self, tainted: Sequence[TracedCredential], told_until: datetime | None) -> Iterator[Finding]:
@@ -377,3 +369,24 @@ def _event(row: Row) -> str:
 def _at(seconds: int) -> str:
     when = moment(seconds)
     return instant(when) if when else "an unknown time"
+
+
+def _calls_after(scene: Scene, endings: Mapping[int, Sequence[Ended]]) -> dict[int, list[Row]]:
+    """
+    The calls that show that credentials still worked after they should have ended.
+
+    Args:
+        scene: The evidence.
+        endings: By place in the forest: what should have ended the credential, at least one for each.
+
+    Returns:
+        The calls by place, oldest first.
+    """
+    since = [int(min(one.effective_at for one in some).timestamp()) for some in endings.values()]
+    scene.add_table("guarded", {"n": pa.array([*endings], pa.int64()), "since": pa.array(since, pa.int64())})
+    calls: dict[int, list[Row]] = {}
+    for row in scene.rows(_CALLS):
+        time = datetime.fromtimestamp(row["time"], UTC)
+        if outlives(endings[row["n"]], time, called(row["source"], row["name"])):
+            calls.setdefault(row["n"], []).append(row)
+    return calls

@@ -131,7 +131,7 @@ class Sink(Protocol):
         """Its name for people."""
 
     @property
-    def near(self) -> bool:
+    def local(self) -> bool:
         """Whether it can be written to at once, without waiting for a network."""
 
     @property

@@ -9,6 +9,7 @@ writes it. Notices are read when they are needed and not kept in memory, since a
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,12 +21,13 @@ from typing import Any, Self
 import msgspec
 
 from tokentrail.errors import CaseBusy, CaseError
-from tokentrail.watch.database import explained, opened, writing
 from tokentrail.watch.interface import Notice
 
 _VERSION = 1
 _OWN_MEMORY = 4_096
 """Kilobytes of memory that the database may use."""
+_WAIT = 60.0
+"""Seconds to wait for another process that writes; each does so for a fraction of one."""
 _SCHEMA = """
 CREATE TABLE findings (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE, time TEXT, withdrawn INTEGER, sent_at REAL, notice BLOB
@@ -33,16 +35,13 @@ CREATE TABLE findings (
 CREATE INDEX standing ON findings (id, time) WHERE withdrawn = 0;
 CREATE TABLE due (n INTEGER PRIMARY KEY, sink TEXT, key TEXT, notice BLOB, UNIQUE (sink, key));
 """
+_JUDGED = "CREATE TABLE IF NOT EXISTS judged (segment TEXT PRIMARY KEY) WITHOUT ROWID"
+"""Which segments passes have judged; earlier ledgers lack it, and then all of the case is judged once."""
 _SENT = """
 INSERT INTO findings (id, time, withdrawn, sent_at, notice) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     time = excluded.time, withdrawn = excluded.withdrawn, sent_at = excluded.sent_at, notice = excluded.notice"""
-_LAST = """
-SELECT f.notice, f.sent_at, coalesce(a.look, 0) FROM findings f LEFT JOIN found a ON a.id = f.id WHERE f.id = ?"""
-_STANDING = """
-SELECT f.id FROM findings f LEFT JOIN found a ON a.id = f.id
-WHERE f.withdrawn = 0 AND coalesce(a.look, 0) <= ? AND f.time >= ? ORDER BY f.id"""
-_TEMPORARY = "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
-_FOUND = "INSERT INTO found VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET look = max(look, excluded.look)"
+_LAST = "SELECT notice, sent_at FROM findings WHERE id = ?"
+_STANDING = "SELECT id FROM findings WHERE withdrawn = 0 ORDER BY id"
 _ADVICE = "Nothing is sent without it: make room, or move it away, and all findings are sent again."
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Notice).decode
@@ -56,8 +55,6 @@ class Entry:
     """The last notice of it."""
     sent_at: float
     """When that was sent, in seconds since 1970."""
-    found: int = 0
-    """The number of the last look that found it; 0 if none has since this process started."""
 
 
 class Ledger:
@@ -94,9 +91,9 @@ class Ledger:
                 f"{folder}: can't be locked: {error.strerror}. Keep the watch's case on a disk of this machine."
             ) from error
         try:
-            with explained(self._path, _ADVICE):
-                self._connection = opened(self._path, _SCHEMA, _VERSION, _OWN_MEMORY)
-                self._connection.execute(_TEMPORARY)
+            with _explained(self._path):
+                self._connection = _opened(self._path)
+                self._connection.execute(_JUDGED)
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -116,32 +113,26 @@ class Ledger:
     def last(self, idents: Iterable[str]) -> dict[str, Entry]:
         """The entries of those of some findings that have one, by id."""
         return {
-            ident: Entry(self._unpacked(packed), sent_at, look)
+            ident: Entry(self._unpacked(packed), sent_at)
             for ident in idents
-            for packed, sent_at, look in self._read(_LAST, ident)
+            for packed, sent_at in self._read(_LAST, ident)
         }
 
-    def newest(self, most: int) -> list[Notice]:
-        """The last notices of the findings that were first sent most recently, these first; `most` at most."""
-        rows = self._read("SELECT notice FROM findings ORDER BY n DESC LIMIT ?", most)
-        return [self._unpacked(packed) for (packed,) in rows]
-
-    def standing(self, found: Collection[str], look: int, start: str) -> list[Entry]:
-        """
-        The findings that were sent and not withdrawn, and that no later look has found.
-
-        Args:
-            found: The ids of findings to leave out.
-            look: The number of a look: findings of looks after it are left out.
-            start: The time from which on findings are wanted, as their documents spell it.
-        """
-        idents = [ident for (ident,) in self._read(_STANDING, look, start) if ident not in found]
+    def standing(self, found: Collection[str]) -> list[Entry]:
+        """The findings that were sent and not withdrawn, without those of some ids."""
+        idents = [ident for (ident,) in self._read(_STANDING) if ident not in found]
         return [*self.last(idents).values()]
 
-    def found(self, idents: Iterable[str], look: int) -> None:
-        """Note that the look of a number has found some findings, for as long as this process runs."""
+    def judged(self) -> frozenset[str]:
+        """The segments that passes have judged."""
+        return frozenset(segment for (segment,) in self._read("SELECT segment FROM judged"))
+
+    def note_judged(self, segments: Iterable[str], gone: Iterable[str] = ()) -> None:
+        """Note that a pass has judged some segments, whose findings have been noted; and that others are gone."""
         with self._writing():
-            self._connection.executemany(_FOUND, [(ident, look) for ident in idents])
+            added, removed = [(one,) for one in segments], [(one,) for one in gone]
+            self._connection.executemany("INSERT OR IGNORE INTO judged (segment) VALUES (?)", added)
+            self._connection.executemany("DELETE FROM judged WHERE segment = ?", removed)
 
     def send(self, notices: Sequence[Notice], sinks: Sequence[str], now: float) -> None:
         """
@@ -183,7 +174,7 @@ class Ledger:
         return int(count)
 
     def _read(self, statement: str, *values: Any) -> list[Any]:
-        with self._mutex, explained(self._path, _ADVICE):
+        with self._mutex, _explained(self._path):
             return self._connection.execute(statement, values).fetchall()
 
     def _unpacked(self, packed: bytes) -> Notice:
@@ -195,11 +186,69 @@ class Ledger:
     @contextmanager
     def _writing(self, *, lasting: bool = False) -> Iterator[None]:
         """Write in one transaction; if it must last, it is on the disk at the end, safe from a loss of power."""
-        with self._mutex, explained(self._path, _ADVICE):
+        with self._mutex, _explained(self._path):
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
-            with writing(self._connection):
+            with _transaction(self._connection):
                 yield
 
 
 def _packed(notice: Notice) -> bytes:
     return zlib.compress(_encode(notice), 1)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """
+    Open the database, or make it. It commits without waiting for the disk, and several threads may use it in turn.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged, of another version, or a symbolic link: whoever made the case folder must
+            not be able to choose which other file of the user is overwritten.
+    """
+    for one in (path.parent, *path.parent.glob(f"{path.name}*")):
+        if one.is_symlink():
+            raise sqlite3.DatabaseError(f"{one.name} is a link")
+    if not path.exists():  # what a file that was taken away left beside it would be read into the new one
+        for companion in ("-wal", "-shm"):
+            path.with_name(path.name + companion).unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_OWN_MEMORY}")
+        [[found]] = connection.execute("PRAGMA user_version")
+        if found not in (0, _VERSION):
+            raise sqlite3.DatabaseError(f"version {found} of another TokenTrail")
+        if found == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run statements in a transaction, which is rolled back if one of them fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself ends it in some cases, as when the disk is full
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """
+    Turn failures of the database into errors in words.
+
+    Raises:
+        CaseError: the database failed; its message says how, and ends with what to do.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise CaseError(f"{path}: can't be read or written: {error}. {_ADVICE}") from error

@@ -10,7 +10,7 @@ from tokentrail.sources.interface import QUEUE, Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.place import on_s3
 from tokentrail.watch.interface import Feed, Sink
-from tokentrail.watch.near_sinks import FileSink
+from tokentrail.watch.local_sinks import FileSink
 
 
 def folder_to_follow_into(case: Path | str) -> Path:
@@ -84,7 +84,7 @@ def sink_of(where: str, access: Access, secret: str | None) -> Sink:
     kind, _, rest = where.partition(":")
     if kind not in ("http", "https", "sns", "events", "securityhub"):
         return FileSink(Path(where))
-    from tokentrail.watch.far_sinks import BusSink, HubSink, TopicSink, WebhookSink
+    from tokentrail.watch.remote_sinks import BusSink, HubSink, TopicSink, WebhookSink
 
     if kind in ("http", "https"):
         return WebhookSink(where, secret)

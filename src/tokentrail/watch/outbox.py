@@ -1,4 +1,4 @@
-"""Deliver notices: to near sinks at once, to each far one in a thread of its own, so that none waits for another."""
+"""Deliver notices: to local sinks at once, to each remote one in a thread of its own, so that no sink waits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from tokentrail.present.words import number
-from tokentrail.watch.buffer import Patience
+from tokentrail.watch.feed_buffer import Backoff
 from tokentrail.watch.interface import Notice, Sink, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Ledger
 
 _AGAIN = 5.0
-"""Seconds after which a near sink that failed is tried again."""
+"""Seconds after which a local sink that failed is tried again."""
 Say = Callable[[str], None]
 
 
-class _Far:
-    """A far sink, and the thread that delivers what the ledger has due for it: some at a time, as it may be much."""
+class _RemoteSink:
+    """A remote sink, and the thread that delivers what the ledger has due for it: some at a time, as it may be much."""
 
     def __init__(self, sink: Sink, ledger: Ledger, say: Say) -> None:
         self.sink, self._ledger, self._say = sink, ledger, say
@@ -46,7 +46,7 @@ class _Far:
 
     def _run(self) -> None:
         """Deliver until stopped; any error is said and tried again, since nothing is delivered without this thread."""
-        patience = Patience()
+        backoff = Backoff()
         while not self._over.is_set():
             self._more.clear()
             try:
@@ -61,9 +61,9 @@ class _Far:
                         f"{self.sink.shown} can't be reached: {_worded(why)}. Findings wait, and it is tried again."
                     )
                 self._troubled = True
-                self._over.wait(patience.failed())
+                self._over.wait(backoff.failed())
             else:
-                patience.worked()
+                backoff.worked()
                 self._troubled = False
                 if not some:
                     self._more.wait()
@@ -97,10 +97,10 @@ class Outbox:
     def __init__(self, ledger: Ledger, sinks: Sequence[Sink], say: Say) -> None:
         self._ledger, self._say = ledger, say
         self._names = [one.name for one in sinks]
-        self._near = [one for one in sinks if one.near]
+        self._local = [one for one in sinks if one.local]
         self._again_at: dict[str, float] = {}
-        """When near sinks that failed are tried again."""
-        self._far = [_Far(one, ledger, say) for one in sinks if not one.near]
+        """When local sinks that failed are tried again."""
+        self._remote = [_RemoteSink(one, ledger, say) for one in sinks if not one.local]
         for sink in sinks:
             due = ledger.due(sink.name)
             through = sink.delivered() if due else frozenset[str]()
@@ -110,26 +110,26 @@ class Outbox:
                 f"{number(count, 'notice')} that {name} lacks {'waits' if count == 1 else 'wait'} on, since it is not "
                 "among the sinks any more: no other is sent them. Name it again with --to, or ask `tokentrail detect`."
             )
-        for near in self._near:
-            self._deliver(near)
-        for far in self._far:
-            far.start()
+        for local in self._local:
+            self._deliver(local)
+        for remote in self._remote:
+            remote.start()
 
     @property
     def left(self) -> int:
         """How many notices sinks have yet to receive, counted for each sink."""
-        near = sum(self._ledger.waiting(name) for name in self._again_at)
-        return near + sum(one.left for one in self._far)
+        local = sum(self._ledger.waiting(name) for name in self._again_at)
+        return local + sum(one.left for one in self._remote)
 
     def send(self, notices: Sequence[Notice], now: float) -> None:
         """Send notices to every sink."""
         if not notices:
             return
         self._ledger.send(notices, self._names, now)
-        for near in self._near:
-            self._deliver(near)
-        for far in self._far:
-            far.wake()
+        for local in self._local:
+            self._deliver(local)
+        for remote in self._remote:
+            remote.wake()
 
     def know(self, notices: Sequence[Notice], now: float) -> None:
         """Note findings as known without sending them."""
@@ -137,8 +137,8 @@ class Outbox:
             self._ledger.send(notices, (), now)
 
     def again(self) -> None:
-        """Try near sinks again that failed some seconds ago."""
-        for sink in self._near:
+        """Try local sinks again that failed some seconds ago."""
+        for sink in self._local:
             if self._again_at.get(sink.name, math.inf) <= time.monotonic():
                 self._deliver(sink)
 
@@ -156,12 +156,12 @@ class Outbox:
         self._again_at.pop(sink.name, None)
 
     def flush(self, seconds: float) -> None:
-        """Wait until far sinks have received all notices, for so many seconds at most."""
+        """Wait until remote sinks have received all notices, for so many seconds at most."""
         end = time.monotonic() + seconds
-        while any(one.left for one in self._far) and time.monotonic() < end:
+        while any(one.left for one in self._remote) and time.monotonic() < end:
             time.sleep(0.05)
 
     def stop(self) -> None:
         """Deliver no more; what is left is sent at the next start."""
-        for one in self._far:
+        for one in self._remote:
             one.stop()

@@ -18,7 +18,7 @@ from tokentrail.sources.interface import Access, Failed, Wanted
 from tokentrail.sources.listing import Lister, bucket_and_prefix
 from tokentrail.sources.queue import AT_ONCE
 from tokentrail.sources.s3 import FINAL, LARGEST, TOO_LARGE, S3Object
-from tokentrail.watch.buffer import Arrived, Later, Patience
+from tokentrail.watch.feed_buffer import Arrived, Backoff, RetryQueue
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 SETTLED = 0.4
@@ -110,7 +110,7 @@ class PollingFeed(Arrived, ABC):
             self._failure = error
 
     def _look_again(self) -> None:
-        patience = Patience()
+        backoff = Backoff()
         while not self._over.is_set():
             brought = 0
             try:
@@ -123,9 +123,9 @@ class PollingFeed(Arrived, ABC):
                     brought += 1
             except (Failed, SourceError, OSError) as error:
                 self._trouble = str(error)
-                self._over.wait(patience.failed())
+                self._over.wait(backoff.failed())
                 continue
-            patience.worked()
+            backoff.worked()
             self._trouble = None
             with self._lock:
                 self._idle = not brought and not self.unsettled()
@@ -155,11 +155,11 @@ class FolderFeed(PollingFeed):
         """Hashes of the path and the state (size and time) of each file that was read."""
         self._changing: dict[str, tuple[tuple[int, int], float]] = {}
         """By file that may still be written: its state, and when that was first seen."""
-        self._unread = Later[str]()
+        self._unread = RetryQueue[str]()
         """Files that could not be read."""
         self._recent: dict[str, tuple[int, int]] = {}
         """The files that were read last, with their state then."""
-        self._growing = Later[str]()
+        self._growing = RetryQueue[str]()
         """Files that have grown since they were read."""
         self._looked_at = 0.0
         """When `_recent` was last checked."""
@@ -323,7 +323,7 @@ class BucketFeed(PollingFeed):
         self._bucket, self._prefix = bucket_and_prefix(source)
         self._access, self._wanted = access, wanted
         self._seen = {hash(one) for one in held}
-        self._unread = Later[S3Object]()
+        self._unread = RetryQueue[S3Object]()
         self._newest: datetime | None = None
         self._looked_back = 0.0
 

@@ -19,7 +19,7 @@ from tokentrail.sources import aws
 from tokentrail.sources.interface import QUEUE, Access, Failed
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, ResolvedMessage, Settings
 from tokentrail.sources.words import next_step
-from tokentrail.watch.buffer import Arrived, Patience
+from tokentrail.watch.feed_buffer import Arrived, Backoff
 from tokentrail.watch.interface import Arrival, Behind, Lost
 
 _RECEIVERS = 2
@@ -172,7 +172,7 @@ class QueueFeed(Arrived):
             self._failure = error
 
     def _receive(self) -> None:
-        patience = Patience()
+        backoff = Backoff()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while not self._over.is_set():
                 if not self._buffer.room(_WAIT) or len(self._held) >= _IN_FLIGHT:
@@ -182,9 +182,9 @@ class QueueFeed(Arrived):
                     self._receive_once(pool)
                 except (Failed, SourceError) as error:
                     self._troubles["receiving"] = self._worded("receiving", error)
-                    self._over.wait(patience.failed())
+                    self._over.wait(backoff.failed())
                 else:
-                    patience.worked()
+                    backoff.worked()
                     self._troubles.pop("receiving", None)
 
     def _receive_once(self, pool: ThreadPoolExecutor) -> None:

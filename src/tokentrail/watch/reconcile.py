@@ -1,8 +1,8 @@
 """
-Compare findings with what was sent before, and make notices of those that are new, revised or withdrawn. Pure.
+Compare the findings of a pass with what was sent before, and make notices of new, revised and withdrawn ones. Pure.
 
-A look is *complete* when it saw all evidence that could matter. Only such a look may withdraw a finding, or let it say
-less than before. Any look may add.
+A pass is *complete* when it judged all evidence. Only such a pass may withdraw a finding, or let it say less than
+before. Any pass may add.
 """
 
 from __future__ import annotations
@@ -21,76 +21,69 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """One look at the evidence."""
+class Pass:
+    """How a pass looked at the evidence."""
 
-    number: int
-    """Counted from the start of the process."""
-    since: int
-    """The number of the last look before evidence came that this one did not see; its own if it saw all.
-
-    A finding of a look after that one may rest on newer evidence, and is neither withdrawn nor made to say less.
-    """
     complete: bool
     settled: bool
-    """Whether evidence has stopped coming for now, so that all revisions are sent."""
+    """Whether evidence has stopped coming for now, so that all revisions and withdrawals are sent."""
     now: float
     """Seconds since 1970."""
     delay: float | None = None
     """As in `Notice`."""
     fresh: Set[str] | None = None
-    """The ids of credentials and events that came since the last look; `None` if new findings need not concern them."""
-    start: str = ""
-    """The time from which on it judged evidence, as documents spell it; empty for all."""
-
-
-def notices(look: Look, found: Iterable[Document], last: Mapping[str, Entry]) -> Iterator[Notice]:
     """
-    Yield the notices to send because of the findings of a look.
+    Of an incomplete pass: the ids of the credentials that acted lately, of which a new finding must name one; `None` if
+    it need not.
+    """
+    start: str = ""
+    """Of an incomplete pass: the time from which on a finding without credentials is new, as documents spell it."""
+
+
+def notices(how: Pass, found: Iterable[Document], last: Mapping[str, Entry]) -> Iterator[Notice]:
+    """
+    Yield the notices to send because of the findings of a pass.
 
     Args:
-        look: The look.
-        found: All its findings, or some of them.
+        how: The pass.
+        found: Its findings.
         last: What the ledger holds of these, by id.
     """
-    listed = {one["id"]: one for one in found}
-    for ident, document in listed.items():
-        entry = last.get(ident)
+    for document in {one["id"]: one for one in found}.values():
+        entry = last.get(document["id"])
         if entry is None:
-            if look.complete or _touches(document, look.fresh):
-                yield _notice(document, 1, "new", (), look)
-        elif notice := _revision(look, document, entry):
+            if how.complete or _is_recent(document, how):
+                yield _notice(document, 1, "new", (), how)
+        elif notice := _revision(how, document, entry):
             yield notice
 
 
-def withdrawn(look: Look, standing: Iterable[Entry]) -> Iterator[Notice]:
+def withdrawn(how: Pass, standing: Iterable[Entry]) -> Iterator[Notice]:
     """
-    Yield the notices that withdraw findings, if the look is complete and evidence has stopped coming.
+    Yield the notices that withdraw findings, if the pass is complete and evidence has stopped coming.
 
     Args:
-        look: The look.
-        standing: The findings that were sent, and that neither this look nor any after `look.since` has found.
+        how: The pass.
+        standing: The findings that were sent, and that the pass has not found.
     """
-    if look.complete and look.settled:
+    if how.complete and how.settled:
         for entry in standing:
-            yield _notice(entry.notice.document, entry.notice.revision + 1, "withdrawn", (), look)
+            yield _notice(entry.notice.document, entry.notice.revision + 1, "withdrawn", (), how)
 
 
-def _revision(look: Look, document: Document, entry: Entry) -> Notice | None:
+def _revision(how: Pass, document: Document, entry: Entry) -> Notice | None:
     before = entry.notice
-    overtaken = entry.found > look.since
-    complete = look.complete and not overtaken and before.document["time"] >= look.start
-    told = before.document  # an earlier version may have told less
-    changed = tuple(name for name in document if document[name] != told.get(name, document[name]))
+    known = before.document  # of an earlier version it may lack fields
+    changed = tuple(name for name in document if document[name] != known.get(name, document[name]))
     if before.change == "withdrawn":
-        return _notice(document, before.revision + 1, "revised", changed, look) if complete else None
+        return _notice(document, before.revision + 1, "revised", changed, how) if how.complete else None
     if not changed:
         return None
-    worse = _severity(document) > _severity(before.document)
-    if not complete and not worse and not _more(document, before.document):
+    worse = _severity(document) > _severity(known)
+    if not how.complete and not worse and not _more(document, known):
         return None
-    if worse or look.settled or look.now - entry.sent_at >= REVISED_EVERY:
-        return _notice(document, before.revision + 1, "revised", changed, look)
+    if worse or how.settled or how.now - entry.sent_at >= REVISED_EVERY:
+        return _notice(document, before.revision + 1, "revised", changed, how)
     return None
 
 
@@ -103,20 +96,24 @@ def _more(document: Document, before: Document) -> bool:
     )
 
 
-def _touches(document: Document, fresh: Set[str] | None) -> bool:
-    return fresh is None or not fresh.isdisjoint((*document["credentials"], *document["events"]))
+def _is_recent(document: Document, how: Pass) -> bool:
+    if how.fresh is None:
+        return True
+    if document["credentials"]:
+        return not how.fresh.isdisjoint(document["credentials"])
+    return bool(document["time"] >= how.start)
 
 
 def _severity(document: Document) -> int:
     return SEVERITIES.index(document["severity"])
 
 
-def _notice(document: Document, revision: int, change: Any, changed: tuple[str, ...], look: Look) -> Notice:
+def _notice(document: Document, revision: int, change: Any, changed: tuple[str, ...], how: Pass) -> Notice:
     return Notice(
         id=document["id"],
         revision=revision,
         change=change,
         changed=changed,
         document=document,
-        delay=look.delay,
+        delay=how.delay,
     )

@@ -1,64 +1,48 @@
 """
-The watch itself: follow a feed into a case, and send each finding, until it is stopped.
+The watch itself: a loop that takes in what a feed brings, links and judges it, and sends new findings.
 
-Each round takes what has arrived, puts it into the case, tells the feed so, and recalls the older records that it must
-be seen with. As soon as the look before has ended, another one links and judges all of it, and new findings are sent;
-revisions that were held back, when no more evidence comes. What looks can't see, a sweep finds in a process of its own.
+A turn begins as soon as evidence has come and the turn before began long enough ago: at most half a minute, less where
+judging is quick. Evidence is committed to the case before the feed is told so (which deletes a queue's messages);
+findings are in the ledger before they are sent; and segments count as judged once their findings are there. So a watch
+that is killed at any moment loses nothing, and repeats nothing that the ledger knows of.
 """
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import NamedTuple
 
-from tokentrail.detection.wording import at
-from tokentrail.errors import CaseError
 from tokentrail.present.words import number
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.memory import without_collection
+from tokentrail.store.ingest import ingest
+from tokentrail.store.memory import give_back, without_collection
+from tokentrail.store.merge import AT_ONCE, merge_small
 from tokentrail.store.tasks import Options
-from tokentrail.watch.beat import Beat, Counts
-from tokentrail.watch.carrying import Pinned
-from tokentrail.watch.gathering import Gathered, Gathering
-from tokentrail.watch.guard import Guard
-from tokentrail.watch.held import MOST
-from tokentrail.watch.intake import Tables
-from tokentrail.watch.interface import Feed, Sink
-from tokentrail.watch.judging import Judging
-from tokentrail.watch.ledger import Ledger
-from tokentrail.watch.look_runner import InlineRunner, ProcessRunner
-from tokentrail.watch.looking import Looker, LookRequest, LookResult
+from tokentrail.watch.detection_pass import DetectionPass, Document, Judged, Judging
+from tokentrail.watch.guard import PREFIX, Guard
+from tokentrail.watch.heartbeat import Counts, Heartbeat
+from tokentrail.watch.interface import Arrival, Feed, Notice, Sink
+from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.opening import folder_to_follow_into
 from tokentrail.watch.outbox import Outbox
-from tokentrail.watch.reconcile import Look
-from tokentrail.watch.sweep import SweepProcess, SweepRequest, SweepResult
-from tokentrail.watch.telling import Teller
+from tokentrail.watch.reconcile import REVISED_EVERY, Pass, notices, withdrawn
 
-BATCH = 4 << 20
-"""Stored bytes that go into the case and are judged together."""
-_WAIT, _GLANCE = 0.2, 0.02
-"""Seconds to wait for arrivals: when no look is under way, and when one is, whose end must be noticed soon."""
-_GATHERED = 0.25
-"""Seconds between two batches that are taken in during a look: the next one waits for a batch, and small ones cost as
-much as large ones."""
+BATCH = 16 << 20
+"""Stored bytes that are put into the case at once, even before the next turn."""
+TURN = 30.0
+"""Seconds from the beginning of a turn to the next, at most; longer if the turn itself takes longer."""
+HOT = 300_000
+"""Records that a turn judges, at most."""
+_SHARE = 4.0
+"""A turn begins no sooner than so many times the duration of the last one after that one's beginning; see `TURN`."""
+_WAIT = 0.2
+"""Seconds to wait for arrivals."""
 _OTHERS = 5.0
 """Seconds after which to check again whether another process has put evidence into the case."""
-_DUTY = 3.0
-"""A sweep begins when this many times the duration of the last one has passed: sweeps run a quarter of the time."""
-_SWEEP_EVERY = 60.0
-"""Seconds from the end of a sweep to the next, at least, unless evidence has stopped coming; more after a failure."""
-_SLOW, _LEAST = 0.6, 20_000
-"""Seconds above which the next looks get fewer records, and the `most` of `Held` below which they don't get fewer."""
-_PINNED, _OF_EACH = 200, 20
-"""How many of the newest findings are pinned, and how many credentials of each."""
-_TRIES = 3
-"""Sweeps that may fail in a row before the watch gives up, where it can't go on without one."""
 _LAST = 10.0
 """Seconds that sinks are given when the watch stops."""
 
@@ -69,31 +53,20 @@ class Settings:
 
     judging: Judging = field(default_factory=Judging)
     options: Options = field(default_factory=Options)
-    hot: int = MOST
-    """Records that are judged with each batch."""
+    hot: int = HOT
+    """Records that a turn judges, at most; of a larger case a window (`window`)."""
     look_back: int | None = None
-    """Seconds before the newest record from which on sweeps judge evidence; all of it by default."""
+    """Seconds before the newest record from which on evidence is judged; all of it by default."""
     only_new: bool = False
     """Whether findings of what the case holds at the very first start are noted as known, and not sent."""
     once: bool = False
     """Whether to stop when all that the feed has now is in the case and judged."""
-    beside: bool = True
-    """Whether looks run in a process of their own, so that this one takes in evidence meanwhile."""
+    turn: float = TURN
+    """Seconds from the beginning of a turn to the next, at most."""
     quiet: float = 1.0
     """Seconds without new evidence after which it counts as settled, and revisions that were held back are sent."""
     beat: float = 60.0
     """Seconds between two lines that say how far behind the watch is."""
-
-
-class _Looking(NamedTuple):
-    """A look that is under way."""
-
-    number: int
-    settled: bool
-    swept_all: bool
-    """Whether a sweep had judged all that it sees."""
-    gathered: Gathered
-    answer: Future[LookResult]
 
 
 class Watch:
@@ -105,13 +78,13 @@ class Watch:
         feed: Where evidence comes from.
         sinks: Where findings go.
         guards: The guards of containment plans that were carried out.
-        settings: How it judges, and how much it holds.
+        settings: How it judges, and how often.
         say: Called with each sentence that a person should read.
         clock: Returns the time, in seconds since 1970.
 
     Raises:
         CaseBusy: another watch follows into this case.
-        UsageError: the case is in a bucket.
+        UsageError: the case is in a bucket, or a file that it should judge by can't be read.
     """
 
     def __init__(
@@ -120,34 +93,30 @@ class Watch:
     ) -> None:  # fmt: skip
         if folder.mirror is not None:
             folder_to_follow_into(folder.mirror.bucket.uri)  # which refuses
-        self._folder, self._feed, self._guards = folder, feed, guards
+        self._folder, self._feed, self._guards, self._sinks = folder, feed, guards, sinks
         self._settings, self._say, self._clock = settings, say, clock
+        self._detection = DetectionPass(folder, settings.judging, guards)
         self._ledger = Ledger(folder.path / "watch")
         for guard in guards:
             guard.begun_in(folder.path / "watch")
-        self._sinks = sinks
         self._counts = Counts()
         self._stopping = Event()
-        self._look = 0
-        self._looking: _Looking | None = None
-        self._dirty = self._unsettled = True
-        """Whether evidence has come since the last look; whether no look has judged it since it stopped coming."""
-        self._unswept = False  # whether evidence has come since the last sweep began
-        self._sweep: SweepProcess | None = None
-        self._sweep_began = self._sweep_after = 0.0
-        self._sweep_look = 0
-        self._swept_all = False
-        """Whether a sweep has judged all that has come: a look that sees only a part has nothing to add then."""
-        self._sweeps: list[Tables | None] = []
-        """What became of sweeps since the last look; see `LookRequest`."""
-        self._past_noted = folder.path / "watch" / "past-known"
-        """A file that exists once a watch has noted the findings of what the case held before."""
-        self._noting_past = settings.only_new and self._ledger.empty and not self._past_noted.exists()
-        """Whether findings are noted as known, and not sent."""
-        self._failed_sweeps = 0
-        """How many sweeps have failed in a row."""
-        runner = ProcessRunner if settings.beside else InlineRunner
-        self._runner = runner(Looker(folder.path, settings.judging, guards))
+        self._arrivals: list[Arrival] = []
+        """What was taken from the feed, and is not in the case yet."""
+        self._arrived: float | None = None
+        """When the first of the evidence came that was not judged yet."""
+        self._seen = frozenset[str]()
+        """The segments that were there when the last turn began, or that this watch has made since."""
+        self._judged = set[str]()
+        self._said = set[str]()
+        """What was said of rules that failed: once is enough."""
+        self._fresh = 0
+        """Segments that came since small ones were last merged."""
+        self._last: Judged | None = None
+        """The last pass, if its findings were sent before evidence had settled."""
+        self._dirty = False
+        """Whether evidence has come since the last turn began."""
+        self._next_turn = self._quiet_since = self._settled_at = self._others_at = 0.0
 
     def stop(self) -> None:
         """Ask it to stop; safe to call from a signal handler."""
@@ -160,106 +129,191 @@ class Watch:
         Raises:
             SourceError: the source can't be followed at all.
             CaseError: the case or the ledger can't be written.
-            UsageError: a file that it should judge by can't be read.
         """
         with self._ledger, without_collection(), ExitStack() as at_end:
-            at_end.callback(self._runner.end)
             if not gc.get_freeze_count():
                 at_end.callback(gc.unfreeze)
-                gc.freeze()  # what is imported will stay: `MemoryReturner` need not look through it
-            outbox = Outbox(self._ledger, self._sinks, self._say)
-            self._teller = Teller(self._ledger, outbox, self._counts, known=self._noting_past)
-            at_end.callback(outbox.stop)
-            at_end.callback(self._tell_left, outbox)
-            at_end.callback(outbox.flush, _LAST)
-            ready = self._runner.ask(LookRequest(now=self._clock()))
-            settings = self._settings
-            self._gathering = Gathering(self._folder, settings.hot, settings.options, self._counts)
-            at_end.callback(self._gathering.close)
+                gc.freeze()  # what is imported will stay: collections need not look through it
+            self._outbox = Outbox(self._ledger, self._sinks, self._say)
+            at_end.callback(self._outbox.stop)
+            at_end.callback(self._say_what_is_left)
+            at_end.callback(self._outbox.flush, _LAST)
+            at_end.callback(self._detection.close)
             at_end.callback(self._feed.stop)
-            at_end.callback(self._end_sweep)
-            at_end.callback(self._teller.end)
-            self._held = self._gathering.held
-            self._unswept = not self._held.whole
             for guard in self._guards:
                 for line in guard.told():
                     self._say(line)
-            ready.result()
-            beat = Beat(self._feed, self._folder.path / "watch", self._counts, settings.beat, self._clock)
-            if self._note_the_past():
-                self._feed.start()
-                self._rounds(outbox, beat)
-                self._tell_the_rest()
-            beat.last(self._say)
+            self._heartbeat = Heartbeat(
+                self._feed, self._folder.path / "watch", self._counts, self._settings.beat, self._clock
+            )
+            self._judged |= self._ledger.judged()
+            self._seen = self._folder.published()
+            self._dirty = not self._judged.issuperset(self._folder.snapshot().folders)
+            self._note_the_past()
+            self._feed.start()
+            self._rounds()
+            if self._dirty:
+                self._turn(settled=False)
+            self._heartbeat.last(self._say)
         return self._counts
 
-    def _note_the_past(self) -> bool:
-        """If only new findings are to be sent, note those of what the case holds; `False` if stopped before that."""
-        if self._noting_past and self._held.whole:
-            self._request_look(settled=True)
-            self._finish_look()
-        elif self._noting_past:
-            self._begin_sweep()
-            while (self._sweep is not None or self._failed_sweeps) and not self._stopping.wait(_WAIT):
-                if self._sweep is None:
-                    self._begin_sweep()
-                self._advance_sweep(True)
-            if self._sweep is not None or self._failed_sweeps:
-                return False
-            while self._teller.busy:
-                self._teller.tell_some(self._clock())
-        if self._noting_past:
-            self._past_noted.touch(mode=0o600)
-        self._noting_past = False
-        self._teller.first_is_over()
-        return True
+    def _note_the_past(self) -> None:
+        """If only new findings are to be sent, note at the very first start those of what the case holds."""
+        noted = self._folder.path / "watch" / "past-known"
+        if not self._settings.only_new or not self._ledger.empty or noted.exists():
+            return
+        if self._dirty:
+            self._turn(settled=True, known=True)
+        noted.touch(mode=0o600)
 
-    def _rounds(self, outbox: Outbox, beat: Beat) -> None:
-        quiet_since = taken_at = others_at = self._clock()
+    def _rounds(self) -> None:
+        self._quiet_since = self._others_at = self._clock()
         while not self._stopping.is_set():
-            self._finish_if_judged()
-            if self._looking is None or self._clock() - taken_at >= _GATHERED:
-                arrivals = self._feed.take(BATCH, self._patience)
-                if arrivals:
-                    quiet_since = taken_at = self._clock()
-                    self._note_new(self._gathering.take(self._feed, arrivals, self._finish_if_judged))
-                if self._clock() - others_at >= _OTHERS:
-                    others_at = self._clock()
-                    self._note_new(self._gathering.take_others(self._finish_if_judged))
-            elif not self._teller.busy:
-                time.sleep(_GLANCE)
-            settled = self._clock() - quiet_since >= self._settings.quiet
-            if self._looking is None:
-                self._look_again(settled)
-            self._teller.tell_some(self._clock())
-            self._tell_losses()
-            outbox.again()
-            beat.beat(self._say, outbox.left)
+            came = self._take()
+            now = self._now()
+            waited = (
+                self._settings.once and not came
+            )  # nothing more comes for now: there is nothing to wait for
+            full = _size(self._arrivals) >= BATCH
+            if self._arrivals and (full or waited or now >= self._next_turn):
+                self._ingest()
+            if now - self._others_at >= _OTHERS:
+                self._others_at = now
+                self._see_new()
+            settled = now - self._quiet_since >= self._settings.quiet
+            # Who is behind takes in more, for a while, before it judges: a turn takes as long for little as for much.
+            due = now >= self._next_turn + (self._settings.turn if full else 0.0)
+            if self._dirty and (due or waited):
+                self._turn(settled=settled)
+            elif settled and self._last is not None and not self._dirty:
+                self._send(self._last, settled=True)
+            self._say_losses()
+            self._outbox.again()
+            self._beat()
             if self._settings.once and settled and self._finished():
                 break
 
-    def _note_new(self, any_record: bool) -> None:
-        """Note whether any record has come, which is then to be judged and swept."""
-        if any_record:
-            self._dirty = self._unsettled = self._unswept = True
-            self._swept_all = False
+    def _now(self) -> float:
+        """The time; a clock that was set back, perhaps by hours, holds up no turn."""
+        now = self._clock()
+        if now < self._others_at:
+            self._next_turn = self._quiet_since = self._others_at = self._settled_at = now
+        return now
 
-    def _tell_the_rest(self) -> None:
-        """Judge what was taken in, and send what that look and the last sweep found."""
-        while self._looking is not None or self._dirty:
-            if self._looking is None:
-                self._request_look(settled=False)
-            self._finish_look()
-        while self._teller.busy:
-            self._teller.tell_some(self._clock())
+    def _take(self) -> bool:
+        """Take what has arrived from the feed, while there is room; whether anything came."""
+        if _size(self._arrivals) >= BATCH:
+            return True
+        arrivals = self._feed.take(BATCH, _WAIT)
+        self._arrivals += arrivals
+        if arrivals:
+            self._quiet_since = self._clock()
+        return bool(arrivals)
 
-    def _tell_left(self, outbox: Outbox) -> None:
-        if left := outbox.left:
+    def _ingest(self) -> None:
+        """Put what was taken into the case, and tell the feed so."""
+        arrivals, self._arrivals = self._arrivals, []
+        objects = [one.object for one in arrivals]
+        outcomes = list(ingest(self._folder, objects, options=self._settings.options, workers=1))
+        self._feed.kept(arrivals)
+        self._counts.take(outcomes)
+        if self._see_new():
+            first = min(one.at for one in arrivals)
+            self._arrived = first if self._arrived is None else min(self._arrived, first)
+
+    def _see_new(self) -> bool:
+        """Note the segments that this watch or another process has added to the case; whether there are any."""
+        before, self._seen = self._seen, self._folder.published()
+        new = len(self._seen - before)
+        self._fresh += new
+        self._dirty = self._dirty or new > 0
+        return new > 0
+
+    def _turn(self, *, settled: bool, known: bool = False) -> None:
+        """
+        Link and judge what the case holds, and send what is new.
+
+        Args:
+            settled: Whether evidence has stopped coming for now.
+            known: Whether findings are only noted as known; those of guards are sent anyway.
+        """
+        began, self._dirty = self._clock(), False
+        arrived, self._arrived = self._arrived, None
+        settings = self._settings
+        with self._heartbeat.while_judging():
+            judged = self._detection.judge(self._judged, settings.hot, settings.look_back, began)
+        self._counts.last = judged.last
+        for sentence in dict.fromkeys(judged.failed):
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self._say(sentence)
+        settled = settled or began - self._settled_at >= REVISED_EVERY
+        self._send(judged, settled=settled, arrived=arrived, known=known)
+        new = judged.segments - self._judged
+        self._ledger.note_judged(new, self._judged - judged.segments)
+        self._judged = {*judged.segments}
+        self._counts.judged_at = self._clock()
+        self._next_turn = began + min(max(0.0, (self._clock() - began) * _SHARE), settings.turn)
+        self._merge()
+        gc.collect()
+        give_back()
+
+    def _send(
+        self, judged: Judged, *, settled: bool, arrived: float | None = None, known: bool = False
+    ) -> None:
+        """Send what is new among the findings of a pass, as the ledger knows."""
+        now = self._clock()
+        how = Pass(
+            complete=judged.complete and not judged.failed, settled=settled, now=now,
+            delay=None if arrived is None else now - arrived, fresh=judged.fresh, start=judged.start,
+        )  # fmt: skip
+        self._publish(how, judged.found, known=known)
+        gone = withdrawn(how, self._standing({one["id"] for one in judged.found}))
+        self._deliver([*gone], now)
+        self._publish(replace(how, complete=False, fresh=None), judged.guarded)
+        self._last = None if settled else judged
+        if settled:
+            self._settled_at = now
+
+    def _publish(self, how: Pass, found: Sequence[Document], *, known: bool = False) -> None:
+        fresh = [*notices(how, found, self._ledger.last(one["id"] for one in found))]
+        if known:
+            self._outbox.know(fresh, how.now)
+        else:
+            self._deliver(fresh, how.now)
+
+    def _deliver(self, listed: Sequence[Notice], now: float) -> None:
+        self._outbox.send(listed, now)
+        self._counts.notices += len(listed)
+
+    def _standing(self, found: Collection[str]) -> Iterator[Entry]:
+        """Findings that were sent and a pass has not found, without those of guards; read only when iterated."""
+        standing = self._ledger.standing(found)
+        yield from (one for one in standing if not str(one.notice.document["rule"]).startswith(PREFIX))
+
+    def _merge(self) -> None:
+        """Merge small segments now and then, so that a case that grows by a segment a turn stays one of few files."""
+        if self._fresh < AT_ONCE:
+            return
+        self._fresh = 0
+        merge_small(self._folder, self._merged, among=self._judged)
+        self._folder.tidy()
+        self._seen = self._folder.published()
+
+    def _merged(self, segment: str, replaced: Sequence[str]) -> None:
+        self._ledger.note_judged([segment], replaced)
+        self._judged = self._judged - {*replaced} | {segment}
+
+    def _beat(self) -> None:
+        self._heartbeat.beat(self._say, self._outbox.left)
+
+    def _say_what_is_left(self) -> None:
+        if left := self._outbox.left:
             self._say(
                 f"{number(left, 'notice has', 'notices have')} not come through; the next start sends the rest."
             )
 
-    def _tell_losses(self) -> None:
+    def _say_losses(self) -> None:
         for flaw in self._counts.flaws():
             self._say(flaw)
         for one in self._feed.lost():
@@ -267,134 +321,10 @@ class Watch:
             self._say(f"Not read: {one.name}: {one.reason}; {fate}.")
             self._counts.lost += 1
 
-    @property
-    def _patience(self) -> float:
-        """Seconds to wait for arrivals: none if a look can begin, or findings of a sweep can be sent, at once."""
-        if self._looking is not None:
-            return _GLANCE
-        return 0.0 if self._dirty or self._teller.busy else _WAIT
-
-    def _look_again(self, settled: bool) -> None:
-        """Request the next look if there is anything new, and store for recall what the last ones judged."""
-        self._advance_sweep(settled)
-        if self._dirty or (settled and self._unsettled):
-            self._request_look(settled=settled)
-        self._gathering.keep()
-
-    def _request_look(self, *, settled: bool) -> None:
-        """Request a look at all that is held, if there is anything."""
-        self._dirty, self._unsettled = False, not settled
-        if not (self._held.any or self._sweeps):
-            self._unsettled = False
-            return
-        self._look += 1
-        gathered = self._gathering.hand_over(self._pinned)
-        asked = LookRequest(
-            new=gathered.new, recalled=gathered.recalled, now=self._clock(), sweeps=self._sweeps,
-            letting=gathered.letting, forget=gathered.forget,
-        )  # fmt: skip
-        self._sweeps = []
-        self._looking = _Looking(self._look, settled, self._swept_all, gathered, self._runner.ask(asked))
-
-    def _finish_if_judged(self) -> None:
-        """Send the findings of the look under way, if it has ended."""
-        if self._looking is not None and self._looking.answer.done():
-            self._finish_look()
-
-    def _finish_look(self) -> None:
-        """Wait for the look under way, if there is one, and send its findings."""
-        if self._looking is None:
-            return
-        looking, self._looking = self._looking, None
-        result, gathered, now = looking.answer.result(), looking.gathered, self._clock()
-        look = Look(
-            number=looking.number, since=looking.number, complete=gathered.complete, settled=looking.settled,
-            now=now, delay=None if gathered.arrived is None else now - gathered.arrived, fresh=gathered.fresh,
-        )  # fmt: skip
-        if gathered.complete or not looking.swept_all:
-            self._teller.tell(look, result.found)
-            self._teller.take_back(look, {one["id"] for one in result.found})
-        self._teller.tell(replace(look, complete=False, fresh=None), result.guarded)
-        self._gathering.judged(gathered.new)
-        self._pace(result.took)
-        self._counts.judged(now)
-
-    def _pace(self, took: float) -> None:
-        """Have the next looks judge fewer records if this one took too long, and more again if it was quick."""
-        most = self._settings.hot
-        if took > _SLOW:
-            self._held.most = max(min(_LEAST, most), int(self._held.most * 0.8))
-        elif took < _SLOW / 2:
-            self._held.most = min(most, int(self._held.most * 1.1))
-
-    def _pinned(self) -> Pinned:
-        """The credentials of guarded plans, and of the newest findings."""
-        return Pinned(
-            plans=tuple(one for guard in self._guards for one in guard.pinned),
-            findings=tuple(
-                ident
-                for one in self._ledger.newest(_PINNED)
-                for ident in one.document["credentials"][:_OF_EACH]
-            ),
-        )
-
-    def _advance_sweep(self, settled: bool) -> None:
-        """End a sweep that has done its work, or begin one if it is time and the findings of the last one are sent."""
-        if self._sweep is not None:
-            if self._sweep.done():
-                sweep, self._sweep = self._sweep, None
-                swept = sweep.result()
-                took = self._clock() - self._sweep_began
-                self._sweep_after = self._clock() + max(took * _DUTY, 0.0 if settled else _SWEEP_EVERY)
-                if swept is None:
-                    self._unswept = True
-                    self._failed_sweeps += 1
-                    if self._failed_sweeps >= _TRIES and (self._noting_past or self._settings.once):
-                        raise CaseError(
-                            f"{self._folder.path}: a sweep over the whole case failed {_TRIES} times; what it printed "
-                            "says why. `tokentrail detect` looks at the case as a sweep does."
-                        )
-                    self._say("A sweep over the whole case failed; it is tried again.")
-                    self._sweep_after += _SWEEP_EVERY
-                else:
-                    self._failed_sweeps = 0
-                    self._finish_sweep(sweep, swept)
-            return
-        due = self._unswept and not self._held.whole and not self._teller.busy
-        if due and (self._clock() >= self._sweep_after or (settled and self._settings.once)):
-            self._begin_sweep()
-
-    def _end_sweep(self) -> None:
-        if self._sweep is not None:
-            self._sweep.kill()
-
-    def _begin_sweep(self) -> None:
-        self._unswept = False
-        self._sweep_began, self._sweep_look = self._clock(), self._look
-        self._sweeps.append(None)
-        back, last = self._settings.look_back, self._counts.last
-        self._sweep = SweepProcess(
-            SweepRequest(
-                case=self._folder.path, judging=self._settings.judging,
-                since=None if back is None or last is None else last - back,
-                pinned=self._pinned(), carried=self._held.carriable, settled=self._gathering.settled(),
-                waited_for=self._settings.once or self._noting_past,
-            )
-        )  # fmt: skip
-
-    def _finish_sweep(self, sweep: SweepProcess, swept: SweepResult) -> None:
-        """Begin to send what a sweep found; what came after it began, looks judge from now on."""
-        self._look += 1
-        self._swept_all = not self._unswept
-        look = Look(
-            number=self._look, since=self._look if self._swept_all else self._sweep_look, complete=True, settled=True,
-            now=self._clock(), start="" if swept.since is None else at(swept.since),
-        )  # fmt: skip
-        self._teller.begin_telling(sweep, look)
-        self._sweeps.append(swept.carried)
-        self._dirty = True
-
     def _finished(self) -> bool:
-        """Whether all that the feed had is in the case and judged."""
-        swept = self._held.whole or not (self._sweep or self._teller.busy or self._unswept)
-        return self._feed.drained() and not (self._dirty or self._unsettled or self._looking) and swept
+        """Whether all that the feed had is in the case and judged, and all that follows from it was sent."""
+        return self._feed.drained() and not (self._arrivals or self._dirty or self._last)
+
+
+def _size(arrivals: Sequence[Arrival]) -> int:
+    return sum(one.object.size for one in arrivals)

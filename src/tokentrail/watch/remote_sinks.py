@@ -1,5 +1,5 @@
 """
-Far sinks, which are reached over a network: a webhook, an SNS topic, an EventBridge bus, Security Hub.
+Remote sinks, which are reached over a network: a webhook, an SNS topic, an EventBridge bus, Security Hub.
 
 Each may receive a notice twice, if the process is killed between sending it and noting that. Notices have the finding's
 id and revision, by which the receiver can recognise that.
@@ -93,7 +93,7 @@ class WebhookSink:
         UsageError: it is no URL of HTTP.
     """
 
-    near = False
+    local = False
     at_once = 1
 
     def __init__(self, url: str, secret: str | None = None) -> None:
@@ -168,7 +168,7 @@ def _addressed(url: str) -> tuple[str, str, str | None]:
 class _AwsSink:
     """What the sinks in AWS share."""
 
-    near = False
+    local = False
     at_once = 1
 
     def __init__(self, access: Access, what: str, region: str | None) -> None:

@@ -1,39 +1,26 @@
-"""What began long before is told with the record that completes it: by the look at new records, not by a sweep."""
+"""What began long before is told with the record that completes it, though a turn judges a small part of the case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
-from watch_cases import Given, Json, Remembering, found, packed
+from watch_cases import Json, Remembering, found, same, watched
 
 from evidence import HOME, START
-from tokentrail import Case
+from noisy_company import NoisyCompany
 from tokentrail.testing import World
-from tokentrail.watch import watch
-from tokentrail.watch.interface import Arrival
-from tokentrail.watch.sweep import SweepRequest
+from tokentrail.testing.story import story
+from tokentrail.watch.window import extent
 from work import some
 
 HOT = 20
-"""Records that are judged with each batch here; between the parts of a story lie three times as many."""
+"""Records that a turn judges here; between the parts of a story lie three times as many."""
 Told = Iterator[None]
 """A story: what is called until it pauses is its first half."""
-
-
-class NoSweep:
-    """A sweep that never ends: whatever is told is told without one."""
-
-    def __init__(self, asked: SweepRequest) -> None:
-        pass
-
-    def done(self) -> bool:
-        return False
-
-    def kill(self) -> None:
-        pass
 
 
 def token_mints(world: World) -> Told:
@@ -141,7 +128,7 @@ def others_work(world: World, count: int) -> None:
 
 
 def parts(story: Callable[[World], Told]) -> list[list[Json]]:
-    """The records of a story in its parts, with far more than the hot set holds between any two."""
+    """The records of a story in its parts, with far more than a turn judges between any two."""
     world = World(START, account=HOME, tick=0.1)
     told, listed, seen = story(world), [], 0
     while True:
@@ -162,42 +149,54 @@ def batches(records: Iterable[Json]) -> Iterator[list[list[Json]]]:
         yield [some]
 
 
-class Ending(Given):
-    """A feed that ends the watch when it has brought all: nothing is waited for."""
-
-    ended: Callable[[], None] = staticmethod(lambda: None)
-
-    def take(self, most: int, wait: float) -> Sequence[Arrival]:
-        if not self.batches:
-            self.ended()
-        return super().take(most, wait)
-
-
-def watched_without_sweeps(
-    case: Path, records: Iterable[Json], monkeypatch: pytest.MonkeyPatch
-) -> Remembering:
-    """What a watch tells of some records, a few at a time, if no sweep ever ends."""
-    monkeypatch.setattr(watch, "SweepProcess", NoSweep)
-    feed, sink = Ending([[packed(file) for file in files] for files in batches(records)]), Remembering()
-    with Case.open(case) as opened:
-        settings = watch.Settings(hot=HOT, quiet=0.0, beside=False)
-        running = watch.Watch(opened.folder, feed, [sink], (), settings, lambda _: None)
-        feed.ended = running.stop
-        running.run()
+def told_of(case: Path, records: Iterable[Json]) -> Remembering:
+    """What a watch tells of some records, a few at a time."""
+    sink = Remembering()
+    watched(case, batches(records), sink, hot=HOT)
     return sink
 
 
 @pytest.mark.parametrize(("story", "rule"), some(STORIES, 3))
-def test_what_began_long_before_is_told_without_a_sweep(
-    story: Callable[[World], Told], rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whose second half comes when far more than the hot set lies between is told as `detect` tells it."""
+def test_what_began_long_before_is_told(story: Callable[[World], Told], rule: str, tmp_path: Path) -> None:
+    """A story whose second half comes when far more than a turn judges lies between is told as `detect` tells it."""
     *first, second = parts(story)
-    before = watched_without_sweeps(tmp_path / "case", [one for part in first for one in part], monkeypatch)
-    last = watched_without_sweeps(tmp_path / "case", second, monkeypatch)
+    before = told_of(tmp_path / "case", [one for part in first for one in part])
+    last = told_of(tmp_path / "case", second)
 
     whole = {ident for ident, one in found(tmp_path / "case").items() if one["rule"] == rule}
     told = {one.id for one in last.notices if one.document["rule"] == rule and one.change != "withdrawn"}
     assert whole
     assert whole == told
     assert whole.isdisjoint(one.id for one in before.notices)
+
+
+@pytest.mark.parametrize("late", [60, pytest.param(0, marks=pytest.mark.long)])
+def test_a_story_in_small_windows_is_told_as_detect_tells_it(late: int, tmp_path: Path) -> None:
+    """The leak and its containment, in order or up to sixty records late, judged a sixth at a time: the same findings."""
+    records, sink, chance = story(ordinary_day=False).world.records(), Remembering(), random.Random(5)
+    order = sorted(range(len(records)), key=lambda place: (place + chance.uniform(0, late), place))
+    parts = [[[records[place] for place in order[start : start + 50]]] for start in range(0, len(order), 50)]
+    watched(tmp_path / "case", parts, sink, hot=150)
+
+    assert same(found(tmp_path / "case")) == same(sink.standing())
+
+
+def test_habits_are_known_from_before_the_window(tmp_path: Path) -> None:
+    """A turn that judges a small part of ordinary days tells nothing that all of these days would not show."""
+    records, sink = NoisyCompany(days=2).works().records(), Remembering()
+    size = -(-len(records) // 8)
+    parts = [[records[start : start + size]] for start in range(0, len(records), size)]
+    watched(tmp_path / "case", parts, sink, hot=size)
+
+    assert {one.id for one in sink.notices} <= found(tmp_path / "case").keys()
+
+
+def test_what_no_turn_has_judged_is_in_the_window_and_else_the_newest() -> None:
+    """Unjudged segments come first, however old; then the newest while there is room, and none from before `since`."""
+    times, records = {"a": 1, "b": 2, "c": 3, "d": 4}, dict.fromkeys("abcd", 10)
+
+    assert {"d", "c"} == extent(times, records, frozenset(), 20, None).whole
+    assert {"a", "d"} == extent(times, records, frozenset("a"), 20, None).whole
+    assert set("abcd") == extent(times, records, frozenset("abcd"), 1, None).whole
+    assert {"d"} == extent(times, records, frozenset(), 40, 4).whole
+    assert {"a", "b"} == extent(times, records, frozenset(), 20, None).earlier

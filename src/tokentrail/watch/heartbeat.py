@@ -6,12 +6,12 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Lock, Thread
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from tokentrail.errors import CaseError, SourceError
 from tokentrail.present.words import number
 from tokentrail.spelling import at
 from tokentrail.store.folder import write_atomically
@@ -39,7 +39,7 @@ class Counts:
     last: int | None = None
     """The time of the newest record."""
     judged_at: float | None = None
-    """When the last look ended, in seconds since 1970."""
+    """When the last turn ended, in seconds since 1970."""
     _flawed: deque[Outcome] = field(default_factory=lambda: deque(maxlen=_NAMED))
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
@@ -65,18 +65,8 @@ class Counts:
                 f"{number(one.records, 'record')} read; `tokentrail status --rejected` says why."
             )  # fmt: skip
 
-    def newest(self, events: pa.Table) -> None:
-        """Note the time of the newest of some new records."""
-        newest = pc.max(events.column("time")).as_py()
-        if newest is not None:
-            self.last = newest if self.last is None else max(self.last, newest)
 
-    def judged(self, now: float) -> None:
-        """Note when a look ended."""
-        self.judged_at = now
-
-
-class Beat:
+class Heartbeat:
     """
     Says now and then how far behind the watch is.
 
@@ -98,6 +88,26 @@ class Beat:
         self._troubles: frozenset[str] = frozenset()
         self._hindered_since = 0.0
         self._before = clock()
+        self._undelivered = 0
+        self._writing = Lock()
+        self._over = Event()
+
+    @contextmanager
+    def while_judging(self) -> Iterator[None]:
+        """A context in which `state.json` is written on time by a thread, so that a watch at work seems alive."""
+        self._over.clear()
+        thread = Thread(target=self._write_on_time, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _write_on_time(self) -> None:
+        while not self._over.wait(_STATE_EVERY):
+            with suppress(OSError, CaseError, SourceError):  # the watch itself will meet and say it
+                self._write(self._feed.behind(), self._clock())
 
     def beat(self, say: Callable[[str], None], undelivered: int) -> None:
         """
@@ -107,7 +117,7 @@ class Beat:
             say: Called with each sentence.
             undelivered: How many notices some sink has yet to receive.
         """
-        now = self._clock()
+        now, self._undelivered = self._clock(), undelivered
         # The clock may be set back, perhaps by hours, in which nobody would hear of the watch.
         if now < self._before:
             self._next_line, self._next_state = now + self._every, now
@@ -126,7 +136,7 @@ class Beat:
         behind = self._feed.behind()
         if now >= self._next_state:
             self._next_state = now + _STATE_EVERY
-            self._write(behind, now, undelivered)
+            self._write(behind, now)
         if now >= self._next_line:
             self._next_line = now + self._every
             say(self._line(behind, now, undelivered))
@@ -167,15 +177,16 @@ class Beat:
             parts.append(f"{number(done.rejected, 'record')} rejected")
         return " ".join(["; ".join(parts) + ".", *sorted(self._troubles)])
 
-    def _write(self, behind: Behind, now: float, undelivered: int) -> None:
+    def _write(self, behind: Behind, now: float) -> None:
         state = {
             "pid": os.getpid(), "updated": _stamp(now), "waiting": behind.waiting, "held": behind.held,
             "oldest_arrival": _stamp(behind.oldest), "newest_record": _stamp(self._counts.last),
             "judged": _stamp(self._counts.judged_at), "objects": self._counts.objects,
             "records": self._counts.records, "rejected": self._counts.rejected, "lost": self._counts.lost,
-            "notices": self._counts.notices, "undelivered": undelivered, "troubles": sorted(self._troubles),
+            "notices": self._counts.notices, "undelivered": self._undelivered, "troubles": sorted(self._troubles),
         }  # fmt: skip
-        write_atomically(self._path, json.dumps(state).encode())
+        with self._writing:
+            write_atomically(self._path, json.dumps(state).encode())
 
 
 def _stamp(seconds: float | None) -> str | None:

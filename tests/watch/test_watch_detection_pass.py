@@ -13,7 +13,7 @@ from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
 from tokentrail.testing import World
-from tokentrail.watch.judging import Judging
+from tokentrail.watch.detection_pass import Judging
 
 RULE = """
 title: Support takes up a role

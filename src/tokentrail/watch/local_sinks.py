@@ -1,4 +1,4 @@
-"""Near sinks: standard output and files, to which findings are written as text or as lines of JSON."""
+"""Local sinks: standard output and files, to which findings are written as text or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StreamSink:
         alone: Whether it is the only sink, so that a closed pipe ends the watch.
     """
 
-    near = True
+    local = True
     at_once = 1
 
     def __init__(self, stream: TextIO, write: Write, *, alone: bool = True) -> None:
@@ -97,7 +97,7 @@ class FileSink:
         UsageError: it can't be written.
     """
 
-    near = True
+    local = True
     at_once = 1
 
     def __init__(self, path: Path) -> None:

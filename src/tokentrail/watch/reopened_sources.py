@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tokentrail.case.views import View
 from tokentrail.containment.attackers import subjects_by_now
 from tokentrail.containment.model import Plan
 from tokentrail.containment.source_issued import used_from
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family
-from tokentrail.watch.judging import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +57,22 @@ class Source:
         return found
 
 
-def sources(sight: Sight, plan: Plan, narrowing: Narrowing, found: Trace) -> list[Source]:
+def sources(view: View, plan: Plan, narrowing: Narrowing, found: Trace) -> list[Source]:
     """
     The sources that have handed out credentials that a plan does not know of.
 
     Args:
-        sight: The evidence.
+        view: The evidence.
         plan: The plan.
         narrowing: Which calls of its subjects count as the attacker's.
         found: The family of all credentials that the plan knows of.
     """
-    covered, since = sight.covered(), plan.as_of.timestamp()
-    subjects = subjects_by_now(sight.forest, found, covered, plan.lag, narrowing, plan.tainted, since)
+    covered, since = view.covered(), plan.as_of.timestamp()
+    subjects = subjects_by_now(view.forest(None), found, covered, plan.lag, narrowing, plan.tainted, since)
     known = {one.id for one in found.credentials if one.tainted} | {*plan.tainted}
     if known.issuperset(subjects):
         return []
-    now = family(sight.forest, subjects, narrowing=narrowing, gaps=()).credentials
+    now = family(view.forest(None), subjects, narrowing=narrowing, gaps=()).credentials
     more = {one.id: one for one in now if one.tainted and one.id not in known}
     named = dict[str, Source]()
     for one in more.values():

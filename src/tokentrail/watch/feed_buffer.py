@@ -101,7 +101,7 @@ class Arrived:
         return found
 
 
-class Patience:
+class Backoff:
     """How long to wait between tries that fail: from half a second to a minute, doubling."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Patience:
         self._next = 0.5
 
 
-class Later(Generic[Thing]):
+class RetryQueue(Generic[Thing]):
     """
     Files or objects that are put off, each time for longer.
 
