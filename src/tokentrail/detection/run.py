@@ -124,10 +124,11 @@ def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> 
     """The hits of the catalogue's rules, then those of Sigma rules, whose records are read meanwhile."""
     if sigma is None or not sigma.simple:
         return _hits(scene, rules)
-    from tokentrail.detection.sigma.matching import SigmaRun  # pySigma takes its time to load
+    from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
 
-    with SigmaRun(scene, sigma) as run:
-        return [*_hits(scene, rules), *((rule, _bounded(scene, hit)) for rule, hit in run.hits())]
+    with ThreadPoolExecutor(1, "sigma") as beside:
+        found = beside.submit(sigma_hits, scene, sigma)
+        return [*_hits(scene, rules), *((rule, _bounded(scene, hit)) for rule, hit in found.result())]
 
 
 def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:

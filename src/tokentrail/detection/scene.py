@@ -32,7 +32,7 @@ from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
 from tokentrail.detection.growing_table import GrowingTable, through_files
 from tokentrail.detection.picking import Columns, Picked
-from tokentrail.detection.reading import Read, Sweep, one_by_one
+from tokentrail.detection.reading import Read, Scan, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
@@ -76,7 +76,7 @@ class Scene:
         forest: Forest,
         thresholds: Thresholds | None = None,
         read: Read | None = None,
-        sweep: Sweep | None = None,
+        scan: Scan | None = None,
         addresses: Addresses | None = None,
         scratch: Path | None = None,
     ) -> None:
@@ -94,7 +94,7 @@ class Scene:
         self.as_of: datetime = forest.as_of
         self.thresholds = thresholds or Thresholds()
         self.read: Read = read or (lambda places: iter(()))
-        self.sweep: Sweep = sweep or partial(one_by_one, self.read)
+        self.scan: Scan = scan or partial(one_by_one, self.read)
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
         self._at_hand: pa.Table | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
+from tokentrail.events.piece import Piece
 from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
@@ -51,6 +52,23 @@ def records(
     Raises:
         CaseError: the object is gone or no longer the one that was read.
     """
+    for place, piece in _pieces(folder, stored, ordinals):
+        yield place, _shown(piece.carried if as_carried and piece.carried else piece.raw)
+
+
+def raw_records(
+    folder: CaseFolder, stored: StoredObject, ordinals: Set[int]
+) -> Iterator[tuple[int, bytes]]:
+    """
+    The bytes of some records of one object, secrets and all, in the same way.
+
+    Raises:
+        CaseError: the object is gone or no longer the one that was read.
+    """
+    return ((place, piece.raw) for place, piece in _pieces(folder, stored, ordinals))
+
+
+def _pieces(folder: CaseFolder, stored: StoredObject, ordinals: Set[int]) -> Iterator[tuple[int, Piece]]:
     from tokentrail.events.reading import (
         every_piece,  # takes its time to load, and many answers need no record
     )
@@ -61,7 +79,7 @@ def records(
         if place > last:
             return
         if place in ordinals:
-            yield place, _shown(piece.carried if as_carried and piece.carried else piece.raw)
+            yield place, piece
 
 
 def _shown(raw: bytes) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.model import Finding, Severity
-from tokentrail.detection.reading import Read, Sweep
+from tokentrail.detection.reading import Read, Scan
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
@@ -85,17 +85,17 @@ class Judge:
 
             self._sigma = read_rules(judging.folders)
 
-    def scene(self, sight: Sight, read: Read, sweep: Sweep | None = None) -> Scene:
+    def scene(self, sight: Sight, read: Read, scan: Scan | None = None) -> Scene:
         """
         Show linked evidence to rules.
 
         Args:
             sight: The evidence.
             read: Reads raw records.
-            sweep: A quicker way to read very many of them, where there is one.
+            scan: A quicker way to read very many of them, where there is one.
         """
         return Scene(
-            sight.engine, sight.forest, self._thresholds, read, sweep, self._addresses, sight.scratch
+            sight.engine, sight.forest, self._thresholds, read, scan, self._addresses, sight.scratch
         )
 
     def findings(self, scene: Scene) -> tuple[Finding, ...]:

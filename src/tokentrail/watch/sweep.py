@@ -26,7 +26,7 @@ from typing import IO
 
 import pyarrow.parquet as pq
 
-from tokentrail.case.raw import reader, sweeper
+from tokentrail.case.raw import reader, scanner
 from tokentrail.detection.model import Finding
 from tokentrail.errors import CaseError
 from tokentrail.present.document import document
@@ -112,7 +112,7 @@ def sweep(asked: SweepRequest) -> tuple[SweepResult, Sequence[Finding]]:
             raise CaseError(f"{folder.path}: can't be written, so no sweep can be made over it.")
         with (
             linked(fill, scratch, folder.path / "derived" / SPILL) as sight,
-            closing(judge.scene(sight, reader(folder), sweeper(folder, lambda lost: None))) as scene,
+            closing(judge.scene(sight, reader(folder), scanner(folder, lambda lost: None))) as scene,
         ):
             found = judge.findings(scene)
             numbers = [int(one.name, 16) for one in folders]
