@@ -94,9 +94,7 @@ class Judge:
             read: Reads raw records.
             scan: A quicker way to read very many of them, where there is one.
         """
-        return Scene(
-            sight.engine, sight.forest, self._thresholds, read, scan, self._addresses, sight.scratch
-        )
+        return Scene(sight.engine, sight.forest, self._thresholds, read, scan, self._addresses, sight.scratch)
 
     def findings(self, scene: Scene) -> tuple[Finding, ...]:
         """

@@ -7,7 +7,7 @@ text for what is absent, too, so that `null`, `exists` and `fieldref` take it fo
 
 The same condition is spelled twice. Over the columns of the case it has three values: NULL is for what they can't
 tell, so that only the records for which it is NULL need be read. Over records, each field is a list of texts.
-Whatever a rule says reaches SQL as a literal; patterns are RE2's, which takes linear time for whatever an attacker wrote.
+Whatever a rule says reaches SQL as a literal; patterns are RE2's, which takes linear time whatever an attacker wrote.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
-    ConditionItem,
     ConditionNOT,
     ConditionOR,
     ConditionValueExpression,
@@ -84,7 +83,9 @@ _MOMENT = """coalesce(
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _VERSION_4 = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
 _DIGITS_4 = "array_to_string(list_transform(string_split({0}, '.'), lambda p: lpad(p, 3, '0')), '')"
-_VERSION_6 = "^(([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(([0-9a-f]{1,4}:){0,6}[0-9a-f]{1,4})?::(([0-9a-f]{1,4}:){0,6}[0-9a-f]{1,4})?)$"
+_PART = "[0-9a-f]{1,4}"
+_SOME_PARTS = f"(({_PART}:){{0,6}}{_PART})?"
+_VERSION_6 = f"^(({_PART}:){{7}}{_PART}|{_SOME_PARTS}::{_SOME_PARTS})$"
 _GROUPS = "list_filter(string_split(split_part({0}, '::', {1}), ':'), lambda p: p <> '')"
 _DIGITS_6 = (
     f"array_to_string(list_transform({_GROUPS}, lambda p: lpad(p, 4, '0')), '')"
@@ -129,7 +130,10 @@ def query_of(nodes: Sequence[Any]) -> Query:
         return Query(prefilter=prefilter, exact=True)
     records = DuckBackend(over_columns=False)
     return Query(
-        prefilter=prefilter, exact=False, condition=records.convert_whole(_undecided(whole)), fields=tuple(records.asked)
+        prefilter=prefilter,
+        exact=False,
+        condition=records.convert_whole(_undecided(whole)),
+        fields=tuple(records.asked),
     )
 
 
@@ -171,13 +175,12 @@ class DuckBackend(TextQueryBackend):
     """Converts conditions to SQL over the columns of the case, or over the fields of records."""
 
     name: ClassVar[str] = "DuckDB"
-    precedence: ClassVar[tuple[type[ConditionItem], ...]] = (ConditionNOT, ConditionAND, ConditionOR)
-    parenthesize: ClassVar[bool] = True
+    precedence = (ConditionNOT, ConditionAND, ConditionOR)
+    parenthesize = True
     group_expression: ClassVar[str | None] = "({expr})"
-    token_separator: ClassVar[str] = " "
-    or_token: ClassVar[str | None] = "OR"
-    and_token: ClassVar[str | None] = "AND"
-    not_token: ClassVar[str | None] = "NOT"
+    or_token = "OR"
+    and_token = "AND"
+    not_token = "NOT"
     convert_or_as_in: ClassVar[bool] = True
     in_expressions_allow_wildcards: ClassVar[bool] = True
     correlation_methods: ClassVar[dict[str, str] | None] = {"default": "within a span of time"}
@@ -217,6 +220,15 @@ class DuckBackend(TextQueryBackend):
     ) -> str:
         """Nothing: what the fields that group hold is one column of that table."""
         return ""
+
+    def decide_convert_condition_as_in_expression(
+        self, cond: ConditionOR | ConditionAND, state: ConversionState
+    ) -> bool:
+        """Whether a condition asks one field for one of some texts or numbers; parts of times are no such numbers."""
+        parts: Any = cond.args
+        return super().decide_convert_condition_as_in_expression(cond, state) and not any(
+            isinstance(one.value, SigmaTimestampPart) for one in parts
+        )
 
     def convert_condition_as_in_expression(
         self, cond: ConditionOR | ConditionAND, state: ConversionState
@@ -344,7 +356,7 @@ class DuckBackend(TextQueryBackend):
             value = SigmaString(str(value))
         if isinstance(value, SigmaString):
             many = SpecialChars.WILDCARD_MULTI
-            wide = SigmaCasedString() if isinstance(value, SigmaCasedString) else SigmaString()
+            wide: Any = SigmaCasedString() if isinstance(value, SigmaCasedString) else SigmaString()
             wide.s = (many, *(one for one in value.s if one is not many or len(value.s) > 1), many)
             value = wide
         return self._one_meets(None, _any_of([value]))
@@ -373,7 +385,7 @@ class DuckBackend(TextQueryBackend):
 
     def _true_or_false(self, name: str, told: str) -> str:
         if self._over_columns and name in FLAGS:
-            return f"coalesce(\"{FLAGS[name]}\" = {told}, FALSE)"
+            return f'coalesce("{FLAGS[name]}" = {told}, FALSE)'
         return self._one_meets(name, lambda x: f"lower({x}) = '{told}'")
 
     def _unknown(self) -> str:
@@ -424,9 +436,13 @@ def _any_of(values: Sequence[Any]) -> Callable[[str], str]:
         elif any(part in _WILD for part in _parts(one)):
             found.wild.append(one)
         else:
-            (found.exactly if isinstance(one, SigmaCasedString) else found.lower)["".join(map(str, one.s))] = None
+            (found.exactly if isinstance(one, SigmaCasedString) else found.lower)[
+                "".join(map(str, one.s))
+            ] = None
     if len(found.wild) > _MOST_PATTERNS:
-        raise NotSupported(f"a field has more than {_MOST_PATTERNS:,} values with wildcards, each to be tried")
+        raise NotSupported(
+            f"a field has more than {_MOST_PATTERNS:,} values with wildcards, each to be tried"
+        )
     caseless = [one for one in found.wild if not isinstance(one, SigmaCasedString)]
     either = "|".join(map(_spelled, caseless))
     together = len(caseless) > _FEW and len(either) <= _MOST_PATTERN
@@ -459,7 +475,9 @@ def _parts(value: SigmaString) -> Sequence[str | SpecialChars]:
 def _shape(value: SigmaString) -> str:
     """The condition for a string with wildcards, with `{0}` for the text."""
     cased = isinstance(value, SigmaCasedString)
-    shape = "".join("s" if isinstance(one, str) else "*" if one is SpecialChars.WILDCARD_MULTI else "?" for one in value.s)
+    shape = "".join(
+        "s" if isinstance(one, str) else "*" if one is SpecialChars.WILDCARD_MULTI else "?" for one in value.s
+    )
     text, told = ("{0}", literal) if cased else ("lower({0})", _lowered)
     if shape in _SHAPES:
         plain = "".join(one for one in value.s if isinstance(one, str))
@@ -474,7 +492,7 @@ def _braced(text: str) -> str:
 
 def _spelled(value: SigmaString) -> str:
     """A string with wildcards as a regular expression."""
-    return "".join(_escaped(one) if isinstance(one, str) else _WILD[one] for one in _parts(value))  # type: ignore[index]  # placeholders were refused
+    return "".join(_escaped(one) if isinstance(one, str) else _WILD[one] for one in _parts(value))
 
 
 def _escaped(one: str) -> str:

@@ -31,10 +31,11 @@ _MOST = 2_000
 """Characters of a field that groups or is counted: more tells nothing apart."""
 _TOGETHER = 20_000
 """Records whose fields are put aside at a time."""
-_TOLD = pa.schema({
+_KINDS: dict[str, Any] = {
     "counted": pa.int32(), "segment": pa.int64(), "object": pa.int32(), "ordinal": pa.int32(),
     "grouped": pa.string(), "value": pa.string(),
-}.items())  # fmt: skip
+}  # fmt: skip
+_TOLD = pa.schema(list(_KINDS.items()))
 _CALL = f"""
     SELECT e.segment, e.object, e.ordinal, e.identity, e.time, e.event_id, e.event_id_text, i.arn,
            coalesce(e.account, i.account) AS account, {{rule}} AS rule, {{grouped}} AS grouped, {{value}} AS value
@@ -118,7 +119,9 @@ def _name(names: dict[str, str], rule: str) -> str:
 
 def _grouped(names: Sequence[str]) -> str:
     """The group of a record as SQL, spelled as `_shown` spells what records tell."""
-    told = [f"replace(substr(coalesce({COLUMNS[name]}, ''), 1, {_MOST}), '{_BETWEEN}', ' ')" for name in names]
+    told = [
+        f"replace(substr(coalesce({COLUMNS[name]}, ''), 1, {_MOST}), '{_BETWEEN}', ' ')" for name in names
+    ]
     return f" || '{_BETWEEN}' || ".join(told) or "''"
 
 
@@ -135,7 +138,9 @@ def _tell(scene: Scene, correlations: Sequence[Correlation], counted_: Sequence[
         if one.told:
             calls = one.calls(number, told=False)
             if not one.group_told:  # in a group with too few matches values need not be known
-                alike = [each.calls(0, told=False) for each in counted_ if each.correlation == one.correlation]
+                alike = [
+                    each.calls(0, told=False) for each in counted_ if each.correlation == one.correlation
+                ]
                 enough = f"sigma_enough_{number}"
                 _keep_enough(scene, enough, correlations[one.correlation], " UNION ALL ".join(alike))
                 calls = f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM {enough})"
@@ -153,7 +158,8 @@ def _tell_of(scene: Scene, counted_: Sequence[_Counted], told: GrowingTable) -> 
         SELECT segment, object, ordinal, list(counted) AS counted FROM sigma_asked
         GROUP BY segment, object, ordinal ORDER BY segment, object, ordinal""")
     fields = [
-        ([Field.of(name) for name in one.group], Field.of(one.value) if one.value else None) for one in counted_
+        ([Field.of(name) for name in one.group], Field.of(one.value) if one.value else None)
+        for one in counted_
     ]
     places = list(zip(*(asked[name].to_pylist() for name in ("segment", "object", "ordinal")), strict=True))
     rows: list[tuple[Any, ...]] = []
@@ -172,7 +178,9 @@ def _tell_of(scene: Scene, counted_: Sequence[_Counted], told: GrowingTable) -> 
 
 def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     columns = zip(*rows, strict=True)
-    return pa.table([pa.array(one, kind.type) for one, kind in zip(columns, _TOLD, strict=True)], schema=_TOLD)
+    return pa.table(
+        [pa.array(one, kind.type) for one, kind in zip(columns, _TOLD, strict=True)], schema=_TOLD
+    )
 
 
 def _keep_enough(scene: Scene, name: str, correlation: Correlation, calls: str) -> int:
@@ -181,7 +189,9 @@ def _keep_enough(scene: Scene, name: str, correlation: Correlation, calls: str) 
 
     What tells matches apart takes memory, and is left to those who look at these groups.
     """
-    scene.table("sigma_groups", f"SELECT grouped, rule, count(*) AS matches FROM ({calls}) GROUP BY grouped, rule")
+    scene.table(
+        "sigma_groups", f"SELECT grouped, rule, count(*) AS matches FROM ({calls}) GROUP BY grouped, rule"
+    )
     enough = (
         f"sum(matches) >= {correlation.least}" if correlation.way.endswith("count")
         else f"count(DISTINCT rule) >= {len(set(correlation.of))}"
@@ -195,11 +205,15 @@ def _hits(
     calls = " UNION ALL ".join(
         one.calls(place) for place, one in enumerate(counted_) if one.correlation == number
     )
-    if correlation.way == "value_count":  # without the field there is no value: as null in a count of distinct values
+    if (
+        correlation.way == "value_count"
+    ):  # without the field there is no value: as null in a count of distinct values
         calls = f"SELECT * FROM ({calls}) WHERE value <> ''"
     if not _keep_enough(scene, "sigma_enough", correlation, calls):
         return
-    scene.table("sigma_counted", f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM sigma_enough)")
+    scene.table(
+        "sigma_counted", f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
+    )
     scene.table(SEEN, _SEEN)
     if correlation.query is None:
         _keep_in_order(scene, correlation, [places[one] for one in correlation.of])
@@ -219,11 +233,9 @@ def _keep_in_order(scene: Scene, correlation: Correlation, of: Sequence[int]) ->
         for _, group in groupby(ordered, lambda row: row["grouped"])
         for run in _in_order(of, correlation.seconds, group)
     ]
-    columns = {
-        "pos": pa.array([row["pos"] for run in runs for row in run], pa.int64()),
-        "last": pa.array([row is run[-1] for run in runs for row in run], pa.bool_()),
-    }
-    scene.add_table("sigma_in_order", columns)
+    rows = [(row["pos"], row is run[-1]) for run in runs for row in run]
+    pos, last = pa.array([one for one, _ in rows], pa.int64()), pa.array([one for _, one in rows], pa.bool_())
+    scene.add_table("sigma_in_order", {"pos": pos, "last": last})
 
 
 def _in_order(of: Sequence[int], seconds: int, matches: Iterable[Row]) -> Iterator[tuple[Row, ...]]:

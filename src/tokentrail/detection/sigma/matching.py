@@ -7,11 +7,9 @@ What rules match goes into a table, from which hits are told: for each rule and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tokentrail.detection.growing_table import GrowingTable
@@ -30,9 +28,11 @@ _MOST_TEXT = 16 << 20
 """Letters of them after which rules are asked sooner."""
 _TEXTS = pa.list_(pa.string())
 _PLACE = ("segment", "object", "ordinal")
-_CALLS = f"""
-    SELECT e.segment, e.object, e.ordinal, {", ".join(f'{one} AS "{one}"' for one in (*COLUMNS.values(), *FLAGS.values()))}
-    FROM some_facts e LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity"""
+_CALLS = """
+    SELECT e.segment, e.object, e.ordinal, {columns}
+    FROM some_facts e LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity""".format(
+    columns=", ".join(f'{one} AS "{one}"' for one in (*COLUMNS.values(), *FLAGS.values()))
+)
 _ONCE = "LIMIT 1000000000000"
 """
 Ends a query whose columns another filters by: the engine then works them out once, where it would put them both into
@@ -65,9 +65,14 @@ def _match(scene: Scene, queries: Sequence[Query], start: int, calls: str, match
     masks = found["met"].to_numpy().copy()
     undecided = np.flatnonzero(found["open"].to_numpy())
     if len(undecided):
-        order = [(name, "ascending") for name in _PLACE]
-        wanted = found.take(undecided).append_column("row", pa.array(undecided)).sort_by(order)
-        masks[wanted["row"].to_numpy()] |= _of_records(scene, queries, wanted)
+        wanted = found.take(undecided).append_column("row", pa.array(undecided))
+        wanted = wanted.sort_by([("segment", "ascending"), ("object", "ascending"), ("ordinal", "ascending")])
+        asking = _Asking(scene, queries, len(wanted))
+        open_to = wanted["open"].to_numpy().tolist()
+        for row, record in scene.scan(wanted):
+            asking.add(open_to[row], row, record)
+        asking.ask()
+        masks[wanted["row"].to_numpy()] |= asking.met
     for bit in range(len(queries)):
         rows = np.flatnonzero(masks >> bit & 1)
         places = found.select(_PLACE).take(rows)
@@ -80,51 +85,51 @@ def _mask(conditions: Iterator[str]) -> str:
     return f"CAST({bits} AS BIGINT)"
 
 
-@dataclass(slots=True)
-class _Asked:
-    """Records of which a rule is asked."""
+class _Asking:
+    """Asks rules of records, many at a time."""
 
-    rows: list[int] = field(default_factory=list)
-    texts: list[list[list[str]]] = field(default_factory=list)
-    """For each field of the rule, its texts in each record."""
+    def __init__(self, scene: Scene, queries: Sequence[Query], count: int) -> None:
+        self._scene, self._queries = scene, queries
+        numbers = {
+            one: number for number, one in enumerate({one: 0 for each in queries for one in each.fields})
+        }
+        self._fields = list(numbers)
+        self._of = [[numbers[one] for one in each.fields] for each in queries]
+        """The fields of each rule, by their numbers."""
+        self._rows: dict[int, list[int]] = {}
+        self._texts: dict[int, list[list[list[str]]]] = {}
+        """For each rule, the records that wait for it: for each field, its texts in each."""
+        self._waiting = self._size = 0
+        self.met = np.zeros(count, np.int64)
+        """For each row the rules that it meets."""
 
+    def add(self, mask: int, row: int, record: Any) -> None:
+        """Ask some rules of a record, soon."""
+        told: dict[int, list[str]] = {}
+        while mask:
+            bit = (mask & -mask).bit_length() - 1
+            mask &= mask - 1
+            of = self._of[bit]
+            if bit not in self._rows:
+                self._rows[bit], self._texts[bit] = [], [[] for _ in of]
+            self._rows[bit].append(row)
+            for number, texts in zip(of, self._texts[bit], strict=True):
+                one = told.get(number)
+                if one is None:
+                    one = told[number] = self._fields[number].texts(record)
+                    self._size += sum(map(len, one))
+                texts.append(one)
+        self._waiting += 1
+        if self._waiting >= _TOGETHER or self._size >= _MOST_TEXT:
+            self.ask()
 
-def _of_records(scene: Scene, queries: Sequence[Query], wanted: pa.Table) -> npt.NDArray[np.int64]:
-    """For each of some records the rules that it meets, of those that are open."""
-    met = np.zeros(len(wanted), np.int64)
-    asked: dict[int, _Asked] = {}
-    count = size = 0
-    open_ = wanted["open"].to_numpy()
-    for row, record in scene.scan(wanted):
-        count, size = count + 1, size + _add(queries, int(open_[row]), row, record, asked)
-        if count >= _TOGETHER or size >= _MOST_TEXT:
-            _ask(scene, queries, asked, met)
-            count = size = 0
-    _ask(scene, queries, asked, met)
-    return met
-
-
-def _add(queries: Sequence[Query], mask: int, row: int, record: Any, asked: dict[int, _Asked]) -> int:
-    """Take a record's fields for the rules that are open. Returns how many letters they have."""
-    told: dict[Any, list[str]] = {}
-    while mask:
-        bit = (mask & -mask).bit_length() - 1
-        mask &= mask - 1
-        fields = queries[bit].fields
-        of = asked.setdefault(bit, _Asked([], [[] for _ in fields]))
-        of.rows.append(row)
-        for texts, one in zip(of.texts, fields, strict=True):
-            if one not in told:
-                told[one] = one.texts(record)
-            texts.append(told[one])
-    return sum(len(text) for texts in told.values() for text in texts)
-
-
-def _ask(scene: Scene, queries: Sequence[Query], asked: dict[int, _Asked], met: npt.NDArray[np.int64]) -> None:
-    """Ask the rules of the records that were taken for them, which are then let go."""
-    for bit, of in asked.items():
-        columns = {f"r{number}": pa.array(texts, _TEXTS) for number, texts in enumerate(of.texts)}
-        scene.add_table("sigma_records", {"row": pa.array(of.rows, pa.int64()), **columns})
-        found = scene.arrow(f"SELECT row FROM sigma_records WHERE {queries[bit].condition}")
-        met[found["row"].to_numpy()] |= 1 << bit
-    asked.clear()
+    def ask(self) -> None:
+        """Ask the rules of all records that wait for them."""
+        for bit, rows in self._rows.items():
+            columns = {f"r{number}": pa.array(texts, _TEXTS) for number, texts in enumerate(self._texts[bit])}
+            self._scene.add_table("sigma_records", {"row": pa.array(rows, pa.int64()), **columns})
+            found = self._scene.arrow(f"SELECT row FROM sigma_records WHERE {self._queries[bit].condition}")
+            self.met[found["row"].to_numpy()] |= 1 << bit
+        self._rows.clear()
+        self._texts.clear()
+        self._waiting = self._size = 0

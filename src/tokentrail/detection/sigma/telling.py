@@ -1,4 +1,4 @@
-"""Tell what Sigma rules matched: one hit for each rule and lineage, with a count, the first calls, and whose they were."""
+"""Tell what Sigma rules matched: a hit for each rule and lineage, with a count, the first calls, and who made them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,29 @@ MATCHED_CALLS = f"""
     JOIN some_{MATCHED} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
 FIRST = "{'time': time, 'event_id': event_id, 'text': coalesce(event_id_text, '')}"
 """What tells a call, in the order of their times."""
-_CALLS = f"""
-    SELECT r.rule, coalesce(w.root_n, -1) AS root, CASE WHEN w.n IS NULL THEN coalesce(i.arn, '') ELSE '' END AS lone,
-           w.n, coalesce(nullif(e.name, ''), '?') AS name, coalesce(e.account, i.account) AS account,
-           count(*) AS count, min({{call}}, {{most}}) AS first
+_STORY = "r.rule, coalesce(w.root_n, -1) AS root, CASE WHEN w.n IS NULL THEN coalesce(i.arn, '') ELSE '' END AS lone"
+"""What makes one hit: a rule and a lineage, or a caller of whom no credential is known."""
+_THEIRS = f"""
     {MATCHED_CALLS}
     LEFT JOIN some_actors w ON w.segment = e.segment AND w.identity = e.identity
-    WHERE r.rule IN (SELECT rule FROM sigma_shown)
-    GROUP BY ALL"""
+    WHERE r.rule IN (SELECT rule FROM sigma_shown)"""
+_CALLS = f"""
+    SELECT {_STORY}, coalesce(nullif(e.name, ''), '?') AS name, coalesce(e.account, i.account) AS account,
+           count(*) AS count, min({{call}}, {{most}}) AS first {_THEIRS} GROUP BY ALL"""
+_CALLERS = f"SELECT DISTINCT {_STORY}, w.n {_THEIRS} AND w.n IS NOT NULL"
 _HITS = """
-    WITH names AS (
-      SELECT rule, root, lone, list(name ORDER BY count DESC, name) AS names
-      FROM (SELECT rule, root, lone, name, sum(count) AS count FROM sigma_calls GROUP BY ALL) GROUP BY ALL)
-    SELECT rule, root, lone, names, CAST(sum(count) AS BIGINT) AS count, count(DISTINCT n) AS credentials,
-           list_slice(list_sort(list(DISTINCT n) FILTER (n IS NOT NULL)), 1, {places}) AS places,
-           list(DISTINCT account) FILTER (account <> '') AS accounts,
-           list_slice(list_sort(flatten(list(first))), 1, {most}) AS first
-    FROM sigma_calls JOIN names USING (rule, root, lone)
-    GROUP BY ALL ORDER BY rule, root, lone"""
+    WITH calls AS (
+      SELECT rule, root, lone, list(name ORDER BY count DESC, name) AS names, CAST(sum(count) AS BIGINT) AS count,
+             flatten(list(accounts)) AS accounts, list_slice(list_sort(flatten(list(first))), 1, {most}) AS first
+      FROM (SELECT rule, root, lone, name, sum(count) AS count,
+                   list(DISTINCT account) FILTER (account <> '') AS accounts,
+                   list_slice(list_sort(flatten(list(first))), 1, {most}) AS first
+            FROM sigma_calls GROUP BY rule, root, lone, name)
+      GROUP BY rule, root, lone),
+    callers AS (
+      SELECT rule, root, lone, count(DISTINCT n) AS credentials, min(DISTINCT n, {places}) AS places
+      FROM sigma_callers GROUP BY rule, root, lone)
+    SELECT * FROM calls LEFT JOIN callers USING (rule, root, lone) ORDER BY rule, root, lone"""
 _BATCH = 1_000
 """Hits that are told at a time."""
 
@@ -47,6 +52,7 @@ def rule_hits(scene: Scene, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
     shown = [number for number, one in enumerate(rules.simple) if one.shown]
     scene.add_table("sigma_shown", {"rule": pa.array(shown, pa.int32())})
     scene.table("sigma_calls", _CALLS.format(most=most, call=FIRST))
+    scene.table("sigma_callers", _CALLERS)
     for some in scene.arrow(_HITS.format(most=most, places=places)).to_batches(_BATCH):
         rows = some.to_pylist()
         known = scene.known(n for row in rows for n in (row["places"] or ())[:FEW])
@@ -70,5 +76,5 @@ def _hit(rule: Rule, row: Row, known: dict[int, Row]) -> Hit:
         events=tuple(event_id(one["event_id"], one["text"] or None) or "" for one in row["first"]),
         count=row["count"],
         principals=(row["lone"],) if row["lone"] else (),
-        accounts=tuple(sorted(row["accounts"] or ())),
+        accounts=tuple(sorted(set(row["accounts"] or ()))),
     )
