@@ -136,8 +136,9 @@ def _all_hits(
         return _hits(scene, rules, failed)
     from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
 
+    refused = failed and (lambda rule: failed(_FAILED.format(rule, "the engine refuses it")))
     with ThreadPoolExecutor(1, "sigma") as beside:
-        found = beside.submit(sigma_hits, scene, sigma)
+        found = beside.submit(sigma_hits, scene, sigma, refused)
         return [*_hits(scene, rules, failed), *((rule, _bounded(scene, hit)) for rule, hit in found.result())]
 
 

@@ -52,15 +52,17 @@ def lookup(record: Any, names: Sequence[str]) -> list[Any]:
 
 
 def _members(value: Any, name: str) -> Iterator[Any]:
-    if isinstance(value, list):
-        for one in value:
-            yield from _members(one, name)
-    elif isinstance(value, dict):
-        if name in value:
-            yield value[name]
-        else:
-            folded = name.casefold()
-            yield from (item for key, item in value.items() if key.casefold() == folded)
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, dict):
+            if name in one:
+                yield one[name]
+            else:
+                folded = name.casefold()
+                yield from (item for key, item in one.items() if key.casefold() == folded)
 
 
 def text(value: Any) -> str:
@@ -76,5 +78,22 @@ def text(value: Any) -> str:
         return "true" if value else "false"
     if value.__class__ is int:
         return str(value)
-    told = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace").decode()
+    try:
+        told = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    except RecursionError:  # as deep as what read it could just go
+        told = "\n".join(_words(value))
+    told = told.encode("utf-8", "replace").decode()
     return f"{told}\n{told.replace(_ESCAPED, _QUOTE)}" if _ESCAPED in told else told
+
+
+def _words(value: Any) -> Iterator[str]:
+    """The names and values in a value, however deep it is."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [part for item in reversed(one.items()) for part in reversed(item)]
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        else:
+            yield str(one)

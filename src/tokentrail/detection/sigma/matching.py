@@ -6,7 +6,7 @@ What rules match goes into a table, from which hits are told: for each rule and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tokentrail.detection.sigma.backend import COLUMNS, FLAGS, Query
 from tokentrail.detection.sigma.correlation import correlated
 from tokentrail.detection.sigma.reading import SigmaRules
 from tokentrail.detection.sigma.telling import MATCHED, rule_hits
+from tokentrail.errors import CaseError
 
 _BITS = 60
 """Rules that one number holds."""
@@ -27,6 +28,13 @@ _TOGETHER = 20_000
 _MOST_TEXT = 16 << 20
 """Letters of them after which rules are asked sooner."""
 _TEXTS = pa.list_(pa.string())
+_KINDS: dict[str, Any] = {
+    "rule": pa.int32(),
+    "segment": pa.int64(),
+    "object": pa.int32(),
+    "ordinal": pa.int32(),
+}
+_MATCHED = pa.schema(list(_KINDS.items()))
 _PLACE = ("segment", "object", "ordinal")
 _CALLS = """
     SELECT e.segment, e.object, e.ordinal, {columns}
@@ -40,23 +48,66 @@ the filter and behind it.
 """
 
 
-def sigma_hits(scene: Scene, rules: SigmaRules) -> list[tuple[Rule, Hit]]:
-    """What each rule matched, by lineage, then what the correlations found; queried beside other threads."""
+def sigma_hits(
+    scene: Scene, rules: SigmaRules, failed: Callable[[str], None] | None
+) -> list[tuple[Rule, Hit]]:
+    """
+    What each rule matched, by lineage, then what the correlations found; queried beside other threads.
+
+    Args:
+        scene: What to judge.
+        rules: The rules.
+        failed: Told the id of each rule that the engine refuses, which costs no other; without it, the error is raised.
+    """
     with scene.apart():
-        matched = scene.growing_table(MATCHED)
-        for start in range(0, len(rules.simple), _BITS):
-            block = [one.query for one in rules.simple[start : start + _BITS]]
-            for part in scene.parts(_CALLS):  # before there is any text of a rule in it
-                _match(scene, block, start, part, matched)
-        matched.register()
+        queries = {number: one.query for number, one in enumerate(rules.simple)}
+        try:
+            _match_all(scene, queries)
+        except CaseError:
+            refused = [number for number, one in queries.items() if not _runs(scene, one)]
+            if failed is None or not refused:
+                raise
+            for number in refused:
+                failed(rules.simple[number].rule.id)
+                del queries[number]
+            _match_all(scene, queries)
         return [*rule_hits(scene, rules), *correlated(scene, rules)]
 
 
-def _match(scene: Scene, queries: Sequence[Query], start: int, calls: str, matched: GrowingTable) -> None:
+def _runs(scene: Scene, query: Query) -> bool:
+    """Whether the engine runs a rule's conditions, where there is nothing to judge."""
+    columns = ", ".join(
+        f'CAST(NULL AS {kind}) AS "{one}"'
+        for kind, names in (("VARCHAR", COLUMNS), ("BOOLEAN", FLAGS))
+        for one in names.values()
+    )
+    fields = ", ".join(f"CAST([''] AS VARCHAR[]) AS r{number}" for number in range(len(query.fields))) or "1"
+    try:
+        scene.arrow(f"SELECT {query.prefilter} FROM (SELECT {columns})")
+        scene.arrow(f"SELECT {query.condition} FROM (SELECT {fields})")
+    except CaseError:
+        return False
+    return True
+
+
+def _match_all(scene: Scene, queries: Mapping[int, Query]) -> None:
+    """Make the table of which rules, by number, matched which records."""
+    matched = scene.growing_table(MATCHED)
+    matched.add(_MATCHED.empty_table())
+    numbers = list(queries)
+    for start in range(0, len(numbers), _BITS):
+        block = {number: queries[number] for number in numbers[start : start + _BITS]}
+        for part in scene.parts(_CALLS):  # before there is any text of a rule in it
+            _match(scene, block, part, matched)
+    matched.register()
+
+
+def _match(scene: Scene, block: Mapping[int, Query], calls: str, matched: GrowingTable) -> None:
     """Add what some rules match of some calls."""
-    each = ", ".join(f"{one.prefilter} AS q{number}" for number, one in enumerate(queries))
-    met = _mask(f"q{number}" for number in range(len(queries)))
-    open_ = _mask("FALSE" if one.exact else f"q{number} IS NULL" for number, one in enumerate(queries))
+    queries = list(block.values())
+    each = ", ".join(f"{one.prefilter} AS q{bit}" for bit, one in enumerate(queries))
+    met = _mask(f"q{bit}" for bit in range(len(queries)))
+    open_ = _mask("FALSE" if one.exact else f"q{bit} IS NULL" for bit, one in enumerate(queries))
     found = scene.arrow(f"""
         SELECT * FROM (
           SELECT {", ".join(_PLACE)}, {met} AS met, {open_} AS open
@@ -73,10 +124,12 @@ def _match(scene: Scene, queries: Sequence[Query], start: int, calls: str, match
             asking.add(open_to[row], row, record)
         asking.ask()
         masks[wanted["row"].to_numpy()] |= asking.met
-    for bit in range(len(queries)):
+    for bit, number in enumerate(block):
         rows = np.flatnonzero(masks >> bit & 1)
-        places = found.select(_PLACE).take(rows)
-        matched.add(places.add_column(0, "rule", pa.array(np.full(len(rows), start + bit), pa.int32())))
+        if len(rows):
+            places = found.select(_PLACE).take(rows)
+            rule = pa.array(np.full(len(rows), number), pa.int32())
+            matched.add(places.add_column(0, "rule", rule).cast(_MATCHED))
 
 
 def _mask(conditions: Iterator[str]) -> str:
