@@ -26,7 +26,7 @@ from sigma.conditions import (
 )
 from sigma.conversion.base import TextQueryBackend
 from sigma.conversion.state import ConversionState
-from sigma.correlations import SigmaCorrelationRule
+from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationTimespan
 from sigma.types import (
     CompareOperators,
     SigmaBool,
@@ -93,6 +93,8 @@ _DIGITS_6 = (
     f" || array_to_string(list_transform({_GROUPS.replace('{1}', '{2}')}, lambda p: lpad(p, 4, '0')), '')"
 )
 """All digits of an address, so that those of a network lie between its first and last."""
+LONGEST = 10_000_000_000
+"""Seconds of a span that is longer than any evidence, and shorter than what a number holds."""
 SEEN = "sigma_seen"
 """The table of what the rules of a correlation matched: `grouped`, `time`, `event`, `rule`, `value`."""
 
@@ -195,7 +197,6 @@ class DuckBackend(TextQueryBackend):
     event_count_condition_expression: ClassVar[dict[str, str] | None] = {"default": "{op} {count}"}
     value_count_condition_expression: ClassVar[dict[str, str] | None] = {"default": "{op} {count}"}
     temporal_condition_expression: ClassVar[dict[str, str] | None] = {"default": "{op} {count}"}
-    timespan_seconds: ClassVar[bool] = True
 
     def __init__(self, *, over_columns: bool) -> None:
         super().__init__()
@@ -210,6 +211,12 @@ class DuckBackend(TextQueryBackend):
         if node is None:
             raise NotSupported("the condition is empty")
         return f"({self.convert_condition(node, ConversionState())})"
+
+    def convert_timespan(
+        self, timespan: SigmaCorrelationTimespan, output_format: str | None = None, method: str | None = None
+    ) -> str:
+        """A span in seconds."""
+        return str(min(int(timespan.seconds), LONGEST))
 
     def convert_correlation_search(self, rule: SigmaCorrelationRule, **kwargs: Any) -> str:
         """What the rules of a correlation matched, of which the caller makes a table."""

@@ -15,7 +15,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from tokentrail.detection.model import Rule, Severity
-from tokentrail.detection.sigma.backend import NotSupported, Query, correlation_query, query_of
+from tokentrail.detection.sigma.backend import LONGEST, NotSupported, Query, correlation_query, query_of
 from tokentrail.detection.sigma.patterns import QUIET
 from tokentrail.errors import UsageError
 
@@ -39,6 +39,7 @@ _BROKEN = (
     ValueError,
     KeyError,
     RecursionError,
+    ArithmeticError,
 )
 """What parsing somebody's file may raise."""
 
@@ -256,7 +257,8 @@ def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
     query = None if way == "temporal_ordered" else correlation_query(one)
     return Correlation(
         rule=_rule(one), file=file, way=way, of=of, query=query,
-        group_by=tuple(_names(one, name) for name in one.group_by or ()), seconds=int(one.timespan.seconds),
+        group_by=tuple(_names(one, name) for name in one.group_by or ()),
+        seconds=min(int(one.timespan.seconds), LONGEST),
         least=least, value=_names(one, value) if value else None,
     )  # fmt: skip
 
@@ -316,7 +318,7 @@ def _id(one: SigmaRule | SigmaCorrelationRule) -> str:
 
 
 def _title(one: SigmaRule | SigmaCorrelationRule) -> str:
-    return " ".join((one.title or "without a title").split())
+    return " ".join(str(one.title or "without a title").split())
 
 
 def _said(error: BaseException) -> str:
