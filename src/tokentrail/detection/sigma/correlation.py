@@ -43,6 +43,9 @@ _CALL = f"""
 _WITH_TOLD = """
     JOIN some_sigma_told t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
     AND t.counted = {counted}"""
+_ASKED = """
+    SELECT segment, object, ordinal, list(counted ORDER BY counted) AS counted FROM some_sigma_asked
+    GROUP BY segment, object, ordinal ORDER BY segment, object, ordinal"""
 _SEEN = f"""
     SELECT m.*, w.n, {FIRST} AS event, row_number() OVER (ORDER BY m.grouped, m.time, m.event_id, m.rule) AS pos
     FROM sigma_counted m LEFT JOIN actors w ON w.segment = m.segment AND w.identity = m.identity"""
@@ -154,24 +157,23 @@ def _tell(scene: Scene, correlations: Sequence[Correlation], counted_: Sequence[
 
 
 def _tell_of(scene: Scene, counted_: Sequence[_Counted], told: GrowingTable) -> None:
-    asked = scene.arrow("""
-        SELECT segment, object, ordinal, list(counted) AS counted FROM sigma_asked
-        GROUP BY segment, object, ordinal ORDER BY segment, object, ordinal""")
     fields = [
         ([Field.of(name) for name in one.group], Field.of(one.value) if one.value else None)
         for one in counted_
     ]
-    places = list(zip(*(asked[name].to_pylist() for name in ("segment", "object", "ordinal")), strict=True))
     rows: list[tuple[Any, ...]] = []
-    for row, record in scene.scan(asked):
-        for number in asked["counted"][row].as_py():
-            group, value = fields[number]
-            grouped = _BETWEEN.join(_shown("\n".join(one.texts(record))) for one in group)
-            counts = "\n".join(value.texts(record))[:_MOST] if value else ""
-            rows.append((number, *places[row], grouped, counts))
-        if len(rows) >= _TOGETHER:
-            told.add(_table(rows))
-            rows.clear()
+    for part in scene.parts(_ASKED):
+        asked = scene.arrow(part)
+        segments, objects, ordinals, numbers = (asked[name].to_pylist() for name in asked.column_names)
+        for row, record in scene.scan(asked):
+            for number in numbers[row]:
+                group, value = fields[number]
+                grouped = _BETWEEN.join(_shown("\n".join(one.texts(record))) for one in group)
+                counts = "\n".join(value.texts(record))[:_MOST] if value else ""
+                rows.append((number, segments[row], objects[row], ordinals[row], grouped, counts))
+            if len(rows) >= _TOGETHER:
+                told.add(_table(rows))
+                rows.clear()
     if rows:
         told.add(_table(rows))
 
