@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tokentrail.case.asked import check_word, names, narrowing_of, utc
-from tokentrail.case.bookkeeping import bucket_gaps, digest_of, holds_nothing, lacking, rejections, summary
+from tokentrail.case.bookkeeping import (
+    Begun,
+    bucket_gaps,
+    digest_of,
+    holds_nothing,
+    lacking,
+    rejections,
+    summary,
+    unfinished,
+)
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
@@ -165,10 +174,12 @@ class Case(Lookups, Tracing, Guarding):
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
         found = dispatch.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
+        begun = Begun(self._folder, names(sources))
         with sharing.around(reference=reference), closing(found):
             before = self._records()
             sharing.before_reading()
             for batch in found:
+                begun.note()
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
                 sharing.after_batch()
                 batch.kept()
@@ -176,6 +187,7 @@ class Case(Lookups, Tracing, Guarding):
                     SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
                 )
                 asked += batch.said
+        begun.ended()
         self._folder.tidy()
         after = self._records()
         sharing.after_reading()
@@ -417,6 +429,7 @@ class Case(Lookups, Tracing, Guarding):
                 *bucket_gaps(self._folder),
             ),
             evidence_digest=digest_of(objects),
+            unfinished=unfinished(self._folder),
         )  # fmt: skip
 
     def record(self, sha256: str, ordinal: int, *, as_carried: bool = False) -> Any:
