@@ -164,7 +164,8 @@ def _tell_of(scene: Scene, counted_: Sequence[_Counted], told: GrowingTable) -> 
     rows: list[tuple[Any, ...]] = []
     for part in scene.parts(_ASKED):
         asked = scene.arrow(part)
-        segments, objects, ordinals, numbers = (asked[name].to_pylist() for name in asked.column_names)
+        columns: list[list[Any]] = [asked[name].to_pylist() for name in asked.column_names]
+        segments, objects, ordinals, numbers = columns
         for row, record in scene.scan(asked):
             for number in numbers[row]:
                 group, value = fields[number]
