@@ -39,7 +39,8 @@ _TOLD = pa.schema(list(_KINDS.items()))
 _CALL = f"""
     SELECT e.segment, e.object, e.ordinal, e.identity, e.time, e.event_id, e.event_id_text, i.arn,
            coalesce(e.account, i.account) AS account, {{rule}} AS rule, {{grouped}} AS grouped, {{value}} AS value
-    {MATCHED_CALLS} AND r.rule = {{rule}}"""
+    {MATCHED_CALLS} AND r.rule = {{rule}}
+    LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity"""
 _WITH_TOLD = """
     JOIN some_sigma_told t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
     AND t.counted = {counted}"""

@@ -15,20 +15,24 @@ from tokentrail.lineage.rows import Row, event_id
 MATCHED = "sigma_matched"
 """The table of which rule matched which record: `rule`, `segment`, `object`, `ordinal`."""
 MATCHED_CALLS = f"""
-    FROM some_facts e LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
+    FROM some_facts e
     JOIN some_{MATCHED} r ON r.segment = e.segment AND r.object = e.object AND r.ordinal = e.ordinal"""
 FIRST = "{'time': time, 'event_id': event_id, 'text': coalesce(event_id_text, '')}"
 """What tells a call, in the order of their times."""
-_STORY = "r.rule, coalesce(w.root_n, -1) AS root, CASE WHEN w.n IS NULL THEN coalesce(i.arn, '') ELSE '' END AS lone"
+_STORY = "r.rule, coalesce(i.root_n, -1) AS root, CASE WHEN i.n IS NULL THEN coalesce(i.arn, '') ELSE '' END AS lone"
 """What makes one hit: a rule and a lineage, or a caller of whom no credential is known."""
 _THEIRS = f"""
     {MATCHED_CALLS}
-    LEFT JOIN some_actors w ON w.segment = e.segment AND w.identity = e.identity
+    LEFT JOIN (
+      SELECT i.segment, i.identity, i.arn, i.account, w.n, w.root_n FROM some_identities i
+      LEFT JOIN some_actors w ON w.segment = i.segment AND w.identity = i.identity
+    ) i ON i.segment = e.segment AND i.identity = e.identity
     WHERE r.rule IN (SELECT rule FROM sigma_shown)"""
+"""Callers are brought together with their credentials before anything else: they are fewer than calls."""
 _CALLS = f"""
     SELECT {_STORY}, coalesce(nullif(e.name, ''), '?') AS name, coalesce(e.account, i.account) AS account,
            count(*) AS count, min({{call}}, {{most}}) AS first {_THEIRS} GROUP BY ALL"""
-_CALLERS = f"SELECT DISTINCT {_STORY}, w.n {_THEIRS} AND w.n IS NOT NULL"
+_CALLERS = f"SELECT DISTINCT {_STORY}, i.n {_THEIRS} AND i.n IS NOT NULL"
 _HITS = """
     WITH calls AS (
       SELECT rule, root, lone, list(name ORDER BY count DESC, name) AS names, CAST(sum(count) AS BIGINT) AS count,
