@@ -74,5 +74,5 @@ sanitize *flags:
       -o src/tokentrail/events/_scan.abi3.so src/tokentrail/events/native/*.c
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
       .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py tests/events/test_events_members.py \
-      tests/events/test_events_sifting.py -m "long or not long"
+      -m "long or not long"
     uv sync --locked --group dev --reinstall-package tokentrail

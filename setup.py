@@ -3,7 +3,7 @@
 from setuptools import Extension, setup
 
 _NATIVE = "src/tokentrail/events/native"
-_FILES = ("json", "known", "labels", "pluck", "record", "sift", "values")
+_FILES = ("json", "known", "labels", "pluck", "record", "values")
 
 setup(
     ext_modules=[

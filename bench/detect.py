@@ -98,7 +98,10 @@ def measured(folder: Path, rules: Path, rounds: int) -> tuple[list[Result], list
 
 def report(ingested: list[Result], judged: list[Result]) -> None:
     events = ingested[0]["events"]
-    ratio = statistics.median(b["seconds"] / a["seconds"] for a, b in zip(ingested, judged, strict=True))
+    ratio, of_processor = (
+        statistics.median(b[what] / a[what] for a, b in zip(ingested, judged, strict=True))
+        for what in ("seconds", "cpu")
+    )
     for name, results in (("ingest", ingested), ("judge", judged)):
         seconds = statistics.median(one["seconds"] for one in results)
         memory = max(one["megabytes"] for one in results)
@@ -109,7 +112,8 @@ def report(ingested: list[Result], judged: list[Result]) -> None:
         )
     told = judged[0]
     print(
-        f"judging takes {ratio:.2f} x as long as ingesting; the catalogue and {told['rules']:.0f} Sigma rules gave "
+        f"judging takes {ratio:.2f} x as long as ingesting, and {of_processor:.2f} x the processor time; "
+        f"the catalogue and {told['rules']:.0f} Sigma rules gave "
         f"{told['findings']:.0f} findings, {told['of_sigma']:.0f} of the Sigma rules among them"
     )
 

@@ -350,7 +350,7 @@ class Case(Lookups, Tracing, Guarding):
         Raises:
             UsageError: a rule or severity does not exist.
         """
-        from tokentrail.case.raw import reader, sweeper
+        from tokentrail.case.raw import reader, scanner
         from tokentrail.detection import run as detection
         from tokentrail.detection.model import Severity
         from tokentrail.detection.scene import Scene
@@ -363,13 +363,13 @@ class Case(Lookups, Tracing, Guarding):
         engine = view.engine
         alone = sigma is None and view.size.records >= _MANY
         threads = (os.cpu_count() or 1) if alone else 1  # else what Sigma rules ask for keeps the others busy
-        sweep = sweeper(self._folder, lost.append)
+        scan = scanner(self._folder, lost.append)
         read = reader(self._folder)
         with (
             without_collection(),
             engine.shared_by(threads),
             self._folder.scratch() as scratch,
-            closing(Scene(engine, forest, thresholds, read, sweep, addresses, scratch)) as scene,
+            closing(Scene(engine, forest, thresholds, read, scan, addresses, scratch)) as scene,
         ):
             found = detection.detect(
                 scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.lineage.forest import Forest
 from tokentrail.results import RawRecord
-from tokentrail.store.answering import Judge
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.records import records
-from tokentrail.store.sweep import sweep
+from tokentrail.store.received import decoded
+from tokentrail.store.records import raw_records, records
 
 Place = tuple[int, int, int]
 
@@ -55,14 +55,27 @@ def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Pla
     return read
 
 
-def sweeper(
+def scanner(
     folder: CaseFolder, lost: Callable[[int], None]
-) -> Callable[[Iterable[pa.Table], int, Judge], Iterator[tuple[Place, list[Any]]]]:
-    """Give what judges many raw records of a case where they are read; `lost` is told how many are gone."""
-    return partial(_sweep, folder, lost)
+) -> Callable[[pa.Table], Iterator[tuple[int, Any]]]:
+    """Give what reads many raw records of a case, secrets and all; `lost` is told how many are gone."""
+    return partial(_scan, folder, lost)
 
 
-def _sweep(
-    folder: CaseFolder, lost: Callable[[int], None], wanted: Iterable[pa.Table], bits: int, judge: Judge
-) -> Iterator[tuple[Place, list[Any]]]:
-    return sweep(folder, wanted, bits, judge, lost)
+def _scan(folder: CaseFolder, lost: Callable[[int], None], wanted: pa.Table) -> Iterator[tuple[int, Any]]:
+    if not len(wanted):
+        return
+    manifests = {int(one.segment, 16): one.objects for one in folder.snapshot().manifests}
+    segments, numbers, ordinals = (wanted[name].to_numpy() for name in ("segment", "object", "ordinal"))
+    edges = np.flatnonzero((np.diff(segments) != 0) | (np.diff(numbers) != 0)) + 1
+    starts = [0, *edges.tolist()]
+    stored = [manifests[int(segments[one])][int(numbers[one])] for one in starts]
+    folder.at_hand(stored)
+    for start, end, one in zip(starts, [*starts[1:], len(wanted)], stored, strict=True):
+        rows = dict(zip(ordinals[start:end].tolist(), range(start, end), strict=True))
+        try:
+            for ordinal, raw in raw_records(folder, one, rows.keys()):
+                yield rows.pop(ordinal), decoded(raw)
+        except CaseError:  # gone, or no longer what was read: the columns are left
+            pass
+        lost(len(rows))

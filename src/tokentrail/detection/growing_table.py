@@ -1,10 +1,7 @@
-"""
-Tables that are made from rows which come some at a time: in a large case they are collected in files, not in memory.
-"""
+"""Tables whose rows come some at a time: in a large case they are collected in files, not in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,13 +23,12 @@ class GrowingTable:
         """
         self._engine, self._name, self._folder = engine, name, folder
         self._tables: list[pa.Table] = []
-        self._files = self._rows = 0
+        self._files = 0
         if folder is not None:
             folder.mkdir(mode=0o700, parents=True)
 
     def add(self, table: pa.Table) -> None:
         """Add rows; the first call gives the columns, even if it has no rows."""
-        self._rows += len(table)
         if self._folder is None:
             self._tables.append(table)
         elif len(table) or not self._files:
@@ -40,10 +36,6 @@ class GrowingTable:
             self._engine.park(f"SELECT * FROM given_{self._name}", self._folder / f"{self._files}.parquet")
             self._given(table.slice(0, 0))
             self._files += 1
-
-    def __len__(self) -> int:
-        """How many rows were added."""
-        return self._rows
 
     def register(self) -> None:
         """Register the table."""
@@ -56,22 +48,3 @@ class GrowingTable:
 
     def _given(self, table: pa.Table) -> None:
         self._engine.register(f"given_{self._name}", table)
-
-
-def through_files(tables: Iterable[pa.Table], folder: Path) -> Iterator[pa.Table]:
-    """Write all tables to a new folder first, then yield them again in the same order."""
-    folder.mkdir(mode=0o700, parents=True)
-    packed = pa.ipc.IpcWriteOptions(compression="lz4")
-    written = []
-    for number, table in enumerate(tables):
-        path = folder / f"{number}.arrow"
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema, options=packed) as out:
-            out.write_table(table)
-        written.append(path)
-    return _read_back(written)
-
-
-def _read_back(paths: Iterable[Path]) -> Iterator[pa.Table]:
-    for path in paths:
-        with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as held:
-            yield held.read_all()

@@ -134,10 +134,12 @@ def _all_hits(
     """The hits of the catalogue's rules, then those of Sigma rules, whose records are read meanwhile."""
     if sigma is None or not sigma.simple:
         return _hits(scene, rules, failed)
-    from tokentrail.detection.sigma.matching import SigmaRun  # pySigma takes its time to load
+    from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
 
-    with SigmaRun(scene, sigma) as run:
-        return [*_hits(scene, rules, failed), *((rule, _bounded(scene, hit)) for rule, hit in run.hits())]
+    refused = failed and (lambda rule: failed(_FAILED.format(rule, "the engine refuses it")))
+    with ThreadPoolExecutor(1, "sigma") as beside:
+        found = beside.submit(sigma_hits, scene, sigma, refused)
+        return [*_hits(scene, rules, failed), *((rule, _bounded(scene, hit)) for rule, hit in found.result())]
 
 
 def _hits(

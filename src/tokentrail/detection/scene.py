@@ -31,9 +31,9 @@ from tokentrail.detection import known
 from tokentrail.detection.addresses import Addresses
 from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.cuts import Cut, cut_keys, cut_sessions, touched
-from tokentrail.detection.growing_table import GrowingTable, through_files
+from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.picking import Columns, Picked
-from tokentrail.detection.reading import Read, Sweep, one_by_one
+from tokentrail.detection.reading import Read, Scan, one_by_one
 from tokentrail.detection.tables import APART, NEEDS, OWN_FILES, SORTED, SPELLED, TABLES, VIEWS, WHOLE
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.events.ids import digests
@@ -77,7 +77,7 @@ class Scene:
         forest: Forest,
         thresholds: Thresholds | None = None,
         read: Read | None = None,
-        sweep: Sweep | None = None,
+        scan: Scan | None = None,
         addresses: Addresses | None = None,
         scratch: Path | None = None,
     ) -> None:
@@ -95,7 +95,7 @@ class Scene:
         self.as_of: datetime = forest.as_of
         self.thresholds = thresholds or Thresholds()
         self.read: Read = read or (lambda places: iter(()))
-        self.sweep: Sweep = sweep or partial(one_by_one, self.read)
+        self.scan: Scan = scan or partial(one_by_one, self.read)
         self.addresses = addresses or Addresses()
         self._rows: dict[int, Row] = {}
         self._at_hand: pa.Table | None = None
@@ -178,10 +178,6 @@ class Scene:
     def growing_table(self, name: str) -> GrowingTable:
         """A table whose rows come some at a time; all threads can read it once it is registered, in a large case."""
         return GrowingTable(self._engine, name, self._folder(name) if self.large else None)
-
-    def collected(self, name: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables in order, after all have been computed; in a large case they are kept in files meanwhile."""
-        return through_files(tables, self._folder(name)) if self.large else iter(list(tables))
 
     def _folder(self, name: str) -> Path:
         """A new folder for the files of a table; a name may be used again."""

@@ -29,17 +29,6 @@ class Scanner:
     def scan_each(self, texts: list[bytes], object: int, first: int, /) -> tuple[int, int] | None: ...
     def take(self) -> tuple[bytes, bytes, Calls, list[tuple[int, str]]]: ...
 
-def sift(
-    data: bytes,
-    ordinals: bytes,
-    masks: bytes,
-    columns: int,
-    members: tuple[bytes, ...],
-    words: tuple[bytes, ...],
-    needs: tuple[tuple[int, int, int, int, str, float], ...],
-    /,
-) -> tuple[int, bytes, bytes] | None: ...
-
 Plan = tuple[bytes, int, int]
 """Of a member its name, what it may be, and how many of those that follow are inside it."""
 

@@ -91,13 +91,13 @@ def document(text: bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def decoded(raw: bytes) -> Any:
+def decoded(raw: bytes | msgspec.Raw) -> Any:
     """Decode one record, however damaged. It still holds secrets: blank them before it is shown."""
     try:
         return msgspec.json.decode(raw)
     except FAILURES:
         pass
-    text = raw.decode("utf-8", "replace")
+    text = bytes(raw).decode("utf-8", "replace")
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):

@@ -7,8 +7,12 @@ import re
 from collections.abc import Iterator, Set
 from typing import Any
 
+import msgspec
+
 from tokentrail.errors import RecordNotFound
-from tokentrail.events.gunzip import DEFAULT_BOUND
+from tokentrail.events.gunzip import DEFAULT_BOUND, expand
+from tokentrail.events.loose import FAILURES
+from tokentrail.events.piece import Piece
 from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
@@ -51,17 +55,58 @@ def records(
     Raises:
         CaseError: the object is gone or no longer the one that was read.
     """
+    data = received(folder.locate(stored), stored.sha256)
+    for place, piece in _pieces(data, stored, ordinals):
+        yield place, _shown(piece.carried if as_carried and piece.carried else piece.raw)
+
+
+def raw_records(
+    folder: CaseFolder, stored: StoredObject, ordinals: Set[int]
+) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
+    """
+    The bytes of some records of one object, secrets and all, in the same way.
+
+    Raises:
+        CaseError: the object is gone or no longer the one that was read.
+    """
+    data = received(folder.locate(stored), stored.sha256)
+    listed = _listed(data, stored)
+    if listed is None:
+        return ((place, piece.raw) for place, piece in _pieces(data, stored, ordinals))
+    return ((place, listed[place]) for place in sorted(ordinals) if place < len(listed))
+
+
+class _File(msgspec.Struct, gc=False):
+    """A log file as CloudTrail writes it."""
+
+    Records: list[msgspec.Raw]
+
+
+_decode_file = msgspec.json.Decoder(_File).decode
+
+
+def _listed(data: bytes, stored: StoredObject) -> list[msgspec.Raw] | None:
+    """All records of an object, if it surely is a log file of CloudTrail's own: to look at each takes longer."""
+    if stored.carriers or stored.rejected:
+        return None
+    try:
+        listed = _decode_file(expand(data, bound=stored.bound or DEFAULT_BOUND).data).Records
+    except FAILURES:
+        return None
+    return listed if len(listed) == stored.records else None
+
+
+def _pieces(data: bytes, stored: StoredObject, ordinals: Set[int]) -> Iterator[tuple[int, Piece]]:
     from tokentrail.events.reading import (
         every_piece,  # takes its time to load, and many answers need no record
     )
 
-    data = received(folder.locate(stored), stored.sha256)
     last = max(ordinals, default=-1)
     for place, piece in enumerate(every_piece(data, bound=stored.bound or DEFAULT_BOUND)):
         if place > last:
             return
         if place in ordinals:
-            yield place, _shown(piece.carried if as_carried and piece.carried else piece.raw)
+            yield place, piece
 
 
 def _shown(raw: bytes) -> Any:

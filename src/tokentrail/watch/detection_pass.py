@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tokentrail.case.raw import reader, sweeper
+from tokentrail.case.raw import reader, scanner
 from tokentrail.case.views import View, Views
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
@@ -188,7 +188,7 @@ class DetectionPass:
             closing(
                 Scene(
                     engine, forest, self._thresholds, reader(self._folder),
-                    sweeper(self._folder, lambda lost: None), self._addresses, scratch,
+                    scanner(self._folder, lambda lost: None), self._addresses, scratch,
                 )
             ) as scene,
         ):  # fmt: skip

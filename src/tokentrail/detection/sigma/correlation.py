@@ -6,162 +6,279 @@ Source: Sigma specification, 'Sigma Correlation Rules'.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import groupby, islice
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
 
-from tokentrail.detection.model import Hit
-from tokentrail.detection.sigma.reading import Correlation
-from tokentrail.detection.sigma.sweep import BETWEEN
+import pyarrow as pa
+
+from tokentrail.detection.growing_table import GrowingTable
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.scene import Scene
+from tokentrail.detection.sigma.backend import COLUMNS, SEEN
+from tokentrail.detection.sigma.fields import Field
+from tokentrail.detection.sigma.reading import Correlation, SigmaRules
+from tokentrail.detection.sigma.telling import FIRST, MATCHED_CALLS
 from tokentrail.detection.wording import at, counted, listed, span
-from tokentrail.lineage.rows import event_id
+from tokentrail.events.values import hide_secrets
+from tokentrail.lineage.rows import Row, event_id
+
+_BETWEEN = "\x1f"
+"""What stands between the fields that group."""
+_MOST = 2_000
+"""Characters of a field that groups or is counted: more tells nothing apart."""
+_TOGETHER = 20_000
+"""Records whose fields are put aside at a time."""
+_KINDS: dict[str, Any] = {
+    "counted": pa.int32(), "segment": pa.int64(), "object": pa.int32(), "ordinal": pa.int32(),
+    "grouped": pa.string(), "value": pa.string(),
+}  # fmt: skip
+_TOLD = pa.schema(list(_KINDS.items()))
+_CALL = f"""
+    SELECT e.segment, e.object, e.ordinal, e.identity, e.time, e.event_id, e.event_id_text, i.arn,
+           coalesce(e.account, i.account) AS account, {{rule}} AS rule, {{grouped}} AS grouped, {{value}} AS value
+    {MATCHED_CALLS} AND r.rule = {{rule}}
+    LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity"""
+_WITH_TOLD = """
+    JOIN some_sigma_told t ON t.segment = e.segment AND t.object = e.object AND t.ordinal = e.ordinal
+    AND t.counted = {counted}"""
+_ASKED = """
+    SELECT segment, object, ordinal, list(counted ORDER BY counted) AS counted FROM some_sigma_asked
+    GROUP BY segment, object, ordinal ORDER BY segment, object, ordinal"""
+_SEEN = f"""
+    SELECT m.*, w.n, {FIRST} AS event, row_number() OVER (ORDER BY m.grouped, m.time, m.event_id, m.rule) AS pos
+    FROM sigma_counted m LEFT JOIN actors w ON w.segment = m.segment AND w.identity = m.identity"""
+"""Few calls are set aside before anybody looks for whose they are: all callers are then not held in memory."""
+_SPANS = """
+    SELECT *, coalesce(bool_or(reached) OVER after, FALSE) AS belongs,
+           CASE WHEN reached AND NOT coalesce(bool_or(reached) OVER before, FALSE) THEN time END AS stretch
+    FROM ({reached})
+    WINDOW after AS (PARTITION BY grouped ORDER BY time RANGE BETWEEN CURRENT ROW AND {seconds} FOLLOWING),
+           before AS (PARTITION BY grouped ORDER BY time RANGE BETWEEN {seconds} PRECEDING AND 1 PRECEDING)"""
+"""What belongs to a span that meets a correlation; a stretch is of such spans that have matches in common."""
+_IN_ORDER = f"""
+    SELECT s.*, o.last AS reached, TRUE AS belongs, CASE WHEN o.last THEN s.pos END AS stretch
+    FROM {SEEN} s JOIN sigma_in_order o ON o.pos = s.pos"""
+_HITS = """
+    SELECT grouped, count(*) AS count, min(event, {most}) AS first, min(met) AS met, max(event.time) AS last,
+           count(DISTINCT stretch) AS stretches, arg_min({{'n': n}}, event) AS by,
+           list_slice(list_sort(list(DISTINCT n) FILTER (n IS NOT NULL)), 1, {places}) AS places,
+           list(DISTINCT arn) FILTER (n IS NULL AND arn <> '') AS principals,
+           list(DISTINCT account) FILTER (account <> '') AS accounts
+    FROM (
+      SELECT grouped, event, any_value(n) AS n, any_value(arn) AS arn, any_value(account) AS account,
+             min(time) FILTER (reached) AS met, any_value(stretch) AS stretch
+      FROM ({spans}) WHERE belongs GROUP BY grouped, event
+    ) GROUP BY grouped ORDER BY grouped"""
 
 
-class Match(NamedTuple):
-    """A record that one of a correlation's rules matched."""
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A rule that a correlation counts, and the fields by which it does, as that rule calls them."""
 
-    group: str
-    time: int
-    event: tuple[bytes | None, str | None]
-    """Its id, and the id's text where it is no UUID."""
-    rule: str
-    value: str
-    n: int | None
-    arn: str
-    account: str
+    correlation: int
+    rule: int
+    group: tuple[str, ...]
+    value: str | None
 
+    @property
+    def group_told(self) -> bool:
+        """Whether records must tell the group."""
+        return not all(name in COLUMNS for name in self.group)
 
-@dataclass(slots=True)
-class _Story:
-    """What meets a correlation in one group: one stretch of time, or several without unrelated matches in between."""
+    @property
+    def told(self) -> bool:
+        """Whether records must tell the group or the value."""
+        return self.group_told or (self.value is not None and self.value not in COLUMNS)
 
-    met: int
-    """When it was first met."""
-    first: Match
-    last: int = 0
-    stretches: int = 0
-    count: int = 0
-    events: list[str] = field(default_factory=list)
-    """The first of them."""
-    places: set[int] = field(default_factory=set)
-    principals: set[str] = field(default_factory=set)
-    accounts: set[str] = field(default_factory=set)
-    second: set[object] = field(default_factory=set)
-    """The events of the last second: a record that several rules match comes again within it."""
-
-    def add(self, one: Match, most: int) -> None:
-        """Add a match; matches come in order of time."""
-        if one.time != self.last:
-            self.second.clear()
-        self.last = one.time
-        if one.event not in self.second:
-            self.second.add(one.event)
-            self.count += 1
-            if len(self.events) < most:
-                self.events.append(event_id(*one.event) or "")
-        if one.n is not None:
-            self.places.add(one.n)
-        elif one.arn:
-            self.principals.add(one.arn)
-        if one.account:
-            self.accounts.add(one.account)
+    def calls(self, number: int, *, told: bool = True) -> str:
+        """A query for what the rule matched, with group and value; without those that records must tell if need be."""
+        grouped = "t.grouped" if self.group_told else _grouped(self.group)
+        value = "''" if self.value is None else f"coalesce({COLUMNS.get(self.value, 't.value')}, '')"
+        if not told:
+            return _CALL.format(rule=self.rule, grouped="''" if self.group_told else grouped, value="''")
+        joined = _WITH_TOLD.format(counted=number) if self.told else ""
+        return _CALL.format(rule=self.rule, grouped=grouped, value=value) + joined
 
 
-def correlated(
-    correlation: Correlation, matches: Iterable[Match], *, events: int, places: int
+def correlated(scene: Scene, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
+    """For each correlation and group that meets it, all that does."""
+    places = {one.rule.id: number for number, one in enumerate(rules.simple)}
+    counted_ = [
+        _Counted(number, places[name], tuple(_name(names, name) for names in one.group_by),
+                 _name(one.value, name) if one.value else None)
+        for number, one in enumerate(rules.correlations) for name in dict.fromkeys(one.of)
+    ]  # fmt: skip
+    _tell(scene, rules.correlations, counted_)
+    for number, one in enumerate(rules.correlations):
+        yield from ((one.rule, hit) for hit in _hits(scene, one, number, counted_, places))
+
+
+def _name(names: dict[str, str], rule: str) -> str:
+    """The name of a correlation's field in one of its rules."""
+    return names.get(rule) or names[""]
+
+
+def _grouped(names: Sequence[str]) -> str:
+    """The group of a record as SQL, spelled as `_shown` spells what records tell."""
+    told = [
+        f"replace(substr(coalesce({COLUMNS[name]}, ''), 1, {_MOST}), '{_BETWEEN}', ' ')" for name in names
+    ]
+    return f" || '{_BETWEEN}' || ".join(told) or "''"
+
+
+@lru_cache(maxsize=1 << 14)  # who calls is told again and again
+def _shown(told: str) -> str:
+    """A field's text fit to be shown: without secrets, and not too long."""
+    return hide_secrets(told)[:_MOST].replace(_BETWEEN, " ")
+
+
+def _tell(scene: Scene, correlations: Sequence[Correlation], counted_: Sequence[_Counted]) -> None:
+    """Read the records that must tell what groups them or what is counted of them."""
+    wanted: list[str] = []
+    for number, one in enumerate(counted_):
+        if one.told:
+            calls = one.calls(number, told=False)
+            if not one.group_told:  # in a group with too few matches values need not be known
+                alike = [
+                    each.calls(0, told=False) for each in counted_ if each.correlation == one.correlation
+                ]
+                enough = f"sigma_enough_{number}"
+                _keep_enough(scene, enough, correlations[one.correlation], " UNION ALL ".join(alike))
+                calls = f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM {enough})"
+            wanted.append(f"SELECT segment, object, ordinal, {number} AS counted FROM ({calls})")
+    told = scene.growing_table("sigma_told")
+    told.add(_TOLD.empty_table())
+    if wanted:
+        scene.table("sigma_asked", " UNION ALL ".join(wanted))
+        _tell_of(scene, counted_, told)
+    told.register()
+
+
+def _tell_of(scene: Scene, counted_: Sequence[_Counted], told: GrowingTable) -> None:
+    fields = [
+        ([Field.of(name) for name in one.group], Field.of(one.value) if one.value else None)
+        for one in counted_
+    ]
+    rows: list[tuple[Any, ...]] = []
+    for part in scene.parts(_ASKED):
+        asked = scene.arrow(part)
+        columns: list[list[Any]] = [asked[name].to_pylist() for name in asked.column_names]
+        segments, objects, ordinals, numbers = columns
+        for row, record in scene.scan(asked):
+            for number in numbers[row]:
+                group, value = fields[number]
+                grouped = _BETWEEN.join(_shown("\n".join(one.texts(record))) for one in group)
+                counts = "\n".join(value.texts(record))[:_MOST] if value else ""
+                rows.append((number, segments[row], objects[row], ordinals[row], grouped, counts))
+            if len(rows) >= _TOGETHER:
+                told.add(_table(rows))
+                rows.clear()
+    if rows:
+        told.add(_table(rows))
+
+
+def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    return pa.table(
+        [pa.array(one, kind.type) for one, kind in zip(columns, _TOLD, strict=True)], schema=_TOLD
+    )
+
+
+def _keep_enough(scene: Scene, name: str, correlation: Correlation, calls: str) -> int:
+    """
+    Keep the groups that may meet a correlation, as they have enough matches in all. Returns how many there are.
+
+    What tells matches apart takes memory, and is left to those who look at these groups.
+    """
+    scene.table(
+        "sigma_groups", f"SELECT grouped, rule, count(*) AS matches FROM ({calls}) GROUP BY grouped, rule"
+    )
+    enough = (
+        f"sum(matches) >= {correlation.least}" if correlation.way.endswith("count")
+        else f"count(DISTINCT rule) >= {len(set(correlation.of))}"
+    )  # fmt: skip
+    return scene.table(name, f"SELECT grouped FROM sigma_groups GROUP BY grouped HAVING {enough}")
+
+
+def _hits(
+    scene: Scene, correlation: Correlation, number: int, counted_: Sequence[_Counted], places: dict[str, int]
 ) -> Iterator[Hit]:
-    """
-    For each group that meets the correlation, all that does.
-
-    Args:
-        correlation: The correlation.
-        matches: By group, then by time.
-        events: How many events a hit lists.
-        places: How many credentials.
-    """
-    for group, of_group in groupby(matches, lambda one: one.group):
-        find = _in_order if correlation.way == "temporal_ordered" else _together
-        story = None
-        for begins, fresh in find(correlation, of_group):
-            story = story or _Story(met=fresh[-1].time, first=fresh[0])
-            story.stretches += begins
-            for one in fresh:
-                story.add(one, events)
-        if story:
-            yield _hit(correlation, group, story, places)
-
-
-def _together(correlation: Correlation, matches: Iterable[Match]) -> Iterator[tuple[bool, list[Match]]]:
-    """The new matches of each span that meets a correlation, and whether a new stretch of time begins with them."""
-    window: deque[Match] = deque()
-    untold = 0
-    seen: Counter[object] = Counter()
-    wanted = len(set(correlation.of)) if correlation.way == "temporal" else correlation.least
-    for one in matches:
-        if correlation.way == "value_count" and not one.value:
-            continue  # without the field there is no value: as null in a count of distinct values
-        window.append(one)
-        untold += 1
-        seen[_counted(correlation, one)] += 1
-        while window[0].time < one.time - correlation.seconds:
-            gone = _counted(correlation, window.popleft())
-            seen[gone] -= 1
-            if not seen[gone]:
-                del seen[gone]
-        untold = min(untold, len(window))
-        if len(seen) >= wanted:
-            yield untold == len(window), [*islice(reversed(window), untold)][::-1]
-            untold = 0
+    calls = " UNION ALL ".join(
+        one.calls(place) for place, one in enumerate(counted_) if one.correlation == number
+    )
+    if (
+        correlation.way == "value_count"
+    ):  # without the field there is no value: as null in a count of distinct values
+        calls = f"SELECT * FROM ({calls}) WHERE value <> ''"
+    if not _keep_enough(scene, "sigma_enough", correlation, calls):
+        return
+    scene.table(
+        "sigma_counted", f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
+    )
+    scene.table(SEEN, _SEEN)
+    if correlation.query is None:
+        _keep_in_order(scene, correlation, [places[one] for one in correlation.of])
+        spans = _IN_ORDER
+    else:
+        spans = _SPANS.format(reached=correlation.query, seconds=correlation.seconds)
+    most, credentials = map(scene.thresholds.whole, ("most_events", "most_credentials"))
+    for row in scene.rows(_HITS.format(spans=spans, most=most, places=credentials)):
+        yield _hit(correlation, row, credentials)
 
 
-def _counted(correlation: Correlation, one: Match) -> object:
-    """What must differ to count again: if several rules match one record, `event_count` counts it once."""
-    match correlation.way:
-        case "event_count":
-            return one.event
-        case "value_count":
-            return one.value
-        case _:
-            return one.rule
+def _keep_in_order(scene: Scene, correlation: Correlation, of: Sequence[int]) -> None:
+    """Keep the matches of each sequence that meets the rules in their order, as SQL knows no such sequence."""
+    ordered = scene.rows(f"SELECT grouped, time, rule, pos FROM {SEEN} ORDER BY pos")
+    runs = [
+        run
+        for _, group in groupby(ordered, lambda row: row["grouped"])
+        for run in _in_order(of, correlation.seconds, group)
+    ]
+    rows = [(row["pos"], row is run[-1]) for run in runs for row in run]
+    pos, last = pa.array([one for one, _ in rows], pa.int64()), pa.array([one for _, one in rows], pa.bool_())
+    scene.add_table("sigma_in_order", {"pos": pos, "last": last})
 
 
-def _in_order(correlation: Correlation, matches: Iterable[Match]) -> Iterator[tuple[bool, list[Match]]]:
-    """Each sequence of matches that meets the rules in their order."""
-    runs: dict[int, tuple[Match, ...]] = {}
+def _in_order(of: Sequence[int], seconds: int, matches: Iterable[Row]) -> Iterator[tuple[Row, ...]]:
+    runs: dict[int, tuple[Row, ...]] = {}
     """For each number of rules gone through, the run that began last: it has the most time left."""
     for one in matches:
-        for place in range(len(correlation.of) - 1, -1, -1):
-            if one.rule != correlation.of[place]:
+        for place in range(len(of) - 1, -1, -1):
+            if one["rule"] != of[place]:
                 continue
             before = runs.get(place, ())
-            if place and (not before or before[0].time < one.time - correlation.seconds):
+            if place and (not before or before[0]["time"] < one["time"] - seconds):
                 continue
             runs[place + 1] = (*before, one)
-        if len(correlation.of) in runs:
-            yield True, list(runs[len(correlation.of)])
+        if len(of) in runs:
+            yield runs[len(of)]
             runs.clear()
 
 
-def _hit(correlation: Correlation, group: str, story: _Story, most: int) -> Hit:
+def _hit(correlation: Correlation, row: Row, most: int) -> Hit:
     rule = correlation.rule
-    places = tuple(sorted(story.places)[:most])
-    told = group.split(BETWEEN) if correlation.group_by else []
+    places = tuple(row["places"] or ())
+    events = [event_id(one["event_id"], one["text"] or None) or "" for one in row["first"]]
+    first, last = row["first"][0]["time"], row["last"]
+    told = row["grouped"].split(_BETWEEN) if correlation.group_by else []
     by = f" for {listed(one or 'nothing' for one in told)}" if told else ""
-    short = story.last - story.first.time <= correlation.seconds
     within = f" within {span(correlation.seconds)}"
-    often = f" in {story.stretches:,} stretches of time" if story.stretches > 1 else ""
+    short = last - first <= correlation.seconds
+    often = f" in {row['stretches']:,} stretches of time" if row["stretches"] > 1 else ""
+    subject = row["by"]["n"]
     return Hit(
-        about=(*told, story.events[0]),
-        time=story.met,
+        about=(*told, events[0]),
+        time=row["met"],
         severity=rule.severity,
-        why=f"{counted(story.count, 'call')}{within if short else often}{by}, from {at(story.first.time)} to "
-        f"{at(story.last)}{'' if short else f', as many{within} as the rule asks for'}. {rule.why}",
-        subject=story.first.n if story.first.n is not None else (places[0] if places else None),
+        why=f"{counted(row['count'], 'call')}{within if short else often}{by}, from {at(first)} to {at(last)}"
+        f"{'' if short else f', as many{within} as the rule asks for'}. {rule.why}",
+        subject=subject if subject is not None else (places[0] if places else None),
         places=places,
-        events=tuple(story.events),
-        count=story.count,
-        principals=tuple(sorted(story.principals)[:most]),
-        accounts=tuple(sorted(story.accounts)),
+        events=tuple(events),
+        count=row["count"],
+        principals=tuple(sorted(row["principals"] or ())[:most]),
+        accounts=tuple(sorted(row["accounts"] or ())),
     )

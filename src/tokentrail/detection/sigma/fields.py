@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, methodcaller
 from typing import Any
 
 from tokentrail.events.carriers.names import TOP
 
-_ABSENT = object()
 _QUOTE, _ESCAPED = '"', '\\"'
 _SPELLED = {name.casefold(): name for name in TOP}
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field by its dotted path; pickles, so that other processes can look it up too."""
+    """A field by its dotted path."""
 
     names: tuple[str, ...]
 
@@ -27,54 +25,22 @@ class Field:
         first, *rest = path.split(".")
         return cls((_SPELLED.get(first.casefold(), first), *rest))
 
-    @property
-    def member(self) -> str:
-        """The member of the record that holds it."""
-        return self.names[0]
-
-    def getter(self) -> Callable[[Any], Any]:
-        """
-        What looks the field up: gives its value, a list of them, or nothing.
-
-        A record is the JSON object that AWS wrote, or an object with some of its members as attributes.
-        """
-        first, *names = self.names
-        of_dict, of_parts = methodcaller("get", first, _ABSENT), attrgetter(first)
-
-        def value_of(record: Any) -> Any:
-            whole = record.__class__ is dict
-            value = of_dict(record) if whole else of_parts(record)
-            if value is _ABSENT:
-                return lookup(record, self.names)
-            for place, name in enumerate(names, 1):
-                if value is None:
-                    return None
-                if value.__class__ is not dict:
-                    return lookup(value, self.names[place:])
-                inner = value.get(name, _ABSENT)
-                if inner is _ABSENT:
-                    return lookup(value, self.names[place:]) if value else None
-                value = inner
-            return value
-
-        return value_of
-
-    def teller(self) -> Callable[[Any], str]:
-        """What tells its value as one text; nothing, where it is absent."""
-        value_of = self.getter()
-
-        def told(record: Any) -> str:
-            value = value_of(record)
-            return value if value.__class__ is str else "\n".join(text(one) for one in each(value))
-
-        return told
+    def texts(self, record: Any) -> list[str]:
+        """Its values in a record as texts; without any where it is absent or null."""
+        value = record
+        for place, name in enumerate(self.names):
+            if value is None:
+                return []
+            if value.__class__ is not dict or name not in value:
+                return [text(one) for one in lookup(value, self.names[place:]) if one is not None]
+            value = value[name]
+        if value.__class__ is list:
+            return [text(one) for one in value if one is not None]
+        return [] if value is None else [text(value)]
 
 
-def each(value: Any) -> Sequence[Any]:
-    """What a field's value holds, one by one; nothing is no value."""
-    if value is None:
-        return ()
-    return [one for one in value if one is not None] if value.__class__ is list else (value,)
+WHOLE = Field(())
+"""The whole record."""
 
 
 def lookup(record: Any, names: Sequence[str]) -> list[Any]:
@@ -86,15 +52,17 @@ def lookup(record: Any, names: Sequence[str]) -> list[Any]:
 
 
 def _members(value: Any, name: str) -> Iterator[Any]:
-    if isinstance(value, list):
-        for one in value:
-            yield from _members(one, name)
-    elif isinstance(value, dict):
-        if name in value:
-            yield value[name]
-        else:
-            folded = name.casefold()
-            yield from (item for key, item in value.items() if key.casefold() == folded)
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, dict):
+            if name in one:
+                yield one[name]
+            else:
+                folded = name.casefold()
+                yield from (item for key, item in one.items() if key.casefold() == folded)
 
 
 def text(value: Any) -> str:
@@ -105,10 +73,27 @@ def text(value: Any) -> str:
     Sigma's `requestParameters|contains: '"s3:GetObject"'`, so the JSON is repeated with these quotes as they were.
     """
     if isinstance(value, str):
-        return value
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, bool):
         return "true" if value else "false"
     if value.__class__ is int:
         return str(value)
-    told = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    try:
+        told = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    except RecursionError:  # as deep as what read it could just go
+        told = "\n".join(_words(value))
+    told = told.encode("utf-8", "replace").decode()
     return f"{told}\n{told.replace(_ESCAPED, _QUOTE)}" if _ESCAPED in told else told
+
+
+def _words(value: Any) -> Iterator[str]:
+    """The names and values in a value, however deep it is."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [part for item in reversed(one.items()) for part in reversed(item)]
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        else:
+            yield str(one)

@@ -1,385 +1,188 @@
 """
-Run Sigma rules over a case: one pass over the columns for all of them, and raw records only where those can't decide.
+Run Sigma rules over a case: all of them over the columns, and over the raw records that these leave open.
 
-The matches of a rule become one hit for each lineage, with a count; those of a correlation, one for each group.
+What rules match goes into a table, from which hits are told: for each rule and lineage, and for each correlation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from typing import Any, Self, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.reading import Place
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.sigma.columns import COLUMNS, FALSE, FEW_VALUES, TRUE, Sql, combined, masked
-from tokentrail.detection.sigma.correlation import Match, correlated
-from tokentrail.detection.sigma.fields import Field
-from tokentrail.detection.sigma.matched import (
-    COUNTED,
-    MATCHED,
-    TOLD,
-    enough_for,
-    fields_of,
-    name_of,
-    rows_of,
-)
-from tokentrail.detection.sigma.queries import (
-    BY_THEM,
-    CALLING,
-    EACH,
-    FROM_ALL,
-    FROM_SOME,
-    JOINED,
-    MET,
-    ONCE,
-    READ,
-    SEEN,
-    WHOSE,
-    callers,
-)
-from tokentrail.detection.sigma.reading import Correlation, SigmaRules
-from tokentrail.detection.sigma.sweep import BETWEEN, MOST, Asked, Judge
-from tokentrail.detection.sigma.tally import CALLERS, Tallies, add_callers, add_calls
-from tokentrail.detection.wording import FEW, at, counted, listed, named, short
-from tokentrail.lineage.rows import event_id
-
-_Match: TypeAlias = tuple[tuple[int, ...], list[tuple[int, str, str]]]
-"""A rule and a record that it matched; and for each correlation that counts it its group and value."""
-
-_TOGETHER = 20_000
-"""Matches of records that are put aside at a time."""
+from tokentrail.detection.sigma.backend import COLUMNS, FLAGS, Query
+from tokentrail.detection.sigma.correlation import correlated
+from tokentrail.detection.sigma.reading import SigmaRules
+from tokentrail.detection.sigma.telling import MATCHED, rule_hits
+from tokentrail.errors import CaseError
 
 _BITS = 60
 """Rules that one number holds."""
+_TOGETHER = 20_000
+"""Records of which rules are asked at a time."""
+_MOST_TEXT = 16 << 20
+"""Letters of them after which rules are asked sooner."""
+_TEXTS = pa.list_(pa.string())
+_KINDS: dict[str, Any] = {
+    "rule": pa.int32(),
+    "segment": pa.int64(),
+    "object": pa.int32(),
+    "ordinal": pa.int32(),
+}
+_MATCHED = pa.schema(list(_KINDS.items()))
+_PLACE = ("segment", "object", "ordinal")
+_CALLS = """
+    SELECT e.segment, e.object, e.ordinal, {columns}
+    FROM some_facts e LEFT JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity""".format(
+    columns=", ".join(f'{one} AS "{one}"' for one in (*COLUMNS.values(), *FLAGS.values()))
+)
+_ONCE = "LIMIT 1000000000000"
+"""
+Ends a query whose columns another filters by: the engine then works them out once, where it would put them both into
+the filter and behind it.
+"""
 
 
-class SigmaRun:
+def sigma_hits(
+    scene: Scene, rules: SigmaRules, failed: Callable[[str], None] | None
+) -> list[tuple[Rule, Hit]]:
     """
-    One run of rules over a case.
+    What each rule matched, by lineage, then what the correlations found; queried beside other threads.
 
-    From the start on columns are looked through, raw records read and what they match told, by threads and by other
-    processes, while others may ask the case for other things.
+    Args:
+        scene: What to judge.
+        rules: The rules.
+        failed: Told the id of each rule that the engine refuses, which costs no other; without it, the error is raised.
     """
+    with scene.apart():
+        queries = {number: one.query for number, one in enumerate(rules.simple)}
+        try:
+            _match_all(scene, queries)
+        except CaseError:
+            refused = [number for number, one in queries.items() if not _runs(scene, one)]
+            if failed is None or not refused:
+                raise
+            for number in refused:
+                failed(rules.simple[number].rule.id)
+                del queries[number]
+            _match_all(scene, queries)
+        return [*rule_hits(scene, rules), *correlated(scene, rules)]
 
-    def __init__(self, scene: Scene, rules: SigmaRules) -> None:
-        self._scene, self._rules = scene, rules
-        self._counting = {
-            number: [place for place, each in enumerate(rules.correlations) if one.rule.id in each.of]
-            for number, one in enumerate(rules.simple)
+
+def _runs(scene: Scene, query: Query) -> bool:
+    """Whether the engine runs a rule's conditions, where there is nothing to judge."""
+    columns = ", ".join(
+        f'CAST(NULL AS {kind}) AS "{one}"'
+        for kind, names in (("VARCHAR", COLUMNS), ("BOOLEAN", FLAGS))
+        for one in names.values()
+    )
+    fields = ", ".join(f"CAST([''] AS VARCHAR[]) AS r{number}" for number in range(len(query.fields))) or "1"
+    try:
+        scene.arrow(f"SELECT {query.prefilter} FROM (SELECT {columns})")
+        scene.arrow(f"SELECT {query.condition} FROM (SELECT {fields})")
+    except CaseError:
+        return False
+    return True
+
+
+def _match_all(scene: Scene, queries: Mapping[int, Query]) -> None:
+    """Make the table of which rules, by number, matched which records."""
+    matched = scene.growing_table(MATCHED)
+    matched.add(_MATCHED.empty_table())
+    numbers = list(queries)
+    for start in range(0, len(numbers), _BITS):
+        block = {number: queries[number] for number in numbers[start : start + _BITS]}
+        for part in scene.parts(_CALLS):  # before there is any text of a rule in it
+            _match(scene, block, part, matched)
+    matched.register()
+
+
+def _match(scene: Scene, block: Mapping[int, Query], calls: str, matched: GrowingTable) -> None:
+    """Add what some rules match of some calls."""
+    queries = list(block.values())
+    each = ", ".join(f"{one.prefilter} AS q{bit}" for bit, one in enumerate(queries))
+    met = _mask(f"q{bit}" for bit in range(len(queries)))
+    open_ = _mask("FALSE" if one.exact else f"q{bit} IS NULL" for bit, one in enumerate(queries))
+    found = scene.arrow(f"""
+        SELECT * FROM (
+          SELECT {", ".join(_PLACE)}, {met} AS met, {open_} AS open
+          FROM (SELECT {", ".join(_PLACE)}, {each} FROM ({calls})) {_ONCE}
+        ) WHERE met <> 0 OR open <> 0""")
+    masks = found["met"].to_numpy().copy()
+    undecided = np.flatnonzero(found["open"].to_numpy())
+    if len(undecided):
+        wanted = found.take(undecided).append_column("row", pa.array(undecided))
+        wanted = wanted.sort_by([("segment", "ascending"), ("object", "ascending"), ("ordinal", "ascending")])
+        asking = _Asking(scene, queries, len(wanted))
+        open_to = wanted["open"].to_numpy().tolist()
+        for row, record in scene.scan(wanted):
+            asking.add(open_to[row], row, record)
+        asking.ask()
+        masks[wanted["row"].to_numpy()] |= asking.met
+    for bit, number in enumerate(block):
+        rows = np.flatnonzero(masks >> bit & 1)
+        if len(rows):
+            places = found.select(_PLACE).take(rows)
+            rule = pa.array(np.full(len(rows), number), pa.int32())
+            matched.add(places.add_column(0, "rule", rule).cast(_MATCHED))
+
+
+def _mask(conditions: Iterator[str]) -> str:
+    """A number with a bit for each condition that is true."""
+    bits = " + ".join(f"CASE WHEN {one} THEN {1 << bit} ELSE 0 END" for bit, one in enumerate(conditions))
+    return f"CAST({bits} AS BIGINT)"
+
+
+class _Asking:
+    """Asks rules of records, many at a time."""
+
+    def __init__(self, scene: Scene, queries: Sequence[Query], count: int) -> None:
+        self._scene, self._queries = scene, queries
+        numbers = {
+            one: number for number, one in enumerate({one: 0 for each in queries for one in each.fields})
         }
-        self._raw: list[int] = []
-        self._exact: list[int] = []
-        self._threads = ThreadPoolExecutor(3, "sigma")
-        self._begun = self._threads.submit(self._begin)
-        self._found = self._threads.submit(self._all)
+        self._fields = list(numbers)
+        self._of = [[numbers[one] for one in each.fields] for each in queries]
+        """The fields of each rule, by their numbers."""
+        self._rows: dict[int, list[int]] = {}
+        self._texts: dict[int, list[list[list[str]]]] = {}
+        """For each rule, the records that wait for it: for each field, its texts in each."""
+        self._waiting = self._size = 0
+        self.met = np.zeros(count, np.int64)
+        """For each row the rules that it meets."""
 
-    def __enter__(self) -> Self:
-        return self
+    def add(self, mask: int, row: int, record: Any) -> None:
+        """Ask some rules of a record, soon."""
+        told: dict[int, list[str]] = {}
+        while mask:
+            bit = (mask & -mask).bit_length() - 1
+            mask &= mask - 1
+            of = self._of[bit]
+            if bit not in self._rows:
+                self._rows[bit], self._texts[bit] = [], [[] for _ in of]
+            self._rows[bit].append(row)
+            for number, texts in zip(of, self._texts[bit], strict=True):
+                one = told.get(number)
+                if one is None:
+                    one = told[number] = self._fields[number].texts(record)
+                    self._size += sum(map(len, one))
+                texts.append(one)
+        self._waiting += 1
+        if self._waiting >= _TOGETHER or self._size >= _MOST_TEXT:
+            self.ask()
 
-    def __exit__(self, *failure: object) -> None:
-        self._threads.shutdown(cancel_futures=True)
-
-    def hits(self) -> list[tuple[Rule, Hit]]:
-        """What each rule matched, by lineage, then what the correlations found."""
-        return self._found.result()
-
-    def _all(self) -> list[tuple[Rule, Hit]]:
-        with self._scene.apart():
-            return [*self._told()]
-
-    def _told(self) -> Iterator[tuple[Rule, Hit]]:
-        """All hits. What needs no raw records is computed first, while records are read."""
-        tallies, reading = self._begun.result()
-        found = {number: self._correlated(number) for number in self._by_columns()}
-        for table in reading.result():
-            table.register()
-        self._tally_read(tallies)
-        yield from self._hits(tallies)
-        for number, one in enumerate(self._rules.correlations):
-            for hit in found[number] if number in found else self._correlated(number):
-                yield one.rule, hit
-
-    def _begin(self) -> tuple[Tallies, Future[tuple[GrowingTable, GrowingTable]]]:
-        """Tally the rules that columns decide, and start reading raw records for the others."""
-        with self._scene.apart():
-            live = self._live()
-            self._raw = [number for number in live if self._needs_records(number)]
-            self._exact = [number for number in live if number not in set(self._raw)]
-            reading = self._threads.submit(self._gathered, self._swept())
-            return self._tallied(), reading
-
-    def _by_columns(self) -> list[int]:
-        """The numbers of the correlations whose rules are all decided by columns."""
-        read = {number for place in self._raw for number in self._counting[place]}
-        return [number for number in range(len(self._rules.correlations)) if number not in read]
-
-    def _correlated(self, number: int) -> list[Hit]:
-        correlation, matches = self._rules.correlations[number], self._matches(number)
-        events, places = map(self._scene.thresholds.whole, ("most_events", "most_credentials"))
-        return list(correlated(correlation, matches, events=events, places=places))
-
-    def _live(self) -> list[int]:
-        """The rules that may match anything, judged by the calls, tools, errors and regions that occur in the case."""
-        numbers = list(self._counting)
-        for which, fields in enumerate(FEW_VALUES):
-            telling = [number for number in numbers if self._alone_over(number, which) != TRUE]
-            met = set(self._met(telling, which, [COLUMNS[name] for name in fields]))
-            numbers = [number for number in numbers if number in met or number not in telling]
-        return numbers
-
-    def _alone_over(self, number: int, which: int) -> Sql:
-        return self._rules.simple[number].condition.alone[which].over
-
-    def _met(self, numbers: list[int], which: int, columns: list[str]) -> Iterator[int]:
-        """Those of some rules that a value of some columns, or a pair of values, may meet."""
-        for start in range(0, len(numbers), _BITS):
-            block = numbers[start : start + _BITS]
-            mask = masked([self._alone_over(number, which) for number in block])
-            sql = f"""
-                SELECT bit_or({mask.text}) AS live
-                FROM (SELECT DISTINCT {", ".join(columns)} FROM facts e) e"""
-            [row] = self._scene.rows(sql, mask.parameters)
-            yield from (number for at, number in enumerate(block) if (row["live"] or 0) >> at & 1)
-
-    def _needs_records(self, number: int) -> bool:
-        one = self._rules.simple[number]
-        return not one.condition.exact or any(
-            name not in COLUMNS
-            for place in self._counting[number]
-            for name in fields_of(self._rules.correlations[place], one.rule.id)
-        )
-
-    def _wanted(self) -> Iterator[pa.Table]:
-        """The records that columns can't decide, with the rules to judge them by as bits; some segments at a time."""
-        over = [self._asking(number) for number in self._raw] or [FALSE]
-        masks = [masked(over[start : start + _BITS]) for start in range(0, len(over), _BITS)]
-        named_masks = ", ".join(f"{one.text} AS m{number}" for number, one in enumerate(masks))
-        any_of = " OR ".join(f"m{number} <> 0" for number in range(len(masks)))
-        sql = f"""
-            SELECT * FROM (SELECT e.segment, e.object, e.ordinal, {named_masks} {FROM_SOME} {ONCE})
-            WHERE {any_of} ORDER BY segment, object, ordinal"""
-        parameters = [value for one in masks for value in one.parameters]
-        return (self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
-
-    def _asking(self, number: int) -> Sql:
-        """A condition for the records to read for a rule; if only busy groups can count, only the records of those."""
-        one = self._rules.simple[number]
-        counting = [self._rules.correlations[place] for place in self._counting[number]]
-        if (
-            one.shown
-            or not one.condition.exact
-            or not all(_counts_alone(each, one.rule.id) for each in counting)
-        ):
-            return one.condition.over
-        either = []
-        for place, each in zip(self._counting[number], counting, strict=True):
-            grouped = _grouped([name_of(names, one.rule.id) for names in each.group_by])
-            busy = f"sigma_busy_{number}_{place}"
-            matched = f"SELECT {grouped} AS grouped, e.time {FROM_ALL} WHERE {one.condition.over.text}"
-            self._scene.add_table(busy, self._busy(each, matched, one.condition.over))
-            either.append(Sql(f"({grouped} IN (SELECT grouped FROM {busy}))"))
-        return combined([one.condition.over, combined(either, every=False)], every=True)
-
-    def _busy(self, correlation: Correlation, matched: str, over: Sql) -> dict[str, pa.Array[Any]]:
-        """The groups with as many matches, within a span of time, as a correlation requires."""
-        often = f"SELECT grouped FROM ({matched}) GROUP BY grouped HAVING count(*) >= {correlation.least}"
-        groups = self._scene.arrow(often, over.parameters)
-        if len(groups):  # in any span of time; mostly none, and there is no need to sort what matched
-            self._scene.add_table("sigma_often", {"grouped": groups["grouped"].combine_chunks()})
-            sql = f"""
-                SELECT DISTINCT grouped FROM (
-                  SELECT grouped, count(*) OVER (PARTITION BY grouped ORDER BY time RANGE BETWEEN
-                         {correlation.seconds} PRECEDING AND CURRENT ROW) AS matches
-                  FROM ({matched}) WHERE grouped IN (SELECT grouped FROM sigma_often)
-                ) WHERE matches >= {correlation.least}"""
-            groups = self._scene.arrow(sql, over.parameters)
-        return {"grouped": groups["grouped"].combine_chunks()}
-
-    def _swept(self) -> Iterator[tuple[Place, list[Any]]]:
-        """Read and judge records, once for all rules, when first iterated."""
-        judge = Judge([self._asked(number) for number in self._raw])
-        return self._scene.sweep(self._scene.collected("sigma_wanted", self._wanted()), _BITS, judge)
-
-    def _gathered(self, swept: Iterator[tuple[Place, list[Any]]]) -> tuple[GrowingTable, GrowingTable]:
-        """Tables of which rule matched which of the records read, and of what correlations count of them."""
-        with self._scene.apart():
-            read, counted = (
-                self._scene.growing_table("sigma_read"),
-                self._scene.growing_table("sigma_counted"),
-            )
-            matches = self._matched(swept)
-            more = True
-            while more:
-                some = list(islice(matches, _TOGETHER))
-                read.add(rows_of((at for at, _ in some), MATCHED))
-                counted.add(rows_of(((*at, *one) for at, each in some for one in each), COUNTED))
-                more = len(some) == _TOGETHER
-            return read, counted
-
-    def _matched(self, swept: Iterator[tuple[Place, list[Any]]]) -> Iterator[_Match]:
-        for place, answers in swept:
-            for bit, groups in answers:
-                rule = self._raw[bit]
-                counted = [(number, *told) for number, told in zip(self._counting[rule], groups, strict=True)]
-                yield (rule, *place), counted
-
-    def _asked(self, number: int) -> Asked:
-        one = self._rules.simple[number]
-        counted_by = []
-        for place in self._counting[number]:
-            each = self._rules.correlations[place]
-            named_group = [name_of(names, one.rule.id) for names in each.group_by]
-            group = () if _in_columns(named_group) else tuple(Field.of(name) for name in named_group)
-            value = Field.of(name_of(each.value, one.rule.id)) if each.value else None
-            counted_by.append((group, value))
-        return Asked(one.condition.rest, tuple(counted_by))
-
-    def _tallied(self) -> Tallies:
-        """Tally what each rule that columns decide matched, if it is a finding by itself."""
-        tallies: Tallies = {}
-        shown = [number for number in self._exact if self._rules.simple[number].shown]
-        for start in range(0, len(shown), _BITS):
-            block = shown[start : start + _BITS]
-            mask = masked([self._rules.simple[number].condition.over for number in block])
-            bits = pa.array([1 << at for at in range(len(block))], pa.int64())
-            self._scene.add_table("sigma_bits", {"rule": pa.array(block, pa.int32()), "bit": bits})
-            told = [one.format(mask=mask.text) + BY_THEM + EACH for one in (MET, CALLING)]
-            seen = self._scene.growing_table(CALLERS)
-            for theirs, calls, who in zip(*map(self._scene.parts, (callers(*told), *told)), strict=True):
-                self._scene.table("sigma_theirs", theirs)
-                add_calls(self._scene, tallies, calls, mask.parameters)
-                seen.add(self._scene.arrow(who, mask.parameters))
-            add_callers(self._scene, tallies, seen)
-        return tallies
-
-    def _tally_read(self, tallies: Tallies) -> None:
-        """Add to the tallies what the rules matched whose records were read."""
-        quiet = [number for number in self._raw if not self._rules.simple[number].shown]
-        seen = self._scene.growing_table(CALLERS)
-        read = READ + BY_THEM + JOINED.format(table="some_sigma_read")
-        for theirs, part in zip(*map(self._scene.parts, (callers(read), read)), strict=True):
-            self._scene.table("sigma_theirs", theirs)
-            self._scene.table("sigma_met", part)
-            add_calls(self._scene, tallies, "SELECT * FROM sigma_met", ())
-            seen.add(self._scene.arrow("SELECT DISTINCT rule, n, root_n, '' AS arn FROM sigma_met"))
-        add_callers(self._scene, tallies, seen)
-        for number in quiet:
-            for key in [key for key in tallies if key[0] == number]:
-                del tallies[key]
-
-    def _hits(self, tallies: Tallies) -> Iterator[tuple[Rule, Hit]]:
-        known = self._scene.known(n for one in tallies.values() for n in one.places[:FEW])
-        for key, tally in sorted(tallies.items()):
-            number, _, arn = key
-            rule, places = self._rules.simple[number].rule, tally.places
-            some = [named(known[n]) for n in places[:FEW]]
-            who = listed(some, of=tally.credentials) if places else short(arn or None)
-            calls = listed(name for name, _ in sorted(tally.names.items(), key=lambda one: (-one[1], one[0])))
-            yield (
-                rule,
-                Hit(
-                    about=(known[places[0]]["root_id"] if places else arn,),
-                    time=tally.events[0][0],
-                    severity=rule.severity,
-                    why=f"{counted(tally.count, 'call')} by {who} ({calls}), first at {at(tally.events[0][0])}. "
-                    f"{rule.why}",
-                    subject=places[0] if places else None,
-                    places=places,
-                    events=tuple(event_id(one, told or None) or "" for _, one, told in tally.events),
-                    count=tally.count,
-                    principals=(arn,) if arn else (),
-                    accounts=tuple(sorted(tally.accounts)),
-                ),
-            )
-
-    def _matches(self, number: int) -> Iterator[Match]:
-        """The matches of a correlation's rules, by group, then by time."""
-        correlation = self._rules.correlations[number]
-        of = [place for place in (*self._raw, *self._exact) if number in self._counting[place]]
-        if not of:
-            return
-        parts = [self._counted_read(number, place) for place in of if place in self._raw]
-        exact = [place for place in of if place not in self._raw]
-        parts += [self._counted_exact(number, place) for place in exact]
-        parameters = [
-            value for place in exact for value in self._rules.simple[place].condition.over.parameters
-        ]
-        some = " UNION ALL ".join(parts)
-        groups = self._groups(correlation, some, parameters)
-        if not len(groups):
-            return
-        self._scene.add_table("sigma_enough", {"grouped": groups["grouped"].combine_chunks()})
-        sql = f"SELECT * FROM ({some}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
-        found = pa.concat_tables(self._scene.arrow(part, parameters) for part in self._scene.parts(sql))
-        self._scene.add_table("sigma_matched", dict(zip(found.column_names, found.columns, strict=True)))
-        for row in self._scene.rows(WHOSE):
-            yield Match(
-                row["grouped"],
-                row["time"],
-                (row["event_id"], row["event_id_text"]),
-                self._rules.simple[row["rule"]].rule.id,
-                row["value"],
-                row["n"],
-                row["arn"] or "",
-                row["account"] or "",
-            )
-
-    def _groups(self, correlation: Correlation, some: str, parameters: Sequence[Any]) -> pa.Table:
-        """The groups with enough matches, within any span of time, to meet a correlation."""
-        each = (
-            f"SELECT grouped, {TOLD[correlation.way]} AS told, count(*) AS matches FROM ({some}) GROUP BY ALL"
-        )
-        enough = f"SELECT grouped FROM ({{held}}) GROUP BY grouped HAVING {enough_for(correlation)}"
-        parts = self._scene.parts(each)
-        if len(parts) == 1:
-            return self._scene.arrow(enough.format(held=parts[0]), parameters)
-        held = self._scene.growing_table("sigma_held")
-        for part in parts:
-            held.add(self._scene.arrow(part, parameters))
-        held.register()
-        return self._scene.arrow(enough.format(held="SELECT * FROM sigma_held"))
-
-    def _counted_read(self, number: int, place: int) -> str:
-        """The query for what a correlation counts of a rule whose records were read; callers are mostly in columns."""
-        correlation, rule = self._rules.correlations[number], self._rules.simple[place].rule.id
-        names = [name_of(one, rule) for one in correlation.group_by]
-        grouped = _grouped(names) if _in_columns(names) else "r.grouped"
-        return (
-            SEEN.format(more=f"r.rule, {grouped} AS grouped, r.value")
-            + FROM_SOME
-            + JOINED.format(table="some_sigma_counted")
-            + f" AND r.correlation = {number} AND r.rule = {place}"
-        )
-
-    def _counted_exact(self, number: int, place: int) -> str:
-        """The query for what a correlation counts of a rule that columns decide."""
-        correlation, one = self._rules.correlations[number], self._rules.simple[place]
-        grouped = _grouped([name_of(each, one.rule.id) for each in correlation.group_by])
-        value = COLUMNS[name_of(correlation.value, one.rule.id)] if correlation.value else "''"
-        return (
-            SEEN.format(more=f"{place} AS rule, {grouped} AS grouped, coalesce({value}, '') AS value")
-            + FROM_SOME
-            + f" WHERE {one.condition.over.text}"
-        )
-
-
-def _counts_alone(correlation: Correlation, rule: str) -> bool:
-    """Whether a correlation counts the matches of one rule, in groups by columns."""
-    names = [name_of(one, rule) for one in correlation.group_by]
-    return correlation.way.endswith("count") and set(correlation.of) == {rule} and _in_columns(names)
-
-
-def _in_columns(names: Sequence[str]) -> bool:
-    return all(name in COLUMNS for name in names)
-
-
-def _grouped(names: Sequence[str]) -> str:
-    """The group of a record as SQL, spelled as the judge of raw records spells it."""
-    told = [f"replace(substr(coalesce({COLUMNS[name]}, ''), 1, {MOST}), '{BETWEEN}', ' ')" for name in names]
-    return f" || '{BETWEEN}' || ".join(told) or "''"
+    def ask(self) -> None:
+        """Ask the rules of all records that wait for them."""
+        for bit, rows in self._rows.items():
+            columns = {f"r{number}": pa.array(texts, _TEXTS) for number, texts in enumerate(self._texts[bit])}
+            self._scene.add_table("sigma_records", {"row": pa.array(rows, pa.int64()), **columns})
+            found = self._scene.arrow(f"SELECT row FROM sigma_records WHERE {self._queries[bit].condition}")
+            self.met[found["row"].to_numpy()] |= 1 << bit
+        self._rows.clear()
+        self._texts.clear()
+        self._waiting = self._size = 0

@@ -15,9 +15,8 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from tokentrail.detection.model import Rule, Severity
-from tokentrail.detection.sigma.conditions import Condition, condition, joined
-from tokentrail.detection.sigma.policy import QUIET
-from tokentrail.detection.sigma.values import NotSupported
+from tokentrail.detection.sigma.backend import LONGEST, NotSupported, Query, correlation_query, query_of
+from tokentrail.detection.sigma.patterns import QUIET
 from tokentrail.errors import UsageError
 
 _LEVELS: dict[str, Severity] = {
@@ -40,6 +39,7 @@ _BROKEN = (
     ValueError,
     KeyError,
     RecursionError,
+    ArithmeticError,
 )
 """What parsing somebody's file may raise."""
 
@@ -50,7 +50,7 @@ class Simple:
 
     rule: Rule
     file: str
-    condition: Condition
+    query: Query
     shown: bool
     """Whether its matches are findings by themselves, or only what a correlation counts."""
 
@@ -72,6 +72,8 @@ class Correlation:
     """How many records, or different values, there must be."""
     value: dict[str, str] | None
     """The field whose values are counted, by its names in the same way."""
+    query: str | None
+    """Tells which matches reach what is asked for; `None` where they must come in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,12 +207,12 @@ def _simple(kept: Iterable[tuple[Any, str]], quiet: set[str], unusable: list[Unu
             )
             continue
         try:
-            found = joined([condition(each.parsed) for each in one.detection.parsed_condition], every=False)
+            found = query_of([each.parsed for each in one.detection.parsed_condition])
         except (NotSupported, *_BROKEN) as error:
             unusable.append(Unusable(title=_title(one), file=file, problem=_said(error)))
             continue
         rule = _rule(one)
-        yield Simple(rule=rule, file=file, condition=found, shown=rule.id not in quiet)
+        yield Simple(rule=rule, file=file, query=found, shown=rule.id not in quiet)
 
 
 def _correlations(
@@ -249,9 +251,14 @@ def _correlation(one: SigmaCorrelationRule, file: str) -> Correlation:
         raise NotSupported(
             "correlations of correlations can't be run: a span of records has no time and no fields of its own"
         )
+    of = tuple(_id(rule) for rule in rules)
+    if way == "temporal":  # a rule that is named twice is one
+        one.condition = SigmaCorrelationCondition(op=given.op, count=len(set(of)))
+    query = None if way == "temporal_ordered" else correlation_query(one)
     return Correlation(
-        rule=_rule(one), file=file, way=way, of=tuple(_id(rule) for rule in rules),
-        group_by=tuple(_names(one, name) for name in one.group_by or ()), seconds=int(one.timespan.seconds),
+        rule=_rule(one), file=file, way=way, of=of, query=query,
+        group_by=tuple(_names(one, name) for name in one.group_by or ()),
+        seconds=min(int(one.timespan.seconds), LONGEST),
         least=least, value=_names(one, value) if value else None,
     )  # fmt: skip
 
@@ -311,7 +318,7 @@ def _id(one: SigmaRule | SigmaCorrelationRule) -> str:
 
 
 def _title(one: SigmaRule | SigmaCorrelationRule) -> str:
-    return " ".join((one.title or "without a title").split())
+    return " ".join(str(one.title or "without a title").split())
 
 
 def _said(error: BaseException) -> str:

@@ -11,7 +11,6 @@
  */
 #include "pluck.h"
 #include "record.h"
-#include "sift.h"
 
 /* How far the rows had come, to go back to. */
 typedef struct {
@@ -275,7 +274,6 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {"tokentrail.events._scan.Scanner", sizeof(Scanner), 0, Py_TPFLAGS_DEFAULT, slots};
 
 static PyMethodDef functions[] = {
-    {"sift", sift, METH_VARARGS, sift_doc},
     {"pluck", pluck, METH_VARARGS, pluck_doc},
     {NULL, NULL, 0, NULL},
 };
