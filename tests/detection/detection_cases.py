@@ -1463,6 +1463,12 @@ def same_secret(world: World) -> None:
 
 
 @spares("secrets-swept")
+def reads_that_name_no_secret(world: World) -> None:
+    """A key's twelve reads are in the log without the name of a secret: all may be of the same."""
+    ada(world).calls("secretsmanager:GetSecretValue", count=12)
+
+
+@spares("secrets-swept")
 def tokens_are_made(world: World) -> None:
     """A key asks twelve times for a token of an outside service, as an agent does for each of its users."""
     ada(world).calls(

@@ -40,12 +40,11 @@ activations (`mi-`) hand credentials to (AWS Systems Manager User Guide, 'Create
 service hands credentials to is a `service`: builds, notebooks, jobs.
 """
 _SDK = "(?i)(aws-?cli|aws-?sdk|boto|exec-env|stratus)"
-AT_HAND = f"""
-    NOT d.forwarded AND d.ip IS NOT NULL AND d.ip NOT LIKE '%amazonaws%' AND d.ip NOT LIKE 'AWS Internal%'
-    AND (d.name NOT IN ('GetObject', 'HeadObject', 'PutObject', 'UploadPart', 'GetCallerIdentity')
-         OR regexp_matches(coalesce(d.agent, 'boto'), '{_SDK}'))"""
+SIGNED_THERE = f"""
+    (coalesce(c.name, '') NOT IN ('GetObject', 'HeadObject', 'PutObject', 'UploadPart', 'GetCallerIdentity')
+     OR regexp_matches(coalesce(c.agent, 'boto'), '{_SDK}'))"""
 """
-The condition for a call `d` that was made where its credential is.
+The condition for a call `c` that was sent where its credential is.
 
 Not so are calls that somebody else sends, presigned: links to objects, which browsers open (Amazon S3 User Guide,
 'Download and upload objects with presigned URLs'), and GetCallerIdentity, by which EKS and Vault tell who logs in

@@ -42,7 +42,7 @@ _CREDENTIALS = f"""
     SELECT n, root, min(root) OVER (PARTITION BY principal) AS lead FROM roots"""
 _GROUPED = "lead, n, source, name, error, agent, ip, region, console, read_only, slot"
 _CALLS = """
-    SELECT l.lead, d.n, d.source, d.name, d.error, d.agent, d.ip, d.region, d.console, d.read_only,
+    SELECT l.lead, d.n, d.source, d.name, d.error, trim(d.agent, '[]') AS agent, d.ip, d.region, d.console, d.read_only,
            d.time // 600 AS slot, count(*) AS calls, max(d.time) AS last,
            min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text, n := d.n)) AS head
     FROM some_deeds d JOIN lead_credentials l ON l.n = d.n

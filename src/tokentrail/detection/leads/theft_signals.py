@@ -19,6 +19,7 @@ from tokentrail.detection.leads.call_kinds import (
     NAMED_BY_A_LIBRARY,
     WINDOWS,
 )
+from tokentrail.detection.workloads import SIGNED_THERE, WORKLOADS
 
 _FEW = 5
 """Events that a reason names."""
@@ -105,24 +106,18 @@ def _busiest(rows: str, slots: int, counted: str, least: int, strength: str) -> 
 
 
 _MORE_KINDS = "least(1.0, 0.5 + kinds / 6.0)"
-_WORKLOADS = """
-    SELECT * FROM (
-      SELECT n, kind, subject, ec2_delivery IS NOT NULL OR
-             regexp_matches(coalesce(session_name, split_part(principal_id, ':', -1), ''), '^i-[0-9a-fA-F]{8,17}$')
-             AS on_instance FROM known)
-    WHERE kind = 'service_role' OR on_instance OR subject LIKE 'system:serviceaccount:%'"""
-"""Credentials that are delivered to an instance, function, task or pod."""
 
 SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="workload-on-desktop",
         says="a workload's credential was used with a person's tool ({detail})",
         sql=f"""
-            SELECT c.lead, max(CASE WHEN NOT w.on_instance THEN 1.0
+            SELECT c.lead, max(CASE WHEN w.platform <> 'ec2' THEN 1.0
                                     WHEN regexp_matches(c.agent, {_text(DESKTOP)}) THEN 0.9 ELSE 0.4 END) AS strength,
                    min(c.agent) AS detail, {_HEADS} AS heads
-            FROM lead_calls c JOIN ({_WORKLOADS}) w ON w.n = c.n
-            WHERE regexp_matches(c.agent, {_text(DESKTOP)}) OR regexp_matches(c.agent, {_text(WINDOWS)})
+            FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n
+            WHERE (regexp_matches(c.agent, {_text(DESKTOP)}) OR regexp_matches(c.agent, {_text(WINDOWS)}))
+              AND {SIGNED_THERE}
             GROUP BY c.lead""",
     ),
     Signal(
@@ -132,8 +127,8 @@ SIGNALS: tuple[Signal, ...] = (
             WITH visits AS (
               SELECT c.lead, c.n, {_NETWORK} AS network, regexp_matches(c.ip, {_text(_PRIVATE)}) AS private,
                      min(c.head) AS head
-              FROM lead_calls c JOIN ({_WORKLOADS}) w ON w.n = c.n
-              WHERE regexp_matches(c.ip, {_text(_ADDRESS)}) GROUP BY ALL),
+              FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n
+              WHERE regexp_matches(c.ip, {_text(_ADDRESS)}) AND {SIGNED_THERE} GROUP BY ALL),
             moved AS (SELECT n, any_value(lead) AS lead, count(*) AS networks, count(*) FILTER (NOT private) AS public,
                              list(head ORDER BY head)[:{_FEW}] AS heads
                       FROM visits GROUP BY n HAVING count(*) > 1)

@@ -14,15 +14,18 @@ from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import at, listed, named
-from tokentrail.detection.workloads import AT_HAND, INSTANCE, RUNTIME, WORKLOADS
+from tokentrail.detection.workloads import INSTANCE, RUNTIME, SIGNED_THERE, WORKLOADS
 from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.rows import Row, event_id
 from tokentrail.spelling import quoted
 
+_ADDRESSED = (
+    "NOT c.forwarded AND c.ip IS NOT NULL AND c.ip NOT LIKE '%amazonaws%' AND c.ip NOT LIKE 'AWS Internal%'"
+)
 _RUNNING = f"""
-    SELECT d.n, d.ip, bool_or(contains(d.agent, 'AWS_Lambda_')) AS in_lambda FROM some_deeds d
-    WHERE contains(d.agent, 'exec-env/AWS_') AND regexp_matches(d.agent, '{RUNTIME}') AND {AT_HAND}
-    GROUP BY d.n, d.ip"""
+    SELECT c.n, c.ip, bool_or(contains(c.agent, 'AWS_Lambda_')) AS in_lambda FROM some_deeds c
+    WHERE contains(c.agent, 'exec-env/AWS_') AND regexp_matches(c.agent, '{RUNTIME}') AND {_ADDRESSED}
+    GROUP BY c.n, c.ip"""
 _RUNNING_IN_ALL = "SELECT n, ip, bool_or(in_lambda) AS in_lambda FROM {parts} GROUP BY n, ip"
 _NAMED = f"""
     SELECT *, coalesce(session_name, split_part(principal_id, ':', -1), '') AS host FROM known
@@ -41,8 +44,8 @@ from an address of AWS. At home, developers run functions under their own sessio
 """
 _VISITS = f"""
     SELECT n, ip, agent, count(*) AS events, min(time) AS first FROM (
-      SELECT d.n, d.ip, trim(d.agent, '[]') AS agent, d.time FROM some_deeds d JOIN hosted h ON h.n = d.n
-      WHERE {AT_HAND}
+      SELECT c.n, c.ip, trim(c.agent, '[]') AS agent, c.time FROM some_deeds c JOIN hosted h ON h.n = c.n
+      WHERE {_ADDRESSED} AND {SIGNED_THERE}
     ) GROUP BY n, ip, agent"""
 """S3 writes some user agents in brackets."""
 _VISITS_IN_ALL = """
