@@ -129,8 +129,8 @@ _FUNCTIONS_AND_TASKS = frozenset({"lambda", "ecs"})
 _CONTAINED = frozenset({"lambda", "ecs", "eks"})
 """Platforms in which nobody sits at a screen."""
 _LOWER: Mapping[_Weight, _Weight] = {"high": "medium", "medium": "weak", "weak": "weak"}
-_AGENT_MOST = 80
-"""Characters of a user agent, which a caller chooses, that a finding repeats."""
+_TEXT_MOST = 80
+"""Characters of a user agent, or of what stands for an address, that a finding repeats: a caller chooses them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +299,7 @@ def _foreign_tool(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
     """Whether a visit was made with a tool that has no place on its host."""
     platform, ip = row["platform"], row["ip"]
     outside = scene.addresses.outside_aws(ip)
-    tool = quoted((row["agent"] or "")[:_AGENT_MOST])
+    tool = quoted((row["agent"] or "")[:_TEXT_MOST])
     if row["desktop"] or (row["windows"] and _never_windows(row, role)):
         weight: _Weight = "medium" if platform == "cluster" or (platform == "ec2" and outside) else "weak"
         if platform in _CONTAINED and (outside or not row["browser"]):
@@ -348,7 +348,7 @@ def _hit(
         time=visits[0]["first"],
         severity=severity,
         why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
-        f"{scene.addresses.in_words(visits[0]['ip'])} at {at(visits[0]['first'])}: "
+        f"{quoted(scene.addresses.in_words(visits[0]['ip'][:_TEXT_MOST]))} at {at(visits[0]['first'])}: "
         f"{'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
