@@ -15,6 +15,7 @@ import pytest
 
 from tokentrail.aws.ip_ranges import SHIPPED, AwsRanges, Network, read_ranges, shipped_ranges
 
+PAGE = Path(__file__).parents[2] / "docs" / "detection.md"
 TOOL = Path(__file__).parents[2] / "tools" / "aws_ranges.py"
 
 
@@ -55,8 +56,11 @@ def test_the_shipped_ranges_tell_aws_from_others(ip: str, service: str | None) -
 
 
 def test_the_shipped_ranges_say_of_which_day_they_are() -> None:
-    """The list begins with its day, and is not smaller than AWS was then."""
-    assert (shipped_ranges().as_of or date.min) >= date(2026, 10, 26)
+    """The list begins with its day, which the page names."""
+    day = shipped_ranges().as_of
+
+    assert day is not None and day >= date(2026, 10, 26)
+    assert f"These are of {day.day} {day:%B %Y}" in PAGE.read_text()
 
 
 def test_the_shipped_list_is_merged(listed: list[tuple[Network, str]]) -> None:
