@@ -679,6 +679,20 @@ def test_whose_name_was_taken_up_is_told_by_the_number() -> None:
     assert "for 'repo:example@815/shop@1:" in one.why and one.why.endswith("for builds of example@4711.")
 
 
+def test_reads_that_name_no_secret_make_nothing_suspicious() -> None:
+    """A role that renews its own session, as some libraries do, and reads ninety times what the log does not name."""
+    world = World(START)
+    for _ in range(4):
+        task = world.task("Orders")
+        renewed = task.assumes("Orders", "orders").seen_from(task.ip, "Boto3/1.40.44")
+        renewed.calls("secretsmanager:GetSecretValue", count=90)
+        world.wait(minutes=2 * 1440)
+    with held(world) as case:
+        found = case.detect()
+
+    assert [(one.rule, one.severity) for one in found] == [("self-assumption", "low")]
+
+
 def test_what_a_robbed_task_did_is_told_of_the_task_and_not_of_who_started_it() -> None:
     """Whoever started tasks is the subject of no finding about what one did; each is a story of its own."""
     world = World(START)

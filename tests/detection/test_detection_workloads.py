@@ -207,6 +207,35 @@ def test_a_pod_outside_aws_is_told_where_its_role_was_inside() -> None:
     assert severities(used(elsewhere, ELSEWHERE, LINUX)) == []
 
 
+def functions(place: World, ip: str, count: int) -> Credential:
+    """Functions of so many roles, all of which call from one address; the last one's session."""
+    for number in range(count):
+        session = place.function(f"Fn{number}", f"fn-{number}").seen_from(ip, TOOL)
+        session.calls("sqs:ReceiveMessage", count=2)
+    return session
+
+
+@pytest.mark.parametrize(("count", "told"), [(4, ["high"] * 4), (5, [])])
+def test_where_most_roles_are_outside_aws_that_tells_nothing(count: int, told: list[str]) -> None:
+    """The functions of many roles go out by their owner's network, or their addresses were masked; those of few do not."""
+    assert severities(lambda place: functions(place, ELSEWHERE, count)) == told
+
+
+def test_many_roles_outside_aws_hide_neither_a_laptop_nor_stand_for_all() -> None:
+    """A person's computer is told all the same, and where as many roles call from AWS, all that are outside are told."""
+
+    def half(place: World) -> None:
+        functions(place, ELSEWHERE, 5)
+        for number in range(5):
+            place.task(f"Task{number}").seen_from(GATEWAY, TOOL).calls("sqs:ReceiveMessage")
+
+    def laptop(place: World) -> None:
+        functions(place, ELSEWHERE, 7).seen_from("203.0.113.90", MAC).calls("s3:ListBuckets")
+
+    assert severities(half) == ["high"] * 5
+    assert severities(laptop) == ["high"]
+
+
 def test_machines_that_systems_manager_reaches_outside_are_left_alone() -> None:
     """A hybrid activation gives credentials to machines outside AWS, where others of the role may be inside."""
 

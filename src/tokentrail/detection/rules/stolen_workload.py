@@ -128,6 +128,8 @@ _AWAY_FROM_AWS = frozenset({"cluster", "device"})
 _FUNCTIONS_AND_TASKS = frozenset({"lambda", "ecs"})
 _CONTAINED = frozenset({"lambda", "ecs", "eks"})
 """Platforms in which nobody sits at a screen."""
+_MANY_ROLES = 5
+"""Roles whose workloads call from outside AWS alone: a thief rarely has the credentials of so many."""
 _LOWER: Mapping[_Weight, _Weight] = {"high": "medium", "medium": "weak", "weak": "weak"}
 _TEXT_MOST = 80
 """Characters of a user agent, or of what stands for an address, that a finding repeats: a caller chooses them."""
@@ -182,12 +184,14 @@ def find(scene: Scene) -> Iterator[Hit]:
     scene.table("guests", _GUESTS)
     visits = list(scene.rows(_ABROAD))
     roles = _roles(scene, visits)
+    outside_tells = not _usually_outside(scene, visits)
     strange = _strange(visits)
     found: dict[tuple[str, str], list[tuple[Row, Sequence[_Sign]]]] = {}
     for row in visits:
         place = row["person"] or "", row["ip"]
         odd = _odd(row) and place in strange
-        if signs := [*_signs(scene, row, roles[place[0]], odd)]:
+        outside = _outside(scene, row, roles[place[0]]) if outside_tells else ()
+        if signs := [*outside, *_signs(scene, row, roles[place[0]], odd)]:
             found.setdefault(place, []).append((row, signs))
     judged = {place: (seen, severity) for place, seen in found.items() if (severity := _severity(seen))}
     if not judged:
@@ -219,6 +223,20 @@ def _roles(scene: Scene, visits: Sequence[Row]) -> Mapping[str, _Role]:
     return roles
 
 
+def _usually_outside(scene: Scene, visits: Sequence[Row]) -> bool:
+    """
+    Whether most workloads call from outside AWS from the start, so that being outside tells nothing of one.
+
+    They go out by a network of their owner's, or whoever shared the log has masked its addresses.
+    """
+    homes = defaultdict[str, set[str]](set)
+    for row in visits:
+        if row["ip"] == row["home"] and row["platform"] not in _AWAY_FROM_AWS and is_public(row["ip"]):
+            homes[row["person"] or ""].add(row["ip"])
+    outside = sum(all(map(scene.addresses.outside_aws, ips)) for ips in homes.values())
+    return outside >= _MANY_ROLES and 2 * outside > len(homes)
+
+
 def _odd(row: Row) -> bool:
     """Whether a credential was used where a thief may be: where only it was, or others of its kind were."""
     alike = row["alone"] or (row["apart"] and _comparable(row))
@@ -236,8 +254,7 @@ def _strange(visits: Sequence[Row]) -> set[tuple[str, str]]:
 
 
 def _signs(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
-    """What speaks for it that a visit was made off the host."""
-    yield from _outside(scene, row, role)
+    """What speaks for it that a visit was made off the host, besides being outside AWS."""
     yield from _astray(scene, row, role, odd)
     yield from _foreign_tool(scene, row, role)
     if row["shared"]:
