@@ -17,7 +17,7 @@ from tokentrail.events.quick import compiled
 from tokentrail.testing.story import Story
 
 VERBS = (
-    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "leads", "detect",
+    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "identify", "leads", "detect",
     "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
 )  # fmt: skip
 

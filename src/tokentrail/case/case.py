@@ -316,6 +316,7 @@ class Case(Lookups, Tracing, Guarding):
         thresholds: Thresholds | None = None,
         addresses: Addresses | None = None,
         said: Callable[[str], None] | None = None,
+        failed: Callable[[str], None] | None = None,
         together: bool = True,
     ) -> tuple[Finding, ...]:
         """
@@ -330,6 +331,7 @@ class Case(Lookups, Tracing, Guarding):
             thresholds: Other numbers than the default ones.
             addresses: What is known of addresses, from the user's databases.
             said: Told what the answer lacks, in sentences.
+            failed: Told, in a sentence, of each rule that ended in an error; without it, the error is raised.
             together: Whether what a rule found again in a lineage within a day is one finding; a watch tells it hit by
                 hit, as it comes.
 
@@ -359,7 +361,7 @@ class Case(Lookups, Tracing, Guarding):
         ):
             found = detection.detect(
                 scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said,
-                together=together,
+                failed=failed, together=together,
             )  # fmt: skip
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))

@@ -14,6 +14,7 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
@@ -84,11 +85,13 @@ def command(
     code is 1. SUBJECT is as in `tokentrail trace`.
     """
     in_its_own_form(options, "--script" if script else None)
+    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
+        asked = given.asked(case, options, source_ips)
         with output.waiting("Planning"):
             plan = case.contain(
-                subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,
-                source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
+                asked.subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,
+                source_ips=asked.source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
                 snapshots=snapshots, without_access=without_access,
                 management_account=management_account, delete_created=delete_created,
             )  # fmt: skip

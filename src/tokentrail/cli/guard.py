@@ -15,6 +15,7 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
@@ -83,14 +84,16 @@ def command(
     The exit code is 1 if the audit finds anything.
     """
     in_its_own_form(options, form and f"--as {form}")
+    asked_for = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
+        asked = asked_for.asked(case, options, source_ips)
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
         with output.waiting("Testing guardrails"):
             found = case.guard(
-                subjects,
+                asked.subjects,
                 as_of=options.as_of,
                 since=since,
-                source_ips=source_ips,
+                source_ips=asked.source_ips,
                 trusted_ips=trusted_ips,
                 given=given,
             )

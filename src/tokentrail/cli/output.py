@@ -223,12 +223,17 @@ def announced(what: str, rows: Iterable[Row]) -> Iterator[Row]:
     return chain(first, rest)
 
 
-def enforce_strict(options: CommonOptions, case: Case) -> None:
+def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = ()) -> None:
     """
-    Under `--strict`, fail after an answer that rests on a case of which not all evidence could be read.
+    Under `--strict`, fail after an answer that rests on a case of which not all evidence could be read or judged.
+
+    Args:
+        options: Whether it is strict.
+        case: The case.
+        failed: Sentences about rules that could not judge the evidence.
 
     Raises:
-        EvidenceIncomplete: records or objects of the case were rejected.
+        EvidenceIncomplete: records or objects of the case were rejected, or a rule failed.
     """
     if not options.strict:
         return
@@ -238,6 +243,8 @@ def enforce_strict(options: CommonOptions, case: Case) -> None:
             f"--strict: {words.number(lost, 'record or object', 'records or objects')} could not be read. "
             "`tokentrail status --rejected` lists them."
         )
+    if failed:
+        raise EvidenceIncomplete(f"--strict: {' '.join(failed)}")
 
 
 def enforce_strict_ingest(options: CommonOptions, summary: IngestSummary) -> None:

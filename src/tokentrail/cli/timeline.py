@@ -10,6 +10,7 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common
 from tokentrail.lineage.model import TimelineEvent
@@ -29,12 +30,15 @@ def command(options: CommonOptions, subjects: tuple[str, ...]) -> None:
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
     session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
-    directory, or an event id.
+    directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
+    Analyzer as JSON, a folder of such files, or - for one on standard input.
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
+    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
-        events = output.announced("Tracing", case.timeline(subjects, as_of=options.as_of))
+        asked = given.asked(case, options, ())
+        events = output.announced("Tracing", case.timeline(asked.subjects, as_of=options.as_of))
         if options.format == "csv":
             write_timesketch(events, sys.stdout)
         else:

@@ -12,6 +12,7 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.lineage.model import Trace, TracedCredential
@@ -42,17 +43,20 @@ def command(
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
     session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
-    directory, or an event id.
+    directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
+    Analyzer as JSON, a folder of such files, or - for one on standard input.
     What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
     --since,
     --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
+    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
+        asked = given.asked(case, options, source_ips)
         with output.waiting("Tracing"):
             found = case.trace(
-                subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
-                source_ips=source_ips, trusted_ips=trusted_ips,
+                asked.subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
+                source_ips=asked.source_ips, trusted_ips=trusted_ips,
             )  # fmt: skip
         _show(options, found, down=down or not up)
         output.enforce_strict(options, case)
