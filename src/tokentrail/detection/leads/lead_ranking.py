@@ -23,6 +23,7 @@ from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import counted, listed
+from tokentrail.detection.workloads import WORKLOADS
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import event_id, owner
 from tokentrail.spelling import quoted
@@ -94,6 +95,7 @@ def rank_leads(
     scene.table("lead_calls", f"SELECT * FROM own_calls UNION ALL {_SIGN_INS.format_map(window)}")
     scene.table("lead_count", "SELECT count(DISTINCT lead) AS leads FROM lead_calls")
     _add_call_kinds(scene)
+    _add_outside_ips(scene)
     matches: dict[int, list[_Match]] = {
         row["lead"]: [] for row in scene.rows("SELECT DISTINCT lead FROM lead_calls")
     }
@@ -123,6 +125,15 @@ def _add_call_kinds(scene: Scene) -> None:
         "call_kinds",
         {name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)},
     )
+
+
+def _add_outside_ips(scene: Scene) -> None:
+    """Register the addresses of workloads' calls that are outside AWS."""
+    rows = scene.rows(
+        f"SELECT DISTINCT c.ip FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n WHERE c.ip IS NOT NULL"
+    )
+    outside = [row["ip"] for row in rows if scene.addresses.outside_aws(row["ip"])]
+    scene.add_table("outside_ips", {"ip": pa.array(outside, pa.string())})
 
 
 def _matches(scene: Scene, leads: int) -> Iterator[_Match]:

@@ -2,9 +2,10 @@
 The signals of theft that leads are ranked by, each a query over the calls of all leads.
 
 The queries read `lead_calls` (the calls of a lead's credentials, counted for each ten minutes), `lead_credentials` (the
-credentials of each lead) and `call_kinds`. Each returns rows of `lead`, `strength` (up to 1), `detail` (a text or
-names), and `heads`: first calls, each with its `time`, `event_id`, `event_id_text` and the credential's `n`. Calls in
-the console are left out where the console makes many by itself.
+credentials of each lead), `outside_ips` (addresses outside AWS that workloads called from) and `call_kinds`. Each
+returns rows of `lead`, `strength` (up to 1), `detail` (a text or names), and `heads`: first calls, each with its
+`time`, `event_id`, `event_id_text` and the credential's `n`. Calls in the console are left out where the console makes
+many by itself.
 """
 
 from __future__ import annotations
@@ -119,6 +120,15 @@ SIGNALS: tuple[Signal, ...] = (
             WHERE (regexp_matches(c.agent, {_text(DESKTOP)}) OR regexp_matches(c.agent, {_text(WINDOWS)}))
               AND {SIGNED_THERE}
             GROUP BY c.lead""",
+    ),
+    Signal(
+        id="workload-outside",
+        says="a workload's credential was used from outside AWS ({detail})",
+        sql=f"""
+            SELECT c.lead, max(CASE WHEN w.platform IN ('lambda', 'ecs') THEN 1.0 ELSE 0.5 END) AS strength,
+                   min(c.ip) AS detail, {_HEADS} AS heads
+            FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n JOIN outside_ips o ON o.ip = c.ip
+            WHERE w.platform NOT IN ('cluster', 'device') AND {SIGNED_THERE} GROUP BY c.lead""",
     ),
     Signal(
         id="workload-moved",
