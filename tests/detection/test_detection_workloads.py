@@ -269,22 +269,27 @@ def test_a_bare_command_line_elsewhere_is_told() -> None:
     assert severities(used(pod, ANOTHER, LINUX)) == []
 
 
-def unshown(place: World, agent: str, ip: str) -> Credential:
+def unshown(place: World, agent: str, ip: str, name: str = "resize") -> Credential:
     """The session of a function whose delivery is in no log, seen at its runtime."""
-    session = place.user("ci").assumes("Resize", "resize").seen_from(ip, agent)
+    session = place.user("ci").assumes("Resize", name).seen_from(ip, agent)
     session.calls("sqs:ReceiveMessage", count=3)
     return session
 
 
 @pytest.mark.parametrize(
-    ("ip", "agent", "told"),
-    [(GATEWAY, IN_LAMBDA, ["high"]), (ELSEWHERE, IN_LAMBDA, []), (GATEWAY, TOOL, [])],
-    ids=["a runtime in AWS", "a developer's laptop", "no runtime"],
-)
-def test_a_session_is_a_functions_by_its_runtime_in_aws(ip: str, agent: str, told: list[str]) -> None:
+    ("ip", "agent", "name", "told"),
+    [
+        (GATEWAY, IN_LAMBDA, "resize", ["high"]), (ELSEWHERE, IN_LAMBDA, "resize", []), (GATEWAY, TOOL, "resize", []),
+        (GATEWAY, IN_LAMBDA, "ada@example.com", []),
+    ],
+    ids=["a runtime in AWS", "a developer's laptop", "no runtime", "a developer's machine in AWS"],
+)  # fmt: skip
+def test_a_session_is_a_functions_by_its_runtime_in_aws(
+    ip: str, agent: str, name: str, told: list[str]
+) -> None:
     """Where no delivery is in the log, the runtime's own agent tells a function, but not on a developer's laptop."""
     place = world()
-    unshown(place, agent, ip).seen_from("203.0.113.90", MAC).calls("s3:ListBuckets")
+    unshown(place, agent, ip, name).seen_from("203.0.113.90", MAC).calls("s3:ListBuckets")
     records = [one for one in place.records() if one["eventName"] != "AssumeRole"]
     with held(records) as case:
         assert [one.severity for one in case.detect(rules=["stolen-workload"])] == told
@@ -332,6 +337,7 @@ def test_one_weak_sign_is_a_lead_and_no_finding() -> None:
     assert severities(person) == []
     assert severities(same_tool) == []
     assert severities(used(instance, GATEWAY, "Prowler/4.2 Boto3/1.34")) == []
+    assert severities(person, used(instance, GATEWAY, "Prowler/4.2 Boto3/1.34")) == []
 
 
 def test_two_weak_signs_are_a_finding() -> None:

@@ -29,7 +29,8 @@ _RUNNING = f"""
 _RUNNING_IN_ALL = "SELECT n, ip, bool_or(in_lambda) AS in_lambda FROM {parts} GROUP BY n, ip"
 _NAMED = f"""
     SELECT *, coalesce(session_name, split_part(principal_id, ':', -1), '') AS host FROM known
-    WHERE kind = 'assumed_role' AND api IS NULL AND NOT regexp_matches(host, '{INSTANCE}')"""
+    WHERE kind = 'assumed_role' AND api IS NULL AND NOT regexp_matches(host, '^$|@|{INSTANCE}')
+      AND coalesce(issuer_arn, '') NOT LIKE '%/AWSReservedSSO_%'"""
 _HOSTED = f"""
     {WORKLOADS}
     UNION ALL
@@ -255,12 +256,13 @@ def _strange(visits: Sequence[Row]) -> set[tuple[str, str]]:
 
 def _signs(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
     """What speaks for it that a visit was made off the host, besides being outside AWS."""
-    yield from _astray(scene, row, role, odd)
+    astray = [*_astray(scene, row, role, odd)]
+    yield from astray
     yield from _foreign_tool(scene, row, role)
     if row["shared"]:
         reason = "somebody who is no workload used the same tool from the same address"
         yield _Sign(about="company", weight="weak", reason=reason)
-    elif row["worked"]:
+    elif row["worked"] and astray:
         yield _Sign(
             about="company", weight="weak", reason="somebody who is no workload works from this address"
         )
