@@ -21,7 +21,7 @@ WITHOUT = {
     "userAgent": {"two-networks"},
     "requestParameters": {
         "containment-undone", "key-quarantined", "minted-before-the-cut", "new-mfa-used", "outlived-key",
-        "self-assumption", "strange-repository", "used-after-revocation",
+        "secrets-swept", "self-assumption", "strange-repository", "used-after-revocation",
     },
     "responseElements": {
         "assume-root", "new-mfa-used", "self-assumption", "session-token-back-door", "strange-repository",
