@@ -84,9 +84,8 @@ def command(
     The exit code is 1 if the audit finds anything.
     """
     in_its_own_form(options, form and f"--as {form}")
-    asked_for = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
-        asked = asked_for.asked(case, options, source_ips)
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
         with output.waiting("Testing guardrails"):
             found = case.guard(

@@ -13,7 +13,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, TypeVar
 
 from tokentrail.cli.options import CommonOptions
-from tokentrail.errors import EvidenceIncomplete
+from tokentrail.errors import EvidenceIncomplete, SourceError
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.holdings import held_before, write_ingest
@@ -120,13 +120,46 @@ def show_documents(
 
 
 def ingest_and_report(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:
-    """Read sources into a case, and say on stderr what came in, and what the case held before."""
+    """
+    Read sources into a case, and say on stderr what came in, and what the case held before.
+
+    Raises:
+        SourceError: there is no record of CloudTrail in any of some files and folders.
+    """
     before = case.status()
     with progress_bar("Reading evidence", LINKING) as progress:
         summary = intake.into(case, sources, progress)
     write_ingest(summary, Paper(sys.stderr))
     say(*held_before(before, summary))
+    expect_records(sources, summary)
     return summary
+
+
+def expect_records(sources: Sequence[str], summary: IngestSummary) -> None:
+    """
+    See that there was a record of CloudTrail in some files or folders; what is elsewhere may have nothing new.
+
+    Raises:
+        SourceError: there was none.
+    """
+    from tokentrail.sources.dispatch import is_remote  # who ingests has loaded it
+
+    if (
+        summary.records.read
+        or summary.records.repeated
+        or summary.objects.repeated
+        or any(map(is_remote, sources))
+    ):
+        return
+    if summary.objects.read or summary.skipped:
+        files = words.number(summary.objects.read + len(summary.skipped), "file")
+        there = f"{files} there, listed above with the reason"
+    else:
+        there = "no file there"
+    raise SourceError(
+        f"No CloudTrail records in {words.listed([*sources], 3)}: {there}. Give the folder that holds the trail's "
+        "files, such as AWSLogs/; docs/evidence.md lists what can be read."
+    )
 
 
 def say(*sentences: str) -> None:

@@ -81,9 +81,8 @@ def command(
         raise UsageError(
             "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png)."
         )
-    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
-        asked = given.asked(case, options, source_ips)
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         findings, failed = _judged(case, options)
         leads = () if asked.subjects else leads_of(case, options.as_of, 1)
         question = Question(

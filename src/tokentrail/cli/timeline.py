@@ -35,9 +35,8 @@ def command(options: CommonOptions, subjects: tuple[str, ...]) -> None:
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
-    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
-        asked = given.asked(case, options, ())
+        asked = GivenSubjects.read(subjects).asked(case, options, ())
         events = output.announced("Tracing", case.timeline(asked.subjects, as_of=options.as_of))
         if options.format == "csv":
             write_timesketch(events, sys.stdout)

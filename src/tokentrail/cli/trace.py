@@ -24,7 +24,7 @@ from tokentrail.present.lineage import write_trace
 @click.command(
     "trace",
     epilog=example(
-        "tokentrail trace AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
+        "tokentrail trace AKIAIOSFODNN7EXAMPLE --attacker-since 2026-11-23T09:41Z --source-ip 192.0.2.9"
     ),
 )
 @about()
@@ -46,13 +46,11 @@ def command(
     directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
     Analyzer as JSON, a folder of such files, or - for one on standard input.
     What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
-    --since,
-    --source-ip or --trusted-ip narrow it.
+    --attacker-since, --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
-    given = GivenSubjects.read(subjects)
     with Case.open(options.case, create=False) as case:
-        asked = given.asked(case, options, source_ips)
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         with output.waiting("Tracing"):
             found = case.trace(
                 asked.subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
