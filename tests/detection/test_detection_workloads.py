@@ -189,8 +189,9 @@ def test_a_runtimes_own_agent_outside_aws_may_be_a_host_of_ones_own() -> None:
 
 
 def test_an_instance_outside_aws_is_told_where_its_role_was_inside() -> None:
-    """An instance in a network of one's own was never inside; one that goes out by it keeps its tools."""
-    assert severities(used(instance, ELSEWHERE, LINUX, before=False)) == []
+    """An instance in a network of one's own was never inside, and has no command line; one that goes out by it keeps its tools."""
+    assert severities(used(instance, ELSEWHERE, TOOL, before=False)) == []
+    assert severities(used(instance, ELSEWHERE, LINUX, before=False)) == ["medium"]
     assert severities(used(instance, ELSEWHERE, TOOL)) == []
     assert severities(used(instance, ELSEWHERE, LINUX)) == ["high"]
 

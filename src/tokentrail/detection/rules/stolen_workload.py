@@ -99,6 +99,7 @@ _ABROAD = f"""
            regexp_matches(v.agent, '{DESKTOP}') AS desktop, starts_with(lower(v.agent), 'mozilla/') AS browser,
            regexp_matches(v.agent, '{WINDOWS}') AS windows, regexp_matches(v.agent, '{ATTACK_TOOLS}') AS attack,
            regexp_matches(v.agent, '{RUNTIME}') AS runtime,
+           regexp_matches(v.agent, '{BY_HAND}') AS by_hand,
            starts_with(v.agent, 'aws-cli/') AND NOT contains(v.agent, 'exec-env/') AS bare_cli
     FROM visits v JOIN hosted h ON h.n = v.n JOIN firsts f ON f.n = v.n JOIN about s ON s.ip = v.ip
     LEFT JOIN tools t ON t.person = h.person AND t.agent = v.agent
@@ -269,15 +270,15 @@ def _signs(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
 
 
 def _outside(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
-    """Whether a visit came from outside AWS; of others than functions and tasks, where the role had been inside."""
+    """Whether a visit came from outside AWS; of pods and others, where the role had been inside."""
     addresses = scene.addresses
     if row["platform"] in _AWAY_FROM_AWS or not addresses.outside_aws(row["ip"]):
         return
     was_inside = role.inside is not None and role.inside < row["first"]
     contained = row["platform"] in _FUNCTIONS_AND_TASKS
-    if not contained and not was_inside:
+    if not contained and not was_inside and row["platform"] != "ec2":
         return
-    weight: _Weight = "high" if contained else "medium"
+    weight: _Weight = "high" if contained else "medium" if was_inside else "weak"
     if row["agent"] in role.tools_inside or row["ip"] in role.runtime_ips:
         weight = _LOWER[weight]
     reason = "that is outside AWS"
@@ -289,6 +290,11 @@ def _outside(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
     if was_inside:
         reason += "; until then its role had been used inside AWS"
     yield _Sign(about="place", weight=weight, reason=reason)
+    if weight == "weak" and row["by_hand"] and row["agent"] not in role.tools_inside:
+        tool = quoted(row["agent"][:_TEXT_MOST])
+        yield _Sign(
+            about="tool", weight="weak", reason=f"the tool is one that people work with by hand ({tool})"
+        )
 
 
 def _astray(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
@@ -409,10 +415,11 @@ RULE = Rule(
     "elsewhere has a hole in the host, and gets the next ones too.",
     false_alarm="Look at whose address it is. Tasks on hosts of your own (ECS Anywhere), and functions and tasks that "
     "go out by your own network or by addresses that you brought to AWS, call from outside AWS, too: list these "
-    "addresses with --suppress. Of instances and pods, only what was inside AWS before and has a tool that was "
-    "not is told for this alone, at medium severity. A host behind a new NAT address keeps its tools, and is left "
-    "out. Told at medium severity are a host that goes out by a VPC endpoint too, or by IPv4 and IPv6, each with its "
-    "own tools, and several hosts at one address with a tool that they have nowhere else, which may be their proxy.",
+    "addresses with --suppress. Told at medium severity, for being outside AWS, are instances and pods whose role had "
+    "been inside until then, with another tool, and instances that were never seen inside, with a command line. A "
+    "host behind a new NAT address keeps its tools, and is left out. Told at medium severity are, too, a host that goes "
+    "out by a VPC endpoint and otherwise, or by IPv4 and IPv6, each with its own tools, and several hosts at one "
+    "address with a tool that they have nowhere else, which may be their proxy.",
     references=(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.OutsideAWS'",
         "Netflix, 'Netflix cloud security: detecting credential compromise in AWS'",
