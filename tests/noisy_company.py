@@ -18,6 +18,8 @@ from tokentrail.testing.names import Json
 
 HOME, TOOLS = "111122223333", "444455556666"
 START = datetime(2026, 11, 16, 0, 0, tzinfo=UTC)
+CLOUD = ("18.236", "34.201", "52.45")
+"""Networks of EC2."""
 EKS = "oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 VAULT = "aws-sdk-go/1.44.5 (go1.21; darwin; arm64) aws-vault/7.2"
 CLI = "aws-cli/2.15.30 Python/3.11.8 Darwin/23.3.0"
@@ -126,14 +128,14 @@ class NoisyCompany:
                 ip="52.20.1.9",
                 user_agent="Boto3/1.35",
             )
-            for way in ("52.20.1.9", "10.0.7.8", "34.99.3.4", "10.0.7.8", "52.20.1.9", "34.99.3.4"):
+            for way in ("52.20.1.9", "10.0.7.8", "34.201.3.4", "10.0.7.8", "52.20.1.9", "34.201.3.4"):
                 session.seen_from(way).calls("sqs:ReceiveMessage", count=2, every=15)
 
     def _tasks(self) -> None:
         old_style = self.world.user("shop-mail", ip="10.0.3.4", user_agent="Boto3/1.35")
         for way in (
             "52.20.1.9",
-            "34.99.3.4",
+            "34.201.3.4",
         ):  # a key in a program that leaves by the same gateways with the same tool
             old_style.seen_from(way).calls("ses:SendEmail", count=2)
         for session in (
@@ -142,14 +144,14 @@ class NoisyCompany:
             self.world.pod_identity("Web"),
         ):
             self._in_and_out(
-                session, ("10.0.3.4", "52.20.1.9", "34.99.3.4"), ("Boto3/1.35", "aws-sdk-go/1.5")
+                session, ("10.0.3.4", "52.20.1.9", "34.201.3.4"), ("Boto3/1.35", "aws-sdk-go/1.5")
             )
 
     def _instances(self) -> None:
         """Instances with several tools, whose way out changes from day to day; people are logged in on one of them."""
         for number in range(3):
             session = self.world.instance("WebServer", ip=f"10.0.{number}.17")
-            out = f"{self._chance.choice((18, 34, 52))}.{self._chance.randint(1, 250)}.1.1"
+            out = f"{self._chance.choice(CLOUD)}.{self._chance.randint(1, 250)}.1"
             self._in_and_out(
                 session, (f"10.0.{number}.17", out), ("aws-sdk-go/1.5 amazon-ssm-agent/3.3", "Boto3/1.35")
             )

@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from rule_cases import EKS, ELSEWHERE, HOUSE, TOOL, ada, becomes_habit, fires, spares
+from rule_cases import EKS, ELSEWHERE, GATEWAY, HOUSE, TOOL, ada, becomes_habit, fires, spares
 
 from evidence import AWAY, HOME, START
 from tokentrail.testing import Credential, World
@@ -1131,12 +1131,12 @@ def role_taken(world: World) -> None:
 @fires("stolen-workload", "high")
 def instance_key_abroad(world: World) -> None:
     """An instance's credential appears at another address, in another tool."""
-    host = world.instance("Web", ip="198.51.100.7")
+    host = world.instance("Web", ip="3.225.16.7")
     host.calls("s3:ListBuckets", count=3)
     host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
 
 
-@fires("stolen-workload", "medium")
+@fires("stolen-workload", "high")
 def function_key_on_laptop(world: World) -> None:
     """A function's credential is used by the tool and from the address of somebody's key."""
     function = world.function("Resize", "resize")
@@ -1161,7 +1161,7 @@ def pod_key_on_laptop(world: World) -> None:
 def instances_behind_a_balancer(world: World) -> None:
     """Who reaches the instances behind a load balancer has the credentials of each, at one address."""
     for place in range(3):
-        host = world.instance("Web", ip=f"198.51.100.{place + 7}")
+        host = world.instance("Web", ip=f"3.225.16.{place + 7}")
         host.calls("s3:ListBuckets", count=3)
         host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("sts:GetCallerIdentity")
 
@@ -1169,7 +1169,7 @@ def instances_behind_a_balancer(world: World) -> None:
 @fires("stolen-workload", "high")
 def instance_key_from_exit_to_exit(world: World) -> None:
     """A thief with an instance's credential leaves a tunnel by one exit and then by another, with one tool."""
-    host = world.instance("Web", ip="198.51.100.7")
+    host = world.instance("Web", ip="3.225.16.7")
     host.calls("s3:ListBuckets", count=3)
     for place in (ELSEWHERE, "203.0.112.78"):
         host.seen_from(place, "aws-cli/2.15").calls("sts:GetCallerIdentity")
@@ -1179,17 +1179,17 @@ def instance_key_from_exit_to_exit(world: World) -> None:
 def fleet_whose_hosts_take_their_own_addresses(world: World) -> None:
     """Each instance takes an elastic address as it starts, with a tool that it has for that, and works from there."""
     for number in (7, 8):
-        host = world.instance("Web", ip=f"198.51.{number}.7")
+        host = world.instance("Web", ip=f"3.226.{number}.7")
         host.calls("ec2:AssociateAddress", {"allocationId": "eipalloc-1"}, read_only=False)
-        host.seen_from(f"203.0.{number}.7", "aws-sdk-java/1.12").calls("s3:ListBuckets", count=3)
+        host.seen_from(f"3.227.{number}.7", "aws-sdk-java/1.12").calls("s3:ListBuckets", count=3)
 
 
 @spares("stolen-workload")
 def gateway_of_many_addresses(world: World) -> None:
     """A rare tool of an instance leaves by two of its gateway's addresses, by which its ordinary one leaves, too."""
-    host = world.instance("Web", ip="198.51.100.7")
+    host = world.instance("Web", ip="3.225.16.7")
     host.calls("s3:ListBuckets", count=3)
-    for place in (ELSEWHERE, "203.0.112.78"):
+    for place in (GATEWAY, "52.45.103.78"):
         host.seen_from(place).calls("s3:ListBuckets")
         host.seen_from(place, "aws-cli/2.15").calls("s3:ListBuckets")
 
@@ -1198,10 +1198,10 @@ def gateway_of_many_addresses(world: World) -> None:
 def fleet_behind_another_gateway(world: World) -> None:
     """A role's instances leave by another gateway from some day on: with what they had used, and with something new."""
     for _ in range(3):
-        host = world.instance("Web", ip="198.51.100.7")
+        host = world.instance("Web", ip="3.225.16.7")
         host.calls("s3:ListBuckets", count=3)
-        host.seen_from(ELSEWHERE).calls("s3:ListBuckets")
-        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("s3:ListBuckets")
+        host.seen_from(GATEWAY).calls("s3:ListBuckets")
+        host.seen_from(GATEWAY, "aws-cli/2.15").calls("s3:ListBuckets")
 
 
 @spares("stolen-workload")
@@ -1210,51 +1210,51 @@ def fleet_with_an_endpoint(world: World) -> None:
     for place in range(3):
         host = world.instance("Web", ip=f"10.0.3.{place + 7}")
         host.calls("s3:ListBuckets", count=3)
-        host.seen_from(ELSEWHERE, "aws-cli/2.15").calls("iam:ListUsers")
+        host.seen_from(GATEWAY, "aws-cli/2.15").calls("iam:ListUsers")
 
 
 @spares("stolen-workload")
 def started_task_that_takes_up_a_role(world: World) -> None:
     """A task that a pipeline's key started takes up another role, from where it runs and with its own tool."""
-    task = world.user("ci").assumes("Deploy", "ci").runs_task("Web").seen_from("198.51.100.7", TOOL)
+    task = world.user("ci").assumes("Deploy", "ci").runs_task("Web").seen_from("3.225.16.7", TOOL)
     task.calls("s3:ListBuckets", count=3)
-    task.assumes("Reader", "x").seen_from("198.51.100.7", TOOL).calls("s3:ListBuckets")
+    task.assumes("Reader", "x").seen_from("3.225.16.7", TOOL).calls("s3:ListBuckets")
 
 
 @spares("stolen-workload")
 def shared_gateway(world: World) -> None:
     """Two roles' workloads and a key in a program leave by one gateway, with the same tool."""
-    world.user("mailer", ip=ELSEWHERE, user_agent=TOOL).calls("ses:SendEmail", count=3)
+    world.user("mailer", ip=GATEWAY, user_agent=TOOL).calls("ses:SendEmail", count=3)
     for role in ("Resize", "Orders"):
         task = world.task(role)
         task.seen_from("10.0.3.4", TOOL).calls("s3:ListBuckets", count=2)
-        task.seen_from(ELSEWHERE, TOOL).calls("s3:ListBuckets", count=2)
+        task.seen_from(GATEWAY, TOOL).calls("s3:ListBuckets", count=2)
 
 
 @spares("stolen-workload")
 def new_way_out(world: World) -> None:
     """An instance leaves by another address, with the same tool."""
-    host = world.instance("Web", ip="198.51.100.7")
+    host = world.instance("Web", ip="3.225.16.7")
     host.calls("s3:ListBuckets", count=3)
-    host.seen_from(ELSEWHERE).calls("s3:ListBuckets", count=3)
+    host.seen_from(GATEWAY).calls("s3:ListBuckets", count=3)
 
 
 @spares("stolen-workload")
 def shared_way_out(world: World) -> None:
     """Two instances share an address; a person there has another tool."""
     for _ in range(2):
-        world.instance("Web", ip="198.51.100.7").calls("s3:ListBuckets", count=3)
-    world.user("ada", ip="198.51.100.7").calls("s3:ListBuckets")
+        world.instance("Web", ip="3.225.16.7").calls("s3:ListBuckets", count=3)
+    world.user("ada", ip="3.225.16.7").calls("s3:ListBuckets")
 
 
 @spares("stolen-workload")
 def application_that_acts_for_people(world: World) -> None:
     """A function asks for a person's token, and opens that person's session from where it runs, with its own tool."""
-    function = world.function("App", "send").seen_from("198.51.100.7", TOOL)
+    function = world.function("App", "send").seen_from("3.225.16.7", TOOL)
     function.calls(
         "sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
     )
-    world.identity_center("ada", "Admin", ip="198.51.100.7", user_agent=TOOL).calls("s3:ListBuckets")
+    world.identity_center("ada", "Admin", ip="3.225.16.7", user_agent=TOOL).calls("s3:ListBuckets")
 
 
 @fires("console-from-key", "high")
@@ -1403,6 +1403,12 @@ def read_before(world: World) -> None:
 def same_secret(world: World) -> None:
     """A key reads the same secret twelve times."""
     ada(world).calls("secretsmanager:GetSecretValue", {"secretId": "s"}, count=12)
+
+
+@spares("secrets-swept")
+def reads_that_name_no_secret(world: World) -> None:
+    """A key's twelve reads are in the log without the name of a secret: all may be of the same."""
+    ada(world).calls("secretsmanager:GetSecretValue", count=12)
 
 
 @spares("secrets-swept")

@@ -10,6 +10,8 @@ from tokentrail.testing.credential import LongTermKey
 
 Act = Callable[[World], None]
 HOUSE, ELSEWHERE, FARTHER = "192.0.2.10", "203.0.113.77", "198.51.100.23"
+GATEWAY = "52.45.102.28"
+"""Of AWS, from which workloads call; the others are of nobody's."""
 EKS = "oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
 TOOL = "Boto3/1.34.162 md/Botocore#1.34.162"
 

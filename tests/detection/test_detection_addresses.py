@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
-from rule_cases import ELSEWHERE, TOOL, ada, world
+from rule_cases import ELSEWHERE, GATEWAY, TOOL, ada, world
 
 from evidence import held
+from tokentrail.aws.ip_ranges import AwsRanges
 from tokentrail.detection.addresses import Address, Addresses
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
@@ -95,13 +97,35 @@ def test_what_leads_nowhere_is_not_looked_up(source: str, known: Addresses) -> N
     assert known.in_words(source) == source
 
 
-def test_without_files_nothing_is_known() -> None:
-    """An address is told as it is, and none is outside AWS."""
+def test_without_files_only_aws_is_known() -> None:
+    """An address is told as it is, but for AWS's own, which the shipped ranges tell; EC2's among them by name."""
     none = Addresses()
 
     assert none.in_words(ELSEWHERE) == ELSEWHERE
-    assert not none.outside_aws(ELSEWHERE)
+    assert none.in_words(GATEWAY) == f"{GATEWAY} (AWS EC2)"
+    assert none.in_words("13.248.1.1") == "13.248.1.1 (AWS)"
+    assert none.outside_aws(ELSEWHERE) and not none.outside_aws(GATEWAY)
     assert not none.same_owner(ELSEWHERE, ELSEWHERE)
+
+
+@pytest.mark.parametrize("mapped", ["::ffff:10.0.0.7", f"::ffff:{GATEWAY}"])
+def test_an_ipv4_address_as_ipv6_is_the_same_address(mapped: str) -> None:
+    """Neither a private address nor AWS's is outside AWS for being written as IPv6."""
+    assert not Addresses().outside_aws(mapped)
+    assert Addresses().outside_aws(f"::ffff:{ELSEWHERE}")
+
+
+def test_ranges_are_old_half_a_year_later(known: Addresses) -> None:
+    """The day of the user's file counts; a file without a day is never called old."""
+    day = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
+
+    assert [known.are_old(day + 86_400 * days) for days in (-400, 182, 183, 10**12)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert not Addresses(ranges=AwsRanges.of([], None)).are_old(10**15)
 
 
 def test_flat_databases_are_read_too(tmp_path: Path) -> None:
@@ -234,16 +258,18 @@ def test_who_may_have_moved_is_left_alone(place: World, known: Addresses) -> Non
 
 
 def test_a_function_outside_aws_is_found_by_ranges_alone(known: Addresses) -> None:
-    """A function's credential that leaves AWS is found, with no other sign, and not where nothing is known of AWS."""
+    """A function's credential that leaves AWS is found, with no other sign than that; the day of the ranges is told."""
     place = world()
     function = place.function("Resize", "resize")
     function.seen_from("198.51.100.23").calls("s3:ListBuckets", count=3)
-    function.seen_from(ELSEWHERE).calls("s3:ListBuckets")
+    function.seen_from(ELSEWHERE, TOOL).calls("s3:ListBuckets")
 
     (one,) = judged(place, "stolen-workload", known)
     assert one.severity == "high"
-    assert "outside AWS" in one.why
-    assert judged(place, "stolen-workload", None) == ()
+    assert (
+        "outside AWS, by its address ranges of 2026-11-01; until then its role had been used inside"
+        in one.why
+    )
 
 
 def test_a_function_inside_aws_is_left_alone(known: Addresses) -> None:
@@ -252,14 +278,6 @@ def test_a_function_inside_aws_is_left_alone(known: Addresses) -> None:
     function = place.function("Resize", "resize")
     for address in ("198.51.100.23", "198.51.100.99", "10.0.0.7", "s3.amazonaws.com", "2001:db8:a::1"):
         function.seen_from(address).calls("s3:ListBuckets", count=2)
-
-    assert judged(place, "stolen-workload", known) == ()
-
-
-def test_a_workload_that_always_leaves_by_the_company_is_left_alone(known: Addresses) -> None:
-    """Where a role was never seen inside AWS, being outside is no news."""
-    place = world()
-    place.function("Resize", "resize").seen_from(ELSEWHERE).calls("s3:ListBuckets", count=3)
 
     assert judged(place, "stolen-workload", known) == ()
 

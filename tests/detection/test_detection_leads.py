@@ -132,6 +132,29 @@ def test_a_reason_says_how_many_do_the_like() -> None:
     assert "1 of 3 leads here does this" in reasons[0].why
 
 
+def test_a_workload_outside_aws_is_a_reason() -> None:
+    """A function's credential from outside AWS speaks for theft; not from AWS, nor a link that somebody else opened."""
+    world = World(START)
+    for number, (ip, agent) in enumerate(
+        (
+            (ATTACKER, "aws-sdk-rust/1.3 os/linux"),
+            ("52.45.102.28", "Boto3/1.40"),
+            (ATTACKER, "Mozilla/5.0 Firefox/140"),
+        )
+    ):
+        function = world.function(f"Fn{number}", f"fn-{number}")
+        function.seen_from(ip, agent).calls("s3:GetObject", {"bucketName": "b", "key": "k"})
+    with held(world) as case:
+        told = [
+            lead.principal
+            for lead in case.leads()
+            for one in lead.reasons
+            if one.signal == "workload-outside"
+        ]
+
+    assert [(name or "").rpartition("/")[2] for name in told] == ["fn-0"]
+
+
 def test_what_all_do_counts_nothing() -> None:
     """A signal that every lead shows adds nothing to a score, or next to nothing where there are few."""
     world = World(START)

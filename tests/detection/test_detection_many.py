@@ -208,9 +208,9 @@ def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
         engine.execute("""CREATE TABLE visits AS SELECT i // 3 AS n, concat('ip', i % 6000) AS ip,
                           concat('tool', i % 5) AS agent, 1 AS events, i AS first FROM range(30000) t(i)""")
         engine.execute(
-            "CREATE TABLE hosted AS SELECT DISTINCT n, 'role' AS person, n AS host, TRUE AS instance FROM visits"
+            "CREATE TABLE hosted AS SELECT DISTINCT n, 'role' AS person, n AS host, 'ec2' AS platform FROM visits"
         )
-        engine.execute("CREATE TABLE guests AS SELECT '' AS ip, '' AS agent")
+        engine.execute("CREATE TABLE guests AS SELECT '' AS ip, '' AS agent, FALSE AS by_hand")
 
         assert 30_000 == len(engine.execute(stolen_workload._ABROAD).fetchall())
 

@@ -25,7 +25,7 @@ WITHOUT = {
     "userAgent": {"attack-tool", "two-networks"},
     "requestParameters": {
         "containment-undone", "key-quarantined", "minted-before-the-cut", "new-mfa-used", "outlived-key",
-        "self-assumption", "self-escalation", "shared-outside", "strange-repository",
+        "secrets-swept", "self-assumption", "self-escalation", "shared-outside", "strange-repository",
         "used-after-revocation",
     },
     "responseElements": {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from rule_cases import ELSEWHERE, TOOL
 
 from evidence import held
-from noisy_company import NoisyCompany
+from noisy_company import START, NoisyCompany
+from tokentrail.testing import World
+from tokentrail.testing.company import PRODUCTION, Company
 
 
 def test_a_noisy_week_has_one_low_finding() -> None:
@@ -29,6 +32,19 @@ def test_other_noisy_weeks_are_as_quiet(seed: int) -> None:
         found = case.detect()
 
     assert Counter((one.rule, one.severity) for one in found) == {("outlived-key", "low"): 1}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [7, 2026])
+def test_five_ordinary_days_have_no_finding_and_no_strong_lead(seed: int) -> None:
+    """31,000 events of the builder's company, with nobody in it who does wrong: nothing is found."""
+    world = World(START, seed, account=PRODUCTION)
+    for day in range(5):
+        midnight = START + timedelta(days=day)
+        Company(world, midnight, midnight + timedelta(days=1), seed + day).works()
+    with held(world) as case:
+        assert case.detect() == ()
+        assert not [lead for lead in case.leads() if lead.strong]
 
 
 def test_a_theft_in_a_noisy_week_stands_out() -> None:

@@ -43,6 +43,11 @@ STRATUS = {
 
 
 INVICTUS = {
+    "credential-access.ec2-steal-instance-credentials": (
+        "stolen-workload",
+        "GetCallerIdentity",
+        "",
+    ),
     "credential-access.secretsmanager-retrieve-secrets": (
         "secrets-swept",
         "GetSecretValue",
@@ -72,7 +77,7 @@ INVICTUS = {
 }
 """The rule that finds it, and the call and a part of the name by which to know it: this data set has no labels."""
 UNFOUND = (
-    "credential-access.ec2-get-password-data", "credential-access.ec2-steal-instance-credentials",
+    "credential-access.ec2-get-password-data",
     "defense-evasion.cloudtrail-delete", "defense-evasion.cloudtrail-stop",
     "initial-access.console-login-without-mfa",
 )  # fmt: skip
@@ -126,7 +131,8 @@ def test_each_kind_of_act_in_invictus_is_told_once() -> None:
 
     assert counts(found) == {
         "attack-tool": 1, "code-changed": 1, "guards-off": 1, "host-entered": 1, "lasting-access": 1,
-        "logging-stopped": 1, "secrets-swept": 1, "shared-outside": 1, "storage-extortion": 1, "weak-sign-in": 1,
+        "logging-stopped": 1, "secrets-swept": 1, "shared-outside": 1, "stolen-workload": 1, "storage-extortion": 1,
+        "weak-sign-in": 1,
     }  # fmt: skip
     assert len({one.root for one in found if one.rule != "weak-sign-in"}) == 1
     events = records("invictus-aws-dataset", "CloudTrail/*.json")

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from typing import Any
 
 import pytest
 
+from tokentrail.aws.ip_ranges import shipped_ranges
 from tokentrail.testing.story import ATTACKER, ATTACKER_LATER, Story, story
 
-DOCUMENTATION = [
-    ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "10.0.0.0/8")
-]
+DOCUMENTATION = [ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
 
 @pytest.fixture(name="told", scope="module")
@@ -132,13 +132,18 @@ def test_ordinary_ways_in_are_all_there(told: Story) -> None:
 
 
 def test_addresses_are_documentations(told: Story, records: list[dict[str, Any]]) -> None:
-    """All addresses are documentation's or private; the attacker's are the attacker's alone."""
+    """Workloads call from EC2, all others from documentation's addresses; the attacker's are the attacker's alone."""
     attackers = {told.key_ids[letter] for letter in "ABCDE"}
     for record in records:
         ip = record["sourceIPAddress"]
         if ip.endswith("amazonaws.com"):
             continue
-        assert any(ipaddress.ip_address(ip) in net for net in DOCUMENTATION)
+        address = ipaddress.ip_address(ip)
+        is_workload = {"ec2RoleDelivery", "inScopeOf"} & set(
+            re.findall(r"\w+", json.dumps(record["userIdentity"]))
+        )
+        assert any(address in net for net in DOCUMENTATION) != bool(is_workload)
+        assert (shipped_ranges().label_of(address) == "EC2") == bool(is_workload)
         if ip in (ATTACKER, ATTACKER_LATER):
             assert record["userIdentity"]["accessKeyId"] in attackers
 

@@ -116,7 +116,7 @@ def judging_options(command: Callable[..., None]) -> Callable[..., None]:
         SIGMA,
         click.option(
             "--aws-ranges", type=file, metavar="FILE",
-            help="AWS's ip-ranges.json: which addresses are AWS's. Nothing is fetched.",
+            help="A newer ip-ranges.json of AWS's than the one built in. Nothing is fetched.",
         ),
         click.option(
             "--geoip", type=file, multiple=True, metavar="FILE",

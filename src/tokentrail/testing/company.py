@@ -2,7 +2,8 @@
 An ordinary day in a small company on AWS: what any evidence is full of, and what an incident hides in.
 
 Production is account 111122223333; 444455556666 holds the build pipeline and the Identity Center directory.
-All addresses are of the documentation ranges (RFC 5737): the company's own are 192.0.2.0/24.
+People's addresses are of the documentation ranges (RFC 5737): the company's own are 192.0.2.0/24. Workloads call from
+addresses of EC2, as these tell a workload on its host from one that was stolen.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Company:
 
     def _instances(self) -> None:
         for number in range(4):
-            ip = f"10.0.{number}.17"
+            ip = f"3.225.{number}.17"
             with self.world.unlogged():
                 self.world.at(self.start - timedelta(hours=4, minutes=7 * number))
                 session = self.world.instance("WebServer" if number < 3 else "Worker", ip=ip)

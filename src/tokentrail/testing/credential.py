@@ -20,6 +20,8 @@ from tokentrail.testing.truth import Entry
 
 OFFICE = "192.0.2.10"
 """The address of whoever is not said to be elsewhere (TEST-NET-1, RFC 5737)."""
+CLOUD = "3.225.16.10"
+"""The address of a workload that is not said to be elsewhere: one of EC2's, as nothing else than AWS's would do."""
 
 
 class Credential(Actor):
@@ -402,7 +404,7 @@ class WorkloadSession(Credential):
         stage: Stage,
         source: workload.Workload,
         *,
-        ip: str = "10.0.1.10",
+        ip: str = CLOUD,
         user_agent: str = "Boto3/1.40.44",
     ) -> WorkloadSession:
         """Deliver a first session to a workload."""

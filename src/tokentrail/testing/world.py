@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tokentrail.testing import federation, signin, trails, workload
 from tokentrail.testing.credential import (
+    CLOUD,
     OFFICE,
     ConsoleSession,
     Credential,
@@ -257,7 +258,7 @@ class World(Stage):
         *,
         instance_id: str | None = None,
         delivery: str = "2.0",
-        ip: str = "10.0.1.10",
+        ip: str = CLOUD,
     ) -> WorkloadSession:
         """
         Have an EC2 instance get its role's credentials; `delivery` is `1.0` for IMDSv1, `2.0` for IMDSv2.

@@ -23,6 +23,7 @@ from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import counted, listed
+from tokentrail.detection.workloads import WORKLOADS
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import event_id, owner
 from tokentrail.spelling import quoted
@@ -42,7 +43,7 @@ _CREDENTIALS = f"""
     SELECT n, root, min(root) OVER (PARTITION BY principal) AS lead FROM roots"""
 _GROUPED = "lead, n, source, name, error, agent, ip, region, console, read_only, slot"
 _CALLS = """
-    SELECT l.lead, d.n, d.source, d.name, d.error, d.agent, d.ip, d.region, d.console, d.read_only,
+    SELECT l.lead, d.n, d.source, d.name, d.error, trim(d.agent, '[]') AS agent, d.ip, d.region, d.console, d.read_only,
            d.time // 600 AS slot, count(*) AS calls, max(d.time) AS last,
            min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text, n := d.n)) AS head
     FROM some_deeds d JOIN lead_credentials l ON l.n = d.n
@@ -94,6 +95,7 @@ def rank_leads(
     scene.table("lead_calls", f"SELECT * FROM own_calls UNION ALL {_SIGN_INS.format_map(window)}")
     scene.table("lead_count", "SELECT count(DISTINCT lead) AS leads FROM lead_calls")
     _add_call_kinds(scene)
+    _add_outside_ips(scene)
     matches: dict[int, list[_Match]] = {
         row["lead"]: [] for row in scene.rows("SELECT DISTINCT lead FROM lead_calls")
     }
@@ -123,6 +125,15 @@ def _add_call_kinds(scene: Scene) -> None:
         "call_kinds",
         {name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)},
     )
+
+
+def _add_outside_ips(scene: Scene) -> None:
+    """Register the addresses of workloads' calls that are outside AWS."""
+    rows = scene.rows(
+        f"SELECT DISTINCT c.ip FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n WHERE c.ip IS NOT NULL"
+    )
+    outside = [row["ip"] for row in rows if scene.addresses.outside_aws(row["ip"])]
+    scene.add_table("outside_ips", {"ip": pa.array(outside, pa.string())})
 
 
 def _matches(scene: Scene, leads: int) -> Iterator[_Match]:

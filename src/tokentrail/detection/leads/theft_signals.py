@@ -2,9 +2,10 @@
 The signals of theft that leads are ranked by, each a query over the calls of all leads.
 
 The queries read `lead_calls` (the calls of a lead's credentials, counted for each ten minutes), `lead_credentials` (the
-credentials of each lead) and `call_kinds`. Each returns rows of `lead`, `strength` (up to 1), `detail` (a text or
-names), and `heads`: first calls, each with its `time`, `event_id`, `event_id_text` and the credential's `n`. Calls in
-the console are left out where the console makes many by itself.
+credentials of each lead), `outside_ips` (addresses outside AWS that workloads called from) and `call_kinds`. Each
+returns rows of `lead`, `strength` (up to 1), `detail` (a text or names), and `heads`: first calls, each with its
+`time`, `event_id`, `event_id_text` and the credential's `n`. Calls in the console are left out where the console makes
+many by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tokentrail.detection.call_kinds import (
     NAMED_BY_A_LIBRARY,
     WINDOWS,
 )
+from tokentrail.detection.workloads import SIGNED_THERE, WORKLOADS
 
 _FEW = 5
 """Events that a reason names."""
@@ -105,25 +107,28 @@ def _busiest(rows: str, slots: int, counted: str, least: int, strength: str) -> 
 
 
 _MORE_KINDS = "least(1.0, 0.5 + kinds / 6.0)"
-_WORKLOADS = """
-    SELECT * FROM (
-      SELECT n, kind, subject, ec2_delivery IS NOT NULL OR
-             regexp_matches(coalesce(session_name, split_part(principal_id, ':', -1), ''), '^i-[0-9a-fA-F]{8,17}$')
-             AS on_instance FROM known)
-    WHERE kind = 'service_role' OR on_instance OR subject LIKE 'system:serviceaccount:%'"""
-"""Credentials that are delivered to an instance, function, task or pod."""
 
 SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="workload-on-desktop",
         says="a workload's credential was used with a person's tool ({detail})",
         sql=f"""
-            SELECT c.lead, max(CASE WHEN NOT w.on_instance THEN 1.0
+            SELECT c.lead, max(CASE WHEN w.platform <> 'ec2' THEN 1.0
                                     WHEN regexp_matches(c.agent, {_text(DESKTOP)}) THEN 0.9 ELSE 0.4 END) AS strength,
                    min(c.agent) AS detail, {_HEADS} AS heads
-            FROM lead_calls c JOIN ({_WORKLOADS}) w ON w.n = c.n
-            WHERE regexp_matches(c.agent, {_text(DESKTOP)}) OR regexp_matches(c.agent, {_text(WINDOWS)})
+            FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n
+            WHERE (regexp_matches(c.agent, {_text(DESKTOP)}) OR regexp_matches(c.agent, {_text(WINDOWS)}))
+              AND {SIGNED_THERE}
             GROUP BY c.lead""",
+    ),
+    Signal(
+        id="workload-outside",
+        says="a workload's credential was used from outside AWS ({detail})",
+        sql=f"""
+            SELECT c.lead, max(CASE WHEN w.platform IN ('lambda', 'ecs') THEN 1.0 ELSE 0.5 END) AS strength,
+                   min(c.ip) AS detail, {_HEADS} AS heads
+            FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n JOIN outside_ips o ON o.ip = c.ip
+            WHERE w.platform NOT IN ('cluster', 'device') AND {SIGNED_THERE} GROUP BY c.lead""",
     ),
     Signal(
         id="workload-moved",
@@ -132,8 +137,8 @@ SIGNALS: tuple[Signal, ...] = (
             WITH visits AS (
               SELECT c.lead, c.n, {_NETWORK} AS network, regexp_matches(c.ip, {_text(_PRIVATE)}) AS private,
                      min(c.head) AS head
-              FROM lead_calls c JOIN ({_WORKLOADS}) w ON w.n = c.n
-              WHERE regexp_matches(c.ip, {_text(_ADDRESS)}) GROUP BY ALL),
+              FROM lead_calls c JOIN ({WORKLOADS}) w ON w.n = c.n
+              WHERE regexp_matches(c.ip, {_text(_ADDRESS)}) AND {SIGNED_THERE} GROUP BY ALL),
             moved AS (SELECT n, any_value(lead) AS lead, count(*) AS networks, count(*) FILTER (NOT private) AS public,
                              list(head ORDER BY head)[:{_FEW}] AS heads
                       FROM visits GROUP BY n HAVING count(*) > 1)

@@ -28,9 +28,12 @@ identity among them, reads all of its settings when it starts: what of it is new
 _READS = f"""
     SELECT d.n, r.person, r.hosted, d.time, d.name, d.event_id, d.event_id_text,
            coalesce(d.resource, '') <> '' AS listed,
-           unnest(string_split(coalesce(d.resource, CAST(d.event_id AS VARCHAR)), chr(10))) AS secret
+           unnest(string_split(coalesce(d.resource, ''), chr(10))) AS secret
     FROM some_deeds d JOIN secret_readers r ON r.n = d.n WHERE {_READ}"""
-"""Not with the whole of what a call names beside each part of it: one forged record would fill memory."""
+"""
+Reads that name no secret are one together, as all may be of the same. Not with the whole of what a call names beside
+each part of it: one forged record would fill memory.
+"""
 _SWEPT = """
     SELECT r.n, r.time, r.name, r.event_id, r.event_id_text, r.listed, r.secret FROM (
       SELECT s.*, row_number() OVER (PARTITION BY n, secret ORDER BY time, event_id) AS place FROM secret_reads s
