@@ -18,7 +18,7 @@ from tokentrail.testing.story import Story
 
 VERBS = (
     "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "leads", "detect",
-    "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
+    "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "rebuild", "serve",
 )  # fmt: skip
 
 

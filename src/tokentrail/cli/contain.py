@@ -12,7 +12,6 @@ from typing import cast, get_args
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, named_case, narrowing
@@ -84,7 +83,7 @@ def command(
     code is 1. SUBJECT is as in `tokentrail trace`.
     """
     in_its_own_form(options, "--script" if script else None)
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         with output.waiting("Planning"):
             plan = case.contain(
                 subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,

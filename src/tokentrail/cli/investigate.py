@@ -65,7 +65,7 @@ def command(
     """
     plan = None
     check_exist(logs)
-    with Case.open(options.case) as case:
+    with output.open_case(options, create=True) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, subjects))
         leads, findings = leads_of(case, options.as_of, _LEADS), judging.judge(case, options.as_of)
         asked = Question(

@@ -84,7 +84,7 @@ def command(
         subjects=subjects, as_of=options.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
         strategy=cast(Strategy, strategy), snapshots=snapshots,
     )  # fmt: skip
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         with output.waiting(JUDGING):
             findings = case.detect(as_of=options.as_of)
         leads = () if subjects else leads_of(case, options.as_of, 1)

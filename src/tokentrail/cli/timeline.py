@@ -8,7 +8,6 @@ import sys
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common
@@ -33,7 +32,7 @@ def command(options: CommonOptions, subjects: tuple[str, ...]) -> None:
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         events = output.announced("Tracing", case.timeline(subjects, as_of=options.as_of))
         if options.format == "csv":
             write_timesketch(events, sys.stdout)

@@ -10,7 +10,6 @@ from functools import partial
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
@@ -48,7 +47,7 @@ def command(
     --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         with output.waiting("Tracing"):
             found = case.trace(
                 subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
