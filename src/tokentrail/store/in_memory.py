@@ -6,7 +6,7 @@ Derived tables stay in memory too: for few records, writing and reading a file t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,12 +67,6 @@ class MemoryEngine(DuckEngine):
     def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
         """Make the rows of a query known under a name."""
         self.keep(name, in_order(sql.format_map(self.everywhere()), by), folder / f"{name}.parquet")
-
-    def keep_less(
-        self, name: str, of: str, by: str, folder: Path, less: Callable[[pa.Table], pa.Table]
-    ) -> Sequence[Set[int]]:
-        """Nothing: few records are quickly looked through."""
-        return ()
 
     def write(self, sql: str, path: Path) -> None:
         """Keep the rows of a query until they are written anew: a path is but a name here."""

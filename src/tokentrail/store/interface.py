@@ -215,24 +215,6 @@ class Engine(Linker, Protocol):
             anew: Ask all segments again, because what was kept can't be read.
         """
 
-    def keep_less(
-        self, name: str, of: str, by: str, folder: Path, less: Callable[[pa.Table], pa.Table]
-    ) -> Sequence[Set[int]]:
-        """
-        Keep, beside what `keep_apart` keeps, what a function leaves of it, for `ranges`.
-
-        Args:
-            name: The name to register.
-            of: The name that `keep_apart` registered.
-            by: The first column that it is sorted by, of text without nulls.
-            folder: The derived folder.
-            less: Leaves out some of the rows of one value and one layer. Where more than one layer has rows of a
-                value, it is for the caller to see whether what is left of each by itself will do.
-
-        Returns:
-            The segments of each layer; nothing where nothing is kept, and `of` must do.
-        """
-
     def release(self) -> None:
         """Give the memory of dropped tables and finished joins back to the system."""
 
