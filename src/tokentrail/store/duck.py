@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from tokentrail.store.parsed import Parsed
 from tokentrail.store.ranges import Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
-from tokentrail.store.second import Second
 from tokentrail.store.shared_duck import MACROS, SHARED, TWO_AT_ONCE, explained, opened
 from tokentrail.store.steps import Steps
 from tokentrail.store.tuned import Tuned
@@ -89,7 +88,6 @@ class DuckEngine(Tuned, Holding, Keeping):
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
         self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
         self._alone = self._catalog is None
-        self._second: Second | None = None
         self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
@@ -144,14 +142,11 @@ class DuckEngine(Tuned, Holding, Keeping):
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._opened_cursor() as cursor:
-            yield cursor
-
-    def _opened_cursor(self) -> duckdb.DuckDBPyConnection:
         with explained(self._path):
             cursor = self._whole.cursor()
             cursor.execute(self._path)
-        return cursor
+        with cursor:
+            yield cursor
 
     @property
     def _path(self) -> str:
@@ -212,19 +207,6 @@ class DuckEngine(Tuned, Holding, Keeping):
             found = self._connection.execute(self._parsed(sql), list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-    def ask(self, sql: str) -> Callable[[], list[dict[str, Any]]]:
-        """Begin to ask for the rows of a query, on another connection if that is quicker; see `Engine`."""
-        if not self._asks_two() or hasattr(self._apart, "cursor"):
-            found = self.rows(sql)
-            return lambda: found
-        if self._second is None:
-            self._second = Second(self._apart, self._opened_cursor())
-        return self._second.ask(self.rows, sql)
-
-    def _asks_two(self) -> bool:
-        """Whether two questions beside each other may take less time than one after the other."""
-        return not self.small and (os.cpu_count() or 1) > 1
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
@@ -371,9 +353,6 @@ class DuckEngine(Tuned, Holding, Keeping):
 
     def close(self) -> None:
         """Let go of everything."""
-        if self._second is not None:
-            self._second.close()
-            self._second = None
         if self._catalog:
             self._catalog.leave()
         else:

@@ -27,9 +27,6 @@ class MemoryEngine(DuckEngine):
         self._held: list[str] = []
         self._sorted: dict[str, pa.Table] = {}
 
-    def _asks_two(self) -> bool:
-        return False
-
     def hold(self, name: str, table: pa.Table) -> None:
         """Make one table of segments known, in place of what it held before."""
         self._taken(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM coming", table)

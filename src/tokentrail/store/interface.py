@@ -6,7 +6,7 @@ A table is *registered* with an engine: queries can then use its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,17 +139,6 @@ class Engine(Linker, Protocol):
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
-
-    def ask(self, sql: str) -> Callable[[], list[dict[str, Any]]]:
-        """
-        Begin to ask for the rows of a query that has few, beside what else is asked meanwhile.
-
-        Args:
-            sql: The query, over the evidence: it may know no table that was registered or made for a time.
-
-        Returns:
-            What waits for the rows.
-        """
 
     def apart(self) -> AbstractContextManager[None]:
         """Give a thread its own cursor meanwhile: what it registers, and its temporary tables, are its own."""
