@@ -16,13 +16,12 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.filed import Filed
-from tokentrail.store.holding import Holding
+from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping
-from tokentrail.store.later import Gone
 from tokentrail.store.literals import quoted, reading
 from tokentrail.store.parsed import Parsed
-from tokentrail.store.ranges import Range, Ranges, plain
+from tokentrail.store.ranges import Gone, Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.shared_duck import MACROS, SHARED, TWO_AT_ONCE, explained, opened

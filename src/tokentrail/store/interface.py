@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pyarrow as pa
 
-from tokentrail.store.later import Gone
+from tokentrail.store.ranges import Gone
 
 
 class EvidenceObject(Protocol):
