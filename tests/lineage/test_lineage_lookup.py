@@ -18,7 +18,6 @@ from tokentrail.lineage import callers, creations, forest, lookup, naming, part,
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
-from tokentrail.store import duck, shared_duck
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -113,9 +112,6 @@ def test_a_record_that_names_very_many_resources_is_told(
 ) -> None:
     """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
     monkeypatch.setattr(part, "LOOKED_UP", few_ones)
-    monkeypatch.setattr(
-        duck, "SHARED", shared_duck.SharedDuck()
-    )  # what is set below is set for all that share it
     place = World(START)
     listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
     key = place.user("ada").key()

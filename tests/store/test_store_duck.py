@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evidence import START, held
 from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.repeats import sorted_marks
+from tokentrail.testing import World
 
 LONG = "SELECT sum(a.range * b.range % 7) AS s FROM range(30_000) a, range(30_000) b"
 WAYS: list[Callable[[DuckEngine, str], object]] = [
@@ -121,3 +126,86 @@ def test_a_closed_engine_refuses_in_words() -> None:
     engine.close()
     with pytest.raises(CaseError, match="a query on the case failed"):
         engine.rows("SELECT 1 AS i")
+
+
+def test_several_statements_in_one_text_all_run() -> None:
+    """They are left as they are."""
+    engine = DuckEngine(threads=1)
+    engine.run("CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE b AS SELECT 2 AS n")
+
+    assert [{"n": 1}, {"n": 2}] == engine.rows("SELECT n FROM a UNION ALL SELECT n FROM b ORDER BY n")
+    engine.close()
+
+
+def test_a_statement_that_can_t_be_parsed_is_shown() -> None:
+    """The error is ours, and shows the statement."""
+    engine = DuckEngine(threads=1)
+    with pytest.raises(CaseError, match="SELECT FROM"):
+        engine.run("SELECT FROM")
+    engine.close()
+
+
+def test_what_is_made_aside_is_forgotten() -> None:
+    """Tables and views go, a name may be taken again, and what the engine knew before is known in both places."""
+    engine = DuckEngine(threads=1, records=1)
+    engine.run("CREATE TABLE lasting AS SELECT 1 AS n")
+    for _ in range(2):
+        with engine.aside():
+            engine.run("CREATE TABLE passing AS SELECT n + 1 AS n FROM lasting")
+            engine.run("CREATE VIEW seen AS SELECT numbered() AS place, iso(n) AS told FROM passing")
+            assert ["1970-01-01T00:00:02Z"] == [one["told"] for one in engine.rows("SELECT told FROM seen")]
+
+        assert [{"n": 1}] == engine.rows("SELECT n FROM lasting")
+        for gone in ("passing", "seen"):
+            with pytest.raises(CaseError, match=gone):
+                engine.rows(f"SELECT * FROM {gone}")
+    engine.close()
+
+
+def test_few_records_are_linked_and_answered_by_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it knows nothing of the tables that it linked with."""
+    opened: list[DuckEngine] = []
+    first = DuckEngine.__init__
+
+    def counted(self: DuckEngine, *given: object, **named: object) -> None:
+        opened.append(self)
+        first(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DuckEngine, "__init__", counted)
+    world = World(START)
+    world.user("ada").assumes("Deploy")
+    with held(world) as case:
+        assert 2 == len(list(case.credentials()))
+        assert 1 == len(opened)
+        assert [] == opened[0].rows("SELECT * FROM duckdb_tables() WHERE table_name = 'sightings'")
+
+
+def test_opening_one_can_be_ended_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while an engine opens is an interruption as it is in the middle of a query."""
+    ended = mock.Mock(**{"execute.side_effect": RuntimeError("Query interrupted")})
+    monkeypatch.setattr("duckdb.connect", lambda *_, **__: ended)
+    with pytest.raises(KeyboardInterrupt):
+        DuckEngine(threads=1, records=10)
+
+
+def test_a_process_that_was_forked_opens_its_own() -> None:
+    """Engines of the parent are not waited for, whatever its threads were doing."""
+    program = """
+import os, signal
+from contextlib import closing
+from tokentrail.store.duck import DuckEngine
+
+def ask():
+    with closing(DuckEngine(threads=1, records=10)) as engine:
+        return engine.rows("SELECT 1 AS i")
+
+inherited = DuckEngine(threads=1, records=10)
+child = os.fork()
+if not child:
+    signal.alarm(30)  # what hangs is killed
+    ask()
+    os._exit(0)
+print(os.waitpid(child, 0)[1], ask())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "0 [{'i': 1}]\n" == done.stdout, done.stderr

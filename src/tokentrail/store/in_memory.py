@@ -23,7 +23,6 @@ class MemoryEngine(DuckEngine):
     def __init__(self, spill: Path | None = None) -> None:
         """Open one, of one thread: of few records, threads that share a query cost more than they bring."""
         super().__init__(spill, threads=1)
-        self.plan_quickly()
         self._held: list[str] = []
         self._sorted: dict[str, pa.Table] = {}
 

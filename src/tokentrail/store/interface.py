@@ -100,8 +100,6 @@ class Step(NamedTuple):
     sql: str
     needs: frozenset[int]
     """The positions of the statements that must run before it."""
-    driven_by: str | None = None
-    """A table without whose rows it makes none: if it is empty, this need not be run."""
     wide: bool = False
     """Whether its table has a row for each credential and many columns, so that a long one is kept in a file."""
 
