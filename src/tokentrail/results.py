@@ -129,6 +129,8 @@ class Status:
     warnings: tuple[str, ...]
     evidence_digest: str = ""
     """Of the SHA-256s of all evidence objects, sorted, one a line: what two answers rest on can be compared by it."""
+    unfinished: tuple[str, ...] = ()
+    """A sentence on each ingest that began and has not ended: not all of its evidence is in the case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

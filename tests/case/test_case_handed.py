@@ -13,7 +13,7 @@ from evidence import START, held
 from shell import ran
 from tokentrail import Case
 from tokentrail.case import beyond, prevented
-from tokentrail.dossier import Question, gather, leads, turns
+from tokentrail.dossier import Question, finding_subjects, gather, turns
 from tokentrail.lineage.model import Trace
 from tokentrail.present.html.page import report_page
 from tokentrail.present.lineage import write_trace
@@ -95,9 +95,9 @@ def test_a_lead_counts_what_works_behind_its_host(robbed: Robbed) -> None:
         {"subject": one.id, "severity": "high", "time": "", "id": "x", "title": "t"}
         for one in (first, others[1])
     ]
-    (lead,) = leads(case, json.loads(json.dumps(told)), None).shown
+    (subject,) = finding_subjects(case, json.loads(json.dumps(told)), None).shown
 
-    assert (lead.subject, lead.credentials, lead.alive) == (first.id, 4, 2)
+    assert (subject.subject, subject.credentials, subject.alive) == (first.id, 4, 2)
 
 
 def test_what_may_work_is_not_told_as_working_beside_the_picture() -> None:

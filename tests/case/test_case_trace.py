@@ -118,7 +118,7 @@ def test_several_subjects_are_traced_together(told: Story, case: Case) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
-        "AKIANOBODYNOBODYNOBO",
+        "AIDANOBODYNOBODYNOBOD",
         "arn:aws:iam::111122223333:user/nobody",
         "203.0.113.200",
         "i-0fffffffffffffff0",

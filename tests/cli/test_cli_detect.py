@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from netaddr import IPSet
 
 from shell import Run
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.model import Hit
+from tokentrail.detection.scene import Scene
 from tokentrail.testing.story import Story
 
 CONTRACT = {
@@ -265,3 +269,24 @@ def test_without_pysigma_it_is_said_what_to_install(
     assert ran.code == 2
     assert "pip install 'tokentrail[sigma]'" in ran.err
     assert run("detect", "--case", case).code == 1
+
+
+def test_a_rule_that_fails_costs_itself_and_is_named(
+    run: Run, case: Path, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one record makes one rule stumble over hides no other rule's findings; --strict ends with 3."""
+
+    def stumbles(scene: Scene) -> Iterator[Hit]:
+        yield from ()
+        raise RecursionError("nested too deeply")
+
+    whole = lines(run("detect", "--case", case, "--format", "jsonl").out)
+    failing = whole[0]["rule"]
+    catalogue = tuple(replace(one, find=stumbles) if one.id == failing else one for one in CATALOGUE)
+    monkeypatch.setattr("tokentrail.detection.run.CATALOGUE", catalogue)
+
+    ran = run("detect", "--case", case, "--format", "jsonl")
+    assert {one["rule"] for one in whole} - {one["rule"] for one in lines(ran.out)} == {failing}
+    assert f"The rule {failing} could not judge this evidence (RecursionError)" in ran.err
+    assert ran.code == 1
+    assert run("detect", "--case", case, "--strict").code == 3

@@ -50,7 +50,7 @@ def test_wrong_use_is_2_and_says_what_is_right(arguments: tuple[str, ...], said:
 @pytest.mark.parametrize("verb", ["trace", "timeline"])
 def test_an_unknown_subject_is_told_the_possible_forms(verb: str, run: Run, case: Path) -> None:
     """A subject that nothing answers to ends with 2, and the message says what a subject can be."""
-    ran = run(verb, "AKIANOBODYHASTHIS", "--case", case)
+    ran = run(verb, "nobody-has-this", "--case", case)
     assert ran.code == 2
     for form in ("access key id", "prefix", "ARN", "principal id", "IP address", "instance id", "event id"):
         assert form in ran.err
@@ -64,9 +64,9 @@ def test_an_ambiguous_prefix_lists_what_fits(run: Run, case: Path) -> None:
 
 
 @pytest.fixture(name="flawed")
-def _flawed(tmp_path: Path) -> Path:
+def _flawed(tmp_path: Path, told: Story) -> Path:
     path = tmp_path / "flawed.json"
-    path.write_text('{"Records": [{"eventTime": "nonsense"}, 7]}')
+    path.write_text(json.dumps({"Records": [{"eventTime": "nonsense"}, 7, told.world.records()[0]]}))
     return path
 
 
@@ -196,3 +196,22 @@ def test_what_is_not_there_leaves_no_case(verb: str, run: Run, tmp_path: Path) -
     assert 2 == ran.code
     assert "no such f" in ran.err
     assert not (tmp_path / "case").exists()
+
+
+def test_files_without_a_record_are_refused_in_words(run: Run, tmp_path: Path) -> None:
+    """An empty folder, or one of other files, is no evidence: nothing was found would be a wrong answer."""
+    empty, other = tmp_path / "empty", tmp_path / "other"
+    empty.mkdir()
+    other.mkdir()
+    (other / "notes.txt").write_text("hello")
+    for verb in ("ingest", "investigate"):
+        ran = run(verb, empty, "--case", tmp_path / f"{verb}-1")
+        assert ran.code == 2 and f"No CloudTrail records in {empty}: no file there" in ran.err
+        ran = run(verb, other, "--case", tmp_path / f"{verb}-2")
+        assert ran.code == 2 and "1 file there, listed above with the reason" in ran.err
+
+
+def test_evidence_that_is_there_already_is_no_fault(run: Run, logs: Path, tmp_path: Path) -> None:
+    """Read twice, it is repeated, and that is as well."""
+    assert run("ingest", logs, "--case", tmp_path / "case").code == 0
+    assert run("ingest", logs, "--case", tmp_path / "case").code == 0

@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from shell import Ran, Run
+from tokentrail.cli.options import MOMENT
 from tokentrail.testing import FAKE_SESSION_TOKEN, World
 from tokentrail.testing.story import Story
 
@@ -105,7 +107,7 @@ def test_up_and_down_choose_a_direction(run: Run, case: Path, told: Story) -> No
     ("options", "tainted"),
     [
         ((), "ABCDE"),
-        (("--since", "2026-11-23T09:45:00"), "AC"),
+        (("--attacker-since", "2026-11-23T09:45:00"), "AC"),
         (("--source-ip", "203.0.113.0/24"), "ABCDE"),
         (("--source-ip", "198.51.100.23"), "A"),
         (("--trusted-ip", "203.0.113.77"), "A"),
@@ -217,7 +219,7 @@ def test_nothing_that_fits_and_nothing_to_read_are_said(run: Run, tmp_path: Path
     run("ingest", tmp_path / "logs", "--case", tmp_path / "case")
     empty = run("investigate", tmp_path / "empty", "--case", tmp_path / "new")
 
-    assert "Nothing was there to read." in empty.err and "The case holds no credential" in empty.err
+    assert "Nothing was there to read." in empty.err and "No CloudTrail records in" in empty.err
     assert (
         "No credential in the evidence fits."
         in run("credentials", "--account", "9", "--case", tmp_path / "case").out
@@ -321,3 +323,67 @@ def test_the_case_may_be_named_by_the_environment(
     assert demo.code == 0, demo.err
     assert Path(json.loads(demo.out)["case"]).resolve() != case.resolve()
     shutil.rmtree(json.loads(demo.out)["case"])
+
+
+def test_the_option_of_before_goes_on_with_a_warning(run: Run, case: Path, told: Story) -> None:
+    """`--since` narrows the attacker's use as `--attacker-since` does, and says what to write."""
+    old = run("trace", told.a.key_id, "--case", case, "--format", "json", "--since", "2026-11-23T09:45:00")
+    new = run(
+        "trace", told.a.key_id, "--case", case, "--format", "json", "--attacker-since", "2026-11-23T09:45:00"
+    )
+    assert old.out == new.out
+    assert "write --attacker-since" in old.err and "--attacker-since" not in new.err
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("now", timedelta()), ("10m", timedelta(minutes=10)), ("2h ago", timedelta(hours=2)), ("3D", timedelta(days=3)),
+        ("90 min ago", timedelta(minutes=90)), ("45s", timedelta(seconds=45)),
+    ],
+)  # fmt: skip
+def test_times_may_be_given_by_the_clock(text: str, ago: timedelta) -> None:
+    """So long ago from now, as people say it."""
+    found = MOMENT.convert(text, None, None)
+    assert abs(datetime.now(UTC) - ago - found) < timedelta(seconds=30)
+
+
+def test_a_time_of_day_is_the_last_one() -> None:
+    """`10:18` was today or yesterday, in UTC, and never lies ahead."""
+    found = MOMENT.convert("10:18", None, None)
+    assert (found.hour, found.minute, found.second) == (10, 18, 0)
+    assert timedelta() <= datetime.now(UTC) - found < timedelta(days=1)
+
+
+@pytest.mark.parametrize("text", ["25:00", "10m later", "999999w", "-5m", "yesterday", ""])
+def test_what_is_no_time_is_refused_with_what_one_is(text: str) -> None:
+    """The sentence shows the forms."""
+    with pytest.raises(click.BadParameter, match="2h ago"):
+        MOMENT.convert(text, None, None)
+
+
+def test_a_timeline_lists_the_calls_that_are_asked_for(run: Run, case: Path, told: Story) -> None:
+    """By time, name and outcome, in order; what is left out is counted."""
+
+    def listed(*options: str) -> tuple[list[dict[str, Any]], str]:
+        ran = run("timeline", told.a.key_id, "--case", case, "--format", "jsonl", *options)
+        return lines(ran.out), " ".join(ran.err.split())
+
+    every, said = listed()
+    assert "Left out" not in said
+    middle = every[len(every) // 2]["time"]
+    late, said = listed("--since", middle)
+    assert late == [one for one in every if one["time"] >= middle]
+    assert f"Left out: {len(every) - len(late):,} call" in said
+    assert listed("--until", middle)[0] == [one for one in every if one["time"] < middle]
+    wanted = [
+        one
+        for one in every
+        if one["event_name"].startswith("Assume") or one["event_source"].startswith("s3.")
+    ]
+    assert wanted and listed("--call", "sts:assume*", "--call", "S3:*")[0] == wanted
+    failed = [one for one in every if one["error_code"]]
+    assert failed and listed("--errors")[0] == failed
+    first, said = listed("--limit", "2")
+    assert first == every[:2] and f"{len(every) - 2:,} more fit" in said
+    assert listed("--call", "(.*", "--limit", "1")[0] == []

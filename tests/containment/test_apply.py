@@ -638,7 +638,7 @@ def test_newer_evidence_of_what_no_step_ends_is_a_reason_to_plan_again(stand: St
     )
     narrow = {"since": AS_OF, "source_ips": ("203.0.113.0/24",), "trusted_ips": ()}
     other = replace(plan, strategy="surgical", narrowing=narrow, lag=60)
-    again = "--strategy surgical --since 2026-11-23T10:14:00Z --source-ip 203.0.113.0/24 --lag 60 -o NEW-PLAN.json`"
+    again = "--strategy surgical --attacker-since 2026-11-23T10:14:00Z --source-ip 203.0.113.0/24 --lag 60 -o NEW-PLAN.json`"
     refused(stand, other, again, recheck=found(new))
     removing = replace(plan, steps=(replace(plan.steps[0], action="delete-created-key"), *plan.steps[1:]))
     refused(stand, removing, "contain .* --delete-created -o NEW-PLAN.json`", recheck=found(new))

@@ -175,10 +175,11 @@ def test_no_policy_of_the_organisation_ends_what_is_in_its_management_account(ma
 
 
 def started(*, assumed: bool) -> Plan:
-    """The proof that a key is deactivated, where it started an instance whose role may do nothing without MFA."""
+    """The proof of steps that leave alone the role of the attacker's instance, which may do nothing without MFA."""
     world = World(START)
     key, admin = world.user("support"), world.user("admin")
-    key.runs_instance("Web").calls("s3:ListBuckets")
+    host = key.runs_instance("Web")
+    host.calls("s3:ListBuckets")
     if assumed:
         key.assumes("Web", "x").calls("s3:ListBuckets")
     statement = {
@@ -187,7 +188,11 @@ def started(*, assumed: bool) -> Plan:
     document = {"Version": "2012-10-17", "Statement": [statement]}
     admin.iam("PutRolePolicy", roleName="Web", policyName="Guard", policyDocument=document)
     world.wait(minutes=10)
-    steps = [f"deactivate-key:{key.id}", f"revoke-user-sessions:{USER}support"]
+    steps = [
+        f"deactivate-key:{key.id}",
+        f"isolate-instance:{host.session_name}",
+        f"revoke-user-sessions:{USER}support",
+    ]
     return planned(world, key.id, what_if=steps)
 
 

@@ -545,8 +545,8 @@ def test_what_the_leaked_key_itself_made_may_be_its_owners() -> None:
         unsure = checked(case.contain([key.id]))
         certain = checked(case.contain([key.id], since=START))
 
-    assert "give --since" in step(unsure, "deny-user").why
-    assert "give --since" not in step(certain, "deny-user").why
+    assert "give --attacker-since" in step(unsure, "deny-user").why
+    assert "give --attacker-since" not in step(certain, "deny-user").why
     assert unsure.proof.complete and certain.proof.complete
 
 

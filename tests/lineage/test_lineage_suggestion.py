@@ -32,7 +32,7 @@ def test_a_short_name_is_no_subject_and_whose_it_is_is_said() -> None:
             assert f"Did you mean {', '.join(meant)}?" in str(error.value)
             for one in meant:
                 case.trace([one])
-        for name in ("user/Admin", "Support", "role/ria", key.id.lower()[:-1], "nobody", "/"):
+        for name in ("user/Admin", "Support", "role/ria", "nobody", "/"):
             with pytest.raises(UsageError) as error:
                 case.trace([name])
             assert "Did you mean" not in str(error.value)
@@ -58,3 +58,44 @@ def test_many_that_bear_a_name_are_counted() -> None:
         key.assumes("Admin", "ria", account=f"{number:012}")
     with held(world) as case, pytest.raises(SubjectNotFound, match=r"000000000004:role/Admin and 3 more\?"):
         case.trace(["role/Admin"])
+
+
+def test_a_key_with_a_typo_is_suggested() -> None:
+    """Two letters may be wrong, missing, swapped or too many; of a third the id is another key's."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    swapped = key.id[:-2] + key.id[-1] + key.id[-2]
+    with held(world) as case:
+        for typo in (
+            key.id.lower(),
+            f"{key.id}A",
+            key.id[:8] + key.id[9:],
+            swapped,
+            f"{key.id[:-2]}77",
+        ):
+            with pytest.raises(SubjectNotFound, match=rf"Did you mean {key.id}\?"):
+                case.trace([typo])
+        with pytest.raises(SubjectNotFound) as error:
+            case.trace([f"{key.id[:-3]}000"])
+        assert "Did you mean" not in str(error.value)
+
+
+def test_a_key_of_which_there_is_no_call_is_told_by_its_account() -> None:
+    """Its id tells the account: the log of that is missing, or the time at which it was used."""
+    world, elsewhere = World(START), World(START, seed=7)
+    world.user("support").calls("s3:ListBuckets")
+    here, there = elsewhere.user("other").id, elsewhere.user("other", account=AWAY).id
+    with held(world) as case:
+        with pytest.raises(
+            SubjectNotFound, match=f"it is of account {HOME}, whose log the case holds: no call by it"
+        ):
+            case.trace([here])
+        with pytest.raises(
+            SubjectNotFound, match=f"it is of account {AWAY}. The case holds logs of {HOME}: ingest"
+        ):
+            case.trace([there])
+        with pytest.raises(
+            SubjectNotFound, match=f"No call by that key is in the evidence. The case holds logs of {HOME}"
+        ):
+            case.trace(["AKIAIOSFODNN7EXAMPLE"])

@@ -11,7 +11,7 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.history.survival import Ended, called, from_service, outlives
 from tokentrail.policy.language.context import Caller
-from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.language.documents import UNDENIABLE
 
 AT = datetime(2026, 11, 23, 10, 0, 0, 500_000, tzinfo=UTC)
 SECOND = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)

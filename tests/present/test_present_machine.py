@@ -229,7 +229,7 @@ def test_no_cell_is_a_formula_or_acts_on_a_terminal(text: str) -> None:
     stream = io.StringIO()
     write_csv([document(event(user_agent=text))], columns(TimelineEvent), stream)
     head, row = read_csv(stream.getvalue())
-    assert row[head.index("user_agent")][0] not in "=+-@\t\r\n"
+    assert row[head.index("user_agent")].lstrip(' \t"|;,')[:1] not in tuple("=+-@\t\r\n")
     assert stream.getvalue().replace("\n", "").isprintable()
 
 
@@ -238,6 +238,16 @@ def test_no_formula_begins_where_a_semicolon_cuts_a_cell() -> None:
     stream = io.StringIO()
     write_csv([{"a": "x;=HYPERLINK(1);y", "b": ["Mozilla/5.0 (X11; Linux)", "a;@SUM"]}], ["a", "b"], stream)
     assert read_csv(stream.getvalue())[1] == ["x;'=HYPERLINK(1);y", "Mozilla/5.0 (X11; Linux) a;'@SUM"]
+
+
+def test_a_formula_behind_white_space_quotes_or_another_delimiter_stays_text() -> None:
+    """Spreadsheets drop what stands before a formula, or cut the cell there."""
+    hostile = [" =1+1", '"=1+1', "|=cmd", "\u00a0@SUM(1)", "' \t-1+1", "a|=1", 'a; "=1']
+    stream = io.StringIO()
+    write_csv([{"a": one} for one in hostile], ["a"], stream)
+    cells = [cell for [cell] in read_csv(stream.getvalue())[1:]]
+    assert [cell[0] for cell in cells[:5]] == ["'"] * 5
+    assert cells[5:] == ["a|'=1", "a;' \"=1"]
 
 
 def test_formulas_get_an_apostrophe() -> None:

@@ -22,7 +22,7 @@ from tokentrail.lineage.rows import Row, moment
 from tokentrail.lineage.segment_batches import ALL
 from tokentrail.lineage.taint import tainted
 from tokentrail.lineage.trace import Narrowing, trace
-from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.language.documents import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention import attacker_history, backtest, evidence, guard, history
 from tokentrail.prevention.arrivals import OUTSIDERS

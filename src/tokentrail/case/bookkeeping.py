@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from tokentrail.errors import CaseError
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.events.masked_ids import MASK_IDS, MASKED
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
-from tokentrail.spelling import counted
+from tokentrail.spelling import counted, listed
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -128,6 +129,41 @@ def _masked(folder: CaseFolder, digests: Set[str] | None) -> Iterator[str]:
             "sessions are told apart by principal and time of issue, long-term keys by their user alone, and what "
             "issues a credential is linked to it by these where it can be."
         )
+
+
+_UNFINISHED = "ingest-"
+"""What the names of notes begin with of ingests that have begun; a note goes when its ingest ends well."""
+
+
+class Begun:
+    """The note of an ingest that has begun: what it leaves, if it is ended too soon, is said until it is run again."""
+
+    def __init__(self, folder: CaseFolder, sources: Sequence[str]) -> None:
+        digest = hashlib.sha256("\0".join(sources).encode(errors="replace")).hexdigest()[:16]
+        self._folder, self._sources, self._name = folder, list(sources), f"{_UNFINISHED}{digest}"
+        self._noted = False
+
+    def note(self) -> None:
+        """Note that it has begun, once; a bucket's case keeps none, as others read in there too."""
+        if not self._noted and self._folder.mirror is None:
+            began = datetime.now(UTC).replace(microsecond=0).isoformat()
+            self._folder.place_note(self._name, {"sources": self._sources, "began": began})
+            self._noted = True
+
+    def ended(self) -> None:
+        """Forget it: all that there was has been read."""
+        (self._folder.path / "notes" / f"{self._name}.json").unlink(missing_ok=True)
+
+
+def unfinished(folder: CaseFolder) -> tuple[str, ...]:
+    """A sentence on each ingest that has begun and not ended."""
+    notes = [folder.note(one.stem) for one in sorted((folder.path / "notes").glob(f"{_UNFINISHED}*.json"))]
+    return tuple(
+        f"An ingest of {listed(map(str, one.get('sources') or ('?',)))} that began at {one.get('began')} has not "
+        "ended: it goes on still, or was ended too soon. Run it again; it goes on where it stopped."
+        for one in notes
+        if isinstance(one, dict)
+    )
 
 
 def bucket_gaps(folder: CaseFolder) -> Iterator[str]:

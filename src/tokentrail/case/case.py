@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tokentrail.case.asked import check_word, names, narrowing_of, utc
-from tokentrail.case.bookkeeping import bucket_gaps, digest_of, holds_nothing, lacking, rejections, summary
+from tokentrail.case.bookkeeping import (
+    Begun,
+    bucket_gaps,
+    digest_of,
+    holds_nothing,
+    lacking,
+    rejections,
+    summary,
+    unfinished,
+)
 from tokentrail.case.copies import contradicting
 from tokentrail.case.guarding import Guarding
 from tokentrail.case.lookups import Lookups
@@ -168,10 +177,12 @@ class Case(Lookups, Tracing, Guarding):
         options = Options(reference=reference, bound=bound)
         ways, part = access or (Access(),), wanted or Wanted()
         found = dispatch.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
+        begun = Begun(self._folder, names(sources))
         with sharing.around(reference=reference), closing(found):
             before = self._records()
             sharing.before_reading()
             for batch in found:
+                begun.note()
                 outcomes += read(self._folder, batch.objects, options=options, progress=progress)
                 sharing.after_batch()
                 batch.kept()
@@ -179,6 +190,7 @@ class Case(Lookups, Tracing, Guarding):
                     SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
                 )
                 asked += batch.said
+        begun.ended()
         self._folder.tidy()
         after = self._records()
         sharing.after_reading()
@@ -342,6 +354,7 @@ class Case(Lookups, Tracing, Guarding):
         thresholds: Thresholds | None = None,
         addresses: Addresses | None = None,
         said: Callable[[str], None] | None = None,
+        failed: Callable[[str], None] | None = None,
         together: bool = True,
     ) -> tuple[Finding, ...]:
         """
@@ -356,6 +369,7 @@ class Case(Lookups, Tracing, Guarding):
             thresholds: Other numbers than the default ones.
             addresses: What is known of addresses, from the user's databases.
             said: Told what the answer lacks, in sentences.
+            failed: Told, in a sentence, of each rule that ended in an error; without it, the error is raised.
             together: Whether what a rule found again in a lineage within a day is one finding; a watch tells it hit by
                 hit, as it comes.
 
@@ -385,7 +399,7 @@ class Case(Lookups, Tracing, Guarding):
         ):
             found = detection.detect(
                 scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said,
-                together=together,
+                failed=failed, together=together,
             )  # fmt: skip
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
@@ -441,6 +455,7 @@ class Case(Lookups, Tracing, Guarding):
                 *bucket_gaps(self._folder),
             ),
             evidence_digest=digest_of(objects),
+            unfinished=unfinished(self._folder),
         )  # fmt: skip
 
     def record(self, sha256: str, ordinal: int, *, as_carried: bool = False) -> Any:

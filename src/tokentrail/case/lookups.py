@@ -6,16 +6,35 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import names
 from tokentrail.case.views import Views
+from tokentrail.errors import SubjectNotFound
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
+    from tokentrail.lineage.forest import Forest
     from tokentrail.lineage.model import CallLines, Credential, Overview, Tick, TimelineEvent
     from tokentrail.results import RawRecord
+    from tokentrail.sources.alerts import Alert, AlertSession
+
+_SAME_ISSUE = timedelta(seconds=2)
+"""How far the time that an alert gives as a session's creation may lie from the one in the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSubjects:
+    """What of an alert the evidence knows."""
+
+    subjects: tuple[str, ...]
+    """By what an answer can start: its credentials, else its sessions, else its instances, principals or addresses."""
+    source_ips: tuple[str, ...]
+    """The alert's addresses, where the subjects are principals or instances: colleagues may share these."""
+    missing: tuple[str, ...]
+    """What it names more exactly than that, and the evidence does not know."""
 
 
 class Lookups:
@@ -81,6 +100,30 @@ class Lookups:
 
         return overview(self._views.forest(as_of))
 
+    def subjects_of(self, alert: Alert, *, as_of: datetime | None = None) -> AlertSubjects:
+        """
+        What of an alert the evidence knows: the most exact of its names, and those that are not in the evidence.
+
+        Args:
+            alert: As `sources.alerts.read_alerts` reads it.
+            as_of: The moment.
+
+        Raises:
+            SubjectNotFound: nothing of it is in the evidence.
+        """
+        forest, missing = self._views.forest(as_of), list[str]()
+        shared = alert.instances, alert.principals
+        for some in (alert.access_key_ids, alert.sessions, *shared, alert.addresses):
+            found = [(one, _in_evidence(forest, one)) for one in some]
+            if subjects := dict.fromkeys(subject for _, known in found for subject in known):
+                narrowed = alert.addresses if some in shared else ()
+                return AlertSubjects(subjects=tuple(subjects), source_ips=narrowed, missing=tuple(missing))
+            missing += [one if isinstance(one, str) else one.principal_id for one, _ in found]
+        raise SubjectNotFound(
+            f"the alert {alert.id} of {alert.source} names {', '.join(missing)}; none of it is in the evidence. "
+            "Ingest the log of that account and time."
+        )
+
     def called(self, ids: Sequence[str], *, as_of: datetime | None = None) -> tuple[Credential, ...]:
         """The credentials of some ids; what no credential is called is left out."""
         forest = self._views.forest(as_of)
@@ -110,3 +153,18 @@ class Lookups:
         found = forest.speaking_for_any(principals, alive) - forest.places_of_ids(but)
         first = forest.earliest(found, most)
         return tuple(forest.credentials(forest.chosen_rows(first))), len(found) - len(first)
+
+
+def _in_evidence(forest: Forest, name: str | AlertSession) -> list[str]:
+    """By what the evidence knows a name of an alert: the name, or the ids of the sessions of its time of issue."""
+    asked = name if isinstance(name, str) else name.principal_id
+    try:
+        found = forest.resolve(asked)
+    except SubjectNotFound:
+        return []
+    issued = None if isinstance(name, str) else name.issued_at
+    if issued is None:
+        return [asked]
+    sessions = forest.credentials(forest.chosen_rows(found))
+    same = [one.id for one in sessions if one.issued_at and abs(one.issued_at - issued) <= _SAME_ISSUE]
+    return same or [asked]

@@ -29,7 +29,7 @@ def guarded(
         UsageError: there is no subject to narrow, or a policy or snapshot can't be used.
     """
     if not subjects and narrowing != Narrowing():
-        raise UsageError("--since and addresses narrow a subject: give one with --subject.")
+        raise UsageError("--attacker-since and addresses narrow a subject: give one with --subject.")
     named = tuple(subjects) or worst_subjects(findings)
     attacker = Attacker()
     if named:

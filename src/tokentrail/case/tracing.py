@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import names, narrowing_of
+from tokentrail.case.bookkeeping import unfinished
 from tokentrail.case.proofs import noted
 from tokentrail.case.views import View, Views
 from tokentrail.lineage import coverage, proofs
@@ -167,8 +168,10 @@ class Tracing:
         unproven = proofs.gaps(judged, strays, accounts)
         carried = coverage.left_out(view.lacking(self._folder))
         altered = coverage.left_out(view.contradicting())
+        unread = coverage.left_out(unfinished(self._folder))
         return replace(
-            found, gaps=coverage.weightiest_first(altered + unproven + missing + carried + found.gaps)
+            found,
+            gaps=coverage.weightiest_first(unread + altered + unproven + missing + carried + found.gaps),
         )
 
 

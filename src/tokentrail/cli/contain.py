@@ -13,6 +13,7 @@ from typing import cast, get_args
 import click
 
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
@@ -29,7 +30,9 @@ UNPROVEN = 1
 
 @click.command(
     "contain",
-    epilog=example("tokentrail contain AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z -o plan.json"),
+    epilog=example(
+        "tokentrail contain AKIAIOSFODNN7EXAMPLE --attacker-since 2026-11-23T09:41:00Z -o plan.json"
+    ),
 )
 @about()
 @click.option(
@@ -84,21 +87,19 @@ def command(
     """
     in_its_own_form(options, "--script" if script else None)
     with output.open_case(options) as case:
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         with output.waiting("Planning"):
             plan = case.contain(
-                subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,
-                source_ips=source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
-                snapshots=snapshots, without_access=without_access,
-                management_account=management_account, delete_created=delete_created,
+                asked.subjects, strategy=cast(Strategy, strategy), what_if=what_if, as_of=options.as_of, since=since,
+                source_ips=asked.source_ips, trusted_ips=trusted_ips, margin=margin, lag=lag, spare=spare,
+                snapshots=snapshots, without_access=without_access, management_account=management_account,
+                delete_created=delete_created,
             )  # fmt: skip
         if plan_file is not None:
             save(plan, plan_file)
             following = pasted(f"tokentrail apply {shlex.quote(str(plan_file))}", named_case(options))
             output.say(f"Plan written to {plan_file}; `{following}` carries it out.")
-        if script:
-            write_script(plan, sys.stdout)
-        else:
-            show_plan(options, plan)
+        write_script(plan, sys.stdout) if script else show_plan(options, plan)
         output.enforce_strict(options, case)
     if not plan.proof.complete:
         raise click.exceptions.Exit(UNPROVEN)

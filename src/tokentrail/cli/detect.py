@@ -48,6 +48,6 @@ def command(options: CommonOptions, only: tuple[str, ...], judging: Judging) -> 
                 write_asff(found, sys.stdout, options.as_of or case.newest())
             case _:
                 output.show_rows(options, Finding, found, partial(write_findings, case=named_case(options)))
-        output.enforce_strict(options, case)
+        output.enforce_strict(options, case, judging.failed)
     if found:
         raise click.exceptions.Exit(FOUND)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
@@ -83,13 +84,14 @@ def command(
     """
     in_its_own_form(options, form and f"--as {form}")
     with output.open_case(options) as case:
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
         with output.waiting("Testing guardrails"):
             found = case.guard(
-                subjects,
+                asked.subjects,
                 as_of=options.as_of,
                 since=since,
-                source_ips=source_ips,
+                source_ips=asked.source_ips,
                 trusted_ips=trusted_ips,
                 given=given,
             )

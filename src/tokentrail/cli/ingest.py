@@ -78,6 +78,7 @@ def command(
         options, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
     )
     output.enforce_strict_ingest(options, summary)
+    output.expect_records(sources, summary)
 
 
 def _cluster(engine: str, master: str | None, workers: int | None) -> Cluster | None:

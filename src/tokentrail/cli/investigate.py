@@ -11,6 +11,7 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
 from tokentrail.cli.investigation import Investigation, choose_subject, show_investigation, show_overview
@@ -38,7 +39,8 @@ _LEADS = 5
 @click.argument("logs", nargs=-1, required=True, metavar="LOGS...")
 @click.option(
     "--subject", "subjects", multiple=True, type=SUBJECT,
-    help="A key id, credential id, ARN, address, instance or event to start from. Repeatable.",
+    help="A key id, credential id, ARN, address, instance or event to start from; or a file with an alert of "
+    "GuardDuty, Security Hub or Access Analyzer as JSON (- for standard input). Repeatable.",
 )  # fmt: skip
 @click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
@@ -65,12 +67,14 @@ def command(
     """
     plan = None
     check_exist(logs)
+    given = GivenSubjects.read(subjects)
     with output.open_case(options, create=True) as case:
-        summary = ingest_and_report(case, logs, intake.narrowed(None, None, subjects))
+        summary = ingest_and_report(case, logs, intake.narrowed(None, None, given.followed))
+        about = given.asked(case, options, source_ips)
         leads, findings = leads_of(case, options.as_of, _LEADS), judging.judge(case, options.as_of)
         asked = Question(
-            subjects=subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
-            source_ips=source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
+            subjects=about.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
+            source_ips=about.source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
             plan = _trace_and_plan(options, case, asked, summary, leads, findings)
@@ -78,10 +82,14 @@ def command(
             show_overview(options, summary, leads, findings, case)
         if page is not None:
             write_report(case, asked, page, None, findings)
-        output.enforce_strict_ingest(options, summary)
-        output.enforce_strict(options, case)
+        _enforce_strict(options, summary, case, judging)
     if findings or (plan is not None and not plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
+
+
+def _enforce_strict(options: CommonOptions, summary: IngestSummary, case: Case, judging: Judging) -> None:
+    output.enforce_strict_ingest(options, summary)
+    output.enforce_strict(options, case, judging.failed)
 
 
 def _trace_and_plan(

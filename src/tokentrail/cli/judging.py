@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +41,8 @@ class Judging:
     geoip: tuple[Path, ...] = ()
     """MaxMind databases."""
     aws_ranges: Path | None = None
+    failed: list[str] = field(default_factory=list)
+    """Of each rule that could not judge the evidence, a sentence; known after `judge`."""
 
     def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> tuple[Finding, ...]:
         """Judge a case."""
@@ -56,8 +58,9 @@ class Judging:
                 thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
                 addresses=Addresses.read(self.geoip, self.aws_ranges),
                 said=said.append,
+                failed=self.failed.append,
             )
-        output.say(*said)
+        output.say(*said, *self.failed)
         return found
 
 

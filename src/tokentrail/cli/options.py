@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -36,8 +37,17 @@ class CommonOptions:
     verbose: bool
 
 
+_AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)(?:\s*ago)?", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?Z?")
+
+
 class Moment(click.ParamType):
-    """A time: ISO 8601, in UTC when no zone is given; or `now`."""
+    """
+    A time: ISO 8601, in UTC when no zone is given.
+
+    By the clock: `now`; `10m`, `2h ago`, `3d`; `10:18`, the last time that it was so late in UTC.
+    """
 
     name = "TIME"
 
@@ -45,12 +55,26 @@ class Moment(click.ParamType):
         """Read a time, to the second, as CloudTrail has it."""
         if isinstance(value, datetime):
             return value
-        if value == "now":
-            return datetime.now(UTC).replace(microsecond=0)
+        if (found := _by_the_clock(value)) is not None:
+            return found
         try:
             return moment(value)
         except UsageError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error} Or by the clock: now, 10m, 2h ago, 10:18.", param, ctx)
+
+
+def _by_the_clock(text: str) -> datetime | None:
+    """A time that is given relative to now; `None` where it is given otherwise."""
+    now, given = datetime.now(UTC).replace(microsecond=0), text.strip()
+    if given == "now":
+        return now
+    if ago := _AGO.fullmatch(given):
+        seconds = int(ago[1]) * _SECONDS[ago[2].lower()]
+        return now - timedelta(seconds=seconds) if seconds < now.timestamp() else None
+    if late := _OF_DAY.fullmatch(given):
+        found = now.replace(hour=int(late[1]), minute=int(late[2]), second=int(late[3] or 0))
+        return found if found <= now else found - timedelta(days=1)
+    return None
 
 
 class CasePlace(click.Path):
@@ -187,8 +211,20 @@ def about(
     return added
 
 
+_RENAMED = (
+    "--since is called --attacker-since here, and will mean the window of the log: write --attacker-since."
+)
+
+
 def narrowing(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that narrow what counts as the attacker's."""
+    """Add the options that narrow what counts as the attacker's; the verb gets `since`, `source_ips`, `trusted_ips`."""
+
+    @functools.wraps(command)
+    def narrowed(*, attacker_since: datetime | None, since: datetime | None, **options: Any) -> None:
+        if since is not None:
+            click.echo(_RENAMED, err=True)
+        command(since=attacker_since or since, **options)
+
     for option in (
         click.option(
             "--trusted-ip", "trusted_ips", multiple=True, type=NETWORK,
@@ -199,9 +235,10 @@ def narrowing(command: Callable[..., None]) -> Callable[..., None]:
             help="Only what was minted from here counts as the attacker's. Repeatable.",
         ),
         click.option(
-            "--since", type=MOMENT,
+            "--attacker-since", type=MOMENT,
             help="Only what was minted from the subject at or after this time counts as the attacker's.",
         ),
+        click.option("--since", type=MOMENT, hidden=True, help="The old name of --attacker-since."),
     ):  # fmt: skip
-        command = option(command)
-    return command
+        narrowed = option(narrowed)
+    return narrowed

@@ -12,8 +12,9 @@ from itertools import chain, islice
 from threading import Timer
 from typing import TYPE_CHECKING, TypeVar
 
+from tokentrail.case.bookkeeping import unfinished
 from tokentrail.cli.options import CommonOptions
-from tokentrail.errors import EvidenceIncomplete
+from tokentrail.errors import EvidenceIncomplete, SourceError
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.holdings import held_before, write_ingest
@@ -120,13 +121,46 @@ def show_documents(
 
 
 def ingest_and_report(case: Case, sources: Sequence[str], intake: Intake) -> IngestSummary:
-    """Read sources into a case, and say on stderr what came in, and what the case held before."""
+    """
+    Read sources into a case, and say on stderr what came in, and what the case held before.
+
+    Raises:
+        SourceError: there is no record of CloudTrail in any of some files and folders.
+    """
     before = case.status()
     with progress_bar("Reading evidence", LINKING) as progress:
         summary = intake.into(case, sources, progress)
     write_ingest(summary, Paper(sys.stderr))
     say(*held_before(before, summary))
+    expect_records(sources, summary)
     return summary
+
+
+def expect_records(sources: Sequence[str], summary: IngestSummary) -> None:
+    """
+    See that there was a record of CloudTrail in some files or folders; what is elsewhere may have nothing new.
+
+    Raises:
+        SourceError: there was none.
+    """
+    from tokentrail.sources.dispatch import is_remote  # who ingests has loaded it
+
+    if (
+        summary.records.read
+        or summary.records.repeated
+        or summary.objects.repeated
+        or any(map(is_remote, sources))
+    ):
+        return
+    if summary.objects.read or summary.skipped:
+        files = words.number(summary.objects.read + len(summary.skipped), "file")
+        there = f"{files} there, listed above with the reason"
+    else:
+        there = "no file there"
+    raise SourceError(
+        f"No CloudTrail records in {words.listed([*sources], 3)}: {there}. Give the folder that holds the trail's "
+        "files, such as AWSLogs/; docs/evidence.md lists what can be read."
+    )
 
 
 def say(*sentences: str) -> None:
@@ -242,13 +276,20 @@ def announced(what: str, rows: Iterable[Row]) -> Iterator[Row]:
     return chain(first, rest)
 
 
-def enforce_strict(options: CommonOptions, case: Case) -> None:
+def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = ()) -> None:
     """
-    Under `--strict`, fail after an answer that rests on a case of which not all evidence could be read.
+    Say so where an ingest has not ended; under `--strict`, fail where not all evidence could be read or judged.
+
+    Args:
+        options: Whether it is strict.
+        case: The case.
+        failed: Sentences about rules that could not judge the evidence.
 
     Raises:
-        EvidenceIncomplete: records or objects of the case were rejected.
+        EvidenceIncomplete: records or objects of the case were rejected, an ingest has not ended, or a rule failed.
     """
+    unread = unfinished(case.folder)
+    say(*unread)
     if not options.strict:
         return
     lost = sum(one.count for one in case.status().rejected if one.field is None)
@@ -257,6 +298,8 @@ def enforce_strict(options: CommonOptions, case: Case) -> None:
             f"--strict: {words.number(lost, 'record or object', 'records or objects')} could not be read. "
             "`tokentrail status --rejected` lists them."
         )
+    if unread or failed:
+        raise EvidenceIncomplete(f"--strict: {' '.join((*unread, *failed))}")
 
 
 def enforce_strict_ingest(options: CommonOptions, summary: IngestSummary) -> None:

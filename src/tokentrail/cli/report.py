@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import cast, get_args
@@ -16,6 +16,7 @@ import click
 from tokentrail import __version__
 from tokentrail.case import Case
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
 from tokentrail.cli.judging import JUDGING, leads_of
@@ -80,19 +81,28 @@ def command(
         raise UsageError(
             "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png)."
         )
-    question = Question(
-        subjects=subjects, as_of=options.as_of, since=since, source_ips=source_ips, trusted_ips=trusted_ips,
-        strategy=cast(Strategy, strategy), snapshots=snapshots,
-    )  # fmt: skip
     with output.open_case(options) as case:
-        with output.waiting(JUDGING):
-            findings = case.detect(as_of=options.as_of)
-        leads = () if subjects else leads_of(case, options.as_of, 1)
-        question = replace(question, subjects=subjects or choose_subject(findings, leads))
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
+        findings, failed = _judged(case, options)
+        leads = () if asked.subjects else leads_of(case, options.as_of, 1)
+        question = Question(
+            subjects=asked.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
+            source_ips=asked.source_ips, trusted_ips=trusted_ips, strategy=cast(Strategy, strategy),
+            snapshots=snapshots,
+        )  # fmt: skip
         with output.waiting("Drawing the page"):
             written = write_report(case, question, page, picture, findings)
         _show(options, written)
-        output.enforce_strict(options, case)
+        output.enforce_strict(options, case, failed)
+
+
+def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], list[str]]:
+    """The findings, and of each rule that could not judge the evidence a sentence, which is said."""
+    failed: list[str] = []
+    with output.waiting(JUDGING):
+        findings = case.detect(as_of=options.as_of, failed=failed.append)
+    output.say(*failed)
+    return findings, failed
 
 
 def write_report(

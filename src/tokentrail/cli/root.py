@@ -34,6 +34,7 @@ _VERBS = {
     "credentials": "Every credential, its state, and where it came from.",
     "trace": "What a subject descends from, what descends from it, and what it did.",
     "timeline": "What a subject and its descendants did, in order.",
+    "identify": "Which credential a leaked string, file or URL holds.",
     "leads": "Where to start: credentials ranked by how much speaks for theft, with reasons.",
     "detect": "Findings: what looks like theft, why, and what answers it.",
     "rules": "The catalogue of what `detect` looks for.",

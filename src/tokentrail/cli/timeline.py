@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 import click
 
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
-from tokentrail.cli.options import CommonOptions, about, common
+from tokentrail.cli.options import MOMENT, CommonOptions, about, common
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline
 from tokentrail.present.timesketch import write_timesketch
+from tokentrail.spelling import counted
 
 
 @click.command(
@@ -21,21 +27,86 @@ from tokentrail.present.timesketch import write_timesketch
     epilog=example("tokentrail timeline AKIAIOSFODNN7EXAMPLE --format csv > timeline.csv"),
 )
 @about()
+@click.option("--since", type=MOMENT, help="Only calls from this time on.")
+@click.option("--until", type=MOMENT, help="Only calls before this time.")
+@click.option(
+    "--call", "calls", multiple=True, metavar="NAME",
+    help="Only these calls, such as GetObject, s3:* or iam:Create*; * stands for any letters. Repeatable.",
+)  # fmt: skip
+@click.option("--errors", is_flag=True, help="Only calls that failed.")
+@click.option("--limit", type=click.IntRange(min=1), help="The most calls to list.")
 @common
-def command(options: CommonOptions, subjects: tuple[str, ...]) -> None:
+def command(
+    options: CommonOptions, subjects: tuple[str, ...], since: datetime | None, until: datetime | None,
+    calls: tuple[str, ...], errors: bool, limit: int | None,
+) -> None:  # fmt: skip
     """
     List the calls of subjects and of all that descends from them, in order of time.
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
     session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
-    directory, or an event id.
+    directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
+    Analyzer as JSON, a folder of such files, or - for one on standard input.
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
     with output.open_case(options) as case:
-        events = output.announced("Tracing", case.timeline(subjects, as_of=options.as_of))
+        asked = GivenSubjects.read(subjects).asked(case, options, ())
+        found = output.announced("Tracing", case.timeline(asked.subjects, as_of=options.as_of))
+        chosen = _Chosen(since, until, tuple(map(_pattern, calls)), errors)
+        events = chosen.of(found, limit)
         if options.format == "csv":
             write_timesketch(events, sys.stdout)
         else:
             output.show_rows(options, TimelineEvent, events, write_timeline)
+        output.say(*chosen.left_out(limit))
         output.enforce_strict(options, case)
+
+
+@dataclass(slots=True)
+class _Chosen:
+    """Which calls of a timeline are listed, and how many were not."""
+
+    since: datetime | None
+    until: datetime | None
+    calls: tuple[re.Pattern[str], ...]
+    errors: bool
+    left: int = 0
+    """Calls that do not fit."""
+    beyond: int = 0
+    """Calls that fit, and are more than were asked for."""
+
+    def of(self, events: Iterable[TimelineEvent], limit: int | None) -> Iterator[TimelineEvent]:
+        """Those that fit, up to the limit; the others are counted."""
+        shown = 0
+        for event in events:
+            if not self._fits(event):
+                self.left += 1
+            elif limit is not None and shown >= limit:
+                self.beyond += 1
+            else:
+                shown += 1
+                yield event
+
+    def _fits(self, event: TimelineEvent) -> bool:
+        if (self.since and event.time < self.since) or (self.until and event.time >= self.until):
+            return False
+        if self.errors and event.error_code is None:
+            return False
+        name = event.event_name or ""
+        service = (event.event_source or "").removesuffix(".amazonaws.com")
+        return not self.calls or any(
+            one.fullmatch(name) or one.fullmatch(f"{service}:{name}") for one in self.calls
+        )
+
+    def left_out(self, limit: int | None) -> Iterator[str]:
+        """Sentences on what was not listed."""
+        if self.beyond:
+            yield f"The first {limit:,} calls that fit are listed; {self.beyond:,} more fit: --limit lists them."
+        if self.left:
+            yield f"Left out: {counted(self.left, 'call')} that the options exclude."
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """What a name with asterisks matches, whatever the case."""
+    return re.compile(".*".join(map(re.escape, text.split("*"))), re.IGNORECASE)

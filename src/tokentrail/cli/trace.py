@@ -11,6 +11,7 @@ from functools import partial
 import click
 
 from tokentrail.cli import output
+from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.lineage.model import Trace, TracedCredential
@@ -22,7 +23,7 @@ from tokentrail.present.lineage import write_trace
 @click.command(
     "trace",
     epilog=example(
-        "tokentrail trace AKIAIOSFODNN7EXAMPLE --since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
+        "tokentrail trace AKIAIOSFODNN7EXAMPLE --attacker-since 2026-11-23T09:41Z --source-ip 192.0.2.9"
     ),
 )
 @about()
@@ -41,17 +42,18 @@ def command(
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
     session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
-    directory, or an event id.
+    directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
+    Analyzer as JSON, a folder of such files, or - for one on standard input.
     What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
-    --since,
-    --source-ip or --trusted-ip narrow it.
+    --attacker-since, --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
     with output.open_case(options) as case:
+        asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         with output.waiting("Tracing"):
             found = case.trace(
-                subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
-                source_ips=source_ips, trusted_ips=trusted_ips,
+                asked.subjects, as_of=options.as_of, up=up or not down, down=down or not up, since=since,
+                source_ips=asked.source_ips, trusted_ips=trusted_ips,
             )  # fmt: skip
         _show(options, found, down=down or not up)
         output.enforce_strict(options, case)

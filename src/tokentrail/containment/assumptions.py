@@ -88,8 +88,8 @@ def _left_out(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
             if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
     if left:
         yield (
-            "what descends from a subject and --since, --source-ip or --trusted-ip leaves out is not the attacker's: "
-            f"no step ends {listed(left, _MOST)}"
+            "what descends from a subject and --attacker-since, --source-ip or --trusted-ip leaves out is not the "
+            f"attacker's: no step ends {listed(left, _MOST)}"
         )
 
 

@@ -184,8 +184,8 @@ def _perhaps_the_owners(incident: IncidentModel, move: PlannedStep) -> str:
         return ""
     how = "undo leaves it so" if move.made else "it can't be undone"
     return (
-        " The leaked credential itself made this: if its owner may have, before the leak, give --since and plan "
-        f"again, as {how}."
+        " The leaked credential itself made this: if its owner may have, before the leak, give --attacker-since and "
+        f"plan again, as {how}."
     )
 
 

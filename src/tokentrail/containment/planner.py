@@ -319,9 +319,7 @@ def _cannot_spare(
         handed = [why for one, why in incident.handed.items() if one.startswith(name)]
         if handed:
             return f"it counts as the attacker's: {handed[0]}"
-        return (
-            "it counts as the attacker's; narrow that with --since, --source-ip or --trusted-ip if it is not"
-        )
+        return "it counts as the attacker's; if not, narrow that with --attacker-since, --source-ip or --trusted-ip"
     if not matching:
         return "no live credential of a principal that this plan touches is called so: nothing here ends it"
     if len(matching) > 1:

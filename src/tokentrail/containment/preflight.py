@@ -183,7 +183,7 @@ def planning_command(plan: Plan) -> str:
     """The command that plans the same again; without its narrowing, a plan might end what is the owner's."""
     narrowing, options = plan.narrowing, list[tuple[str, str]]()
     options += [("--strategy", plan.strategy)] if plan.strategy not in (None, "standard") else []
-    options += [("--since", instant(narrowing["since"]))] if narrowing["since"] else []
+    options += [("--attacker-since", instant(narrowing["since"]))] if narrowing["since"] else []
     options += [("--source-ip", address) for address in narrowing["source_ips"]]
     options += [("--trusted-ip", address) for address in narrowing["trusted_ips"]]
     options += [("--margin", str(plan.margin))] if plan.margin != MARGIN else []

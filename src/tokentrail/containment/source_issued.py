@@ -128,7 +128,7 @@ def follow(
 
 
 def _owners(forest: Forest, trace: Trace, narrowing: Narrowing) -> frozenset[str]:
-    """Where the subjects were used before the theft; none unless `--since` alone tells the owner from the attacker."""
+    """Where the subjects were used before the theft; none unless `--attacker-since` alone tells the two apart."""
     if narrowing.since is None or narrowing.source_ips or narrowing.trusted_ips:
         return frozenset()
     begins = narrowing.since.timestamp()

@@ -16,7 +16,6 @@ from tokentrail.policy.history.managed import Reader
 from tokentrail.policy.history.service_control_policies import ORGANIZATIONS_HANDLERS, Organisation
 from tokentrail.policy.history.timeline import PlacedPolicy
 from tokentrail.policy.language.documents import Document
-from tokentrail.policy.language.evaluate import all_actions, all_resources
 
 CALLS = frozenset(ORGANIZATIONS_HANDLERS)
 _DONE = {
@@ -62,4 +61,4 @@ def lifted(changes: Iterable[Change]) -> Iterator[Lifted]:
 def _denies_all(held: PlacedPolicy) -> bool:
     """Whether a policy denies everything to somebody, unlike guardrails, which deny some actions or regions."""
     denials = held.denials if isinstance(held, Document) else ()
-    return any(all_actions(one) and all_resources(one) for one in denials)
+    return any(one.is_total for one in denials)

@@ -17,7 +17,7 @@ from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene, Source
 from tokentrail.detection.stories import stories
 from tokentrail.detection.suppress import Allowed
-from tokentrail.errors import UsageError
+from tokentrail.errors import TokenTrailError, UsageError
 from tokentrail.lineage.rows import moment
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 2
 """Rules that are asked at a time."""
+_FAILED = (
+    "The rule {} could not judge this evidence ({}), so that findings of it may be missing; the others did. That is a "
+    "fault of TokenTrail: please report it."
+)
 _LEFT_OUT = "{:,} of what was found is left out, as the allow-list says."
 _EXPIRED = "{:,} of the allow-list's entries no longer count: their day has come."
 _TOO_FEW = (
@@ -56,6 +60,7 @@ def detect(
     min_severity: Severity = "info",
     allowed: Allowed | None = None,
     said: Callable[[str], None] | None = None,
+    failed: Callable[[str], None] | None = None,
     together: bool = True,
 ) -> tuple[Finding, ...]:
     """
@@ -68,6 +73,7 @@ def detect(
         min_severity: What is less is left out.
         allowed: What is left out as harmless.
         said: Told what the answer lacks, in sentences.
+        failed: Told, in a sentence, of each rule that ended in an error; without it, the error is raised.
         together: Whether a story is one finding; who sees the end of a story alone must tell it hit by hit, as its
             first hit is what it is known by.
 
@@ -75,7 +81,9 @@ def detect(
         Findings by time, then id.
     """
     hits = [
-        (rule, hit) for rule, hit in _all_hits(scene, rules, sigma) if at_least(hit.severity, min_severity)
+        (rule, hit)
+        for rule, hit in _all_hits(scene, rules, sigma, failed)
+        if at_least(hit.severity, min_severity)
     ]
     if allowed is not None:
         kept = [
@@ -120,22 +128,26 @@ def _told(scene: Scene, hits: Sequence[tuple[Rule, Hit]]) -> Iterator[tuple[Find
         yield _finding(scene, rule, hit, named, sources), hit
 
 
-def _all_hits(scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None) -> list[tuple[Rule, Hit]]:
+def _all_hits(
+    scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None, failed: Callable[[str], None] | None
+) -> list[tuple[Rule, Hit]]:
     """The hits of the catalogue's rules, then those of Sigma rules, whose records are read meanwhile."""
     if sigma is None or not sigma.simple:
-        return _hits(scene, rules)
+        return _hits(scene, rules, failed)
     from tokentrail.detection.sigma.matching import SigmaRun  # pySigma takes its time to load
 
     with SigmaRun(scene, sigma) as run:
-        return [*_hits(scene, rules), *((rule, _bounded(scene, hit)) for rule, hit in run.hits())]
+        return [*_hits(scene, rules, failed), *((rule, _bounded(scene, hit)) for rule, hit in run.hits())]
 
 
-def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
+def _hits(
+    scene: Scene, rules: Sequence[Rule], failed: Callable[[str], None] | None
+) -> list[tuple[Rule, Hit]]:
     hits: list[tuple[Rule, Hit]] = []
     there = scene.marks(frozenset[str]().union(*(rule.marks for rule in rules)))
     rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(there)]
     for late in (False, True):
-        fresh = [*_found(scene, [rule for rule in rules if rule.late is late])]
+        fresh = [*_found(scene, [rule for rule in rules if rule.late is late], failed)]
         known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
         scene.suspect(
             (hit.subject, known[hit.subject]["span"])
@@ -146,7 +158,9 @@ def _hits(scene: Scene, rules: Sequence[Rule]) -> list[tuple[Rule, Hit]]:
     return hits
 
 
-def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
+def _found(
+    scene: Scene, rules: Sequence[Rule], failed: Callable[[str], None] | None
+) -> Iterator[tuple[Rule, Hit]]:
     """
     What some rules find, rule by rule.
 
@@ -155,13 +169,23 @@ def _found(scene: Scene, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Hit]]:
     """
     at_once = 1 if scene.large else min(_AT_ONCE, os.cpu_count() or 1)
     with ThreadPoolExecutor(at_once, "rules") as pool:
-        for rule, hits in zip(rules, pool.map(partial(_asked, scene), rules), strict=True):
+        for rule, hits in zip(rules, pool.map(partial(_asked, scene, failed), rules), strict=True):
             yield from ((rule, hit) for hit in hits)
 
 
-def _asked(scene: Scene, rule: Rule) -> list[Hit]:
-    with scene.apart():
-        return [_bounded(scene, hit) for hit in rule.find(scene)]
+def _asked(scene: Scene, failed: Callable[[str], None] | None, rule: Rule) -> list[Hit]:
+    """What a rule finds; one that fails, as hostile evidence may make it, costs what it would have found since."""
+    found: list[Hit] = []
+    try:
+        with scene.apart():
+            found.extend(_bounded(scene, hit) for hit in rule.find(scene))
+    except TokenTrailError:  # a damaged case, or want of room: the others would fare no better
+        raise
+    except Exception as error:
+        if failed is None:
+            raise
+        failed(_FAILED.format(rule.id, type(error).__name__))
+    return found
 
 
 def _bounded(scene: Scene, hit: Hit) -> Hit:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tokentrail.policy.language.conditions import Condition
-from tokentrail.policy.language.documents import Document, Statement, parse
-from tokentrail.policy.language.evaluate import EVERY, names_action
+from tokentrail.policy.language.documents import EVERY, Document, Statement, names_action, parse
 from tokentrail.policy.language.truth import Truth
 
 _ACCOUNT = re.compile(r"^(?:arn:[\w-]+:(?:iam|sts)::)?(\d{12})(?::|$)")

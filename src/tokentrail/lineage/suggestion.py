@@ -1,9 +1,10 @@
-"""What to suggest for a subject that nothing answers to: ARNs for a short name, a key id for one in lower case."""
+"""What to suggest for a subject that nothing answers to: ARNs for a short name, the key ids that look like one."""
 
 from __future__ import annotations
 
 import re
 
+from tokentrail.aws.leaked_strings import account_of_key
 from tokentrail.spelling import listed
 from tokentrail.store.interface import Engine
 
@@ -20,6 +21,12 @@ SELECT DISTINCT arn FROM (
   SELECT 'arn:aws:iam::' || f.key_account || ':user/' || k.created_owner
   FROM creations k JOIN forest f ON f.n = k.n WHERE k.created_what = 'access_key'
 ) WHERE starts_with(arn, 'arn:') AND split_part(arn, '/', -1) = ?"""
+_ALIKE = """
+SELECT DISTINCT name, damerau_levenshtein(name, $4) AS far FROM names
+WHERE length(name) BETWEEN $1 AND $2 AND left(name, 2) = left($3, 2) AND damerau_levenshtein(name, $3) <= $5
+ORDER BY far, name LIMIT 6"""
+_ACCOUNTS = "SELECT DISTINCT account FROM events WHERE account IS NOT NULL ORDER BY account LIMIT 100"
+_TYPOS = 2
 _KEY = re.compile(r"(akia|asia)[a-z0-9]{12,}", re.IGNORECASE)
 _MOST = 5
 
@@ -36,11 +43,34 @@ def suggestion(engine: Engine, subject: str) -> str:
         return (
             f"An account is no subject: `tokentrail credentials --account {subject}` lists its credentials."
         )
-    if _KEY.fullmatch(subject) and subject != subject.upper():
-        found = engine.ranges("names", "name", [(subject.upper(), subject.upper())]).num_rows
-        return f"Did you mean {subject.upper()}?" if found else ""
+    if _KEY.fullmatch(subject):
+        alike = _keys_like(engine, subject.upper())
+        return f"Did you mean {listed(alike, _MOST)}?" if alike else _of_account(engine, subject.upper())
     arns = _arns_of(engine, subject)
     return f"Did you mean {listed(arns, _MOST)}?" if arns else ""
+
+
+def _keys_like(engine: Engine, key: str) -> list[str]:
+    """The key ids that differ from one by two letters at most, as those do that were copied by hand."""
+    found = engine.rows(_ALIKE, (len(key) - _TYPOS, len(key) + _TYPOS, key, key, _TYPOS))
+    return [row["name"] for row in found]
+
+
+def _of_account(engine: Engine, key: str) -> str:
+    """Of which account a key is that nothing in the case was done with, and what the case holds."""
+    account = account_of_key(key)
+    there = sorted(row["account"] for row in engine.rows(_ACCOUNTS))
+    known = f"The case holds logs of {listed(there, _MOST)}" if there else "The case holds no log"
+    if account is None:
+        return (
+            f"No call by that key is in the evidence. {known}: ingest the log of the key's account and time."
+        )
+    if account in there:
+        return (
+            f"The key's id tells that it is of account {account}, whose log the case holds: no call by it is there. "
+            "Ingest the time at which it was used, and data events."
+        )
+    return f"The key's id tells that it is of account {account}. {known}: ingest that account's."
 
 
 def _arns_of(engine: Engine, subject: str) -> list[str]:

@@ -35,12 +35,14 @@ def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> Non
     )
     if status.coverage:
         _coverage(status.coverage, paper)
-    if status.warnings:
+    if status.warnings or status.unfinished:
         paper.heading("What the evidence lacks")
-    for sentence in words.alike(status.warnings):
+    for sentence in (*status.unfinished, *words.alike(status.warnings)):
         paper.wrapped(sentence, first="  - ")
     paper.line()
-    paper.wrapped(_lost(status.rejected) + _how_to_list(status.rejected, rejected))
+    paper.wrapped(
+        _lost(status.rejected, unfinished=bool(status.unfinished)) + _how_to_list(status.rejected, rejected)
+    )
     if rejected:
         write_rejected(status.rejected, paper)
 
@@ -155,11 +157,11 @@ def _skipped(skipped: Sequence[SkippedObject], paper: Paper) -> None:
     paper.and_more(len(skipped), _MOST, " skipped; --format json lists them")
 
 
-def _lost(rejections: Sequence[Rejection]) -> str:
+def _lost(rejections: Sequence[Rejection], *, unfinished: bool) -> str:
     whole = sum(one.count for one in rejections if one.field is None)
     fields = sum(one.count for one in rejections if one.field is not None)
     if not whole and not fields:
-        return "Every record was read."
+        return "Every record that was reached was read." if unfinished else "Every record was read."
     parts = [words.number(whole, "record or object", "records or objects") + " rejected"] if whole else []
     parts += [words.number(fields, "field") + " lost of records otherwise read"] if fields else []
     return words.joined(parts) + "."

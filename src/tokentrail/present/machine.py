@@ -18,10 +18,15 @@ import msgspec
 from tokentrail.present.document import Document, members, plain, row
 from tokentrail.present.safe import safe
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms too."""
-_FORMULA_WITHIN = re.compile(rf";(?=[{re.escape(''.join(_FORMULA))}])")
-"""The same behind a semicolon, at which spreadsheets cut cells where the comma parts decimals."""
+_STARTS = r"[=+\-@＝＋－＠]"
+_BEGINS_FORMULA = re.compile(rf"""[\s"'|;,]*{_STARTS}|[\t\r\n]""")
+"""
+What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width forms too.
+
+Some drop white space and quotes in front of it, or cut a cell at other delimiters than the comma.
+"""
+_FORMULA_WITHIN = re.compile(rf"""([;|])(?=[\s"']{{0,8}}{_STARTS}|[\t\r\n])""")
+"""The same behind a delimiter at which spreadsheets may cut cells, as they do where the comma parts decimals."""
 
 
 _AT_ONCE = 1_000
@@ -93,7 +98,7 @@ def _cell(value: Any) -> str | int | float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     text = _spelled(value)
-    return ("'" if text.startswith(_FORMULA) else "") + _FORMULA_WITHIN.sub(";'", safe(text))
+    return ("'" if _BEGINS_FORMULA.match(text) else "") + _FORMULA_WITHIN.sub(r"\1'", safe(text))
 
 
 def _spelled(value: Any) -> str:

@@ -101,7 +101,7 @@ def policies_apart(why: str) -> list[tuple[str, object]]:
 def _read(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -111,13 +111,13 @@ def of_subjects(
             for n in sorted(own)
         )
         said = (
-            "The subject's own calls count as the attacker's where --since and the addresses say so; all calls of "
-            "its tainted descendants do."
+            "The subject's own calls count as the attacker's where --attacker-since and the addresses say so; all "
+            "calls of its tainted descendants do."
         )
     else:
         said = (
             "All calls of the subject and its descendants count as the attacker's. Where the subject's owner uses it "
-            "too, --since, --source-ip or --trusted-ip tell the two apart."
+            "too, --attacker-since, --source-ip or --trusted-ip tell the two apart."
         )
     return _attacker(engine, subjects, places, starts, said + since.said)
 

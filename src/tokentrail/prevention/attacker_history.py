@@ -20,7 +20,7 @@ from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.rows import moment
 from tokentrail.lineage.taint import numbers
-from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.language.documents import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker

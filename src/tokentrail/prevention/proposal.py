@@ -16,7 +16,7 @@ from tokentrail.aws.principals import account_of, caseless, principal_of_arn, re
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.account.trust import Trust, denied_by_trust, parse_trust, trusts
 from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Statement, parse
-from tokentrail.policy.language.evaluate import Call, all_actions, denied, open_keys, refused_by
+from tokentrail.policy.language.evaluate import Call, denied, open_keys, refused_by
 from tokentrail.policy.language.truth import Truth, some
 from tokentrail.prevention.change_points import ChangePoints, change_points_of
 from tokentrail.prevention.circumstances import (
@@ -289,7 +289,9 @@ def _columns(statements: Iterable[Any]) -> frozenset[str]:
     keys: set[str] = set()
     resources, everything = False, True
     for one in statements:
-        everything = everything and one.effect == "Deny" and not one.actions.inverted and all_actions(one)
+        everything = (
+            everything and one.effect == "Deny" and not one.actions.inverted and one.names_all_actions
+        )
         texts = [*one.resources.patterns]
         for condition in one.conditions:
             bare = condition.operator.rpartition(":")[2].casefold()

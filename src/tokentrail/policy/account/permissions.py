@@ -13,8 +13,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tokentrail.policy.language.documents import Document, Malformed, Statement
-from tokentrail.policy.language.evaluate import Request, Resources, listed, names_action, resources_of
+from tokentrail.policy.language.documents import Document, Malformed, Statement, names_action
+from tokentrail.policy.language.evaluate import Request, Resources, listed, resources_of
 from tokentrail.policy.language.truth import Truth, every, some
 
 

@@ -15,8 +15,17 @@ from functools import cached_property
 
 from tokentrail.aws.principals import Principal
 from tokentrail.policy.language.context import ChosenText, Known
-from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Principals, Statement, parse
-from tokentrail.policy.language.evaluate import UNDENIABLE, Call, Request, applies, names_action, resources_of
+from tokentrail.policy.language.documents import (
+    EVERYTHING,
+    UNDENIABLE,
+    Document,
+    Malformed,
+    Principals,
+    Statement,
+    names_action,
+    parse,
+)
+from tokentrail.policy.language.evaluate import Call, Request, applies, resources_of
 from tokentrail.policy.language.truth import Truth, every, some
 
 ASSUME_ROLE = "sts:AssumeRole"

@@ -18,9 +18,8 @@ from typing import Literal
 
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, ValueT, has_clock, step_at, with_clock
 from tokentrail.policy.language.context import Caller, Context, context_of, with_time
-from tokentrail.policy.language.documents import Document, Malformed
+from tokentrail.policy.language.documents import EVERY, Document, Malformed
 from tokentrail.policy.language.evaluate import (
-    EVERY,
     Call,
     Extent,
     Verdict,

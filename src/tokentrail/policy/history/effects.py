@@ -180,9 +180,12 @@ class Effects:
         named = _named(caller)
         if named is None:
             return _Found()
-        bindings = self._ledger.names.of(named)
-        title = f"{named.kind} {quoted(named.name)}"
-        return _chosen([binding for binding in bindings if binding.seen <= as_of], caller, as_of, title)
+        begun = [binding for binding in self._ledger.names.of(named) if binding.seen <= as_of]
+        unique = caller.unique_id
+        for binding in reversed(begun):
+            if unique is not None and binding.entity is not None and binding.entity.unique_id == unique:
+                return _Found(entity=binding.entity)
+        return _by_name(begun, caller, as_of, f"{named.kind} {quoted(named.name)}")
 
 
 class _Standings:
@@ -239,14 +242,10 @@ def _named(caller: Caller) -> Principal | None:
     return principal if principal.is_named else None
 
 
-def _chosen(begun: Sequence[NameBinding], caller: Caller, as_of: datetime, title: str) -> _Found:
-    """Pick whose credential it is, among those who had the name at some time."""
-    unique = _unique_id(caller)
+def _by_name(begun: Sequence[NameBinding], caller: Caller, as_of: datetime, title: str) -> _Found:
+    """Pick whose credential it is, among those who had the name at some time, none of whom is known to have its id."""
     held = [(binding, binding.entity) for binding in begun if binding.entity is not None]
-    same = [entity for _, entity in held if unique and entity.unique_id == unique]
-    if same:
-        return _Found(entity=same[-1])
-    possible = [pair for pair in held if unique is None or pair[1].unique_id is None]
+    possible = [pair for pair in held if caller.unique_id is None or pair[1].unique_id is None]
     if caller.issued_at is not None:
         return _by_issue(possible, caller.issued_at, as_of, title)
     known = [entity for _, entity in possible if not (entity.replaced and _gone(entity, as_of))]
@@ -275,12 +274,6 @@ def _by_issue(
 
 def _gone(entity: Entity, as_of: datetime) -> bool:
     return entity.died is not None and entity.died.time <= as_of
-
-
-def _unique_id(caller: Caller) -> str | None:
-    """The unique id of the user or role, without the session's name."""
-    unique = (caller.principal_id or "").split(":")[0]
-    return unique if unique[:4] in ("AIDA", "AROA") else None
 
 
 def _death(entity: Entity | None, caller: Caller, as_of: datetime) -> Ending | None:

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokentrail.policy.language.evaluate import UNDENIABLE
+from tokentrail.policy.language.documents import UNDENIABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

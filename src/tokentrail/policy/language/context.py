@@ -151,6 +151,12 @@ class Caller:
         return _type(self)
 
     @cached_property
+    def unique_id(self) -> str | None:
+        """The unique id of the user or role, without the session's name, if it is known."""
+        unique = (self.principal_id or "").partition(":")[0]
+        return unique if unique.startswith(("AIDA", "AROA")) else None
+
+    @cached_property
     def issue_second(self) -> float | None:
         """The time of issue in seconds since 1970; later than all cutoffs for a long-term key; `None` if not known."""
         known = issue_time(self)

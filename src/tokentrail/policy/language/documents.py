@@ -13,11 +13,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 from urllib.parse import unquote
 
 from tokentrail.aws.principals import Principal, account_of, is_account, principal_of_arn
 from tokentrail.policy.language.conditions import Condition
+from tokentrail.policy.language.truth import Truth
+from tokentrail.policy.language.wildcard import covers, may_overlap
 from tokentrail.spelling import quoted
 
 LONGEST_TEXT = 1_048_576
@@ -35,6 +38,16 @@ class Selection:
 
 
 EVERYTHING = Selection(patterns=("*",))
+EVERY = "*"
+"""All actions, or all resources."""
+UNDENIABLE = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
+"""
+Calls that no policy can deny, so that a policy that denies everything need not name them.
+
+GetCallerIdentity needs no permission and succeeds even under a deny (AWS STS API Reference, 'GetCallerIdentity').
+GetSessionToken needs none either; its token is subject to the same denials as the user who requested it (IAM User
+Guide, 'Controlling permissions for GetSessionToken').
+"""
 _UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{12,124}")
 _TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 
@@ -66,7 +79,7 @@ class Principals:
         return self.aws | self.services | self.providers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Statement:
     """One statement of a policy document."""
 
@@ -78,8 +91,23 @@ class Statement:
     principals: Principals | None = None
     """Its (Not)Principal, as trust and resource policies have it; `None` if it has none."""
 
+    @cached_property
+    def names_all_actions(self) -> bool:
+        """Whether it surely names every action, except those that can't be denied anyway."""
+        return names_action(self.actions, EVERY) is Truth.YES
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @cached_property
+    def names_all_resources(self) -> bool:
+        """Whether it surely names every resource."""
+        return not self.resources.inverted and any(map(only_stars, self.resources.patterns))
+
+    @property
+    def is_total(self) -> bool:
+        """Whether it names every action on every resource, whoever calls: only its conditions may spare a call."""
+        return self.principals is None and self.names_all_actions and self.names_all_resources
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """A policy document that could be read."""
 
@@ -87,10 +115,21 @@ class Document:
     variables: bool = True
     """Whether its version has policy variables."""
 
-    @property
+    @cached_property
     def denials(self) -> tuple[Statement, ...]:
         """The statements that deny."""
         return tuple(statement for statement in self.statements if statement.effect == "Deny")
+
+    @cached_property
+    def denial_keys(self) -> frozenset[str]:
+        """The condition keys, in lower case, on which it depends what they deny."""
+        return frozenset(condition.key for statement in self.denials for condition in statement.conditions)
+
+    @cached_property
+    def total_denials(self) -> tuple[Statement, ...]:
+        """Those that deny everything where their conditions hold, the fewest conditions first."""
+        total = (statement for statement in self.denials if statement.is_total)
+        return tuple(sorted(total, key=lambda statement: len(statement.conditions)))
 
     @property
     def allows(self) -> bool:
@@ -103,6 +142,36 @@ class Malformed:
     """A policy document that could not be read, or is not in the evidence."""
 
     reason: str
+
+
+def names_action(selection: Selection, action: str) -> Truth:
+    """
+    Whether a statement names an action, given in lower case.
+
+    For an action with wildcards: `YES` if it names all that match, `UNDECIDED` if it may name some.
+    """
+    if not ("*" in action or "?" in action):
+        return Truth.of(any(covers(pattern, action) for pattern in selection.patterns) != selection.inverted)
+    patterns = selection.patterns
+    if selection.inverted:  # what can't be denied or need not be allowed makes no difference
+        patterns = tuple(pattern for pattern in patterns if pattern not in UNDENIABLE)
+    if any(_any_action(pattern) or covers(pattern, action) for pattern in patterns):
+        found = Truth.YES
+    elif any(may_overlap(pattern, action) for pattern in patterns):
+        found = Truth.UNDECIDED
+    else:
+        found = Truth.NO
+    return found.opposite if selection.inverted else found
+
+
+def only_stars(pattern: str) -> bool:
+    """Whether a pattern consists of `*` alone."""
+    return bool(pattern) and not pattern.strip("*")
+
+
+def _any_action(pattern: str) -> bool:
+    service, colon, name = pattern.partition(":")
+    return only_stars(service) and (not colon or only_stars(name))
 
 
 class _Unreadable(Exception):

@@ -17,21 +17,20 @@ from functools import lru_cache
 
 from tokentrail.policy.language.conditions import Condition, all_hold, holds, instant
 from tokentrail.policy.language.context import Context
-from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, Selection, Statement
+from tokentrail.policy.language.documents import (
+    EVERYTHING,
+    UNDENIABLE,
+    Document,
+    Malformed,
+    Selection,
+    Statement,
+    names_action,
+    only_stars,
+)
 from tokentrail.policy.language.truth import Truth, every, some
 from tokentrail.policy.language.wildcard import Glob, Unresolved, covers, glob, may_overlap, resolved
 from tokentrail.spelling import more, quoted
 
-EVERY = "*"
-"""All actions, or all resources."""
-UNDENIABLE = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
-"""
-Calls that no policy can deny, so that a policy that denies everything need not name them.
-
-GetCallerIdentity needs no permission and succeeds even under a deny (AWS STS API Reference, 'GetCallerIdentity').
-GetSessionToken needs none either; its token is subject to the same denials as the user who requested it (IAM User
-Guide, 'Controlling permissions for GetSessionToken').
-"""
 _NAMED_MOST = 4
 """How many denied actions a sentence names."""
 _SPELLED = {
@@ -109,40 +108,6 @@ def listed(keys: tuple[str, ...]) -> str:
     return quoted(" and ".join(dict.fromkeys(keys)))
 
 
-# ---------------------------------------------------------------- actions and resources that a statement names
-
-
-def names_action(selection: Selection, action: str) -> Truth:
-    """
-    Whether a statement names an action, given in lower case.
-
-    For an action with wildcards: `YES` if it names all that match, `UNDECIDED` if it may name some.
-    """
-    if not ("*" in action or "?" in action):
-        return Truth.of(any(covers(pattern, action) for pattern in selection.patterns) != selection.inverted)
-    patterns = selection.patterns
-    if selection.inverted:  # what can't be denied or need not be allowed makes no difference
-        patterns = tuple(pattern for pattern in patterns if pattern not in UNDENIABLE)
-    if any(_any_action(pattern) or covers(pattern, action) for pattern in patterns):
-        found = Truth.YES
-    elif any(may_overlap(pattern, action) for pattern in patterns):
-        found = Truth.UNDECIDED
-    else:
-        found = Truth.NO
-    return found.opposite if selection.inverted else found
-
-
-def all_actions(statement: Statement) -> bool:
-    """Whether a statement surely names every action, except those that can't be denied anyway."""
-    return names_action(statement.actions, EVERY) is Truth.YES
-
-
-def all_resources(statement: Statement) -> bool:
-    """Whether a statement surely names every resource."""
-    selection = statement.resources
-    return not selection.inverted and any(_stars(pattern) for pattern in selection.patterns)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """The resources that a statement names for one caller, with policy variables replaced."""
@@ -194,7 +159,7 @@ _ALL = Resources(everything=True)
 
 def resources_of(selection: Selection, context: Context, *, variables: bool) -> Resources:
     """Prepare a statement's resources for judging."""
-    if selection is EVERYTHING or any(_stars(pattern) for pattern in selection.patterns):
+    if selection is EVERYTHING or any(only_stars(pattern) for pattern in selection.patterns):
         return Resources(everything=True, inverted=True) if selection.inverted else _ALL
     plain = [text for text in selection.patterns if not (variables and "${" in text)]
     values = [
@@ -222,16 +187,6 @@ def _open(value: Glob | Unresolved, *, inverted: bool) -> bool:
     One whose key is absent matches nothing; AWS does not say what NotResource means then.
     """
     return value is Unresolved.UNKNOWN or (inverted and value is Unresolved.ABSENT)
-
-
-def _stars(pattern: str) -> bool:
-    """Whether a pattern consists of `*` alone."""
-    return bool(pattern) and not pattern.strip("*")
-
-
-def _any_action(pattern: str) -> bool:
-    service, colon, name = pattern.partition(":")
-    return _stars(service) and (not colon or _stars(name))
 
 
 def _wild(text: str) -> bool:
@@ -370,12 +325,7 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
 
 def _total_denial(document: Document, context: Context) -> Statement | None:
     """The statement that by itself denies everything to a credential, if any: the one with the fewest conditions."""
-    total = [
-        statement
-        for statement in document.denials
-        if statement.principals is None and all_actions(statement) and all_resources(statement)
-    ]
-    for statement in sorted(total, key=lambda statement: len(statement.conditions)):
+    for statement in document.total_denials:
         if all_hold(statement.conditions, context, variables=document.variables) is Truth.YES:
             return statement
     return None
@@ -409,7 +359,7 @@ def cutoff_of(document: Document) -> float | None:
 
 def statement_cutoff(statement: Statement) -> float | None:
     """The same of one statement that denies."""
-    if statement.principals is not None or not (all_actions(statement) and all_resources(statement)):
+    if not statement.is_total:
         return None
     match statement.conditions:
         case ():
@@ -427,8 +377,8 @@ def widest(document: Document) -> Statement:
 
 def _remaining(statements: Sequence[Statement]) -> tuple[str, ...] | None:
     """The actions that statements together do not deny: `()` if none, `None` if they can't be listed."""
-    wide = [statement for statement in statements if all_resources(statement)]
-    if any(all_actions(statement) for statement in wide):
+    wide = [statement for statement in statements if statement.names_all_resources]
+    if any(statement.names_all_actions for statement in wide):
         return ()
     inverted = [statement.actions.patterns for statement in wide if statement.actions.inverted]
     if not inverted:
@@ -464,7 +414,7 @@ def _still_mints(certain: Sequence[Statement]) -> str:
 
 
 def _named(statement: Statement) -> Iterable[str]:
-    where = "" if all_resources(statement) else " on some resources"
+    where = "" if statement.names_all_resources else " on some resources"
     but = "all but " if statement.actions.inverted else ""
     return (f"{but}{pattern}{where}" for pattern in statement.actions.patterns)
 

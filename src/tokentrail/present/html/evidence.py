@@ -29,7 +29,9 @@ def evidence_section(
         tag("p", told),
         _named(status.evidence_digest),
         tag("h3", "What this answer lacks"),
-        bullets(dict.fromkeys([*notes, *(brief(one, 600) for one in gaps[:_MOST]), *words.alike(status.warnings)]))
+        bullets(dict.fromkeys([
+            *notes, *status.unfinished, *(brief(one, 600) for one in gaps[:_MOST]), *words.alike(status.warnings),
+        ]))
         or tag("p", "No gap in the evidence of these accounts is known."),
         and_more(len(gaps), _MOST, "`tokentrail trace --format json` has all of them"),
         tag("h3", "What was read"),
@@ -74,7 +76,9 @@ def _coverage(coverage: tuple[Coverage, ...]) -> Html:
 
 def _rejected(status: Status) -> Html:
     if not status.rejected:
-        return tag("p", "Every record was read.")
+        return tag(
+            "p", "Every record that was reached was read." if status.unfinished else "Every record was read."
+        )
     items = []
     for one in status.rejected[:_MOST]:
         place = "" if one.ordinal is None else f", record {one.ordinal}"

@@ -1,0 +1,67 @@
+"""An ingest that was ended too soon: until it is run again, answers say that not all of its evidence is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shell import ran
+from tokentrail.case import Case
+from tokentrail.testing.story import story
+
+
+@pytest.fixture(name="logs", scope="module")
+def _logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    story(ordinary_day=False).world.write(folder)
+    return folder
+
+
+def stop(done: int, total: int) -> None:
+    """Ctrl-C, as soon as anything was read."""
+    raise KeyboardInterrupt
+
+
+def test_what_was_stopped_is_said_until_it_is_run_again(logs: Path, tmp_path: Path) -> None:
+    """Status and trace tell of it; the same ingest, run to its end, takes the sentence away."""
+    with Case.open(tmp_path / "case") as case:
+        with pytest.raises(KeyboardInterrupt):
+            case.ingest([str(logs)], progress=stop, workers=1)
+        [said] = case.status().unfinished
+        assert str(logs) in said and "has not ended" in said
+
+        case.ingest([str(logs)])
+        assert case.status().unfinished == ()
+        subject = story(ordinary_day=False).a.id
+        assert not any("has not ended" in gap.why for gap in case.trace([subject]).gaps)
+
+
+def test_every_answer_says_it(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked of the case meanwhile: in a trace it is a gap, beside others a sentence; --strict ends with 3."""
+    place = tmp_path / "case"
+    with Case.open(place) as case:
+        case.ingest([str(logs)])
+        other = tmp_path / "more.json"
+        other.write_text('{"Records": []}')
+        with pytest.raises(KeyboardInterrupt):
+            case.ingest([str(other)], progress=stop, workers=1)
+        subject = story(ordinary_day=False).a.id
+        assert "has not ended" in case.trace([subject]).gaps[0].why
+
+    def run(*arguments: object) -> str:
+        answered = ran(monkeypatch, (*arguments, "--case", place))
+        return " ".join((answered.out + answered.err).split())
+
+    for verb in (("status",), ("credentials",), ("trace", subject), ("detect",), ("leads",)):
+        assert "has not ended" in run(*verb)
+    assert "Every record that was reached was read." in run("status")
+    assert ran(monkeypatch, ("credentials", "--strict", "--case", place)).code == 3
+
+
+def test_a_place_that_can_not_be_listed_leaves_nothing(tmp_path: Path) -> None:
+    """What failed before anything was read has no evidence that might be missing."""
+    with Case.open(tmp_path / "case") as case:
+        with pytest.raises(Exception, match="nowhere"):
+            case.ingest([str(tmp_path / "nowhere")])
+        assert case.status().unfinished == ()
