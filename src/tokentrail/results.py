@@ -67,6 +67,16 @@ class IngestSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What the derived tables of a case hold that were made anew."""
+
+    segments: int
+    records: int
+    credentials: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HourGap:
     """Hours between the first and the last evidence of an account and region in which there is none."""
 

@@ -17,8 +17,8 @@ from tokentrail.events.quick import compiled
 from tokentrail.testing.story import Story
 
 VERBS = (
-    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "identify", "leads", "detect",
-    "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "serve",
+    "demo", "investigate", "ingest", "verify-logs", "status", "credentials", "trace", "timeline", "identify", "leads",
+    "detect", "rules", "contain", "apply", "verify", "undo", "guard", "watch", "report", "rebuild", "serve",
 )  # fmt: skip
 
 

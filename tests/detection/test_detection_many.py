@@ -24,7 +24,6 @@ from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
-from tokentrail.store import duck, shared_duck
 from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
 
@@ -84,9 +83,6 @@ def test_a_table_tells_how_many_rows_it_has(
 
 def test_a_record_that_names_very_many_secrets_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a forged record names is told apart once, not once for each of its parts."""
-    monkeypatch.setattr(
-        duck, "SHARED", shared_duck.SharedDuck()
-    )  # what is set below is set for all that share it
     place = world()
     many_names = "\n".join(map(str, range(20_000)))
     place.user("ada").key().calls("secretsmanager:BatchGetSecretValue", resources=[{"ARN": many_names}])

@@ -21,7 +21,7 @@ from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import NoRoom
 from tokentrail.sources import files
-from tokentrail.store import duck, layers, repeats, shared_duck
+from tokentrail.store import duck, layers, repeats
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.ingest import ingest
 from tokentrail.store.merge import merge_small
@@ -237,9 +237,6 @@ def test_linking_says_what_to_do_where_no_memory_is_enough(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A query that needs more than may be had is told in words, and leaves the case as it was."""
-    monkeypatch.setattr(
-        duck, "SHARED", shared_duck.SharedDuck()
-    )  # what is set below is set for all that share it
     first, last = days(2)
     (tmp_path / "last.json").write_bytes(native(last))
     with fed(first) as case:

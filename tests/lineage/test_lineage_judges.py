@@ -8,16 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.lineage import idle, judges
+from tokentrail.lineage import judges
 from tokentrail.lineage.entries import entries
-from tokentrail.lineage.idle import tells_all, without_idle
 from tokentrail.lineage.judges import Judges
 from tokentrail.lineage.state import Judge
 from tokentrail.policy.language.context import Caller
@@ -133,19 +130,11 @@ def agree(rows: Iterable[dict[str, Any]], second: int = 9) -> None:
     whole = Judge(entries(edits, until), as_of)
     with (
         mock.patch.object(judges, "_MANY", 0),
-        mock.patch.object(idle, "_FEW", 0),
-        mock.patch.object(idle, "_REPEATED", 0),
     ):
-        for some in (Judges(one, until, as_of) for one in (edits, as_labels(edits), each_part(edits))):
+        for some in (Judges(one, until, as_of) for one in (edits, as_labels(edits))):
             for one, key in CALLERS:
                 some._read = 0  # else all would be read after a while
                 assert told(one, key, some.judge(one, key)) == told(one, key, whole)
-
-
-def each_part(edits: pa.Table) -> pa.Table:
-    """The same without idle ones, which were left out of each account's by themselves."""
-    parts = (edits.filter(pc.equal(edits["part"], part)) for part in ("", ACCOUNT))
-    return pa.concat_tables(map(without_idle, parts))
 
 
 def as_labels(edits: pa.Table) -> pa.Table:
@@ -170,104 +159,6 @@ def test_what_bears_on_a_credential_says_what_all_changes_say(
 def test_policies_written_anew_change_nothing(rows: list[dict[str, Any]], second: int) -> None:
     """Inline policies written again and again, while their owners come, go and are renamed: judged as by all."""
     agree(rows, second)
-
-
-def left_of(rows: Sequence[dict[str, Any]], layer: Sequence[int]) -> tuple[pa.Table, np.ndarray[Any, Any]]:
-    """What is left of each layer's changes by themselves, with the layer of each."""
-    edits, layers = pa.Table.from_pylist(list(rows), EDITS), np.array(layer)
-    left = [without_idle(edits.filter(pa.array(layers == one))) for one in range(3)]
-    return pa.concat_tables(left), np.repeat(range(3), [one.num_rows for one in left])
-
-
-Written = tuple[int, int, str, dict[str, Any]]
-"""The layer of a change, its second, the call and what it asks."""
-OF = ({"roleName": "ops"}, {"userName": "ann"})
-
-
-@st.composite
-def layered(draw: st.DrawFn) -> list[Written]:
-    """What automation writes of one role or user again and again, and a few other calls about it in any layer."""
-    owner = draw(st.sampled_from(OF))
-    kind = "Role" if "roleName" in owner else "User"
-    written = {**owner, "document": ALLOW}
-    usual = [
-        (0, draw(SECONDS), f"Put{kind}Policy", {**written, "policyName": draw(POLICY)}) for _ in range(5)
-    ]
-    others = []
-    for _ in range(draw(st.integers(1, 4))):
-        name = draw(
-            st.sampled_from((f"Put{kind}Policy", f"Delete{kind}", f"Create{kind}", f"Delete{kind}Policy"))
-        )
-        asked = dict(owner)
-        if "Policy" in name:
-            asked["policyName"] = draw(POLICY)
-        if name.startswith("Put"):
-            asked["document"] = draw(st.sampled_from((ALLOW, DENY)))
-        others.append((draw(st.integers(0, 2)), draw(SECONDS), name, asked))
-    return list(draw(st.permutations([*usual, *others])))
-
-
-def _put(layer: int, second: int, policy: str = "P", document: str = ALLOW) -> Written:
-    return layer, second, "PutRolePolicy", {"roleName": "ops", "policyName": policy, "document": document}
-
-
-_DELETED: Written = (1, 0, "DeleteRole", {"roleName": "ops"})
-
-
-@given(written=layered(), second=SECONDS)
-@example(written=[*(_put(0, second) for second in range(3)), _DELETED], second=1)
-@example(written=[*(_put(0, 1, policy) for policy in "QPQ"), _put(1, 0, "P", DENY)], second=5)
-def test_what_is_left_of_layers_says_what_all_changes_say(written: list[Written], second: int) -> None:
-    """Or it is known not to: whichever changes were looked at together, nobody is judged otherwise than by all."""
-    rows = [edit(number, at, name, dict(asked)) for number, (_, at, name, asked) in enumerate(written)]
-    with mock.patch.object(idle, "_FEW", 0), mock.patch.object(idle, "_REPEATED", 0):
-        left, layer = left_of(rows, [one for one, *_ in written])
-        if tells_all(left, layer):
-            as_of = DAY + timedelta(seconds=second)
-            until = int(as_of.timestamp())
-            whole = Judge(entries(pa.Table.from_pylist(rows, EDITS), until), as_of)
-            some = Judge(entries(left, until), as_of)
-            for one, key in CALLERS:
-                assert told(one, key, some) == told(one, key, whole)
-
-
-def test_what_was_not_looked_at_is_not_believed() -> None:
-    """Where layers have too many documents together, or two records with one id, though each by itself had not."""
-    usual = [_put(0, second) for second in range(5)]
-    written = [
-        *usual,
-        (1, 7, "PutRolePolicy", {"roleName": "ops", "policyName": "P", "document": ALLOW + " "}),
-    ]
-    rows = [edit(number, at, name, dict(asked)) for number, (_, at, name, asked) in enumerate(written)]
-    with mock.patch.object(idle, "_FEW", 0), mock.patch.object(idle, "_REPEATED", 0):
-        left, layer = left_of(rows, [one for one, *_ in written])
-        assert left.num_rows == 3
-        assert tells_all(left, layer)
-        with mock.patch.object(idle, "_COMPARED", 1):
-            assert not tells_all(left, layer)
-        again = {**rows[-1], "event_id": rows[0]["event_id"]}
-        assert not tells_all(*left_of([*rows[:-1], again], [one for one, *_ in written]))
-
-
-def test_of_a_run_of_policies_that_deny_nothing_the_ends_are_entered() -> None:
-    """
-    Each owner's first stays, and the first after any other change, and the last before; a place that ever denied keeps
-    all of its own.
-
-    So does one of which a record has lost what was put there, or whose id is none of AWS's.
-    """
-    put = {"roleName": "ops", "policyName": "P"}
-    rows = [edit(number, number, "PutRolePolicy", put | {"document": ALLOW}) for number in range(220)]
-    rows[30] = edit(30, 30, "DeleteRole", {"roleName": "ops"})
-    rows[40] = edit(40, 40, "PutRolePolicy", put | {"roleName": "deploy", "document": ALLOW})
-    kept = without_idle(pa.Table.from_pylist(rows, EDITS))
-    assert [one - int(DAY.timestamp()) for one in kept["time"].to_pylist()] == [0, 29, 30, 31, 40, 219]
-    rows[210] = edit(210, 210, "PutUserPolicy", {"userName": "ann", "policyName": "p", "document": DENY})
-    assert without_idle(pa.Table.from_pylist(rows, EDITS)).num_rows == len(rows)
-    for odd in ({"document": None}, {"document": DENY, "event_id": None, "event_id_text": "odd"}):
-        assert without_idle(pa.Table.from_pylist([*rows[:210], {**rows[210], **odd}], EDITS)).num_rows == 211
-    forged = [{**row, "event_id": rows[0]["event_id"]} for row in rows[:210]]
-    assert without_idle(pa.Table.from_pylist(forged, EDITS)).num_rows == len(forged)
 
 
 @pytest.mark.parametrize(

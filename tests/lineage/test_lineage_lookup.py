@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +18,6 @@ from tokentrail.lineage import callers, creations, forest, lookup, naming, part,
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
-from tokentrail.store import duck, second, shared_duck
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -115,9 +112,6 @@ def test_a_record_that_names_very_many_resources_is_told(
 ) -> None:
     """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
     monkeypatch.setattr(part, "LOOKED_UP", few_ones)
-    monkeypatch.setattr(
-        duck, "SHARED", shared_duck.SharedDuck()
-    )  # what is set below is set for all that share it
     place = World(START)
     listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
     key = place.user("ada").key()
@@ -165,22 +159,8 @@ def test_what_a_busy_key_did_is_read_once(monkeypatch: pytest.MonkeyPatch) -> No
         assert used.count == 30
 
 
-def beside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a second thread ask however few records there are, and whoever waits do nothing else."""
-
-    def asked(self: second.Second, way: Callable[[str], Any], sql: str) -> Callable[[], Any]:
-        found: Future[Any] = Future()
-        self._asked.put((found, way, sql))
-        return found.result
-
-    monkeypatch.setattr(duck, "_FEW", 0)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(second.Second, "ask", asked)
-
-
-def test_many_quiet_sessions_are_told_whoever_asks_about_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many identities are known to one connection alone: no other is asked about them."""
-    beside(monkeypatch)
+def test_many_quiet_sessions_are_told() -> None:
+    """More identities than a query lists one by one."""
     place = World(START)
     key = place.user("bob").key()
     for number in range(30):
@@ -190,40 +170,6 @@ def test_many_quiet_sessions_are_told_whoever_asks_about_them(monkeypatch: pytes
 
     assert len(found.credentials) == 31
     assert sum(one.count for one in found.apis if one.event_name == "ListBuckets") == 30
-
-
-def test_what_is_begun_is_asked_once_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a few credentials will be asked is begun in the words in which it is asked then."""
-    beside(monkeypatch)
-    begun: list[int] = []
-    left: list[int] = []
-    asked: list[str] = []
-    begin, forget, ask = questions.Questions.begin, questions.Questions.forget, duck.DuckEngine.ask
-
-    def counted(self: questions.Questions, *what: Any) -> None:
-        begin(self, *what)
-        begun.append(len(self._begun))
-
-    def ended(self: questions.Questions) -> None:
-        left.append(len(self._begun))
-        forget(self)
-
-    def noted(self: duck.DuckEngine, sql: str) -> Any:
-        asked.append(sql)
-        return ask(self, sql)
-
-    monkeypatch.setattr(questions.Questions, "begin", counted)
-    monkeypatch.setattr(questions.Questions, "forget", ended)
-    monkeypatch.setattr(duck.DuckEngine, "ask", noted)
-    place = World(START)
-    session = place.user("ada").key().assumes(place.role("deploy"), "run")
-    session.calls("s3:ListBuckets")
-    with held(place) as case:
-        case.trace([session.id])
-
-    assert begun == [3]
-    assert set(left) == {0}
-    assert len(asked) == len(set(asked)) == 3
 
 
 def test_of_a_credential_that_acts_everywhere_no_call_of_others_is_read(

@@ -20,7 +20,7 @@ from tokentrail.sources.cases import PARTS
 from tokentrail.sources.files import LEADS_OUT, BytesObject, FileObject, Skipped, objects
 from tokentrail.store.keys import OURS
 from tokentrail.store.mirror import _MARKS
-from tokentrail.store.reading import read_all
+from tokentrail.store.tasks import read_all
 from tokentrail.testing import World, json_array, json_lines, lookup_events, native
 from tokentrail.testing.names import Json
 

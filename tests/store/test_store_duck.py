@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evidence import START, held
 from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.repeats import sorted_marks
+from tokentrail.testing import World
 
 LONG = "SELECT sum(a.range * b.range % 7) AS s FROM range(30_000) a, range(30_000) b"
 WAYS: list[Callable[[DuckEngine, str], object]] = [
@@ -115,112 +120,92 @@ def test_a_damaged_name_is_told_by_what_sorts_ids(tmp_path: Path) -> None:
         list(sorted_marks([damaged(tmp_path / "damaged.parquet")]))
 
 
-@pytest.fixture(name="asked", params=["few", "one processor", "apart", "beside"])
-def _engine_that_is_asked(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[DuckEngine]:
-    """An engine that answers a question at once, or beside others on a connection of its own."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 1 if request.param == "one processor" else 2)
-    engine = DuckEngine(records=10 if request.param == "few" else 5_000)
-    with closing(engine), engine.apart() if request.param == "apart" else nullcontext():
-        before = threading.active_count()
-        yield engine
-        assert (threading.active_count() > before) == (request.param == "beside")
-
-
-def test_what_is_asked_for_later_is_told_when_it_is_wanted(asked: DuckEngine) -> None:
-    """Several questions that were begun answer each its own, beside one that was asked and waited for meanwhile."""
-    later = [asked.ask(f"SELECT {number} AS i FROM range(300) LIMIT 1") for number in range(20)]
-    now = asked.rows("SELECT sum(range) AS s FROM range(30_000)")
-
-    assert now == [{"s": 449_985_000}]
-    assert [one() for one in later] == [[{"i": number}] for number in range(20)]
-
-
-def test_what_can_t_be_answered_later_raises_before_it_is_believed(asked: DuckEngine, tmp_path: Path) -> None:
-    """An error of a question that was begun is in words, and comes at the latest when its answer is wanted."""
-    path = damaged(tmp_path / "damaged.parquet")
-    with pytest.raises(CaseError, match="a query on the case failed"):
-        asked.ask(f"SELECT * FROM read_parquet('{path}')")()
-    assert asked.ask("SELECT 1 AS i")() == [{"i": 1}]
-
-
-def test_who_waits_answers_what_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a long question is answered beside, the others are by the thread that waits; it ends when it is told to."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    answered: list[tuple[str, str]] = []
-    begun, told = threading.Event(), threading.Event()
-    engine = DuckEngine(threads=2, records=5_000)
-    rows = engine.rows
-
-    def noted(sql: str) -> list[dict[str, Any]]:
-        answered.append((sql, threading.current_thread().name))
-        if sql == "SELECT 0 AS i":
-            begun.set()
-            assert told.wait(10)
-        elif sql == "SELECT 2 AS i":
-            told.set()
-        return rows(sql)
-
-    monkeypatch.setattr(engine, "rows", noted)
-    with closing(engine):
-        first = engine.ask("SELECT 0 AS i")
-        assert begun.wait(10)
-        later = [engine.ask(f"SELECT {number} AS i") for number in (1, 2)]
-        assert first() == [{"i": 0}]
-        assert [one() for one in later] == [[{"i": 1}], [{"i": 2}]]
-
-    mine = threading.current_thread().name
-    assert answered == [("SELECT 0 AS i", "second"), ("SELECT 1 AS i", mine), ("SELECT 2 AS i", mine)]
-
-
-def test_who_is_interrupted_while_answering_for_another_question_is_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Ctrl-C ends what the main thread does, whichever question it came in."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    begun, told = threading.Event(), threading.Event()
-    engine = DuckEngine(threads=2, records=5_000)
-
-    def answer(sql: str) -> list[dict[str, Any]]:
-        if sql == "first":
-            begun.set()
-            assert told.wait(10)
-            return []
-        told.set()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(engine, "rows", answer)
-    with closing(engine):
-        first = engine.ask("first")
-        assert begun.wait(10)
-        second = engine.ask("second")
-        with pytest.raises(KeyboardInterrupt):
-            first()
-        with pytest.raises(KeyboardInterrupt):  # and nobody waits for it for ever
-            second()
-        assert first() == []
-
-
-@pytest.mark.parametrize("closed", [True, False])
-def test_an_engine_that_is_gone_leaves_no_thread(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that opens a thousand cases keeps none of the threads that they asked on, closed or forgotten."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    before = set(threading.enumerate())
-    engine = DuckEngine(threads=2, records=5_000)
-    assert engine.ask("SELECT 1 AS i")() == [{"i": 1}]
-    [own] = set(threading.enumerate()) - before
-    if closed:
-        engine.close()
-    del engine  # without searching for cycles
-    own.join(10)
-
-    assert not own.is_alive()
-
-
 def test_a_closed_engine_refuses_in_words() -> None:
-    """Whoever asks too late is told so, and starts no thread."""
+    """Whoever asks too late is told so."""
     engine = DuckEngine(threads=2, records=5_000)
     engine.close()
     with pytest.raises(CaseError, match="a query on the case failed"):
-        engine.ask("SELECT 1 AS i")()
+        engine.rows("SELECT 1 AS i")
+
+
+def test_several_statements_in_one_text_all_run() -> None:
+    """They are left as they are."""
+    engine = DuckEngine(threads=1)
+    engine.run("CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE b AS SELECT 2 AS n")
+
+    assert [{"n": 1}, {"n": 2}] == engine.rows("SELECT n FROM a UNION ALL SELECT n FROM b ORDER BY n")
+    engine.close()
+
+
+def test_a_statement_that_can_t_be_parsed_is_shown() -> None:
+    """The error is ours, and shows the statement."""
+    engine = DuckEngine(threads=1)
+    with pytest.raises(CaseError, match="SELECT FROM"):
+        engine.run("SELECT FROM")
+    engine.close()
+
+
+def test_what_is_made_aside_is_forgotten() -> None:
+    """Tables and views go, a name may be taken again, and what the engine knew before is known in both places."""
+    engine = DuckEngine(threads=1, records=1)
+    engine.run("CREATE TABLE lasting AS SELECT 1 AS n")
+    for _ in range(2):
+        with engine.aside():
+            engine.run("CREATE TABLE passing AS SELECT n + 1 AS n FROM lasting")
+            engine.run("CREATE VIEW seen AS SELECT numbered() AS place, iso(n) AS told FROM passing")
+            assert ["1970-01-01T00:00:02Z"] == [one["told"] for one in engine.rows("SELECT told FROM seen")]
+
+        assert [{"n": 1}] == engine.rows("SELECT n FROM lasting")
+        for gone in ("passing", "seen"):
+            with pytest.raises(CaseError, match=gone):
+                engine.rows(f"SELECT * FROM {gone}")
+    engine.close()
+
+
+def test_few_records_are_linked_and_answered_by_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it knows nothing of the tables that it linked with."""
+    opened: list[DuckEngine] = []
+    first = DuckEngine.__init__
+
+    def counted(self: DuckEngine, *given: object, **named: object) -> None:
+        opened.append(self)
+        first(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DuckEngine, "__init__", counted)
+    world = World(START)
+    world.user("ada").assumes("Deploy")
+    with held(world) as case:
+        assert 2 == len(list(case.credentials()))
+        assert 1 == len(opened)
+        assert [] == opened[0].rows("SELECT * FROM duckdb_tables() WHERE table_name = 'sightings'")
+
+
+def test_opening_one_can_be_ended_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while an engine opens is an interruption as it is in the middle of a query."""
+    ended = mock.Mock(**{"execute.side_effect": RuntimeError("Query interrupted")})
+    monkeypatch.setattr("duckdb.connect", lambda *_, **__: ended)
+    with pytest.raises(KeyboardInterrupt):
+        DuckEngine(threads=1, records=10)
+
+
+def test_a_process_that_was_forked_opens_its_own() -> None:
+    """Engines of the parent are not waited for, whatever its threads were doing."""
+    program = """
+import os, signal
+from contextlib import closing
+from tokentrail.store.duck import DuckEngine
+
+def ask():
+    with closing(DuckEngine(threads=1, records=10)) as engine:
+        return engine.rows("SELECT 1 AS i")
+
+inherited = DuckEngine(threads=1, records=10)
+child = os.fork()
+if not child:
+    signal.alarm(30)  # what hangs is killed
+    ask()
+    os._exit(0)
+print(os.waitpid(child, 0)[1], ask())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "0 [{'i': 1}]\n" == done.stdout, done.stderr

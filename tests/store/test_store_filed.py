@@ -19,9 +19,9 @@ from tokentrail import Case
 from tokentrail.errors import CaseError, NoRoom
 from tokentrail.lineage import grow
 from tokentrail.store import duck
+from tokentrail.store.connection import explained
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
-from tokentrail.store.shared_duck import explained
 from tokentrail.store.tidying import SPILL
 from tokentrail.testing.story import story
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tokentrail.store import duck
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.later import Gone
+from tokentrail.store.ranges import Gone
 
 Row = tuple[int, int, int | None]
 ROWS = st.lists(

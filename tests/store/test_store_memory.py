@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tokentrail.store import duck, shared_duck
+from tokentrail.store import connection, duck
 from tokentrail.store.duck import DuckEngine
 
 
@@ -27,7 +27,7 @@ def test_an_engine_takes_no_more_memory_than_is_enough(
 
 
 def test_an_engine_leaves_half_of_a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_duck, "_SHARE", "1%")
+    monkeypatch.setattr(connection, "_SHARE", "1%")
     before = DuckEngine(threads=1)
     monkeypatch.setattr(duck, "_ENOUGH", 1 << 50)
     after = DuckEngine(threads=1)

@@ -6,7 +6,7 @@ import errno
 import threading
 from dataclasses import dataclass, field
 
-from tokentrail.store.reading import AHEAD, read_all
+from tokentrail.store.tasks import AHEAD, read_all
 
 
 @dataclass(frozen=True)

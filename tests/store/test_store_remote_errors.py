@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.errors import CaseBusy, SourceError, SubjectNotFound, TokenTrailError
-from tokentrail.store.remote_errors import EXPECTED, decode_error, encode_error
+from tokentrail.store.errands import EXPECTED, decode_error, encode_error
 
 WORDS = st.text(st.characters(codec=None))
 

@@ -45,11 +45,11 @@ from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
 from tokentrail.containment.margin import LAG, MARGIN, check_margin
-from tokentrail.errors import RecordNotFound
+from tokentrail.errors import CaseError, RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
-from tokentrail.results import IngestSummary, LogVerification, SkippedObject, Status
+from tokentrail.results import IngestSummary, LogVerification, Rebuilt, SkippedObject, Status
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
 
@@ -82,19 +82,22 @@ class Case(Lookups, Tracing, Guarding):
         self._views = Views(folder)
 
     @classmethod
-    def open(cls, path: str | Path, *, create: bool = True) -> Self:
+    def open(
+        cls, path: str | Path, *, create: bool = True, progress: Callable[[int, int], None] | None = None
+    ) -> Self:
         """
-        Open a case, or start one.
+        Open a case, or start one; a case of an older format is brought to this version's, from its own evidence.
 
         Args:
             path: A folder, or `s3://bucket/prefix`: then a folder of this machine mirrors what is there.
             create: Start one where there is none.
+            progress: Called with bytes and bytes in all while evidence is read again for a case of an older format.
 
         Raises:
-            CaseError: there is no case at `path` and `create` is false, something else lies there, or a bucket can't be
-                reached.
+            CaseError: there is no case at `path` and `create` is false, something else lies there, a bucket can't be
+                reached, or a case of an older format can't be updated.
         """
-        return cls(opened(path, create=create))
+        return cls(opened(path, create=create, progress=progress))
 
     @property
     def path(self) -> Path:
@@ -193,6 +196,29 @@ class Case(Lookups, Tracing, Guarding):
         sharing.after_reading()
         done = summary(self._folder, outcomes, skipped, after - before, time.monotonic() - started)
         return replace(done, asked=tuple(asked))
+
+    def rebuild(self) -> Rebuilt:
+        """
+        Make all that is derived from the segments anew, and remove what was derived before.
+
+        Raises:
+            CaseError: the case lies in a bucket, nothing can be written here, or a segment can't be read.
+        """
+        if self._folder.mirror is not None:
+            uri = self._folder.mirror.bucket.uri
+            raise CaseError(
+                f"{uri}: a case in a bucket is not rebuilt from here. Remove what was derived "
+                f"(`aws s3 rm --recursive` of {uri}/tables/ and {uri}/layers/) and this machine's mirror ({self.path}) "
+                "while no ingest runs; the next ingest derives all of it anew and puts it there."
+            )
+        started = time.monotonic()
+        size = self._views.rebuild().size
+        return Rebuilt(
+            segments=len(self._folder.snapshot().manifests),
+            records=size.records,
+            credentials=size.credentials,
+            seconds=round(time.monotonic() - started, 3),
+        )
 
     def verify_logs(
         self,

@@ -87,22 +87,24 @@ class _Base:
             engine.layered(f"{prefix}{name}", files)
 
 
-def derive(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngines) -> ForestSize:
+def derive(
+    folder: CaseFolder, snapshot: Snapshot, into: Path, engines: RoomyEngines, *, reuse: bool = True
+) -> ForestSize:
     """
-    Derive the forest of all evidence into a new folder, reusing what earlier folders hold.
+    Derive the forest of all evidence into a new folder, reusing what earlier folders hold unless `reuse` is false.
 
     Raises:
         NoRoom: even all the memory that the engine may take is not enough.
     """
     try:
-        return _derive(folder, snapshot, into, lambda records: engines(records, False))
+        return _derive(folder, snapshot, into, lambda records: engines(records, False), reuse)
     except NoRoom:
         layering.clear(into)
-        return _derive(folder, snapshot, into, lambda records: engines(records, True))
+        return _derive(folder, snapshot, into, lambda records: engines(records, True), reuse)
 
 
-def _derive(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines) -> ForestSize:
-    base = _best_base(folder, snapshot)
+def _derive(folder: CaseFolder, snapshot: Snapshot, into: Path, engines: Engines, reuse: bool) -> ForestSize:
+    base = _best_base(folder, snapshot) if reuse else _Base(into)
     reusing = [_add] if base.layers and _worth_adding_to(base.folder) else []
     reusing += [_link_all] if base.layers else []
     for way in reusing:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tokentrail.errors import CaseError, CaseReplaced
-from tokentrail.store.folder import CaseFolder
+from tokentrail.store.folder import CaseFolder, OlderFormat
 from tokentrail.store.place import folder_of, on_s3
 
 _ON_WINDOWS = (
@@ -15,16 +16,19 @@ _ON_WINDOWS = (
 )
 
 
-def opened(where: str | Path, *, create: bool) -> CaseFolder:
+def opened(
+    where: str | Path, *, create: bool, progress: Callable[[int, int], None] | None = None
+) -> CaseFolder:
     """
-    Open a case, or start one.
+    Open a case, or start one; a case of an older format is brought to this version's first.
 
     Args:
         where: A path, its `file:` URI, or `s3://bucket/prefix`.
         create: Start one where there is none.
+        progress: Called with bytes and bytes in all while evidence is read again for a case of an older format.
 
     Raises:
-        CaseError: there is no case, something else lies there, it can't be reached, or this is Windows.
+        CaseError: there is no case, something else lies there, it can't be reached or upgraded, or this is Windows.
     """
     if sys.platform == "win32":
         raise CaseError(_ON_WINDOWS.format(where))
@@ -41,7 +45,12 @@ def opened(where: str | Path, *, create: bool) -> CaseFolder:
         raise CaseError(
             f"{path}: is the mirror of a case in a bucket, and lacks part of it. Say --case {uri}."
         )
-    return CaseFolder.open(path, create=create)
+    try:
+        return CaseFolder.open(path, create=create)
+    except OlderFormat as older:
+        from tokentrail.store.format_upgrade import upgrade  # loads what reads evidence
+
+        return upgrade(older, progress)
 
 
 def check_and_update(folder: CaseFolder, older_than: float) -> None:

@@ -8,10 +8,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -175,10 +176,32 @@ class Views:
         if damaged is not None:
             with suppress(CaseError, OSError, ValueError, RecursionError):
                 return self._stored(snapshot, damaged)
+        return self._derived_anew(snapshot, [] if damaged is None else [damaged])
+
+    def rebuild(self) -> View:
+        """
+        Derive all tables from the segments alone, and then remove all that was derived before.
+
+        Raises:
+            CaseError: nothing can be written here, or a segment can't be read.
+        """
+        if not self._folder.writable:
+            raise CaseError(
+                f"{self._folder.path}: nothing can be written here, so nothing can be rebuilt. Copy the case to where "
+                "you can write; a case that can't be written answers all the same."
+            )
+        self._drop_inherited()
+        self.close()
+        self._view = self._derived_anew(self._folder.snapshot(), self._folder.all_derived(""), reuse=False)
+        return self._view
+
+    def _derived_anew(self, snapshot: Snapshot, before: Sequence[Path], *, reuse: bool = True) -> View:
+        """The view of all evidence, whose tables are derived and then take the place of earlier ones."""
+        name = f"{snapshot.fingerprint}-{LINKING}"
         fresh = self._folder.new_derived()
         try:
             cluster = self.link if linking.records_of(snapshot) >= self.link_from else None
-            size = (cluster or self._derive)(snapshot, fresh)
+            size = (cluster or partial(self._derive, reuse=reuse))(snapshot, fresh)
             many = cluster is None and size.records >= _MANY
             linked_here = many and not size.levels
             if many:
@@ -187,8 +210,8 @@ class Views:
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
-        if damaged is not None:
-            self._folder.forget_derived(damaged)
+        for folder in before:
+            self._folder.forget_derived(folder)
         view = self._stored(snapshot, self._folder.place_derived(fresh, name))
         if linked_here:  # for an increment alone it is quick when asked
             view.prepare()
@@ -240,8 +263,8 @@ class Views:
             failed.pop_all()
         return View(snapshot.fingerprint, None, engine, size, folder)
 
-    def _derive(self, snapshot: Snapshot, into: Path) -> ForestSize:
-        return linking.derive(self._folder, snapshot, into, self._lent)
+    def _derive(self, snapshot: Snapshot, into: Path, *, reuse: bool = True) -> ForestSize:
+        return linking.derive(self._folder, snapshot, into, self._lent, reuse=reuse)
 
     @contextmanager
     def _lent(self, records: int, roomy: bool) -> Iterator[DuckEngine]:

@@ -12,7 +12,6 @@ from typing import cast, get_args
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
@@ -87,7 +86,7 @@ def command(
     code is 1. SUBJECT is as in `tokentrail trace`.
     """
     in_its_own_form(options, "--script" if script else None)
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         with output.waiting("Planning"):
             plan = case.contain(

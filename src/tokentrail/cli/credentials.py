@@ -8,7 +8,6 @@ from typing import get_args
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
@@ -42,7 +41,7 @@ def command(
     assumed_role_web_identity, service_role, root_session, console_session, identity_center, oauth_login,
     scoped, delegated, forwarded, unknown.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         found = case.credentials(
             as_of=options.as_of, state=state, kind=kind, principal=principal, account=account
         )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CasePlace, CommonOptions, without_case
@@ -40,7 +39,7 @@ def command(options: CommonOptions) -> None:
     """
     if on_s3(options.case):
         raise UsageError(f"{options.case}: the demo touches no network. Give a folder with --case.")
-    with Case.open(options.case) as case:
+    with output.open_case(options, create=True) as case:
         tale = tell(case, until=options.as_of)
         last = document(tale.walk.chapters[-1].trace)
         chapters = [document(chapter) for chapter in tale.walk.chapters]

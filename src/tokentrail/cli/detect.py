@@ -9,7 +9,6 @@ from functools import partial
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
@@ -40,7 +39,7 @@ def command(options: CommonOptions, only: tuple[str, ...], judging: Judging) -> 
     the other formats go by time. `ocsf` is an OCSF Detection Finding a line, `asff` one document for AWS Security
     Hub. The exit code is 1 if there is any finding.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         found = judging.judge(case, options.as_of, only)
         match options.format:
             case "ocsf":

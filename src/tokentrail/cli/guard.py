@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
@@ -84,7 +83,7 @@ def command(
     The exit code is 1 if the audit finds anything.
     """
     in_its_own_form(options, form and f"--as {form}")
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         given = replace(_given(snapshots, scps, policies), only=only, whole=history)
         with output.waiting("Testing guardrails"):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, days, intake_options
@@ -69,7 +68,10 @@ def command(
         raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
     check_exist(sources)
     cluster = _cluster(engine, master, intake.workers)
-    with Case.open(options.case) as case, output.progress_bar("Reading evidence", output.LINKING) as progress:
+    with (
+        output.open_case(options, create=True) as case,
+        output.progress_bar("Reading evidence", output.LINKING) as progress,
+    ):
         summary = intake.narrowed(since, until, subjects).into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(

@@ -68,7 +68,7 @@ def command(
     plan = None
     check_exist(logs)
     given = GivenSubjects.read(subjects)
-    with Case.open(options.case) as case:
+    with output.open_case(options, create=True) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, given.followed))
         about = given.asked(case, options, source_ips)
         leads, findings = leads_of(case, options.as_of, _LEADS), judging.judge(case, options.as_of)

@@ -9,7 +9,6 @@ from functools import partial
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import leads_of
@@ -37,7 +36,7 @@ def command(options: CommonOptions, limit: int, since: datetime | None, until: d
     others here do the same: what everybody does counts nothing. Leads are not findings: a weak one, with a score below
     3, is what differs most from the rest, and may well be harmless.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         leads = leads_of(case, options.as_of, limit, since=since, until=until)
         output.show_rows(options, Lead, leads, partial(write_leads, case=named_case(options)))
         output.enforce_strict(options, case)

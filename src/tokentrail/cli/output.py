@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from threading import Timer
 from typing import TYPE_CHECKING, TypeVar
@@ -168,6 +168,25 @@ def say(*sentences: str) -> None:
     paper = Paper(sys.stderr)
     for sentence in sentences:
         paper.wrapped(sentence)
+
+
+def open_case(options: CommonOptions, *, create: bool = False) -> Case:
+    """Open the case that the options name; say on stderr, and show how far it is, if it must be brought up to date."""
+    from tokentrail.case import Case  # loads what answers, which some verbs do without
+
+    with ExitStack() as stack:
+        bars: list[Callable[[int, int], None] | None] = []
+
+        def show(done: int, total: int) -> None:
+            if not bars:
+                say(
+                    f"{options.case}: a case of an older format. Its columns are made anew from its own evidence."
+                )
+                bars.append(stack.enter_context(progress_bar("Updating the case")))
+            if bars[0] is not None:
+                bars[0](done, total)
+
+        return Case.open(options.case, create=create, progress=show)
 
 
 @contextmanager

@@ -162,7 +162,7 @@ def case_of(options: CommonOptions, plan: Plan) -> Iterator[Case | None]:
         ActionRefused: another case lies there.
     """
     try:
-        case = Case.open(options.case, create=False)
+        case = output.open_case(options)
     except CaseError:
         if isinstance(options.case, str) or options.case.exists():
             raise

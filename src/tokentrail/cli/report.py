@@ -81,7 +81,7 @@ def command(
         raise UsageError(
             "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png)."
         )
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         findings, failed = _judged(case, options)
         leads = () if asked.subjects else leads_of(case, options.as_of, 1)

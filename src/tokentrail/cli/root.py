@@ -45,6 +45,7 @@ _VERBS = {
     "guard": "What would have stopped it: audit, guardrail policies, and their back-test.",
     "watch": "Follow a source, and tell findings as they come.",
     "report": "One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
+    "rebuild": "What is derived from the columns of a case, made anew.",
     "serve": "The same, live: any subject, any moment, raw records, in your browser.",
 }
 """What each verb is for, in one line. It stands here, and not beside the verb, so that a list loads none of them."""

@@ -54,5 +54,6 @@ def command(options: CommonOptions, port: int | None, snapshots: tuple[Snapshot,
             "Open it in a browser on this machine; Ctrl+C ends it. Nothing in the case or in AWS is changed."
         )
 
+    output.open_case(options).close()  # a case of an older format is updated before the console opens it
     with suppress(KeyboardInterrupt):
         serve(options.case, port, options.as_of, started, snapshots)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
@@ -28,7 +27,7 @@ def command(options: CommonOptions, rejected: bool) -> None:
     As CSV, it is a row for each account and region; with --rejected, a row for each thing that could not be
     read.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         with output.waiting("Looking through the case"):
             found = case.status(as_of=options.as_of)
         whole = document(found)

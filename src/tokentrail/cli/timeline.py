@@ -12,7 +12,6 @@ from datetime import datetime
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
@@ -51,7 +50,7 @@ def command(
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, ())
         found = output.announced("Tracing", case.timeline(asked.subjects, as_of=options.as_of))
         chosen = _Chosen(since, until, tuple(map(_pattern, calls)), errors)

@@ -10,7 +10,6 @@ from functools import partial
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
@@ -49,7 +48,7 @@ def command(
     --attacker-since, --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.
     """
-    with Case.open(options.case, create=False) as case:
+    with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
         with output.waiting("Tracing"):
             found = case.trace(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import days, reaching
@@ -47,7 +46,7 @@ def command(
     The case remembers what was proven, and status and trace say so.
     The exit code is 1 if anything was altered or is missing, or if no digest knows a log file of the case.
     """
-    with Case.open(options.case) as case, output.progress_bar("Verifying digests") as progress:
+    with output.open_case(options, create=True) as case, output.progress_bar("Verifying digests") as progress:
         asked = replace(wanted, since=since, until=until)
         found = case.verify_logs(sources, access=access[0], wanted=asked, public_keys=keys, progress=progress)
     output.show_parts(options, found, write_verification, "periods", LogPeriod)

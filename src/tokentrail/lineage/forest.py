@@ -127,7 +127,7 @@ class Forest(Naming):
         who = caller(row)
         concerned = accounts([who]) or frozenset()
         if concerned not in self._near:
-            self._near[concerned] = Judges(self._edits.telling(concerned), _seconds(self.as_of), self.as_of)
+            self._near[concerned] = Judges(self._edits.of(concerned), _seconds(self.as_of), self.as_of)
         self._near.move_to_end(concerned)
         if len(self._near) > _ACCOUNTS:
             self._near.popitem(last=False)

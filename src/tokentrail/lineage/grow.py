@@ -47,26 +47,6 @@ _WORD = re.compile(r"\w+")
 _REDUCING = ("1_reduced",)
 LINKING_FILES = ("2_sightings", "3_issued", "4_credentials", "5_births", "6_named", "7_created")
 
-DRIVEN = {
-    "new_issuing": "issuances", "calls": "issuing", "contested": "calls", "entrances": "calls", "issued": "calls",
-    "keyless": "calls", "twins": "calls", "minters": "calls", "foreigners": "calls", "by_key": "issued",
-    "claimed": "by_key", "circles": "unclear", "by_second": "unclear", "cleared": "unclear", "direct": "circles",
-    "groups": "circles", "making": "changes", "made": "makings",
-    "things": "making", "new_makings": "things", "same_second": "contested", "outdone": "same_second",
-    "signed_in": "entrances", "browsers": "entrances", "unkeyed": "keyless", "sign_ins": "signed_in",
-    "renamed": "alike", "bearers": "stray", "strangers": "foreigners",
-    "stranger_names": "strangers", "unclaimed": "unseen_forms", "blocked": "unclaimed", "speakers": "strangers",
-    "able": "foreigners", "shut": "able", "inferred": "able", "made_keys": "made", "makers_of_keys": "made",
-    "made_users": "lasting", "made_people": "made", "meant_people": "made_people",
-    "persons": "meant_people",
-    "acting": "made_users", "users": "acting", "lasting": "made", "sessions": "made",
-    "wrappers": "made", "anchored": "wrappers",
-    "trusts": "made", "admitted": "trusts", "outsiders": "trusts", "entered": "trusts", "hosts": "made",
-    "data_accesses": "calls", "vended": "data_accesses", "vended_to_one": "vended", "accepted": "makings",
-    "delegated": "accepted", "through": "made", "makers": "through", "made_by": "makers",
-}  # fmt: skip
-"""By table, one without whose rows it has none: of most evidence, some are empty, and of some the records tell none."""
-
 _SPOKEN = {"e": "events", "i": "identities", "s": "issuances", "c": "changes"}
 _PLACED = frozenset({"segment", "object", "ordinal", "event_id", "event_id_text", "identity"})
 """What says where a record is, or which."""
@@ -286,11 +266,7 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
         for name, at in places.items()
         if at not in stay and listed[at].startswith("CREATE TABLE")
     ]
-    steps = [
-        Step(one, needs, DRIVEN.get(found[2]) if found else None)
-        for one, needs, found in zip(listed, behind, made, strict=True)
-    ]
-    return [*steps, *drops]
+    return [*map(Step, listed, behind), *drops]
 
 
 def reopen(engine: Engine, folder: Path) -> None:

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.lineage.entries import entries
-from tokentrail.lineage.idle import without_idle
 from tokentrail.lineage.rows import object_of
 from tokentrail.lineage.state import Judge
 from tokentrail.policy.history.effects import name_of
@@ -56,7 +55,7 @@ class Judges:
             until: The second up to which they count, ...
             as_of: ... which is the moment of the judgement.
         """
-        self._edits, self._until, self._as_of = without_idle(edits), until, as_of
+        self._edits, self._until, self._as_of = edits, until, as_of
         self._judges: dict[bytes, Judge] = {}
         self._whole: Judge | None = None
         self._read = 0

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError
 from tokentrail.store.interface import Engine
-from tokentrail.store.later import Gone
+from tokentrail.store.ranges import Gone
 
 LATER = ("forest", "creations", "names", "who", "links")
 GONE, GONE_WHO = "gone", "gone_who"

@@ -83,18 +83,6 @@ class Lookup:
         told = self.with_roll_ups(own)
         return _calls_of({n: row for n, row in own.items() if n not in told})
 
-    def begin(self, places: Iterable[int]) -> None:
-        """
-        Begin to ask what the evidence says of some credentials, if that is little; their rows are asked for next.
-
-        It is answered while the stored rows of busy ones among them are read.
-        """
-        own = self.forest_rows(n for n in places if n not in self._rows and not self._busy.may_tell(n))
-        if own and _calls_of(own) < _FEW:
-            who = self._identities_of(own)
-            acted = {one for one, n in who.items() if n not in self._acts}
-            self.questions.begin(*_asked_of(own, who), acted)
-
     def rows(self, places: Iterable[int]) -> list[Row]:
         """The described rows of some credentials, by place."""
         wanted = sorted(set(places))
@@ -212,20 +200,14 @@ class Lookup:
         above = {up for row in own.values() for up in (row["parent_n"], row["root_n"]) if up is not None}
         names = {n: row["id"] for n, row in (own | self.forest_rows(above.difference(own))).items()}
         who = self._to_read(own)
-        busy = {n: row for n, row in own.items() if self._busy.may_tell(n)}
-        others = {n: row for n, row in own.items() if n not in busy}  # of whom `begin` may have asked
-        wanted = [_asked_of(some, who) for some in (others, busy)]
-        asked = [(self.questions.identities(said), self.questions.calls(issued)) for said, issued in wanted]
+        said, issued = _asked_of(own, who)
+        identities, calls = self.questions.identities(said), self.questions.calls(issued)
         ips = _addresses(self.rolled_up(own, ADDRESSES))
         made = self._engine.ranges("creations", "n", [(n, n) for n in own])
         creations = {row["n"]: row for row in made.to_pylist()}
         seen: dict[int, list[Row]] = {
             n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self.with_roll_ups(own)
         }
-        identities, calls = dict[Identity, Row](), dict[Place, Row]()
-        for said, issued in asked:
-            identities |= said()
-            calls |= issued()
         for one, n in who.items():
             if one in identities:
                 seen.setdefault(n, []).append(identities[one])

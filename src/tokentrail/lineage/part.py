@@ -188,13 +188,8 @@ class Part:
     def rows(self, places: Iterable[int]) -> Sequence[Row]:
         """The rows of some credentials, in their order."""
         wanted = frozenset(places)
-        try:
-            if len(wanted) <= LOOKED_UP:
-                self._lookup.begin(wanted)
-            if self._looked_up(wanted):
-                return self._lookup.rows(wanted)
-        finally:
-            self._lookup.questions.forget()
+        if self._looked_up(wanted):
+            return self._lookup.rows(wanted)
         found: list[Row] = []
         for some in batches(sorted(wanted), _AT_ONCE):
             self._gather(some)

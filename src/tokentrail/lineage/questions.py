@@ -1,13 +1,12 @@
 """
 Questions to the evidence about a few credentials: what their identities say, which calls issued them, what they did.
 
-Each reads only the segments concerned. What is sure to be asked can be begun (`Questions.begin`), and is answered while
-something else is read. An identity is named by its segment and its number there.
+Each reads only the segments concerned. An identity is named by its segment and its number there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 
 import pyarrow as pa
 
@@ -41,51 +40,21 @@ class Questions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._repeated: bool | None = None
-        self._begun: dict[str, Callable[[], Sequence[Row]]] = {}
 
-    def begin(self, said: Set[Identity], issued: Set[Place], acted: Set[Identity]) -> None:
-        """
-        Begin to ask what is asked next, if that is about few.
-
-        Args:
-            said: What `identities` will be asked, ...
-            issued: ... what `calls` will be, ...
-            acted: ... and what `events` will be.
-        """
-        self._begun = {}
-        if max(len(said), len(issued), len(acted)) > _PAIRS:
-            return
-        asked = (
-            self._of_events(acted) if acted else "",
-            self._of_identities(said) if said else "",
-            self._of_calls(issued) if issued else "",
-        )
-        self._begun = {sql: self._engine.ask(sql) for sql in asked if sql}
-
-    def forget(self) -> None:
-        """Have no use any more for what was begun: an error of it is nobody's."""
-        self._begun = {}
-
-    def identities(self, wanted: Set[Identity]) -> Callable[[], dict[Identity, Row]]:
-        """Begin to ask for what some identities say."""
+    def identities(self, wanted: Set[Identity]) -> dict[Identity, Row]:
+        """What some identities say."""
         if not wanted:
-            return dict
+            return {}
+        rows = self._engine.rows(self._of_identities(wanted))
+        return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
 
-        def mine(rows: Iterable[Row]) -> dict[Identity, Row]:
-            return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
-
-        rows = self._ask(self._of_identities(wanted), wanted)
-        return lambda: mine(rows())
-
-    def calls(self, wanted: Set[Place]) -> Callable[[], dict[Place, Row]]:
-        """Begin to ask for the calls that issued credentials, by their places in the evidence."""
+    def calls(self, wanted: Set[Place]) -> dict[Place, Row]:
+        """The calls that issued credentials, by their places in the evidence."""
         if not wanted:
-            return dict
-        rows = self._ask(self._of_calls(wanted))
-        return lambda: {
-            place: row
-            for row in rows()
-            if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
+            return {}
+        rows = self._engine.rows(self._of_calls(wanted))
+        return {
+            place: row for row in rows if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
         }
 
     def events(self, who: Set[Identity], *, few: bool) -> pa.Table:
@@ -99,7 +68,7 @@ class Questions:
         sql = self._of_events(who)
         if not few:
             return self._engine.table(sql)
-        return pa.Table.from_pylist(self._ask(sql, who)(), _FACTS)
+        return pa.Table.from_pylist(self._engine.rows(sql), _FACTS)
 
     def changes(self, who: Set[Identity]) -> Sequence[Row]:
         """The changes that some identities made, and maybe others."""
@@ -111,14 +80,6 @@ class Questions:
         if self._repeated is None:
             self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
         return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
-
-    def _ask(self, sql: str, pairs: Set[Identity] = frozenset()) -> Callable[[], Sequence[Row]]:
-        """Begin to ask, unless that is done; at once about pairs that are registered, as `_by` does the next ones."""
-        if len(pairs) > _PAIRS:
-            found = self._engine.rows(sql)
-            return lambda: found
-        begun = self._begun.pop(sql, None)
-        return self._engine.ask(sql) if begun is None else begun
 
     def _of_identities(self, wanted: Set[Identity]) -> str:
         some = self._engine.narrow({segment for segment, _ in wanted})["some_identities"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,15 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
+from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened, quoted, reading
 from tokentrail.store.filed import Filed
-from tokentrail.store.holding import Holding
+from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping
-from tokentrail.store.later import Gone
-from tokentrail.store.literals import quoted, reading
-from tokentrail.store.parsed import Parsed
-from tokentrail.store.ranges import Range, Ranges, plain
+from tokentrail.store.memory import give_back
+from tokentrail.store.ranges import Gone, Range, Ranges, plain
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
-from tokentrail.store.second import Second
-from tokentrail.store.shared_duck import MACROS, SHARED, TWO_AT_ONCE, explained, opened
-from tokentrail.store.steps import Steps
-from tokentrail.store.tuned import Tuned
 
 _ENOUGH, _EACH = 4 << 30, 1 << 30
 """Bytes that are enough for them, in all and for each thread: with more, little is quicker."""
@@ -52,10 +48,11 @@ _LOOKED_UP = f"{_FORM}, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_FEW_ROWS}"
 """A group of these is read in half the time that zstd takes, for twice the room."""
 _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
 """How what is soon forgotten is written: quickly, though it takes more than twice the room."""
-_PARSED = Parsed()
+_MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
+_UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
-class DuckEngine(Tuned, Holding, Keeping):
+class DuckEngine(Holding, Keeping):
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
     def __init__(
@@ -87,16 +84,10 @@ class DuckEngine(Tuned, Holding, Keeping):
         self._is_aside = False
         many = records is not None and records >= _BUSY
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
-        self._catalog = SHARED.lend() if self.small and threads == 1 and memory is None else None
-        self._alone = self._catalog is None
-        self._second: Second | None = None
-        self._whole = self._catalog.connection if self._catalog else opened(threads, spill)
+        self._whole = opened(threads, spill)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
-        if self._catalog is None or self._catalog.is_first:  # later ones find all settings made
-            self.limit()
-            if self.small:
-                self.plan_quickly()
+        self.limit()
         self.remember_files(True)  # a case's files never change once they are there
         self.run("CREATE SEQUENCE numbers")
         for macro in MACROS:
@@ -144,21 +135,17 @@ class DuckEngine(Tuned, Holding, Keeping):
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._opened_cursor() as cursor:
-            yield cursor
-
-    def _opened_cursor(self) -> duckdb.DuckDBPyConnection:
         with explained(self._path):
             cursor = self._whole.cursor()
             cursor.execute(self._path)
-        return cursor
+        with cursor:
+            yield cursor
 
     @property
     def _path(self) -> str:
         """The statement by which a connection finds tables."""
-        catalog = self._catalog.name if self._catalog else "memory"
         schemas = ("aside", "main") if self._is_aside else ("main",)
-        return f"SET search_path = '{','.join(f'{catalog}.{one}' for one in schemas)}'"
+        return f"SET search_path = '{','.join(f'memory.{one}' for one in schemas)}'"
 
     @property
     def small(self) -> bool:
@@ -168,21 +155,20 @@ class DuckEngine(Tuned, Holding, Keeping):
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
         with self._asking(sql):
-            self._connection.execute(self._parsed(sql))
+            self._connection.execute(sql)
 
     def made(self, sql: str) -> int:
         """Run a statement that makes a table or adds to one; how many rows it came to."""
         with self._asking(sql):
-            [[rows]] = self._connection.execute(self._parsed(sql)).fetchall()
+            [[rows]] = self._connection.execute(sql).fetchall()
             return int(rows)
 
     def run_all(self, listed: Sequence[Step]) -> None:
         """Run statements, each after those whose places it names; two at a time, as most are small."""
-        steps = Steps(_PARSED, self._filed)
         if self._one_by_one:
             for step in listed:
                 with explained(step.sql):
-                    steps.run(self._connection, step)
+                    self._do(self._connection, step)
             return
         with ExitStack() as open_cursors:
             own = threading.local()
@@ -191,45 +177,38 @@ class DuckEngine(Tuned, Holding, Keeping):
                 if not hasattr(own, "cursor"):
                     own.cursor = open_cursors.enter_context(self._cursor())
                 with explained(step.sql):
-                    steps.run(own.cursor, step)
+                    self._do(own.cursor, step)
 
             run_in_turn(listed, run, at_once=_AT_ONCE)
 
-    def _parsed(self, sql: str) -> duckdb.Statement | str:
-        return _PARSED.statement(self._connection, sql)
+    def _do(self, connection: duckdb.DuckDBPyConnection, step: Step) -> None:
+        """Run one of several statements; a wide table of very many rows is made in a file."""
+        if self._filed is not None:
+            made = _MAKES.match(step.sql) if step.wide else None
+            if made is not None:
+                self._filed.make(connection, made[1], step.sql[made.end() :])
+                return
+            if self._filed.drop(connection, step.sql):
+                return
+        connection.execute(step.sql)
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query."""
         with self._asking(sql):
-            found: pa.Table = self._connection.sql(
-                self._parsed(sql), params=list(parameters)
-            ).to_arrow_table()
+            found: pa.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
             return found
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
         with self._asking(sql):
-            found = self._connection.execute(self._parsed(sql), list(parameters) or None)
+            found = self._connection.execute(sql, list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-    def ask(self, sql: str) -> Callable[[], list[dict[str, Any]]]:
-        """Begin to ask for the rows of a query, on another connection if that is quicker; see `Engine`."""
-        if not self._asks_two() or hasattr(self._apart, "cursor"):
-            found = self.rows(sql)
-            return lambda: found
-        if self._second is None:
-            self._second = Second(self._apart, self._opened_cursor())
-        return self._second.ask(self.rows, sql)
-
-    def _asks_two(self) -> bool:
-        """Whether two questions beside each other may take less time than one after the other."""
-        return not self.small and (os.cpu_count() or 1) > 1
 
     def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """Each row of a query, read some at a time: of few rows quicker than `batches`, which asks twice."""
         with self._asking(sql):
-            found = self._connection.execute(self._parsed(sql), list(parameters) or None)
+            found = self._connection.execute(sql, list(parameters) or None)
             names = [column[0] for column in found.description or ()]
             more = True
             try:
@@ -245,9 +224,7 @@ class DuckEngine(Tuned, Holding, Keeping):
     def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a batch at a time."""
         with self._asking(sql):
-            yield from self._connection.sql(self._parsed(sql), params=list(parameters)).to_arrow_reader(
-                _BATCH
-            )
+            yield from self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH)
 
     def register(self, name: str, table: pa.Table) -> None:
         """Register an Arrow table."""
@@ -369,15 +346,50 @@ class DuckEngine(Tuned, Holding, Keeping):
             some[f"some_{name}"] = f"({sql})"
         return some
 
+    def memory(self) -> float:
+        """Bytes that tables and joins may take."""
+        [row] = self.rows("SELECT current_setting('memory_limit') AS said")
+        count, unit = str(row["said"]).split()
+        return float(count) * _UNITS[unit]
+
+    def limit(self) -> None:
+        """Set the limit of memory again, which frees what is unused, and give that back to the system."""
+        self.run(f"SET memory_limit = '{self._limit} bytes'")  # setting it does so, and is quick
+        give_back()
+
+    def release(self) -> None:
+        """Give unused memory back, so that it does not add to what comes next."""
+        self.limit()
+
+    def remember_files(self, remember: bool) -> None:
+        """Set whether the footers of Parquet files are kept in memory, which those of very many files would fill."""
+        self.run(f"SET GLOBAL parquet_metadata_cache = {remember}")
+
+    @contextmanager
+    def shared_by(self, threads: int) -> Iterator[None]:
+        """Use so many threads for a query meanwhile."""
+        [row] = self.rows("SELECT current_setting('threads') AS before")
+        self.run(f"SET threads = {threads}")
+        try:
+            yield
+        finally:
+            self.run(f"SET threads = {int(row['before'])}")
+
+    @contextmanager
+    def as_written(self) -> Iterator[None]:
+        """
+        Join tables in the order of each query meanwhile: DuckDB guesses the rows of many files far too low.
+        """
+        [row] = self.rows("SELECT current_setting('disabled_optimizers') AS before")
+        self.run("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        try:
+            yield
+        finally:
+            self.run(f"SET disabled_optimizers = '{row['before']}'")
+
     def close(self) -> None:
         """Let go of everything."""
-        if self._second is not None:
-            self._second.close()
-            self._second = None
-        if self._catalog:
-            self._catalog.leave()
-        else:
-            self._whole.close()
+        self._whole.close()
         if self._filed is not None:
             self._filed.close()
 

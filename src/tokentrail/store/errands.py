@@ -9,20 +9,31 @@ replace a task or an answer.
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 from typing import Protocol
 
+import msgspec
+
+from tokentrail import errors
 from tokentrail.errors import CaseError
 from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket
-from tokentrail.store.remote_errors import decode_error, encode_error
 
 WORDS = ".words"
+EXPECTED = (OSError, errors.TokenTrailError)
+"""Errors that end a verb with a message; any other is a fault of the program."""
+_KINDS: dict[str, type[Exception]] = {
+    one.__name__: one
+    for one in (OSError, *vars(errors).values())
+    if isinstance(one, type) and issubclass(one, EXPECTED)
+}
 
 
 class ErrorLeft(Exception):
@@ -177,3 +188,49 @@ def heard(place: Errands, failed: type[Exception] | tuple[type[Exception], ...])
         if known is None:
             raise
         raise known from known.__cause__
+
+
+class _EncodedError(msgspec.Struct):
+    kind: str
+    words: str
+    causes: list[tuple[str, str]]
+    trace: str
+    """The traceback, for whoever looks for a fault."""
+
+
+def encode_error(error: Exception) -> bytes:
+    """Encode an error and its causes."""
+    known = (one.__name__ for one in type(error).__mro__ if _KINDS.get(one.__name__) is one)
+    causes, cause = list[tuple[str, str]](), error.__cause__
+    while cause is not None:
+        causes.append((type(cause).__name__, str(cause)))
+        cause = cause.__cause__
+    telling = {
+        "kind": next(known, type(error).__name__),
+        "words": str(error),
+        "causes": causes,
+        "trace": "".join(format_exception(error)),
+    }
+    return json.dumps(telling).encode()
+
+
+def decode_error(text: bytes) -> Exception | None:
+    """
+    Make the error that was encoded, to be raised; `None` if the text is none.
+
+    For a class that is none of `EXPECTED`, a new class of that name is made.
+    """
+    try:
+        found = msgspec.convert(json.loads(text), _EncodedError)
+    except (ValueError, RecursionError):
+        return None
+    error = latest = _made(found.kind, found.words)
+    for name, words in found.causes:
+        latest.__cause__ = cause = _made(name, words)
+        latest = cause
+    error.add_note(f"in another process:\n{found.trace}")
+    return error
+
+
+def _made(kind: str, words: str) -> Exception:
+    return _KINDS.get(kind, type(kind if kind.isidentifier() else "Exception", (Exception,), {}))(words)

@@ -48,6 +48,15 @@ _MARK = secrets.token_hex(4)
 """With the process and the count, a name that no other writer gives a file, on whichever machine it runs."""
 
 
+class OlderFormat(CaseError):
+    """A case of an older format, which `store.format_upgrade` brings to this one."""
+
+    def __init__(self, path: Path, case_id: str, version: int) -> None:
+        super().__init__(f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}.")
+        self.path = path
+        self.case_id = case_id
+
+
 class CaseFolder:
     """A case on disk."""
 
@@ -72,6 +81,7 @@ class CaseFolder:
             create: Start one where there is none.
 
         Raises:
+            OlderFormat: its format is older.
             CaseError: there is no case at `path`, the folder holds something else, its format is newer, or it is the
                 URI of a place that is no folder.
         """
@@ -88,10 +98,13 @@ class CaseFolder:
             version, case_id = int(found["format"]), str(found["case_id"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
+        if 0 < version < FORMAT:
+            raise OlderFormat(path, case_id, version)
         if version != FORMAT:
             raise CaseError(
                 f"{path}: a case of format {version}; this TokenTrail reads format {FORMAT}. "
-                f"Read its evidence again: `tokentrail ingest {path / 'objects'} --case NEW`."
+                "Open it with a newer TokenTrail, or read its evidence again: "
+                f"`tokentrail ingest {path / 'objects'} --case NEW`."
             )
         path = path.absolute()  # `a:b/c` alone would be a URI to those who read Parquet
         return cls(path, case_id)
@@ -177,13 +190,19 @@ class CaseFolder:
         """Keep the small objects of a segment, by whose name the archive goes."""
         _write_in_folder(f"{self._objects}/packs", f"{name}.tar", pack)
 
-    def publish(self, manifest: Manifest) -> None:
-        """Make a segment visible, all at once."""
+    def publish(self, manifest: Manifest, *, received_at: int | None = None) -> None:
+        """
+        Make a segment visible, all at once.
+
+        Args:
+            manifest: What makes it visible.
+            received_at: When its evidence came in, in nanoseconds since 1970, if not now: the time that the file bears.
+        """
         try:
             text = msgspec.json.encode(manifest)
         except UnicodeEncodeError:  # a file's name that is no text
             text = json.dumps(msgspec.to_builtins(manifest)).encode()
-        write_atomically(self.path / "manifests" / f"{manifest.segment}.json", text)
+        write_atomically(self.path / "manifests" / f"{manifest.segment}.json", text, modified_at=received_at)
 
     def note(self, name: str) -> Any:
         """A document that the case keeps beside its evidence, or `None`."""
@@ -353,9 +372,19 @@ def _foreign(path: Path) -> Iterable[Path]:
     return (entry for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith("."))
 
 
-def write_atomically(target: str | Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file so that readers see it whole or not at all; with `replace` false, a file that is there stays."""
-    _write_in(*os.path.split(target), data, replace=replace)
+def write_atomically(
+    target: str | Path, data: bytes, *, replace: bool = True, modified_at: int | None = None
+) -> None:
+    """
+    Write a file so that readers see it whole or not at all.
+
+    Args:
+        target: The file.
+        data: Its content.
+        replace: Whether to replace a file that is there.
+        modified_at: The modification time of the file, in nanoseconds since 1970, if it is not to be now.
+    """
+    _write_in(*os.path.split(target), data, replace=replace, modified_at=modified_at)
 
 
 def _write_in_folder(folder: str, name: str, data: bytes | Pack) -> None:
@@ -367,7 +396,9 @@ def _write_in_folder(folder: str, name: str, data: bytes | Pack) -> None:
         _write_in(folder, name, data)
 
 
-def _write_in(folder: str, name: str, data: bytes | Pack, *, replace: bool = True) -> None:
+def _write_in(
+    folder: str, name: str, data: bytes | Pack, *, replace: bool = True, modified_at: int | None = None
+) -> None:
     target = f"{folder}/{name}"
     temporary = f"{folder}/.{name}.{_MARK}-{os.getpid():x}-{next(_COUNT):x}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -376,6 +407,8 @@ def _write_in(folder: str, name: str, data: bytes | Pack, *, replace: bool = Tru
             written = os.write(file, piece)
             while written < len(piece):
                 written += os.write(file, memoryview(piece)[written:])
+        if modified_at is not None:
+            os.utime(file, ns=(modified_at, modified_at))
     finally:
         os.close(file)
     if replace:

@@ -7,7 +7,8 @@ by chance, so that the segments found are candidates: they are read, and the rec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
-from tokentrail.store.layers import IDS, NAMES, Layer, marks, read_layers
+from tokentrail.store.layers import IDS, NAMES, Layer, marks, numbers, read_layers
 from tokentrail.store.repeats import BEGINNING, Beginnings, Marks, common, distinct
 
 KNOWN = (
@@ -70,6 +71,60 @@ class Index:
             return {layer.ids[one] for one in owners}
         except (CaseError, IndexError):  # damaged, or not fetched
             return set(layer.ids)
+
+
+class Holding:
+    """The part of an engine that knows where things are."""
+
+    _parts: dict[str, tuple[dict[int, Path], int | None]]
+    """Of each table of segments the folder of each segment, and the second up to which its rows count."""
+    _index: Index | None = None
+
+    @abstractmethod
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query that has few."""
+
+    @abstractmethod
+    def narrow(self, segments: Set[int]) -> dict[str, str]:
+        """How a query names each table of segments with some of them alone."""
+
+    def hashed(self, names: Sequence[str]) -> list[int]:
+        """The hashes of names, as the index has them."""
+        return [row["h"] for row in self.rows("SELECT hash(unnest(?)) AS h", (list(names),))]
+
+    def hash_fingerprint(self) -> int:
+        """A number that differs between engines with different hash functions: their marks of names can't be mixed."""
+        sql = "SELECT hash(split_part(concat('/', unnest(?)), '/', -1)) AS h"
+        found = [*self.hashed(KNOWN), *(row["h"] for row in self.rows(sql, (list(KNOWN),)))]
+        return sum(place * one for place, one in enumerate(found, 1)) % (1 << 63) or 1
+
+    def use_index(self, derived: Path) -> None:
+        """Use the index of a derived folder for `holding`; call it after `segments`."""
+        folders, _ = self._parts["events"]
+        self._index = None
+        if len(folders) > 1:
+            names = [folder.name for folder in folders.values()]
+            self._index = Index(derived, names, self.hash_fingerprint())
+
+    def holding(self, *, events: Collection[bytes] = (), names: Collection[str] = ()) -> dict[str, str]:
+        """What a query writes to read the segments that may hold some events or names; see `Engine`."""
+        index, every = self._index, self._parts["events"][0]
+        found = set[str]()
+        if index and events:
+            found |= index.of_events(sorted(events))
+        if index and names:
+            found |= index.of_names(self.hashed(sorted(names)))
+        if index is None or len(found) == len(every):
+            return self.everywhere()
+        return self.narrow(set(numbers(found)))
+
+    def known_segments(self) -> Set[int]:
+        """All of them."""
+        return self._parts["events"][0].keys()
+
+    def everywhere(self) -> dict[str, str]:
+        """How a query names the tables of segments where it means all of them."""
+        return {f"some_{name}": name for name in self._parts}
 
 
 def marks_of(batches: Iterable[pa.RecordBatch], segments: Sequence[int]) -> Marks:

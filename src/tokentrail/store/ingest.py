@@ -42,7 +42,9 @@ def ingest(
     each = partial(work, folder.path, known, options)
     done = 0
     try:
-        for size, outcomes in shared(each, evened(listed, processes), processes=processes, prepare=_prepare):
+        for size, outcomes in shared(
+            each, evened(listed, processes), processes=processes, prepare=prepare_worker
+        ):
             done += size
             if progress:
                 progress(done, total)
@@ -54,7 +56,7 @@ def ingest(
         ) from error
 
 
-def _prepare() -> None:
+def prepare_worker() -> None:
     """Make a process that does nothing but this work fit for it."""
     pa.set_memory_pool(pa.system_memory_pool())  # gives memory back between segments: 50 MB a worker
     gc.freeze()  # what is imported will stay: nobody need look through it

@@ -6,7 +6,7 @@ A table is *registered* with an engine: queries can then use its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pyarrow as pa
 
-from tokentrail.store.later import Gone
+from tokentrail.store.ranges import Gone
 
 
 class EvidenceObject(Protocol):
@@ -100,8 +100,6 @@ class Step(NamedTuple):
     sql: str
     needs: frozenset[int]
     """The positions of the statements that must run before it."""
-    driven_by: str | None = None
-    """A table without whose rows it makes none: if it is empty, this need not be run."""
     wide: bool = False
     """Whether its table has a row for each credential and many columns, so that a long one is kept in a file."""
 
@@ -139,17 +137,6 @@ class Engine(Linker, Protocol):
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that has few."""
-
-    def ask(self, sql: str) -> Callable[[], list[dict[str, Any]]]:
-        """
-        Begin to ask for the rows of a query that has few, beside what else is asked meanwhile.
-
-        Args:
-            sql: The query, over the evidence: it may know no table that was registered or made for a time.
-
-        Returns:
-            What waits for the rows.
-        """
 
     def apart(self) -> AbstractContextManager[None]:
         """Give a thread its own cursor meanwhile: what it registers, and its temporary tables, are its own."""
@@ -213,24 +200,6 @@ class Engine(Linker, Protocol):
             folder: The derived folder of the segments; rows are kept with its layers.
             by: The columns to sort by, for `ranges`; each layer is sorted by itself.
             anew: Ask all segments again, because what was kept can't be read.
-        """
-
-    def keep_less(
-        self, name: str, of: str, by: str, folder: Path, less: Callable[[pa.Table], pa.Table]
-    ) -> Sequence[Set[int]]:
-        """
-        Keep, beside what `keep_apart` keeps, what a function leaves of it, for `ranges`.
-
-        Args:
-            name: The name to register.
-            of: The name that `keep_apart` registered.
-            by: The first column that it is sorted by, of text without nulls.
-            folder: The derived folder.
-            less: Leaves out some of the rows of one value and one layer. Where more than one layer has rows of a
-                value, it is for the caller to see whether what is left of each by itself will do.
-
-        Returns:
-            The segments of each layer; nothing where nothing is kept, and `of` must do.
         """
 
     def release(self) -> None:

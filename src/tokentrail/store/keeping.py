@@ -9,12 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from tokentrail.errors import CaseError
+from tokentrail.store.connection import reading
 from tokentrail.store.layers import Layer, covering, numbers, table_file
-from tokentrail.store.less import written_less
-from tokentrail.store.literals import reading
 
 _TOGETHER = 200
 """Segments that are asked at once for what is kept of each."""
@@ -76,30 +73,6 @@ class Keeping:
                 raise
             # else they were tidied away meanwhile, as those of an older folder are
         self.keep(name, in_order(sql.format_map(self.everywhere()), by), whole_file)
-
-    def keep_less(
-        self, name: str, of: str, by: str, folder: Path, less: Callable[[pa.Table], pa.Table]
-    ) -> Sequence[Set[int]]:
-        """Keep, too, what is left of the rows of each value in what `keep_apart` keeps as `of`; see `Engine`."""
-        layers = covering(folder, self.known_segments())
-        files = []
-        try:
-            for layer in layers:
-                whole, path = (table_file(folder, layer, one) for one in (of, name))
-                # Rows of segments that are gone may be why others were left out.
-                told = not layer.gone and self._holds_less(path, whole, by, less)
-                files.append((path if told else whole, numbers(layer.gone)))
-            if files:
-                self.layered(name, files)
-        except (CaseError, OSError):  # tidied away meanwhile: `of` tells all the same
-            return ()
-        return tuple({*numbers(layer.records)} for layer in layers)
-
-    def _holds_less(self, path: Path, whole: Path, by: str, less: Callable[[pa.Table], pa.Table]) -> bool:
-        """Whether a file has what is left of another one, which it is given if it is not there yet."""
-        return (path.exists() and self._holds(path, f"SELECT * FROM {reading([whole])}")) or written_less(
-            path, whole, by, less
-        )
 
     def _keep_layers(self, name: str, sql: str, folder: Path, by: str, layers: Sequence[Layer]) -> None:
         files = [(table_file(folder, layer, name), layer) for layer in layers]

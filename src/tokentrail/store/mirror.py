@@ -19,7 +19,14 @@ from pathlib import Path
 from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys, uploading
-from tokentrail.store.folder import CaseFolder, lay_out, manifest_of, marker_text, write_atomically
+from tokentrail.store.folder import (
+    CaseFolder,
+    OlderFormat,
+    lay_out,
+    manifest_of,
+    marker_text,
+    write_atomically,
+)
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
 from tokentrail.store.layers import (
     FOR_LINKING,
@@ -68,6 +75,11 @@ def opened(bucket: Bucket, *, create: bool) -> CaseFolder:
         ) from error
     try:
         folder = CaseFolder.open(path, create=False)
+    except OlderFormat as error:
+        raise CaseError(
+            f"{bucket.uri}: {error} In a bucket it can't be updated: copy it (`aws s3 sync {bucket.uri} DIR`), open "
+            "the copy (`tokentrail status --case DIR`), which updates it, and sync the copy to another prefix."
+        ) from error
     except CaseError as error:
         raise CaseError(f"{bucket.uri}: {error}") from error
     folder.mirror = Mirror(bucket, folder, text)

@@ -7,12 +7,18 @@ are the same.
 
 from __future__ import annotations
 
+import errno
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -24,14 +30,18 @@ from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
 from tokentrail.store.memory import without_collection
 from tokentrail.store.pack import Pack
-from tokentrail.store.reading import read_all
 from tokentrail.store.segment import write_segment
 
 TASK_BYTES = 6 << 20
 """Stored bytes of evidence that make one segment: large enough to compress well, small enough to balance."""
 TASK_OBJECTS = 4_000
+AHEAD = 16
+"""How many distant objects are read at once by one process."""
 _LAST = 4
 """Parts that each of the last tasks makes."""
+
+
+_Received: TypeAlias = tuple[EvidenceObject, bytes | OSError]
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -185,3 +195,49 @@ def read_task(
     manifest = Manifest(segment=name, objects=tuple(stored.values()))
     folder.publish(manifest)
     return Read(outcomes, manifest, tables)
+
+
+def read_all(objects: Sequence[EvidenceObject], largest: int) -> Iterator[_Received]:
+    """
+    Each object with its bytes, or with the reason why they can't be had; in order.
+
+    Args:
+        objects: What to read.
+        largest: Bytes that one may have: a file of a terabyte, all of it a hole, takes nobody any room to make.
+    """
+    read = partial(_read, largest)
+    for distant, some in groupby(objects, key=lambda one: one.distant):
+        if distant:
+            yield from _several(read, some)
+        else:
+            yield from map(read, some)
+
+
+def _several(
+    read: Callable[[EvidenceObject], _Received], objects: Iterable[EvidenceObject]
+) -> Iterator[_Received]:
+    begun = deque(_pool(os.getpid()).submit(read, one) for one in objects)
+    try:
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for one in begun:
+            one.cancel()
+        wait(begun)  # what is under way ends before its access is closed
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads of a process, for all its tasks: to start sixteen takes as long as to read some megabytes."""
+    return ThreadPoolExecutor(AHEAD, thread_name_prefix=f"reading-{process}")
+
+
+def _read(largest: int, one: EvidenceObject) -> _Received:
+    if one.size > largest:
+        return one, OSError(errno.EFBIG, f"larger than {largest:,} bytes; raise it with --max-expansion")
+    try:
+        return one, one.read()
+    except OSError as error:
+        return one, error
+    except MemoryError:
+        return one, OSError(errno.ENOMEM, "larger than the memory that is left")
