@@ -13,8 +13,8 @@ from evidence import START, native
 from tokentrail import Case, spark
 from tokentrail.errors import UsageError
 from tokentrail.spark import Cluster
-from tokentrail.store.connection import reading
 from tokentrail.store.duck import DuckEngine
+from tokentrail.store.literals import reading
 from tokentrail.store.tasks import Options
 from tokentrail.testing import World
 from tokentrail.testing.story import story

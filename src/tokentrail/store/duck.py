@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened, quoted, reading
+from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping
+from tokentrail.store.literals import quoted, reading
 from tokentrail.store.memory import give_back
 from tokentrail.store.ranges import Gone, Range, Ranges, plain
 from tokentrail.store.repeats import suspects

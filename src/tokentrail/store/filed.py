@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokentrail.store.connection import quoted, reading
+from tokentrail.store.literals import quoted, reading
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tokentrail.errors import CaseError
-from tokentrail.store.connection import reading
 from tokentrail.store.layers import Layer, covering, numbers, table_file
+from tokentrail.store.literals import reading
 
 _TOGETHER = 200
 """Segments that are asked at once for what is kept of each."""

@@ -149,11 +149,7 @@ def _severity(one: _Attack, *, suspicious: bool) -> Severity | None:
 def _hit(maker: Row, one: _Attack, severity: Severity) -> Hit:
     did = []
     if one.encrypted:
-        did.append(
-            f"wrote {counted(one.encrypted, 'copy')} encrypted with a key of its own".replace(
-                "copys", "copies"
-            )
-        )
+        did.append(f"wrote {counted(one.encrypted, 'copy', 'copies')} encrypted with a key of its own")
     if one.deleted:
         did.append(
             f"made {counted(one.deleted, 'call')} that delete objects, far more than its principal did before"
