@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokentrail.errors import CaseError
+from tokentrail.errors import CaseError, UsageError
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.events.masked_ids import MASK_IDS, MASKED
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
@@ -150,9 +150,13 @@ class Begun:
             self._folder.place_note(self._name, {"sources": self._sources, "began": began})
             self._noted = True
 
-    def ended(self) -> None:
-        """Forget it: all that there was has been read."""
-        (self._folder.path / "notes" / f"{self._name}.json").unlink(missing_ok=True)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Forget it where all that there was has been read, or where it could not begin at all."""
+        if error is None or isinstance(error, UsageError):
+            (self._folder.path / "notes" / f"{self._name}.json").unlink(missing_ok=True)
 
 
 def unfinished(folder: CaseFolder) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ class Case(Lookups, Tracing, Guarding):
         ways, part = access or (Access(),), wanted or Wanted()
         found = dispatch.batches(names(sources), ways, part, self._folder, reference=reference, spread=spread)
         begun = Begun(self._folder, names(sources))
-        with sharing.around(reference=reference), closing(found):
+        with sharing.around(reference=reference), closing(found), begun:
             before = self._records()
             sharing.before_reading()
             for batch in found:
@@ -190,7 +190,6 @@ class Case(Lookups, Tracing, Guarding):
                     SkippedObject(object=one.name, reason=one.reason, lost=one.lost) for one in batch.skipped
                 )
                 asked += batch.said
-        begun.ended()
         self._folder.tidy()
         after = self._records()
         sharing.after_reading()
