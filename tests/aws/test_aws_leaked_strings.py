@@ -143,3 +143,11 @@ def test_no_secret_comes_out(secret: str, session: str, noise: str) -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Whatever leaks, it is read to its end."""
     leaked_credentials(text)
+
+
+def test_long_lines_are_read_once(key: str) -> None:
+    """What is minified or encoded has lines of megabytes, and a line of keys has an id every few letters."""
+    blob = "A" * 3_000_000
+    assert [one.id for one in leaked_credentials(f"{blob} {key} {blob}")] == [key]
+    assert [one.id for one in leaked_credentials(f"{key}," * 50_000)] == [key]
+    assert leaked_credentials(f"https://x/?{blob}&X-Amz-Algorithm={blob}") == ()

@@ -65,3 +65,16 @@ def test_a_place_that_can_not_be_listed_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(Exception, match="nowhere"):
             case.ingest([str(tmp_path / "nowhere")])
         assert case.status().unfinished == ()
+
+
+@pytest.mark.parametrize(
+    "note", ["7", '{"sources": 7}', '{"sources": [null, {"a": "\\u001b[2J"}], "began": []}', "[]"]
+)
+def test_a_note_that_somebody_else_wrote_breaks_no_answer(note: str, logs: Path, tmp_path: Path) -> None:
+    """Whatever stands in it, one sentence is said, which is inert."""
+    with Case.open(tmp_path / "case") as case:
+        case.ingest([str(logs)])
+        (case.path / "notes").mkdir(exist_ok=True)
+        (case.path / "notes" / "ingest-0000.json").write_text(note)
+        [said] = case.status().unfinished
+        assert "has not ended" in said and said.isprintable()

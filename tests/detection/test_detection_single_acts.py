@@ -25,7 +25,7 @@ from single_act_cases import (
 from evidence import held
 from tokentrail.detection.call_kinds import AUDITORS_TOOLS, INTRUDERS_TOOLS, calls_of
 from tokentrail.detection.model import Finding
-from tokentrail.detection.own_power import power_of
+from tokentrail.detection.privilege_gains import power_of
 from tokentrail.detection.tables import NOTED, event_names
 from tokentrail.policy.language.documents import parse
 from tokentrail.testing import World

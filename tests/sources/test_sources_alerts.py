@@ -212,6 +212,17 @@ def test_what_names_nothing_is_refused_in_words(content: bytes, told: str) -> No
         parse_alerts(content, "alert.json")
 
 
+def test_what_an_alert_calls_itself_is_fit_to_print() -> None:
+    """Its id and title may be anything; names that no ARN can be are left out."""
+    found = guardduty(AccessKeyDetails=ROLE_KEY)
+    found |= {"Id": "x\x1b[2J" * 5_000, "Title": "\u202e" * 20_000}
+    found["Resource"]["AccessKeyDetails"] = ROLE_KEY | {"UserName": "a\n" * 5_000}
+    [alert] = parse_alerts(json.dumps(found).encode(), "x")
+    assert alert.id.isprintable() and alert.title.isprintable()
+    assert max(len(alert.id), len(alert.title)) < 1_000
+    assert alert.principals == () and alert.access_key_ids == (TOKEN,)
+
+
 def test_a_bomb_is_refused(tmp_path: Path) -> None:
     """What unpacks to more than any alert has is not read to its end."""
     bomb = tmp_path / "bomb.json.gz"

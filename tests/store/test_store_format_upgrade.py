@@ -231,6 +231,19 @@ def test_who_may_not_write_is_told_what_to_do(older: Path, monkeypatch: pytest.M
     assert 3 == json.loads((older / "case.json").read_text())["format"]
 
 
+@pytest.mark.parametrize("name", ["segments", "manifests"])
+def test_an_older_case_that_leads_elsewhere_is_left_alone(name: str, older: Path, tmp_path: Path) -> None:
+    """Whoever made the case would have us write into, and remove, what its links lead to."""
+    made_older(older)
+    elsewhere = tmp_path / "elsewhere"
+    (older / name).rename(elsewhere)
+    (older / name).symlink_to(elsewhere)
+    before = sorted((one, one.stat().st_mtime_ns) for one in elsewhere.rglob("*"))
+    with pytest.raises(CaseError, match="are links to elsewhere"):
+        Case.open(older, create=False)
+    assert before == sorted((one, one.stat().st_mtime_ns) for one in elsewhere.rglob("*"))
+
+
 def test_an_older_case_in_a_bucket_is_told_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is not updated there: the message says how to copy it, open the copy and put that back."""
     monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "mirrors"))

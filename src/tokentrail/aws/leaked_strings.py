@@ -31,13 +31,14 @@ _SECRET = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 """A secret access key: 40 letters, digits, slashes and plus signs."""
 _TOKEN = re.compile(r"(?<![A-Za-z0-9/+])(?:IQoJ|FwoG|FQoG|AQoD)[A-Za-z0-9/+=]{80,}")
 """A session token, by how those that STS has handed out so far begin; not documented by AWS."""
-_NEAR = 5
-"""Lines from a key id within which a secret or token is taken for its own."""
+_NEAR, _BESIDE = 5, 4_096
+"""Lines behind a key id, and characters of each, in which a secret or token is taken for its own."""
 _LONG_API_KEY = re.compile(r"(?<![A-Za-z0-9])ABSK([A-Za-z0-9+/=_-]{20,8192})")
 _SHORT_API_KEY = re.compile(r"(bedrock|aws-external-anthropic)-api-key-([A-Za-z0-9+/=_-]{20,8192})")
 _OWNER = re.compile(r"(?P<user>[\w+=,.@-]{1,64}?)-at-(?P<account>\d{12})(?::|$)", re.ASCII)
-_QUERY = re.compile(r"[^\s\"'<>\\^`{}|]*X-Amz-(?:Credential|Algorithm)=[^\s\"'<>\\^`{}|]*", re.IGNORECASE)
-_OLD_QUERY = re.compile(r"[^\s\"'<>\\^`{}|]*AWSAccessKeyId=[^\s\"'<>\\^`{}|]*")
+_URL = re.compile(r"[^\s\"'<>\\^`{}|]+")
+"""What a URL may consist of: each run of such characters may be one."""
+_SIGNED = re.compile(r"X-Amz-(?:Credential|Algorithm)=|AWSAccessKeyId=", re.IGNORECASE)
 _LONGEST_API_KEY = timedelta(hours=12)
 _LONGEST_URL = timedelta(days=7)
 """How long they work at most, whatever they say (the guides named above)."""
@@ -113,7 +114,7 @@ def _in_line(line: str, number: int, lines: list[str]) -> Iterator[LeakedCredent
                 )  # its id is told with it
                 yield one
     for key in _KEY_ID.finditer(rest):
-        kind, beside = _KINDS[key[0][:4]], _beside(rest[key.end() :], number, lines)
+        kind, beside = _KINDS[key[0][:4]], _beside(rest[key.end() : key.end() + _BESIDE], number, lines)
         yield LeakedCredential(
             kind=kind, id=key[0], account=account_of_key(key[0]) if kind != "api_key" else None,
             with_secret=_SECRET.search(beside) is not None,
@@ -123,7 +124,7 @@ def _in_line(line: str, number: int, lines: list[str]) -> Iterator[LeakedCredent
 
 def _beside(line: str, number: int, lines: list[str]) -> str:
     """What stands behind a key id, on its line and the next ones, up to the next id: all tools write the id first."""
-    text = "\n".join((line, *lines[number : number + _NEAR]))
+    text = "\n".join(one[:_BESIDE] for one in (line, *lines[number : number + _NEAR]))
     following = _KEY_ID.search(text)
     return text[: following.start()] if following else text
 
@@ -157,7 +158,7 @@ def _short_api_key(found: re.Match[str], number: int) -> LeakedCredential:
 
 
 def _presigned(found: re.Match[str], number: int) -> LeakedCredential | None:
-    return _signed(found[0], number, _LONGEST_URL)
+    return _signed(found[0], number, _LONGEST_URL) if _SIGNED.search(found[0]) else None
 
 
 def _signed(url: str, number: int, longest: timedelta) -> LeakedCredential | None:
@@ -203,6 +204,6 @@ def _epoch(text: str) -> datetime | None:
 
 
 _WHOLE: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], int], LeakedCredential | None]], ...] = (
-    (_LONG_API_KEY, _long_api_key), (_SHORT_API_KEY, _short_api_key), (_QUERY, _presigned), (_OLD_QUERY, _presigned),
+    (_LONG_API_KEY, _long_api_key), (_SHORT_API_KEY, _short_api_key), (_URL, _presigned),
 )  # fmt: skip
 """What holds a credential by itself: no other id in it is looked for."""

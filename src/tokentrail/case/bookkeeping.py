@@ -17,7 +17,7 @@ from tokentrail.errors import CaseError, UsageError
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.events.masked_ids import MASK_IDS, MASKED
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
-from tokentrail.spelling import counted, listed
+from tokentrail.spelling import counted, listed, quoted
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -162,11 +162,19 @@ class Begun:
 def unfinished(folder: CaseFolder) -> tuple[str, ...]:
     """A sentence on each ingest that has begun and not ended."""
     notes = [folder.note(one.stem) for one in sorted((folder.path / "notes").glob(f"{_UNFINISHED}*.json"))]
-    return tuple(
-        f"An ingest of {listed(map(str, one.get('sources') or ('?',)))} that began at {one.get('began')} has not "
-        "ended: it goes on still, or was ended too soon. Run it again; it goes on where it stopped."
-        for one in notes
-        if isinstance(one, dict)
+    return tuple(map(_has_not_ended, notes))
+
+
+def _has_not_ended(note: Any) -> str:
+    """The sentence of a note, whatever somebody else has written into it."""
+    told = note if isinstance(note, dict) else {}
+    sources = told.get("sources")
+    named = (
+        listed(quoted(str(one)) for one in sources) if isinstance(sources, list) and sources else "something"
+    )
+    return (
+        f"An ingest of {named} that began at {quoted(str(told.get('began')))} has not ended: it goes on still, or was "
+        "ended too soon. Run it again; it goes on where it stopped."
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tokentrail.case.asked import names
 from tokentrail.case.views import Views
 from tokentrail.errors import SubjectNotFound
+from tokentrail.spelling import listed
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Lookups:
                 return AlertSubjects(subjects=tuple(subjects), source_ips=narrowed, missing=tuple(missing))
             missing += [one if isinstance(one, str) else one.principal_id for one, _ in found]
         raise SubjectNotFound(
-            f"the alert {alert.id} of {alert.source} names {', '.join(missing)}; none of it is in the evidence. "
+            f"the alert {alert.id} of {alert.source} names {listed(missing)}; none of it is in the evidence. "
             "Ingest the log of that account and time."
         )
 

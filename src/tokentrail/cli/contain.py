@@ -13,10 +13,10 @@ from typing import cast, get_args
 import click
 
 from tokentrail.cli import output
-from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, named_case, narrowing
 from tokentrail.cli.snapshots import with_snapshots
+from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save

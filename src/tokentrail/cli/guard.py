@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tokentrail.cli import output
-from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
+from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.errors import UsageError
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement

@@ -11,7 +11,6 @@ import click
 
 from tokentrail.case import Case
 from tokentrail.cli import output
-from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
 from tokentrail.cli.investigation import Investigation, choose_subject, show_investigation, show_overview
@@ -20,6 +19,7 @@ from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowing
 from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
+from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding

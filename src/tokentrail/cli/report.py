@@ -16,12 +16,12 @@ import click
 from tokentrail import __version__
 from tokentrail.case import Case
 from tokentrail.cli import output
-from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
 from tokentrail.cli.judging import JUDGING, leads_of
 from tokentrail.cli.options import CommonOptions, about, common, narrowing
 from tokentrail.cli.snapshots import with_snapshots
+from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, gather

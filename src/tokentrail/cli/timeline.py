@@ -13,9 +13,9 @@ from datetime import datetime
 import click
 
 from tokentrail.cli import output
-from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import MOMENT, CommonOptions, about, common
+from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline
 from tokentrail.present.timesketch import write_timesketch

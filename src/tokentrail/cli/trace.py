@@ -11,9 +11,9 @@ from functools import partial
 import click
 
 from tokentrail.cli import output
-from tokentrail.cli.alerted import GivenSubjects
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
+from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.graph import write_dot, write_mermaid

@@ -39,6 +39,8 @@ _ENDS = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".ndjson")
 _KEY_ID = re.compile(r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{12,124}")
 _PRINCIPAL_ID = re.compile(r"A(?:IDA|ROA)[A-Z0-9]{12,124}(?::[\w+=,.@-]{1,64})?", re.ASCII)
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
+_LONGEST_ARN = 2_048
+"""Characters of the longest ARN (IAM API Reference)."""
 _WITHIN = 8
 """How deep an envelope may lie within others: SNS around EventBridge around a list of findings is three."""
 _EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)
@@ -270,7 +272,10 @@ def _instances(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _principals(values: Iterable[Any]) -> tuple[str, ...]:
-    found = (one for one in values if isinstance(one, str) and principal_of_arn(one) is not None)
+    found = (
+        one for one in values
+        if isinstance(one, str) and len(one) <= _LONGEST_ARN and one.isprintable() and principal_of_arn(one) is not None
+    )  # fmt: skip
     return tuple(dict.fromkeys(found))
 
 
@@ -332,7 +337,7 @@ def _guardduty(value: Mapping[str, Any]) -> Alert:
     ]
     return Alert(
         source="GuardDuty",
-        id=_text(value, "Id") or "",
+        id=quoted(_text(value, "Id") or ""),
         title=quoted(_text(value, "Title") or _text(value, "Type") or ""),
         account=account,
         access_key_ids=_keys(
@@ -388,7 +393,7 @@ def _asff(value: Mapping[str, Any]) -> Alert:
     ]  # fmt: skip
     return Alert(
         source="Security Hub",
-        id=_text(value, "Id") or "",
+        id=quoted(_text(value, "Id") or ""),
         title=quoted(_text(value, "Title") or ""),
         account=account,
         access_key_ids=_keys(
@@ -448,7 +453,7 @@ def _ocsf(value: Mapping[str, Any]) -> Alert:
     ]
     return Alert(
         source="OCSF",
-        id=_text(info, "uid") or "",
+        id=quoted(_text(info, "uid") or ""),
         title=quoted(_text(info, "title") or ""),
         account=account,
         access_key_ids=_keys([*(_at(one, "credential_uid") for one in users), *ids]),
@@ -477,7 +482,7 @@ def _analyzer(value: Mapping[str, Any]) -> Alert:
     named = [one for each in principals if isinstance(each, dict) for one in each.values()]
     return Alert(
         source="IAM Access Analyzer",
-        id=_text(value, "id") or "",
+        id=quoted(_text(value, "id") or ""),
         title=quoted(f"access to {value['resource']}"),
         account=_text(value, "resourceOwnerAccount") or _text(value, "accountId"),
         principals=_principals([*named, value["resource"]]),

@@ -51,9 +51,9 @@ _CREDENTIALS = (
     f"""
     CREATE TABLE acting AS
     SELECT DISTINCT n FROM who WHERE {_IN_WINDOW} UNION SELECT n FROM forest WHERE {_IN_WINDOW}""",
-    """
+    f"""
     CREATE TABLE persons AS
-    SELECT w.n, min(coalesce(i.issuer_arn, i.arn)) AS person FROM who w
+    SELECT w.n, min({_PERSON}) AS person FROM who w
     JOIN identities i ON i.segment = w.segment AND i.identity = w.identity GROUP BY w.n""",
     """
     CREATE TABLE actors AS SELECT DISTINCT person FROM persons SEMI JOIN acting USING (n) WHERE person IS NOT NULL""",

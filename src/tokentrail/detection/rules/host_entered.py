@@ -13,7 +13,7 @@ from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import object_of
 
 _USER_DATA = """
-    SELECT n, source, name, time, request FROM changed
+    SELECT n, request FROM changed
     WHERE source = 'ec2.amazonaws.com' AND name = 'ModifyInstanceAttribute' AND request LIKE '%"userData"%'"""
 _ATTRIBUTE = "ModifyInstanceAttribute"
 _NO_ENTRY = frozenset({"CreateKeyPair", "ImportKeyPair"})
@@ -22,7 +22,11 @@ _NO_ENTRY = frozenset({"CreateKeyPair", "ImportKeyPair"})
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Look for such calls with two signs of a stranger, or of a lineage that is suspicious already."""
-    uses = [use for use in first_uses(scene, "host_entry", what="had entered no host") if _enters(scene, use)]
+    found = first_uses(scene, "host_entry", what="had entered no host")
+    if not found:
+        return
+    started = {row["n"] for row in scene.rows(_USER_DATA) if object_of(row["request"])}
+    uses = [use for use in found if _enters(use, started)]
     many = scene.thresholds.whole("many_hosts")
     told = [(use, signs) for use in uses if len(signs := _signs(use, many)) > 1 or use.suspicious]
     events = events_of(scene, [use for use, _ in told])
@@ -36,12 +40,12 @@ def find(scene: Scene) -> Iterator[Hit]:
         )  # fmt: skip
 
 
-def _enters(scene: Scene, use: FirstUse) -> bool:
-    """Whether it enters anything: of the attributes of an instance, what it runs as it starts does."""
+def _enters(use: FirstUse, started: set[int]) -> bool:
+    """Whether it enters anything: of the attributes of an instance, what it runs as it starts does (`started`)."""
     names = {operation_of(row["name"]) for row in use.rows} - _NO_ENTRY
     if names != {_ATTRIBUTE}:
         return bool(names)
-    return any(row["n"] == use.n and object_of(row["request"]) for row in scene.rows(_USER_DATA))
+    return use.n in started
 
 
 def _signs(use: FirstUse, many: int) -> tuple[str, ...]:

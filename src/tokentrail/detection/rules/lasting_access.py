@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
-from tokentrail.detection.own_power import CLOSING, is_own_grant
+from tokentrail.detection.privilege_gains import CLOSING, is_self_grant
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import LOGGED
 from tokentrail.detection.trusts import ANYBODY, account_in, grants_all, let_in
@@ -93,7 +93,7 @@ def _judged(row: Row, accounts: set[str], *, suspicious: bool) -> _Made | None:
     asked = object_of(row["request"])
     if row["name"] in _INLINE and not grants_all(row["document"]):
         return None
-    if is_own_grant(row):
+    if is_self_grant(row):
         return None  # told as `self-escalation`
     found = _outright(row, asked, accounts)
     if str(asked.get("policyArn", "")).rpartition("/")[2].startswith(CLOSING):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
-from tokentrail.detection.own_power import OWN_CALLS, OwnPower, own_power
+from tokentrail.detection.privilege_gains import OWN_CALLS, PrivilegeGain, privilege_gains
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
@@ -13,11 +13,11 @@ from tokentrail.lineage.rows import Row, event_id
 
 def find(scene: Scene) -> Iterator[Hit]:
     """Gather such changes by the credential that made them, until they are a habit of its principal."""
-    changes = own_power(scene)
+    changes = privilege_gains(scene)
     makers = {one.row["n"] for one in changes if one.row["n"] is not None}
     known = scene.known(makers)
     begun: dict[str, int] = {}
-    found: dict[tuple[int, str], list[OwnPower]] = {}
+    found: dict[tuple[int, str], list[PrivilegeGain]] = {}
     for one in changes:
         n, arn = one.row["n"], one.row["by_arn"] or ""
         person = (known[n]["person"] if n in known else None) or arn
@@ -28,7 +28,7 @@ def find(scene: Scene) -> Iterator[Hit]:
         yield _hit(known.get(n), arn, made, suspicious=n >= 0 and scene.suspicious(n))
 
 
-def _hit(maker: Row | None, arn: str, made: list[OwnPower], *, suspicious: bool) -> Hit:
+def _hit(maker: Row | None, arn: str, made: list[PrivilegeGain], *, suspicious: bool) -> Hit:
     worst: Severity = max((one.severity for one in made), key=SEVERITIES.index)
     events = tuple(event_id(one.row["event_id"], one.row["event_id_text"]) or "" for one in made)
     return Hit(

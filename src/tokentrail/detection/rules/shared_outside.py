@@ -11,6 +11,7 @@ from tokentrail.detection.tables import LOGGED
 from tokentrail.detection.trusts import ANYBODY, account_in, let_in
 from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row, event_id, object_of
+from tokentrail.spelling import quoted
 
 _THINGS = {
     ("ec2", "ModifySnapshotAttribute"): ("snapshot", "snapshotId", "createVolumePermission"),
@@ -81,7 +82,7 @@ def _account(name: Any) -> str | None:
 def _what(row: Row, account: str) -> str:
     noun, member, _ = _THINGS[row["source"].partition(".")[0], row["name"]]
     named_id = object_of(row["request"]).get(member)
-    thing = f"{noun} {named_id}" if isinstance(named_id, str) and len(named_id) <= 255 else f"a {noun}"
+    thing = f"{noun} {quoted(named_id)}" if isinstance(named_id, str) else f"a {noun}"
     return f"{thing} with {'everybody' if account == ANYBODY else f'account {account}'}"
 
 

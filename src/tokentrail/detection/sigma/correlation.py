@@ -19,8 +19,8 @@ from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import COLUMNS, SEEN
 from tokentrail.detection.sigma.fields import Field
+from tokentrail.detection.sigma.hits import FIRST, MATCHED_CALLS
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
-from tokentrail.detection.sigma.telling import FIRST, MATCHED_CALLS
 from tokentrail.detection.wording import at, counted, listed, span
 from tokentrail.events.values import hide_secrets
 from tokentrail.lineage.rows import Row, event_id

@@ -17,8 +17,8 @@ from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import COLUMNS, FLAGS, Query
 from tokentrail.detection.sigma.correlation import correlated
+from tokentrail.detection.sigma.hits import MATCHED, rule_hits
 from tokentrail.detection.sigma.reading import SigmaRules
-from tokentrail.detection.sigma.telling import MATCHED, rule_hits
 from tokentrail.errors import CaseError
 
 _BITS = 60

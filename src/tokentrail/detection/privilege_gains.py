@@ -17,9 +17,10 @@ from tokentrail.detection.scene import Scene
 from tokentrail.detection.trusts import let_in
 from tokentrail.detection.wording import short
 from tokentrail.lineage.rows import Row, object_of
-from tokentrail.policy.history.managed import DENIES_ALL, aws_document
+from tokentrail.policy.history.managed import aws_document
 from tokentrail.policy.language.documents import Document, Malformed, names_action, parse
 from tokentrail.policy.language.truth import Truth
+from tokentrail.spelling import quoted
 
 OWN_CALLS = (
     "AddUserToGroup", "AttachGroupPolicy", "AttachRolePolicy", "AttachUserPolicy", "CreatePolicyVersion",
@@ -35,6 +36,8 @@ _BY_NAME = (
     "UpdateAssumeRolePolicy",
 )  # fmt: skip
 """Of these, which pipelines make all day, only those matter that name their maker."""
+_LONGEST_KEPT = 16_384
+"""Characters of the longest document whose judgement is kept: IAM stores no longer one."""
 _READ = {
     *(set(OWN_CALLS) - set(_BY_NAME)),
     "CreatePolicy", "DetachUserPolicy", "DetachRolePolicy", "RemoveUserFromGroup",
@@ -58,7 +61,7 @@ _EMPOWERING = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnPower:
+class PrivilegeGain:
     """A change by which its maker may do more."""
 
     row: Row
@@ -75,21 +78,21 @@ class _Account:
     """By user: the groups."""
     attached: dict[str, set[str]] = field(default_factory=dict)
     """By `user/NAME`, `role/NAME` or `group/NAME`: the ARNs of policies."""
-    documents: dict[str, str | None] = field(default_factory=dict)
-    """By a policy's ARN: its newest document."""
+    policies: dict[str, Severity | None] = field(default_factory=dict)
+    """By a policy's ARN: how much its newest document gives."""
 
 
-def own_power(scene: Scene) -> list[OwnPower]:
+def privilege_gains(scene: Scene) -> list[PrivilegeGain]:
     """The changes by which their makers may do more, by time; what AWS does in somebody's name is none."""
     accounts: dict[str | None, _Account] = {}
     found = []
-    for row in list(scene.rows(_CHANGES)):
+    for row in scene.rows(_CHANGES):  # not all at once: most of them are text
         known = accounts.setdefault(row["in_account"], _Account())
         asked = object_of(row["request"])
         if row["name"] in OWN_CALLS and row["by_service"] is None:
             own = _own(row, asked, known)
             if own is not None:
-                found.append(OwnPower(row=row, severity=own[0], what=own[1]))
+                found.append(PrivilegeGain(row=row, severity=own[0], what=own[1]))
         _take_in(row, asked, known)
     return found
 
@@ -121,7 +124,7 @@ def _own(row: Row, asked: dict[str, Any], known: _Account) -> tuple[Severity, st
     mine = {maker, *(f"group/{group}" for group in groups)}
     if name == "AddUserToGroup":
         return (
-            ("high", f"joined group {asked.get('groupName')}")
+            ("high", f"joined group {_said(asked.get('groupName'))}")
             if maker == f"user/{asked.get('userName')}"
             else None
         )
@@ -129,7 +132,7 @@ def _own(row: Row, asked: dict[str, Any], known: _Account) -> tuple[Severity, st
         return _version(name, asked, row["document"], mine, known)
     if target not in mine:
         return None
-    whose = "itself" if target == maker else target.replace("/", " ") + ", which it is in"
+    whose = "itself" if target == maker else f"{_said(target).replace('/', ' ')}, which it is in"
     if name.endswith("PermissionsBoundary"):
         return "high", "took its own permissions boundary away"
     if name == "UpdateAssumeRolePolicy":
@@ -137,10 +140,15 @@ def _own(row: Row, asked: dict[str, Any], known: _Account) -> tuple[Severity, st
         return ("high" if strangers else "medium"), "changed whom its own role trusts"
     if name.startswith("Attach"):
         arn = str(asked.get("policyArn") or "")
-        severity = power_of(_document(arn, known))
+        severity = _power_of_policy(arn, known)
         return (severity, f"attached {short(arn)} to {whose}") if severity else None
     severity = _power_of_text(row["document"])
-    return (severity, f"gave {whose} inline policy {asked.get('policyName')}") if severity else None
+    return (severity, f"gave {whose} inline policy {_said(asked.get('policyName'))}") if severity else None
+
+
+def _said(name: object) -> str:
+    """A name of the request in a sentence, whatever stands there."""
+    return quoted(name) if isinstance(name, str) else "?"
 
 
 def _version(
@@ -151,23 +159,28 @@ def _version(
     if not any(arn in known.attached.get(one, ()) for one in mine):
         return None
     if name == "SetDefaultPolicyVersion":
-        return "high", f"chose version {asked.get('versionId')} of its own policy {short(arn)}"
+        return "high", f"chose version {_said(asked.get('versionId'))} of its own policy {short(arn)}"
     if asked.get("setAsDefault") not in (True, "true"):
         return None
     severity = _power_of_text(document)
     return (severity, f"wrote a new version of its own policy {short(arn)}") if severity else None
 
 
-def _document(arn: str, known: _Account) -> Document | Malformed:
+def _power_of_policy(arn: str, known: _Account) -> Severity | None:
+    """How much a managed policy gives, as far as the log shows its text, or AWS wrote it."""
     if arn.rpartition("/")[2].startswith(CLOSING):
-        return DENIES_ALL
-    text = known.documents.get(arn)
-    return parse(text) if text is not None else aws_document(arn)
+        return None
+    return known.policies[arn] if arn in known.policies else power_of(aws_document(arn))
+
+
+def _power_of_text(text: str | None) -> Severity | None:
+    """How much a document gives, by its text."""
+    return _power_of_kept_text(text) if text and len(text) <= _LONGEST_KEPT else power_of(parse(text))
 
 
 @lru_cache(maxsize=256)
-def _power_of_text(text: str | None) -> Severity | None:
-    """The same of a document's text; pipelines write the same ones all day."""
+def _power_of_kept_text(text: str) -> Severity | None:
+    """The same of texts of a usual length; pipelines write the same ones all day."""
     return power_of(parse(text))
 
 
@@ -201,15 +214,15 @@ def _take_in(row: Row, asked: dict[str, Any], known: _Account) -> None:
     elif name == "CreatePolicy":
         policy = object_of(row["response"]).get("policy")
         if isinstance(policy, dict) and isinstance(policy.get("arn"), str):
-            known.documents[policy["arn"]] = row["document"]
+            known.policies[policy["arn"]] = _power_of_text(row["document"])
     elif (
         name == "CreatePolicyVersion" and isinstance(arn, str) and asked.get("setAsDefault") in (True, "true")
     ):
-        known.documents[arn] = row["document"]
+        known.policies[arn] = _power_of_text(row["document"])
 
 
-def is_own_grant(row: Row) -> bool:
-    """Whether a change gives its maker a policy or a group, by its request alone: `own_power` tells of it."""
+def is_self_grant(row: Row) -> bool:
+    """Whether a change gives its maker a policy or a group, by its request alone: `privilege_gains` tells of it."""
     given = row["name"] in OWN_CALLS and row["name"] != "UpdateAssumeRolePolicy"
     asked = object_of(row["request"]) if given else {}
     target = f"user/{asked.get('userName')}" if row["name"] == "AddUserToGroup" else _target(asked)
