@@ -8,7 +8,7 @@ it, and whatever a rule adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -17,7 +17,7 @@ from tokentrail.detection.call_kinds import CallKind
 from tokentrail.detection.homes import familiar
 from tokentrail.detection.model import Hit, Severity
 from tokentrail.detection.scene import Scene
-from tokentrail.detection.wording import calls, counted, joined
+from tokentrail.detection.wording import calls, counted, joined, named
 from tokentrail.lineage.rows import Row, event_id
 
 HABITS = ("habit_after", "habit_days", "habit_calls", "new_for", "most_networks")
@@ -129,13 +129,47 @@ def _from_elsewhere(scene: Scene, rows: Iterable[Row], homes: dict[tuple[str, st
             return
 
 
-def because(signs: Sequence[str]) -> str:
+def hits_of(
+    scene: Scene,
+    uses: Sequence[FirstUse],
+    severity: Callable[[FirstUse], Severity],
+    said: Callable[[FirstUse], str],
+    *bars: str,
+) -> Iterator[Hit]:
+    """
+    A finding for each of some first uses: who it was, what it did, and the signs.
+
+    Args:
+        scene: The case.
+        uses: The first uses.
+        severity: How bad one is.
+        said: What was done, to follow a name in a sentence.
+        bars: The thresholds of the rule beside `HABITS`.
+    """
+    events, known = _events_of(scene, uses), scene.known(use.n for use in uses)
+    for use in uses:
+        head = use.rows[0]["head"]
+        first = event_id(head["event_id"], head["event_id_text"]) or ""
+        yield Hit(
+            about=(use.id, first), time=use.time, severity=severity(use),
+            why=f"{named(known[use.n])} {said(use)}.{_because(use.signs)}", subject=use.n, places=(use.n,),
+            events=tuple(dict.fromkeys((first, *events.get(use.n, ())))), count=max(use.count, 1),
+            thresholds=(*HABITS, *bars),
+        )  # fmt: skip
+
+
+def high_if_suspicious(use: FirstUse) -> Severity:
+    """How bad what an administrator might do for the first time is: it depends on whose lineage it is."""
+    return "high" if use.suspicious else "medium"
+
+
+def _because(signs: Sequence[str]) -> str:
     """Signs as a sentence that follows another; nothing where there are none."""
     told = joined(list(signs))
     return f" {told[:1].upper()}{told[1:]}." if signs else ""
 
 
-def events_of(scene: Scene, uses: Sequence[FirstUse]) -> dict[int, tuple[str, ...]]:
+def _events_of(scene: Scene, uses: Sequence[FirstUse]) -> dict[int, tuple[str, ...]]:
     """The ids of the first events of some first uses, by credential."""
     if not uses:
         return {}
@@ -146,13 +180,3 @@ def events_of(scene: Scene, uses: Sequence[FirstUse]) -> dict[int, tuple[str, ..
     for row in scene.rows(_EVENTS.format(calls=calls), (scene.thresholds.whole("most_events"),)):
         found.setdefault(row["n"], []).append(event_id(row["event_id"], row["event_id_text"]) or "")
     return {n: tuple(events) for n, events in found.items()}
-
-
-def hit_of(use: FirstUse, severity: Severity, why: str, events: Sequence[str], *bars: str) -> Hit:
-    """A finding about a first use."""
-    head = use.rows[0]["head"]
-    first = event_id(head["event_id"], head["event_id_text"]) or ""
-    return Hit(
-        about=(use.id, first), time=use.time, severity=severity, why=why, subject=use.n, places=(use.n,),
-        events=tuple(dict.fromkeys((first, *events))), count=max(use.count, 1), thresholds=(*HABITS, *bars),
-    )  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
-from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, high_if_suspicious, hits_of
+from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.reading import Place, place_of
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
-from tokentrail.detection.wording import at, counted, named
+from tokentrail.detection.wording import at, counted
 from tokentrail.lineage.rows import Row
 
 _SETTINGS = "UpdateFunctionConfiguration"
@@ -26,16 +26,11 @@ def find(scene: Scene) -> Iterator[Hit]:
     layered = _layered(scene, uses)
     uses = [use for use in uses if use.n in layered or any(map(_is_code, use.rows))]
     told = [use for use in uses if len(use.signs) > 1 or use.suspicious]
-    events = events_of(scene, told)
-    known = scene.known(use.n for use in told)
-    for use in told:
-        severity: Severity = "high" if use.suspicious else "medium"
-        yield hit_of(
-            use, severity,
-            f"{named(known[use.n])} changed the code or layers of functions ({counted(use.count, 'call')}), first at "
-            f"{at(use.time)}.{because(use.signs)}",
-            events.get(use.n, ()), "most_records",
-        )  # fmt: skip
+    yield from hits_of(scene, told, high_if_suspicious, _said, "most_records")
+
+
+def _said(use: FirstUse) -> str:
+    return f"changed the code or layers of functions ({counted(use.count, 'call')}), first at {at(use.time)}"
 
 
 def _is_code(row: Row) -> bool:

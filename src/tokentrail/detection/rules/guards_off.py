@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from tokentrail.aws.calls.names import service_of
 from tokentrail.detection.call_kinds import INFRASTRUCTURE
-from tokentrail.detection.first_uses import HABITS, FirstUse, events_of, first_uses, hit_of
+from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, hits_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
-from tokentrail.detection.wording import at, named
+from tokentrail.detection.wording import at
 
 _TUNING = frozenset({
     "BatchDisableStandards", "CreateFilter", "CreateIPSet", "DeleteConfigRule", "DeleteConfigurationPolicy",
@@ -31,23 +33,23 @@ def find(scene: Scene) -> Iterator[Hit]:
         return
     scene.seek(use.n for use in uses)
     built = {row["n"] for row in scene.rows(_BY_TOOLS)}
-    events = events_of(scene, uses)
-    known = scene.known(use.n for use in uses)
-    for use in uses:
-        yield hit_of(
-            use, _severity(use, built=use.n in built),
-            f"{named(known[use.n])} called {use.calls}, first at {at(use.time)}: what GuardDuty, AWS Config, Security "
-            "Hub, flow logs and the like saw until then, they may see no more.",
-            events.get(use.n, ()),
-        )  # fmt: skip
+    told = [replace(use, signs=()) for use in uses]  # whoever it was, it is told
+    yield from hits_of(scene, told, partial(_severity, built), _said)
 
 
-def _severity(use: FirstUse, *, built: bool) -> Severity:
-    """How bad it is: tools that build infrastructure take down what they built, and most narrowing is upkeep."""
+def _said(use: FirstUse) -> str:
+    return (
+        f"called {use.calls}, first at {at(use.time)}: what GuardDuty, AWS Config, Security Hub, flow logs and the "
+        "like saw until then, they may see no more"
+    )
+
+
+def _severity(built: set[int], use: FirstUse) -> Severity:
+    """How bad it is: tools that build infrastructure take down what they `built`, and most narrowing is upkeep."""
     if use.suspicious:
         return "high"
     off = {service_of(row["source"]) for row in use.rows if row["name"] not in _TUNING}
-    if built or not off:
+    if use.n in built or not off:
         return "low"
     left = any(row["name"] == "LeaveOrganization" for row in use.rows)
     return "high" if len(off) >= _SERVICES_MANY or left else "medium"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
-from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, high_if_suspicious, hits_of
+from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
-from tokentrail.detection.wording import at, counted, named
+from tokentrail.detection.wording import at, counted
 from tokentrail.lineage.rows import object_of
 
 _USER_DATA = """
@@ -28,16 +29,13 @@ def find(scene: Scene) -> Iterator[Hit]:
     started = {row["n"] for row in scene.rows(_USER_DATA) if object_of(row["request"])}
     uses = [use for use in found if _enters(use, started)]
     many = scene.thresholds.whole("many_hosts")
-    told = [(use, signs) for use in uses if len(signs := _signs(use, many)) > 1 or use.suspicious]
-    events = events_of(scene, [use for use, _ in told])
-    known = scene.known(use.n for use, _ in told)
-    for use, signs in told:
-        severity: Severity = "high" if use.suspicious else "medium"
-        yield hit_of(
-            use, severity,
-            f"{named(known[use.n])} used a way into hosts ({use.calls}), first at {at(use.time)}.{because(signs)}",
-            events.get(use.n, ()), "many_hosts",
-        )  # fmt: skip
+    judged = [replace(use, signs=_signs(use, many)) for use in uses]
+    told = [use for use in judged if len(use.signs) > 1 or use.suspicious]
+    yield from hits_of(scene, told, high_if_suspicious, _said, "many_hosts")
+
+
+def _said(use: FirstUse) -> str:
+    return f"used a way into hosts ({use.calls}), first at {at(use.time)}"
 
 
 def _enters(use: FirstUse, started: set[int]) -> bool:

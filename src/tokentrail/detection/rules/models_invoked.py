@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
-from tokentrail.detection.model import Hit, Rule, Severity
+from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, high_if_suspicious, hits_of
+from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.detection.wording import at, counted, listed
 
 _REGIONS = """
     SELECT c.region, min(coalesce(k.person, k.id)) AS one, count(DISTINCT coalesce(k.person, k.id)) AS people
@@ -23,17 +24,13 @@ def find(scene: Scene) -> Iterator[Hit]:
         return
     regions = {row["region"]: row["people"] for row in scene.rows(_REGIONS)}
     opened = {row["n"] for row in scene.rows(_OPENED)}
-    told = [(use, signs) for use in uses if len(signs := _signs(use, regions, opened)) > 1 or use.suspicious]
-    events = events_of(scene, [use for use, _ in told])
-    known = scene.known(use.n for use, _ in told)
-    for use, signs in told:
-        severity: Severity = "high" if use.suspicious else "medium"
-        yield hit_of(
-            use, severity,
-            f"{named(known[use.n])} invoked models of Amazon Bedrock ({counted(use.count, 'call')}), first at "
-            f"{at(use.time)}.{because(signs)}",
-            events.get(use.n, ()),
-        )  # fmt: skip
+    judged = [replace(use, signs=_signs(use, regions, opened)) for use in uses]
+    told = [use for use in judged if len(use.signs) > 1 or use.suspicious]
+    yield from hits_of(scene, told, high_if_suspicious, _said)
+
+
+def _said(use: FirstUse) -> str:
+    return f"invoked models of Amazon Bedrock ({counted(use.count, 'call')}), first at {at(use.time)}"
 
 
 def _signs(use: FirstUse, regions: dict[str, int], opened: set[int]) -> tuple[str, ...]:

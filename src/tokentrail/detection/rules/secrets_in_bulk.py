@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.detection.first_uses import HABITS, FirstUse, because, events_of, first_uses, hit_of
+from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, hits_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import event_names
-from tokentrail.detection.wording import at, counted, named
+from tokentrail.detection.wording import at, counted
 
 _BATCH = 20
 """Secrets that one call gives at most (AWS Secrets Manager API Reference, 'BatchGetSecretValue': MaxResults)."""
@@ -20,17 +20,18 @@ def find(scene: Scene) -> Iterator[Hit]:
     told = [
         use for use in first_uses(scene, "secret_batch", what="had read none so") if _is_strange(use, many)
     ]
-    events = events_of(scene, told)
-    known = scene.known(use.n for use in told)
-    for use in told:
-        strange = use.suspicious or len(use.signs) > 1
-        severity: Severity = "high" if strange else "medium"
-        yield hit_of(
-            use, severity,
-            f"{named(known[use.n])} called BatchGetSecretValue {counted(use.count, 'time')}, first at {at(use.time)}: "
-            f"each call gives up to {_BATCH} secrets, and the log does not name them.{because(use.signs)}",
-            events.get(use.n, ()), "many_batches",
-        )  # fmt: skip
+    yield from hits_of(scene, told, _severity, _said, "many_batches")
+
+
+def _severity(use: FirstUse) -> Severity:
+    return "high" if use.suspicious or len(use.signs) > 1 else "medium"
+
+
+def _said(use: FirstUse) -> str:
+    return (
+        f"called BatchGetSecretValue {counted(use.count, 'time')}, first at {at(use.time)}: each call gives up to "
+        f"{_BATCH} secrets, and the log does not name them"
+    )
 
 
 def _is_strange(use: FirstUse, many: int) -> bool:
