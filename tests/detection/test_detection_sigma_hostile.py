@@ -195,7 +195,7 @@ def test_a_record_without_a_bottom_hides_no_other(
     assert found["There"] in (1, 2) and "Below" not in found
 
 
-@pytest.mark.parametrize(("limit", "value"), [("_TOGETHER", 3), ("_MOST_TEXT", 100)])
+@pytest.mark.parametrize(("limit", "value"), [("_TOGETHER", 60), ("_MOST_TEXT", 60_000)])
 def test_rules_are_asked_of_some_records_at_a_time(
     limit: str, value: int, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
