@@ -50,8 +50,8 @@ def more(case: Case) -> Figures:
 
 
 _LEAVES = """
-SELECT n, id FROM forest WHERE depth = 2 AND events BETWEEN 3 AND 50
-  AND n NOT IN (SELECT parent_n FROM forest WHERE parent_n IS NOT NULL) ORDER BY hash(id)"""
+SELECT n, id FROM credentials WHERE depth = 2 AND events BETWEEN 3 AND 50
+  AND n NOT IN (SELECT parent_n FROM credentials WHERE parent_n IS NOT NULL) ORDER BY hash(id)"""
 
 
 def trace(case: Case) -> Figures:

@@ -10,7 +10,7 @@ TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in a
 
 Executors read the log files themselves, with the same kernel as on one machine, and write the case's own segments. So
 the case folder, and files that are named by path, must be where all of them can reach them. Linking runs the same SQL.
-What is derived is the case's own Parquet files, which this process or another machine reads to answer questions.
+What is derived is the case's own database, which this process or another machine reads to answer questions.
 
 For a case under `s3://`, executors write the segment of each task into a folder of their own and upload it. Linking
 reads from the bucket, and puts intermediate tables there. All reach the bucket with the SDK's own credentials.

@@ -182,7 +182,9 @@ def test_a_large_forest_is_climbed_to_the_same_credentials(
     """
     view = case._views.open(None)
     forest = case._views.forest(None)
-    places = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY depth DESC, n LIMIT 9")]
+    places = [
+        row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY depth DESC, n LIMIT 9")
+    ]
     expected = forest.ancestors(places)
     with closing(Scene(view.engine, forest)) as small:
         assert small.ancestors(places) == expected

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,9 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
-from tokentrail.lineage import adding, graft, later, level
+from tokentrail.errors import CaseError
+from tokentrail.lineage import adding, graft
+from tokentrail.lineage.grow import DATABASE
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
@@ -31,10 +34,9 @@ from tokentrail.testing.names import Json
 from work import some
 
 _N = {
-    "forest": ("n", "parent_n", "root_n"),
+    "credentials": ("n", "parent_n", "root_n"),
     "who": ("n",),
     "names": ("n",),
-    "creations": ("n",),
     "links": ("child", "parent"),
 }
 """The columns that hold places."""
@@ -61,12 +63,11 @@ def adding_always(*, marked: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def levelled(seed: int) -> Iterator[None]:
-    """Later rows lie in few levels or in many, which take in others or don't, with room between them or none; no query fails."""
-    many = mock.patch.multiple(level, _SMALL=0, _MERGED=seed % 4) if seed % 3 else nullcontext()
+def in_little_room(seed: int) -> Iterator[None]:
+    """There is room between the places of what was added, or none; no query fails."""
     close = mock.patch.object(graft, "_WIDE", 1) if seed % 5 < 3 else nullcontext()
     strict = mock.patch.object(linking, "_FALL_BACK_ON", TooMuch)  # what fails otherwise would be hidden
-    with many, close, strict:
+    with close, strict:
         yield
 
 
@@ -74,13 +75,13 @@ def linked(case: Case) -> dict[str, Any]:
     """All that linking says, each place by how many are before it, and how many credentials each tree has."""
     case.close()
     view = case._views.open(None)
-    ends = [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY n")]
+    ends = [row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY n")]
     place = {n: before for before, n in enumerate(ends)}
     grown = view.size
     found: dict[str, Any] = {"grown": (grown.records, grown.credentials, grown.first, grown.last)}
     for name, columns in _N.items():
         rows = view.engine.rows(f"SELECT * FROM {name}")
-        if name == "forest":
+        if name == "credentials":
             check_nesting(rows)
             rows = [
                 {**row, "span": bisect_left(ends, row["n"] + row["span"]) - place[row["n"]]} for row in rows
@@ -115,7 +116,7 @@ def linked_at_once(case: Case) -> dict[str, Any]:
 
 def was_added_to(case: Case) -> bool:
     """Whether the newest forest is an earlier one that was added to."""
-    return later.levels(case._views.open(None).derived) > 0
+    return case._views.open(None).size.added > 0
 
 
 def cut(records: Sequence[Json], seed: int) -> list[list[Json]]:
@@ -141,12 +142,12 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
     """
     records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
     parts = cut(records, seed) if seed % 2 else shuffled(records, seed)
-    with adding_always(marked=seed % 3 > 0), levelled(seed // 3), fed(*parts) as case:
+    with adding_always(marked=seed % 3 > 0), in_little_room(seed // 3), fed(*parts) as case:
         found = linked(case)
-        told = everything(case) if found["forest"] else ""
+        told = everything(case) if found["credentials"] else ""
 
         assert linked_at_once(case) == found
-        assert told == (everything(case) if found["forest"] else "")
+        assert told == (everything(case) if found["credentials"] else "")
 
 
 @given(worlds(rare=True, edits=True, largest=12), SEEDS)
@@ -154,7 +155,7 @@ def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, se
     """What stood in several segments stands in one: identities and issuing calls are found there, and no more before."""
     parts = cut(world.records(), seed)
     merging = mock.patch("tokentrail.store.merge.AT_ONCE", 2)
-    with adding_always(), levelled(seed // 3), fed(*parts, *parts[:1]) as case, merging:
+    with adding_always(), in_little_room(seed // 3), fed(*parts, *parts[:1]) as case, merging:
         case.newest()
         merge_small(case.folder)
 
@@ -170,31 +171,6 @@ def test_real_evidence_is_added_as_it_is_linked(place: str, tmp_path: Path) -> N
             case.ingest(names[start * len(names) // 4 : (start + 1) * len(names) // 4], workers=1)
 
         assert was_added_to(case)
-        assert linked(case) == linked_at_once(case)
-
-
-def test_a_day_is_added_without_writing_what_was_there() -> None:
-    """The files of the first linking stay the same from day to day, and each day's later ones hold what it touched."""
-    with adding_always(), fed(*days(5)) as case:
-        folders = sorted((case.path / "derived").iterdir(), key=lambda one: one.stat().st_mtime_ns)
-        for name in later.LATER:
-            assert 1 == len({(one / f"{name}.parquet").stat().st_ino for one in folders})
-
-        assert was_added_to(case)
-        assert linked(case) == linked_at_once(case)
-        assert not was_added_to(case)
-
-
-def test_a_level_is_written_again_only_with_as_many_rows() -> None:
-    """What each of eight days adds lies in levels that double in size; a larger one's files stay the same."""
-    with adding_always(), mock.patch.multiple(level, _SMALL=0, _MERGED=1), fed(*days(9)) as case:
-        folders = sorted((case.path / "derived").iterdir(), key=lambda one: one.stat().st_mtime_ns)
-        told = [later.levels(one) for one in folders]
-        lowest = [later.level_file(one, 1, "forest").stat().st_ino for one in folders[1:]]
-
-        assert [0, 1, 1] == told[:3]
-        assert 1 < max(told) < 5
-        assert len(set(lowest)) < len(lowest)
         assert linked(case) == linked_at_once(case)
 
 
@@ -232,43 +208,48 @@ def _add_last(case: Case) -> None:
         case.ingest([str(path)], workers=1)
 
 
-@pytest.mark.parametrize(
-    ("name", "missing"),
-    some(
-        [
-            *(
-                (name, False)
-                for name in (
-                    *(f"later_1_{one}" for one in (*later.LATER, later.GONE, later.GONE_WHO)),
-                    "forest",
-                )
-            ),
-            *((name, True) for name in ("later_1_forest", "later_1_who", "later_1_gone")),
-        ],
-        3,
-    ),
-)
-def test_what_came_later_may_be_damaged_or_missing(
-    name: str, missing: bool, added_to: tuple[Path, dict[str, Any], dict[str, Any]], tmp_path: Path
+@pytest.mark.parametrize("damage", ["missing", "damaged", "another's"])
+def test_a_database_that_was_added_to_may_be_damaged_or_missing(
+    damage: str, added_to: tuple[Path, dict[str, Any], dict[str, Any]], tmp_path: Path
 ) -> None:
     """It is worked out anew: when the case is opened, and when more comes."""
     folder, before, after = added_to
     shutil.copytree(folder, tmp_path / "case")
     with adding_always(), Case.open(tmp_path / "case") as case:
-        _spoil(case, name, missing=missing)
+        _spoil(case, damage)
         assert before == linked(case)
-        _spoil(case, name, missing=missing)
+        _spoil(case, damage)
         _add_last(case)
 
         assert after == linked(case)
 
 
-def _spoil(case: Case, name: str, *, missing: bool) -> None:
+def test_a_database_of_which_a_part_is_lost_says_how_it_is_made_anew(
+    added_to: tuple[Path, dict[str, Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    """What is read of it tells that it is damaged and names the command, after which all is as it was."""
+    folder, before, _ = added_to
+    shutil.copytree(folder, tmp_path / "case")
+    with Case.open(tmp_path / "case") as case:
+        _spoil(case, "half")
+        with pytest.raises(CaseError, match="tokentrail rebuild"):
+            linked(case)
+
+        case.rebuild()
+
+        assert before == linked(case)
+
+
+def _spoil(case: Case, damage: str) -> None:
     case.close()
-    for path in case.path.glob(f"derived/*/{name}.parquet"):
+    for path in case.path.glob(f"derived/*/{DATABASE}"):
+        whole = path.read_bytes()
         path.unlink()
-        if not missing:
-            path.write_bytes(b"damaged")
+        if damage == "another's":
+            with duckdb.connect(str(path)) as other:
+                other.execute("CREATE VIEW credentials AS SELECT * FROM read_text('/etc/passwd')")
+        elif damage != "missing":
+            path.write_bytes(b"damaged" if damage == "damaged" else whole[: len(whole) // 2])
 
 
 def _late_key(world: World) -> str:
@@ -330,7 +311,7 @@ def test_what_comes_late_tells_who_else_can_have_called(tell: Callable[[World], 
     records = world.records()
     parts = [[one for one in records if (one["eventName"] == late) == last] for last in (False, True)]
     assert all(parts)
-    with adding_always(), levelled(2), fed(*parts) as case:
+    with adding_always(), in_little_room(2), fed(*parts) as case:
         assert was_added_to(case)
         found = linked(case)
         assert linked_at_once(case) == found
@@ -367,7 +348,7 @@ def test_what_came_where_others_left_stays_in_one_gap(last: list[str]) -> None:
     steps = ["ada A B C Z", "L", "+B +C", *(one if one in did else " ".join(one) for one in last)]
     with (
         adding_always(),
-        levelled(3),
+        in_little_room(3),
         fed(*([one for name in step.split() for one in did[name]] for step in steps)) as case,
     ):
         assert was_added_to(case)

@@ -22,6 +22,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import views
 from tokentrail.lineage import busy, lookup
+from tokentrail.lineage.grow import DATABASE
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
 from work import some
@@ -206,7 +207,7 @@ def test_what_is_kept_may_be_damaged(
         data = path.read_bytes()
         path.unlink()
         if damage == "another's":
-            other = "grown.json" if name == KEPT[0] else "links.parquet"
+            other = "grown.json" if name == KEPT[0] else DATABASE
             shutil.copyfile(path.with_name(other), path)
         elif damage != "missing":
             path.write_bytes(b"" if damage == "empty" else data[: len(data) // 2])

@@ -241,11 +241,11 @@ def told(*parts: Sequence[Record]) -> list[tuple[Any, ...]]:
             path.write_bytes(native(records))
             case.ingest([str(path)], workers=1)
         engine = case._views.open(None).engine
-        ids = {row["n"]: row["id"] for row in engine.rows("SELECT n, id FROM forest")}
+        ids = {row["n"]: row["id"] for row in engine.rows("SELECT n, id FROM credentials")}
         rows = engine.rows("""
-            SELECT f.n, f.id, f.parent_n, f.root_n, f.depth, f.parent_link, f.kind, f.events, t.created_thing,
+            SELECT f.n, f.id, f.parent_n, f.root_n, f.depth, f.parent_link, f.kind, f.events, f.created_thing,
                    list(l.parent ORDER BY l.parent) FILTER (WHERE l.parent IS NOT NULL) AS others
-            FROM forest f LEFT JOIN creations t ON t.n = f.n LEFT JOIN links l ON l.child = f.n
+            FROM credentials f LEFT JOIN links l ON l.child = f.n
             GROUP BY ALL ORDER BY f.n""")
         return [
             (row["id"], ids.get(row["parent_n"]), ids[row["root_n"]], *[ids[n] for n in row["others"] or ()],

@@ -26,7 +26,11 @@ def opened(case: Case) -> tuple[Forest, Part, list[int]]:
     """The forest of a case, a part that remembers nothing yet, and the places of all credentials."""
     view = case._views.open(None)
     found = case._views.forest(None)
-    return found, Part(view.engine), [row["n"] for row in view.engine.rows("SELECT n FROM forest ORDER BY n")]
+    return (
+        found,
+        Part(view.engine),
+        [row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY n")],
+    )
 
 
 def told(part_of: Part, places: Sequence[int]) -> dict[str, Any]:
@@ -295,7 +299,7 @@ def test_who_came_first_from_an_address_is_told_of_all_but_some(world: World, le
                 assert found.first_from(asked, most, besides) == expected
 
 
-@pytest.mark.parametrize("name", ["forest", "who", "creations"])
+@pytest.mark.parametrize("name", ["credentials", "who"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, CaseError])
 def test_what_an_error_left_half_done_is_asked_again(
     name: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch

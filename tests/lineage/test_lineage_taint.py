@@ -26,7 +26,7 @@ def alike(case: Case, subjects: list[str], narrowing: Narrowing) -> set[str]:
     places = tainted(view.engine, forest, subjects, narrowing).tolist()
     traced = trace(forest, subjects, up=False, down=True, narrowing=narrowing, gaps=())
     told = {one.id for one in traced.credentials if one.tainted}
-    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM forest")}
+    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM credentials")}
 
     assert sorted(places) == places
     assert told == {ids[n] for n in places}

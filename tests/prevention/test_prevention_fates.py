@@ -48,7 +48,7 @@ class Plain:
     def __init__(self, case: Case, subjects: tuple[str, ...], calls: list[Row]) -> None:
         forest, engine = case._views.forest(None), case._views.open(None).engine
         traced = trace(forest, subjects, up=False, down=True, narrowing=Narrowing(), gaps=())
-        place = {row["id"]: row["n"] for row in engine.rows("SELECT n, id FROM forest")}
+        place = {row["id"]: row["n"] for row in engine.rows("SELECT n, id FROM credentials")}
         parent = {one.id: one.parent for one in traced.credentials}
         self.calls = calls
         self.names = {place[one]: one for one in parent}
@@ -142,7 +142,7 @@ def alike(case: Case, subjects: tuple[str, ...], *policies: Any) -> int:
     """Compare how every proposal fares, and say how many were compared."""
     view = case._views.open(None)
     places = tainted(view.engine, case._views.forest(None), subjects, Narrowing())
-    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM forest")}
+    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM credentials")}
     attacker = Attacker(subjects=subjects, places=places, names=tuple(ids[n] for n in places.tolist()))
     asked = history.History(view.engine, places, ())
     written = [(f"{n}.json", json.dumps(one).encode()) for n, one in enumerate(policies)]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from cloud_cases import Cloud, Refusal, Request
@@ -126,8 +127,10 @@ def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_
     machine: Callable[[str], Machine], logs: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first linking's tables, and what came later, go to the bucket and come from there; a third one reads them."""
+    added = Mock(wraps=adding.add)
     monkeypatch.setattr(linking, "_ADDED_FROM", 0)
     monkeypatch.setattr(adding, "SHARE", 1e9)
+    monkeypatch.setattr(adding, "add", added)
     keys = cloud.put_folder(logs, "logs/")
     accounts = sorted({one.split("/")[2] for one in keys})
     assert 0 == machine("one").run("ingest", "s3://logs/logs/", "--account", accounts[0], "--case", CASE).code
@@ -135,7 +138,7 @@ def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_
     third = machine("three").run("credentials", "--case", CASE, "--format", "json")
 
     put = [one.key for one in writes(cloud)]
-    assert any(key.endswith("/later_1_forest.parquet") for key in put)
+    assert [2, 1] == [sum(key.endswith("/derived.duckdb") for key in put), added.call_count]
     monkeypatch.undo()
     monkeypatch.chdir(cloud.folder)
     machine("four").run("ingest", str(logs), "--case", "local")

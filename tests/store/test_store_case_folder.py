@@ -18,12 +18,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 
 from evidence import HOME, START, call, copied, user
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.events.values import HIDDEN
+from tokentrail.lineage.grow import DATABASE
 from tokentrail.store import ingest as store_ingest
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import EvidenceObject
@@ -595,7 +597,7 @@ def test_a_pipe_in_a_case_makes_nobody_wait(log: Path, tmp_path: Path) -> None:
             "case.json",
             "manifests/*.json",
             "segments/*/events.parquet",
-            "derived/*/forest.parquet",
+            "derived/*/derived.duckdb",
         )
     ]
 
@@ -635,7 +637,7 @@ def _linked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
     some(
         product(
             (b"", b"garbage", b"[" * 200_000, None),
-            ("grown.json", "forest.parquet", "who.parquet", "losers.parquet", "layers/*.hours.parquet"),
+            ("grown.json", "derived.duckdb", "layers/*.hours.parquet"),
         ),
         2,
     ),
@@ -658,14 +660,15 @@ def test_derived_tables_that_are_damaged_are_worked_out_anew(
     assert [path] == list((tmp_path / "case").glob(f"derived/*/{name}"))
 
 
-def test_a_derived_table_in_another_one_s_place_is_told_in_words(
+def test_a_derived_table_of_another_case_is_told_in_words(
     linked: tuple[Path, Path, Any], tmp_path: Path
 ) -> None:
     """One that can be read and names no segment of the case, in a case that somebody handed over."""
     _, whole, (credentials, _) = linked
     copied(whole, tmp_path / "case")
     [derived] = (tmp_path / "case" / "derived").iterdir()
-    (derived / "who.parquet").write_bytes((derived / "forest.parquet").read_bytes())
+    with duckdb.connect(str(derived / DATABASE)) as other:
+        other.execute("UPDATE who SET segment = 7")
 
     with Case.open(tmp_path / "case") as case, pytest.raises(CaseError, match=r"Remove the folder `derived`"):
         case.trace([one.id for one in credentials])

@@ -787,7 +787,7 @@ def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
         assert expected == everything(case)
 
 
-@pytest.mark.parametrize("fault", ["/forest.parquet/x", "/layers", "/grown.json/x"])
+@pytest.mark.parametrize("fault", ["/derived.duckdb/x", "/layers", "/grown.json/x"])
 def test_derived_files_that_fit_into_no_folder_are_left_alone(
     fault: str, given: Given, machine: Machine, expected: str
 ) -> None:

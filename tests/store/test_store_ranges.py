@@ -94,7 +94,7 @@ def test_where_rows_are_seldom_the_column_they_are_sorted_by_is_read_first(tmp_p
 
 def test_a_column_that_is_a_dictionary_in_some_groups_alone_is_read(tmp_path: Path) -> None:
     """The engine packs each group as suits it: of ten million credentials most groups hold no long-term key's account."""
-    engine, path = DuckEngine(), tmp_path / "forest.parquet"
+    engine, path = DuckEngine(), tmp_path / "rows.parquet"
     engine.write(
         "SELECT n, CASE WHEN n < 25000 THEN 'account ' || n % 3 WHEN n < 45000 THEN 'own ' || n END AS label "
         "FROM range(90000) t(n) ORDER BY n",

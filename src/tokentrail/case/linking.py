@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import adding, busy, increment, later
+from tokentrail.lineage import adding, busy, increment
 from tokentrail.lineage.candidates import hashes
 from tokentrail.lineage.grow import (
     KEPT,
@@ -132,14 +132,11 @@ def _worth_adding_to(derived: Path) -> bool:
     """Whether adding to a forest is quicker than linking all: it costs some hundred queries whatever the size."""
     try:
         size = read_size(derived)
-        if size.rings or size.levels != later.levels(derived):
-            return False  # where a ring is cut depends on all of it
-        first = size.linked if size.levels else size.credentials
-        return (
-            first is not None and first >= _ADDED_FROM and sum(later.sizes(derived)) <= adding.SHARE * first
-        )
-    except (CaseError, OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return False
+    if size.rings:  # where one is cut depends on all of it
+        return False
+    return size.credentials >= _ADDED_FROM and size.added <= adding.SHARE * size.credentials
 
 
 def read_size(derived: Path) -> ForestSize:
@@ -166,18 +163,13 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
         raise TooMuch("nothing is new")
     records = records_of(snapshot)
     layering.prepare(into)
-    with engines(records) as engine, ThreadPoolExecutor(1) as pool:
-        known = pool.submit(_in_own_cursor, engine, partial(adding.register, engine, base.folder))
+    with engines(records) as engine:
         first, again = _reduced(engine, snapshot, into, base, fresh, "all_")
-        known.result()
         first = [*first, *_removed(engine, base, again)]
         index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
         size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
-    stay = [base.folder / f"{name}.parquet" for name in later.LATER]
-    stay += [path for level in range(1, size.levels) for path in later.level_files(base.folder, level)]
-    stay += [] if again else busy.files(base.folder)  # roll-ups may count records of segments reduced again
-    for path in stay:
+    for path in [] if again else busy.files(base.folder):  # they may count records of segments reduced again
         layering.hard_link(path, into / path.name)
     return size
 

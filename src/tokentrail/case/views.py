@@ -23,7 +23,6 @@ from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.grow import LINKING, ForestSize, grow, reopen
-from tokentrail.lineage.later import levels
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
@@ -203,9 +202,9 @@ class Views:
             cluster = self.link if linking.records_of(snapshot) >= self.link_from else None
             size = (cluster or partial(self._derive, reuse=reuse))(snapshot, fresh)
             many = cluster is None and size.records >= _MANY
-            linked_here = many and not size.levels
+            linked_here = many and not size.added
             if many:
-                self._roll_up(snapshot, fresh, added=size.levels > 0)
+                self._roll_up(snapshot, fresh, added=size.added > 0)
             (fresh / "grown.json").write_text(json.dumps(asdict(size)))
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -258,8 +257,6 @@ class Views:
             reopen(engine, folder)
             engine.use_index(folder)
             size = linking.read_size(folder)
-            if size.levels != levels(folder):
-                raise CaseError(f"{folder}: it lacks what was added to it.")
             failed.pop_all()
         return View(snapshot.fingerprint, None, engine, size, folder)
 

@@ -9,9 +9,9 @@ from typing import Any
 from tokentrail.lineage.forest import Forest
 from tokentrail.store.interface import Engine
 
-_PARENTS = "SELECT n, parent_n FROM forest WHERE parent_n IS NOT NULL"
+_PARENTS = "SELECT n, parent_n FROM credentials WHERE parent_n IS NOT NULL"
 _ABOVE = """
-    SELECT DISTINCT parent_n FROM forest
+    SELECT DISTINCT parent_n FROM credentials
     WHERE parent_n IS NOT NULL AND n IN (SELECT unnest(CAST(? AS BIGINT[])))"""
 _CLIMBED = 64
 """How many generations are climbed one query at a time, before the forest is asked."""

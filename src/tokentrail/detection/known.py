@@ -34,13 +34,13 @@ _PERSON = """
          ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
 """By whose habits a credential is judged: its user's, its role's, or its person's where many share a role."""
 _ALL = {
-    "forest": "forest", "kin": "(SELECT n, id FROM forest LIMIT 0)", "roots": ROOTS, "who": "who",
-    "identities": "identities", "callers": "identities", "issuances": "issuances", "creations": "creations",
+    "credentials": "credentials", "kin": "(SELECT n, id FROM credentials LIMIT 0)", "roots": ROOTS, "who": "who",
+    "identities": "identities", "callers": "identities", "issuances": "issuances",
     "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
 }  # fmt: skip
 """No rule needs the id of a parent, or all addresses of a credential: these tables are empty."""
 _SOME = {
-    "forest": "described", "who": "described_places",
+    "credentials": "described", "who": "described_places",
     "callers": """(SELECT i.* FROM {identities_there} i
                    SEMI JOIN described h ON h.segment = i.segment AND h.identity = i.identity)""",
     "issuances": "{issuances_there}",
@@ -52,7 +52,7 @@ _USED = (
 _WIDE = 4
 """If credentials are used in this many times as many segments as they were issued in, identities are narrowed."""
 _SEGMENTS = """
-    SELECT segment, count(*) AS credentials FROM forest GROUP BY segment
+    SELECT segment, count(*) AS credentials FROM credentials GROUP BY segment
     ORDER BY segment IS NOT NULL, min(issued_time), segment"""
 _PLACES = "SELECT w.* FROM who w SEMI JOIN described d ON d.n = w.n"
 
@@ -64,7 +64,7 @@ def all_at_once() -> str:
 
 def are_many(engine: Engine) -> bool:
     """Whether a case has too many credentials to describe them at once."""
-    [row] = engine.rows("SELECT count(*) AS credentials FROM forest")
+    [row] = engine.rows("SELECT count(*) AS credentials FROM credentials")
     return bool(row["credentials"] > _TOGETHER)
 
 
@@ -73,7 +73,7 @@ def set_aside(engine: Engine, folder: Path) -> None:
     listed = engine.rows(_SEGMENTS)
     most = max(_TOGETHER, sum(row["credentials"] for row in listed) // _TURNS)
     for number, (segments, where) in enumerate(_turns(listed, most)):
-        engine.run(f"CREATE OR REPLACE TEMP TABLE described AS SELECT * FROM forest WHERE {where}")
+        engine.run(f"CREATE OR REPLACE TEMP TABLE described AS SELECT * FROM credentials WHERE {where}")
         engine.run(f"CREATE OR REPLACE TEMP TABLE described_places AS {_PLACES}")
         used = {row["segment"] for row in engine.rows("SELECT DISTINCT segment FROM described_places")}
         there = {f"{name.removeprefix('some_')}_there": sql for name, sql in engine.narrow(segments).items()}

@@ -61,7 +61,7 @@ _TOLD = """
 _WORD = re.compile(r"\w+")
 _MARKS = """
     SELECT name AS mark FROM events WHERE name IN (SELECT mark FROM asked_marks)
-    UNION SELECT kind FROM forest WHERE kind IN (SELECT mark FROM asked_marks)"""
+    UNION SELECT kind FROM credentials WHERE kind IN (SELECT mark FROM asked_marks)"""
 _OF = "SELECT k.* FROM known k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 _SOUGHT = "SELECT {columns} FROM known WHERE n IN (SELECT n FROM sought)"
 Source: TypeAlias = tuple[int, str, int | None]

@@ -36,7 +36,7 @@ def _of_kind(kind: CallKind) -> str:
 
 
 TABLES = {
-    "placed": "SELECT w.segment, w.identity, w.n, f.root_n FROM who w JOIN forest f ON f.n = w.n",
+    "placed": "SELECT w.segment, w.identity, w.n, f.root_n FROM who w JOIN credentials f ON f.n = w.n",
     "actors": f"""
         SELECT i.segment, i.identity, w.n, w.root_n, {SERVICE} IS NOT NULL AS forwarded
         FROM some_identities i LEFT JOIN some_placed w ON w.segment = i.segment AND w.identity = i.identity""",

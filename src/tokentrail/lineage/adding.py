@@ -1,6 +1,8 @@
 """
 Add new records to a forest: only what they touch (`touched`) is linked again; all else stays as it is.
 
+The derived database is copied, and in the copy the rows of what was linked again are replaced.
+
 The result is the same as linking everything at once, except for the numbers of places; tests compare the two. If too
 much is touched for this to be quicker, or the part alone can't decide (`_ODD`), `TooMuch` is raised, and everything is
 linked.
@@ -8,13 +10,23 @@ linked.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tokentrail.lineage import later, level, placing
-from tokentrail.lineage.grow import KEPT, LINKING_FILES, ForestSize, in_order, listed_in, made_by, statements
-from tokentrail.lineage.listing import filled
+from tokentrail.lineage import placing
+from tokentrail.lineage.grow import (
+    DATABASE,
+    KEPT,
+    LINKING_FILES,
+    OUTPUT,
+    ForestSize,
+    in_order,
+    listed_in,
+    made_by,
+    statements,
+)
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.store.interface import Engine
 
@@ -156,23 +168,53 @@ _ODD = {
         WHERE p.federated_provider <> '' AND p.created >= 0 AND p.created < m.time AND NOT EXISTS (
           SELECT 1 FROM new_makings n WHERE n.segment = m.segment AND n.object = m.object AND n.ordinal = m.ordinal)""",
     "a parent is no more": """
-        stored_forest WHERE parent_n IN (SELECT n FROM vanished) AND n NOT IN (SELECT n FROM touched_before)""",
+        stored_credentials WHERE parent_n IN (SELECT n FROM vanished) AND n NOT IN (SELECT n FROM touched_before)""",
     "a maker is no more": """
         stored_links WHERE parent IN (SELECT n FROM vanished) AND child NOT IN (SELECT n FROM touched_before)""",
 }
 """Cases that a part of the forest can't decide: the reason, and the rows that show the case."""
 
 
-def register(engine: Engine, base: Path) -> None:
+_STORED = ("credentials", "names", "who", "links")
+_PLACED_ELSEWHERE = "(SELECT n FROM unplaced EXCEPT SELECT old FROM carried)"
+_CHANGES = (
     """
-    Tell an engine of the forest that is added to; its footers, which are long, can be read beside other work.
-
-    Raises:
-        CaseError: it can't be read.
+    DELETE FROM derived.main.credentials WHERE n IN (SELECT n FROM touched_before)""",
     """
-    later.register(engine, base, "stored_")
-    later.register_above(engine, base, 0, "later_", "stored_")
-    engine.view("base_forest", base / "forest.parquet")
+    UPDATE derived.main.credentials s
+    SET n = c.n, parent_n = c.parent, root_n = c.root, depth = c.depth, span = c.span
+    FROM carried c WHERE s.n = c.old""",
+    f"INSERT INTO derived.main.credentials BY NAME {OUTPUT['credentials']}",
+    """
+    DELETE FROM derived.main.names WHERE n IN (SELECT n FROM touched_before)""",
+    """
+    UPDATE derived.main.names s SET n = c.n FROM carried c WHERE s.n = c.old""",
+    f"INSERT INTO derived.main.names BY NAME {OUTPUT['names']}",
+    f"""
+    DELETE FROM derived.main.who WHERE n IN {_PLACED_ELSEWHERE} OR segment IN (SELECT segment FROM removed_segments)""",
+    """
+    DELETE FROM derived.main.who s USING moved m WHERE m.segment = s.segment AND m.identity = s.identity""",
+    """
+    UPDATE derived.main.who s SET n = c.n FROM carried c WHERE s.n = c.old""",
+    """
+    INSERT INTO derived.main.who BY NAME
+    SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck
+    WHERE w.ck >= 0 AND NOT EXISTS (
+      SELECT 1 FROM had h WHERE h.segment = w.segment AND h.identity = w.identity AND h.n = o.n
+        AND h.n IN (SELECT old FROM staying) AND h.segment NOT IN (SELECT segment FROM removed_segments))
+    ORDER BY o.n, w.segment, w.identity""",
+    """
+    DELETE FROM derived.main.links WHERE child IN (SELECT n FROM touched_before)""",
+    """
+    UPDATE derived.main.links s SET child = c.n FROM carried c WHERE s.child = c.old""",
+    """
+    UPDATE derived.main.links s SET parent = m.n FROM replaced m WHERE s.parent = m.old""",
+    f"INSERT INTO derived.main.links BY NAME {OUTPUT['links']}",
+    """
+    DELETE FROM derived.main.losers""",
+    f"INSERT INTO derived.main.losers BY NAME {OUTPUT['losers']}",
+)
+"""What becomes of each table: rows of what was linked again are replaced, and rows of what moved get their places."""
 
 
 def add(
@@ -188,9 +230,9 @@ def add(
     Derive the forest of all evidence from an earlier one.
 
     Args:
-        engine: Knows which of the earlier one's segments count no more (`removed_segments`), and what `register` tells.
+        engine: Knows which of the earlier one's segments count no more (`removed_segments`).
         base: The folder of the earlier one.
-        into: Where to write the later files.
+        into: Where to write the later one.
         first: Statements that make the `KEPT` of all segments (`all_`), of new ones (`new_`), and of what counts no
             more (`removed_`).
         records: How many records there are, repeated ones counted each time.
@@ -200,7 +242,19 @@ def add(
     Raises:
         TooMuch: it would not pay, or can't be done.
         CaseError: the earlier forest can't be read.
+        OSError: it can't be copied.
     """
+    shutil.copyfile(base / DATABASE, into / DATABASE)
+    with engine.changing(into / DATABASE):
+        return _added(engine, first, records, before, naming)
+
+
+def _added(
+    engine: Engine, first: Sequence[str], records: int, before: ForestSize, naming: Naming
+) -> ForestSize:
+    """Add to the forest of the open database."""
+    for name in _STORED:
+        engine.run(f"CREATE VIEW stored_{name} AS SELECT * FROM derived.main.{name}")
     engine.run_all(in_order(first, [_GIVEN]))
     engine.run(_FOREIGN)
     engine.run(_FRESH)
@@ -214,8 +268,30 @@ def add(
             raise TooMuch(why)
     if _tells_apart(engine):
         raise TooMuch("an id may be another one's too")
-    linked = placing.place(engine)
-    return level.written(engine, base, into, records, before, linked)
+    placing.place(engine)
+    for one in _CHANGES:
+        engine.run(one)
+    return _size(engine, records, before)
+
+
+def _size(engine: Engine, records: int, before: ForestSize) -> ForestSize:
+    """How large the forest is now."""
+    [size] = engine.rows(
+        """
+        SELECT (SELECT count(*) FROM parents) AS linked, (SELECT count(*) FROM touched_before) AS before,
+               (SELECT count(*) FROM lost) AS lost"""
+    )
+    spans, known = "SELECT first, last FROM new_people UNION ALL SELECT ?, ?", [before.first, before.last]
+    if engine.rows("SELECT 1 AS one FROM removed_people LIMIT 1"):
+        spans, known = "SELECT first, last FROM all_people", []  # of ten million, which takes a while
+    [found] = engine.rows(f"SELECT min(first) AS first, max(last) AS last FROM ({spans})", known)
+    return ForestSize(
+        records - size["lost"],
+        before.credentials - size["before"] + size["linked"],
+        found["first"],
+        found["last"],
+        added=before.added + size["linked"],
+    )
 
 
 def _most(engine: Engine) -> int:
@@ -235,7 +311,7 @@ def _link(engine: Engine) -> None:
         engine.run(one)
     engine.run_all(in_order(listed, [_LINKED]))
     for one in statements("add_2_compared.sql"):
-        engine.run(filled(engine, one))
+        engine.run(one)
 
 
 def _tells_apart(engine: Engine) -> bool:

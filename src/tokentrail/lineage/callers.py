@@ -31,7 +31,7 @@ QUALIFY count(DISTINCT coalesce(principal || ' ' || created::VARCHAR, key_id)) O
 """A session of the console shows many keys, all under one principal and time: none is counted twice."""
 _WHO = "FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _ISSUED = """
-SELECT f.n FROM forest f
+SELECT f.n FROM credentials f
 JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
 Identity = tuple[int, int]
 """A segment, and the number of an identity in it."""

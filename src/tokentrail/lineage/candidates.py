@@ -18,12 +18,13 @@ Thing = TypeVar("Thing")
 EVERYWHERE = {f"some_{name}": name for name in ("events", "identities", "issuances")}
 """The tables of segments with all of these."""
 _FOUND = """
-SELECT DISTINCT f.n FROM forest f JOIN (
+SELECT DISTINCT f.n FROM credentials f JOIN (
   SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity
   UNION ALL
-  SELECT f.n FROM forest f JOIN named_identities i ON i.segment = f.segment AND i.identity = f.identity
+  SELECT f.n FROM credentials f JOIN named_identities i ON i.segment = f.segment AND i.identity = f.identity
   UNION ALL
-  SELECT f.n FROM forest f JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
+  SELECT f.n FROM credentials f JOIN named_calls c
+  ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
   UNION ALL
   {others}
 ) s ON s.n = f.n WHERE ({among}) ORDER BY f.n"""
@@ -64,7 +65,7 @@ def by_names(
     Args:
         engine: Knows the derived tables and the evidence.
         names: The last part of an ARN, or the whole of one without a slash.
-        among: A condition on the `forest` table, known as `f`.
+        among: A condition on the `credentials` table, known as `f`.
         accounts: Those of the ARNs; all where none is given, since roles are often called alike in many.
     """
     engine.register("asked_names", pa.table({"name": pa.array(names, pa.string())}))
@@ -73,7 +74,7 @@ def by_names(
         " OR ".join(_called(column, within=bool(accounts)) for column in columns)
         for columns in (_IN_IDENTITY[:2], _IN_ISSUANCE[:3])
     )
-    others = "SELECT n FROM creations WHERE created_owner IN (SELECT name FROM asked_names)"
+    others = "SELECT n FROM credentials WHERE created_owner IN (SELECT name FROM asked_names)"
     register_recorded(engine, seen, issued, some=engine.holding(names=names))
     return _places(engine, _FOUND.format(others=others, among=among))
 
@@ -89,7 +90,7 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
     seen, issued, own = (
         " OR ".join(map(_HOLDS.format, listed)) for listed in (_IN_IDENTITY, _IN_ISSUANCE, _IN_FOREST)
     )
-    others = f"""SELECT k.n FROM forest k WHERE {own}
+    others = f"""SELECT k.n FROM credentials k WHERE {own}
   UNION ALL
   SELECT w.n FROM who w JOIN (
     SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {_HOLDS.format("e.ip")}
@@ -104,8 +105,8 @@ def earliest(engine: Engine, places: Collection[int], most: int) -> list[int]:
     if len(places) <= most:
         return sorted(places)
     engine.register("begun", pa.table({"n": pa.array(sorted(places), pa.int64())}))
-    sql = "SELECT f.n FROM forest f JOIN begun b ON b.n = f.n ORDER BY coalesce(f.issued_at, f.first) NULLS FIRST, f.n"
-    return _places(engine, f"{sql} LIMIT {most}")
+    sql = "SELECT f.n FROM credentials f JOIN begun b ON b.n = f.n"
+    return _places(engine, f"{sql} ORDER BY coalesce(f.issued_at, f.first) NULLS FIRST, f.n LIMIT {most}")
 
 
 def hashes(engine: Engine) -> Iterator[pa.RecordBatch]:

@@ -54,16 +54,15 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 
 _MINTS = "SELECT by_arn, into_arn, api, time, event, text FROM mints ORDER BY by_arn, into_arn, api"
 _UNNAMED_CALLERS = """
-SELECT n, parent_n FROM forest WHERE parent_link = 'inferred'
+SELECT n, parent_n FROM credentials WHERE parent_link = 'inferred'
 UNION
-SELECT f.n, f.parent_n FROM forest f
+SELECT f.n, f.parent_n FROM credentials f
 JOIN issuances i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal
 WHERE f.parent_n IS NOT NULL AND i.session_name LIKE 'AWSLF-%' ORDER BY n"""
 """Sessions whose issuing record does not name the caller: of other accounts, and those that Lake Formation gave."""
 _ASKED_FOR = frozenset({"matched", "inferred"})
 """How the parent of a session is known that Lake Formation gave."""
 _AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
-_DATED = "(SELECT f.*, t.created_what, t.created_time FROM forest f LEFT JOIN creations t ON t.n = f.n)"
 _AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 100_000, 64
 _CLIMBED = 64
 """Generations of ancestors that are read one after another, before ranges of places are compared instead."""
@@ -157,8 +156,8 @@ class Forest(Naming):
             yield from entries(batch)
 
     def rows(self, among: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
-        """The described rows of credentials that meet a condition on the `forest` table, by place."""
-        found = self._engine.table(f"SELECT n FROM forest WHERE {among}", parameters)
+        """The described rows of credentials that meet a condition on the `credentials` table, by place."""
+        found = self._engine.table(f"SELECT n FROM credentials WHERE {among}", parameters)
         return self.chosen_rows(places_in(found))
 
     def inventory(
@@ -173,7 +172,7 @@ class Forest(Naming):
             holding = self._part.matching(candidates, *_holding(search), addresses=True)
             self._engine.register("searched", pa.table({"n": pa.array(sorted(holding), pa.int64())}))
             where, parameters = "f.n IN (SELECT n FROM searched)", ()
-        sql = f"SELECT n FROM {_DATED} f WHERE {where} ORDER BY {_AGE}, id"
+        sql = f"SELECT n FROM credentials f WHERE {where} ORDER BY {_AGE}, id"
         ordered = self._engine.table(sql, parameters)["n"]
         for start in range(0, len(ordered), _AT_ONCE):
             found = self._part.inventory(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), f"{_AGE}, id")
@@ -182,7 +181,7 @@ class Forest(Naming):
 
     def run_out(self) -> dict[Kind, int]:
         """How many of each kind have expired; one that an action ended before counts as expired, too."""
-        sql = f"SELECT f.kind, count(*) AS many FROM forest f WHERE {self._run_out()} GROUP BY 1"
+        sql = f"SELECT f.kind, count(*) AS many FROM credentials f WHERE {self._run_out()} GROUP BY 1"
         return {row["kind"]: row["many"] for row in self._engine.rows(sql)}
 
     def _run_out(self) -> str:
@@ -195,8 +194,8 @@ class Forest(Naming):
     def minters(self, kinds: Sequence[Kind], most: int) -> dict[int, int]:
         """The credentials of some kinds that minted most, then called most: by place, how many they minted."""
         sql = f"""
-            SELECT f.n, coalesce(m.minted, 0) AS minted FROM forest f
-            LEFT JOIN (SELECT parent_n, count(*) AS minted FROM forest GROUP BY 1) m ON m.parent_n = f.n
+            SELECT f.n, coalesce(m.minted, 0) AS minted FROM credentials f
+            LEFT JOIN (SELECT parent_n, count(*) AS minted FROM credentials GROUP BY 1) m ON m.parent_n = f.n
             WHERE f.kind IN (SELECT unnest(?)) ORDER BY 2 DESC, coalesce(f.events, 0) DESC, f.id LIMIT {most}"""
         return {row["n"]: row["minted"] for row in self._engine.rows(sql, (list(kinds),))}
 
@@ -237,7 +236,7 @@ class Forest(Naming):
         return places_in(
             self._engine.table(
                 f"""
-                SELECT DISTINCT c.n FROM (SELECT n, span FROM forest WHERE n BETWEEN {first} AND {last}) c
+                SELECT DISTINCT c.n FROM (SELECT n, span FROM credentials WHERE n BETWEEN {first} AND {last}) c
                 JOIN chosen s ON c.n < s.n AND s.n < c.n + c.span AND c.n >= s.root_n"""
             )
         )
@@ -344,7 +343,7 @@ class Forest(Naming):
         found = self._engine.table(
             """
             SELECT DISTINCT r.id FROM changes c
-            JOIN who w ON w.segment = c.segment AND w.identity = c.identity JOIN forest r ON r.n = w.n
+            JOIN who w ON w.segment = c.segment AND w.identity = c.identity JOIN credentials r ON r.n = w.n
             WHERE c.name IN (SELECT unnest(?)) AND list_has_any(string_split(c.request, '"')[2:-2], ?) AND NOT EXISTS (
               SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)""",
             (sorted(names), sorted(told)),

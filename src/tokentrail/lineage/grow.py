@@ -15,11 +15,10 @@ from importlib import resources
 from pathlib import Path
 
 from tokentrail.events.columns import TABLES
-from tokentrail.lineage import later
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
 
-LINKING = 20
+LINKING = 21
 """
 Part of the name of what is derived: a case that was linked otherwise is linked anew.
 
@@ -112,10 +111,8 @@ class ForestSize:
     last: int | None
     rings: bool = False
     """Whether the links from child to parent formed a ring, as forged evidence can make them; it was cut somewhere."""
-    levels: int = 0
-    """Of later rows beside the tables of the first linking (`lineage.later`)."""
-    linked: int | None = None
-    """How many credentials these have, if there are levels beside them."""
+    added: int = 0
+    """How many rows of credentials were written since all of them were linked at once (`lineage.adding`)."""
 
 
 @cache
@@ -133,9 +130,9 @@ def in_memory(engine: Linker) -> None:
 
 def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> ForestSize:
     """
-    Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into Parquet in `folder`.
+    Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into a database in `folder`.
 
-    Writes `forest` (one row a credential, in preorder: descendants of `n` are those between it and `n + span`),
+    Its tables are `credentials` (one row each, in preorder: descendants of `n` are those between it and `n + span`),
     `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), and what else
     `OUTPUT` lists.
 
@@ -184,7 +181,7 @@ def link(
     ]
     engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
     (place or partial(in_memory, engine))()
-    engine.write_all({folder / f"{name}.parquet": query for name, query in OUTPUT.items()})
+    engine.keep_tables(folder / DATABASE, OUTPUT)
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
     return ForestSize(
@@ -276,10 +273,7 @@ def reopen(engine: Engine, folder: Path) -> None:
     Raises:
         CaseError: a table is missing or damaged, or is another one.
     """
-    later.register(engine, folder)
-    engine.view("losers", folder / "losers.parquet")
-    for name, columns in _COLUMNS.items():
-        engine.run(f"SELECT {columns} FROM {name} LIMIT 0")
+    engine.open_database(folder / DATABASE, _COLUMNS)
     register_facts(engine)
 
 
@@ -294,29 +288,28 @@ def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) 
     [text] = statements("8_credentials.sql")
     sources = _EVERY if some is None else _EVERY | _CHOSEN
     if not addresses:
-        sources = sources | {"acts": "(SELECT n, id AS ip FROM forest LIMIT 0)"}
+        sources = sources | {"acts": "(SELECT n, id AS ip FROM credentials LIMIT 0)"}
     for name, source in (*sources.items(), *(some or {}).items()):
         text = text.replace(f"{{{name}}}", source)
     return text
 
 
-ROOTS = "(SELECT n, id FROM forest WHERE parent_n IS NULL)"
+ROOTS = "(SELECT n, id FROM credentials WHERE parent_n IS NULL)"
 """The credentials at the top of each tree, which are few beside all."""
-_KIN = """(SELECT k.n, k.id FROM forest k
+_KIN = """(SELECT k.n, k.id FROM credentials k
                JOIN (SELECT parent_n AS n FROM chosen UNION SELECT root_n FROM chosen) h ON h.n = k.n)"""
 _EVERY = {
-    "forest": "forest",
-    "kin": "forest",
+    "credentials": "credentials",
+    "kin": "credentials",
     "roots": ROOTS,
     "who": "who",
     "identities": "identities",
     "callers": "identities",
     "issuances": "issuances",
-    "creations": "creations",
     "acts": "(SELECT w.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity)",
 }
 _CHOSEN = {
-    "forest": "chosen",
+    "credentials": "chosen",
     "kin": _KIN,
     "roots": _KIN,
     "who": "their_places",
@@ -331,22 +324,22 @@ _CHOSEN = {
 }
 
 
+DATABASE = "derived.duckdb"
+"""The file of the derived database, in a derived folder."""
 OUTPUT = {
-    "forest": """
+    "credentials": """
         SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.span, p.id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
                p.kind,
                CASE WHEN p.form = 'long' THEN nullif(f.account, '') END AS key_account, y.keys,
                c.segment, c.object, c.ordinal, c.identity, p.issued_time, p.issued_at, p.expires_at, p.expires_bound,
-               p.events, p.errors, p.first, p.last
+               p.events, p.errors, p.first, p.last,
+               CASE WHEN m.ck IS NOT NULL THEN p.created_what END AS created_what, m.thing AS created_thing,
+               m.api AS created_api, m.event_id AS created_event, m.event_id_text AS created_text,
+               m.time AS created_time, m.owner AS created_owner, m.ip AS created_ip, m.agent AS created_agent
         FROM places o JOIN parents p ON p.ck = o.ck LEFT JOIN forms f ON f.ck = o.ck
-        LEFT JOIN calls c ON c.call = p.call LEFT JOIN keyrings y ON y.ck = o.ck
+        LEFT JOIN calls c ON c.call = p.call LEFT JOIN keyrings y ON y.ck = o.ck LEFT JOIN made_by m ON m.ck = o.ck
         ORDER BY o.n""",
-    "creations": """
-        SELECT o.n, p.created_what, m.thing AS created_thing, m.api AS created_api, m.event_id AS created_event,
-               m.event_id_text AS created_text, m.time AS created_time, m.owner AS created_owner, m.ip AS created_ip,
-               m.agent AS created_agent
-        FROM made_by m JOIN parents p ON p.ck = m.ck JOIN places o ON o.ck = m.ck ORDER BY o.n""",
     "names": """
         SELECT name, n, own FROM (
           SELECT p.id AS name, o.n, TRUE AS own FROM parents p JOIN places o ON o.ck = p.ck
@@ -365,10 +358,9 @@ OUTPUT = {
 }  # fmt: skip
 """The query of each table that is derived."""
 _COLUMNS = {
-    "forest": "n, parent_n, root_n, depth, span, id, parent_link, kind, key_account, keys, segment, object, ordinal, "
-    "identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last",
-    "creations": "n, created_what, created_thing, created_api, created_event, created_text, created_time, "
-    "created_owner, created_ip, created_agent",
+    "credentials": "n, parent_n, root_n, depth, span, id, parent_link, kind, key_account, keys, segment, object, "
+    "ordinal, identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last, created_what, "
+    "created_thing, created_api, created_event, created_text, created_time, created_owner, created_ip, created_agent",
     "names": "name, n, own",
     "who": "n, segment, identity",
     "links": "child, parent, what, thing, api, event_id, event_id_text, time",

@@ -33,10 +33,6 @@ _BUSY = 1_000
 """Calls of a credential from which on their roll-ups are remembered instead of the calls, which may be too many."""
 _FEW = 200
 """Calls below which Python rows come quicker than Arrow tables."""
-_CREATED = (
-    "created_what", "created_thing", "created_api", "created_event", "created_text", "created_time",
-    "created_owner", "created_ip", "created_agent",
-)  # fmt: skip
 _WHERE = frozenset({"segment", "object", "ordinal", "identity"})
 """The columns that say where the issuing call is; a described row has no need of them."""
 
@@ -60,14 +56,14 @@ class Lookup:
         self.questions = Questions(engine)
 
     def forest_rows(self, places: Iterable[int]) -> dict[int, Row]:
-        """The rows of the `forest` table of some credentials, by place."""
+        """The rows of the `credentials` table of some credentials, by place."""
         wanted = set(places)
         missing = wanted.difference(self._forest_rows)  # `-` would go through all that is known
         if missing:
             if len(self._forest_rows) > _ROWS:
                 self._forest_rows.clear()
                 missing = wanted
-            found = self._engine.ranges("forest", "n", [(n, n) for n in sorted(missing)])
+            found = self._engine.ranges("credentials", "n", [(n, n) for n in sorted(missing)])
             self._forest_rows |= {row["n"]: row for row in found.to_pylist()}
         return {n: self._forest_rows[n] for n in wanted if n in self._forest_rows}
 
@@ -203,8 +199,6 @@ class Lookup:
         said, issued = _asked_of(own, who)
         identities, calls = self.questions.identities(said), self.questions.calls(issued)
         ips = _addresses(self.rolled_up(own, ADDRESSES))
-        made = self._engine.ranges("creations", "n", [(n, n) for n in own])
-        creations = {row["n"]: row for row in made.to_pylist()}
         seen: dict[int, list[Row]] = {
             n: list(self._busy.rows(IDENTITIES, n).to_pylist()) for n in self.with_roll_ups(own)
         }
@@ -216,7 +210,6 @@ class Lookup:
                 **{name: value for name, value in row.items() if name not in _WHERE},
                 "parent_id": names.get(row["parent_n"]),
                 "root_id": names.get(row["root_n"]),
-                **{name: creations.get(n, {}).get(name) for name in _CREATED},
                 **from_records(
                     merged(seen.get(n, [])),
                     calls.get((row["segment"], row["object"], row["ordinal"]), {}),

@@ -61,7 +61,7 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
   ]) AS said FROM ({described})
 ) c JOIN asked_for a ON a.name = c.said.name"""
 """The same meanings of ARNs as `_meanings` has, for many at once, with how exact each is."""
-_OWNED = "SELECT n FROM creations WHERE created_owner = ?"
+_OWNED = "SELECT n FROM credentials WHERE created_owner = ?"
 _FOR_THEMSELVES = """
 SELECT c.segment, c.object, c.ordinal, c.key_id, c.time AS created FROM {} c
 JOIN named_identities i ON i.segment = c.segment AND i.identity = c.identity WHERE c.api NOT LIKE 'AssumeRole%'"""
@@ -149,11 +149,11 @@ class Naming:
 
     def known(self, among: str) -> Iterator[Sequence[Row]]:
         """
-        The described rows of credentials that meet a condition on the `forest` table, without their addresses.
+        The described rows of credentials that meet a condition on the `credentials` table, without their addresses.
 
         They come by place, some thousands at a time; addresses would take longest, since all their calls must be read.
         """
-        places = sorted(places_in(self._engine.table(f"SELECT n FROM forest WHERE {among}")))
+        places = sorted(places_in(self._engine.table(f"SELECT n FROM credentials WHERE {among}")))
         for some in batches(places, _AT_ONCE):
             yield list(self._part.asked("SELECT * FROM ({described}) ORDER BY n", some))
 
@@ -172,7 +172,7 @@ class Naming:
             names: The last parts of ARNs, one of which a credential or its issuer has wherever the condition holds.
             where: A condition on described rows.
             parameters: The values of its question marks.
-            among: A condition on the `forest` table, known as `f`, that all of them meet.
+            among: A condition on the `credentials` table, known as `f`, that all of them meet.
             accounts: The accounts of these ARNs; any where none is given.
         """
         return self._part.matching(by_names(self._engine, names, among, accounts), where, parameters)

@@ -167,13 +167,13 @@ class Part:
             ):  # else it is in the subtree before: subtrees never overlap in part
                 apart.append((n, n + span.span))
         if sum(end - n for n, end in apart) < 2 * GAP * _NEAR:
-            return _places(self._engine.ranges("forest", "n", apart))
+            return _places(self._engine.ranges("credentials", "n", apart))
         self._engine.register("apart", pa.table({
             "first": pa.array([n for n, _ in apart], pa.int64()),
             "last": pa.array([end for _, end in apart], pa.int64()),
         }))  # fmt: skip
         found = self._engine.table(f"""
-            SELECT f.n FROM forest f JOIN apart t ON f.n BETWEEN t.first AND t.last
+            SELECT f.n FROM credentials f JOIN apart t ON f.n BETWEEN t.first AND t.last
             WHERE f.n BETWEEN {apart[0][0]} AND {apart[-1][1]}""")
         return _places(found)
 
@@ -182,7 +182,7 @@ class Part:
             return self._lookup.forest_rows(places).values()
         self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
         return self._engine.rows(f"""
-            SELECT n, span, parent_n, root_n FROM forest c
+            SELECT n, span, parent_n, root_n FROM credentials c
             WHERE {_span("c.n", places)} AND n IN (SELECT n FROM picked)""")
 
     def rows(self, places: Iterable[int]) -> Sequence[Row]:
@@ -292,10 +292,10 @@ class Part:
         listed = sorted(places)
         where = _span("c.n", listed)
         if len(listed) <= LOOKED_UP:
-            only = f"SELECT * FROM forest c WHERE {where} AND {_listed('c.n', listed)}"
+            only = f"SELECT * FROM credentials c WHERE {where} AND {_listed('c.n', listed)}"
         else:
             self._engine.register("picked", pa.table({"n": pa.array(listed, pa.int64())}))
-            only = f"SELECT c.* FROM forest c JOIN picked p ON p.n = c.n WHERE {where}"
+            only = f"SELECT c.* FROM credentials c JOIN picked p ON p.n = c.n WHERE {where}"
         self._set("chosen", only)
 
 

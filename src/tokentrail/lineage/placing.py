@@ -9,14 +9,13 @@ import pyarrow as pa
 
 from tokentrail.lineage.graft import Above, Crowded, Kin, NoPlace, grafted
 from tokentrail.lineage.grow import statements
-from tokentrail.lineage.listing import filled
 from tokentrail.lineage.number import GAP
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store.interface import Engine
 
 _MOST = 1_500_000
 """Credentials that are placed at once at most; each takes some memory."""
-_AGE = "coalesce(b.issued_at, b.first, c.created_time, 0)"
+_AGE = "coalesce(b.issued_at, b.first, b.created_time, 0)"
 _SINCE = """
 CREATE OR REPLACE TABLE since AS
 SELECT coalesce(a.n, -1) AS parent_n, min(l.moment) AS moment FROM leaving l LEFT JOIN above a ON a.parent = l.parent
@@ -26,55 +25,49 @@ _ROOTS = -1
 _FROM = (
     "b.issued_at >= {0}",
     "b.issued_at IS NULL AND b.first >= {0}",
-    "b.issued_at IS NULL AND b.first IS NULL AND coalesce(c.created_time, 0) >= {0}",
+    "b.issued_at IS NULL AND b.first IS NULL AND coalesce(b.created_time, 0) >= {0}",
 )
 """The parts of what is of an age, each told so that most of the forest need not be read for it."""
 _KIN = f"""
-SELECT s.parent_n, b.n, b.span, {_AGE} AS moment FROM stored_forest b
+SELECT s.parent_n, b.n, b.span, {_AGE} AS moment FROM stored_credentials b
 JOIN since s ON s.parent_n = coalesce(b.parent_n, -1)
-LEFT JOIN stored_creations c ON c.n = b.n
 WHERE {{}} AND {_AGE} >= s.moment AND b.n NOT IN (SELECT n FROM unplaced)"""
 """The siblings that come after those that are placed, or are of the same time."""
 _IDS = """
-SELECT b.n, b.id FROM stored_forest b WHERE b.n IN (
+SELECT b.n, b.id FROM stored_credentials b WHERE b.n IN (
   SELECT k.n FROM kin k LEFT JOIN above a ON a.n = k.parent_n
   JOIN leaving l ON l.moment = k.moment AND l.parent IS NOT DISTINCT FROM a.parent)"""
 """Siblings of the same time are ordered by id."""
 _USED = f"""
 SELECT f.parent_n, p.place AS used FROM firsts f ASOF JOIN (
-  SELECT unnest([n, n + span]) AS place FROM later_forest
+  SELECT unnest([n, n + span]) AS place FROM later_credentials
   WHERE n // {GAP} IN (SELECT gap FROM firsts) AND n % {GAP} <> 0 AND n NOT IN (SELECT n FROM unplaced)
 ) p ON f.next > p.place"""
 """The last place in use before another one: where a tree ends, or begins that has both in it."""
 
 
-def place(engine: Engine) -> int:
+def place(engine: Engine) -> None:
     """
     Make the tables of places: `places` for what was linked again, and `carried` for what else moved.
-
-    Returns:
-        How many credentials the first linking placed.
 
     Raises:
         TooMuch: there is no room.
     """
-    [found] = engine.rows("SELECT count(*) AS linked FROM base_forest")
-    linked = int(found["linked"])
+    engine.run(f"CREATE VIEW later_credentials AS SELECT * FROM stored_credentials WHERE n % {GAP} <> 0")
     engine.run("CREATE TABLE crowded (gap BIGINT)")
-    while not _fits(engine, linked):
+    while not _fits(engine):
         pass
     engine.run("CREATE TABLE grafts AS SELECT * FROM grafting")
     for one in statements("add_4_places.sql"):
         engine.run(one)
-    return linked
 
 
-def _fits(engine: Engine, linked: int) -> bool:
+def _fits(engine: Engine) -> bool:
     """Find places (`grafting`). Gaps that are too crowded for that are noted, and all in them is to be placed again."""
     for one in statements("add_3_leaving.sql"):
-        engine.run(filled(engine, one.replace("{gap}", str(GAP))))
+        engine.run(one.replace("{gap}", str(GAP)))
     try:
-        engine.register("grafting", _grafted(engine, linked))
+        engine.register("grafting", _grafted(engine))
     except NoPlace as error:
         raise TooMuch("there is no room among the places, or parents go round in a ring") from error
     except Crowded as error:
@@ -87,7 +80,7 @@ def _fits(engine: Engine, linked: int) -> bool:
     return True
 
 
-def _grafted(engine: Engine, linked: int) -> pa.Table:
+def _grafted(engine: Engine) -> pa.Table:
     """Places for all credentials that have none yet, or must leave theirs."""
     [found] = engine.rows("SELECT count(*) AS many FROM leaving")
     if found["many"] > _MOST:
@@ -98,7 +91,8 @@ def _grafted(engine: Engine, linked: int) -> pa.Table:
     ends: dict[int | None, tuple[int, int]] = {
         row["parent"]: (row["n"], row["n"] + row["span"]) for row in stay
     }
-    ends[None] = _ROOTS, GAP * (2 * linked + 1)  # so many trees begin and end before
+    [last] = engine.rows("SELECT max(n + span) AS place FROM stored_credentials WHERE parent_n IS NULL")
+    ends[None] = _ROOTS, ((last["place"] or 0) // GAP + 1) * GAP  # behind all
     above = {row["parent"]: Above(row["n"], row["root_n"], row["depth"]) for row in stay}
     return grafted(rows, above, _kin(engine, ends))
 

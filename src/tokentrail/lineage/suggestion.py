@@ -18,8 +18,8 @@ SELECT DISTINCT arn FROM (
   UNION ALL
   SELECT c.role_arn FROM {some_issuances} c
   UNION ALL
-  SELECT 'arn:aws:iam::' || f.key_account || ':user/' || k.created_owner
-  FROM creations k JOIN forest f ON f.n = k.n WHERE k.created_what = 'access_key'
+  SELECT 'arn:aws:iam::' || f.key_account || ':user/' || f.created_owner
+  FROM credentials f WHERE f.created_what = 'access_key'
 ) WHERE starts_with(arn, 'arn:') AND split_part(arn, '/', -1) = ?"""
 _ALIKE = """
 SELECT DISTINCT name, damerau_levenshtein(name, $4) AS far FROM names

@@ -21,14 +21,13 @@ from tokentrail.store.interface import Engine
 
 Places = NDArray[np.int64]
 _EDGES = """
-    SELECT f.parent_n AS parent, f.n AS child, f.parent_link = 'created' AS made, t.created_event AS event,
-           CASE WHEN f.parent_link = 'created' THEN t.created_time ELSE f.issued_time END AS time, c.ip
-    FROM forest f JOIN taint_from s ON s.n = f.parent_n
-    LEFT JOIN creations t ON t.n = f.n
+    SELECT f.parent_n AS parent, f.n AS child, f.parent_link = 'created' AS made, f.created_event AS event,
+           CASE WHEN f.parent_link = 'created' THEN f.created_time ELSE f.issued_time END AS time, c.ip
+    FROM credentials f JOIN taint_from s ON s.n = f.parent_n
     LEFT JOIN issuances c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal
     UNION ALL
     SELECT l.parent, l.child, TRUE, t.created_event, l.time, NULL FROM links l JOIN taint_from s ON s.n = l.parent
-    LEFT JOIN creations t ON t.n = l.child"""
+    LEFT JOIN credentials t ON t.n = l.child"""
 """What was minted, made or set by some credentials, when and from where; of what was made, the event tells that."""
 
 
@@ -41,7 +40,7 @@ def tainted(engine: Engine, forest: Forest, subjects: Sequence[str], narrowing: 
         UsageError: a prefix fits several.
     """
     found = starts_of(forest, subjects)
-    every = np.sort(_columns(engine.table("SELECT n FROM forest"))[0])
+    every = np.sort(_columns(engine.table("SELECT n FROM credentials"))[0])
     parents, children = (
         np.searchsorted(every, ends) for ends in _columns(engine.table("SELECT parent, child FROM links"))
     )
@@ -66,7 +65,7 @@ def _narrowed(
     narrowing: Narrowing,
 ) -> NDArray[np.bool_]:
     edges = engine.table(
-        "SELECT parent_n, n FROM forest WHERE parent_n IS NOT NULL UNION ALL SELECT parent, child FROM links"
+        "SELECT parent_n, n FROM credentials WHERE parent_n IS NOT NULL UNION ALL SELECT parent, child FROM links"
     )
     parents, children = (np.searchsorted(every, ends) for ends in _columns(edges))
     inside = reached[parents] & reached[children]
@@ -107,7 +106,9 @@ def numbers(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
 def _trees(engine: Engine, every: Places, some: Places) -> Iterable[tuple[int, int]]:
     """Where the trees below some credentials begin among all, and where they end."""
     engine.register("taint_from", pa.table({"n": every[some]}))
-    first, span = _columns(engine.table("SELECT f.n, f.span FROM forest f JOIN taint_from s ON s.n = f.n"))
+    first, span = _columns(
+        engine.table("SELECT f.n, f.span FROM credentials f JOIN taint_from s ON s.n = f.n")
+    )
     starts, ends = np.searchsorted(every, first), np.searchsorted(every, first + span)
     return zip(starts.tolist(), ends.tolist(), strict=True)
 

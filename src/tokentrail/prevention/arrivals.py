@@ -12,7 +12,7 @@ OUTSIDERS = ("WebIdentityUser", "SAMLUser", "AWSAccount")
 ARRIVALS = f"""
     CREATE OR REPLACE TEMP TABLE arrivals AS
     SELECT f.segment, f.object, f.ordinal, a.n, a.place, f.parent_n IS NULL AS first, s.event_id, s.event_id_text
-    FROM forest f JOIN attackers a ON a.n = f.n
+    FROM credentials f JOIN attackers a ON a.n = f.n
     JOIN issuances s ON s.segment = f.segment AND s.object = f.object AND s.ordinal = f.ordinal
     JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
     LEFT JOIN starts t ON t.n = f.n

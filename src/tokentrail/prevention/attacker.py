@@ -27,9 +27,10 @@ from tokentrail.store.interface import Engine
 
 _TWO_HANDS = frozenset({"two-networks", "stolen-workload"})
 """Rules that find a credential used by its owner and somebody else."""
-_IDS = "SELECT f.id FROM forest f JOIN tainted a ON a.n = f.n ORDER BY f.n"
+_IDS = "SELECT f.id FROM credentials f JOIN tainted a ON a.n = f.n ORDER BY f.n"
 _MINTED = """
-    SELECT f.id FROM forest f JOIN tainted a ON a.n = f.n WHERE f.parent_n IS NOT NULL AND f.id IN (SELECT unnest(?))"""
+    SELECT f.id FROM credentials f JOIN tainted a ON a.n = f.n
+    WHERE f.parent_n IS NOT NULL AND f.id IN (SELECT unnest(?))"""
 _ADDRESSES = """
     SELECT DISTINCT a.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
     JOIN asked_starts a ON a.n = w.n WHERE e.ip IS NOT NULL AND (NOT a.early OR e.time < a.since)"""

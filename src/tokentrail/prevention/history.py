@@ -80,7 +80,7 @@ _TWINS = """
     WHERE outside AND shared_id IN (SELECT shared_id FROM sides WHERE NOT outside)"""
 _CALLERS = """
     SELECT w.segment, w.identity, w.n, f.kind, a.place, s.since FROM who w
-    JOIN forest f ON f.n = w.n LEFT JOIN attackers a ON a.n = w.n LEFT JOIN starts s ON s.n = w.n"""
+    JOIN credentials f ON f.n = w.n LEFT JOIN attackers a ON a.n = w.n LEFT JOIN starts s ON s.n = w.n"""
 """For each identity: its credential, its place among the attacker's, and since when its calls may be the attacker's."""
 WHOSE = """
     LEFT JOIN some_callers w ON w.segment = {0}.segment AND w.identity = {0}.identity
@@ -96,7 +96,7 @@ _DESCENTS = """
     CREATE OR REPLACE TEMP TABLE descents AS
     SELECT a.place AS child, p.place AS parent, f.n, f.parent_n, f.parent_link = 'created' AS made, f.segment,
            f.object, f.ordinal
-    FROM forest f JOIN attackers a ON a.n = f.n JOIN attackers p ON p.n = f.parent_n"""
+    FROM credentials f JOIN attackers a ON a.n = f.n JOIN attackers p ON p.n = f.parent_n"""
 """The attacker's credentials with a parent among them: one that minted them, or made the key, user or role behind."""
 _RECORDED = f"""
     CREATE OR REPLACE TEMP TABLE recorded AS
@@ -105,7 +105,7 @@ _RECORDED = f"""
       JOIN issuances s ON s.segment = d.segment AND s.object = d.object AND s.ordinal = d.ordinal
       WHERE d.made IS NOT TRUE{BORN_SO}
       UNION ALL
-      SELECT t.created_event, t.created_text, d.child FROM descents d JOIN creations t ON t.n = d.n WHERE d.made
+      SELECT t.created_event, t.created_text, d.child FROM descents d JOIN credentials t ON t.n = d.n WHERE d.made
       UNION ALL
       SELECT l.event_id, l.event_id_text, d.child FROM descents d
       JOIN links l ON l.child = d.n AND l.parent = d.parent_n)

@@ -44,6 +44,9 @@ _UNREADABLE = "a query on the case failed: a table is damaged, the names of its 
 _WORDS = "|".join(re.escape(os.strerror(one)) for one in (errno.ENOSPC, errno.EDQUOT))
 _FULL = re.compile(rf': (?:{_WORDS})(?:","errno":"[0-9]+"}})?\s*\Z')
 """How DuckDB ends where a disk is full, by what the system says of it."""
+_DAMAGED = re.compile("Corrupt database file|Could not read enough bytes")
+"""What DuckDB says of a database file of which a part is not what was written."""
+_REBUILD = "what was derived from the evidence is damaged ({}). Work it out anew with `tokentrail rebuild --case CASE`.\n{}"
 _IN_USE = "connection is busy"
 TWO_AT_ONCE = "this case answers another thread just now: open a `Case` for each thread"
 _INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"
@@ -62,6 +65,8 @@ def explained(sql: str) -> Iterator[None]:
             raise CaseError(TWO_AT_ONCE) from error
         if isinstance(error, duckdb.IOException) and _FULL.search(str(error)):
             raise NoRoom(_NO_ROOM.format(sql.strip())) from error
+        if _DAMAGED.search(str(error)):
+            raise CaseError(_REBUILD.format(error, sql.strip())) from error
         raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
     except UnicodeDecodeError as error:
         raise CaseError(_UNREADABLE.format(error, sql.strip())) from error

@@ -6,12 +6,11 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
@@ -23,7 +22,7 @@ from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping
 from tokentrail.store.literals import quoted, reading
 from tokentrail.store.memory import give_back
-from tokentrail.store.ranges import Gone, Range, Ranges, plain
+from tokentrail.store.ranges import Range, Ranges, plain, without
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
 
@@ -37,7 +36,9 @@ _BUSY = 10_000_000
 """Records from which on one question keeps all processors busy, and two would need memory for both; wide tables go to
 files: of 92 million memory holds hardly two."""
 _LISTED = 50
-"""Values that a condition names one by one: making a table of them takes longer."""
+"""Ranges that a query names one by one: making a table of them takes longer."""
+_DERIVED, _FRESH = "derived", "fresh"
+"""What an open database is called in queries, and a new one while it is written."""
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads."""
 _FEW_ROWS = 8_192
@@ -78,7 +79,8 @@ class DuckEngine(Holding, Keeping):
         """Whether two questions beside each other take less time than one after the other, and may."""
         threads = threads or os.cpu_count() or 1
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
-        self._files: dict[str, Sequence[tuple[Path, Gone | None]]] = {}
+        self._files: dict[str, Sequence[tuple[Path, Sequence[int]]]] = {}
+        self._stored: frozenset[str] = frozenset()
         self._ranges: dict[Path, Ranges] = {}
         self._apart = threading.local()
         self._one = threading.RLock()
@@ -236,14 +238,45 @@ class DuckEngine(Holding, Keeping):
         """Write the rows of a query, in its order, to a Parquet file that few of them are looked up in."""
         self.run(_writing(sql, path, _LOOKED_UP))
 
-    def write_all(self, queries: Mapping[Path, str]) -> None:
-        """Write the rows of some queries to their files."""
-        if self.beside:
-            steps = [Step(_writing(sql, path, _LOOKED_UP), frozenset()) for path, sql in queries.items()]
-            self.run_all(steps)
-            return
-        for path, sql in queries.items():
-            self.write(sql, path)
+    def keep_tables(self, path: Path, tables: Mapping[str, str]) -> None:
+        """Write the rows of some queries to the tables of a new database file; see `Linker`."""
+        listed = [f"CREATE TABLE {_FRESH}.main.{name} AS {sql}" for name, sql in tables.items()]
+        with self._attached(path, _FRESH):
+            if self.beside:
+                self.run_all([Step(one, frozenset()) for one in listed])
+                return
+            for one in listed:
+                self.run(one)
+
+    def open_database(self, path: Path, tables: Mapping[str, str]) -> None:
+        """Register the tables of a database file under their names, only to be read; see `Engine`."""
+        self.run(f"DETACH DATABASE IF EXISTS {_DERIVED}")
+        self.run(f"ATTACH {quoted(str(path))} AS {_DERIVED} (READ_ONLY)")
+        found = self.rows(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'",
+            (_DERIVED,),
+        )
+        lacking = tables.keys() - {
+            row["table_name"] for row in found
+        }  # a view, which could read any file, is none
+        if lacking:
+            raise CaseError(f"{path}: damaged, it has no table {', '.join(sorted(lacking))}.")
+        for name, columns in tables.items():
+            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {_DERIVED}.main.{name}")
+            self._files.pop(name, None)
+        self._stored = frozenset(tables)
+
+    def changing(self, path: Path) -> AbstractContextManager[None]:
+        """Change the tables of a database file meanwhile; see `Engine`."""
+        return self._attached(path, _DERIVED)
+
+    @contextmanager
+    def _attached(self, path: Path, name: str) -> Iterator[None]:
+        self.run(f"ATTACH {quoted(str(path))} AS {name}")
+        try:
+            yield
+        finally:
+            self.run(f"DETACH {name}")
 
     def writing(self, sql: str, path: Path) -> str:
         """The statement that writes the rows of a query to a Parquet file whose columns are read whole."""
@@ -255,7 +288,7 @@ class DuckEngine(Holding, Keeping):
 
     def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Register the rows of several Parquet files as one table, each file without the rows of some segments."""
-        self._set_files(name, [(path, Gone({"segment": np.array(gone, np.int64)})) for path, gone in files])
+        self._set_files(name, files)
         parts = []
         for path, gone in files:
             listed = ", ".join(map(str, gone))
@@ -266,56 +299,60 @@ class DuckEngine(Holding, Keeping):
 
     def view(self, name: str, path: Path) -> None:
         """Register a Parquet file, or a folder of them."""
-        self._set_files(name, [(path, None)])
+        self._set_files(name, [(path, ())])
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
 
-    def view_amended(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
-        """Register Parquet files as one table, each without the rows that are gone from it."""
-        self._set_files(name, files)
-        parts = []
-        for place, (path, gone) in enumerate(files):
-            left = self._left(f"{name}_{place}", gone) if gone else []
-            where = f" WHERE {' AND '.join(left)}" if left else ""
-            parts.append(f"SELECT * FROM {reading([path])} b{where}")
-        self.run(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL BY NAME '.join(parts)}")
-
-    def _left(self, name: str, gone: Gone) -> list[str]:
-        """The conditions on a row of `b` that is not gone; for what is long, tables are made whose names begin so."""
-        found = []
-        for table, (values, columns) in gone.tables(name).items():
-            if len(columns) == 1 and len(values) <= _LISTED:
-                listed = ", ".join(map(str, values[columns[0]].to_pylist()))
-                found.append(f"coalesce(b.{columns[0]} NOT IN ({listed}), TRUE)")
-                continue
-            self.register(f"given_{table}", values)
-            self.run(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM given_{table}")
-            self._connection.unregister(f"given_{table}")
-            same = " AND ".join(f"g.{column} = b.{column}" for column in columns)
-            found.append(f"NOT EXISTS (SELECT 1 FROM {table} g WHERE {same})")
-        return found
-
-    def _set_files(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
-        """Note the files of a table, for `ranges`."""
+    def _set_files(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
+        """Note the files of a table, each with the segments whose rows count no more, for `ranges`."""
         self._files[name] = files
+        self._stored -= {name}
         for path, _ in files:
             self._ranges.pop(path, None)
 
     def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
         """The rows in some ranges of a table that is sorted by a column; see `Engine`."""
+        if name in self._stored:
+            return self._stored_ranges(name, by, wanted)
         found = []
         for place, (path, gone) in enumerate(self._files[name]):
             try:
                 if path not in self._ranges:
                     self._ranges[path] = Ranges(path, by, seldom=place > 0)  # most rows are in the first
-                rows = self._ranges[path].rows(gone.still_wanted(by, wanted) if gone else wanted)
+                rows = self._ranges[path].rows(wanted)
             except (OSError, IndexError, UnicodeDecodeError, pa.ArrowException) as error:
                 raise CaseError(
                     f"{path}: damaged ({error}). Remove the folder that it lies in; it is worked out again."
                 ) from error
-            found.append(gone.left(rows) if gone else rows)
+            found.append(without(rows, gone))
         some = [rows for rows in found if rows.num_rows]
         return pa.concat_tables(map(plain, some)).sort_by(by) if len(some) > 1 else (some or found)[0]
+
+    def _stored_ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
+        """
+        The same of a table of the open database.
+
+        Of values that a subquery lists, DuckDB reads the parts of the table that may hold them; of an `IN` with several
+        values it would read the whole column.
+        """
+        alone = [low for low, high in wanted if low == high]
+        apart = [(low, high) for low, high in wanted if low != high]
+        parts, parameters = [], list[Any]()
+        if alone or not apart:
+            parts.append(f"SELECT * FROM {name} WHERE {by} IN (SELECT unnest(?))")
+            parameters.append(alone)
+        if len(apart) > _LISTED:
+            lows, highs = (list(ends) for ends in zip(*apart, strict=True))
+            parts.append(
+                f"SELECT t.* FROM {name} t JOIN (SELECT unnest(?) AS low, unnest(?) AS high) r "
+                f"ON t.{by} BETWEEN r.low AND r.high WHERE t.{by} BETWEEN ? AND ?"
+            )
+            parameters += [lows, highs, min(lows), max(highs)]
+        else:
+            for low, high in apart:
+                parts.append(f"SELECT * FROM {name} WHERE {by} BETWEEN ? AND ?")
+                parameters += [low, high]
+        return self.table(f"{' UNION ALL '.join(parts)} ORDER BY {by}", parameters)
 
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         """Register one table of many segments, without rows later than `until` (seconds since 1970)."""

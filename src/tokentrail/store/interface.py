@@ -15,8 +15,6 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pyarrow as pa
 
-from tokentrail.store.ranges import Gone
-
 
 class EvidenceObject(Protocol):
     """Something that can be read once; a worker process may do so, so it must pickle."""
@@ -122,8 +120,8 @@ class Linker(Protocol):
     def write(self, sql: str, path: Path) -> None:
         """Write the rows of a query to a Parquet file, or a folder of them."""
 
-    def write_all(self, queries: Mapping[Path, str]) -> None:
-        """Write the rows of some queries to their files; several at once if that is quicker."""
+    def keep_tables(self, path: Path, tables: Mapping[str, str]) -> None:
+        """Write the rows of some queries, by name, to the tables of a new database file; each in its order."""
 
     def suspects(self) -> pa.Table | None:
         """The event ids that may occur more than once, as `event_id`; `None` if a query finds them as quickly."""
@@ -174,15 +172,28 @@ class Engine(Linker, Protocol):
     def view(self, name: str, path: Path) -> None:
         """Register a Parquet file, or a folder of them."""
 
-    def view_amended(self, name: str, files: Sequence[tuple[Path, Gone | None]]) -> None:
-        """Register Parquet files as one table, each without the rows that are gone from it."""
+    def open_database(self, path: Path, tables: Mapping[str, str]) -> None:
+        """
+        Register the tables of a database file under their names, only to be read.
+
+        Args:
+            path: The file.
+            tables: By name, the columns of each, by which it is told from what somebody put in its place.
+
+        Raises:
+            CaseError: it can't be read, or lacks a table.
+        """
+
+    def changing(self, path: Path) -> AbstractContextManager[None]:
+        """Change the tables of a database file meanwhile, which are called `derived.main.` and their names."""
 
     def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
         """
         Read the rows in some ranges of a table that is sorted by a column; for few rows, this is quicker than a query.
 
         Args:
-            name: The name that `view` registered; always used with the same column.
+            name: The name of a table of the open database, or one that `view` registered; always used with the same
+                column.
             by: The column; nulls are last.
             wanted: The lowest and the highest value of each range, in order and without overlaps.
         """

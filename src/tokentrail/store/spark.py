@@ -3,7 +3,7 @@ Spark behind the store's door: the same linking, over what one machine can't hol
 
 Each table that a statement makes is written to Parquet and read again, so that what a lost executor takes with it is
 made anew from files, and numbers that were given once stay the same. Only the linking runs here: what it derives is
-the case's own Parquet, which answers are read from as anywhere.
+put into the case's own database, which answers are read from as anywhere.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
@@ -26,8 +27,10 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from tokentrail import __version__
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.events.columns import SCHEMA_VERSION
+from tokentrail.store.duck import DuckEngine
 from tokentrail.store.errands import Errands, heard, leaving, sealed, unsealed
 from tokentrail.store.interface import Snapshot, Step
+from tokentrail.store.literals import reading
 from tokentrail.store.schedule import run_in_turn
 from tokentrail.store.shelf import FAILED, Shelf, see_room
 from tokentrail.store.uploading import each
@@ -138,10 +141,16 @@ class SparkEngine:
         with self._shelf.explained():
             self._shelf.deliver(self._query(sql), path)
 
-    def write_all(self, queries: Mapping[Path, str]) -> None:
-        """Write the rows of some queries, each in its order, to their folders."""
-        for path, sql in queries.items():
-            self.write(sql, path)
+    def keep_tables(self, path: Path, tables: Mapping[str, str]) -> None:
+        """Write the rows of some queries to the tables of a new database file, on the driver."""
+        parts = path.with_suffix(".parts")
+        parts.mkdir(mode=0o700)
+        for name, sql in tables.items():
+            self.write(sql, parts / name)
+        with closing(DuckEngine(parts)) as engine:
+            files = {name: reading(sorted((parts / name).glob("*.parquet"))) for name in tables}
+            engine.keep_tables(path, {name: f"FROM {one} ORDER BY ALL" for name, one in files.items()})
+        shutil.rmtree(parts)
 
     def suspects(self) -> pa.Table | None:
         """Nothing: here a query is as quick."""

@@ -26,7 +26,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tokentrail.case.views import View
-from tokentrail.lineage.grow import facts_of, reopen
+from tokentrail.lineage.grow import DATABASE, facts_of, reopen
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.literals import reading
@@ -50,7 +50,7 @@ _PERSON = "coalesce(i.issuer_arn, i.arn)"
 _CREDENTIALS = (
     f"""
     CREATE TABLE acting AS
-    SELECT DISTINCT n FROM who WHERE {_IN_WINDOW} UNION SELECT n FROM forest WHERE {_IN_WINDOW}""",
+    SELECT DISTINCT n FROM who WHERE {_IN_WINDOW} UNION SELECT n FROM credentials WHERE {_IN_WINDOW}""",
     f"""
     CREATE TABLE persons AS
     SELECT w.n, min({_PERSON}) AS person FROM who w
@@ -59,8 +59,8 @@ _CREDENTIALS = (
     CREATE TABLE actors AS SELECT DISTINCT person FROM persons SEMI JOIN acting USING (n) WHERE person IS NOT NULL""",
     f"""
     CREATE TABLE habits AS
-    SELECT f.n FROM forest f JOIN persons p ON p.n = f.n JOIN actors a ON a.person = p.person
-    LEFT JOIN forest m ON m.n = f.parent_n
+    SELECT f.n FROM credentials f JOIN persons p ON p.n = f.n JOIN actors a ON a.person = p.person
+    LEFT JOIN credentials m ON m.n = f.parent_n
     LEFT JOIN persons q ON q.n = f.parent_n LEFT JOIN actors b ON b.person = q.person
     QUALIFY row_number() OVER (
               PARTITION BY p.person, f.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.n
@@ -70,13 +70,13 @@ _CREDENTIALS = (
             ) <= {_OF_A_HABIT}""",
     f"""
     CREATE TABLE kin AS
-    SELECT n FROM forest WHERE root_n IN (SELECT root_n FROM forest SEMI JOIN acting USING (n))
+    SELECT n FROM credentials WHERE root_n IN (SELECT root_n FROM credentials SEMI JOIN acting USING (n))
     QUALIFY row_number() OVER (PARTITION BY root_n ORDER BY coalesce(issued_time, first) DESC, n DESC)
             <= {_OF_A_LINEAGE}""",
     f"""
     CREATE TABLE named AS
-    SELECT f.n FROM forest f JOIN (
-      SELECT DISTINCT t.n, t.span FROM forest t JOIN names a ON a.n = t.n JOIN (
+    SELECT f.n FROM credentials f JOIN (
+      SELECT DISTINCT t.n, t.span FROM credentials t JOIN names a ON a.n = t.n JOIN (
         SELECT unnest(regexp_extract_all(request, '"accessKeyId":"([^"]+)"', 1)) AS name FROM changes WHERE {_IN_WINDOW}
       ) c ON c.name = a.name
     ) k ON f.n >= k.n AND f.n < k.n + k.span""",
@@ -90,9 +90,9 @@ _CREDENTIALS = (
     """
     CREATE TABLE judged AS
     WITH RECURSIVE above AS (
-      SELECT n, parent_n FROM forest WHERE n IN (
+      SELECT n, parent_n FROM credentials WHERE n IN (
         SELECT n FROM concerned UNION SELECT n FROM habits UNION SELECT n FROM makers)
-      UNION SELECT f.n, f.parent_n FROM forest f JOIN above a ON f.n = a.parent_n)
+      UNION SELECT f.n, f.parent_n FROM credentials f JOIN above a ON f.n = a.parent_n)
     SELECT DISTINCT n FROM above""",
     f"""
     CREATE TABLE earlier AS
@@ -120,17 +120,16 @@ _EVIDENCE = {
         SELECT i.* FROM identities i WHERE i.{_IN_WINDOW} OR (i.segment, i.identity) IN (
           SELECT (w.segment, w.identity) FROM who w SEMI JOIN judged j ON j.n = w.n
           UNION SELECT (c.segment, c.identity) FROM changes c
-          UNION SELECT (f.segment, f.identity) FROM forest f SEMI JOIN judged j ON j.n = f.n
+          UNION SELECT (f.segment, f.identity) FROM credentials f SEMI JOIN judged j ON j.n = f.n
           WHERE f.identity IS NOT NULL)""",
     "issuances": f"""
         SELECT s.* FROM issuances s WHERE s.{_IN_WINDOW} OR (s.segment, s.object, s.ordinal) IN (
-          SELECT (f.segment, f.object, f.ordinal) FROM forest f SEMI JOIN judged j ON j.n = f.n
+          SELECT (f.segment, f.object, f.ordinal) FROM credentials f SEMI JOIN judged j ON j.n = f.n
           WHERE f.ordinal IS NOT NULL)""",
 }
 """What is written of the evidence; of the window's own segments the events are read where they are."""
 _DERIVED = {
-    "forest": "SELECT * FROM forest SEMI JOIN judged USING (n) ORDER BY n",
-    "creations": "SELECT * FROM creations SEMI JOIN judged USING (n) ORDER BY n",
+    "credentials": "SELECT * FROM credentials SEMI JOIN judged USING (n) ORDER BY n",
     "names": "SELECT * FROM names SEMI JOIN judged USING (n) ORDER BY name, n, own",
     "who": "SELECT * FROM who SEMI JOIN judged USING (n) ORDER BY n, segment, identity",
     "links": "SELECT * FROM links WHERE child IN (SELECT n FROM judged) AND parent IN (SELECT n FROM judged) "
@@ -232,10 +231,9 @@ def window_of(view: View, snapshot: Snapshot, reach: Extent, scratch: Path) -> W
             engine.run(statement.format_map(places))
         for name, query in _EVIDENCE.items():
             engine.park(query.format_map(places), evidence / f"{name}.parquet")
-        for name, query in _DERIVED.items():
-            engine.write(query, derived / f"{name}.parquet")
+        engine.keep_tables(derived / DATABASE, _DERIVED)
         acting = frozenset(
-            row["id"] for row in engine.each("SELECT id FROM forest SEMI JOIN acting USING (n)")
+            row["id"] for row in engine.each("SELECT id FROM credentials SEMI JOIN acting USING (n)")
         )
         [first] = engine.rows(f"SELECT coalesce(min(time), 0) AS first FROM events WHERE {_IN_WINDOW}")
     folders = [snapshot.folders[name] for name in sorted(reach.whole)]

@@ -18,7 +18,7 @@ _TOKENS = """
       SELECT k.*, k.segment_of AS segment,
              row_number() OVER (PARTITION BY k.caller_arn, k.issue_ip ORDER BY k.issued_time, k.n) AS place,
              row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.n) AS turn
-      FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal FROM known k JOIN forest f ON f.n = k.n) k
+      FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal FROM known k JOIN credentials f ON f.n = k.n) k
       WHERE k.api = 'GetFederationToken'
     ) WHERE place = 1 ORDER BY turn > 1, issued_time, n"""
 """Of each user the first token from each address: a broker's are many, and a thief of its key is elsewhere."""

@@ -32,7 +32,7 @@ _SIGNED_IN = f"""
     JOIN known k ON k.api = 'ConsoleLogin' AND k.issued_time BETWEEN c.time AND c.time + ?
       AND k.caller_account = c.in_account
       AND lower(k.caller_name) = lower(coalesce(c.owner, regexp_extract(c.by_arn, ':user/(?:.*/)?([^/]+)$', 1)))
-    JOIN forest f ON f.n = k.n
+    JOIN credentials f ON f.n = k.n
     WHERE c.serial IS NOT NULL
     ORDER BY row_number() OVER (PARTITION BY c.serial, c.time ORDER BY k.issued_time, k.n), c.serial, c.time, k.n"""
 """Sign-ins of whom a device was enabled for; first of each device the first one, as no more than some are read."""

@@ -17,7 +17,7 @@ _WEAK = """
                  coalesce(issued_time, first) AS time,
                  CASE WHEN kind = 'console_session' THEN coalesce(arn, caller_arn) ELSE arn END AS arn
           FROM known WHERE kind IN ('console_session', 'long_term_key', 'session_token')) k
-    JOIN forest f ON f.n = k.n
+    JOIN credentials f ON f.n = k.n
     WHERE (k.kind = 'console_session' AND k.arn LIKE '%:user/%' AND k.mfa IS NOT TRUE) OR k.arn LIKE 'arn:%:iam::%:root'
     ORDER BY time, k.n"""
 """A person of a directory has signed in there, with or without a second factor, which the log does not tell (AWS

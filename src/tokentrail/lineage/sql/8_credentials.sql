@@ -1,9 +1,9 @@
 -- All that is known of credentials.
 -- Who they are and how they were issued is read where it was recorded. Names in braces stand for tables, see `described`.
 
-SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, t.created_what,
-       t.created_thing, t.created_api, t.created_event, t.created_text, t.created_time, t.created_owner, t.created_ip,
-       t.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type,
+SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, f.created_what,
+       f.created_thing, f.created_api, f.created_event, f.created_text, f.created_time, f.created_owner, f.created_ip,
+       f.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type,
        -- Some records tell of a session without its issuer: its own ARN has the role's name, and not its path.
        coalesce(s.issuer_arn, CASE WHEN c.role_arn IS NULL AND s.arn LIKE 'arn:%:sts::%:assumed-role/%/%' THEN
          'arn:' || split_part(s.arn, ':', 2) || ':iam::' || split_part(s.arn, ':', 5) || ':role/' || split_part(s.arn, '/', 2) END) AS issuer_arn,
@@ -20,10 +20,9 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id
        CASE WHEN f.identity IS NOT NULL THEN coalesce(p.principal_id, '') END AS caller_principal,
        p.arn AS caller_arn, p.user_name AS caller_name, nullif(p.invoked_by, 'signin.amazonaws.com') AS caller_service,
        f.issued_at, f.expires_at, f.expires_bound, f.events, f.errors, f.first, f.last, u.ips
-FROM {forest} f
+FROM {credentials} f
 LEFT JOIN {kin} a ON a.n = f.parent_n
 LEFT JOIN {roots} o ON o.n = f.root_n
-LEFT JOIN {creations} t ON t.n = f.n
 LEFT JOIN (
   SELECT w.n, coalesce(min(nullif(i.account, '')), '') AS seen_account, min(nullif(i.principal_id, '')) AS principal_id, min(i.arn) AS arn,
          bool_or(i.mfa) AS mfa, min(i.issuer_type) AS issuer_type, min(i.issuer_arn) AS issuer_arn,

@@ -1,4 +1,4 @@
--- What came out otherwise than before. For braces, see `listing`.
+-- What came out otherwise than before.
 
 -- The ids to look for in the earlier forest. An id without an "@" is a key, and whoever had it before is touched with it: one
 -- that only new records name is nobody's.
@@ -28,7 +28,7 @@ SELECT segment, identity FROM touched_people WHERE segment NOT IN (SELECT segmen
 
 -- Most of them are of who has such an id, and those are soon found; the others are looked for among all.
 CREATE OR REPLACE TABLE had_near AS
-SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN ({near_names.n})) w
+SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN (SELECT n FROM near_names)) w
 JOIN touched_older t ON t.segment = w.segment AND t.identity = w.identity;
 
 -- Which credentials the identities belonged to that are touched or gone.
@@ -47,7 +47,7 @@ SELECT p.ck, s.n AS old FROM parents p LEFT JOIN near_names s ON s.name = p.id;
 
 -- What the calls that are touched, or are no more, had issued.
 CREATE OR REPLACE TABLE issued_before AS
-SELECT f.n, i.child, f.issued_at, f.first, f.expires_at, f.expires_bound FROM stored_forest f JOIN (
+SELECT f.n, i.child, f.issued_at, f.first, f.expires_at, f.expires_bound FROM stored_credentials f JOIN (
   SELECT segment, object, ordinal, child FROM touched_issuing WHERE segment NOT IN (SELECT segment FROM fresh_segments)
   UNION ALL SELECT segment, object, ordinal, child FROM removed_issuing
 ) i ON i.segment = f.segment AND i.object = f.object AND i.ordinal = f.ordinal;
@@ -60,14 +60,14 @@ SELECT n FROM issued_before
 UNION
 SELECT n FROM near_names WHERE name IN (SELECT name FROM known_key)
 UNION
-SELECT n FROM stored_creations WHERE created_what = 'access_key' AND created_thing IN (SELECT name FROM known_key);
+SELECT n FROM stored_credentials WHERE created_what = 'access_key' AND created_thing IN (SELECT name FROM known_key);
 
 -- What was known of them.
 CREATE OR REPLACE TABLE touched_forest AS
 SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, f.kind, f.issued_at, f.first, f.expires_at, f.expires_bound,
-       coalesce(f.issued_at, f.first, c.created_time, 0) AS moment
-FROM stored_forest f LEFT JOIN stored_creations c ON c.n = f.n
-WHERE f.n IN ({touched_before.n});
+       coalesce(f.issued_at, f.first, f.created_time, 0) AS moment
+FROM stored_credentials f
+WHERE f.n IN (SELECT n FROM touched_before);
 
 -- Those of them that no longer exist under their id.
 CREATE OR REPLACE TABLE vanished AS

@@ -1,5 +1,5 @@
 -- Which credentials keep their places, and which need another one. {gap} is the room between places of the first linking;
--- `crowded` are the numbers of those gaps that have no more room as they are used. For other braces, see `listing`.
+-- `crowded` are the numbers of those gaps that have no more room as they are used.
 
 -- A credential stays where it is if its time and parent are unchanged, and there is room for others beside it.
 CREATE OR REPLACE TABLE to_place AS
@@ -17,10 +17,10 @@ SELECT old AS n, old + span AS ends, old // {gap} AS gap FROM to_place WHERE NOT
 
 -- Credentials below one that leaves: they move with it. Below one that has no place of the first linking, all lie in its gap.
 CREATE OR REPLACE TABLE dragged AS
-SELECT f.n FROM stored_forest f JOIN (SELECT * FROM leaving_trees WHERE n % {gap} = 0) r ON f.n > r.n AND f.n < r.ends
+SELECT f.n FROM stored_credentials f JOIN (SELECT * FROM leaving_trees WHERE n % {gap} = 0) r ON f.n > r.n AND f.n < r.ends
 UNION
 SELECT f.n FROM (
-  SELECT n FROM later_forest WHERE n // {gap} IN (SELECT gap FROM leaving_trees WHERE n % {gap} <> 0)
+  SELECT n FROM later_credentials WHERE n // {gap} IN (SELECT gap FROM leaving_trees WHERE n % {gap} <> 0)
 ) f JOIN (SELECT * FROM leaving_trees WHERE n % {gap} <> 0) r ON f.n > r.n AND f.n < r.ends;
 
 -- Who stays: neither it nor anybody above it leaves.
@@ -31,20 +31,18 @@ SELECT * FROM to_place WHERE stays AND old NOT IN (SELECT n FROM dragged);
 CREATE OR REPLACE TABLE held AS
 SELECT n FROM dragged WHERE n NOT IN (SELECT n FROM touched_before)
 UNION
-SELECT n FROM later_forest
+SELECT n FROM later_credentials
 WHERE n // {gap} IN (SELECT gap FROM crowded) AND n % {gap} <> 0 AND n NOT IN (SELECT n FROM touched_before);
 
 -- Their rows.
-CREATE OR REPLACE VIEW held_forest AS SELECT * FROM stored_forest WHERE n IN ({held.n});
-
-CREATE OR REPLACE VIEW held_creations AS SELECT * FROM stored_creations WHERE n IN ({held.n});
+CREATE OR REPLACE VIEW held_credentials AS SELECT * FROM stored_credentials WHERE n IN (SELECT n FROM held);
 
 -- All that need a place.
 CREATE OR REPLACE TABLE leaving AS
 SELECT ck AS who, parent_ck AS parent, moment, id FROM to_place WHERE ck NOT IN (SELECT ck FROM staying)
 UNION ALL
-SELECT -f.n - 1, coalesce(u.ck, -f.parent_n - 1), coalesce(f.issued_at, f.first, c.created_time, 0), f.id
-FROM held_forest f LEFT JOIN handles u ON u.old = f.parent_n LEFT JOIN held_creations c ON c.n = f.n;
+SELECT -f.n - 1, coalesce(u.ck, -f.parent_n - 1), coalesce(f.issued_at, f.first, f.created_time, 0), f.id
+FROM held_credentials f LEFT JOIN handles u ON u.old = f.parent_n;
 
 -- Parents that were not linked again, by their places.
 CREATE OR REPLACE TABLE outer_parents AS
@@ -56,7 +54,7 @@ SELECT l.parent, s.old AS n, s.root_n, s.depth, s.span
 FROM (SELECT DISTINCT parent FROM leaving) l JOIN staying s ON s.ck = l.parent
 UNION ALL
 SELECT l.parent, f.n, f.root_n, f.depth, f.span
-FROM (SELECT n, root_n, depth, span FROM stored_forest WHERE n IN ({outer_parents.n})) f JOIN outer_parents l ON l.n = f.n;
+FROM (SELECT n, root_n, depth, span FROM stored_credentials WHERE n IN (SELECT n FROM outer_parents)) f JOIN outer_parents l ON l.n = f.n;
 
 -- Places that nobody has any more.
 CREATE OR REPLACE TABLE unplaced AS

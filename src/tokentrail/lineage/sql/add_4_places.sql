@@ -18,15 +18,3 @@ CREATE TABLE replaced AS
 SELECT old, n FROM carried
 UNION ALL
 SELECT h.old, p.n FROM handles h JOIN places p ON p.ck = h.ck WHERE h.old <> p.n;
-
--- What the levels below say of these places counts no more: of an `unplaced` one nothing does, of others what is told anew.
-CREATE TABLE gone_now AS
-SELECT n, TRUE AS unplaced FROM unplaced
-UNION ALL
-SELECT old, FALSE FROM staying;
-
--- The same of identities; one that is null stands for its whole segment.
-CREATE TABLE gone_who_now AS
-SELECT segment, identity FROM moved
-UNION
-SELECT segment, NULL FROM removed_segments;
