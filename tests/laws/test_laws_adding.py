@@ -35,7 +35,7 @@ from work import some
 
 _N = {
     "credentials": ("n", "parent_n", "root_n"),
-    "who": ("n",),
+    "credential_identities": ("n",),
     "names": ("n",),
     "links": ("child", "parent"),
 }
@@ -88,7 +88,7 @@ def linked(case: Case) -> dict[str, Any]:
             ]
         told = [{**row, **{one: place.get(row[one], row[one]) for one in columns}} for row in rows]
         found[name] = sorted(told, key=str)
-    found["losers"] = view.engine.rows("SELECT * FROM losers ORDER BY ALL")
+    found["duplicates"] = view.engine.rows("SELECT * FROM duplicates ORDER BY ALL")
     return found
 
 

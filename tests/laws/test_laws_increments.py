@@ -30,7 +30,7 @@ from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
 
 SEEDS = st.integers(0, 999)
-OUTPUT = ("credentials", "names", "who", "links", "losers")
+OUTPUT = ("credentials", "names", "credential_identities", "links", "duplicates")
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _of_two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["*", "*.ids", "*.people.parquet", "*.losers.parquet"])
+@pytest.mark.parametrize("kind", ["*", "*.ids", "*.people.parquet", "*.duplicates.parquet"])
 def test_what_is_derived_may_be_damaged(of_two_days: Path, tmp_path: Path, kind: str) -> None:
     """Layers that can't be read are worked out again: nothing depends on them."""
     (tmp_path / "last.json").write_bytes(native(days(3)[-1]))

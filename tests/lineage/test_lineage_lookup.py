@@ -278,7 +278,7 @@ def test_whose_an_event_or_address_is_is_the_same_by_key_ids_and_by_looking_thro
 
 _CAME = """
 SELECT e.ip, w.n, min(e.time) AS first FROM facts e
-JOIN who w ON w.segment = e.segment AND w.identity = e.identity GROUP BY ALL"""
+JOIN credential_identities w ON w.segment = e.segment AND w.identity = e.identity GROUP BY ALL"""
 
 
 @given(worlds(rare=True), st.integers(0, THIRD - 1))
@@ -299,7 +299,7 @@ def test_who_came_first_from_an_address_is_told_of_all_but_some(world: World, le
                 assert found.first_from(asked, most, besides) == expected
 
 
-@pytest.mark.parametrize("name", ["credentials", "who"])
+@pytest.mark.parametrize("name", ["credentials", "credential_identities"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, CaseError])
 def test_what_an_error_left_half_done_is_asked_again(
     name: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch

@@ -668,7 +668,7 @@ def test_a_derived_table_of_another_case_is_told_in_words(
     copied(whole, tmp_path / "case")
     [derived] = (tmp_path / "case" / "derived").iterdir()
     with duckdb.connect(str(derived / DATABASE)) as other:
-        other.execute("UPDATE who SET segment = 7")
+        other.execute("UPDATE credential_identities SET segment = 7")
 
     with Case.open(tmp_path / "case") as case, pytest.raises(CaseError, match=r"Remove the folder `derived`"):
         case.trace([one.id for one in credentials])

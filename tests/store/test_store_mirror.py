@@ -764,7 +764,7 @@ def _derived_anew(files: list[str], tmp_path_factory: pytest.TempPathFactory) ->
             *(("/grown.json", one) for one in (*NO_JSON, DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}')),
             *(
                 (f"/{name}.parquet", one)
-                for name in ("forest", "names", "links", "losers")
+                for name in ("forest", "names", "links", "duplicates")
                 for one in NO_JSON
             ),
         ],

@@ -10,11 +10,11 @@ _MOST = 2_000_000
 """Copies up to which they are compared with what counts: of half a million that takes a second."""
 SOME = 200_000
 """Copies up to which every trace looks: of more, `status` tells."""
-_COUNT = "SELECT count(*) AS many FROM losers"
+_COUNT = "SELECT count(*) AS many FROM duplicates"
 _CONTRADICTING = """
 WITH lost AS (
   SELECT e.event_id, e.segment, e.identity, e.name, e.time FROM events e
-  JOIN losers l ON l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal),
+  JOIN duplicates l ON l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal),
 kept AS (
   SELECT e.event_id, e.event_id_text, e.segment, e.identity, e.name, e.time FROM facts e
   WHERE e.event_id IN (SELECT event_id FROM lost))

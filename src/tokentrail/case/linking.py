@@ -331,7 +331,7 @@ def _find_repeats(
     engine: DuckEngine, snapshot: Snapshot, into: Path, base: _Base, fresh: Set[str]
 ) -> Set[str]:
     """
-    Set aside the repeated records of new segments (`new_losers`), and find the older segments that this changes.
+    Set aside the repeated records of new segments (`new_duplicates`), and find the older segments that this changes.
 
     The engine then knows the tables of the new segments and of these older ones.
 

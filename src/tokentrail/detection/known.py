@@ -34,13 +34,14 @@ _PERSON = """
          ELSE coalesce(k.issuer_arn, k.arn, k.role_arn, k.child_arn, k.caller_arn) END"""
 """By whose habits a credential is judged: its user's, its role's, or its person's where many share a role."""
 _ALL = {
-    "credentials": "credentials", "kin": "(SELECT n, id FROM credentials LIMIT 0)", "roots": ROOTS, "who": "who",
+    "credentials": "credentials", "kin": "(SELECT n, id FROM credentials LIMIT 0)", "roots": ROOTS,
+    "credential_identities": "credential_identities",
     "identities": "identities", "callers": "identities", "issuances": "issuances",
-    "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM who WHERE FALSE)",
+    "acts": "(SELECT n, CAST(NULL AS VARCHAR) AS ip FROM credential_identities WHERE FALSE)",
 }  # fmt: skip
 """No rule needs the id of a parent, or all addresses of a credential: these tables are empty."""
 _SOME = {
-    "credentials": "described", "who": "described_places",
+    "credentials": "described", "credential_identities": "described_places",
     "callers": """(SELECT i.* FROM {identities_there} i
                    SEMI JOIN described h ON h.segment = i.segment AND h.identity = i.identity)""",
     "issuances": "{issuances_there}",
@@ -54,7 +55,7 @@ _WIDE = 4
 _SEGMENTS = """
     SELECT segment, count(*) AS credentials FROM credentials GROUP BY segment
     ORDER BY segment IS NOT NULL, min(issued_time), segment"""
-_PLACES = "SELECT w.* FROM who w SEMI JOIN described d ON d.n = w.n"
+_PLACES = "SELECT w.* FROM credential_identities w SEMI JOIN described d ON d.n = w.n"
 
 
 def all_at_once() -> str:

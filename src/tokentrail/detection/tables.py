@@ -36,7 +36,8 @@ def _of_kind(kind: CallKind) -> str:
 
 
 TABLES = {
-    "placed": "SELECT w.segment, w.identity, w.n, f.root_n FROM who w JOIN credentials f ON f.n = w.n",
+    "placed": """
+        SELECT w.segment, w.identity, w.n, f.root_n FROM credential_identities w JOIN credentials f ON f.n = w.n""",
     "actors": f"""
         SELECT i.segment, i.identity, w.n, w.root_n, {SERVICE} IS NOT NULL AS forwarded
         FROM some_identities i LEFT JOIN some_placed w ON w.segment = i.segment AND w.identity = i.identity""",
@@ -93,7 +94,7 @@ TABLES = {
         LEFT JOIN (SELECT w.segment, w.identity, w.n FROM some_placed w
                    SEMI JOIN some_changes h ON h.segment = w.segment AND h.identity = w.identity) w
           ON w.segment = c.segment AND w.identity = c.identity
-        WHERE NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object
+        WHERE NOT EXISTS (SELECT 1 FROM duplicates l WHERE l.segment = c.segment AND l.object = c.object
                           AND l.ordinal = c.ordinal)""",
 }  # fmt: skip
 """

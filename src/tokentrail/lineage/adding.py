@@ -38,7 +38,7 @@ CREATE TABLE fresh_segments AS
 SELECT segment FROM new_people UNION SELECT segment FROM new_issuing UNION SELECT segment FROM new_makings
 EXCEPT SELECT segment FROM removed_segments"""
 """Segments of which the earlier forest knows nothing."""
-_LINKED = "parents who makers made_by forms calls keyrings lost"
+_LINKED = "parents credential_identities makers made_by forms calls keyrings lost"
 _FOREIGN = """
 CREATE TABLE foreign_calls AS
 SELECT segment, object, ordinal, time, caller_account, caller_principal FROM all_issuing
@@ -175,7 +175,7 @@ _ODD = {
 """Cases that a part of the forest can't decide: the reason, and the rows that show the case."""
 
 
-_STORED = ("credentials", "names", "who", "links")
+_STORED = ("credentials", "names", "credential_identities", "links")
 _PLACED_ELSEWHERE = "(SELECT n FROM unplaced EXCEPT SELECT old FROM carried)"
 _CHANGES = (
     """
@@ -191,14 +191,16 @@ _CHANGES = (
     UPDATE derived.main.names s SET n = c.n FROM carried c WHERE s.n = c.old""",
     f"INSERT INTO derived.main.names BY NAME {OUTPUT['names']}",
     f"""
-    DELETE FROM derived.main.who WHERE n IN {_PLACED_ELSEWHERE} OR segment IN (SELECT segment FROM removed_segments)""",
+    DELETE FROM derived.main.credential_identities
+    WHERE n IN {_PLACED_ELSEWHERE} OR segment IN (SELECT segment FROM removed_segments)""",
     """
-    DELETE FROM derived.main.who s USING moved m WHERE m.segment = s.segment AND m.identity = s.identity""",
+    DELETE FROM derived.main.credential_identities s USING moved m
+    WHERE m.segment = s.segment AND m.identity = s.identity""",
     """
-    UPDATE derived.main.who s SET n = c.n FROM carried c WHERE s.n = c.old""",
+    UPDATE derived.main.credential_identities s SET n = c.n FROM carried c WHERE s.n = c.old""",
     """
-    INSERT INTO derived.main.who BY NAME
-    SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck
+    INSERT INTO derived.main.credential_identities BY NAME
+    SELECT o.n, w.segment, w.identity FROM credential_identities w JOIN places o ON o.ck = w.ck
     WHERE w.ck >= 0 AND NOT EXISTS (
       SELECT 1 FROM had h WHERE h.segment = w.segment AND h.identity = w.identity AND h.n = o.n
         AND h.n IN (SELECT old FROM staying) AND h.segment NOT IN (SELECT segment FROM removed_segments))
@@ -211,8 +213,8 @@ _CHANGES = (
     UPDATE derived.main.links s SET parent = m.n FROM replaced m WHERE s.parent = m.old""",
     f"INSERT INTO derived.main.links BY NAME {OUTPUT['links']}",
     """
-    DELETE FROM derived.main.losers""",
-    f"INSERT INTO derived.main.losers BY NAME {OUTPUT['losers']}",
+    DELETE FROM derived.main.duplicates""",
+    f"INSERT INTO derived.main.duplicates BY NAME {OUTPUT['duplicates']}",
 )
 """What becomes of each table: rows of what was linked again are replaced, and rows of what moved get their places."""
 

@@ -47,7 +47,8 @@ _KEPT = (*(one.name for one in rollups.ALL), IDENTITIES, CHANGES)
 _JOINED = "JOIN busy_who b ON b.segment = {0}.segment AND b.identity = {0}.identity"
 _WHO = """
 CREATE OR REPLACE TEMP TABLE busy_who AS
-SELECT w.n, w.segment, w.identity FROM who w JOIN credentials f ON f.n = w.n WHERE f.events > {busy} AND {among}"""
+SELECT w.n, w.segment, w.identity FROM credential_identities w JOIN credentials f ON f.n = w.n
+WHERE f.events > {busy} AND {among}"""
 Identity = tuple[int, int]
 """A segment, and the number of an identity in it."""
 

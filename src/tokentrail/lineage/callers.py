@@ -29,7 +29,7 @@ SELECT * FROM (
   GROUP BY e.ip, e.segment, e.identity)
 QUALIFY count(DISTINCT coalesce(principal || ' ' || created::VARCHAR, key_id)) OVER (PARTITION BY ip) <= ?"""
 """A session of the console shows many keys, all under one principal and time: none is counted twice."""
-_WHO = "FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
+_WHO = "FROM credential_identities w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _ISSUED = """
 SELECT f.n FROM credentials f
 JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
@@ -56,7 +56,7 @@ def first_from(
         most: An address from which more credentials than this called is left out.
         besides: The places of credentials that are left out, and do not count.
     """
-    own = engine.ranges("who", "n", [(n, n) for n in sorted(besides)])
+    own = engine.ranges("credential_identities", "n", [(n, n) for n in sorted(besides)])
     engine.register("besides", own.select(["segment", "identity"]))
     some = engine.holding(names=addresses)
     events = facts_of(engine, some["some_events"])
@@ -102,7 +102,7 @@ def _owners(engine: Engine, called: pa.Table) -> dict[Identity, int]:
         owned = engine.table(f"SELECT DISTINCT w.segment, w.identity, w.n {_WHO}")
     else:
         bearing = places_in(engine.ranges("names", "name", [(one, one) for one in keys]))
-        owned = engine.ranges("who", "n", [(n, n) for n in sorted(bearing)])
+        owned = engine.ranges("credential_identities", "n", [(n, n) for n in sorted(bearing)])
     theirs = {(row["segment"], row["identity"]) for row in called.select(["segment", "identity"]).to_pylist()}
     told = ((row["segment"], row["identity"], row["n"]) for row in owned.to_pylist())
     return {(segment, identity): n for segment, identity, n in told if (segment, identity) in theirs}

@@ -19,7 +19,7 @@ EVERYWHERE = {f"some_{name}": name for name in ("events", "identities", "issuanc
 """The tables of segments with all of these."""
 _FOUND = """
 SELECT DISTINCT f.n FROM credentials f JOIN (
-  SELECT w.n FROM who w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity
+  SELECT w.n FROM credential_identities w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity
   UNION ALL
   SELECT f.n FROM credentials f JOIN named_identities i ON i.segment = f.segment AND i.identity = f.identity
   UNION ALL
@@ -92,7 +92,7 @@ def by_text(engine: Engine, text: str, among: str = "TRUE", parameters: Sequence
     )
     others = f"""SELECT k.n FROM credentials k WHERE {own}
   UNION ALL
-  SELECT w.n FROM who w JOIN (
+  SELECT w.n FROM credential_identities w JOIN (
     SELECT DISTINCT e.segment, e.identity FROM facts e WHERE {_HOLDS.format("e.ip")}
   ) e ON e.segment = w.segment AND e.identity = w.identity"""
     register_recorded(engine, seen, issued, (text,) * len(_IN_IDENTITY), (text,) * len(_IN_ISSUANCE))

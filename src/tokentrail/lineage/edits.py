@@ -15,7 +15,7 @@ SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
        CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
 FROM {some_changes} c LEFT JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
 WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT EXISTS (
-  SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
+  SELECT 1 FROM duplicates l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
 """`part` is the account of each. It is empty for those of Organizations, which bear on many accounts, and for those of
 which no account is known, which may bear on any."""
 

@@ -48,7 +48,8 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
   AND regexp_matches(c.name, '^(Delete|Terminate|Stop|Disable|Remove|Revoke|Deregister|Deauthorize|Detach|Reset|Cancel)'
     || '|^Modify(Image|Snapshot|DBSnapshot|DBClusterSnapshot)Attribute$|^ModifyDocumentPermission$|FromRecycleBin$'
     || '|^Disassociate|^Enable(TrustAnchor|Profile)$')
-  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+  AND NOT EXISTS (SELECT 1 FROM duplicates l
+                  WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 """
 """The calls outside IAM that may delete, stop, disable or unshare something, or restore or enable it again."""
 
@@ -343,9 +344,11 @@ class Forest(Naming):
         found = self._engine.table(
             """
             SELECT DISTINCT r.id FROM changes c
-            JOIN who w ON w.segment = c.segment AND w.identity = c.identity JOIN credentials r ON r.n = w.n
+            JOIN credential_identities w ON w.segment = c.segment AND w.identity = c.identity
+            JOIN credentials r ON r.n = w.n
             WHERE c.name IN (SELECT unnest(?)) AND list_has_any(string_split(c.request, '"')[2:-2], ?) AND NOT EXISTS (
-              SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)""",
+              SELECT 1 FROM duplicates l
+              WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)""",
             (sorted(names), sorted(told)),
         )
         return {row["id"] for row in found.to_pylist()}

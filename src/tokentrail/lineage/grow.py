@@ -29,7 +29,7 @@ CONSOLE = "signin.amazonaws.com"
 """Who invoked what a console session called, until 2020 or so: no service that calls in somebody's name."""
 SERVICE = f"nullif(i.invoked_by, '{CONSOLE}')"
 """The service that called in the name of an identity `i`."""
-REDUCED = ("people", "issuing", "makings", "losers")
+REDUCED = ("people", "issuing", "makings", "duplicates")
 """What linking needs of records, and all that it needs: it is worked out for some segments as `new_<name>`."""
 KEYHOLDERS = "CREATE TABLE new_keyholders AS SELECT * FROM new_people WHERE class = 'long'"
 """The few people with a long-term key by themselves: such a key may act in any segment."""
@@ -65,8 +65,8 @@ _FULLER = (
 Of two copies of a record the one with keys comes first, then the one that tells more: what a carrier leaves out another
 one may hold.
 """
-_LOSERS = """
-CREATE TABLE new_losers AS
+_DUPLICATES = """
+CREATE TABLE new_duplicates AS
 SELECT event_id, segment, object, ordinal FROM (
   SELECT e.event_id, e.segment, e.object, e.ordinal, row_number() OVER (PARTITION BY e.event_id ORDER BY
     {order}, e.segment, e.object, e.ordinal) AS place
@@ -96,7 +96,7 @@ CROSS JOIN (SELECT count(*) - count(parent_ck) AS roots FROM parents) q"""
 
 _FACTS = """
 SELECT e.* FROM {events} e
-WHERE NOT EXISTS (SELECT 1 FROM {losers} l
+WHERE NOT EXISTS (SELECT 1 FROM {duplicates} l
                   WHERE l.segment = e.segment AND l.object = e.object AND l.ordinal = e.ordinal)
 """
 
@@ -133,8 +133,8 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into a database in `folder`.
 
     Its tables are `credentials` (one row each, in preorder: descendants of `n` are those between it and `n + span`),
-    `who` (n ← segment, identity), `links` (what acts through things that others made, beyond parents), and what else
-    `OUTPUT` lists.
+    `credential_identities` (n ← segment, identity), `links` (what acts through things that others made, beyond
+    parents), and what else `OUTPUT` lists.
 
     Args:
         engine: Joins.
@@ -151,8 +151,8 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
 
 
 def reductions(engine: Linker) -> list[str]:
-    """The statements that work out what linking needs of an engine's segments, less its `new_losers`."""
-    register_facts(engine, "new_losers")
+    """The statements that work out what linking needs of an engine's segments, less its `new_duplicates`."""
+    register_facts(engine, "new_duplicates")
     return listed_in(_REDUCING)
 
 
@@ -191,7 +191,7 @@ def link(
 
 def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
     """
-    Make `new_losers`: of records with one event id all but one, among the engine's segments.
+    Make `new_duplicates`: of records with one event id all but one, among the engine's segments.
 
     Args:
         engine: Knows as `suspects` which event ids may occur more than once.
@@ -203,22 +203,22 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
         "GROUP BY event_id HAVING count(*) > 1"
     )
     if engine.table("SELECT event_id FROM repeats LIMIT 1").num_rows:
-        engine.run(_LOSERS.format(order=", ".join(_FULLER)))
+        engine.run(_DUPLICATES.format(order=", ".join(_FULLER)))
     else:
         engine.run(
-            "CREATE TABLE new_losers AS SELECT event_id, segment, object, ordinal FROM events WHERE FALSE"
+            "CREATE TABLE new_duplicates AS SELECT event_id, segment, object, ordinal FROM events WHERE FALSE"
         )
 
 
-def register_facts(engine: Linker, losers: str = "losers") -> None:
-    """Register `facts`: the events without repeated records (`losers`), of which most cases have none."""
-    engine.run(f"CREATE VIEW facts AS {facts_of(engine, 'events', losers)}")
+def register_facts(engine: Linker, duplicates: str = "duplicates") -> None:
+    """Register `facts`: the events without repeated records (`duplicates`), of which most cases have none."""
+    engine.run(f"CREATE VIEW facts AS {facts_of(engine, 'events', duplicates)}")
 
 
-def facts_of(engine: Linker, events: str, losers: str = "losers") -> str:
+def facts_of(engine: Linker, events: str, duplicates: str = "duplicates") -> str:
     """A query for the events that count, without repeated ones."""
-    lost = engine.table(f"SELECT 1 AS one FROM {losers} LIMIT 1").num_rows
-    return _FACTS.format(events=events, losers=losers) if lost else f"SELECT * FROM {events}"
+    lost = engine.table(f"SELECT 1 AS one FROM {duplicates} LIMIT 1").num_rows
+    return _FACTS.format(events=events, duplicates=duplicates) if lost else f"SELECT * FROM {events}"
 
 
 def made_by(statement: str) -> tuple[str, str] | None:
@@ -302,17 +302,18 @@ _EVERY = {
     "credentials": "credentials",
     "kin": "credentials",
     "roots": ROOTS,
-    "who": "who",
+    "credential_identities": "credential_identities",
     "identities": "identities",
     "callers": "identities",
     "issuances": "issuances",
-    "acts": "(SELECT w.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity)",
+    "acts": """(SELECT w.n, e.ip FROM facts e
+               JOIN credential_identities w ON w.segment = e.segment AND w.identity = e.identity)""",
 }
 _CHOSEN = {
     "credentials": "chosen",
     "kin": _KIN,
     "roots": _KIN,
-    "who": "their_places",
+    "credential_identities": "their_places",
     "identities": "{some_identities}",
     "callers": """(SELECT p.* FROM {some_identities} p
                    JOIN (SELECT DISTINCT segment, identity FROM chosen) h
@@ -346,15 +347,15 @@ OUTPUT = {
           UNION ALL
           SELECT y.name, o.n, FALSE FROM (SELECT ck, unnest(keys) AS name FROM keyrings) y JOIN places o ON o.ck = y.ck
         ) ORDER BY name, n, own""",
-    "who": """
-        SELECT o.n, w.segment, w.identity FROM who w JOIN places o ON o.ck = w.ck
+    "credential_identities": """
+        SELECT o.n, w.segment, w.identity FROM credential_identities w JOIN places o ON o.ck = w.ck
         ORDER BY o.n, w.segment, w.identity""",
     "links": """
         SELECT c.n AS child, m.n AS parent, t.what, t.thing, t.api, t.event_id, t.event_id_text, t.time
         FROM makers t JOIN places c ON c.ck = t.ck JOIN places m ON m.ck = t.maker
         WHERE NOT (t.place = 1 AND c.parent IS NOT DISTINCT FROM m.n)
         ORDER BY child, time, parent, what, thing, api, event_id""",
-    "losers": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
+    "duplicates": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
 }  # fmt: skip
 """The query of each table that is derived."""
 _COLUMNS = {
@@ -362,8 +363,8 @@ _COLUMNS = {
     "ordinal, identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last, created_what, "
     "created_thing, created_api, created_event, created_text, created_time, created_owner, created_ip, created_agent",
     "names": "name, n, own",
-    "who": "n, segment, identity",
+    "credential_identities": "n, segment, identity",
     "links": "child, parent, what, thing, api, event_id, event_id_text, time",
-    "losers": "segment, object, ordinal",
+    "duplicates": "segment, object, ordinal",
 }
 """Those of each table, by which it is told from what somebody put in its place."""

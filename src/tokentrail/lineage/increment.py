@@ -15,16 +15,16 @@ from tokentrail.lineage.grow import KEPT
 from tokentrail.store.interface import Linker
 
 _PLACE = "segment, object, ordinal"
-_BEFORE = f"SELECT {_PLACE} FROM older_losers WHERE event_id IN (SELECT event_id FROM repeats)"
-_NOW = f"SELECT {_PLACE} FROM new_losers WHERE segment NOT IN (SELECT segment FROM fresh)"
+_BEFORE = f"SELECT {_PLACE} FROM older_duplicates WHERE event_id IN (SELECT event_id FROM repeats)"
+_NOW = f"SELECT {_PLACE} FROM new_duplicates WHERE segment NOT IN (SELECT segment FROM fresh)"
 
 
 def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
     """
-    Find the older segments in which other records count now, and make `new_losers` complete for these, too.
+    Find the older segments in which other records count now, and make `new_duplicates` complete for these, too.
 
     Args:
-        engine: Knows `repeats`, the `new_losers` among all segments that were looked at, and `older_losers`.
+        engine: Knows `repeats`, the `new_duplicates` among all segments that were looked at, and `older_duplicates`.
         fresh: The numbers of the new segments.
 
     Returns:
@@ -36,13 +36,13 @@ def set_aside_anew(engine: Linker, fresh: Iterable[int]) -> set[int]:
     engine.register("again", again)
     engine.run("""
         CREATE TABLE settled AS
-        SELECT * FROM new_losers
+        SELECT * FROM new_duplicates
         WHERE segment IN (SELECT segment FROM fresh) OR segment IN (SELECT segment FROM again)
         UNION ALL
-        SELECT event_id, segment, object, ordinal FROM older_losers
+        SELECT event_id, segment, object, ordinal FROM older_duplicates
         WHERE segment IN (SELECT segment FROM again) AND event_id NOT IN (SELECT event_id FROM repeats)""")
-    engine.run("DROP TABLE new_losers")
-    engine.run("CREATE VIEW new_losers AS SELECT * FROM settled")
+    engine.run("DROP TABLE new_duplicates")
+    engine.run("CREATE VIEW new_duplicates AS SELECT * FROM settled")
     return {row["segment"] for row in again.to_pylist()}
 
 

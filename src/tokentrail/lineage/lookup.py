@@ -229,7 +229,7 @@ class Lookup:
             if self._owned > _ROWS:
                 self._who.clear()
                 self._owned, missing = 0, wanted
-            found = self._engine.ranges("who", "n", [(n, n) for n in sorted(missing)])
+            found = self._engine.ranges("credential_identities", "n", [(n, n) for n in sorted(missing)])
             columns = (found[name].to_pylist() for name in ("n", "segment", "identity"))
             fresh: dict[int, list[Identity]] = {n: [] for n in missing}
             for n, segment, identity in zip(*columns, strict=True):

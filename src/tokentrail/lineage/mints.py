@@ -21,7 +21,8 @@ FROM (
   WHERE s.api IN ('AssumeRole', 'AssumeRoleWithWebIdentity')
 ) c
 WHERE c.role_arn IS NOT NULL AND c.by_arn IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
+  AND NOT EXISTS (SELECT 1 FROM duplicates l
+                  WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
 GROUP BY c.segment, c.by_arn, into_arn, c.api"""
 """Of a role that was assumed from another partition, the record names who asked for the token."""
 _FIRST = "SELECT by_arn, into_arn, api, min(first) AS first FROM assumed GROUP BY by_arn, into_arn, api"

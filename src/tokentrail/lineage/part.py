@@ -277,7 +277,7 @@ class Part:
         self.choose(wanted)
         self._set(
             "their_places",
-            "SELECT w.segment, w.identity, w.n FROM who w JOIN chosen s ON s.n = w.n "
+            "SELECT w.segment, w.identity, w.n FROM credential_identities w JOIN chosen s ON s.n = w.n "
             f"WHERE {_span('w.n', wanted)}",
         )
         found = self._engine.rows("""

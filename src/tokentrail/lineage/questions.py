@@ -22,7 +22,7 @@ calls of others that have the same numbers in other segments."""
 _SPELLED = 1_000
 """Values that a query lists one by one at most."""
 _LEFT_OUT = (
-    "NOT EXISTS (SELECT 1 FROM losers l WHERE l.segment = {table}.segment AND l.object = {table}.object "
+    "NOT EXISTS (SELECT 1 FROM duplicates l WHERE l.segment = {table}.segment AND l.object = {table}.object "
     "AND l.ordinal = {table}.ordinal)"
 )
 _IDENTITIES = ("segment", "identity", "type", "user_name", "invoked_by", *SEEN)
@@ -76,9 +76,9 @@ class Questions:
         return self._engine.rows(f"SELECT c.* FROM {some} c {self._by('c', who)} AND {self.counts('c')}")
 
     def counts(self, table: str) -> str:
-        """A condition that leaves out repeated records (`losers`), where there are any."""
+        """A condition that leaves out repeated records (`duplicates`), where there are any."""
         if self._repeated is None:
-            self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM losers LIMIT 1"))
+            self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM duplicates LIMIT 1"))
         return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
 
     def _of_identities(self, wanted: Set[Identity]) -> str:

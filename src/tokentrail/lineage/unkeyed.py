@@ -32,7 +32,7 @@ FROM (
   SELECT s.principal_id, e.account, e.source, e.name, e.resource, e.error, e.time
   FROM {events} e JOIN asked_strangers s ON s.segment = e.segment AND s.identity = e.identity
   WHERE coalesce(e.source, '') <> 'sts.amazonaws.com' AND NOT EXISTS (
-    SELECT 1 FROM losers x WHERE x.segment = e.segment AND x.object = e.object AND x.ordinal = e.ordinal)
+    SELECT 1 FROM duplicates x WHERE x.segment = e.segment AND x.object = e.object AND x.ordinal = e.ordinal)
 ) c ASOF JOIN asked_spans l ON l.principal_id = c.principal_id AND c.time >= l.since
 WHERE who >= 0 GROUP BY c.principal_id, account, source, name, resource, who ORDER BY ALL"""
 """The calls by who may have made them; of STS it is what mints, which lineage tells of."""

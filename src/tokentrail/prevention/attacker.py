@@ -32,7 +32,8 @@ _MINTED = """
     SELECT f.id FROM credentials f JOIN tainted a ON a.n = f.n
     WHERE f.parent_n IS NOT NULL AND f.id IN (SELECT unnest(?))"""
 _ADDRESSES = """
-    SELECT DISTINCT a.n, e.ip FROM facts e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+    SELECT DISTINCT a.n, e.ip FROM facts e
+    JOIN credential_identities w ON w.segment = e.segment AND w.identity = e.identity
     JOIN asked_starts a ON a.n = w.n WHERE e.ip IS NOT NULL AND (NOT a.early OR e.time < a.since)"""
 
 

@@ -46,7 +46,7 @@ _MINTS = f"""
     JOIN some_identities i ON i.segment = s.segment AND i.identity = s.identity
     {WHOSE.format("s")}
     WHERE s.role_arn IS NOT NULL AND (s.key_id IS NOT NULL OR s.child_id IS NOT NULL)
-      AND NOT EXISTS (SELECT 1 FROM losers l
+      AND NOT EXISTS (SELECT 1 FROM duplicates l
                       WHERE l.segment = s.segment AND l.object = s.object AND l.ordinal = s.ordinal)
       AND NOT EXISTS (SELECT 1 FROM some_twins d
                       WHERE d.segment = s.segment AND d.object = s.object AND d.ordinal = s.ordinal)

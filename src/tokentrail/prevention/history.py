@@ -79,7 +79,7 @@ _TWINS = """
     CREATE OR REPLACE TEMP TABLE twins AS SELECT DISTINCT segment, object, ordinal FROM sides
     WHERE outside AND shared_id IN (SELECT shared_id FROM sides WHERE NOT outside)"""
 _CALLERS = """
-    SELECT w.segment, w.identity, w.n, f.kind, a.place, s.since FROM who w
+    SELECT w.segment, w.identity, w.n, f.kind, a.place, s.since FROM credential_identities w
     JOIN credentials f ON f.n = w.n LEFT JOIN attackers a ON a.n = w.n LEFT JOIN starts s ON s.n = w.n"""
 """For each identity: its credential, its place among the attacker's, and since when its calls may be the attacker's."""
 WHOSE = """

@@ -46,7 +46,7 @@ _FULL = re.compile(rf': (?:{_WORDS})(?:","errno":"[0-9]+"}})?\s*\Z')
 """How DuckDB ends where a disk is full, by what the system says of it."""
 _DAMAGED = re.compile("Corrupt database file|Could not read enough bytes")
 """What DuckDB says of a database file of which a part is not what was written."""
-_REBUILD = "what was derived from the evidence is damaged ({}). Work it out anew with `tokentrail rebuild --case CASE`.\n{}"
+_REBUILD = "what was derived of the evidence is damaged ({}). Work it out anew: `tokentrail rebuild --case CASE`.\n{}"
 _IN_USE = "connection is busy"
 TWO_AT_ONCE = "this case answers another thread just now: open a `Case` for each thread"
 _INTERRUPTED, _NO_TEXT = "Query interrupted", "nanobind::str()"

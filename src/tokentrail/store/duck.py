@@ -241,7 +241,7 @@ class DuckEngine(Holding, Keeping):
     def keep_tables(self, path: Path, tables: Mapping[str, str]) -> None:
         """Write the rows of some queries to the tables of a new database file; see `Linker`."""
         listed = [f"CREATE TABLE {_FRESH}.main.{name} AS {sql}" for name, sql in tables.items()]
-        with self._attached(path, _FRESH):
+        with self._attached(path, _FRESH, " (STORAGE_VERSION 'v1.4.0')"):
             if self.beside:
                 self.run_all([Step(one, frozenset()) for one in listed])
                 return
@@ -271,8 +271,8 @@ class DuckEngine(Holding, Keeping):
         return self._attached(path, _DERIVED)
 
     @contextmanager
-    def _attached(self, path: Path, name: str) -> Iterator[None]:
-        self.run(f"ATTACH {quoted(str(path))} AS {name}")
+    def _attached(self, path: Path, name: str, options: str = "") -> Iterator[None]:
+        self.run(f"ATTACH {quoted(str(path))} AS {name}{options}")
         try:
             yield
         finally:

@@ -32,7 +32,7 @@ before the list names it."""
 IDS, NAMES = "ids", "names"
 """The kinds of marks."""
 FOR_LINKING = frozenset(
-    {IDS, *(f"{one}.parquet" for one in ("people", "keyholders", "issuing", "makings", "losers"))}
+    {IDS, *(f"{one}.parquet" for one in ("people", "keyholders", "issuing", "makings", "duplicates"))}
 )
 """The suffixes of the files of a layer that only an ingest needs; answers need the others."""
 

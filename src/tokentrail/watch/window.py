@@ -50,10 +50,11 @@ _PERSON = "coalesce(i.issuer_arn, i.arn)"
 _CREDENTIALS = (
     f"""
     CREATE TABLE acting AS
-    SELECT DISTINCT n FROM who WHERE {_IN_WINDOW} UNION SELECT n FROM credentials WHERE {_IN_WINDOW}""",
+    SELECT DISTINCT n FROM credential_identities WHERE {_IN_WINDOW}
+    UNION SELECT n FROM credentials WHERE {_IN_WINDOW}""",
     f"""
     CREATE TABLE persons AS
-    SELECT w.n, min({_PERSON}) AS person FROM who w
+    SELECT w.n, min({_PERSON}) AS person FROM credential_identities w
     JOIN identities i ON i.segment = w.segment AND i.identity = w.identity GROUP BY w.n""",
     """
     CREATE TABLE actors AS SELECT DISTINCT person FROM persons SEMI JOIN acting USING (n) WHERE person IS NOT NULL""",
@@ -82,7 +83,7 @@ _CREDENTIALS = (
     ) k ON f.n >= k.n AND f.n < k.n + k.span""",
     f"""
     CREATE TABLE makers AS
-    SELECT w.n FROM changes c JOIN who w ON w.segment = c.segment AND w.identity = c.identity
+    SELECT w.n FROM changes c JOIN credential_identities w ON w.segment = c.segment AND w.identity = c.identity
     JOIN persons p ON p.n = w.n
     QUALIFY row_number() OVER (PARTITION BY p.person, c.name ORDER BY c.time, c.event_id) <= {_OF_A_CHANGE}
          OR row_number() OVER (PARTITION BY p.person, c.name ORDER BY c.time DESC, c.event_id) <= {_OF_A_CHANGE}""",
@@ -101,7 +102,7 @@ _CREDENTIALS = (
              c.n IS NOT NULL AS concerned, CASE WHEN e.secret THEN e.resource END AS secret,
              e.name = 'AssumeRole' AND e.error IS NOT NULL AS refused,
              e.source = 's3.amazonaws.com' AND e.name IN ('GetObject', 'CopyObject') AS copied
-      FROM {{earlier_facts}} e JOIN who w ON w.segment = e.segment AND w.identity = e.identity
+      FROM {{earlier_facts}} e JOIN credential_identities w ON w.segment = e.segment AND w.identity = e.identity
       JOIN judged j ON j.n = w.n LEFT JOIN persons p ON p.n = w.n LEFT JOIN concerned c ON c.n = w.n)
     SELECT segment, object, ordinal FROM calls
     QUALIFY row_number() OVER (
@@ -118,7 +119,7 @@ _EVIDENCE = {
         ON p.segment = e.segment AND p.object = e.object AND p.ordinal = e.ordinal""",
     "identities": f"""
         SELECT i.* FROM identities i WHERE i.{_IN_WINDOW} OR (i.segment, i.identity) IN (
-          SELECT (w.segment, w.identity) FROM who w SEMI JOIN judged j ON j.n = w.n
+          SELECT (w.segment, w.identity) FROM credential_identities w SEMI JOIN judged j ON j.n = w.n
           UNION SELECT (c.segment, c.identity) FROM changes c
           UNION SELECT (f.segment, f.identity) FROM credentials f SEMI JOIN judged j ON j.n = f.n
           WHERE f.identity IS NOT NULL)""",
@@ -131,10 +132,11 @@ _EVIDENCE = {
 _DERIVED = {
     "credentials": "SELECT * FROM credentials SEMI JOIN judged USING (n) ORDER BY n",
     "names": "SELECT * FROM names SEMI JOIN judged USING (n) ORDER BY name, n, own",
-    "who": "SELECT * FROM who SEMI JOIN judged USING (n) ORDER BY n, segment, identity",
+    "credential_identities": "SELECT * FROM credential_identities SEMI JOIN judged USING (n) "
+    "ORDER BY n, segment, identity",
     "links": "SELECT * FROM links WHERE child IN (SELECT n FROM judged) AND parent IN (SELECT n FROM judged) "
     "ORDER BY child, time, parent, what, thing, api, event_id",
-    "losers": "SELECT * FROM losers ORDER BY segment, object, ordinal",
+    "duplicates": "SELECT * FROM duplicates ORDER BY segment, object, ordinal",
 }
 
 

@@ -53,7 +53,7 @@ SELECT i.segment, i.object, i.ordinal, i.time, i.event_id, i.shared_id, i.api, c
 FROM issuances i
 JOIN (SELECT p.* FROM new_people p SEMI JOIN issuances h ON h.segment = p.segment AND h.identity = p.identity) p
   ON p.segment = i.segment AND p.identity = i.identity
-WHERE NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
+WHERE NOT EXISTS (SELECT 1 FROM new_duplicates l WHERE l.segment = i.segment AND l.object = i.object AND l.ordinal = i.ordinal);
 
 -- What calls made that others then act through, and what became of keys; `id` is what will show in the records of whoever does.
 CREATE TABLE making AS
@@ -89,7 +89,7 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
        OR h.source = 'codebuild.amazonaws.com' AND h.name IN ('StartBuild', 'RetryBuild')
        OR h.source = 'lambda.amazonaws.com' AND (h.name LIKE 'CreateFunction20%' OR h.name LIKE 'UpdateFunctionCode%')
           AND NOT contains(coalesce(h.request, ''), '"dryRun":true'))
-  AND NOT EXISTS (SELECT 1 FROM new_losers l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
+  AND NOT EXISTS (SELECT 1 FROM new_duplicates l WHERE l.segment = h.segment AND l.object = h.object AND l.ordinal = h.ordinal);
 
 -- The same with what will identify the thing where it acts, taken from the request or the answer. One call may start
 -- several instances or tasks: one row for each.

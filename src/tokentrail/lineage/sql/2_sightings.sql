@@ -32,6 +32,6 @@ LEFT JOIN labels f ON f.rank = s.provider
 LEFT JOIN labels g ON g.rank = s.session;
 
 -- The repeated records that do not count, and the span of the evidence: both for `ForestSize`.
-CREATE TABLE lost AS SELECT segment, object, ordinal FROM losers;
+CREATE TABLE lost AS SELECT segment, object, ordinal FROM duplicates;
 
 CREATE TABLE span AS SELECT min(first) AS first, max(last) AS last FROM people;

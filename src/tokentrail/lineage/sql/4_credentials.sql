@@ -151,7 +151,7 @@ JOIN seen_forms n ON n.form = f.form AND n.account = f.account AND n.key = f.key
                  AND n.created = f.created;
 
 -- Which credential each identity of each segment is of.
-CREATE TABLE who AS
+CREATE TABLE credential_identities AS
 SELECT p.segment, p.identity, q.ck FROM people p
 JOIN (SELECT s.class, s.account, s.key, s.principal, s.created, s.forwarded, o.ck
       FROM sightings s JOIN placed o ON o.sighting = s.sighting) q

@@ -68,7 +68,7 @@ FROM signed_in l LEFT JOIN (
 
 -- What calls made that others then act through, and which credential made it.
 CREATE TABLE made AS
-SELECT w.ck, m.* FROM makings m JOIN who w ON w.segment = m.segment AND w.identity = m.identity;
+SELECT w.ck, m.* FROM makings m JOIN credential_identities w ON w.segment = m.segment AND w.identity = m.identity;
 
 -- Access keys that the evidence shows made, and when.
 CREATE TABLE made_keys AS
@@ -108,7 +108,7 @@ SELECT c.call, c.twin, w.ck FROM (
   UNION ALL
   SELECT call, FALSE, segment, identity FROM calls c
   WHERE NOT EXISTS (SELECT 1 FROM twins t WHERE t.shared_id = c.shared_id)
-) c JOIN who w ON w.segment = c.segment AND w.identity = c.identity;
+) c JOIN credential_identities w ON w.segment = c.segment AND w.identity = c.identity;
 
 -- Lake Formation names each session that it gives for the data of a location: a session of the role that the location was
 -- registered with (AWS Lake Formation Developer Guide, 'Cross-account CloudTrail logging').

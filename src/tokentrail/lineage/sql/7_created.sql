@@ -44,7 +44,7 @@ SELECT n.ck, n.kind, n.moment, coalesce(s.account, c.caller_account) AS account,
        regexp_extract(coalesce(a.arn, c.caller_user_arn), ':user/(?:.*/)?([^/]+)$', 1) AS name
 FROM acting n
 LEFT JOIN seen s ON s.ck = n.ck
-LEFT JOIN (SELECT w.ck, min(p.user_arn) AS arn FROM who w JOIN people p ON p.segment = w.segment AND p.identity = w.identity
+LEFT JOIN (SELECT w.ck, min(p.user_arn) AS arn FROM credential_identities w JOIN people p ON p.segment = w.segment AND p.identity = w.identity
            WHERE w.ck IN (SELECT ck FROM acting)
            GROUP BY w.ck) a ON a.ck = n.ck
 LEFT JOIN calls c ON c.call = n.call;
@@ -56,13 +56,13 @@ CREATE TABLE made_people AS SELECT * FROM made WHERE what = 'directory_user';
 -- Sessions that act for such a person, as the access portal, account access manager and applications open them.
 CREATE TABLE meant_people AS
 SELECT DISTINCT n.ck, n.kind, p.person, coalesce(n.issued_at, n.first) AS moment
-FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
+FROM people p JOIN credential_identities w ON w.segment = p.segment AND w.identity = p.identity JOIN lives n ON n.ck = w.ck
 WHERE n.kind IN ('identity_center', 'service_role', 'assumed_role') AND p.person IN (SELECT id FROM made_people);
 
 -- A service's session that acts for several persons is no one's.
 CREATE TABLE persons AS
 SELECT ck, person, moment FROM meant_people WHERE ck NOT IN (
-  SELECT w.ck FROM people p JOIN who w ON w.segment = p.segment AND w.identity = p.identity
+  SELECT w.ck FROM people p JOIN credential_identities w ON w.segment = p.segment AND w.identity = p.identity
   WHERE p.person IS NOT NULL AND w.ck IN (SELECT ck FROM meant_people WHERE kind <> 'identity_center')
   GROUP BY w.ck HAVING count(DISTINCT p.person) > 1
 );

@@ -30,7 +30,7 @@ LEFT JOIN (
          min(i.ec2_delivery) AS ec2_delivery, min(i.sign_in_session) AS sign_in_session,
          min(i.on_behalf_of) AS on_behalf_of, min(i.in_scope_of) AS in_scope_of,
          min(i.delegate) AS delegate
-  FROM {identities} i JOIN {who} w ON w.segment = i.segment AND w.identity = i.identity
+  FROM {identities} i JOIN {credential_identities} w ON w.segment = i.segment AND w.identity = i.identity
   GROUP BY w.n
 ) s ON s.n = f.n
 LEFT JOIN {issuances} c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal

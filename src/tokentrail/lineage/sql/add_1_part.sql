@@ -9,7 +9,7 @@ CREATE OR REPLACE VIEW every_issuing AS SELECT * FROM all_issuing;
 
 CREATE OR REPLACE VIEW every_people AS SELECT * FROM all_people;
 
-CREATE OR REPLACE VIEW losers AS SELECT * FROM all_losers;
+CREATE OR REPLACE VIEW duplicates AS SELECT * FROM all_duplicates;
 
 -- A key that somebody made is told without any use of it: only those that are touched are.
 CREATE OR REPLACE VIEW makings AS
@@ -17,7 +17,7 @@ SELECT * FROM all_makings WHERE what <> 'access_key' OR id IN (SELECT name FROM 
 
 -- Whoever made a call or a thing and is not touched, by a number below those of any call: -1 less the place.
 CREATE OR REPLACE TABLE elsewhere AS
-SELECT w.segment, w.identity, -w.n - 1 AS ck FROM stored_who w
+SELECT w.segment, w.identity, -w.n - 1 AS ck FROM stored_credential_identities w
 JOIN (
   SELECT segment, identity FROM (SELECT segment, identity FROM touched_issuing UNION SELECT segment, identity FROM makings)
   WHERE segment NOT IN (SELECT segment FROM fresh_segments)

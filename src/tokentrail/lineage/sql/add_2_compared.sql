@@ -28,18 +28,18 @@ SELECT segment, identity FROM touched_people WHERE segment NOT IN (SELECT segmen
 
 -- Most of them are of who has such an id, and those are soon found; the others are looked for among all.
 CREATE OR REPLACE TABLE had_near AS
-SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_who WHERE n IN (SELECT n FROM near_names)) w
+SELECT w.n, w.segment, w.identity FROM (SELECT * FROM stored_credential_identities WHERE n IN (SELECT n FROM near_names)) w
 JOIN touched_older t ON t.segment = w.segment AND t.identity = w.identity;
 
 -- Which credentials the identities belonged to that are touched or gone.
 CREATE OR REPLACE TABLE had AS
 SELECT n, segment, identity, FALSE AS removed FROM had_near
 UNION ALL
-SELECT w.n, w.segment, w.identity, FALSE FROM stored_who w JOIN (
+SELECT w.n, w.segment, w.identity, FALSE FROM stored_credential_identities w JOIN (
   SELECT segment, identity FROM touched_older EXCEPT SELECT segment, identity FROM had_near
 ) t ON t.segment = w.segment AND t.identity = w.identity
 UNION ALL
-SELECT w.n, w.segment, w.identity, TRUE FROM stored_who w JOIN removed_segments r ON r.segment = w.segment;
+SELECT w.n, w.segment, w.identity, TRUE FROM stored_credential_identities w JOIN removed_segments r ON r.segment = w.segment;
 
 -- A credential is the same as before if its id is.
 CREATE OR REPLACE TABLE handles AS
@@ -76,7 +76,7 @@ SELECT n FROM touched_before WHERE n NOT IN (SELECT old FROM handles WHERE old I
 -- Identities that turned out to be somebody else's.
 CREATE OR REPLACE TABLE moved AS
 SELECT DISTINCT h.segment, h.identity FROM had h
-LEFT JOIN (SELECT w.segment, w.identity, o.old FROM who w JOIN handles o ON o.ck = w.ck) q
+LEFT JOIN (SELECT w.segment, w.identity, o.old FROM credential_identities w JOIN handles o ON o.ck = w.ck) q
   ON q.segment = h.segment AND q.identity = h.identity
 WHERE NOT h.removed AND q.old IS DISTINCT FROM h.n;
 
@@ -109,7 +109,7 @@ SELECT account, min(time) AS time FROM touched_makings WHERE what = 'key_status'
 -- Who may be meant where a call of another account names a principal: as whom credentials are seen, now and before. A
 -- credential is named by its former place, or by its number below none.
 CREATE OR REPLACE TABLE meant_now AS
-SELECT DISTINCT coalesce(o.old, -o.ck) AS whose, t.principal, t.account FROM who w JOIN handles o ON o.ck = w.ck
+SELECT DISTINCT coalesce(o.old, -o.ck) AS whose, t.principal, t.account FROM credential_identities w JOIN handles o ON o.ck = w.ck
 JOIN touched_people t ON t.segment = w.segment AND t.identity = w.identity
 UNION
 SELECT coalesce(o.old, -o.ck), c.child, '' FROM parents p JOIN calls c ON c.call = p.call JOIN handles o ON o.ck = p.ck WHERE c.child <> '';
