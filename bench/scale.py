@@ -46,7 +46,7 @@ def link(case: Case) -> Figures:
 def more(case: Case) -> Figures:
     """Link again after some records or a day more."""
     view = case._views.open(None)
-    return {"events": view.size.records, "levels": view.size.levels}
+    return {"events": view.size.records, "added": view.size.added}
 
 
 _LEAVES = """
