@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +14,7 @@ import pytest
 from assistant_cases import Assistant, assistant, content
 
 from evidence import AWAY, HOME, assume_role, at, call, session
+from patience import PATIENCE
 from shell import ran
 from tokentrail import Case
 from tokentrail.containment.model import Action, Plan, Scope
@@ -240,3 +244,22 @@ def test_without_the_extra_it_says_what_to_install(folder: Path, monkeypatch: py
     )
     done = ran(monkeypatch, ["mcp", "--case", folder])
     assert done.code == 2 and done.out == "" and "pip install 'tokentrail[mcp]'" in done.err
+
+
+@pytest.mark.parametrize(("how", "code"), [("close", 0), ("SIGINT", 130), ("SIGTERM", 143)])
+def test_it_ends_when_the_assistant_goes(folder: Path, how: str, code: int) -> None:
+    """Closed, stopped by Ctrl+C or told to end, it ends at once, and has printed nothing but answers."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tokentrail", "mcp", "--case", str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        if how == "close":
+            process.stdin.close()
+        else:
+            process.send_signal(getattr(signal, how))
+        assert process.wait(PATIENCE) == code
+        assert process.stdout.read() == b"" and process.stderr.read() == b""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from contextlib import suppress
 
 import click
 
@@ -44,5 +43,4 @@ def command(options: CommonOptions, snapshots: tuple[Snapshot, ...]) -> None:
         output.say(f"{error} Until then, each tool says so.")
     if sys.stdin.isatty():
         output.say("Waiting for an assistant on standard input; Ctrl+C ends it.")
-    with suppress(KeyboardInterrupt):
-        serve(options.case, options.as_of, snapshots)
+    serve(options.case, options.as_of, snapshots)

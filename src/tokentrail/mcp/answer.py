@@ -236,10 +236,10 @@ def _text(value: str, at: str, most: int, cuts: list[Cut]) -> str:
         HIDDEN
     ):  # a policy is laid out anew, though nothing in it is a secret
         hidden = value
-    shown = safe(hidden)
+    shown = safe(hidden[: most + 1])  # which takes its time, and makes no text shorter
     if len(shown) <= most:
         return shown
-    cuts.append(Cut(at=at, shown=most - 1, of=len(shown)))
+    cuts.append(Cut(at=at, shown=most - 1, of=max(len(hidden), len(shown))))
     return shown[: most - 1] + ELLIPSIS
 
 

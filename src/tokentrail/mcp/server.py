@@ -8,12 +8,14 @@ import asyncio
 import inspect
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from mcp import types
@@ -125,14 +127,27 @@ def serve(folder: Path | str, as_of: datetime | None, snapshots: Sequence[Snapsh
     """
     tools = CaseTools(folder, as_of, snapshots)
     pool = ThreadPoolExecutor(1, "case")
+
+    def leave(signum: int, _: FrameType | None) -> None:
+        """End at once: what reads standard input would wait for more, whatever is asked of it."""
+        _closed(tools, pool)
+        os._exit(128 + signum)
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, leave)
     try:
         asyncio.run(_until_closed(built(tools, pool)))
     finally:
-        ended = pool.submit(tools.close)
-        pool.shutdown(wait=False)
-        if wait([ended], _PATIENCE).not_done:  # Python would wait until the question under way is answered
-            sys.stderr.flush()
+        if not _closed(tools, pool):  # Python would wait until the question under way is answered
             os._exit(0)
+
+
+def _closed(tools: CaseTools, pool: ThreadPoolExecutor) -> bool:
+    """Close the case, with what was derived for a while; not if a question is under way for too long."""
+    ended = pool.submit(tools.close)
+    pool.shutdown(wait=False)
+    sys.stderr.flush()
+    return not wait([ended], _PATIENCE).not_done
 
 
 async def _until_closed(server: Server[dict[str, Any]]) -> None:
