@@ -203,7 +203,7 @@ def test_a_refusal_says_what_to_do_next(helper: Assistant) -> None:
     assert "nothing in the case answers to that" in helper.refusal("trace", subjects="AKIANOSUCHKEY0000000")
     assert "`leads` ranks some" in helper.refusal("plan", subjects=" ")
     assert "`status` tells what the case holds" in helper.refusal("event", event_id="no-such-event")
-    assert "Did you mean" in helper.refusal("explain", word="infered")
+    assert "Did you mean" in helper.refusal("explain", word="matchd")
     assert "unknown field `as-of`" in helper.refusal("leads", **{"as-of": BEFORE})
     assert "Give it as" in helper.refusal("status", as_of="yesterday")
     assert "CIDR" in helper.refusal("trace", subjects="AKIANOSUCHKEY0000000", source_ips="nowhere")
