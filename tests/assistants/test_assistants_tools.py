@@ -190,6 +190,7 @@ def test_the_moment_of_the_verb_is_that_of_its_answers(folder: Path, told: Story
 
 def test_no_tool_changes_the_case(helper: Assistant, told: Story, folder: Path) -> None:
     """After every tool was asked, for the newest evidence and for an earlier moment, the folder holds the same bytes."""
+    helper.ask("leads")  # which waits until the server has judged the evidence
     before = content(folder)
     assert any(name.startswith("objects") for name in before)
     for tool, arguments in every_tool(told).items():

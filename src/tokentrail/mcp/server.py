@@ -12,7 +12,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -53,6 +54,9 @@ Cite the event ids of `events`. Tell what `inferred` and `missing` say: it is pa
 Where `page.more` is true, ask again with `offset` = `page.next_offset`. `cut` tells what was shortened.
 {UNTRUSTED}
 """
+_JUDGEMENTS = frozenset({"detect", "leads"})
+_JUDGED_AHEAD = 3_000_000
+"""Records up to which the newest evidence is judged when the server starts: a million take some ten seconds."""
 _LONGEST_ERROR = 2_000
 _PATIENCE = 2.0
 """Seconds that a question under way gets when the assistant has gone."""
@@ -96,8 +100,38 @@ def _refused(why: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=shown)], is_error=True)
 
 
-def built(tools: CaseTools, pool: ThreadPoolExecutor) -> Server[dict[str, Any]]:
-    """Build the server; its questions are answered by the one thread of a pool, since only one may use a case."""
+class Desk:
+    """A thread, and a case that it alone uses: there are two, so that whoever asks need not wait for a judgement."""
+
+    def __init__(self, tools: CaseTools) -> None:
+        self._tools = tools
+        self._pool = ThreadPoolExecutor(1, "case")
+
+    async def answer(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+        """Answer a question, once those before it are answered."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, told, self._tools, name, arguments)
+
+    def judge_ahead(self) -> None:
+        """Judge the newest evidence before anybody asks, unless there is so much that it should be asked for."""
+        self._pool.submit(_judge_ahead, self._tools)
+
+    def close(self) -> Future[None]:
+        """Close the case, with what was derived for a while, once what is under way has ended."""
+        ended = self._pool.submit(self._tools.close)
+        self._pool.shutdown(wait=False)
+        return ended
+
+
+def _judge_ahead(tools: CaseTools) -> None:
+    with suppress(TokenTrailError):  # told when it is asked for
+        if tools.status(asked.StatusQuestion())["records"] <= _JUDGED_AHEAD:
+            tools.leads(asked.LeadsQuestion())
+            tools.detect(asked.DetectQuestion())
+
+
+def built(quick: Desk, judging: Desk) -> Server[dict[str, Any]]:
+    """Build the server."""
 
     async def list_tools(
         _: ServerRequestContext[dict[str, Any]], __: types.PaginatedRequestParams | None
@@ -107,8 +141,8 @@ def built(tools: CaseTools, pool: ThreadPoolExecutor) -> Server[dict[str, Any]]:
     async def call_tool(
         _: ServerRequestContext[dict[str, Any]], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, told, tools, params.name, params.arguments or {})
+        desk = judging if params.name in _JUDGEMENTS else quick
+        return await desk.answer(params.name, params.arguments or {})
 
     return Server(
         "tokentrail", version=__version__, title="TokenTrail", instructions=INSTRUCTIONS,
@@ -125,29 +159,28 @@ def serve(folder: Path | str, as_of: datetime | None, snapshots: Sequence[Snapsh
         as_of: The moment of answers to questions that name none.
         snapshots: IAM snapshots, by whose trust policies and permissions plans are proven.
     """
-    tools = CaseTools(folder, as_of, snapshots)
-    pool = ThreadPoolExecutor(1, "case")
+    quick, judging = (Desk(CaseTools(folder, as_of, snapshots)) for _ in range(2))
 
     def leave(signum: int, _: FrameType | None) -> None:
         """End at once: what reads standard input would wait for more, whatever is asked of it."""
-        _closed(tools, pool)
+        _closed(quick, judging)
         os._exit(128 + signum)
 
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, leave)
+    judging.judge_ahead()
     try:
-        asyncio.run(_until_closed(built(tools, pool)))
+        asyncio.run(_until_closed(built(quick, judging)))
     finally:
-        if not _closed(tools, pool):  # Python would wait until the question under way is answered
+        if not _closed(quick, judging):  # Python would wait until the question under way is answered
             os._exit(0)
 
 
-def _closed(tools: CaseTools, pool: ThreadPoolExecutor) -> bool:
-    """Close the case, with what was derived for a while; not if a question is under way for too long."""
-    ended = pool.submit(tools.close)
-    pool.shutdown(wait=False)
+def _closed(*desks: Desk) -> bool:
+    """Close what can be closed soon, and tell whether that was all."""
+    ended = [one.close() for one in desks]
     sys.stderr.flush()
-    return not wait([ended], _PATIENCE).not_done
+    return not wait(ended, _PATIENCE).not_done
 
 
 async def _until_closed(server: Server[dict[str, Any]]) -> None:
