@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters, stdio_client, types
 
 from patience import PATIENCE
+from tokentrail.mcp.answer import UNTRUSTED
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ class Assistant:
         return came.structured_content
 
     def refusal(self, tool: str, **arguments: Any) -> str:
-        """Why a tool does not answer."""
+        """Why a tool does not answer; that is marked as evidence, too."""
         came = self.call(tool, **arguments)
         (text,) = came.content
         assert came.is_error and isinstance(text, types.TextContent)
-        return text.text
+        why, _, marked = text.text.rpartition("\n")
+        assert marked == UNTRUSTED
+        return why
 
     def every(self, tool: str, **arguments: Any) -> list[Any]:
         """All items of an answer, page by page."""

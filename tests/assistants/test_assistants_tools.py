@@ -7,11 +7,15 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any, get_args
 
+import anyio
 import pytest
 from assistant_cases import Assistant, assistant, content
+from mcp import Client
 
 from evidence import AWAY, HOME, assume_role, at, call, session
 from patience import PATIENCE
@@ -24,7 +28,8 @@ from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Kind, Origin, ParentLink, State, Trace
 from tokentrail.mcp import questions
 from tokentrail.mcp.explain import explain, vocabulary
-from tokentrail.mcp.server import TOOLS
+from tokentrail.mcp.server import TOOLS, Desk, built
+from tokentrail.mcp.tools import CaseTools
 from tokentrail.present.document import document, members
 from tokentrail.results import Status
 from tokentrail.testing import World, native
@@ -264,3 +269,32 @@ def test_it_ends_when_the_assistant_goes(folder: Path, how: str, code: int) -> N
             process.send_signal(getattr(signal, how))
         assert process.wait(PATIENCE) == code
         assert process.stdout.read() == b"" and process.stderr.read() == b""
+
+
+def test_no_other_question_waits_for_a_judgement(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While leads are ranked, the status is told; a fault of one tool is told in words, and the next one answers."""
+    ranked = threading.Event()
+
+    class Slow(CaseTools):
+        def leads(self, question: questions.LeadsQuestion) -> dict[str, Any]:
+            assert ranked.wait(PATIENCE)
+            raise ZeroDivisionError("as a fault would")
+
+    async def asked() -> None:
+        desks = Desk(CaseTools(folder)), Desk(Slow(folder))
+        async with Client(built(*desks)) as client, anyio.create_task_group() as tasks:
+
+            async def judged() -> None:
+                came = await client.call_tool("leads", {})
+                assert came.is_error and "A fault in TokenTrail itself: ZeroDivisionError" in str(
+                    came.content
+                )
+
+            tasks.start_soon(judged)
+            assert not (await client.call_tool("status", {})).is_error
+            assert not ranked.is_set()
+            ranked.set()
+        wait([one.close() for one in desks])
+
+    monkeypatch.setitem(TOOLS, "leads", (questions.LeadsQuestion, Slow.leads))
+    anyio.run(asked)

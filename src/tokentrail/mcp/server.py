@@ -97,7 +97,8 @@ def told(tools: CaseTools, name: str, arguments: dict[str, Any]) -> types.CallTo
 def _refused(why: str) -> types.CallToolResult:
     shown = safe(why)
     shown = shown if len(shown) <= _LONGEST_ERROR else shown[: _LONGEST_ERROR - 1] + ELLIPSIS
-    return types.CallToolResult(content=[types.TextContent(type="text", text=shown)], is_error=True)
+    text = types.TextContent(type="text", text=f"{shown}\n{UNTRUSTED}")  # it may name what the evidence names
+    return types.CallToolResult(content=[text], is_error=True)
 
 
 class Desk:
