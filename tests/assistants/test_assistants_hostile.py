@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from assistant_cases import Assistant, assistant
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evidence import assume_role, call, session, user
@@ -91,6 +91,8 @@ def test_hostile_evidence_is_marked_inert_and_bounded(tmp_path: Path, poison: st
 
 
 @given(st.lists(JSON, max_size=40), st.integers(1, 12))
+@example([*range(10)], 3)
+@example([{"n": n, "text": ["x" * 1_900] * (n % 12)} for n in range(30)], 12)
 def test_pages_hold_every_item_once_and_in_order(items: list[Any], limit: int) -> None:
     """Whatever the limit and however large the items, all pages together are the whole list."""
     whole = [fitted(item, "", ROOM // 2)[0] for item in items]
@@ -106,6 +108,8 @@ def test_pages_hold_every_item_once_and_in_order(items: list[Any], limit: int) -
 
 
 @given(JSON)
+@example([{"name": poison, poison[:300]: [poison] * 70} for poison in HOSTILE])
+@example({"a": {"b": ["x" * 2_000] * 50}})
 def test_a_document_fits_its_room_and_tells_what_was_cut(value: Any) -> None:
     """It is JSON of printable texts within its room; where nothing is said to be cut, every list is whole."""
     found, cuts = fitted(value, "here", ROOM // 2)
