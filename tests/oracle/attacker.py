@@ -178,6 +178,12 @@ class AttackerCredentials:
                     self._take(
                         vended_session(self.aws, target, giver), at, at + LONGEST_SESSION, words, giver
                     )
+            for target in self.aws.crosses.get(giver.principal_arn, ()):
+                told = ("crossed", target, giver.account)
+                if told not in tried.done and self.aws.may_cross(giver, target, at):
+                    tried.done.add(told)
+                    words = f"{_label(giver)} gets a token that opens {target}"
+                    self._take(far_session(self.aws, target, giver), at, at + LONGEST_SESSION, words, giver)
 
     def _alike(self, one: HeldCredential) -> tuple[object, ...]:
         """All of a credential by which it may fare otherwise than another one in the same second."""
@@ -325,6 +331,20 @@ def vended_session(aws: SimulatedAws, role: str, giver: HeldCredential) -> HeldC
     """Make up a session of a role that Lake Formation vends: it names the session, and takes nothing over."""
     vendor = replace(giver, tags=(), transitive=frozenset())
     return new_session(aws, role, f"{VENDED}00-NA-{giver.account}-0000000000", vendor, MintChoice())
+
+
+def far_session(aws: SimulatedAws, role: str, giver: HeldCredential) -> HeldCredential:
+    """Make up a session of a role of another partition, which a token opens: nothing of the caller's goes with it."""
+    partition, account = role.split(":")[1], role.split(":")[4]
+    issuer = f"{giver.account}.tokens.sts.global.api.aws"
+    caller = replace(giver, tags=(), transitive=frozenset(), source_identity=None)
+    session = new_session(aws, role, NEW_NAME, caller, MintChoice())
+    return replace(
+        session,
+        kind="assumed_role_web_identity",
+        principal=session.principal.replace("arn:aws:", f"arn:{partition}:", 1),
+        provider=f"arn:{partition}:iam::{account}:oidc-provider/{issuer}",
+    )
 
 
 def sources(aws: SimulatedAws, first: list[HeldCredential]) -> Iterator[Source]:
