@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tokentrail.errors import TokenTrailError
     from tokentrail.lineage.model import Credential, Trace
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["Case", "Credential", "TokenTrailError", "Trace", "__version__"]
 
 _HOMES = {
