@@ -9,8 +9,9 @@ import pytest
 from parity_cases import Evidence, drawn, everything
 
 from aws_server import _moto_url  # noqa: F401 - a fixture
+from evidence import START
 from tokentrail import Case
-from tokentrail.testing import native
+from tokentrail.testing import World, native
 from tokentrail.testing.story import story
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def _evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     folder = tmp_path_factory.mktemp("evidence") / "logs"
     folder.mkdir()
     records = list(story().world.records())
-    (folder / "half.json").write_bytes(native(records[: len(records) // 2]))
+    early = World(START, seed=77)
+    early.user("early").assumes("Deploy", "x").calls("s3:ListBuckets", count=5)
+    (folder / "early.json").write_bytes(native(early.records()))
     for number, world in enumerate(drawn(40)):
         records += world.records()
         (folder / f"{number}.json").write_bytes(native(world.records()))
@@ -64,5 +67,5 @@ def _evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     with Case.open(folder.parent / "case") as case:
         case.ingest([str(folder)], workers=1)
         return Evidence(
-            folder=folder, part=folder / "half.json", answers=everything(case), objects=case.status().objects
+            folder=folder, part=folder / "early.json", answers=everything(case), objects=case.status().objects
         )

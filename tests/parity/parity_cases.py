@@ -19,7 +19,7 @@ class Evidence:
 
     folder: Path
     part: Path
-    """One of the files."""
+    """One of the files, whose records are in no other one."""
     answers: str
     objects: int
 
