@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict
 
 from tokentrail import __version__
 from tokentrail.case import Case
@@ -36,6 +37,14 @@ _DRAWN = 60
 """Colleagues' credentials whose calls are drawn."""
 
 
+class Narrowed(TypedDict):
+    """What narrows what counts as the attacker's, as the questions to a case take it."""
+
+    since: datetime | None
+    source_ips: tuple[str, ...]
+    trusted_ips: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked about: as for `trace` and `contain`."""
@@ -47,6 +56,11 @@ class Question:
     trusted_ips: tuple[str, ...] = ()
     strategy: Strategy = "standard"
     snapshots: tuple[Snapshot, ...] = ()
+
+    @property
+    def narrowed(self) -> Narrowed:
+        """What narrows what counts as the attacker's."""
+        return {"since": self.since, "source_ips": self.source_ips, "trusted_ips": self.trusted_ips}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +98,14 @@ def gather(
         UsageError: a prefix fits several, or an address can't be read.
     """
     asked = question
-    trace = case.trace(
-        asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-        trusted_ips=asked.trusted_ips, followed=True,
-    )  # fmt: skip
+    trace = case.trace(asked.subjects, as_of=asked.as_of, followed=True, **asked.narrowed)
     plan = case.contain(
-        asked.subjects, strategy=asked.strategy, as_of=asked.as_of, since=asked.since,
-        source_ips=asked.source_ips, trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
-    )  # fmt: skip
+        asked.subjects,
+        strategy=asked.strategy,
+        as_of=asked.as_of,
+        snapshots=asked.snapshots,
+        **asked.narrowed,
+    )
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)

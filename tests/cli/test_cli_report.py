@@ -75,7 +75,7 @@ def test_a_report_without_subject_starts_from_the_worst_finding(
     page = (tmp_path / "found.html").read_text("utf-8")
     assert ran.code == 0
     assert told.key_ids["B"] in page
-    assert f"starts from {told.a.key_id}, to which 3 findings lead, the worst among them" in " ".join(
+    assert f"starts from {told.a.key_id}, the credential behind the most severe findings" in " ".join(
         ran.err.split()
     )
 

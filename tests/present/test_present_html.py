@@ -45,11 +45,11 @@ from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
-from tokentrail.present.html.pieces import action
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
 from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
+from tokentrail.present.words import action
 
 _URL_ATTRIBUTES = {
     "href",
@@ -178,13 +178,16 @@ def test_the_head_says_where_the_evidence_ends_before_the_answer() -> None:
 def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
     key, *below = credentials()
-    for state, told in (
-        ("active", "unless the attacker has AKIA"),
-        ("ended", "Proved complete, on 1 condition."),
+    for others, told, ending in (
+        ((KEY,), f"Complete only if this key was not stolen: {KEY}.", "doubt"),
+        ((), "Proved complete, on 1 condition.", "good"),
     ):
-        above = replace(key, tainted=False, state=state)
-        shown = dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)))
-        assert told in read(report_page(shown)).said.partition("Lifelines")[0]
+        planned = plan(proof=replace(plan().proof, may_be_stolen=others))
+        above = replace(key, tainted=False)
+        shown = report_page(dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)), plan=planned))
+        assert told in read(shown).said.partition("Lifelines")[0]
+        assert f'<strong class="{ending}">{told.partition(": ")[0]}' in shown
+        assert read(shown).said.count("not stolen: AKIA") == 2 * bool(others)  # in the head and at the plan
 
 
 def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() -> None:

@@ -41,9 +41,7 @@ def test_a_terminal_gets_the_same_text(parts: list[tuple[str, str]]) -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
 
 
-@pytest.mark.parametrize(
-    "setting", [{"TERM": "dumb"}, {"COLUMNS": "40"}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}]
-)
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"COLUMNS": "40"}, {"NO_COLOR": "1"}])
 def test_the_environment_does_not_change_the_width(
     setting: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,9 +154,7 @@ def _stopped(tested: Backtest) -> str:
     text = f"{tested.attacker_blocked:,} of the attacker's {words.number(tested.attacker_events, 'call')}"
     if tested.attacker_refused < tested.attacker_blocked:
         never = tested.attacker_blocked - tested.attacker_refused
-        text += (
-            f": {tested.attacker_refused:,} refused, {never:,} never made, as what makes them would not exist"
-        )
+        text += f": {tested.attacker_refused:,} refused, {never:,} prevented upstream"
     if tested.story_ends_at is not None:
         text += f"; nothing gets through from {timestamp(tested.story_ends_at)} on"
     return text + "."
