@@ -229,17 +229,7 @@ def dwell(used: AttackerActivity) -> str:
     """Say from when to when the attacker was about, and with which call that began."""
     if used.first is None or used.last is None:
         return "no call"
-    minutes = int((used.last - used.first).total_seconds() // 60)
-    days, hours = minutes // 1440, minutes // 60 % 24
-    parts = [
-        f"{days} d" if days else "",
-        f"{hours} h" if hours else "",
-        f"{minutes % 60} min" if not days else "",
-    ]
-    lasted = " ".join(filter(None, parts))
-    return (
-        f"{span(used.first, used.last)} ({lasted}), {number(used.calls, 'call')}, the first {used.first_call}"
-    )
+    return f"{span(used.first, used.last)} ({lasted(used)}), {number(used.calls, 'call')}, the first {used.first_call}"
 
 
 def lasted(used: AttackerActivity) -> str:
