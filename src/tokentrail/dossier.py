@@ -109,13 +109,15 @@ def gather(
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
-    rests = _rests_on(trace, theirs or ()) if records else ()
+    activity = case.activity(trace, as_of=asked.as_of, **asked.narrowed)
+    rests = _rests_on(trace, theirs or (), activity.first_event) if records else ()
     return Dossier(
         case_id=case.case_id,
         trace=trace,
         calls=_Calls(case, with_handed_out(trace, asked.subjects), tuple(drawn), asked.as_of),
         status=case.status(as_of=asked.as_of),
         version=__version__,
+        activity=activity,
         plan=plan,
         bystanders=bystanders,
         findings=theirs,
@@ -226,11 +228,12 @@ def turns(trace: Trace) -> tuple[Turn, ...]:
     return spread(found, _TURNS)
 
 
-def _rests_on(trace: Trace, findings: Sequence[Document]) -> tuple[str, ...]:
+def _rests_on(trace: Trace, findings: Sequence[Document], first: str | None) -> tuple[str, ...]:
     """List the events that an answer rests on, the weightiest first, as many as a page has room for."""
     tainted = [one for one in trace.credentials if one.tainted]
     mine = {one.id for one in tainted}
     found = [
+        iter((first,)),
         (one.ended_by for one in tainted),
         (str(event) for one in findings for event in (one.get("events") or ())[:6]),
         (one.issued_by.event_id for one in tainted if one.issued_by),

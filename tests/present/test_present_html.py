@@ -7,7 +7,7 @@ import hashlib
 import re
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -19,6 +19,7 @@ from html_cases import (
     NOW,
     RIA,
     TOKEN,
+    USER,
     credentials,
     deep,
     dossier,
@@ -50,6 +51,7 @@ from tokentrail.present.html.window import window
 from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
 from tokentrail.present.words import action
+from tokentrail.results import AttackerActivity, UsedFrom
 
 _URL_ATTRIBUTES = {
     "href",
@@ -188,6 +190,36 @@ def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
         assert told in read(shown).said.partition("Lifelines")[0]
         assert f'<strong class="{ending}">{told.partition(": ")[0]}' in shown
         assert read(shown).said.count("not stolen: AKIA") == 2 * bool(others)  # in the head and at the plan
+
+
+def test_the_head_tells_who_when_and_from_where() -> None:
+    """The first call, the dwell time, addresses, tools and a perhaps rightful owner stand above the picture."""
+
+    def used(name: str, first: datetime) -> UsedFrom:
+        return UsedFrom(name=name, calls=3, first=first, last=NOW)
+
+    activity = AttackerActivity(
+        first=NINE, first_call="sts:GetCallerIdentity", first_event="e-1", last=NINE + timedelta(minutes=75), calls=6,
+        addresses=(used("203.0.113.77", NINE), used("192.0.2.21", NOW)),
+        tools=(used("APN/1.0 HashiCorp/1.0 Terraform/1.1.2 (+https://www.terraform.io)", NINE),),
+        shared_from=(used("192.0.2.21", NINE), used("203.0.113.77", NOW)),
+    )  # fmt: skip
+    head = read(report_page(dossier(activity=activity))).said.partition("Lifelines")[0]
+
+    assert f"First call{timestamp(NINE)} sts:GetCallerIdentity" in head
+    assert "dwell time 1 h 15 min" in head
+    assert "From203.0.113.77 (3 calls), 192.0.2.21 (3 calls)" in head
+    assert "ToolsTerraform/1.1.2" in head
+    assert "narrow with --trusted-ip 192.0.2.21" in head
+
+
+def test_the_owners_sessions_are_no_colleagues() -> None:
+    """What a plan cuts off of the robbed user himself is called the owner's, in the head and at the plan's steps."""
+    owner = replace(ria(), id=RIA, principal=USER, role=None, session_name=None)
+    head = read(report_page(dossier(bystanders=(owner,)))).said.partition("Lifelines")[0]
+
+    assert "the owner's session (" in head
+    assert "colleague" not in head
 
 
 def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() -> None:

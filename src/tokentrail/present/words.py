@@ -247,9 +247,14 @@ def whence(used: AttackerActivity, most: int = 3) -> str:
     addresses = (
         listed([f"{one.name} ({one.calls:,})" for one in used.addresses], most) or "no address in the log"
     )
+    named = listed(tools(used), most)
+    return addresses + (f"; with {named}" if named else "")
+
+
+def tools(used: AttackerActivity) -> list[str]:
+    """Name the tools of the attacker's calls, without the services that call for them."""
     services = {one.name for one in used.addresses}
-    tools = listed(dict.fromkeys(tool(one.name) for one in used.tools if one.name not in services), most)
-    return addresses + (f"; with {tools}" if tools else "")
+    return list(dict.fromkeys(tool(one.name) for one in used.tools if one.name not in services))
 
 
 def shared(used: AttackerActivity) -> str:

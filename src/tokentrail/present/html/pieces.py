@@ -29,8 +29,7 @@ def section(anchor: str, title: str, *children: Child, note: str | None = None) 
 
 def badge(one: Credential, names: Names) -> Html:
     """A credential's name in its shape: square for the attacker's, round for a colleague's."""
-    tainted = bool(getattr(one, "tainted", False))
-    side, whose = ("mine", "attacker's") if tainted else ("theirs", "colleague's")
+    side, whose = "mine" if getattr(one, "tainted", False) else "theirs", names.whose(one)
     alive = "live" if one.state in ("active", "unknown") else "dead"
     called = names.called(one)
     return tag("span", called, class_=f"badge {side} {alive}", title=f"{whose}: {brief(one.id)}")

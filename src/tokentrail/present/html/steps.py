@@ -92,7 +92,7 @@ def _sentences(picture: Picture) -> Iterator[Html]:
             if step.alive_after else "nothing of the attacker's is left"
         )  # fmt: skip
         theirs = sum(one.credential not in plan.tainted for one in step.collateral) if plan else 0
-        hit = f" Cut off as well: {words.number(theirs, 'credential')} of colleagues." if theirs else ""
+        hit = f" Cut off as well: {words.number(theirs, 'credential')} of others." if theirs else ""
         yield tag("p", tag("b", f"After step {step.n}: "), f"{brief(words.action(step), 120)}. ",
                   f"{ends}; {left}.{hit}",
                   class_=f"v{step.n}")  # fmt: skip

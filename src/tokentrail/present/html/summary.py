@@ -10,11 +10,13 @@ from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, total_calls, unkeyed, volume
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
+from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import badge, bullets, conditions, figure, unstolen
+from tokentrail.present.html.pieces import badge, bullets, conditions, figure, happened, unstolen
+from tokentrail.results import AttackerActivity
 
-_MOST, _FEW = 8, 3
+_MOST, _FEW, _NAMED = 8, 3, 4
 
 
 def summary(dossier: Dossier, names: Names) -> Html:
@@ -33,9 +35,40 @@ def summary(dossier: Dossier, names: Names) -> Html:
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
         *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in words.handed(trace)),
         _narrowed(dossier),
+        _about(dossier, names),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
         _figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
+
+
+def _about(dossier: Dossier, names: Names) -> Html | None:
+    """Tell when the attacker was about, from where, with what, and with which call that began."""
+    used = dossier.activity
+    if used is None or used.first is None or used.last is None:
+        return None
+    addresses = [f"{brief(one.name, 60)} ({words.number(one.calls, 'call')})" for one in used.addresses]
+    tools = [brief(one, 60) for one in words.tools(used)]
+    first = happened(timestamp(used.first), used.first_event or "", names)
+    began = join([first, " ", tag("code", brief(used.first_call or "", 80))])
+    last = join([tag("time", timestamp(used.last)), f", dwell time {words.lasted(used)}"])
+    facts: list[tuple[str, Html | str]] = [("First call", began), ("Last call", last)]
+    facts += [("From", words.listed(addresses, _NAMED))] if addresses else []
+    facts += [("Tools", words.listed(tools, _NAMED))] if tools else []
+    if len(used.shared_from) > 1:
+        facts.append(("Owner?", _owner(used, names)))
+    return tag(
+        "dl", *(join([tag("dt", name), tag("dd", told)]) for name, told in facts), class_="facts about"
+    )
+
+
+def _owner(used: AttackerActivity, names: Names) -> Html:
+    """Say that the subject's owner may be among its users, and lead to the page without the first address."""
+    first = used.shared_from[0].name
+    said = f"{words.shared(used)} The first may be the owner's: "
+    if names.live is None:
+        return join([said, "narrow with ", tag("code", f"--trusted-ip {brief(first, 60)}"), "."])
+    there = address(names.live.path, [*names.live.query, ("trusted_ip", first)], names.live.as_of)
+    return join([said, tag("a", f"leave out {brief(first, 60)}", href=there), "."])
 
 
 def _whose(dossier: Dossier) -> str:
@@ -150,9 +183,13 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     if mine:
         told.append(f"whoever rightly uses {names.listed(mine)}")
     if theirs:
-        named = words.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in theirs), 3)
-        count = "a colleague" if len(theirs) == 1 else f"{len(theirs):,} sessions of colleagues"
-        told.append(f"{count} ({named})")
+        owners = [one for one in theirs if one in names.owners]
+        others = [one for one in theirs if one not in names.owners]
+        for of, single, plural in (
+            (owners, "the owner's session", "sessions of the owner"), (others, "a colleague", "sessions of colleagues"),
+        ):  # fmt: skip
+            named = words.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in of), 3)
+            told += [f"{single if len(of) == 1 else f'{len(of):,} {plural}'} ({named})"] if of else []
     return f"It cuts off {words.joined(told)} too." if told else "Collateral: none seen."
 
 
