@@ -28,6 +28,7 @@ from html_cases import (
     large,
     plan,
     poisoned,
+    ria,
     status,
     step,
 )
