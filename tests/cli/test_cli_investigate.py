@@ -148,3 +148,35 @@ def test_quiet_leaves_errors_alone_on_stderr(run: Run, logs: Path) -> None:
     assert quiet.err == ""
     assert quiet.out == loud.out.replace("--case a", "--case b")
     assert "Error: " in run("trace", "AKIAIOSFODNN7NOTHERE", "--case", "a", "--quiet").err
+
+
+@pytest.mark.parametrize(
+    "subject", ["AKIAIOSFODNN7EXAMPLE", "203.0.113.77", "arn:aws:iam::111122223333:role/R"]
+)
+def test_a_subject_in_place_of_logs_is_told_how_to_be_given(subject: str, run: Run, logs: Path) -> None:
+    """Who types the key behind the logs is told of --subject, with the command to paste, and no case is made."""
+    ran = run("investigate", logs, subject, "--case", "new")
+
+    assert ran.code == 2
+    assert f"tokentrail investigate {logs} --subject {subject}" in ran.err
+    assert not Path("new").exists()
+
+
+def test_a_watch_says_at_once_what_it_watches(run: Run, logs: Path) -> None:
+    """Before anything was read: the source, the case, where findings go, and how it ends."""
+    said = " ".join(run("watch", logs, "--once", "--case", "followed").err.split())
+
+    assert said.startswith(
+        f"Watching {logs}. Evidence goes into followed, findings go to standard output. It ends when"
+    )
+
+
+def test_a_guard_without_a_subject_shows_the_first_five(run: Run, case: Path, told: Story) -> None:
+    """Without a subject or a finding, it says that none would have stopped it earlier, and lists five."""
+    early = ("--case", case, "--as-of", "2026-11-23T09:40:00Z")
+    text = " ".join(run("guard", *early).out.split())
+    whole = run("guard", *early, "--history").out
+
+    assert "none of these guardrails would have stopped one earlier" in text
+    assert "--history lists them" in text
+    assert len(run("guard", *early).out.splitlines()) < len(whole.splitlines())

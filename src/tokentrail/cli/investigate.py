@@ -20,7 +20,7 @@ from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowed_by, 
 from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
-from tokentrail.cli.subjects import GivenSubjects
+from tokentrail.cli.subjects import GivenSubjects, check_logs
 from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
@@ -28,7 +28,6 @@ from tokentrail.dossier import Question, with_handed_out
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.investigation import Investigation
 from tokentrail.results import IngestSummary
-from tokentrail.sources.dispatch import check_exist
 
 _LEADS = 50
 """Leads that an investigation gives as JSON and looks at; `tokentrail leads` lists more."""
@@ -71,7 +70,7 @@ def command(
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
     plan = None
-    check_exist(logs)
+    check_logs(logs)
     given = GivenSubjects.read(subjects)
     with output.open_case(options, create=True) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, given.followed))

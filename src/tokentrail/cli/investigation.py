@@ -82,7 +82,7 @@ def write_in_full(found: Investigation, paper: Paper) -> None:
     paper.heading("Leads")
     write_leads(found.leads, paper, case=found.case)
     paper.heading("Findings")
-    write_findings(found.findings, paper, case=found.case)
+    write_findings(found.findings, paper, case=found.case, explain=True)
     paper.heading("Lineage")
     write_trace(found.trace, paper)
     paper.heading("Timeline")

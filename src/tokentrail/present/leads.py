@@ -45,4 +45,4 @@ def _write_lead(lead: Lead, paper: Paper, case: Path | str | None) -> None:
     others = [credential for credential in lead.credentials if credential != lead.credential]
     if others:
         paper.wrapped(f"with {words.listed(others, 3)}", first="       ", rest="       ")
-    paper.wrapped(words.pasted(lead.next, case), first="     ", rest="       ", style="bold")
+    paper.command(words.pasted(lead.next, case), first="     ", style="bold")
