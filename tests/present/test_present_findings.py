@@ -46,7 +46,7 @@ def test_what_may_make_a_false_alarm_is_told_once_of_a_rule() -> None:
     )
 
     assert 1 == text.count("A laptop moves.") == text.count("A pipeline does so.")
-    assert 1 == text.count("as said above of the first finding by two-networks")
+    assert 1 == text.count("see the first finding by two-networks")
 
     alike = " ".join(
         written(

@@ -235,13 +235,10 @@ def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() ->
     head = read(report_page(narrowed)).said.partition("Lifelines")[0]
     assert "Nothing of the attacker's works any more" in head
     assert (
-        f"only what was minted since {timestamp(NINE)}, from 203.0.113.0/24 counts as the attacker's and"
-        in head
+        f"Only credentials minted from the subject at or after {timestamp(NINE)}, from 203.0.113.0/24 count as the "
+        "attacker's and c" in head
     )
-    assert (
-        "what was minted from 192.0.2.1, 2001:db8::/32 does not count as the attacker's, with all below"
-        in head
-    )
+    assert "redentials minted from 192.0.2.1, 2001:db8::/32 do not count as the attacker's" in head
     assert "2 of its 3 descendants do not count, of which 2 still work." in head
     assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]
 
@@ -543,7 +540,8 @@ def test_the_plan_is_exact() -> None:
     assert "IAM is quick" in said
     failed = read(report_page(dossier(plan=failing()))).said
     assert (
-        "Nothing but these outlives the last step, if" in failed and "step 1 is carried out by hand" in failed
+        "Apart from these, nothing works after the last step, provided that" in failed
+        and "step 1 is carried out by hand" in failed
     )
     assert "after step 1, B mints a new session" in failed
     assert f"can't spare {RIA}: it shares a name" in failed

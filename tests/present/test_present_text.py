@@ -231,7 +231,7 @@ def test_a_trace_says_of_what_it_follows_no_further() -> None:
     text = written(lambda paper: write_trace(trace(host, subject=(SESSION,)), paper))
     alone = written(lambda paper: write_trace(trace(credential(), subject=(SESSION,)), paper))
 
-    assert f"{SESSION} was handed out by a host, a sign-in or an identity provider" in text
+    assert f"{SESSION} was issued by a host, a sign-in or an identity provider" in text
     assert "`tokentrail contain` does" in " ".join(text.split()) and "handed out" not in alone
 
 
@@ -535,7 +535,7 @@ def test_the_status_of_an_organisation_has_a_line_for_an_account() -> None:
     assert "… and 50 more accounts\n" in told
     assert "nothing in" not in told
     assert (
-        told.partition("What the evidence lacks\n")[2].partition("\n\n")[0]
+        told.partition("Evidence gaps\n")[2].partition("\n\n")[0]
         == """\
   - 4 accounts (000000000000, 000000000001, 000000000002 and 1 more): no data events.
   - 000000000000: no reads.
@@ -557,7 +557,7 @@ ACCOUNT       REGION          FIRST                 LAST                   HOURS
     nothing in 2026-11-23T09:00:00Z to 11:00:00Z
 READS: read-only management events occur. DATA: data events occur.
 
-What the evidence lacks
+Evidence gaps
   - 111122223333: no read-only management events.
 
 1 record or object rejected and 2 fields lost of records otherwise read.

@@ -100,7 +100,7 @@ def write_findings(
     listed = worst_first(findings)
     if not listed:
         paper.wrapped(
-            "Nothing found. That is no proof that nothing happened: `tokentrail status` tells what the evidence lacks."
+            "Nothing found. That is no proof that nothing happened: `tokentrail status` lists the evidence gaps."
         )
         return
     counts = Counter(one.severity for one in listed)
@@ -168,7 +168,7 @@ def write_finding(
     if one.addresses:
         paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
     if explain:
-        doubt = f"as said above of the first finding by {one.rule}" if doubted else one.false_alarm
+        doubt = f"see the first finding by {one.rule}" if doubted else one.false_alarm
         paper.wrapped(doubt, first=_label("false alarm?"))
     by = f"{one.rule}  {' '.join(one.attack)}"
     paper.wrapped(

@@ -61,7 +61,7 @@ def write_guard(guard: Guard, paper: Paper, *, whole: bool, most: int | None = N
     for sentence in guard.cannot:
         paper.wrapped(sentence, first="  - ")
     if guard.unmade:
-        paper.heading("What there was no ground for")
+        paper.heading("Not made, and why")
         for sentence in guard.unmade:
             paper.wrapped(sentence, first="  - ")
     paper.line()
@@ -151,9 +151,7 @@ def _write_guardrail(one: Guardrail, paper: Paper, *, shown: bool, whole: bool) 
     paper.wrapped(one.prevents, first=_label("prevents"))
     paper.wrapped(one.limits, first=_label("limits"))
     paper.wrapped(_stopped(tested), first=_label("stops"))
-    _write_broken(
-        "breaks", tested.broken, tested.ordinary_blocked, paper, none="nothing of what was done", whole=whole
-    )
+    _write_broken("breaks", tested.broken, tested.ordinary_blocked, paper, none="no logged call", whole=whole)
     if tested.undecided:
         _write_broken("can't tell", tested.undecided_by, tested.undecided, paper, none="", whole=whole)
     for call in tested.attacker_calls:

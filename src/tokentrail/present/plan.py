@@ -72,7 +72,7 @@ def _write_step(step: Step, paper: Paper) -> None:
     _list(paper, "on", short_apart(step.targets))
     nothing = words.PRECAUTION if step.cutoff else words.STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)
-    _list(paper, "still alive", step.alive_after, none="none of the tainted")
+    _list(paper, "still alive", step.alive_after, none="none of the attacker's")
     hit = [f"{one.credential} ({short(one.principal or '?')})" for one in step.collateral]
     _list(paper, "collateral", hit, none="none seen")
     alike: dict[tuple[str, ...], list[Call]] = {}
@@ -120,7 +120,10 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
         paper.wrapped(f"survives{until}: {said}", first="  - ")
     paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
     if proof.complete:
-        paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
+        paper.wrapped(
+            "After the last step no credential of the attacker's works, nor any minted meanwhile, provided that",
+            first="  ",
+        )
     elif proof.holds_if:
         paper.wrapped(words.NOTHING_ELSE, first="  ")
     for sentence in words.some_of_each(proof.holds_if):

@@ -48,7 +48,7 @@ ACTIONS: dict[Action, str] = {
     "attach-quarantine": "Attach AWS's quarantine policy",
 }  # fmt: skip
 
-NOTHING_ELSE = "Nothing but these outlives the last step, if"
+NOTHING_ELSE = "Apart from these, nothing works after the last step, provided that"
 """Introduces what is assumed besides by a plan that is not complete."""
 
 
@@ -75,18 +75,21 @@ def hand(one: Credential) -> str:
 def narrowed(since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]) -> str | None:
     """Say what narrowed what counts as the attacker's."""
     only = [
-        f"since {timestamp(since)}" if since else "",
+        f"at or after {timestamp(since)}" if since else "",
         f"from {listed(source_ips, 6)}" if source_ips else "",
     ]
     clauses = [
-        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
-        f"what was minted from {listed(trusted_ips, 6)} does not count as the attacker's"
+        f"only credentials minted from the subject {', '.join(filter(None, only))} count as the attacker's"
+        if any(only)
+        else "",
+        f"credentials minted from {listed(trusted_ips, 6)} do not count as the attacker's"
         if trusted_ips
         else "",
     ]
     if not any(clauses):
         return None
-    return f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below."
+    told = " and ".join(filter(None, clauses))
+    return f"{told[:1].upper()}{told[1:]}; their descendants go with them."
 
 
 def principal(arn: str | None) -> str:
@@ -184,7 +187,7 @@ def handed(trace: Trace) -> list[str]:
     count = len(trace.handed)
     of = f"{number(count, 'credential')} more {verb(count, 'counts', 'count')} as the attacker's"
     told = why_each(((one.credential, one.why) for one in trace.handed), 3)
-    end = "" if listed_here else " A plan ends what works of it; here it is named, and not traced."
+    end = "" if listed_here else " A plan ends those that work; here they are named, and not traced."
     return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
 
 
