@@ -109,7 +109,7 @@ def test_a_chain_of_any_depth_is_drawn_within_the_page() -> None:
     text = written(lambda paper: write_trace(chain(1000), paper))
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("deep: ASIA") + text.count("─ ASIA") == MOST - 1
-    assert f"{child(999, 'x').id}  role session" in text.partition("Active, though folded")[2]
+    assert f"{child(999, 'x').id}  role session" in text.partition("Active, and not drawn")[2]
 
 
 def test_the_subject_is_what_no_tainted_credential_minted_or_made() -> None:

@@ -49,6 +49,7 @@ from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
+from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
 from tokentrail.present.words import action
@@ -613,3 +614,16 @@ def test_thousands_of_credentials_take_seconds_and_megabytes(count: int) -> None
     assert time.thread_time() - started < 60
     assert len(page.encode()) < 1_000 * count
     assert all(each.id in page for each in one.trace.credentials)
+
+
+@pytest.mark.parametrize("poison", HOSTILE)
+def test_hostile_evidence_is_inert_in_markdown(poison: str) -> None:
+    """Outside code spans and the drawing stands nothing that an attacker chose: no link, image, mention or HTML."""
+    plain_text = re.sub(
+        r"```mermaid\n.*?\n```", "", incident_markdown(poisoned(dossier(), poison)), flags=re.DOTALL
+    )
+    outside = re.sub(r"`[^`\n]*`", "", plain_text)
+
+    assert "`" not in outside
+    assert not re.search(r"<[a-z/!]|]\(|@\w|javascript:", outside)
+    assert re.sub(r"\d", "", outside).count("\n# ") == 0

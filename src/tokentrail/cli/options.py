@@ -20,7 +20,7 @@ from tokentrail.errors import CaseError, UsageError
 from tokentrail.present.document import moment, timestamp
 from tokentrail.store.place import on_s3
 
-Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff"]
+Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff", "md"]
 FORMATS = ("text", "json", "jsonl", "csv")
 DEFAULT_CASE = "tokentrail-case"
 
