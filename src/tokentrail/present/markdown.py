@@ -57,7 +57,7 @@ def _lines(dossier: Dossier) -> Iterator[str]:
     if gaps:
         yield from ("", "## Evidence gaps", "", *(f"- {code(one)}" for one in gaps[:_LISTED]))
     yield ""
-    yield f"TokenTrail {dossier.version}. Times are UTC. Access key ids are names, not secrets."
+    yield f"TokenTrail {code(dossier.version)}. Times are UTC. Access key ids are names, not secrets."
 
 
 def _about(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
