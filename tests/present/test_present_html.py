@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -42,13 +43,14 @@ from tokentrail.containment.model import NotSpared
 from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
+from tokentrail.present.lineage import write_trace
 from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
@@ -627,3 +629,38 @@ def test_hostile_evidence_is_inert_in_markdown(poison: str) -> None:
     assert "`" not in outside
     assert not re.search(r"<[a-z/!]|]\(|@\w|javascript:", outside)
     assert re.sub(r"\d", "", outside).count("\n# ") == 0
+
+
+def test_each_secret_is_counted_once_and_the_same_everywhere() -> None:
+    """Two reads of one secret, and a batch that names it and another, are two secrets in page, text and Markdown."""
+    (read,) = dossier().trace.secrets_read
+    reads = (read, replace(read, event_id="e-10"), replace(read, event_id="e-11", what="prod/db\nprod/api"))
+    shown = dossier(trace=replace(dossier().trace, secrets_read=reads))
+    page = read_page(shown)
+
+    assert (
+        "2secrets read" in page.partition("Lifelines")[0] or "secrets read2" in page.partition("Lifelines")[0]
+    )
+    assert "2 secrets read: rotate these" in page
+    assert "2 secrets read: rotate these" in written(lambda paper: write_trace(shown.trace, paper))
+    assert "- **Secrets read** 2" in incident_markdown(shown)
+
+
+def read_page(shown: Dossier) -> str:
+    """The text of a page."""
+    return read(report_page(shown)).said
+
+
+@pytest.mark.parametrize(
+    ("trace_of", "told"),
+    [
+        ({"resources": ()}, "volume unknown: 7 GetObject calls, sizes not logged"),
+        ({"resources": (), "apis": ()}, "volume unknown: no data events in the logs"),
+        ({}, "got out8.0 MB"),
+    ],
+)
+def test_an_unknown_volume_says_what_was_fetched(trace_of: dict[str, Any], told: str) -> None:
+    """Where no record counts bytes, the head says how many objects were fetched, or that nothing tells."""
+    head = read_page(dossier(trace=replace(dossier().trace, **trace_of))).partition("Lifelines")[0]
+
+    assert told in head
