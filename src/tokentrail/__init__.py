@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokentrail.prevention.model import Guard
     from tokentrail.results import IngestSummary, Status
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Case", "Credential", "Finding", "Guard", "IngestSummary", "Lead", "Plan", "Status", "TimelineEvent",
     "TokenTrailError", "Trace", "__version__",

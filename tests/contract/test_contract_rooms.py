@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 import tomllib
@@ -103,10 +104,15 @@ def test_names_that_are_offered_exist(module: str) -> None:
 
 
 def test_the_version_stands_once() -> None:
-    """The package and its metadata name the same version."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    """`tokentrail.__version__` is where the metadata of a build takes the version from, and no other place names one."""
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (itself,) = (
+        one for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"] if one["name"] == "tokentrail"
+    )
 
-    assert tokentrail.__version__ == project["version"]
+    assert found["project"]["dynamic"] == ["version"] and "version" not in found["project"] | itself
+    assert found["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "tokentrail.__version__"}
+    assert importlib.metadata.version("tokentrail") == tokentrail.__version__
 
 
 def test_every_room_is_placed() -> None:

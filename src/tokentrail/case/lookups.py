@@ -137,6 +137,19 @@ class Lookups:
         forest = self._views.forest(as_of)
         return tuple(forest.credentials(forest.named(ids)))
 
+    def named(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[Credential]:
+        """
+        The credentials that subjects stand for, as a trace takes them, and none of what they descend from or minted.
+
+        Raises:
+            SubjectNotFound: nothing answers to a subject.
+            UsageError: a prefix fits several.
+        """
+        from tokentrail.lineage.trace import starts_of
+
+        forest = self._views.forest(as_of)
+        yield from forest.credentials(forest.chosen_rows(starts_of(forest, names(subjects))))
+
     def speaking_for(
         self,
         principals: Sequence[str],

@@ -47,6 +47,7 @@ _VERBS = {
     "report": "One page that stands alone: lifelines, plan, lineage, timeline, evidence.",
     "rebuild": "What is derived from the columns of a case, made anew.",
     "serve": "The same, live: any subject, any moment, raw records, in your browser.",
+    "mcp": "The case for an assistant, over the Model Context Protocol: read-only.",
 }
 """What each verb is for, in one line. It stands here, and not beside the verb, so that a list loads none of them."""
 

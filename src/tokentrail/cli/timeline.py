@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from datetime import datetime
 
 import click
 
+from tokentrail.case.call_filter import CallFilter
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import MOMENT, CommonOptions, about, common
@@ -53,7 +53,7 @@ def command(
     with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, ())
         found = output.announced("Tracing", case.timeline(asked.subjects, as_of=options.as_of))
-        chosen = _Chosen(since, until, tuple(map(_pattern, calls)), errors)
+        chosen = _Chosen(CallFilter.of(since=since, until=until, calls=calls, errors=errors))
         events = chosen.of(found, limit)
         if options.format == "csv":
             write_timesketch(events, sys.stdout)
@@ -67,10 +67,7 @@ def command(
 class _Chosen:
     """Which calls of a timeline are listed, and how many were not."""
 
-    since: datetime | None
-    until: datetime | None
-    calls: tuple[re.Pattern[str], ...]
-    errors: bool
+    wanted: CallFilter
     left: int = 0
     """Calls that do not fit."""
     beyond: int = 0
@@ -80,7 +77,7 @@ class _Chosen:
         """Those that fit, up to the limit; the others are counted."""
         shown = 0
         for event in events:
-            if not self._fits(event):
+            if not self.wanted.fits(event):
                 self.left += 1
             elif limit is not None and shown >= limit:
                 self.beyond += 1
@@ -88,25 +85,9 @@ class _Chosen:
                 shown += 1
                 yield event
 
-    def _fits(self, event: TimelineEvent) -> bool:
-        if (self.since and event.time < self.since) or (self.until and event.time >= self.until):
-            return False
-        if self.errors and event.error_code is None:
-            return False
-        name = event.event_name or ""
-        service = (event.event_source or "").removesuffix(".amazonaws.com")
-        return not self.calls or any(
-            one.fullmatch(name) or one.fullmatch(f"{service}:{name}") for one in self.calls
-        )
-
     def left_out(self, limit: int | None) -> Iterator[str]:
         """Sentences on what was not listed."""
         if self.beyond:
             yield f"The first {limit:,} calls that fit are listed; {self.beyond:,} more fit: --limit lists them."
         if self.left:
             yield f"Left out: {counted(self.left, 'call')} that the options exclude."
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """What a name with asterisks matches, whatever the case."""
-    return re.compile(".*".join(map(re.escape, text.split("*"))), re.IGNORECASE)
