@@ -145,7 +145,7 @@ def test_the_plan_file_is_the_document(run: Run, case: Path, told: Story, tmp_pa
     [
         (("--what-if", "deactivate-key"), "ACTION:TARGET"),
         (("--what-if", "unplug:everything"), "actions are deactivate-key"),
-        (("--what-if", "deny-role:MyBucketRole"), "no ARN of a user or role"),
+        (("--what-if", "deny-role:MyBucketRole"), "expected the ARN of a user or role"),
         (("--what-if", "delete-key:AKIANOBODYHASTHIS"), "no long-term key"),
         (("--iam", "no-such-file.json"), "no-such-file.json: can't be read"),
         (("--iam", "empty.json"), "get-account-authorization-details"),
