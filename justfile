@@ -40,8 +40,7 @@ lowest *arguments:
 
 # That Spark gives the same answers as this machine, byte for byte: needs Java, takes minutes.
 parity *arguments:
-    uv run --locked --group test --extra spark pytest tests/store/test_store_spark_tasks.py
-    uv run --locked --group test --extra spark pytest -m parity tests/parity {{ arguments }}
+    uv run --locked --group test --extra spark pytest -m "not long" tests/store/test_store_spark_tasks.py tests/parity {{ arguments }}
 
 # Fuzz every reader, ten minutes unless told otherwise (fuzz/readers.py says how).
 fuzz *arguments:

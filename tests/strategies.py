@@ -462,6 +462,7 @@ USER_GUARDS = (
 """Denies that a long-term key gets past by itself."""
 MANAGEMENT = "999988887777"
 """The organisation's management account."""
+FAR_ROLES = ("arn:aws-cn:iam::555566667777:role/Deploy", "arn:aws-cn:iam::555566667777:role/Audit")
 ACCOMPLICE = "777788889999"
 """The account of whom somebody lets act as themselves."""
 
@@ -582,7 +583,8 @@ SESSION_NAMES = ("support", "grace", "deploy")
 
 
 def _may_assume(one: Credential) -> bool:
-    return one.identity.type in ("IAMUser", "AssumedRole")
+    """Whether a credential can assume roles of the partition that the story is set in."""
+    return one.identity.type in ("IAMUser", "AssumedRole") and one.arn.startswith("arn:aws:")
 
 
 def thief_assumes(theft: Theft, a: int, b: int) -> None:
@@ -663,6 +665,14 @@ def thief_reads_lake(theft: Theft, a: int, b: int) -> None:
                 theft.steals(session)
 
 
+def thief_crosses_partitions(theft: Theft, a: int, b: int) -> None:
+    """Open a role of another partition by a token."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        session = one.assumes_across_partitions(theft.world.role(FAR_ROLES[b % 2]), SESSION_NAMES[a % 3])
+        session.calls("s3:ListBuckets", region="cn-north-1")
+        theft.theirs.append(session)
+
+
 def thief_delegates(theft: Theft, a: int, b: int) -> None:
     """Let an accomplice, whose account nobody has a log of, act as oneself for a while."""
     if (one := theft.thief(a)) and _may_assume(one) and one.arn not in theft.passes:
@@ -673,6 +683,13 @@ def colleague_reads_lake(theft: Theft, a: int, b: int) -> None:
     """Have Lake Formation vend a session to somebody who works with its tables."""
     if theft.spared(ROLES[b % 4]):
         theft.comes(theft.world.user(NAMES[a % 2]).gets_data_access(ROLES[b % 4]))
+
+
+def colleague_crosses_partitions(theft: Theft, a: int, b: int) -> None:
+    """Work in another partition, in a role that the thief may be in too."""
+    session = theft.world.user(NAMES[a % 2]).assumes_across_partitions(theft.world.role(FAR_ROLES[b % 2]))
+    session.calls("s3:ListBuckets", region="cn-north-1")
+    theft.colleagues.append(session)
 
 
 def colleague_delegates(theft: Theft, a: int, b: int) -> None:
@@ -849,6 +866,7 @@ DEEDS: Sequence[Deed] = (
     colleague_calls, colleague_console, machine, responder_deactivates, responder_revokes, time_passes,
     time_passes, admin_guards_role, admin_guards_role, admin_guards_user, admin_guards_entry, responder_closes,
     responder_cuts_by_epoch, thief_reads_lake, thief_delegates, colleague_reads_lake, colleague_delegates,
+    thief_crosses_partitions, colleague_crosses_partitions,
 )  # fmt: skip
 """What happens in incidents; whatever is added here is drawn by all property tests of containment."""
 

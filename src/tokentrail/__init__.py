@@ -6,17 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokentrail.case import Case
+    from tokentrail.containment.model import Plan
+    from tokentrail.detection.leads.model import Lead
+    from tokentrail.detection.model import Finding
     from tokentrail.errors import TokenTrailError
-    from tokentrail.lineage.model import Credential, Trace
+    from tokentrail.lineage.model import Credential, TimelineEvent, Trace
+    from tokentrail.prevention.model import Guard
+    from tokentrail.results import IngestSummary, Status
 
 __version__ = "0.2.0.dev0"
-__all__ = ["Case", "Credential", "TokenTrailError", "Trace", "__version__"]
+__all__ = [
+    "Case", "Credential", "Finding", "Guard", "IngestSummary", "Lead", "Plan", "Status", "TimelineEvent",
+    "TokenTrailError", "Trace", "__version__",
+]  # fmt: skip
 
 _HOMES = {
-    "Case": "tokentrail.case",
+    "Case": "tokentrail.notebook",  # which shows results, too
     "Credential": "tokentrail.lineage.model",
-    "Trace": "tokentrail.lineage.model",
+    "Finding": "tokentrail.detection.model",
+    "Guard": "tokentrail.prevention.model",
+    "IngestSummary": "tokentrail.results",
+    "Lead": "tokentrail.detection.leads.model",
+    "Plan": "tokentrail.containment.model",
+    "Status": "tokentrail.results",
+    "TimelineEvent": "tokentrail.lineage.model",
     "TokenTrailError": "tokentrail.errors",
+    "Trace": "tokentrail.lineage.model",
 }
 
 
@@ -27,3 +42,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, those too that were not used yet."""
+    return sorted({*_HOMES, *(name for name in globals() if name.startswith("__"))})

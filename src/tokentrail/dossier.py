@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict
 
 from tokentrail import __version__
 from tokentrail.case import Case
@@ -36,6 +37,14 @@ _DRAWN = 60
 """Colleagues' credentials whose calls are drawn."""
 
 
+class Narrowed(TypedDict):
+    """What narrows what counts as the attacker's, as the questions to a case take it."""
+
+    since: datetime | None
+    source_ips: tuple[str, ...]
+    trusted_ips: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked about: as for `trace` and `contain`."""
@@ -47,6 +56,11 @@ class Question:
     trusted_ips: tuple[str, ...] = ()
     strategy: Strategy = "standard"
     snapshots: tuple[Snapshot, ...] = ()
+
+    @property
+    def narrowed(self) -> Narrowed:
+        """What narrows what counts as the attacker's."""
+        return {"since": self.since, "source_ips": self.source_ips, "trusted_ips": self.trusted_ips}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +98,26 @@ def gather(
         UsageError: a prefix fits several, or an address can't be read.
     """
     asked = question
-    trace = case.trace(
-        asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-        trusted_ips=asked.trusted_ips, followed=True,
-    )  # fmt: skip
+    trace = case.trace(asked.subjects, as_of=asked.as_of, followed=True, **asked.narrowed)
     plan = case.contain(
-        asked.subjects, strategy=asked.strategy, as_of=asked.as_of, since=asked.since,
-        source_ips=asked.source_ips, trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
-    )  # fmt: skip
+        asked.subjects,
+        strategy=asked.strategy,
+        as_of=asked.as_of,
+        snapshots=asked.snapshots,
+        **asked.narrowed,
+    )
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
-    rests = _rests_on(trace, theirs or ()) if records else ()
+    activity = case.activity(trace, as_of=asked.as_of, **asked.narrowed)
+    rests = _rests_on(trace, theirs or (), activity.first_event) if records else ()
     return Dossier(
         case_id=case.case_id,
         trace=trace,
         calls=_Calls(case, with_handed_out(trace, asked.subjects), tuple(drawn), asked.as_of),
         status=case.status(as_of=asked.as_of),
         version=__version__,
+        activity=activity,
         plan=plan,
         bystanders=bystanders,
         findings=theirs,
@@ -212,11 +228,12 @@ def turns(trace: Trace) -> tuple[Turn, ...]:
     return spread(found, _TURNS)
 
 
-def _rests_on(trace: Trace, findings: Sequence[Document]) -> tuple[str, ...]:
+def _rests_on(trace: Trace, findings: Sequence[Document], first: str | None) -> tuple[str, ...]:
     """List the events that an answer rests on, the weightiest first, as many as a page has room for."""
     tainted = [one for one in trace.credentials if one.tainted]
     mine = {one.id for one in tainted}
     found = [
+        iter((first,)),
         (one.ended_by for one in tainted),
         (str(event) for one in findings for event in (one.get("events") or ())[:6]),
         (one.issued_by.event_id for one in tainted if one.issued_by),

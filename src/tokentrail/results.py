@@ -183,3 +183,32 @@ class LogVerification:
     """Log files of the case in these hours of which the digests know nothing."""
     said: tuple[str, ...]
     """What could not be verified, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedFrom:
+    """An address, or a tool by its user agent, and how much it was used."""
+
+    name: str
+    calls: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackerActivity:
+    """From when to when, from where and with what the attacker's credentials of a trace were used."""
+
+    first: datetime | None
+    """The first call; `None` if there is none."""
+    first_call: str | None
+    """What it called: `s3:ListBuckets`."""
+    first_event: str | None
+    last: datetime | None
+    calls: int
+    addresses: tuple[UsedFrom, ...]
+    """The addresses, the most used first."""
+    tools: tuple[UsedFrom, ...]
+    """The user agents, the most used first."""
+    shared_from: tuple[UsedFrom, ...]
+    """Where a subject was used, if from several addresses: its owner may be at one. The earliest first."""

@@ -12,84 +12,8 @@ from tokentrail.case import Case
 from tokentrail.testing import FAKE_SESSION_TOKEN
 from tokentrail.testing.story import story
 
-GOLDEN = """\
-The leak of key A, told from its CloudTrail logs
-Built-in evidence: 2026-11-23 (UTC) in a small company, 3,029 events, 80 credentials, and one theft
-among them. An engineer's access key, A, has leaked, and a responder follows the usual runbook. At
-each turn, TokenTrail answers from the log up to that moment alone.
-
-09:41:12  The first call with A from an address where nobody works: 203.0.113.77.
-          A  AKIARTX3GSDSTOAG574N  long-term key of user/support
-             active: a long-term key; nothing in the evidence ends it; 13 calls so far
-
-09:46:30  Five minutes later.
-          A  active: a long-term key; nothing in the evidence ends it; 6 calls since
-          B  ASIARTX3GSDSR4OQPSY7  session token of user/support
-             active: valid until 2026-11-24T21:44:05Z; not used
-          C  ASIARTX3GSDSSEVRUTQY  role session of MyBucketRole/support
-             active: valid until 2026-11-23T10:46:30Z; not used
-          => A minted B with GetSessionToken at 09:44:05Z.
-          => A minted C with AssumeRole at 09:46:30Z.
-          => Alive: A, B and C.
-
-10:02:00  First step: the responder deactivates A.
-          A  ended since 2026-11-23T10:02:00Z: UpdateAccessKey made the key inactive
-          B  active: valid until 2026-11-24T21:44:05Z; not used
-          C  active: valid until 2026-11-23T10:46:30Z; 193 calls since
-          => Ended: A. Not ended: B and C.
-          => 1.5 GB got out so far.
-
-10:12:00  Second step: the responder revokes the active sessions of MyBucketRole.
-          B  active: valid until 2026-11-24T21:44:05Z; not used
-          C  ended since 2026-11-23T10:12:00Z: inline policy AWSRevokeOlderSessions of role
-             MyBucketRole denies every action on every resource where aws:tokenissuetime
-             DateLessThan 2026-11-23T10:12:30.000Z
-          => Ended: C. Not ended: B.
-          => It ended MyBucketRole/ria (ASIARTX3GSDS3ANFQHX6) as well: a colleague at work.
-          => 2.3 GB got out so far.
-
-10:13:20  A minute later. Both steps of the runbook are done.
-          B  active: valid until 2026-11-24T21:44:05Z; 1 call since
-          D  ASIARTX3GSDS5JO3PHEL  role session of MyBucketRole/support
-             active: valid until 2026-11-23T11:13:20Z; not used
-          => B minted D with AssumeRole at 10:13:20Z, after the step that ended C in the same role.
-          => Alive: B and D.
-
-11:10:00  The evidence ends here.
-          B  active: valid until 2026-11-24T21:44:05Z; 1 call since
-          D  active: valid until 2026-11-23T11:13:20Z; 231 calls since
-          E  ASIARTX3GSDS7JLUDHZC  role session of MyBucketRole/support-eu
-             active: valid until 2026-11-23T11:41:45Z; 263 calls so far
-          => B minted E with AssumeRole at 10:41:45Z, after the step that ended C in the same role.
-          => Alive: B, D and E.
-          => 6.5 GB got out so far.
-
-What ends it
-After all that was done, B, D and E still work. This ends it, proved against an attacker who uses
-every live credential between the steps:
-  1. revoke-user-sessions on user/support: ends B; D and E go on.
-  2. revoke-role-sessions on role/MyBucketRole: ends D and E; nothing is left. It hits
-     ASIARTX3GSDS4AAJM3KB as well, which --strategy surgical or --spare avoids.
-Asked before the first step, the proof of the runbook says how it fails:
-  - after step 2, B (session token of user/support) still works until 2026-11-24T21:44:05Z: no step
-    ends it
-  - after step 2, B (session token of user/support) mints a new role/MyBucketRole session at
-    2026-11-23T10:04:05Z, which the cutoff 2026-11-23T10:04:00Z of step 2 does not cover
-
-Look further
-  # what looks like theft in it, why, and how to tell a false alarm
-  tokentrail detect --case here
-  # the whole lineage, and the damage
-  tokentrail trace AKIARTX3GSDSTOAG574N --case here
-  # every call, in order
-  tokentrail timeline AKIARTX3GSDSTOAG574N --case here
-  # the plan, its calls and its proof
-  tokentrail contain AKIARTX3GSDSTOAG574N --case here
-  # what works at the end, of everybody's
-  tokentrail credentials --state active --case here
-  # what the evidence covers
-  tokentrail status --case here
-"""
+GOLDEN = (Path(__file__).parent / "demo.txt").read_text()
+"""What it prints; a test of the README compares what that shows with the same file."""
 
 
 @pytest.fixture(name="shown", scope="module")

@@ -47,7 +47,16 @@ def test_findings_are_the_same_in_every_format(run: Run, case: Path, told: Story
     assert text.index("CRITICAL") < text.index("HIGH")
     assert all(" ".join(one["why"].split()[:3]) in " ".join(text.split()) for one in found)
     assert f"tokentrail contain {told.a.key_id}" in text
-    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_what_a_finding_rests_on_is_told_when_asked(run: Run, case: Path) -> None:
+    """Events, thresholds and how to tell a false alarm stand there with --explain, and the way to them without."""
+    found = lines(run("detect", "--case", case, "--format", "jsonl").out)
+    short, whole = (run("detect", "--case", case, *more).out for more in ((), ("--explain",)))
+
+    assert all(one["events"][0] in whole and one["events"][0] not in short for one in found)
+    assert "false alarm?" in whole and "false alarm?" not in short
+    assert short.endswith(f"tokentrail detect --explain --case {case}\n")
 
 
 def test_the_command_of_a_finding_works_where_it_is_pasted(run: Run, case: Path, told: Story) -> None:
@@ -67,7 +76,7 @@ def test_a_finding_stands_for_no_fewer_events_than_it_lists(run: Run, case: Path
     found = lines(run("detect", "--case", case, "--format", "jsonl").out)
     assert all(one["count"] >= len(one["events"]) for one in found)
 
-    text = " ".join(run("detect", "--case", case).out.split())
+    text = " ".join(run("detect", "--case", case, "--explain").out.split())
     for one in found:
         whole = one["count"] == len(one["events"])
         assert (f"{one['events'][-1]} from" in text) is whole
@@ -78,7 +87,7 @@ def test_nothing_found_is_said_and_ends_well(run: Run, case: Path) -> None:
     ran = run("detect", "--case", case, "--as-of", "2026-11-23T09:40:00Z")
     assert ran.code == 0
     assert ran.out.startswith("Nothing found. That is no proof")
-    assert ran.out.split()[-5:] == ["tells", "what", "the", "evidence", "lacks."]
+    assert ran.out.split()[-4:] == ["lists", "the", "evidence", "gaps."]
     assert run("detect", "--case", case, "--as-of", "2026-11-23T09:40:00Z", "--format", "json").out == "[]\n"
 
 

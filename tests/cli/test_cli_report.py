@@ -75,7 +75,7 @@ def test_a_report_without_subject_starts_from_the_worst_finding(
     page = (tmp_path / "found.html").read_text("utf-8")
     assert ran.code == 0
     assert told.key_ids["B"] in page
-    assert f"starts from {told.a.key_id}, to which 3 findings lead, the worst among them" in " ".join(
+    assert f"starts from {told.a.key_id}, the credential behind the most severe findings" in " ".join(
         ran.err.split()
     )
 
@@ -117,3 +117,18 @@ def test_a_timeline_for_timesketch(run: Run, case: Path, told: Story) -> None:
     """Its CSV begins with Timesketch's columns."""
     ran = run("timeline", told.a.key_id, "--case", case, "--format", "csv")
     assert ran.out.startswith("message,datetime,timestamp_desc,")
+
+
+def test_a_report_as_markdown_is_for_tickets(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
+    """Verdict, lineage as Mermaid, plan and indicators are printed, or written to the file of -o, and nothing else."""
+    ran = run("report", told.a.key_id, "--case", case, "--format", "md")
+    run("report", told.a.key_id, "--case", case, "--format", "md", "-o", "leak.md")
+
+    assert ran.code == 0
+    assert ran.out.startswith("# 3 of the attacker's 5 credentials still work\n")
+    assert all(
+        one in ran.out
+        for one in ("```mermaid\nflowchart LR\n", "**COMPLETE**", "- **Addresses** `", *told.key_ids.values())
+    )
+    assert (tmp_path / "leak.md").read_text("utf-8") == ran.out
+    assert run("report", "--case", case, "--as-of", "2026-11-23T08:00:00Z", "--format", "md").code == 2

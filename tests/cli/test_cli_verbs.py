@@ -175,11 +175,6 @@ def test_investigate_does_it_all(run: Run, logs: Path, told: Story) -> None:
     assert "held other evidence" not in ran.err
     sections = lines(run("investigate", logs, "--subject", told.a.key_id, "--format", "jsonl").out)
     assert {one["section"] for one in sections} == {"lead", "finding", "credential", "event", "plan"}
-    text = run("investigate", logs, "--subject", told.a.key_id).out
-    places = [
-        text.index(one) for one in ("findings: ", "4 credentials descend", "\nTimeline\n", "\nContainment\n")
-    ]
-    assert places == sorted(places)
 
 
 def test_investigate_starts_from_the_worst_finding(run: Run, logs: Path, told: Story) -> None:
@@ -204,10 +199,9 @@ def test_investigate_says_what_its_start_descends_from(run: Run, tmp_path: Path)
 
     assert f"starts from {session.id}" in said
     assert f"It descends from {key.id}: if that leaked, give it as --subject." in said
-    assert f"ancestor {key.id}, which it descends from" in shown
-    first = f"Traced from {session.id}: The attacker's credential still works. The plan below is COMPLETE: 1 step. "
-    assert shown.startswith(first)  # what a long answer comes to
-    assert f"{key.id}, which a subject descends from and which may still work, is not the attacker's" in shown
+    first = "Complete only if this key was not stolen: 1 step. The attacker's credential still works."
+    assert shown.startswith(first)
+    assert f"not stolen? {key.id} (`tokentrail contain {key.id}` ends it)" in shown
 
 
 def test_nothing_that_fits_and_nothing_to_read_are_said(run: Run, tmp_path: Path) -> None:

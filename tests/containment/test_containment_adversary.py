@@ -20,7 +20,7 @@ from oracle.policy_limits import faults
 from oracle.replay import replay
 from oracle.simulated_aws import SimulatedAws
 from oracle.taint import tainted_ids
-from strategies import Incident, incidents
+from strategies import FAR_ROLES, Incident, incidents
 from tokentrail import Case
 from tokentrail.present.document import document
 from tokentrail.testing import World
@@ -242,6 +242,28 @@ def test_what_is_handed_to_a_task_while_it_is_being_stopped_is_cut() -> None:
 
     assert plan["proof"]["complete"] and () == judged(incident, plan).survivors
     assert judged(incident, hasty).survivors
+
+
+@pytest.mark.parametrize("order", [("near", "far"), ("far", "near"), ("near",)])
+def test_a_token_opens_a_role_of_another_partition_as_long_as_its_holder_works(
+    order: tuple[str, ...],
+) -> None:
+    """Only where the far role is revoked after whoever asks for tokens is nothing left, in the proof and in the game."""
+    world = World(START)
+    key = world.user("support")
+    asking = key.assumes("Deploy")
+    asking.assumes_across_partitions(FAR_ROLES[0]).calls("s3:ListBuckets", region="cn-north-1")
+    aws = SimulatedAws.of(world)
+    tainted = tainted_ids(aws, [key.id])
+    incident = Incident(world, key.id, tainted, frozenset(aws.credentials) - tainted, aws.at)
+    first = [f"deactivate-key:{key.id}", f"revoke-user-sessions:{key.arn}"]
+    roles = {"near": f"arn:aws:iam::{HOME}:role/Deploy", "far": FAR_ROLES[0]}
+    plan = planned(incident, what_if=[*first, *(f"revoke-role-sessions:{roles[one]}" for one in order)])
+    outcome = judged(incident, plan)
+
+    assert plan["proof"]["complete"] == (order == ("near", "far")) == (not outcome.survivors)
+    agrees(incident, plan, outcome)
+    replays(incident, plan)
 
 
 def test_a_story_does_not_count_on_slow_changes_where_it_need_not() -> None:

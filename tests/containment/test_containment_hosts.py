@@ -46,6 +46,6 @@ def test_what_a_plan_that_fails_rests_on_is_told_as_well() -> None:
     refuted(plan, identity.id)
     assert (
         said.index("survives")
-        < said.index("Nothing but these outlives the last step")
+        < said.index("Apart from these, nothing works after the last step")
         < said.index("RequestManaged")
     )

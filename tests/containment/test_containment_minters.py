@@ -65,6 +65,7 @@ def test_who_led_to_what_minted_a_subject_is_named(world: World) -> None:
     last.calls("s3:ListBuckets")
     plan = checked(planned(world, last.id))
 
+    assert {session.id, thief.id, first.id} == set(plan.proof.may_be_stolen)
     assert "which a subject descends from" in told(plan, session)[0]
     assert "made or set the function" in told(plan, thief)[0]
     assert "whose UpdateLoginProfile made or set the login setting mallory" in told(plan, first)[0]

@@ -904,6 +904,8 @@ def test_what_works_where_the_attacker_came_first_may_be_stolen_too(first: str, 
     said = [one for one in plan.proof.holds_if if "was not stolen as well" in one]
     assert [f"`tokentrail contain {other.id}`" in one for one in said] == [True] * told
     assert not any("was not stolen as well" in one for one in both.proof.holds_if)
+    assert plan.proof.may_be_stolen == (other.id,) * told
+    assert not both.proof.may_be_stolen
 
 
 def test_where_a_key_was_before_the_theft_nobody_brought_it_to() -> None:

@@ -605,7 +605,7 @@ def test_what_narrowing_leaves_out_and_no_step_ends_is_a_condition() -> None:
     assert wrong.proof.complete
     assert any("leaves out is not the attacker's" in one and left.id in one for one in wrong.proof.holds_if)
     assert not any("leaves out" in one for one in right.proof.holds_if)
-    assert "only what was minted from 203.0.113.7 counts" in text.getvalue()
+    assert "Only credentials minted from the subject from 203.0.113.7 count" in text.getvalue()
 
 
 # ---------------------------------------------------------------- how long documents may be

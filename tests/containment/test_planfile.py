@@ -73,6 +73,15 @@ def test_the_digest_depends_on_what_a_plan_says_and_not_on_layout(tmp_path: Path
     assert planfile.digest(replace(plan, margin=61)) != planfile.digest(plan)
 
 
+def test_a_plan_that_names_no_stolen_key_keeps_its_digest() -> None:
+    """The journal of a plan that was applied before plans named such keys is found by its digest, as it was."""
+    plan = whole_plan()
+    named = replace(plan, proof=replace(plan.proof, may_be_stolen=("AKIAIOSFODNN7EXAMPLE",)))
+
+    assert planfile.digest(plan) == "19e3cf8861ca91dda077d8b7f8cbe88de97d63bce1294d65a816e83a2f0c1478"
+    assert planfile.digest(named) != planfile.digest(plan)
+
+
 def test_more_fields_do_no_harm(tmp_path: Path) -> None:
     """A later TokenTrail of the same version may say more."""
     path = tmp_path / "plan.json"

@@ -71,7 +71,20 @@ def test_the_case_opens_no_terminal() -> None:
 
 def test_public_names_are_exact() -> None:
     """`tokentrail.__all__` names what can be had from it, and each name leads to its home."""
-    assert set(tokentrail.__all__) == {"Case", "Credential", "Trace", "TokenTrailError", "__version__"}
+    assert set(tokentrail.__all__) == {
+        "Case",
+        "Credential",
+        "Finding",
+        "Guard",
+        "IngestSummary",
+        "Lead",
+        "Plan",
+        "Status",
+        "TimelineEvent",
+        "TokenTrailError",
+        "Trace",
+        "__version__",
+    }
     for name in tokentrail.__all__:
         assert getattr(tokentrail, name) is not None
 

@@ -208,7 +208,8 @@ def test_too_few_days_for_a_habit_are_said(days: int, told: bool) -> None:
 
     assert said == (
         [
-            "The evidence spans less than 3 days (habit_days): rules that go by habits say less, or nothing: secrets-swept."
+            "The evidence spans less than 3 days: baseline rules need 3 days of logs (habit_days) and may miss things: "
+            "secrets-swept."
         ]
         if told
         else []

@@ -320,7 +320,7 @@ def test_sessions_of_one_host_are_compared_with_each_other() -> None:
     (one,) = judged(act)
     assert one.severity == "medium"
     assert f"its host's other sessions had been used from {GATEWAY} (AWS EC2)" in one.why
-    assert "somebody who is no workload works from this address" in one.why
+    assert "a non-workload identity works from this address" in one.why
 
 
 def test_one_weak_sign_is_a_lead_and_no_finding() -> None:

@@ -10,11 +10,12 @@ credential asks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from oracle.credentials import LONGEST_SESSION, HeldCredential
-from oracle.request_choices import MintChoice, mint_choices, session_names
+from oracle.request_choices import Apart, MintChoice, mint_choices, session_names
 from oracle.simulated_aws import NEW_NAME, VENDED, SimulatedAws
 from oracle.taint import external_principals
 from tokentrail.testing.names import iso
@@ -39,6 +40,16 @@ class Source:
         return not aws.stopped(self.kind, set(self.names), at)
 
 
+@dataclass(slots=True)
+class _Tried:
+    """What was tried in one second."""
+
+    givers: set[tuple[object, ...]] = field(default_factory=set)
+    """Those that have assumed all that they can, by what policies tell apart of them."""
+    done: set[tuple[object, ...]] = field(default_factory=set)
+    """The sessions that were got."""
+
+
 class AttackerCredentials:
     """
     What the adversary holds, and gets.
@@ -61,6 +72,7 @@ class AttackerCredentials:
         self.aws, self.unseen, self.twins = aws, unseen, twins
         self.mentioned = aws.mentioned
         self._mfa = (False, True) if self._tells_apart("aws:multifactorauth") else (False,)
+        self._apart = Apart(self.mentioned)
         self._names: dict[str, list[str]] = {}
         self._choices: dict[tuple[object, ...], list[MintChoice]] = {}
         self.first = [
@@ -86,16 +98,21 @@ class AttackerCredentials:
                 words = f"the {source.kind} gives {_label(source.like)}"
                 for mfa in self._mfa if source.kind == "password" else (source.like.mfa,):
                     self._take(replace(source.like, mfa=mfa), at, at + LONGEST_SESSION, words)
-        while True:
+        valid = [one for one in self.held() if id(one) not in self._buried and self.aws.valid(one, at)]
+        fresh, tried = [*valid, *self._outside], _Tried()
+        while fresh:
             before = len(self.minted)
-            valid = [one for one in self.held() if id(one) not in self._buried and self.aws.valid(one, at)]
-            self._tokens(valid, at)
-            self._roles([*valid, *self._outside], at)
-            self._again(valid, at)
-            if len(self.minted) == before:
-                break
+            self._tokens(fresh, at)
+            self._roles(fresh, at, tried)
+            self._again(fresh, at)
+            fresh = list(islice(reversed(self.minted.values()), len(self.minted) - before))
+            valid += fresh
+        dead: dict[tuple[object, ...], bool] = {}
         for one in valid:
-            if not self.aws.undenied(one, at) and not self._renews(one, at):
+            alike = self._alike(one)
+            if alike not in dead:
+                dead[alike] = not self.aws.undenied(one, at) and not self._renews(one, at)
+            if dead[alike]:
                 self._buried[id(one)] = one
 
     def denies_were_lifted(self) -> None:
@@ -136,28 +153,42 @@ class AttackerCredentials:
             )
         return self._names[key.identity_arn]
 
-    def _roles(self, valid: list[HeldCredential], at: datetime) -> None:
+    def _roles(self, valid: list[HeldCredential], at: datetime, tried: _Tried) -> None:
         """Assume every role that some credential of a principal can, under every name and with every choice."""
-        done: set[tuple[object, ...]] = set()
         trusting = [place[1] for place in self.aws.iam.places("trust")]
         for giver in valid:
+            if (alike := self._alike(giver)) in tried.givers:
+                continue
+            tried.givers.add(alike)
             for target in {*self.aws.edges.get(giver.principal_arn, ()), *trusting}:
                 if target.endswith(":root"):
-                    told = (target, giver.principal_arn)
-                    if told not in done and self.aws.may(giver, "sts:AssumeRoot", at):
+                    told: tuple[object, ...] = (target, giver.principal_arn)
+                    if told not in tried.done and self.aws.may(giver, "sts:AssumeRoot", at):
                         self._take(
                             new_root(target), at, at + ROOT_LIFE, f"{_label(giver)} becomes root", giver
                         )
-                        done.add(told)
+                        tried.done.add(told)
                 else:
-                    self._sessions(giver, target, at, done)
+                    self._sessions(giver, target, at, tried.done)
             for target in self.aws.vends.get(giver.principal_arn, ()):
-                if ("vended", target) not in done and self.aws.may_be_vended(giver, target, at):
-                    done.add(("vended", target))
+                told = ("vended", target, giver.account)
+                if told not in tried.done and self.aws.may_be_vended(giver, target, at):
+                    tried.done.add(told)
                     words = f"Lake Formation vends {target.rpartition('/')[2]} to {_label(giver)}"
                     self._take(
                         vended_session(self.aws, target, giver), at, at + LONGEST_SESSION, words, giver
                     )
+            for target in self.aws.crosses.get(giver.principal_arn, ()):
+                told = ("crossed", target, giver.account)
+                if told not in tried.done and self.aws.may_cross(giver, target, at):
+                    tried.done.add(told)
+                    words = f"{_label(giver)} gets a token that opens {target}"
+                    self._take(far_session(self.aws, target, giver), at, at + LONGEST_SESSION, words, giver)
+
+    def _alike(self, one: HeldCredential) -> tuple[object, ...]:
+        """All of a credential by which it may fare otherwise than another one in the same second."""
+        named = (one.id, one.principal) if self.aws.iam.bans or one.kind == "long_term_key" else None
+        return (one.identity_arn, one.transitive, named, *self._apart.of(one))
 
     def _sessions(
         self, giver: HeldCredential, target: str, at: datetime, done: set[tuple[object, ...]]
@@ -300,6 +331,20 @@ def vended_session(aws: SimulatedAws, role: str, giver: HeldCredential) -> HeldC
     """Make up a session of a role that Lake Formation vends: it names the session, and takes nothing over."""
     vendor = replace(giver, tags=(), transitive=frozenset())
     return new_session(aws, role, f"{VENDED}00-NA-{giver.account}-0000000000", vendor, MintChoice())
+
+
+def far_session(aws: SimulatedAws, role: str, giver: HeldCredential) -> HeldCredential:
+    """Make up a session of a role of another partition, which a token opens: nothing of the caller's goes with it."""
+    partition, account = role.split(":")[1], role.split(":")[4]
+    issuer = f"{giver.account}.tokens.sts.global.api.aws"
+    caller = replace(giver, tags=(), transitive=frozenset(), source_identity=None)
+    session = new_session(aws, role, NEW_NAME, caller, MintChoice())
+    return replace(
+        session,
+        kind="assumed_role_web_identity",
+        principal=session.principal.replace("arn:aws:", f"arn:{partition}:", 1),
+        provider=f"arn:{partition}:iam::{account}:oidc-provider/{issuer}",
+    )
 
 
 def sources(aws: SimulatedAws, first: list[HeldCredential]) -> Iterator[Source]:

@@ -73,15 +73,6 @@ class HeldCredential:
         """What a role session is called."""
         return self.userid.partition(":")[2]
 
-    @property
-    def fixed(self) -> tuple[object, ...]:
-        """All that policies can ask of it and that no request can change."""
-        return (
-            self.kind, self.account, self.principal_arn, self.userid, self.type, self.username, self.issued_at, self.mfa,
-            self.mfa_at, self.source_identity, self.tags, self.sign_in_session, self.provider, self.assumed_root,
-            self.person,
-        )  # fmt: skip
-
     def context(self, at: datetime) -> dict[str, Value | None]:
         """
         Give the condition keys on which its requests at a moment have no choice, by lower-case name; `None` is absent.

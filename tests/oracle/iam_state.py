@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from oracle.credentials import HeldCredential
 from oracle.policy_evaluator import Context, denies, trusts
-from oracle.request_choices import Mentions, MintChoice, asks_the_clock, mentions_of, requests
+from oracle.request_choices import Apart, Mentions, MintChoice, apart, asks_the_clock, mentions_of, requests
 
 Place = tuple[str, ...]
 """Where something is kept: `("inline", user ARN, policy name)`, `("key", key id)`, ..."""
@@ -55,6 +55,7 @@ class _Bearing:
     """Each as all documents that a request may see of it."""
     documents: frozenset[str]
     mentioned: Mentions
+    apart: Apart
     clock: bool
     """Whether some condition asks for the time of the request."""
 
@@ -63,7 +64,7 @@ class _Bearing:
 def _bearing(policies: frozenset[frozenset[str | None]]) -> _Bearing:
     documents = frozenset(str(text) for texts in policies for text in texts)
     mentioned = mentions_of(documents)
-    return _Bearing(policies, documents, mentioned, asks_the_clock(mentioned))
+    return _Bearing(policies, documents, mentioned, apart(documents), asks_the_clock(mentioned))
 
 
 class IamState:
@@ -94,6 +95,11 @@ class IamState:
         other._arns = dict(self._arns)
         other._banned, other._bearing = set(self._banned), {}
         return other
+
+    @property
+    def bans(self) -> bool:
+        """Whether somebody in the organisation has banned anything by hand, be it a single session."""
+        return bool(self._banned)
 
     def knows(self, arn: str) -> None:
         """Note that a user or role exists."""
@@ -185,7 +191,7 @@ class IamState:
         if not bearing.policies:
             return False
         second = (clock or at) if bearing.clock else None
-        asked = (bearing.policies, credential.fixed, action, resource, second)
+        asked = (bearing.policies, bearing.apart.of(credential), action, resource, second)
         if asked not in self._judged:
             self._judged[asked] = not any(
                 _undenied(bearing.policies, context, action, resource)
@@ -221,12 +227,11 @@ class IamState:
             return False
         bearing = self._bearing_on(giver, at)
         policies = bearing.policies
-        mentioned = (
-            mentions_of(bearing.documents, trusting - {None}) if trusting != {None} else bearing.mentioned
-        )
+        trusts = frozenset(str(text) for text in trusting if text is not None)
+        mentioned = mentions_of(bearing.documents, trusts)
         asked = (
-            policies, trusting, giver.fixed, role, choice, seen_before, name if "sts:rolesessionname" in mentioned else "",
-            at if asks_the_clock(mentioned) else None,
+            policies, trusting, apart(bearing.documents, trusts).of(giver), role, choice, seen_before,
+            name if "sts:rolesessionname" in mentioned else "", at if asks_the_clock(mentioned) else None,
         )  # fmt: skip
         if asked not in self._judged:
             fixed = {**giver.context(at), **choice.context(giver, name)}

@@ -18,6 +18,7 @@ from oracle.attacker import (
     ROOT_LIFE,
     TOKEN_LIFE,
     Source,
+    far_session,
     new_root,
     new_session,
     signed_in,
@@ -141,7 +142,7 @@ class _Stage:
         way = {
             "AssumeRole": self._assumes, "AssumeRoot": self._becomes_root, "GetSessionToken": self._gets_token,
             "GetFederationToken": self._gets_token, "GetSigninToken": self._renews,
-            "lakeformation:GetDataAccess": self._is_vended,
+            "lakeformation:GetDataAccess": self._is_vended, "AssumeRoleWithWebIdentity": self._crosses,
         }[move["call"]]  # fmt: skip
         made = [credential for giver in givers for credential in way(giver, move, at)]
         if not made:
@@ -168,6 +169,11 @@ class _Stage:
         if not self._aws.may_be_vended(giver, move["principal"], at):
             return []
         return [replace(vended_session(self._aws, move["principal"], giver), expires=at + LONGEST_SESSION)]
+
+    def _crosses(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
+        if not self._aws.may_cross(giver, move["principal"], at):
+            return []
+        return [replace(far_session(self._aws, move["principal"], giver), expires=at + LONGEST_SESSION)]
 
     def _becomes_root(self, giver: HeldCredential, move: Json, at: datetime) -> list[HeldCredential]:
         seen = move["principal"] in self._aws.edges.get(giver.principal_arn, ())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,6 +91,34 @@ def mfa_ages(mentioned: Mentions) -> set[timedelta]:
 def asks_the_clock(mentioned: Mentions) -> bool:
     """Tell whether an answer may be another one a second later."""
     return not (CLOCK | {"aws:multifactorauthage"}).isdisjoint(mentioned)
+
+
+class Apart:
+    """What policies tell credentials apart by: two that are alike in that meet the same answers."""
+
+    def __init__(self, mentioned: Mentions) -> None:
+        self._cutoffs = sorted(named_dates(mentioned, ("aws:tokenissuetime",)))
+        texts = [text.lower() for values in mentioned.values() for text in values]
+        self._to_the_second = any("${aws:tokenissuetime" in text for text in texts)
+        self._by_age = "aws:multifactorauthage" in mentioned
+        self._by_user = "aws:userid" in mentioned
+
+    def of(self, one: HeldCredential) -> tuple[object, ...]:
+        """Give all that these policies ask of a credential; of when it was issued, between which of their dates that is."""
+        issued: object = one.issued_at
+        if one.issued_at is not None and not self._to_the_second:
+            issued = bisect_left(self._cutoffs, one.issued_at), bisect_right(self._cutoffs, one.issued_at)
+        return (
+            one.kind, one.account, one.principal_arn, one.type, one.username, one.mfa, one.source_identity, one.tags,
+            one.sign_in_session, one.provider, one.assumed_root, one.person, issued,
+            one.mfa_at if self._by_age else None, one.userid if self._by_user else None,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def apart(documents: frozenset[str], trusts: frozenset[str] = frozenset()) -> Apart:
+    """Tell what some policies' denies, and some trust policies, tell credentials apart by."""
+    return Apart(mentions_of(documents, trusts))
 
 
 def requests(fixed: Context, mentioned: Mentions, *, minting: bool = False) -> Iterator[Context]:

@@ -87,6 +87,8 @@ class SimulatedAws:
         """Which roles (and accounts' roots) each principal has been seen to assume."""
         self.vends: dict[str, set[str]] = defaultdict(set)
         """Of which roles Lake Formation has been seen to vend sessions to each principal."""
+        self.crosses: dict[str, set[str]] = defaultdict(set)
+        """Which roles of other partitions each principal's tokens have been seen to open."""
         self.names: dict[str, set[str]] = defaultdict(set)
         """The session names seen in each role."""
         self.newest: dict[str, datetime] = {}
@@ -201,8 +203,21 @@ class SimulatedAws:
         policy still lets Lake Formation in is taken for granted, which is the worse case.
         """
         seen_before = role in self.vends.get(credential.principal_arn, ())
-        there = self.iam.seen(("gone", role), at) != {True}
-        return seen_before and there and self.may(credential, "lakeformation:GetDataAccess", at)
+        return seen_before and self._may_ask(credential, "lakeformation:GetDataAccess", role, at)
+
+    def may_cross(self, credential: HeldCredential, role: str, at: datetime) -> bool:
+        """
+        Tell whether a credential gets into a role of another partition, as its principal did before.
+
+        What is asked for here is a token of `sts:GetWebIdentityToken`; that the role there still trusts it is taken for
+        granted. A token that was asked for earlier and not used yet is a condition that plans name.
+        """
+        seen_before = role in self.crosses.get(credential.principal_arn, ())
+        return seen_before and self._may_ask(credential, "sts:GetWebIdentityToken", role, at)
+
+    def _may_ask(self, credential: HeldCredential, action: str, role: str, at: datetime) -> bool:
+        """Tell whether somebody else opens a role for whoever may make a call."""
+        return self.iam.seen(("gone", role), at) != {True} and self.may(credential, action, at)
 
     @property
     def mentioned(self) -> Mentions:
@@ -239,6 +254,8 @@ class SimulatedAws:
         ):
             found = self.vends if one.session_name.startswith(VENDED) else self.edges
             found[parent.principal_arn].add(one.identity_arn)
+        elif parent and one.kind == "assumed_role_web_identity":
+            self.crosses[parent.principal_arn].add(one.identity_arn)
 
     def _happened(self, record: Json, actors: _Actors) -> None:
         """Take in one call that succeeded, if it is one that makes or changes something."""

@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +20,13 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_parity_spark import cluster, drawn, everything, names_are_looked_up
+from parity_cases import Evidence, everything, names_are_looked_up
 
-from aws_server import _moto_url  # noqa: F401 - a fixture
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.events.columns import EVENTS
 from tokentrail.lineage.grow import LINKING_FILES, OUTPUT, listed_in
 from tokentrail.store.errands import InBucket, errands
-from tokentrail.testing import native
-from tokentrail.testing.story import story
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,126 +39,127 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java, which is not installed here"),
     pytest.mark.filterwarnings("default"),  # what Spark itself warns of is not ours
 ]
-CASE = "s3://cases/leak"
-__all__ = ["cluster"]
+CASE, EMPTY = "s3://cases/leak", "s3://empty/leak"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _environment(moto_url: str) -> Iterator[None]:
-    """What executors reach the bucket by: they have the environment that Spark was started in."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "AKIARESPONDER0000001", "AWS_SECRET_ACCESS_KEY": "none", "AWS_ENDPOINT_URL": moto_url,
-            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():  # fmt: skip
-            patch.setenv(name, value)
-        yield
+class Keys:
+    """What a bucket holds, each time that it is asked."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket, self.client = bucket, boto3.client("s3")
+        self.client.create_bucket(Bucket=bucket)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (one["Key"] for one in self.client.list_objects_v2(Bucket=self.bucket).get("Contents", ()))
+
+    def of_errands(self) -> list[str]:
+        return [one for one in self if "/spark/" in one]
+
+    def remove(self) -> None:
+        for key in self:
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+        self.client.close()
 
 
 @pytest.fixture(name="keys")
-def _keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A bucket; answers what it holds, each time that it is asked."""
+def _keys(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
+    """An empty bucket."""
     monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "mirrors"))
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="cases")
-
-    class Keys(list[str]):
-        def __iter__(self) -> Iterator[str]:
-            yield from (one["Key"] for one in client.list_objects_v2(Bucket="cases").get("Contents", ()))
-
-    yield Keys()
-    for key in Keys():
-        client.delete_object(Bucket="cases", Key=key)
-    client.close()
+    found = Keys("empty")
+    yield found
+    found.remove()
 
 
-@pytest.fixture(name="logs")
-def _logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The story and some random worlds, some of it twice, some unreadable; a task for each dozen of files."""
-    monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 12)
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    records = list(story().world.records())
-    for number, world in enumerate(drawn(40)):
-        records += world.records()
-        (folder / f"{number}.json").write_bytes(native(world.records()))
-    (folder / "all.json").write_bytes(native(records))
-    (folder / "broken.json").write_bytes(b'{"Records":[{"eventVersion":"1.08","eventTime":"never"},7]}')
-    return [str(folder)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadIn:
+    """A case in a bucket that Spark read in and linked, and the folder of this machine's mirror of it."""
+
+    keys: Keys
+    mirrors: Path
 
 
-def test_what_spark_reads_into_a_bucket_comes_out_the_same_and_once(
-    tmp_path: Path, cluster: Cluster, logs: list[str], keys: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From the driver's mirror and from another machine's; a job that is repeated adds nothing and leaves no errand."""
-    with Case.open(tmp_path / "local") as local:
-        local.ingest(logs, workers=1)
-        expected = everything(local)
-    with Case.open(CASE) as case:
-        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
-            case.ingest(logs, engine=cluster)
-        assert far.called
-        assert expected == everything(case)
-        manifests = [one for one in keys if "/manifests/" in one]
-        assert 1 < len(manifests)
-        assert names_are_looked_up(case)
-
-        again = case.ingest(logs, engine=cluster)
-        assert (0, 0) == (again.objects.read, again.records.new)
-    assert manifests == [one for one in keys if "/manifests/" in one]
-    assert not [one for one in keys if "/spark/" in one]
-    monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "another"))
-    with Case.open(CASE) as case:
-        assert expected == everything(case)
-        assert names_are_looked_up(case)
-
-
-def test_a_task_that_failed_once_loses_and_repeats_nothing(
-    tmp_path: Path, cluster: Cluster, logs: list[str], keys: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each task's first attempt ends after it gave its segment: the second finds it there, and reads nothing again."""
+@pytest.fixture(name="read_in", scope="module")
+def _read_in(
+    cluster: Cluster, evidence: Evidence, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ReadIn]:
+    """A dozen files a task: the first attempt of every other one ends after it gave its segment."""
     import tokentrail.spark
 
-    done = tokentrail.spark._run_task
+    done, found = tokentrail.spark._run_task, Keys("cases")
+    mirrors = tmp_path_factory.mktemp("mirrors")
 
     def failing(*given: object) -> bytes:
         from pyspark import TaskContext
 
         answer: bytes = done(*given)
         context = TaskContext.get()
-        if context is not None and context.attemptNumber() == 0:
+        if context is not None and context.attemptNumber() == 0 and context.partitionId() % 2:
             os._exit(1)
         return answer
 
-    with Case.open(tmp_path / "local") as local:
-        local.ingest(logs, workers=1)
-        expected, objects = everything(local), local.status().objects
-    monkeypatch.setattr(tokentrail.spark, "_run_task", failing)
-    monkeypatch.setattr(cluster, "spread_from", 1 << 60)
+    with pytest.MonkeyPatch.context() as patch, Case.open(CASE) as case:
+        patch.setenv("TOKENTRAIL_MIRRORS", str(mirrors))
+        patch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 12)
+        patch.setattr(tokentrail.spark, "_run_task", failing)
+        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
+            case.ingest([str(evidence.folder)], engine=cluster)
+        assert far.called
+    yield ReadIn(keys=found, mirrors=mirrors)
+    found.remove()
+
+
+@pytest.fixture(name="case")
+def _case(read_in: ReadIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
+    """The case that Spark read in, from the driver's mirror of it."""
+    monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(read_in.mirrors))
     with Case.open(CASE) as case:
-        case.ingest(logs, engine=cluster)
-        stored = [one.sha256 for each in case.folder.snapshot().manifests for one in each.objects]
-        assert expected == everything(case)
-    assert objects == len(stored) == len(set(stored))
+        yield case
+
+
+def test_what_spark_reads_into_a_bucket_comes_out_the_same_and_once(
+    tmp_path: Path,
+    cluster: Cluster,
+    evidence: Evidence,
+    read_in: ReadIn,
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the driver's mirror and from another machine's; a job that is repeated adds nothing and leaves no errand."""
+    assert evidence.answers == everything(case)
+    manifests = [one for one in read_in.keys if "/manifests/" in one]
+    assert 2 < len(manifests)
+    assert names_are_looked_up(case)
+
+    again = case.ingest([str(evidence.folder)], engine=cluster)
+    assert (0, 0) == (again.objects.read, again.records.new)
+    assert manifests == [one for one in read_in.keys if "/manifests/" in one]
+    assert not read_in.keys.of_errands()
+    monkeypatch.setenv("TOKENTRAIL_MIRRORS", str(tmp_path / "another"))
+    with Case.open(CASE) as there:
+        assert evidence.answers == everything(there)
+        assert names_are_looked_up(there)
+
+
+def test_a_task_that_failed_once_loses_and_repeats_nothing(case: Case, evidence: Evidence) -> None:
+    """The second attempt finds the segment that the first one gave, and reads nothing again."""
+    stored = [one.sha256 for each in case.folder.snapshot().manifests for one in each.objects]
+
+    assert evidence.objects == len(stored) == len(set(stored))
 
 
 @pytest.fixture(name="engine")
-def _engine(cluster: Cluster, logs: list[str], keys: list[str]) -> Iterator[SparkEngine]:
+def _engine(cluster: Cluster, case: Case, read_in: ReadIn) -> Iterator[SparkEngine]:
     """What links a case in a bucket, with its evidence."""
     from tokentrail.store.shelf import BucketShelf
     from tokentrail.store.spark import SparkEngine
 
-    with mock.patch.object(cluster, "spread_from", 1 << 60), Case.open(CASE) as case:
-        case.ingest(logs, engine=cluster)
-        place = errands(case.folder, "linking")
-        assert isinstance(place, InBucket)
-        made = SparkEngine(cluster._session, partial(BucketShelf, place=place))
-        made.segments(case.folder.snapshot())
-        yield made
-        made.close()
-    assert not [one for one in keys if "/spark/" in one]
+    place = errands(case.folder, "linking")
+    assert isinstance(place, InBucket)
+    made = SparkEngine(cluster._session, partial(BucketShelf, place=place))
+    made.segments(case.folder.snapshot())
+    yield made
+    made.close()
+    assert not read_in.keys.of_errands()
 
 
 def test_a_table_outlives_what_failed_as_it_was_put(
@@ -200,10 +199,10 @@ def test_what_is_written_for_the_driver_is_in_order_and_whole(engine: SparkEngin
     assert ["time"] == pq.read_table(tmp_path / "none.parquet").column_names
 
 
-def test_linking_says_what_is_missing_or_damaged_in_the_bucket(engine: SparkEngine, keys: list[str]) -> None:
+def test_linking_says_what_is_missing_or_damaged_in_the_bucket(engine: SparkEngine, read_in: ReadIn) -> None:
     """A part of a segment that is cut, another's or gone is named, in the words of the executor that looked at it."""
-    client = boto3.client("s3")
-    part = next(one for one in keys if one.endswith("/identities.parquet"))
+    client = read_in.keys.client
+    part = next(one for one in read_in.keys if one.endswith("/identities.parquet"))
     whole = client.get_object(Bucket="cases", Key=part)["Body"].read()
     other = io.BytesIO()
     pq.write_table(pa.table({"x": [1]}), other)
@@ -214,10 +213,11 @@ def test_linking_says_what_is_missing_or_damaged_in_the_bucket(engine: SparkEngi
             client.put_object(Bucket="cases", Key=part, Body=content)
         with pytest.raises(CaseError, match=f"^s3://cases/{part}: {told}"):
             engine.run("CREATE TABLE types AS SELECT DISTINCT type FROM identities")
+    client.put_object(Bucket="cases", Key=part, Body=whole)
 
 
 def test_small_tables_are_sent_to_all_executors_and_large_ones_are_not(
-    cluster: Cluster, keys: list[str], monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With Spark's own settings, which would have it send whatever it holds for small, as what Python reads is held."""
     monkeypatch.setattr("tokentrail.store.shelf._FEW_ROWS", 999)
@@ -228,7 +228,7 @@ def test_small_tables_are_sent_to_all_executors_and_large_ones_are_not(
         session.conf.set("spark.sql.autoBroadcastJoinThreshold", "10485760b")
         return BucketShelf(session, place)
 
-    with Case.open(CASE) as case:
+    with Case.open(EMPTY) as case:
         place = errands(case.folder, "linking")
         assert isinstance(place, InBucket)
         engine = SparkEngine(cluster._session, shelf)
@@ -271,7 +271,7 @@ def test_executors_read_the_columns_that_a_statement_names_and_no_others(
     assert not any(map(_STAR.search, whole)), "no statement of linking has all columns of all events read"
 
 
-def test_an_error_of_an_executor_is_raised_as_on_one_machine(cluster: Cluster, keys: list[str]) -> None:
+def test_an_error_of_an_executor_is_raised_as_on_one_machine(cluster: Cluster, keys: Keys) -> None:
     """Its kind and words come by way of the bucket, and nothing of it stays there; so for one who was lost."""
 
     def work(kind: str) -> None:
@@ -279,13 +279,13 @@ def test_an_error_of_an_executor_is_raised_as_on_one_machine(cluster: Cluster, k
             os._exit(1)
         raise CaseError("x") from ValueError("because")
 
-    with Case.open(CASE) as case:
+    with Case.open(EMPTY) as case:
         with pytest.raises(CaseError) as found:
             list(cluster.elsewhere(case.folder, work, ["case"]))
         assert "x" == str(found.value)
         assert "because" == str(found.value.__cause__)
         with pytest.raises(
-            SourceError, match=r"lost.*do not reach s3://cases/leak\..*run the same ingest again"
+            SourceError, match=r"lost.*do not reach s3://empty/leak\..*run the same ingest again"
         ):
             list(cluster.elsewhere(case.folder, work, ["lost"]))
-    assert not [one for one in keys if "/spark/" in one]
+    assert not keys.of_errands()

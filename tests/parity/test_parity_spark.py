@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -26,16 +25,15 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
-from hypothesis import Phase, given, settings
+from parity_cases import Evidence, everything
 
-from evidence import HOME, REAL, text
+from evidence import HOME, REAL
 from patience import until
-from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.store.errands import InFolder, sealed
 from tokentrail.store.folder import CaseFolder
-from tokentrail.testing import World, native
+from tokentrail.testing import native
 from tokentrail.testing.story import story
 
 if TYPE_CHECKING:
@@ -48,48 +46,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """Spark on this machine, with settings under which even small tables are shuffled."""
-    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.spark import Cluster
-
-    os.environ["PYSPARK_SUBMIT_ARGS"] = (
-        "--conf spark.sql.shuffle.partitions=3 --conf spark.sql.autoBroadcastJoinThreshold=-1 "
-        "--conf spark.default.parallelism=2 --conf spark.sql.files.openCostInBytes=4096 "
-        "--conf spark.sql.adaptive.enabled=false --conf spark.sql.codegen.wholeStage=false "
-        "--conf spark.sql.ansi.doubleQuotedIdentifiers=true --conf spark.sql.files.ignoreCorruptFiles=true "
-        "--conf spark.sql.files.ignoreMissingFiles=true --conf spark.sql.session.timeZone=Asia/Kathmandu "
-        "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
-    )
-    found = Cluster.start("local[2,2]")
-    found.spread_from = 0
-    yield found
-    found.stop()
-
-
-def everything(case: Case) -> str:
-    """What a case answers, as JSON: the inventory, a trace of all, one of the last, a timeline, findings, the status."""
-    listed = list(case.credentials())
-    ids = [one.id for one in listed]
-    status = case.status()
-    shown = [
-        *listed,
-        case.trace(ids),
-        case.trace(ids[-1:]),
-        *case.timeline(ids[:1]),
-        *case.detect(),
-        *status.coverage,
-    ]
-    return "\n".join((text(shown), text(status.rejected)))
-
-
-def names_are_looked_up(case: Case) -> bool:
-    """Whether it is known of every segment which names stand in it."""
-    engine = case._views.open(None).engine
-    return engine.holding(names=["nobody's name"]) == engine.narrow(set())
-
-
 def both(folder: Path, sources: list[str], cluster: Cluster) -> tuple[Case, Case]:
     """The same evidence, read by this machine and by Spark."""
     local, spread = Case.open(folder / "local"), Case.open(folder / "spark")
@@ -98,34 +54,28 @@ def both(folder: Path, sources: list[str], cluster: Cluster) -> tuple[Case, Case
     return local, spread
 
 
-def drawn(count: int) -> list[World]:
-    """Some random worlds, the same each time."""
-    found: list[World] = []
-
-    @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate])
-    @given(worlds(rare=True))
-    def draw(world: World) -> None:
-        found.append(world)
-
-    draw()
-    return found
-
-
-def test_the_story_random_worlds_and_their_repetition_come_out_the_same(
-    tmp_path: Path, cluster: Cluster
+def test_what_is_read_in_two_steps_comes_out_the_same(
+    tmp_path: Path, cluster: Cluster, evidence: Evidence
 ) -> None:
-    """Findings, traces and inventory equal, though a part of the records came twice and some can't be read."""
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    records = list(story().world.records())
-    for number, world in enumerate(drawn(40)):
-        records += world.records()
-        (logs / f"{number}.json").write_bytes(native(world.records()))
-    (logs / "all.json").write_bytes(native(records))
-    (logs / "broken.json").write_bytes(b'{"Records":[{"eventVersion":"1.08","eventTime":"never"},7]}')
-    local, spread = both(tmp_path, [str(logs)], cluster)
+    """
+    The story and random worlds, a part twice and some unreadable: findings, traces and inventory are equal.
+
+    What is little is linked by the driver, and by the cluster once it has grown.
+    """
+    local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
     with local, spread:
+        with (
+            mock.patch.object(cluster, "spread_from", 1 << 60),
+            mock.patch.object(cluster, "link", side_effect=AssertionError),
+        ):
+            spread.ingest([str(evidence.part)], engine=cluster)
+        local.ingest([str(evidence.part)])
         assert everything(local) == everything(spread)
+
+        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
+            spread.ingest([str(evidence.folder)], engine=cluster)
+        assert far.called
+        assert evidence.answers == everything(spread)
 
 
 def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing(
@@ -138,7 +88,8 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
     local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
     with local, spread:
         local.ingest(folders)
-        spread.ingest(folders[:4], engine=cluster)
+        with mock.patch.object(cluster, "spread_from", 1 << 60):
+            spread.ingest(folders[:4], engine=cluster)
         spread.ingest(folders, engine=cluster)
         expected = everything(local)
         assert expected == everything(spread)
@@ -194,27 +145,6 @@ def test_small_files_are_kept_by_executors_as_by_this_machine(
             assert list((case.path / "objects" / "packs").iterdir())
 
     assert shown[0] == shown[1]
-
-
-def test_what_is_little_is_linked_by_the_driver(tmp_path: Path, cluster: Cluster) -> None:
-    """A case that is read by Spark, linked by this process, and then by Spark as it has grown, is told alike."""
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    records = story().world.records()
-    (logs / "1.json").write_bytes(native(records[: len(records) // 2]))
-    local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
-    with local, spread, mock.patch.object(cluster, "spread_from", len(records)):
-        with mock.patch.object(cluster, "link", side_effect=AssertionError):
-            spread.ingest([str(logs)], engine=cluster)
-        local.ingest([str(logs)])
-        assert everything(local) == everything(spread)
-
-        (logs / "2.json").write_bytes(native(records[len(records) // 2 :]))
-        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
-            spread.ingest([str(logs)], engine=cluster)
-        assert far.called
-        local.ingest([str(logs)])
-        assert everything(local) == everything(spread)
 
 
 def test_the_folders_of_days_are_walked_by_executors(

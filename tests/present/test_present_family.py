@@ -69,7 +69,7 @@ def test_a_fold_says_what_it_hides() -> None:
     below = child(99, many[20].id, state="ended", state_reason="made inactive")
     text = written(lambda paper: write_trace(trace(TOP, *many, below), paper))
     assert "… and 25 more role sessions of role/MyBucketRole: 25 still active" in text
-    assert "Active, though folded away above" in text
+    assert "Active, and not drawn above" in text
     assert "… and 5 more; --format jsonl lists every credential" in text
 
 
@@ -109,7 +109,7 @@ def test_a_chain_of_any_depth_is_drawn_within_the_page() -> None:
     text = written(lambda paper: write_trace(chain(1000), paper))
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("deep: ASIA") + text.count("─ ASIA") == MOST - 1
-    assert f"{child(999, 'x').id}  role session" in text.partition("Active, though folded")[2]
+    assert f"{child(999, 'x').id}  role session" in text.partition("Active, and not drawn")[2]
 
 
 def test_the_subject_is_what_no_tainted_credential_minted_or_made() -> None:
@@ -129,4 +129,4 @@ def test_the_subject_is_what_no_tainted_credential_minted_or_made() -> None:
     family = Family(trace(*drawn.credentials, links=(*drawn.links, through)))
     assert [one.id for one in family.subjects()] == [TOP.id]
     text = written(lambda paper: write_trace(trace(*drawn.credentials, links=(*drawn.links, through)), paper))
-    assert f"tied to {TOP.id} as well (created: acts through the trust)" in text
+    assert f"also linked to {TOP.id} (created: acts through the trust)" in text

@@ -41,14 +41,18 @@ def test_what_may_make_a_false_alarm_is_told_once_of_a_rule() -> None:
     """Hundreds of findings would repeat it; each still says where it stands."""
     first, second = finding(SESSION), finding(TOKEN, hour=1)
     another = replace(finding(KEY, hour=2), rule="other", false_alarm="A pipeline does so.")
-    text = " ".join(written(lambda paper: write_findings([second, another, first], paper)).split())
+    text = " ".join(
+        written(lambda paper: write_findings([second, another, first], paper, explain=True)).split()
+    )
 
     assert 1 == text.count("A laptop moves.") == text.count("A pipeline does so.")
-    assert 1 == text.count("as said above of the first finding by two-networks")
+    assert 1 == text.count("see the first finding by two-networks")
 
     alike = " ".join(
         written(
-            lambda paper: write_findings([first, replace(another, false_alarm=first.false_alarm)], paper)
+            lambda paper: write_findings(
+                [first, replace(another, false_alarm=first.false_alarm)], paper, explain=True
+            )
         ).split()
     )
     assert 2 == alike.count("A laptop moves.")  # of another rule nothing was said above

@@ -7,8 +7,9 @@ import hashlib
 import re
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +20,7 @@ from html_cases import (
     NOW,
     RIA,
     TOKEN,
+    USER,
     credentials,
     deep,
     dossier,
@@ -27,6 +29,7 @@ from html_cases import (
     large,
     plan,
     poisoned,
+    ria,
     status,
     step,
 )
@@ -40,16 +43,19 @@ from tokentrail.containment.model import NotSpared
 from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
-from tokentrail.present.html.pieces import action
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.window import window
+from tokentrail.present.lineage import write_trace
+from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
+from tokentrail.present.words import action
+from tokentrail.results import AttackerActivity, UsedFrom
 
 _URL_ATTRIBUTES = {
     "href",
@@ -178,13 +184,46 @@ def test_the_head_says_where_the_evidence_ends_before_the_answer() -> None:
 def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
     key, *below = credentials()
-    for state, told in (
-        ("active", "unless the attacker has AKIA"),
-        ("ended", "Proved complete, on 1 condition."),
+    for others, told, ending in (
+        ((KEY,), f"Complete only if this key was not stolen: {KEY}.", "doubt"),
+        ((), "Proved complete, on 1 condition.", "good"),
     ):
-        above = replace(key, tainted=False, state=state)
-        shown = dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)))
-        assert told in read(report_page(shown)).said.partition("Lifelines")[0]
+        planned = plan(proof=replace(plan().proof, may_be_stolen=others))
+        above = replace(key, tainted=False)
+        shown = report_page(dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)), plan=planned))
+        assert told in read(shown).said.partition("Lifelines")[0]
+        assert f'<strong class="{ending}">{told.partition(": ")[0]}' in shown
+        assert read(shown).said.count("not stolen: AKIA") == 2 * bool(others)  # in the head and at the plan
+
+
+def test_the_head_tells_who_when_and_from_where() -> None:
+    """The first call, the dwell time, addresses, tools and a perhaps rightful owner stand above the picture."""
+
+    def used(name: str, first: datetime) -> UsedFrom:
+        return UsedFrom(name=name, calls=3, first=first, last=NOW)
+
+    activity = AttackerActivity(
+        first=NINE, first_call="sts:GetCallerIdentity", first_event="e-1", last=NINE + timedelta(minutes=75), calls=6,
+        addresses=(used("203.0.113.77", NINE), used("192.0.2.21", NOW)),
+        tools=(used("APN/1.0 HashiCorp/1.0 Terraform/1.1.2 (+https://www.terraform.io)", NINE),),
+        shared_from=(used("192.0.2.21", NINE), used("203.0.113.77", NOW)),
+    )  # fmt: skip
+    head = read(report_page(dossier(activity=activity))).said.partition("Lifelines")[0]
+
+    assert f"First call{timestamp(NINE)} sts:GetCallerIdentity" in head
+    assert "dwell time 1 h 15 min" in head
+    assert "From203.0.113.77 (3 calls), 192.0.2.21 (3 calls)" in head
+    assert "ToolsTerraform/1.1.2" in head
+    assert "narrow with --trusted-ip 192.0.2.21" in head
+
+
+def test_the_owners_sessions_are_no_colleagues() -> None:
+    """What a plan cuts off of the robbed user himself is called the owner's, in the head and at the plan's steps."""
+    owner = replace(ria(), id=RIA, principal=USER, role=None, session_name=None)
+    head = read(report_page(dossier(bystanders=(owner,)))).said.partition("Lifelines")[0]
+
+    assert "the owner's session (" in head
+    assert "colleague" not in head
 
 
 def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() -> None:
@@ -199,13 +238,10 @@ def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() ->
     head = read(report_page(narrowed)).said.partition("Lifelines")[0]
     assert "Nothing of the attacker's works any more" in head
     assert (
-        f"only what was minted since {timestamp(NINE)}, from 203.0.113.0/24 counts as the attacker's and"
-        in head
+        f"Only credentials minted from the subject at or after {timestamp(NINE)}, from 203.0.113.0/24 count as the "
+        "attacker's and c" in head
     )
-    assert (
-        "what was minted from 192.0.2.1, 2001:db8::/32 does not count as the attacker's, with all below"
-        in head
-    )
+    assert "redentials minted from 192.0.2.1, 2001:db8::/32 do not count as the attacker's" in head
     assert "2 of its 3 descendants do not count, of which 2 still work." in head
     assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]
 
@@ -507,7 +543,8 @@ def test_the_plan_is_exact() -> None:
     assert "IAM is quick" in said
     failed = read(report_page(dossier(plan=failing()))).said
     assert (
-        "Nothing but these outlives the last step, if" in failed and "step 1 is carried out by hand" in failed
+        "Apart from these, nothing works after the last step, provided that" in failed
+        and "step 1 is carried out by hand" in failed
     )
     assert "after step 1, B mints a new session" in failed
     assert f"can't spare {RIA}: it shares a name" in failed
@@ -579,3 +616,51 @@ def test_thousands_of_credentials_take_seconds_and_megabytes(count: int) -> None
     assert time.thread_time() - started < 60
     assert len(page.encode()) < 1_000 * count
     assert all(each.id in page for each in one.trace.credentials)
+
+
+@pytest.mark.parametrize("poison", HOSTILE)
+def test_hostile_evidence_is_inert_in_markdown(poison: str) -> None:
+    """Outside code spans and the drawing stands nothing that an attacker chose: no link, image, mention or HTML."""
+    plain_text = re.sub(
+        r"```mermaid\n.*?\n```", "", incident_markdown(poisoned(dossier(), poison)), flags=re.DOTALL
+    )
+    outside = re.sub(r"`[^`\n]*`", "", plain_text)
+
+    assert "`" not in outside
+    assert not re.search(r"<[a-z/!]|]\(|@\w|javascript:", outside)
+    assert re.sub(r"\d", "", outside).count("\n# ") == 0
+
+
+def test_each_secret_is_counted_once_and_the_same_everywhere() -> None:
+    """Two reads of one secret, and a batch that names it and another, are two secrets in page, text and Markdown."""
+    (read,) = dossier().trace.secrets_read
+    reads = (read, replace(read, event_id="e-10"), replace(read, event_id="e-11", what="prod/db\nprod/api"))
+    shown = dossier(trace=replace(dossier().trace, secrets_read=reads))
+    page = read_page(shown)
+
+    assert (
+        "2secrets read" in page.partition("Lifelines")[0] or "secrets read2" in page.partition("Lifelines")[0]
+    )
+    assert "2 secrets read: rotate these" in page
+    assert "2 secrets read: rotate these" in written(lambda paper: write_trace(shown.trace, paper))
+    assert "- **Secrets read** 2" in incident_markdown(shown)
+
+
+def read_page(shown: Dossier) -> str:
+    """The text of a page."""
+    return read(report_page(shown)).said
+
+
+@pytest.mark.parametrize(
+    ("trace_of", "told"),
+    [
+        ({"resources": ()}, "volume unknown: 7 GetObject calls, sizes not logged"),
+        ({"resources": (), "apis": ()}, "volume unknown: no data events in the logs"),
+        ({}, "got out8.0 MB"),
+    ],
+)
+def test_an_unknown_volume_says_what_was_fetched(trace_of: dict[str, Any], told: str) -> None:
+    """Where no record counts bytes, the head says how many objects were fetched, or that nothing tells."""
+    head = read_page(dossier(trace=replace(dossier().trace, **trace_of))).partition("Lifelines")[0]
+
+    assert told in head

@@ -107,7 +107,7 @@ def test_steps_end_bars_and_leave_survivors_lit(opened: Any) -> None:
     assert statuses(one) == ["ended", "ended by step 1", "ended", "ended by step 2", "ended"]
     assert one.shown(".told > p") == [
         "After step 2: Revoke the sessions of the role: role/MyBucketRole. D ends; nothing of the attacker's is left. "
-        "Cut off as well: 1 credential of colleagues."
+        "Cut off as well: 1 credential of others."
     ]
 
 

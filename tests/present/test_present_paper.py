@@ -41,9 +41,7 @@ def test_a_terminal_gets_the_same_text(parts: list[tuple[str, str]]) -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
 
 
-@pytest.mark.parametrize(
-    "setting", [{"TERM": "dumb"}, {"COLUMNS": "40"}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}]
-)
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"COLUMNS": "40"}, {"NO_COLOR": "1"}])
 def test_the_environment_does_not_change_the_width(
     setting: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,3 +65,39 @@ def test_wrapping_loses_nothing(text: str) -> None:
 def test_a_column_has_its_width(text: str) -> None:
     """A padded text takes exactly its columns."""
     assert cell_len(pad(text, 12)) == 12
+
+
+@pytest.mark.parametrize(
+    ("settings", "coloured"),
+    [
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": ""}, False),
+        ({}, False),
+    ],
+)
+def test_colour_in_a_pipe_is_for_those_who_ask(
+    settings: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FORCE_COLOR colours what is piped, unless NO_COLOR is set; without either, a pipe gets plain text."""
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    pipe = io.StringIO()
+    Paper(pipe).line(("NOT COMPLETE", "red"))
+
+    assert ("\x1b[31m" in pipe.getvalue()) == coloured
+    assert "NOT COMPLETE" in pipe.getvalue()
+
+
+def test_what_is_pasted_is_neither_broken_nor_cut() -> None:
+    """An ARN within a sentence and a command stay whole, however long they are."""
+    arn = f"arn:aws:iam::111122223333:role/{'deep/' * 40}Reader"
+    pipe = io.StringIO()
+    Paper(pipe).wrapped(f"It was assumed: {arn} by nobody else", first="  - ")
+    Paper(pipe).command(f"tokentrail trace {arn} --case leak", first="  next  ")
+
+    assert f" {arn}\n" in pipe.getvalue()
+    assert f"  next  tokentrail trace {arn} --case leak\n" in pipe.getvalue()

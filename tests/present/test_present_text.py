@@ -141,10 +141,10 @@ AKIAIOSFODNN7EXAMPLE  ended  ! tainted  long-term key of user/support
          minted 2026-11-23T09:00:02Z by AssumeRole from 203.0.113.77 (inferred: the only one alive)
          3 calls, 1 of them refused or failed, 2026-11-23T09:00:00Z, from 203.0.113.77
 
-Made or changed: what is not deleted again outlives the credential that did it
+Created or changed: persists until deleted
   2026-11-23T09:00:00Z  CreateUser: user eve, by ASIAIOSFODNN7SESSION
 
-Secrets read: change these
+1 secret read: rotate it
   2026-11-23T09:00:00Z  prod/database  (GetSecretValue by ASIAIOSFODNN7SESSION)
 
 Resources touched, the most bytes first
@@ -155,7 +155,7 @@ Calls, the most frequent first
                 CALLS  FAILED  CALL
                 1,204       2  s3:GetObject
 
-What this answer lacks
+Evidence gaps
   - 111122223333/us-east-1, 2026-11-23T09:00:00Z to 2026-11-23T10:00:00Z: no read-only management
     events: AssumeRole calls are missing
 """
@@ -167,12 +167,12 @@ def test_a_trace_reads_verdict_first() -> None:
 
 
 def test_of_very_many_secrets_of_a_call_the_first_are_listed() -> None:
-    """A record may be forged to name thousands: how many it names is told, and a terminal can hold the answer."""
+    """A record may be forged to name thousands: they are counted, and a terminal can hold the answer."""
     whole = lineage()
     [read] = whole.secrets_read
     many = replace(read, what="\n".join(f"prod/{number}" for number in range(20_000)))
     text = written(lambda paper: write_trace(replace(whole, secrets_read=(many,)), paper))
-    assert "prod/0, prod/1, prod/2" in text
+    assert "20,000 secrets read: rotate these" in text
     assert "and 19,980 more" in text
     assert len(text.splitlines()) < 60
 
@@ -231,7 +231,7 @@ def test_a_trace_says_of_what_it_follows_no_further() -> None:
     text = written(lambda paper: write_trace(trace(host, subject=(SESSION,)), paper))
     alone = written(lambda paper: write_trace(trace(credential(), subject=(SESSION,)), paper))
 
-    assert f"{SESSION} was handed out by a host, a sign-in or an identity provider" in text
+    assert f"{SESSION} was issued by a host, a sign-in or an identity provider" in text
     assert "`tokentrail contain` does" in " ".join(text.split()) and "handed out" not in alone
 
 
@@ -272,7 +272,6 @@ def test_a_long_name_stands_whole_in_the_inventory() -> None:
     lines = written(lambda paper: write_inventory([plain(one)], paper)).splitlines()
 
     assert f"111122223333{role}/{person}" == "".join(line.strip() for line in lines[3:-1]).replace(" ", "")
-    assert max(map(len, lines)) <= 100
     assert lines[-1].split() == ["3", "none", "(not_in_evidence)"]
 
 
@@ -536,7 +535,7 @@ def test_the_status_of_an_organisation_has_a_line_for_an_account() -> None:
     assert "… and 50 more accounts\n" in told
     assert "nothing in" not in told
     assert (
-        told.partition("What the evidence lacks\n")[2].partition("\n\n")[0]
+        told.partition("Evidence gaps\n")[2].partition("\n\n")[0]
         == """\
   - 4 accounts (000000000000, 000000000001, 000000000002 and 1 more): no data events.
   - 000000000000: no reads.
@@ -558,7 +557,7 @@ ACCOUNT       REGION          FIRST                 LAST                   HOURS
     nothing in 2026-11-23T09:00:00Z to 11:00:00Z
 READS: read-only management events occur. DATA: data events occur.
 
-What the evidence lacks
+Evidence gaps
   - 111122223333: no read-only management events.
 
 1 record or object rejected and 2 fields lost of records otherwise read.
@@ -691,7 +690,7 @@ def test_evidence_never_acts_on_a_terminal(text: str) -> None:
         written(lambda paper: write_overview(counted([plain(one)]), paper)),
     ]
     for line in "".join(texts).split("\n"):
-        assert cell_len(line) <= 100
+        assert cell_len(line.rpartition(" ")[0]) <= 100  # a long word stays whole, to be pasted
         assert all(character == " " or unicodedata.category(character)[0] not in "CZ" for character in line)
 
 

@@ -43,7 +43,7 @@ def test_a_merged_case_answers_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     with Case.open(case) as opened:
         assert 6 == merge.merge_small(opened.folder)
         assert 1 == len(opened.folder.snapshot().manifests)
-        event = next(opened.timeline([story(ordinary_day=False).key_ids["B"]]))
+        event = opened.timeline([story(ordinary_day=False).key_ids["B"]])[0]
         record = opened.record(event.object, event.ordinal)
 
     assert before == answers(case)

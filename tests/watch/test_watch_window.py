@@ -175,7 +175,7 @@ def test_a_story_in_small_windows_is_told_as_detect_tells_it(late: int, tmp_path
     """The leak and its containment, in order or up to sixty records late, judged a sixth at a time: the same findings."""
     records, sink, chance = story(ordinary_day=False).world.records(), Remembering(), random.Random(5)
     order = sorted(range(len(records)), key=lambda place: (place + chance.uniform(0, late), place))
-    parts = [[[records[place] for place in order[start : start + 50]]] for start in range(0, len(order), 50)]
+    parts = [[[records[place] for place in order[start : start + 75]]] for start in range(0, len(order), 75)]
     watched(tmp_path / "case", parts, sink, hot=150)
 
     assert same(found(tmp_path / "case")) == same(sink.standing())

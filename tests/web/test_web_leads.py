@@ -56,7 +56,7 @@ def test_a_strong_lead_comes_first(lost: tuple[Served, str]) -> None:
     assert twin["leads"][0]["credential"] == key and twin["leads"][0]["strong"]
     assert f'href="/trace?subject={quote(key)}"' in page
     assert all(one["why"][1:] in said for one in twin["leads"][0]["reasons"][:4])
-    assert [one for one in twin["leads"] if not one["reasons"]] and "Nothing speaks for theft" not in said
+    assert [one for one in twin["leads"] if not one["reasons"]] and "No sign of theft" not in said
     assert page.index('id="leads"') < min(
         page.find(f'id="{one}"') % len(page) for one in ("first", "start", "kinds")
     )

@@ -187,7 +187,10 @@ def test_what_counts_can_be_narrowed(served: Served, told: Story) -> None:
     assert {one["id"] for one in theirs} == {told.key_ids["A"], told.key_ids["C"]}
     count = sum(one["events"] for one in theirs)
     assert f"calls{count:,}account" in said.partition("Lifelines")[0]  # and not those of B, D and E
-    assert "only what was minted since 2026-11-23T09:45:00Z counts" in said.partition("Lifelines")[0]
+    assert (
+        "Only credentials minted from the subject at or after 2026-11-23T09:45:00Z count"
+        in said.partition("Lifelines")[0]
+    )
     assert (
         f"{twin['calls']['count'] - count:,} of all are of descendants that do not count as the attacker's"
         in said

@@ -54,6 +54,7 @@ from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
 
 if TYPE_CHECKING:
+    from tokentrail.case.tables import Rows
     from tokentrail.containment.model import Plan, Strategy
     from tokentrail.detection.addresses import Addresses
     from tokentrail.detection.leads.model import Lead
@@ -355,7 +356,7 @@ class Case(Lookups, Tracing, Guarding):
         said: Callable[[str], None] | None = None,
         failed: Callable[[str], None] | None = None,
         together: bool = True,
-    ) -> tuple[Finding, ...]:
+    ) -> Rows[Finding]:
         """
         Judge the evidence by the catalogue: findings, by time, then id.
 
@@ -376,8 +377,9 @@ class Case(Lookups, Tracing, Guarding):
             UsageError: a rule or severity does not exist.
         """
         from tokentrail.case.raw import reader, scanner
+        from tokentrail.case.tables import Rows
         from tokentrail.detection import run as detection
-        from tokentrail.detection.model import Severity
+        from tokentrail.detection.model import Finding, Severity
         from tokentrail.detection.scene import Scene
 
         check_word(min_severity, Severity, "min_severity")
@@ -402,7 +404,7 @@ class Case(Lookups, Tracing, Guarding):
             )  # fmt: skip
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
-        return found
+        return Rows(found, Finding)
 
     def leads(
         self,
@@ -411,7 +413,7 @@ class Case(Lookups, Tracing, Guarding):
         limit: int | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> tuple[Lead, ...]:
+    ) -> Rows[Lead]:
         """
         Rank credentials by how much speaks for theft, the one to look at first at the head.
 
@@ -421,7 +423,9 @@ class Case(Lookups, Tracing, Guarding):
             since: Look only at calls from this time on.
             until: Look only at calls before this time.
         """
+        from tokentrail.case.tables import Rows
         from tokentrail.detection.leads.lead_ranking import rank_leads  # for this verb alone
+        from tokentrail.detection.leads.model import Lead
         from tokentrail.detection.scene import Scene
 
         forest = self._views.forest(as_of)
@@ -432,7 +436,8 @@ class Case(Lookups, Tracing, Guarding):
             self._folder.scratch() as scratch,
             closing(Scene(view.engine, forest, scratch=scratch)) as scene,
         ):
-            return rank_leads(scene, limit, since=since and utc(since), until=until and utc(until))
+            found = rank_leads(scene, limit, since=since and utc(since), until=until and utc(until))
+            return Rows(found, Lead)
 
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""

@@ -17,6 +17,7 @@ from tokentrail.spelling import listed
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
+    from tokentrail.case.tables import LazyRows
     from tokentrail.lineage.forest import Forest
     from tokentrail.lineage.model import CallLines, Credential, Overview, Tick, TimelineEvent
     from tokentrail.results import RawRecord
@@ -55,8 +56,14 @@ class Lookups:
 
         yield from of_events(self._folder, self._views.forest(as_of), names(events))
 
-    def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> Iterator[TimelineEvent]:
+    def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> LazyRows[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
+        from tokentrail.case.tables import LazyRows
+        from tokentrail.lineage.model import TimelineEvent
+
+        return LazyRows(lambda: self._timeline(subjects, as_of), TimelineEvent)
+
+    def _timeline(self, subjects: Sequence[str], as_of: datetime | None) -> Iterator[TimelineEvent]:
         from tokentrail.case.raw import objects
         from tokentrail.lineage import calls
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokentrail.lineage.forest import Forest
     from tokentrail.lineage.model import Trace
     from tokentrail.lineage.trace import Narrowing
+    from tokentrail.results import AttackerActivity
 
 
 class Tracing:
@@ -98,6 +99,30 @@ class Tracing:
         if followed:
             found = _with_handed_out(found, view, forest, narrowing, traced)
         return self._with_gaps(found, view, forest, narrowing)
+
+    def activity(
+        self,
+        found: Trace,
+        *,
+        as_of: datetime | None = None,
+        since: datetime | None = None,
+        source_ips: Sequence[str] = (),
+        trusted_ips: Sequence[str] = (),
+    ) -> AttackerActivity:
+        """
+        Sum up when, from where and with which tools the attacker's credentials of a trace were used.
+
+        Args:
+            found: The trace; it was narrowed as here.
+            as_of: The moment.
+            since: Of the subjects' own calls, only those at or after this time count, ...
+            source_ips: ... and only those from these addresses or networks, ...
+            trusted_ips: ... and not those from these.
+        """
+        from tokentrail.case.activity import attacker_activity  # for pages and summaries alone
+
+        narrowing = narrowing_of(since, source_ips, trusted_ips)
+        return attacker_activity(self._views.forest(as_of), found, narrowing)
 
     def retrace(self, plan: Plan, *, as_of: datetime | None = None, spent: bool = False) -> Trace:
         """

@@ -29,9 +29,12 @@ from tokentrail.present.siem import write_asff, write_ocsf
     metavar="ID",
     help="Judge by this rule of the catalogue alone. Repeatable.",
 )
+@click.option(
+    "--explain", is_flag=True, help="Print each finding's events, thresholds, and how to tell a false alarm, too.",
+)  # fmt: skip
 @judging_options
 @common_with("ocsf", "asff")
-def command(options: CommonOptions, only: tuple[str, ...], judging: Judging) -> None:
+def command(options: CommonOptions, only: tuple[str, ...], explain: bool, judging: Judging) -> None:
     """
     Judge the evidence by the catalogue that `tokentrail rules` lists.
 
@@ -47,7 +50,8 @@ def command(options: CommonOptions, only: tuple[str, ...], judging: Judging) -> 
             case "asff":
                 write_asff(found, sys.stdout, options.as_of or case.newest())
             case _:
-                output.show_rows(options, Finding, found, partial(write_findings, case=named_case(options)))
+                text = partial(write_findings, case=named_case(options), explain=explain)
+                output.show_rows(options, Finding, found, text)
         output.enforce_strict(options, case, judging.failed)
     if found:
         raise click.exceptions.Exit(FOUND)

@@ -30,6 +30,8 @@ from tokentrail.prevention.guard import Given
 if TYPE_CHECKING:
     from tokentrail.prevention.model import Guard
 
+_FIRST = 5
+"""Guardrails that are listed where no subject was given."""
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -97,7 +99,7 @@ def command(
             )
         if folder is not None:
             _write(found, folder)
-        _show(options, found, form, whole=history)
+        _show(options, found, form, whole=history, most=None if asked.subjects or history else _FIRST)
         output.enforce_strict(options, case)
     if found.findings:
         raise click.exceptions.Exit(FOUND)
@@ -113,13 +115,13 @@ def _write(found: Guard, folder: Path) -> None:
     output.say(f"{words.number(count, 'file')} written to {folder}.{beside}")
 
 
-def _show(options: CommonOptions, found: Guard, form: str | None, *, whole: bool) -> None:
+def _show(options: CommonOptions, found: Guard, form: str | None, *, whole: bool, most: int | None) -> None:
     if form is not None:
         sys.stdout.write((terraform if form == "terraform" else cloudformation)(found.guardrails))
         return
     output.show_one(
-        options, document(found), lambda paper: write_guard(found, paper, whole=whole), lines=guard_lines(found),
-        table=(COLUMNS, guard_rows(found.guardrails)),
+        options, document(found), lambda paper: write_guard(found, paper, whole=whole, most=most),
+        lines=guard_lines(found), table=(COLUMNS, guard_rows(found.guardrails)),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,23 +14,23 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
-from tokentrail.cli.investigation import Investigation, choose_subject, show_investigation, show_overview
+from tokentrail.cli.investigation import choose_subject, show_investigation, show_overview
 from tokentrail.cli.judging import FOUND, Judging, judging_options, leads_of
-from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowing
+from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowed_by, narrowing
 from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
-from tokentrail.cli.subjects import GivenSubjects
+from tokentrail.cli.subjects import GivenSubjects, check_logs
 from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, with_handed_out
 from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.present.investigation import Investigation
 from tokentrail.results import IngestSummary
-from tokentrail.sources.dispatch import check_exist
 
-_LEADS = 5
-"""Leads that an investigation lists; `tokentrail leads` lists more."""
+_LEADS = 50
+"""Leads that an investigation gives as JSON and looks at; `tokentrail leads` lists more."""
 
 
 @click.command(
@@ -46,27 +47,30 @@ _LEADS = 5
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
     help="Write the page of `tokentrail report` too.",
 )  # fmt: skip
+@click.option(
+    "--full", is_flag=True, help="Print leads, findings, lineage, timeline, damage and proof in full.",
+)  # fmt: skip
 @narrowing
 @judging_options
 @intake_options
 @common
 @with_snapshots
 def command(
-    options: CommonOptions, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, since: datetime | None,
-    source_ips: tuple[str, ...], trusted_ips: tuple[str, ...], intake: Intake, judging: Judging,
-    snapshots: tuple[Snapshot, ...],
+    options: CommonOptions, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, full: bool,
+    since: datetime | None, source_ips: tuple[str, ...], trusted_ips: tuple[str, ...], intake: Intake,
+    judging: Judging, snapshots: tuple[Snapshot, ...],
 ) -> None:  # fmt: skip
     """
-    Read logs into a case, judge them, trace the subject, list what it and its descendants did, and plan what ends them.
+    Read logs into a case, look for theft, trace the subject, and plan what ends all that the attacker has.
 
-    What it comes to stands first, then the leads and the findings. Without --subject, the trace starts from what most
-    of the worst findings lead to, or else from the first lead if it is strong; where there is none, credentials are
-    counted and those named that an investigation might start from.
+    The answer is one screen: the verdict, leads, findings, plan, evidence gaps, and what to run next; --full prints
+    the rest. Without --subject, the trace starts from the credential behind the most severe findings, or else from the
+    first lead if it is strong; where there is neither, the possible subjects are listed.
     The exit code is 1 if there are findings, or if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
     plan = None
-    check_exist(logs)
+    check_logs(logs)
     given = GivenSubjects.read(subjects)
     with output.open_case(options, create=True) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, given.followed))
@@ -77,7 +81,7 @@ def command(
             source_ips=about.source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
-            plan = _trace_and_plan(options, case, asked, summary, leads, findings)
+            plan = _trace_and_plan(options, logs, case, asked, summary, leads, findings, full=full)
         else:
             show_overview(options, summary, leads, findings, case)
         if page is not None:
@@ -93,21 +97,20 @@ def _enforce_strict(options: CommonOptions, summary: IngestSummary, case: Case, 
 
 
 def _trace_and_plan(
-    options: CommonOptions, case: Case, asked: Question, summary: IngestSummary, leads: tuple[Lead, ...],
-    findings: tuple[Finding, ...],
+    options: CommonOptions, logs: Sequence[str], case: Case, asked: Question, summary: IngestSummary,
+    leads: tuple[Lead, ...], findings: tuple[Finding, ...], *, full: bool,
 ) -> Plan:  # fmt: skip
-    """Trace and plan, and print all of it."""
+    """Trace and plan, and print what came of it."""
     with output.waiting("Tracing and planning"):
-        trace = case.trace(
-            asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-            trusted_ips=asked.trusted_ips, followed=True,
-        )  # fmt: skip
-        plan = case.contain(
-            asked.subjects, as_of=asked.as_of, since=asked.since, source_ips=asked.source_ips,
-            trusted_ips=asked.trusted_ips, snapshots=asked.snapshots,
-        )  # fmt: skip
+        trace = case.trace(asked.subjects, as_of=asked.as_of, followed=True, **asked.narrowed)
+        plan = case.contain(asked.subjects, as_of=asked.as_of, snapshots=asked.snapshots, **asked.narrowed)
+        activity = case.activity(trace, as_of=asked.as_of, **asked.narrowed)
     events = output.announced(
         "Tracing", case.timeline(with_handed_out(trace, asked.subjects), as_of=asked.as_of)
     )
-    show_investigation(options, Investigation(summary, leads, findings, trace, events, plan))
+    found = Investigation(
+        summary=summary, logs=logs, leads=leads, findings=findings, trace=trace, activity=activity, events=events,
+        plan=plan, case=options.case, narrowed=narrowed_by(asked.as_of, **asked.narrowed),
+    )  # fmt: skip
+    show_investigation(options, found, full=full)
     return plan

@@ -5,41 +5,29 @@ Print an investigation in each format: its findings, trace, timeline and plan, o
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tokentrail.case import Case
 from tokentrail.cli import output
-from tokentrail.cli.options import CommonOptions, named_case
-from tokentrail.containment.model import Plan
+from tokentrail.cli.options import CommonOptions
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import with_handed_out
-from tokentrail.lineage.model import Candidate, TimelineEvent, Trace, TracedCredential
+from tokentrail.lineage.model import Candidate, TracedCredential
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.findings import to_start_from, write_findings
+from tokentrail.present.investigation import Investigation, write_screen
 from tokentrail.present.leads import write_leads
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline
-from tokentrail.present.words import listed, number, pasted, verdict
+from tokentrail.present.words import pasted
 from tokentrail.results import IngestSummary
 
-
-@dataclass(frozen=True, slots=True)
-class Investigation:
-    """What an investigation found."""
-
-    summary: IngestSummary
-    leads: Sequence[Lead]
-    findings: Sequence[Finding]
-    trace: Trace
-    events: Iterable[TimelineEvent]
-    """In order of time; can be read once, since there may be millions."""
-    plan: Plan
+_LEADS = 5
+"""Leads that are told where there is nothing to trace."""
 
 
 def choose_subject(findings: Sequence[Finding], leads: Sequence[Lead]) -> tuple[str, ...]:
@@ -52,28 +40,31 @@ def choose_subject(findings: Sequence[Finding], leads: Sequence[Lead]) -> tuple[
             f"No --subject was given: the trace starts from {leads[0].credentials[0]}, the strongest lead."
         )
         return (leads[0].credentials[0],)
-    many = (
-        f"to which {len(leading):,} findings lead, the worst among them"
+    why = (
+        "the credential behind the most severe findings"
         if len(leading) > 1
-        else "as the worst finding does"
+        else "the credential behind the most severe finding"
     )
-    said = f"No --subject was given: the trace starts from {subject}, {many}."
+    said = f"No --subject was given: the trace starts from {subject}, {why}."
     if leading[0].root not in (None, subject):
         said += f" It descends from {leading[0].root}: if that leaked, give it as --subject."
     output.say(said)
     return (subject,)
 
 
-def show_investigation(options: CommonOptions, found: Investigation) -> None:
-    """Print findings, the trace and the timeline of the subjects, and the plan that ends them."""
+def show_investigation(options: CommonOptions, found: Investigation, *, full: bool) -> None:
+    """Print an investigation: as text on one screen, or in full."""
     if options.format == "text":
-        return _write(options, found, Paper(sys.stdout))
+        return output.show_text(lambda paper: (write_in_full if full else write_screen)(found, paper))
     traced, plan = document(found.trace), document(found.plan)
     findings, listed = [document(one) for one in found.findings], [document(event) for event in found.events]
     leads = [document(lead) for lead in found.leads]
     return output.show_documents(
         options,
-        _whole(found.summary, leads=leads, findings=findings, trace=traced, timeline=listed, plan=plan),
+        _whole(
+            found.summary, leads=leads, findings=findings, trace=traced, timeline=listed, plan=plan,
+            activity=document(found.activity),
+        ),
         lines=[
             *_lines("lead", leads),
             *_lines("finding", findings),
@@ -82,31 +73,27 @@ def show_investigation(options: CommonOptions, found: Investigation) -> None:
             *_lines("plan", [plan]),
         ],
         table=(columns(TracedCredential), traced["credentials"]),
-    )
+    )  # fmt: skip
 
 
-def _write(options: CommonOptions, found: Investigation, paper: Paper) -> None:
-    plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
-    ends = f"{'COMPLETE' if plan.proof.complete else 'NOT COMPLETE'}: {number(len(plan.steps), 'step')}"
-    subject = listed(found.trace.subject, 3)
-    paper.wrapped(f"Traced from {subject}: {verdict(tainted)}. The plan below is {ends}.", style="bold")
-    paper.line()
-    write_leads(found.leads, paper, case=named_case(options))
-    paper.line()
-    write_findings(found.findings, paper, case=named_case(options))
+def write_in_full(found: Investigation, paper: Paper) -> None:
+    """Write the one screen, then all leads, findings, lineage, timeline and the plan with its proof."""
+    write_screen(found, paper)
+    paper.heading("Leads")
+    write_leads(found.leads, paper, case=found.case)
+    paper.heading("Findings")
+    write_findings(found.findings, paper, case=found.case, explain=True)
     paper.heading("Lineage")
     write_trace(found.trace, paper)
     paper.heading("Timeline")
     named = " ".join(map(shlex.quote, with_handed_out(found.trace, found.trace.subject)))
-    write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", options.case))
+    write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", found.case))
     paper.heading("Containment")
     write_plan(found.plan, paper)
     paper.line()
     subjects = " ".join(f"--subject {shlex.quote(one)}" for one in found.trace.subject)
-    paper.wrapped(
-        f"What would have prevented it, and at whose cost: tokentrail guard {subjects} --case "
-        f"{shlex.quote(str(options.case))}"
-    )
+    paper.line("What would have prevented it, and at whose cost:")
+    paper.command(pasted(f"tokentrail guard {subjects}", found.case), first="  ")
 
 
 def show_overview(
@@ -122,9 +109,10 @@ def show_overview(
     ranked = [document(lead) for lead in leads]
 
     def text(paper: Paper) -> None:
-        write_leads(leads, paper, case=named_case(options))
+        write_leads(leads[:_LEADS], paper, case=options.case)
+        paper.and_more(len(leads), _LEADS, f": {pasted('tokentrail leads', options.case)}", lead="and")
         paper.line()
-        write_findings(findings, paper, case=named_case(options))
+        write_findings(findings, paper, case=options.case)
         paper.line()
         write_overview(found, paper)
 
@@ -149,7 +137,7 @@ def show_overview(
 
 def _whole(summary: IngestSummary, **parts: object) -> Document:
     """Put the parts into one document; a part that this answer does not have is null."""
-    names = ("leads", "findings", "overview", "trace", "timeline", "plan")
+    names = ("leads", "findings", "overview", "trace", "activity", "timeline", "plan")
     return {"ingest": document(summary), **{name: parts.get(name) for name in names}}
 
 

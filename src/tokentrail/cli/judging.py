@@ -60,7 +60,8 @@ class Judging:
                 said=said.append,
                 failed=self.failed.append,
             )
-        output.say(*said, *self.failed)
+        output.say(*said)
+        output.warn(*self.failed)
         return found
 
 

@@ -17,10 +17,10 @@ import click
 
 from tokentrail.cli.failure import guarded
 from tokentrail.errors import CaseError, UsageError
-from tokentrail.present.document import moment
+from tokentrail.present.document import moment, timestamp
 from tokentrail.store.place import on_s3
 
-Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff"]
+Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff", "md"]
 FORMATS = ("text", "json", "jsonl", "csv")
 DEFAULT_CASE = "tokentrail-case"
 
@@ -35,6 +35,8 @@ class CommonOptions:
     format: Format
     strict: bool
     verbose: bool
+    quiet: bool = False
+    pager: bool = True
 
 
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)(?:\s*ago)?", re.IGNORECASE)
@@ -158,14 +160,23 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
 
     @functools.wraps(command)
     def wrapped(
-        *, case: Path | str, as_of: datetime | None, format_: str, strict: bool, verbose: bool, **options: Any
-    ) -> None:
+        *, case: Path | str, as_of: datetime | None, format_: str, strict: bool, verbose: bool, quiet: bool,
+        pager: bool, **options: Any,
+    ) -> None:  # fmt: skip
         common_options = CommonOptions(
-            case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose
-        )
+            case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose, quiet=quiet,
+            pager=pager,
+        )  # fmt: skip
         guarded(command, common_options, **options)
 
     for option in (
+        click.option(
+            "--pager/--no-pager", default=True,
+            help="Show text that is longer than the terminal through $PAGER (or less). Never when piped.",
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, help="No progress, summaries or notes on stderr: warnings and errors alone."
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Show the cause of an error too."),
         click.option(
             "--strict", is_flag=True, help="Exit with 3, after printing, if any evidence could not be read."
@@ -214,6 +225,19 @@ def about(
 _RENAMED = (
     "--since is called --attacker-since here, and will mean the window of the log: write --attacker-since."
 )
+
+
+def narrowed_by(
+    as_of: datetime | None, since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]
+) -> str:
+    """The options that narrow an answer, as the next command needs them."""
+    given = [
+        *([f"--attacker-since {timestamp(since)}"] if since else []),
+        *(f"--source-ip {one}" for one in source_ips),
+        *(f"--trusted-ip {one}" for one in trusted_ips),
+        *([f"--as-of {timestamp(as_of)}"] if as_of else []),
+    ]
+    return " ".join(given)
 
 
 def narrowing(command: Callable[..., None]) -> Callable[..., None]:

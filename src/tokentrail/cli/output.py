@@ -4,13 +4,17 @@ Where results go: stdout, in the format asked for; and what is said on stderr me
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from threading import Timer
 from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 from tokentrail.case.bookkeeping import unfinished
 from tokentrail.cli.options import CommonOptions
@@ -36,6 +40,38 @@ _SILENT_FOR = 1.0
 """Seconds of waiting after which a progress line is shown."""
 
 
+class _Screen(io.StringIO):
+    """Text for a terminal, kept until it is known whether it fits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def show_text(text: Callable[[Paper], object]) -> None:
+    """
+    Print text; on a terminal, what is longer than it goes through a pager.
+
+    The pager is `$PAGER`, or else `less` (click's `echo_via_pager`); with `--no-pager` there is none.
+    """
+    if not (_option("pager") and sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        text(Paper(sys.stdout))
+        return
+    screen = _Screen()
+    text(Paper(screen))
+    shown = screen.getvalue()
+    if shown.count("\n") < shutil.get_terminal_size().lines:
+        sys.stdout.write(shown)
+        return
+    sys.stdout.flush()
+    click.echo_via_pager(shown)
+
+
+def _option(name: str) -> bool:
+    """Whether an option that all verbs share is given to the verb that runs."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get(name))
+
+
 def show_rows(
     options: CommonOptions,
     kind: type[Row],
@@ -46,7 +82,7 @@ def show_rows(
     shown = (document(one) for one in rows)
     match options.format:
         case "text":
-            text(rows, Paper(sys.stdout))
+            show_text(lambda paper: text(rows, paper))
         case "json":
             write_json_list(shown, sys.stdout)
         case "jsonl":
@@ -74,7 +110,7 @@ def show_one(
         table: The columns and rows for CSV.
     """
     if options.format == "text":
-        text(Paper(sys.stdout))
+        show_text(text)
     else:
         show_documents(options, whole, lines=lines, table=table)
 
@@ -94,7 +130,7 @@ def show_parts(
     """
     match options.format:
         case "text":
-            text(found, Paper(sys.stdout))
+            show_text(lambda paper: text(found, paper))
         case "json":
             write_json_of(found, sys.stdout)
         case "jsonl":
@@ -130,7 +166,8 @@ def ingest_and_report(case: Case, sources: Sequence[str], intake: Intake) -> Ing
     before = case.status()
     with progress_bar("Reading evidence", LINKING) as progress:
         summary = intake.into(case, sources, progress)
-    write_ingest(summary, Paper(sys.stderr))
+    if not _option("quiet"):
+        write_ingest(summary, Paper(sys.stderr))
     say(*held_before(before, summary))
     expect_records(sources, summary)
     return summary
@@ -164,7 +201,13 @@ def expect_records(sources: Sequence[str], summary: IngestSummary) -> None:
 
 
 def say(*sentences: str) -> None:
-    """Say something on stderr."""
+    """Say something on stderr, unless `--quiet` is given."""
+    if not _option("quiet"):
+        warn(*sentences)
+
+
+def warn(*sentences: str) -> None:
+    """Say something on stderr that an answer can't be judged without."""
     paper = Paper(sys.stderr)
     for sentence in sentences:
         paper.wrapped(sentence)
@@ -198,7 +241,7 @@ def progress_bar(what: str, then: str | None = None) -> Iterator[Callable[[int, 
         what: The work that is measured.
         then: The work that follows it, whose length is not known.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or _option("quiet"):
         yield None
         return
     from rich.console import Console  # loaded only where a person looks on
@@ -260,7 +303,7 @@ def waiting(what: str) -> Iterator[None]:
 
 def _person_sees_stderr() -> bool:
     """Whether a person sees what is drawn on stderr: it is a terminal, and this process is in its foreground."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or _option("quiet"):
         return False
     try:
         return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
@@ -289,7 +332,7 @@ def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = (
         EvidenceIncomplete: records or objects of the case were rejected, an ingest has not ended, or a rule failed.
     """
     unread = unfinished(case.folder)
-    say(*unread)
+    warn(*unread)
     if not options.strict:
         return
     lost = sum(one.count for one in case.status().rejected if one.field is None)

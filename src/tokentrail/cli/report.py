@@ -19,7 +19,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
 from tokentrail.cli.judging import JUDGING, leads_of
-from tokentrail.cli.options import CommonOptions, about, common, narrowing
+from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
@@ -31,6 +31,7 @@ from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import lifelines_file, report_page
 from tokentrail.present.html.png import png
+from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.paper import Paper
 
 _STDOUT = Path("-")
@@ -63,7 +64,7 @@ class Written:
     help="Of the plan on the page, as in `tokentrail contain`.",
 )  # fmt: skip
 @narrowing
-@common
+@common_with("md")
 @with_snapshots
 def command(
     options: CommonOptions, subjects: tuple[str, ...], page: Path | None, picture: Path | None, strategy: str,
@@ -75,11 +76,14 @@ def command(
 
     The file asks no network for anything, and opens anywhere. SUBJECT is as in `tokentrail trace`. Without it, the
     page starts from what most of the worst findings lead to, or from the strongest lead; where there is none, it
-    shows what the case holds and where to start.
+    shows what the case holds and where to start. As md it is Markdown, for a ticket, a chat or a pull request: the
+    verdict, the lineage as Mermaid, the plan and indicators.
     """
-    if page is None and picture is None:
+    markdown = options.format == "md"
+    if page is None and picture is None and not markdown:
         raise UsageError(
-            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png)."
+            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png); --format md "
+            "prints the report as Markdown."
         )
     with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
@@ -91,7 +95,8 @@ def command(
             snapshots=snapshots,
         )  # fmt: skip
         with output.waiting("Drawing the page"):
-            written = write_report(case, question, page, picture, findings)
+            place = (page or _STDOUT) if markdown else page
+            written = write_report(case, question, place, picture, findings, markdown=markdown)
         _show(options, written)
         output.enforce_strict(options, case, failed)
 
@@ -106,23 +111,25 @@ def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], li
 
 
 def write_report(
-    case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding]
-) -> list[Written]:
+    case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding], *,
+    markdown: bool = False,
+) -> list[Written]:  # fmt: skip
     """
-    Write the page, the picture, or both.
+    Write the page, as HTML or Markdown, the picture, or both.
 
     Raises:
         UsageError: a file can't be written, or there is no subject to draw.
     """
     judged = [document(one) for one in findings]
     if not question.subjects:
-        if page is None or picture is not None:
-            raise UsageError("the picture needs a subject: name a key id, ARN, address, instance or event.")
+        if page is None or picture is not None or markdown:
+            what = "a report as Markdown" if markdown else "the picture"
+            raise UsageError(f"{what} needs a subject: name a key id, ARN, address, instance or event.")
         found = case.overview(as_of=question.as_of)
         text = case_page(case.case_id, found, judged, case.status(as_of=question.as_of), __version__)
         return [_put(page, text.encode(), found.credentials)]
     written = []
-    for path, draw in ((page, report_page), (picture, lifelines_file)):
+    for path, draw in ((page, incident_markdown if markdown else report_page), (picture, lifelines_file)):
         if path is not None:
             dossier = gather(case, question, judged, records=path == page)
             text = draw(dossier)

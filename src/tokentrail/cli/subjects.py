@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions
+from tokentrail.errors import UsageError
 from tokentrail.spelling import instant, listed
 
 if TYPE_CHECKING:
@@ -83,6 +87,41 @@ class GivenSubjects:
             output.say((_NARROWED if broad else _NOT_NARROWED).format(_options(addresses)))
         subjects = dict.fromkeys((*self.names, *(name for one in found for name in one.subjects)))
         return Asked(tuple(subjects), source_ips or (tuple(addresses) if broad else ()))
+
+
+_SUBJECT = re.compile(
+    r"A[A-Z0-9]{15,31}(@\S+)?|arn:aws[a-z-]*:\S+|i-[0-9a-f]{8,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+
+
+def check_logs(logs: Sequence[str]) -> None:
+    """
+    Check that logs exist; of a subject that was given in their place, say how to give it.
+
+    Raises:
+        SourceError: a file or folder does not exist.
+        UsageError: it is no file, and looks like a subject.
+    """
+    from tokentrail.sources.dispatch import check_exist  # other verbs read no logs
+
+    for one in logs:
+        if _looks_like_subject(one) and not os.path.exists(one):
+            others = " ".join(shlex.quote(other) for other in logs if other != one) or "LOGS"
+            raise UsageError(
+                f"{one}: no file or folder, but it looks like a subject. Give it with --subject: "
+                f"tokentrail investigate {others} --subject {shlex.quote(one)}"
+            )
+    check_exist(logs)
+
+
+def _looks_like_subject(text: str) -> bool:
+    if _SUBJECT.fullmatch(text):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _standard_input() -> bytes:

@@ -26,6 +26,7 @@ from tokentrail.errors import UsageError
 from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
+from tokentrail.spelling import listed
 from tokentrail.watch.detection_pass import Judging as Judged
 from tokentrail.watch.documents import finding
 from tokentrail.watch.guard import Guard
@@ -134,8 +135,20 @@ def command(
             places = _places(options, sinks, access[0])
             watch = Watch(case.folder, feed, places, guards, settings, output.say)
             stopped_by.append(watch.stop)
+            output.say(_watching(source, options.case, sinks, once=once))
             with _said_if_unread():
                 watch.run()
+
+
+def _watching(source: str, case: Path | str, sinks: Sequence[str], *, once: bool) -> str:
+    """Say at once what is watched, where it goes, and how it ends: the first finding may take a while."""
+    places = listed(["standard output", *sinks], 5)
+    ends = (
+        "It ends when all that is there has been judged."
+        if once
+        else "Ctrl-C ends it; the next start goes on."
+    )
+    return f"Watching {source}. Evidence goes into {case}, findings go to {places}. {ends}"
 
 
 def _guards(plans: Sequence[Path], contained_at: datetime | None) -> list[Guard]:

@@ -58,6 +58,21 @@ def holds_if(
     yield from _unseen(incident, outcome, gaps)
 
 
+def may_be_stolen(incident: IncidentModel, outcome: Outcome) -> tuple[str, ...]:
+    """The ids of living credentials that conditions take to be others' and that may be the attacker's, too."""
+    others = [
+        *(one for one, _ in incident.doubts), *(one.id for one in incident.possible),
+        *(one for one, _ in incident.held_there), *(one.id for one in incident.neighbours),
+    ]  # fmt: skip
+    left = (one for one in others if _goes_on(outcome, one))
+    return tuple(dict.fromkeys([*(one.id for one in incident.minters), *left]))
+
+
+def _goes_on(outcome: Outcome, credential: str) -> bool:
+    """Whether no step ends a credential of somebody else's."""
+    return credential not in outcome.innocents or outcome.innocents[credential].ends is NEVER
+
+
 def numbered_conditions(moves: Sequence[PlannedStep]) -> Iterator[str]:
     """Those of the assumptions that each belong to one step and name its number."""
     yield from _lingering(moves)
@@ -84,8 +99,7 @@ def _rest(ids: Sequence[str]) -> str:
 
 def _left_out(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """What the narrowing leaves out goes on under a complete plan, even where an address was mistyped."""
-    left = [one for one in incident.left_out
-            if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
+    left = [one for one in incident.left_out if _goes_on(outcome, one)]
     if left:
         yield (
             "what descends from a subject and --attacker-since, --source-ip or --trusted-ip leaves out is not the "
@@ -105,8 +119,7 @@ def _minted_unseen(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Ite
 
 def _doubted(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """A person's later sign-ins may be the attacker's too, if neither names nor addresses tell whose they are."""
-    left = [(one, why) for one, why in incident.doubts
-            if one not in outcome.innocents or outcome.innocents[one].ends is NEVER]  # fmt: skip
+    left = [(one, why) for one, why in incident.doubts if _goes_on(outcome, one)]
     for one, why in left[:_MOST]:
         yield (
             f"{one} is the rightful owner's, though {why}: it was not used from where the attacker was seen, and no "
@@ -118,8 +131,7 @@ def _doubted(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
 
 def _possible(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """Sessions of which one record names the attacker's principal, and none the credential that asked for them."""
-    left = [one for one in incident.possible
-            if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
+    left = [one for one in incident.possible if _goes_on(outcome, one.id)]
     for one in left[:_MOST]:
         yield (
             f"{one.id} is not the attacker's, though {one.why}, and no record tells which credential asked for it: no "
@@ -159,7 +171,7 @@ def _unseen_grants(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Ite
 def _carried_off(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """Sessions that a function held when the attacker changed its code, as far as no step ends them."""
     for one, name in incident.held_there:
-        if one not in outcome.innocents or outcome.innocents[one].ends is NEVER:
+        if _goes_on(outcome, one):
             yield (
                 f"{one} was not carried off from the function {name}, which held it when the attacker gave it other "
                 f"code: no step ends it (`tokentrail contain {shlex.quote(one)}` does)"
@@ -168,8 +180,7 @@ def _carried_off(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
 
 def _beside(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
     """What is used from an address that the attacker used first may be stolen, though nothing tainted minted it."""
-    left = [one for one in incident.neighbours
-            if one.id not in outcome.innocents or outcome.innocents[one.id].ends is NEVER]  # fmt: skip
+    left = [one for one in incident.neighbours if _goes_on(outcome, one.id)]
     for one in left[:_MOST]:
         yield (
             f"{one.id} was not stolen as well, though it was used from {one.address}, where nobody was before "

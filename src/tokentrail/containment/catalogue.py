@@ -89,7 +89,7 @@ _ALL: Final = (
     ),
     _facts(
         "deny-sessions", "the sessions that are listed, and those issued while nobody could see them",
-        "all other sessions of the principal; new sessions of whoever can assume the role", "nobody that is known",
+        "all other sessions of the principal; new sessions of whoever can assume the role", "none seen",
         "DeleteRolePolicy or DeleteUserPolicy", "iam:PutRolePolicy iam:PutUserPolicy", _DISABLE,
     ),
     _facts(

@@ -170,6 +170,11 @@ class Proof:
     holds_if: tuple[str, ...]
     replay: Replay | None = None
     """`None` if the plan is complete."""
+    may_be_stolen: tuple[str, ...] = ()
+    """
+    The ids of credentials of others that no step ends and that may be the attacker's, too: those that conditions of
+    `holds_if` take to be their owners'. If one was stolen, the attacker goes on with it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

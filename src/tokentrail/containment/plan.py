@@ -10,7 +10,7 @@ from datetime import datetime
 from tokentrail.aws.principals import Principal, short_apart
 from tokentrail.containment import planner, story, whatif
 from tokentrail.containment.actions import by_present_names
-from tokentrail.containment.assumptions import holds_if, residual_risks
+from tokentrail.containment.assumptions import holds_if, may_be_stolen, residual_risks
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.credential_sources import SIGN_IN, SIGNED_IN
 from tokentrail.containment.game import NEVER, Outcome, prove
@@ -99,6 +99,7 @@ def _plan(
                 holds_if(incident, moves, outcome, gaps, propagation=bites_within(incident.margin))
             ),
             replay=replay,
+            may_be_stolen=may_be_stolen(incident, outcome),
         ),
         not_spared=tuple(refused),
         residual_risks=tuple(residual_risks(incident, moves)),

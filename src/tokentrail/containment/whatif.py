@@ -73,7 +73,7 @@ def _key(incident: IncidentModel, target: str, step: str) -> HeldCredential:
 def _principal(target: str, step: str) -> Principal:
     found = principal_of_arn(target)
     if found is None:
-        raise UsageError(f"--what-if {step!r}: {target} is no ARN of a user or role.")
+        raise UsageError(f"--what-if {step!r}: expected the ARN of a user or role, got {target!r}.")
     return found
 
 

@@ -32,7 +32,8 @@ _FAILED = (
 _LEFT_OUT = "{:,} of what was found is left out, as the allow-list says."
 _EXPIRED = "{:,} of the allow-list's entries no longer count: their day has come."
 _TOO_FEW = (
-    "The evidence spans less than {:g} days (habit_days): rules that go by habits say less, or nothing: {}."
+    "The evidence spans less than {0:g} days: baseline rules need {0:g} days of logs (habit_days) and may miss things: "
+    "{1}."
 )
 
 

@@ -18,6 +18,7 @@ _ALL = "; --format json has all of them"
 _TOP = 10
 _CALL = 22
 _FEW = 3
+MADE = "Created or changed: persists until deleted"
 ALONE = "Calls whose records name the principal and no key: not counted above"
 
 
@@ -32,6 +33,16 @@ class Tally:
     bytes_out: int = 0
     inside: int = 0
     """Things within it that are counted with it, such as the objects of a bucket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSecret:
+    """A secret that the attacker has read, by whichever call and however often."""
+
+    what: str | None
+    """Its name or ARN; `None` if no record names it."""
+    reads: tuple[SecretRead, ...]
+    """In order of time."""
 
 
 @dataclass(slots=True)
@@ -71,7 +82,7 @@ def write_damage(trace: Trace, paper: Paper) -> None:
     """Write what the tainted credentials made, learned, touched and called."""
     tainted = {one.id for one in trace.credentials if one.tainted}
     _made([one for one in trace.created if one.by in tainted], paper)
-    _learned([one for one in trace.secrets_read if one.credential in tainted], paper)
+    _learned(known_secrets(trace, tainted), paper)
     _touched(resources(trace, tainted), paper)
     _called(calls(trace, tainted), paper)
     _named_alone(unkeyed(trace, tainted), paper)
@@ -79,7 +90,7 @@ def write_damage(trace: Trace, paper: Paper) -> None:
 
 def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
     """Write what evidence the answer lacks."""
-    paper.heading("What this answer lacks")
+    paper.heading("Evidence gaps")
     told = words.gaps(gaps, _MOST)
     for one in told[:_MOST]:
         paper.wrapped(one, first="  - ")
@@ -108,6 +119,34 @@ def resources(trace: Trace, tainted: set[str]) -> list[Tally]:
     for key, things in inside.items():
         tallies[key].inside = len(things)
     return sorted(tallies.values(), key=lambda one: (-one.bytes_out, -one.count, one.name, one.call))
+
+
+def known_secrets(trace: Trace, tainted: set[str]) -> list[KnownSecret]:
+    """The secrets that tainted credentials have read, each once, by first read: the number that every face shows."""
+    found: dict[str, list[SecretRead]] = {}
+    for one in trace.secrets_read:
+        if one.credential in tainted:
+            named = [what for what in dict.fromkeys((one.what or "").split("\n")) if what]
+            for what in named or [f"\n{one.event_id}"]:
+                found.setdefault(what, []).append(one)
+    return [
+        KnownSecret(what=None if what.startswith("\n") else what, reads=tuple(reads))
+        for what, reads in found.items()
+    ]
+
+
+def volume(trace: Trace, tainted: set[str]) -> tuple[str, str]:
+    """How much got out, and what is counted; where no record counts bytes, how many objects were fetched."""
+    if any(one.bytes_out is not None for one in trace.resources if one.credential in tainted):
+        return words.size(total_bytes(trace, tainted)), "got out"
+    fetched = sum(
+        one.count - one.errors
+        for one in trace.apis
+        if one.credential in tainted and one.event_name == "GetObject"
+    )
+    if fetched:
+        return "?", f"volume unknown: {words.number(fetched, 'GetObject call')}, sizes not logged"
+    return "?", "volume unknown: no data events in the logs"
 
 
 def calls(trace: Trace, tainted: set[str]) -> list[Tally]:
@@ -144,21 +183,25 @@ def unkeyed(trace: Trace, tainted: set[str]) -> list[Unkeyed]:
 def _made(created: Sequence[Created], paper: Paper) -> None:
     if not created:
         return
-    paper.heading("Made or changed: what is not deleted again outlives the credential that did it")
+    paper.heading(MADE)
     for one in created[:_MOST]:
         what = f"{one.what.replace('_', ' ')} {one.id or ''}".rstrip()
         paper.wrapped(f"{one.event_name}: {what}, by {one.by}", first=f"  {timestamp(one.time)}  ")
     paper.and_more(len(created), _MOST, _ALL)
 
 
-def _learned(secrets: Sequence[SecretRead], paper: Paper) -> None:
-    if not secrets:
+def _learned(known: Sequence[KnownSecret], paper: Paper) -> None:
+    if not known:
         return
-    paper.heading("Secrets read: change these")
-    for one in secrets[:_MOST]:
-        what = words.listed((one.what or "of unknown name").split("\n"), _MOST)
-        paper.wrapped(f"{what}  ({one.event_name} by {one.credential})", first=f"  {timestamp(one.time)}  ")
-    paper.and_more(len(secrets), _MOST, _ALL)
+    paper.heading(
+        f"{words.number(len(known), 'secret')} read: rotate {words.verb(len(known), 'it', 'these')}"
+    )
+    for one in known[:_MOST]:
+        first, times = one.reads[0], len(one.reads)
+        often = f" {times:,} times" if times > 1 else ""
+        told = f"{one.what or 'of unknown name'}  ({first.event_name}{often} by {first.credential})"
+        paper.wrapped(told, first=f"  {timestamp(first.time)}  ")
+    paper.and_more(len(known), _MOST, _ALL)
 
 
 def _touched(tallies: Sequence[Tally], paper: Paper) -> None:

@@ -85,12 +85,22 @@ def to_start_from(findings: Iterable[Finding]) -> list[Finding]:
     return []
 
 
-def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None) -> None:
-    """Write findings, the worst first; their commands with the case, where one is given, so that they can be pasted."""
+def write_findings(
+    findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None, explain: bool = False
+) -> None:
+    """
+    Write findings, the worst first.
+
+    Args:
+        findings: In any order.
+        paper: Where to.
+        case: The case that their commands name, where one must be named.
+        explain: Whether to write their events, thresholds and how to tell a false alarm, too.
+    """
     listed = worst_first(findings)
     if not listed:
         paper.wrapped(
-            "Nothing found. That is no proof that nothing happened: `tokentrail status` tells what the evidence lacks."
+            "Nothing found. That is no proof that nothing happened: `tokentrail status` lists the evidence gaps."
         )
         return
     counts = Counter(one.severity for one in listed)
@@ -105,8 +115,12 @@ def write_findings(findings: Iterable[Finding], paper: Paper, *, case: Path | st
         if one.id in folded:
             continue
         doubt = one.rule, one.false_alarm  # rules may share what they say
-        write_finding(one, paper, case=case, doubted=doubt in told_before)
+        write_finding(one, paper, case=case, doubted=doubt in told_before, explain=explain)
         told_before.add(doubt)
+    if not explain:
+        paper.line()
+        command = words.pasted("tokentrail detect --explain", case)
+        paper.command(f"Events, thresholds and how to tell a false alarm: {command}")
 
 
 def past_the_first(
@@ -120,9 +134,23 @@ def past_the_first(
 
 
 def write_finding(
-    one: Finding, paper: Paper, *, case: Path | str | None = None, doubted: bool = False
+    one: Finding,
+    paper: Paper,
+    *,
+    case: Path | str | None = None,
+    doubted: bool = False,
+    explain: bool = False,
 ) -> None:
-    """Write one finding; what may make it a false alarm not again, if one by its rule was `doubted` above."""
+    """
+    Write one finding.
+
+    Args:
+        one: The finding.
+        paper: Where to.
+        case: The case that its command names, where one must be named.
+        doubted: Whether it was told above of its rule how to tell a false alarm.
+        explain: Whether to write events, thresholds and how to tell a false alarm, too.
+    """
     paper.line()
     paper.line(
         (f"{one.severity.upper():<9}", _STYLES[one.severity]),
@@ -135,17 +163,21 @@ def write_finding(
         they = "it descends" if len(one.credentials) == 1 else "they descend"
         paper.wrapped(f"{one.root}, which {they} from", first=_label("ancestor"))
     more = f" ({words.number(one.count, 'event')} in all)" if one.count > len(one.events) else ""
-    paper.wrapped(_some(one.events) + more, first=_label("events"))
+    if explain:
+        paper.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:
         paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
-    doubt = f"as said above of the first finding by {one.rule}" if doubted else one.false_alarm
-    paper.wrapped(doubt, first=_label("false alarm?"))
-    by = f"{one.rule}  {' '.join(one.attack)}" + (
-        f"  ({', '.join(one.thresholds)})" if one.thresholds else ""
+    if explain:
+        doubt = f"see the first finding by {one.rule}" if doubted else one.false_alarm
+        paper.wrapped(doubt, first=_label("false alarm?"))
+    by = f"{one.rule}  {' '.join(one.attack)}"
+    paper.wrapped(
+        by + (f"  ({', '.join(one.thresholds)})" if one.thresholds and explain else ""), first=_label("rule")
     )
-    paper.wrapped(by, first=_label("rule"))
-    following = words.pasted(one.next, case) if one.next.startswith("tokentrail ") else one.next
-    paper.wrapped(following, first=_label("next"), style="bold")
+    if one.next.startswith("tokentrail "):
+        paper.command(words.pasted(one.next, case), first=_label("next"), style="bold")
+    else:
+        paper.wrapped(one.next, first=_label("next"), style="bold")
 
 
 def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | None) -> None:
@@ -169,7 +201,7 @@ def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | Non
         if items := list(dict.fromkeys(each)):
             paper.wrapped(_some(items), first=_label(label))
     every = words.pasted(f"tokentrail detect --rule {shlex.quote(first.rule)} --format jsonl", case)
-    paper.wrapped(f"{every} lists each", first=_label("rule"))
+    paper.command(f"{every} lists each", first=_label("rule"))
 
 
 def subject_first(subject: str | None, credentials: Sequence[str]) -> list[str]:

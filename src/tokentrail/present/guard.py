@@ -35,11 +35,19 @@ COLUMNS = (
 """Of the guardrails as CSV."""
 
 
-def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
-    """Write the answer; `whole` lists every call of the back-test."""
+def write_guard(guard: Guard, paper: Paper, *, whole: bool, most: int | None = None) -> None:
+    """
+    Write the answer.
+
+    Args:
+        guard: The answer.
+        paper: Where to.
+        whole: List every guardrail, and every call of the back-test.
+        most: The most guardrails to list, those first that stop the most.
+    """
     _write_verdict(guard, paper)
     if guard.guardrails:
-        _write_table(guard.guardrails, paper, whole=whole)
+        _write_table(guard.guardrails, paper, whole=whole, most=most)
     detailed = [one for one in guard.guardrails if one.backtest.attacker_blocked or one.rule == "own"]
     for place, one in enumerate(detailed if whole else detailed[:_DETAILED]):
         _write_guardrail(one, paper, shown=place == 0 or one.rule == "own", whole=whole)
@@ -53,7 +61,7 @@ def write_guard(guard: Guard, paper: Paper, *, whole: bool) -> None:
     for sentence in guard.cannot:
         paper.wrapped(sentence, first="  - ")
     if guard.unmade:
-        paper.heading("What there was no ground for")
+        paper.heading("Not made, and why")
         for sentence in guard.unmade:
             paper.wrapped(sentence, first="  - ")
     paper.line()
@@ -75,11 +83,15 @@ def _write_verdict(guard: Guard, paper: Paper) -> None:
         paper.wrapped(f"{ending.title}. It stops {_stopped(tested)}")
     elif guard.attackers:
         paper.wrapped(
-            "No guardrail by itself would have ended it; see which would have stopped a part.", style="bold"
+            "None of these guardrails by itself would have stopped the attacker earlier; the first ones would have "
+            "stopped the most calls.",
+            style="bold",
         )
     else:
         paper.wrapped(
-            "No attacker in sight: guardrails are shown with what they would have cost.", style="bold"
+            "No finding names an attacker, so none of these guardrails would have stopped one earlier. Give --subject; "
+            "until then, guardrails are shown with what they would have cost.",
+            style="bold",
         )
     paper.wrapped(guard.assumed)
 
@@ -101,12 +113,13 @@ def _few_of_each(guardrails: Sequence[Guardrail]) -> list[Guardrail]:
     return found
 
 
-def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool) -> None:
+def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool, most: int | None) -> None:
     paper.heading("Guardrails over the case's history")
     paper.line(
         f"  {'effort':6} {'guardrail':37} {'kind':8} {'would end at':20} {'stops':>7} {'breaks':>7} {'unsure':>7}"
     )
     listed = guardrails if whole else _few_of_each(guardrails)
+    listed = listed[:most]
     for one in listed:
         tested = one.backtest
         ends = timestamp(tested.story_ends_at) if tested.story_ends_at else "-"
@@ -117,7 +130,7 @@ def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool) 
         )
     if len(listed) < len(guardrails):
         left = len(guardrails) - len(listed)
-        paper.line(f"  … and {left:,} more of the same for other users and roles; --history lists them")
+        paper.line(f"  … and {left:,} more; --history lists them")
     paper.line(
         "  effort " + ", ".join(f"{stage}: {said.partition(':')[0]}" for stage, said in STAGES.items())
     )
@@ -138,9 +151,7 @@ def _write_guardrail(one: Guardrail, paper: Paper, *, shown: bool, whole: bool) 
     paper.wrapped(one.prevents, first=_label("prevents"))
     paper.wrapped(one.limits, first=_label("limits"))
     paper.wrapped(_stopped(tested), first=_label("stops"))
-    _write_broken(
-        "breaks", tested.broken, tested.ordinary_blocked, paper, none="nothing of what was done", whole=whole
-    )
+    _write_broken("breaks", tested.broken, tested.ordinary_blocked, paper, none="no logged call", whole=whole)
     if tested.undecided:
         _write_broken("can't tell", tested.undecided_by, tested.undecided, paper, none="", whole=whole)
     for call in tested.attacker_calls:
@@ -154,9 +165,7 @@ def _stopped(tested: Backtest) -> str:
     text = f"{tested.attacker_blocked:,} of the attacker's {words.number(tested.attacker_events, 'call')}"
     if tested.attacker_refused < tested.attacker_blocked:
         never = tested.attacker_blocked - tested.attacker_refused
-        text += (
-            f": {tested.attacker_refused:,} refused, {never:,} never made, as what makes them would not exist"
-        )
+        text += f": {tested.attacker_refused:,} refused, {never:,} prevented upstream"
     if tested.story_ends_at is not None:
         text += f"; nothing gets through from {timestamp(tested.story_ends_at)} on"
     return text + "."

@@ -36,7 +36,7 @@ def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> Non
     if status.coverage:
         _coverage(status.coverage, paper)
     if status.warnings or status.unfinished:
-        paper.heading("What the evidence lacks")
+        paper.heading("Evidence gaps")
     for sentence in (*status.unfinished, *words.alike(status.warnings)):
         paper.wrapped(sentence, first="  - ")
     paper.line()

@@ -11,7 +11,7 @@ from tokentrail.present.paper import Paper
 
 _REASONS_MOST = 6
 """Reasons that the text lists; the other formats have all."""
-_NONE = "Nothing speaks for theft here."
+_NONE = "No sign of theft."
 
 
 def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None = None) -> None:
@@ -23,9 +23,7 @@ def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None 
     strong = sum(lead.strong for lead in listed)
     paper.line((words.number(len(listed), "lead"), "bold"), f": {strong} strong, {len(listed) - strong} weak")
     if not strong:
-        paper.wrapped(
-            "None is strong: what follows is only what differs most from the rest of this evidence."
-        )
+        paper.wrapped("None is strong: these only differ most from the rest of this evidence.")
     for lead in listed:
         _write_lead(lead, paper, case)
 
@@ -45,4 +43,4 @@ def _write_lead(lead: Lead, paper: Paper, case: Path | str | None) -> None:
     others = [credential for credential in lead.credentials if credential != lead.credential]
     if others:
         paper.wrapped(f"with {words.listed(others, 3)}", first="       ", rest="       ")
-    paper.wrapped(words.pasted(lead.next, case), first="     ", rest="       ", style="bold")
+    paper.command(words.pasted(lead.next, case), first="     ", style="bold")

@@ -93,7 +93,7 @@ def _beyond(trace: Trace, subjects: Sequence[TracedCredential], paper: Paper) ->
         "may be, and closes what hands them out"
     )
     paper.wrapped(
-        f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} handed out by a host, a sign-in or an "
+        f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} issued by a host, a sign-in or an "
         f"identity provider, and {told}."
     )
 
@@ -161,7 +161,7 @@ def birth(one: Credential) -> str:
 
 
 def _tie(link: Link) -> str:
-    return f"tied to {link.parent} as well ({link.link}{f': {link.why}' if link.why else ''})"
+    return f"also linked to {link.parent} ({link.link}{f': {link.why}' if link.why else ''})"
 
 
 def uses(one: Credential) -> str:
@@ -199,7 +199,7 @@ def _hidden_but_alive(family: Family, paper: Paper) -> None:
     alive = [one for one in family.hidden() if one.state == "active"]
     if not alive:
         return
-    paper.heading("Active, though folded away above")
+    paper.heading("Active, and not drawn above")
     for one in alive[:_HIDDEN]:
         paper.line("  ", (one.id, "bold"), f"  {words.kind(one)} of {words.who(one)}")
         paper.wrapped(words.why(one), first="    ")

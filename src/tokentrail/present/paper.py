@@ -7,6 +7,7 @@ Every piece goes through `safe` here, whoever wrote it, and nothing is read as m
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len, chop_cells
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COLUMNS = 100
+_LONGEST_WORD = 2048
+"""Columns of a word that is not broken: ARNs are no longer (IAM API Reference, `arnType`)."""
 Part = str | tuple[str, str]
 """A piece of a line: plain, or with a style of `rich`."""
 
@@ -26,13 +29,13 @@ class Paper:
     Lines on a stream.
 
     Args:
-        stream: Where to; colour is used if it is a terminal (and `NO_COLOR` isn't set).
+        stream: Where to; colour is used if it is a terminal, or `FORCE_COLOR` is set, and `NO_COLOR` isn't.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._console: Console | None = None
-        if stream.isatty():
+        if stream.isatty() or os.environ.get("FORCE_COLOR"):
             from rich.console import Console  # a pipe or a file has no need of it
 
             self._console = Console(
@@ -42,22 +45,14 @@ class Paper:
     def line(self, *parts: Part) -> None:
         """Write one line; what goes past the last column is cut."""
         pieces = [(safe(part), "") if isinstance(part, str) else (safe(part[0]), part[1]) for part in parts]
-        kept = _within(pieces, COLUMNS)
-        if self._console is None:
-            self._stream.write("".join(text for text, _ in kept).rstrip(" ") + "\n")
-        else:
-            from rich.text import Text
-
-            line = Text.assemble(*kept)
-            line.rstrip()
-            self._console.print(line, soft_wrap=True)
+        self._write(_within(pieces, COLUMNS))
 
     def wrapped(self, text: str, *, first: str = "", rest: str | None = None, style: str = "") -> None:
         """Write a sentence over as many lines as it takes, behind a lead for the first and for the rest."""
         rest = " " * cell_len(first) if rest is None else rest
         lead = first
         for piece in wrap(safe(text), COLUMNS - max(cell_len(first), cell_len(rest))):
-            self.line(lead, (piece, style))
+            self._write([(safe(lead), ""), (piece, style)])
             lead = rest
 
     def and_more(self, count: int, most: int, then: str = "", *, lead: str = "  … and") -> None:
@@ -65,16 +60,25 @@ class Paper:
         if count > most:
             self.line(f"{lead} {count - most:,} more{then}")
 
+    def command(self, text: str, *, first: str = "", style: str = "") -> None:
+        """Write what is to be pasted: on one line, neither broken nor cut, however long it is."""
+        self._write([(safe(first), ""), (safe(text), style)])
+
     def document(self, value: Any, *, lead: str = "") -> None:
         """Write JSON that is to be copied from here: its lines are neither broken nor cut, however long they are."""
         for line in json.dumps(value, indent=2).splitlines():
-            text = safe(lead + line)
-            if self._console is None:
-                self._stream.write(text + "\n")
-            else:
-                from rich.text import Text
+            self.command(line, first=lead)
 
-                self._console.print(Text(text), soft_wrap=True)
+    def _write(self, pieces: list[tuple[str, str]]) -> None:
+        """Write one line of pieces that are safe."""
+        if self._console is None:
+            self._stream.write("".join(text for text, _ in pieces).rstrip(" ") + "\n")
+            return
+        from rich.text import Text
+
+        line = Text.assemble(*pieces)
+        line.rstrip()
+        self._console.print(line, soft_wrap=True)
 
     def heading(self, text: str) -> None:
         """Write an empty line and a heading."""
@@ -83,7 +87,12 @@ class Paper:
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """Break text at spaces into lines of so many columns; a word longer than that is broken anywhere."""
+    """
+    Break text at spaces into lines of so many columns.
+
+    A longer word stays whole, on a line of its own: an ARN, an id or JSON is there to be copied. Only what no AWS name
+    can be is broken, since an attacker may have made it up.
+    """
     lines: list[str] = []
     current = ""
     for word in text.split(" "):
@@ -93,7 +102,7 @@ def wrap(text: str, columns: int) -> list[str]:
             continue
         if current:
             lines.append(current)
-        *full, current = chop_cells(word, columns) or [""]
+        *full, current = chop_cells(word, max(columns, _LONGEST_WORD)) or [""]
         lines.extend(full)
     return [*lines, current]
 

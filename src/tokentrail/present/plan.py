@@ -20,12 +20,10 @@ from tokentrail.present.safe import safe
 from tokentrail.spelling import short
 
 _MOST = 4
-_STOPS_NEW = "no tainted credential at once; it stops new ones"
 _MOST_CALLS = 6
+_MOST_NAMED = 20
 _NOTHING = "Nothing to do: no tainted credential is alive, and none can be minted."
-_NO_STEP = (
-    "No step is known that would end it: what survives stands below, and why under what goes on all the same."
-)
+_NO_STEP = "No step is known that ends it: what survives stands below, and why under what is not covered."
 _LABEL = 13
 _LONGEST = 900
 """Characters of a parameter that the text shows."""
@@ -43,9 +41,9 @@ def write_plan(plan: Plan, paper: Paper) -> None:
     """Write a plan and its proof."""
     kind = f"{plan.strategy} plan" if plan.strategy else "given steps"
     count = words.number(len(plan.steps), "step")
-    style = "bold green" if plan.proof.complete else "bold red"
-    verdict = "COMPLETE" if plan.proof.complete else "NOT COMPLETE"
-    paper.line((f"{verdict}: ", style), f"{kind}, {count}, as of {timestamp(plan.as_of)}")
+    verdict, ending = words.plan_verdict(plan)
+    paper.line((f"{verdict}: ", words.ENDINGS[ending]), f"{kind}, {count}, as of {timestamp(plan.as_of)}")
+    write_unstolen(plan, paper, _MOST_NAMED)
     _list(paper, "subjects", plan.subjects)
     _list(paper, "tainted", plan.tainted)
     if (narrowed := words.narrowed(**plan.narrowing)) is not None:
@@ -60,15 +58,23 @@ def write_plan(plan: Plan, paper: Paper) -> None:
     _write_proof(plan, paper)
 
 
+def write_unstolen(plan: Plan, paper: Paper, most: int) -> None:
+    """Name the credentials that must not have been stolen, if the plan is to be complete."""
+    others = plan.proof.may_be_stolen if plan.proof.complete else ()
+    for one in others[:most]:
+        paper.wrapped(f"{one}  (`tokentrail contain {shlex.quote(one)}` ends it)", first="  not stolen?  ")
+    paper.and_more(len(others), most, " (--format json has all)", lead="  and")
+
+
 def _write_step(step: Step, paper: Paper) -> None:
     by_hand = "" if step.calls else ", by hand"
     paper.heading(f"Step {step.n}  {step.action}  ({words.where(step)}{by_hand})")
     _list(paper, "on", short_apart(step.targets))
-    nothing = "none that was seen; what may have been minted unseen" if step.cutoff else _STOPS_NEW
+    nothing = words.PRECAUTION if step.cutoff else words.STOPS_NEW
     _list(paper, "ends", step.ends, none=nothing)
-    _list(paper, "still alive", step.alive_after, none="none of the tainted")
+    _list(paper, "still alive", step.alive_after, none="none of the attacker's")
     hit = [f"{one.credential} ({short(one.principal or '?')})" for one in step.collateral]
-    _list(paper, "also hits", hit, none="nobody that is known")
+    _list(paper, "collateral", hit, none="none seen")
     alike: dict[tuple[str, ...], list[Call]] = {}
     for call in step.calls:
         same = (call.operation, call.region or "", str(call.parameters.get("PolicyDocument")))
@@ -107,15 +113,17 @@ def _read(text: str) -> object:
 
 def _write_proof(plan: Plan, paper: Paper) -> None:
     proof = plan.proof
-    scope = "over trust policies and permissions" if proof.scope == "trust-policies" else "over what was seen"
-    paper.heading(f"Proof {scope}")
+    paper.heading(words.SCOPES[proof.scope])
     for one in proof.survivors[: 2 * _MOST]:
         until = f" until {timestamp(one.until)}" if one.until else ""
         said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
         paper.wrapped(f"survives{until}: {said}", first="  - ")
     paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
     if proof.complete:
-        paper.wrapped("Nothing tainted outlives the last step, nor anything minted meanwhile, if", first="  ")
+        paper.wrapped(
+            "After the last step no credential of the attacker's works, nor any minted meanwhile, provided that",
+            first="  ",
+        )
     elif proof.holds_if:
         paper.wrapped(words.NOTHING_ELSE, first="  ")
     for sentence in words.some_of_each(proof.holds_if):
@@ -123,7 +131,7 @@ def _write_proof(plan: Plan, paper: Paper) -> None:
     for sentence in words.not_spared(plan):
         paper.wrapped(sentence, first="  ! ")
     if plan.residual_risks:
-        paper.heading("What goes on all the same")
+        paper.heading(words.NOT_COVERED)
         risks = words.some_of_each(plan.residual_risks)
         for sentence in risks[: 5 * _MOST]:
             paper.wrapped(sentence, first="  - ")

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tokentrail import spelling
 from tokentrail.lineage.model import KINDS, SILENT, Credential, Gap, HandedOut, State, Trace, why_each
@@ -18,7 +18,8 @@ from tokentrail.spelling import joined as joined
 from tokentrail.spelling import listed as listed
 
 if TYPE_CHECKING:
-    from tokentrail.containment.model import Plan, Step
+    from tokentrail.containment.model import Action, Plan, Scope, Step
+    from tokentrail.results import AttackerActivity
 
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
 ALIVE = ("active", "unknown")
@@ -34,7 +35,20 @@ TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
 
-NOTHING_ELSE = "Nothing but these outlives the last step, if"
+ACTIONS: dict[Action, str] = {
+    "deactivate-key": "Deactivate the key", "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
+    "revoke-user-sessions": "Revoke the tokens of the user", "revoke-role-sessions": "Revoke the sessions of the role",
+    "deny-sessions": "Deny these sessions and no others", "deny-role": "Deny everything to the role",
+    "freeze-role": "Freeze the role, so that its sessions mint nothing", "delete-user": "Delete the user",
+    "remove-login-profile": "Remove the password", "revert-trust": "Take back the change of trust",
+    "delete-created-key": "Delete the key that the attacker made",
+    "delete-created-user": "Delete the user that the attacker made", "isolate-instance": "Stop the host",
+    "scp-deny": "Deny by a service control policy", "revoke-sign-in-sessions": "Revoke sign-in sessions",
+    "disable-identity-center-user": "Disable the Identity Center user", "edit-trust": "Edit the trust policy",
+    "attach-quarantine": "Attach AWS's quarantine policy",
+}  # fmt: skip
+
+NOTHING_ELSE = "Apart from these, nothing works after the last step, provided that"
 """Introduces what is assumed besides by a plan that is not complete."""
 
 
@@ -61,18 +75,21 @@ def hand(one: Credential) -> str:
 def narrowed(since: datetime | None, source_ips: Sequence[str], trusted_ips: Sequence[str]) -> str | None:
     """Say what narrowed what counts as the attacker's."""
     only = [
-        f"since {timestamp(since)}" if since else "",
+        f"at or after {timestamp(since)}" if since else "",
         f"from {listed(source_ips, 6)}" if source_ips else "",
     ]
     clauses = [
-        f"only what was minted {', '.join(filter(None, only))} counts as the attacker's" if any(only) else "",
-        f"what was minted from {listed(trusted_ips, 6)} does not count as the attacker's"
+        f"only credentials minted from the subject {', '.join(filter(None, only))} count as the attacker's"
+        if any(only)
+        else "",
+        f"credentials minted from {listed(trusted_ips, 6)} do not count as the attacker's"
         if trusted_ips
         else "",
     ]
     if not any(clauses):
         return None
-    return f"Of what came straight from it, {' and '.join(filter(None, clauses))}, with all below."
+    told = " and ".join(filter(None, clauses))
+    return f"{told[:1].upper()}{told[1:]}; their descendants go with them."
 
 
 def principal(arn: str | None) -> str:
@@ -170,7 +187,7 @@ def handed(trace: Trace) -> list[str]:
     count = len(trace.handed)
     of = f"{number(count, 'credential')} more {verb(count, 'counts', 'count')} as the attacker's"
     told = why_each(((one.credential, one.why) for one in trace.handed), 3)
-    end = "" if listed_here else " A plan ends what works of it; here it is named, and not traced."
+    end = "" if listed_here else " A plan ends those that work; here they are named, and not traced."
     return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
 
 
@@ -181,14 +198,110 @@ def where(step: Step) -> str:
     return f"account {step.account}" if step.account else "in an account that is not known"
 
 
+def action(step: Step) -> str:
+    """What a step does, in words, and on what."""
+    named = dict.fromkeys(
+        f"permission set {part(one)}" if "/AWSReservedSSO_" in one else principal(one) for one in step.targets
+    )
+    accounts = {one.split(":")[4] for one in step.targets if one.count(":") > 4}
+    where = f" in {len(accounts):,} accounts" if len(named) < len(step.targets) and len(accounts) > 1 else ""
+    return f"{ACTIONS.get(step.action, step.action)}: {listed(named, 3)}{where}"
+
+
 def undo(step: Step) -> str:
     """Say with which calls a step is undone, and from when that is safe."""
     if not step.reversible:
         return "can't be undone by a call" if step.calls else "by hand"
     names = ", ".join(dict.fromkeys(call.operation for call in step.undo))
     if step.safe_to_undo_after is None:
-        return f"{names}; never safe by itself"
+        stolen = "a stolen key" if step.keys_off else "what the attacker has"
+        return f"{names}, which would reactivate {stolen}: don't"
     return f"{names}; safe after {timestamp(step.safe_to_undo_after)}"
+
+
+SCOPES: dict[Scope, str] = {
+    "observed-edges": "Proof, from logged activity", "trust-policies": "Proof, from trust policies and permissions",
+}  # fmt: skip
+"""The heading of a proof, by what it rests on."""
+NOT_COVERED = "Not covered by this plan"
+PRECAUTION = "precaution against sessions not yet logged"
+STOPS_NEW = "no session at once; it prevents new ones"
+
+
+def dwell(used: AttackerActivity) -> str:
+    """Say from when to when the attacker was about, and with which call that began."""
+    if used.first is None or used.last is None:
+        return "no call"
+    return f"{span(used.first, used.last)} ({lasted(used)}), {number(used.calls, 'call')}, the first {used.first_call}"
+
+
+def lasted(used: AttackerActivity) -> str:
+    """Spell the dwell time: `34 min`, `2 h 36 min`, `3 d 4 h`."""
+    seconds = int((used.last - used.first).total_seconds()) if used.first and used.last else 0
+    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
+    if seconds < 60:
+        return f"{seconds} s"
+    parts = (f"{days} d" if days else "", f"{hours} h" if hours else "", f"{minutes} min" if not days else "")
+    return " ".join(filter(None, parts))
+
+
+def whence(used: AttackerActivity, most: int = 3) -> str:
+    """Say from which addresses and with which tools the attacker's calls came."""
+    addresses = (
+        listed([f"{one.name} ({one.calls:,})" for one in used.addresses], most) or "no address in the log"
+    )
+    named = listed(tools(used), most)
+    return addresses + (f"; with {named}" if named else "")
+
+
+def tools(used: AttackerActivity) -> list[str]:
+    """Name the tools of the attacker's calls, without the services that call for them."""
+    services = {one.name for one in used.addresses}
+    return list(dict.fromkeys(tool(one.name) for one in used.tools if one.name not in services))
+
+
+def shared(used: AttackerActivity) -> str:
+    """Say that a subject was used from several addresses, and since when from each."""
+    since = [f"{one.name} since {timestamp(one.first)}" for one in used.shared_from]
+    return f"Used from several addresses: {listed(since, 3)}."
+
+
+_OF_ONE_RUN = re.compile(r"_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_TOKEN = re.compile(r"[^\s/\[\]]+(?:/[^\s\]]+)?")
+_LONGEST_TOOL = 40
+_WRAPPERS = ("APN/", "HashiCorp/", "Mozilla/", "exec-env/")
+
+
+def tool(agent: str) -> str:
+    """Name a tool by its user agent's first telling part: `Terraform/1.1.2`, `aws-cli/2.31.4`."""
+    parts = _TOKEN.findall(agent)
+    telling = next((one for one in parts if not one.startswith(_WRAPPERS)), agent)
+    if agent.startswith("Mozilla/"):
+        telling = "a browser"
+    telling = _OF_ONE_RUN.sub("", telling)
+    return telling if len(telling) <= _LONGEST_TOOL else f"{telling[: _LONGEST_TOOL - 1]}…"
+
+
+Ending = Literal["good", "doubt", "bad"]
+ENDINGS: dict[Ending, str] = {"good": "bold green", "doubt": "bold yellow", "bad": "bold red"}
+"""How the verdict on a plan is coloured."""
+
+
+def plan_verdict(plan: Plan) -> tuple[str, Ending]:
+    """Say whether a plan ends all: not at all, only if others' credentials were not stolen as well, or surely."""
+    if not plan.proof.complete:
+        return "NOT COMPLETE", "bad"
+    if not (others := plan.proof.may_be_stolen):
+        return "COMPLETE", "good"
+    return f"Complete only if {these(others)} {verb(len(others), 'was', 'were')} not stolen", "doubt"
+
+
+def these(credentials: Sequence[str]) -> str:
+    """Count credentials that are named close by: `these 5 keys`."""
+    keys = all(one.startswith(("AKIA", "ASIA")) and "@" not in one for one in credentials)
+    count = len(credentials)
+    noun = "key" if keys else "credential"
+    return f"this {noun}" if count == 1 else f"these {number(count, noun)}"
 
 
 def verb(count: int, singular: str, plural: str) -> str:

@@ -152,7 +152,7 @@ def of_findings(
         own = set[int]().union(*(forest.resolve(one) for one in since.handed)) - first.keys()
         starts += tuple(Start(n=n, since=0, owners=before) for n in sorted(own))
     said = (
-        f"No --subject was given: the attacker's are the calls of {_few(subjects)}, which findings name, and of all "
+        f"No --subject was given: the attacker's calls are those of {_few(subjects)}, which findings name, and of all "
         "that descends from it."
     ) + since.said
     if starts:

@@ -97,6 +97,7 @@ class TracePage:
             "more": any(len(found) > last for found in lists.values()),
             "counts": {name: len(found) for name, found in lists.items()},
             "trace": document(shown),
+            "activity": document(dossier.activity) if dossier.activity else None,
             "plan": document(dossier.plan) if dossier.plan else None,
             "colleagues": [document(one) for one in dossier.bystanders],
             "calls": {"count": chronicle.events, "left_out": chronicle.left_events,

@@ -156,7 +156,7 @@ SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         id="whoami-first",
-        says="GetCallerIdentity came first, then other calls from there (kinds: {detail})",
+        says="from an address, GetCallerIdentity came first, and then other kinds of calls: {detail}",
         sql=f"""
             WITH there AS (
               SELECT c.lead, c.n, c.ip, min(c.head) AS first, count(DISTINCT c.name) - 1 AS others,

@@ -250,7 +250,7 @@ def _hit(known: Row | None, arn: str, made: list[_Made]) -> Hit:
 
 RULE = Rule(
     id="lasting-access",
-    title="A credential left ways in that outlive it",
+    title="Persistence created",
     severity="critical",
     attack=("T1098.001", "T1098.003", "T1136.003", "T1484.002"),
     why="Keys, users, passwords, trusts and identity providers work on when the credential that made them is gone. A "

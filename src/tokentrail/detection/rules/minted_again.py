@@ -110,7 +110,7 @@ def _hit(scene: Scene, mine: list[Cut], found: list[Row], signs: list[str], by: 
 
 RULE = Rule(
     id="minted-again",
-    title="A role was taken up again by the lineage whose sessions were revoked",
+    title="Role re-assumed after session revocation",
     severity="critical",
     attack=("T1550.001", "T1078.004"),
     why="Revoking a role's sessions ends those issued before the cutoff and no later one. A credential upstream that "

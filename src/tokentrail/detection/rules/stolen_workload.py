@@ -261,12 +261,10 @@ def _signs(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
     yield from astray
     yield from _foreign_tool(scene, row, role)
     if row["shared"]:
-        reason = "somebody who is no workload used the same tool from the same address"
+        reason = "a non-workload identity used the same tool from the same address"
         yield _Sign(about="company", weight="weak", reason=reason)
     elif row["worked"] and astray:
-        yield _Sign(
-            about="company", weight="weak", reason="somebody who is no workload works from this address"
-        )
+        yield _Sign(about="company", weight="weak", reason="a non-workload identity works from this address")
 
 
 def _outside(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
@@ -305,8 +303,8 @@ def _astray(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
             weight = "high" if row["alone"] and _comparable(row) else "medium"
         yield _Sign(
             about="place", weight=weight,
-            reason=f"it had been used from {scene.addresses.in_words(row['home'])} until then; its role knew neither "
-            "this address nor this tool",
+            reason=f"it had been used from {scene.addresses.in_words(row['home'])} until then; new IP and user agent "
+            "for this role",
         )  # fmt: skip
     elif row["home"] == row["ip"] and row["only_here"]:
         siblings = role.homes if row["shared"] else role.host_homes[row["host"]]
@@ -315,8 +313,8 @@ def _astray(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
             whose = "its role's other sessions" if row["shared"] else "its host's other sessions"
             yield _Sign(
                 about="place", weight="weak",
-                reason=f"{whose} had been used from {scene.addresses.in_words(since[1])}, and knew neither this "
-                "address nor this tool",
+                reason=f"{whose} had been used from {scene.addresses.in_words(since[1])}; new IP and user "
+                "agent for them",
             )  # fmt: skip
 
 

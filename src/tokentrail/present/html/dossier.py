@@ -16,7 +16,7 @@ from tokentrail.present.document import Document
 from tokentrail.present.html.chronicle import Calls
 from tokentrail.present.html.console import Live, event_address, lineage_address, trace_address
 from tokentrail.present.timeline import ShortNames
-from tokentrail.results import RawRecord, Status
+from tokentrail.results import AttackerActivity, RawRecord, Status
 
 _SHORTEST = 22
 """A name that is longer than this is called by its short form."""
@@ -33,6 +33,8 @@ class Dossier:
     status: Status
     version: str
     """Of the program that writes the page."""
+    activity: AttackerActivity | None = None
+    """From when to when, from where and with what the attacker was about."""
     plan: Plan | None = None
     bystanders: tuple[Credential, ...] = ()
     """Credentials of others that speak for the same roles and users."""
@@ -67,6 +69,8 @@ class Names:
     """The console that the page is shown in, which has all records."""
     people: Mapping[str, str] = field(default_factory=dict)
     """The names of colleagues' sessions, by credential."""
+    owners: frozenset[str] = frozenset()
+    """Credentials, not the attacker's, of the users whose credentials were stolen: their owners'."""
     here: set[str] | None = None
     """Of a page that is too small for all of them: the credentials that have their place on it."""
     _short: ShortNames = field(default_factory=ShortNames)
@@ -86,8 +90,15 @@ class Names:
         anchors = {name: f"c{place}" for place, name in enumerate(dict.fromkeys(others), 1)}
         events = dict.fromkeys(one.event_id for one in records)
         people = {one.id: one.session_name for one in bystanders if one.session_name}
+        robbed = {one.principal for one in trace.credentials if one.id in trace.subject and one.role is None}
+        owners = frozenset(one.id for one in bystanders if one.principal and one.principal in robbed)
         return cls(
-            letters, anchors, {name: f"e{place}" for place, name in enumerate(events, 1)}, live, people
+            letters,
+            anchors,
+            {name: f"e{place}" for place, name in enumerate(events, 1)},
+            live,
+            people,
+            owners,
         )
 
     def place(self, credential: str) -> str | None:
@@ -119,6 +130,12 @@ class Names:
             words.principal(one.principal).removeprefix("user/") if "@" in one.id else ""
         )
         return person if 1 < len(person) <= _SHORTEST else self.short(one.id)
+
+    def whose(self, one: Credential) -> str:
+        """Whose a credential is taken to be."""
+        if getattr(one, "tainted", False):
+            return "attacker's"
+        return "owner's" if one.id in self.owners else "colleague's"
 
     def listed(self, credentials: Iterable[str], most: int = 4) -> str:
         """List them by name where they have letters or are few; count them where they are many."""

@@ -28,7 +28,7 @@ def evidence_section(
         "evidence", "Evidence",
         tag("p", told),
         _named(status.evidence_digest),
-        tag("h3", "What this answer lacks"),
+        tag("h3", "Evidence gaps"),
         bullets(dict.fromkeys([
             *notes, *status.unfinished, *(brief(one, 600) for one in gaps[:_MOST]), *words.alike(status.warnings),
         ]))

@@ -144,7 +144,8 @@ def consequence(one: Action, names: Names) -> str:
     text = f"ended {names.listed(other.id for other in mine)}"
     if theirs:
         shown = words.listed((names.called(other) for other in theirs), 3)
-        whose = "a colleague's" if len(theirs) == 1 else f"{len(theirs):,} of colleagues"
+        single = "the owner's" if names.whose(theirs[0]) == "owner's" else "a colleague's"
+        whose = single if len(theirs) == 1 else f"{len(theirs):,} of others"
         text += f", and {whose}: {shown}"
     if not one.spared:
         return f"{text} · nothing goes on"

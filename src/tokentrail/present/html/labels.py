@@ -36,7 +36,7 @@ _SHORT_KINDS = {"long_term_key": "key", "session_token": "tok", "federation_toke
 
 def told(row: Row, names: Names) -> str:
     """Tell a line in a sentence, for those who hear it."""
-    side = "attacker's" if row.attackers else "colleague's"
+    side = "attacker's" if row.attackers else names.whose(row.one)
     if not row.single:
         return (
             f"{name(row)} of {words.principal(row.one.role or row.one.principal)}, {side}: {_counted(row, 0)}"

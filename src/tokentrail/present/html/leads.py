@@ -66,7 +66,7 @@ def _lead(one: Document, names: Names) -> Html:
             tag("span", brief(who, 160), class_="soft")),
         tag("ul", *(_reason(each, names) for each in reasons[:_REASONS]),
             tag("li", left.strip(), class_="soft") if left else None) if reasons
-        else tag("p", "Nothing speaks for theft here.", class_="empty"),
+        else tag("p", "No sign of theft.", class_="empty"),
         tag("p", f"Score {float(one.get('score') or 0):.1f}, ", state if state in _STATES else "of unknown state",
             join([". Next: ", tag("a", "trace it", href=trace_address(subject, names.live))]) if names.live
             else prose(f". Next: `{one.get('next')}`"), ".", class_="soft"),

@@ -14,7 +14,7 @@ def legend(y: float, *, crowds: bool) -> Html:
     """Explain the shapes, in a line below."""
     parts, x = [], 10.0
     entries = (
-        ("mine", "attacker's"), ("theirs", "colleague's"), ("coming", "still to come"), ("gone", "ended early"),
+        ("mine", "attacker's"), ("theirs", "others'"), ("coming", "still to come"), ("gone", "ended early"),
         ("ring", "went on"), ("mint", "minted"),
         ("calls", "calls, refused ones below"),
         *([("crowd", "how many worked at once; survivors solid")] if crowds else []),

@@ -185,7 +185,7 @@ def _border(picture: Picture, layout: Layout) -> Html | None:
         tag("line", class_="border", x1=0, x2=WIDTH, y1=y - 6, y2=y - 6),
         tag(
             "text",
-            "Colleagues in the same role or user: not the attacker's",
+            "Others in the same role or user: not the attacker's",
             class_="border-text",
             x=10,
             y=y + 10,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tokentrail.containment.model import Action, Plan, Step
+from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -14,18 +14,6 @@ from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Child, Html, brief, join, prose, tag
 from tokentrail.spelling import more
 
-ACTIONS: dict[Action, str] = {
-    "deactivate-key": "Deactivate the key", "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
-    "revoke-user-sessions": "Revoke the tokens of the user", "revoke-role-sessions": "Revoke the sessions of the role",
-    "deny-sessions": "Deny these sessions and no others", "deny-role": "Deny everything to the role",
-    "freeze-role": "Freeze the role, so that its sessions mint nothing", "delete-user": "Delete the user",
-    "remove-login-profile": "Remove the password", "revert-trust": "Take back the change of trust",
-    "delete-created-key": "Delete the key that the attacker made",
-    "delete-created-user": "Delete the user that the attacker made", "isolate-instance": "Isolate the host",
-    "scp-deny": "Deny by a service control policy", "revoke-sign-in-sessions": "Revoke sign-in sessions",
-    "disable-identity-center-user": "Disable the Identity Center user", "edit-trust": "Edit the trust policy",
-    "attach-quarantine": "Attach AWS's quarantine policy",
-}  # fmt: skip
 _SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
 STATES = {"active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired"}
 
@@ -41,8 +29,7 @@ def section(anchor: str, title: str, *children: Child, note: str | None = None) 
 
 def badge(one: Credential, names: Names) -> Html:
     """A credential's name in its shape: square for the attacker's, round for a colleague's."""
-    tainted = bool(getattr(one, "tainted", False))
-    side, whose = ("mine", "attacker's") if tainted else ("theirs", "colleague's")
+    side, whose = "mine" if getattr(one, "tainted", False) else "theirs", names.whose(one)
     alive = "live" if one.state in ("active", "unknown") else "dead"
     called = names.called(one)
     return tag("span", called, class_=f"badge {side} {alive}", title=f"{whose}: {brief(one.id)}")
@@ -82,21 +69,26 @@ def state(one: Credential) -> Html:
     return tag("span", sign, " ", STATES[one.state], class_=f"state {one.state}")
 
 
-def action(step: Step) -> str:
-    """What a step does, in words, and on what."""
-    named = dict.fromkeys(
-        f"permission set {words.part(one)}" if "/AWSReservedSSO_" in one else words.principal(one)
-        for one in step.targets
-    )
-    accounts = {one.split(":")[4] for one in step.targets if one.count(":") > 4}
-    where = f" in {len(accounts):,} accounts" if len(named) < len(step.targets) and len(accounts) > 1 else ""
-    return f"{ACTIONS.get(step.action, step.action)}: {words.listed(named, 3)}{where}"
-
-
 def conditions(plan: Plan) -> str:
     """Say on how many conditions a proof rests, wherever its verdict stands: who reads on is told which."""
     held = len(plan.proof.holds_if)
     return f", on {words.number(held, 'condition')}" if held else ""
+
+
+def unstolen(plan: Plan, names: Names, most: int) -> Html | None:
+    """Name the credentials that must not have been stolen, if the plan is to be complete."""
+    others = plan.proof.may_be_stolen if plan.proof.complete else ()
+    if not others:
+        return None
+    return join([join((_unstolen(one, names) for one in others[:most]), ", "), more(len(others) - most)])
+
+
+def _unstolen(credential: str, names: Names) -> Html:
+    """A credential by its whole id, since that is looked up, and with whose it is, where the page knows."""
+    shown, place = tag("code", brief(credential)), names.place(credential)
+    named = shown if place is None else tag("a", shown, href=place, class_="ref")
+    person = names.people.get(credential)
+    return join([named, f" ({brief(person, 40)})"]) if person else named
 
 
 def figure(value: str, what: str) -> Html:

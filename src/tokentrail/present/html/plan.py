@@ -15,13 +15,13 @@ from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, join, lines, prose, tag
 from tokentrail.present.html.pieces import (
-    action,
     and_more,
     bullets,
     conditions,
     reference,
     references,
     section,
+    unstolen,
 )
 from tokentrail.present.plan import policies_apart, write_script
 from tokentrail.spelling import more
@@ -29,6 +29,8 @@ from tokentrail.spelling import more
 _MOST = 60
 _CALLS = 30
 _HIT = 20
+_NAMED = 200
+"""Credentials that must not have been stolen: all that a plan can name, but for a flood of them."""
 _TEXT = 24_000
 """Characters of one policy, or of the script, beyond which the plan file is the place to look."""
 
@@ -40,7 +42,7 @@ def plan_section(plan: Plan | None, names: Names) -> Html:
     title = f"{plan.strategy} plan" if plan.strategy else "given steps"
     return section(
         "plan", "Plan",
-        _verdict(plan),
+        _verdict(plan, names),
         strategies(plan, names.live) if names.live else None,
         tag("ol", *(_step(step, names) for step in plan.steps[:_MOST]), class_="steps"),
         and_more(len(plan.steps), _MOST, "the plan file (`contain -o`) has all of them"),
@@ -65,28 +67,31 @@ def strategies(plan: Plan, live: Live) -> Html:
     return tag("p", "Strategy: ", join(ways, ", "), ". ", file, told, class_="note strategies")
 
 
-def _verdict(plan: Plan) -> Html:
-    if not plan.steps and plan.proof.complete:
+def _verdict(plan: Plan, names: Names) -> Html:
+    verdict, ending = words.plan_verdict(plan)
+    if ending == "bad":
+        told = "Not complete: the attacker survives these steps."
+    elif ending == "doubt":
+        told = f"{verdict}:"
+    elif not plan.steps:
         told = f"Nothing to do{conditions(plan)}: no tainted credential is alive, and none can be minted."
-    elif plan.proof.complete:
+    else:
         count = words.number(len(plan.steps), "step")
         told = f"Complete{conditions(plan)}: after {count}, nothing of the attacker's works or can be minted."
-    else:
-        told = "Not complete: the attacker survives these steps."
-    return tag("p", tag("strong", told), class_=f"proof {'good' if plan.proof.complete else 'bad'}")
+    return tag("p", tag("strong", told), " ", unstolen(plan, names, _NAMED), class_=f"proof {ending}")
 
 
 def _step(step: Step, names: Names) -> Html:
     return tag(
         "li",
-        tag("h3", brief(action(step))),
+        tag("h3", brief(words.action(step))),
         tag("dl", *_facts(step, names), class_="facts"),
         _calls(step),
     )  # fmt: skip
 
 
 def _facts(step: Step, names: Names) -> list[Html]:
-    nobody = "nobody that is known"
+    nobody = "none seen"
     hit = join(
         (join([reference(one.credential, names), f" ({_whose(one, names)})"]) for one in step.collateral[:_HIT]),
         ", ",
@@ -94,10 +99,14 @@ def _facts(step: Step, names: Names) -> list[Html]:
     facts: list[tuple[str, Html | str]] = [
         (
             "Ends",
-            references(step.ends, names) if step.ends else "no tainted credential at once; it stops new ones",
+            references(step.ends, names)
+            if step.ends
+            else words.PRECAUTION
+            if step.cutoff
+            else words.STOPS_NEW,
         ),
         ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
-        ("Hits too", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
+        ("Collateral", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", words.where(step)),
         ("Why", _why(step.why)),
         ("Undo", words.undo(step)),
@@ -165,20 +174,19 @@ def _laid_out(value: Any) -> str:
 
 def _proof(plan: Plan) -> Html:
     proof = plan.proof
-    scope = "over trust policies and permissions" if proof.scope == "trust-policies" else "over what was seen"
     left = [
         join(["survives", f" until {timestamp(one.until)}" if one.until else "", ": ", one.why])
         for one in proof.survivors[:_HIT]
     ]
     return tag(
         "div",
-        tag("h3", f"Proof {scope}"),
+        tag("h3", words.SCOPES[proof.scope]),
         tag("p", "How the attacker gets past it:") if proof.counterexample else None,
         bullets(proof.counterexample, "bad"),
         bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"),
         tag("p", "It holds if" if proof.complete else words.NOTHING_ELSE) if proof.holds_if else None,
         bullets(words.some_of_each(proof.holds_if)), bullets(words.not_spared(plan)),
-        tag("h3", "What goes on all the same") if plan.residual_risks else None,
+        tag("h3", words.NOT_COVERED) if plan.residual_risks else None,
         bullets(words.some_of_each(plan.residual_risks)),
     )  # fmt: skip
 

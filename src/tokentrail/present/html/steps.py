@@ -14,7 +14,7 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.flags import Picture, consequence
 from tokentrail.present.html.lifelines import lifelines
 from tokentrail.present.html.markup import Html, brief, tag
-from tokentrail.present.html.pieces import action, event, section
+from tokentrail.present.html.pieces import event, section
 
 _MOST = 40
 _ENDED = {
@@ -66,7 +66,7 @@ def _switch(plan: Plan) -> Html:
     choices = []
     for n in range(len(plan.steps) + 1):
         text = "Now" if n == 0 else f"After step {n}"
-        told = None if n == 0 else brief(action(plan.steps[n - 1]))
+        told = None if n == 0 else brief(words.action(plan.steps[n - 1]))
         choices.append(tag("input", type="radio", name="at", id=f"at-{n}", checked=n == 0))
         choices.append(tag("label", text, for_=f"at-{n}", title=told))
     return tag("fieldset", tag("legend", "Show the picture"), *choices, class_="switch")
@@ -92,8 +92,9 @@ def _sentences(picture: Picture) -> Iterator[Html]:
             if step.alive_after else "nothing of the attacker's is left"
         )  # fmt: skip
         theirs = sum(one.credential not in plan.tainted for one in step.collateral) if plan else 0
-        hit = f" Cut off as well: {words.number(theirs, 'credential')} of colleagues." if theirs else ""
-        yield tag("p", tag("b", f"After step {step.n}: "), f"{brief(action(step), 120)}. ", f"{ends}; {left}.{hit}",
+        hit = f" Cut off as well: {words.number(theirs, 'credential')} of others." if theirs else ""
+        yield tag("p", tag("b", f"After step {step.n}: "), f"{brief(words.action(step), 120)}. ",
+                  f"{ends}; {left}.{hit}",
                   class_=f"v{step.n}")  # fmt: skip
 
 

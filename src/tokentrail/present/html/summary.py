@@ -7,14 +7,16 @@ from __future__ import annotations
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import KINDS, TracedCredential
 from tokentrail.present import words
-from tokentrail.present.damage import total_bytes, total_calls, unkeyed
+from tokentrail.present.damage import known_secrets, total_calls, unkeyed, volume
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
+from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import action, badge, bullets, conditions, figure
+from tokentrail.present.html.pieces import badge, bullets, conditions, figure, happened, unstolen
+from tokentrail.results import AttackerActivity
 
-_MOST, _FEW = 8, 3
+_MOST, _FEW, _NAMED = 8, 3, 4
 
 
 def summary(dossier: Dossier, names: Names) -> Html:
@@ -33,9 +35,40 @@ def summary(dossier: Dossier, names: Names) -> Html:
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
         *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in words.handed(trace)),
         _narrowed(dossier),
+        _about(dossier, names),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
         _figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
+
+
+def _about(dossier: Dossier, names: Names) -> Html | None:
+    """Tell when the attacker was about, from where, with what, and with which call that began."""
+    used = dossier.activity
+    if used is None or used.first is None or used.last is None:
+        return None
+    addresses = [f"{brief(one.name, 60)} ({words.number(one.calls, 'call')})" for one in used.addresses]
+    tools = [brief(one, 60) for one in words.tools(used)]
+    first = happened(timestamp(used.first), used.first_event or "", names)
+    began = join([first, " ", tag("code", brief(used.first_call or "", 80))])
+    last = join([tag("time", timestamp(used.last)), f", dwell time {words.lasted(used)}"])
+    facts: list[tuple[str, Html | str]] = [("First call", began), ("Last call", last)]
+    facts += [("From", words.listed(addresses, _NAMED))] if addresses else []
+    facts += [("Tools", words.listed(tools, _NAMED))] if tools else []
+    if len(used.shared_from) > 1:
+        facts.append(("Owner?", _owner(used, names)))
+    return tag(
+        "dl", *(join([tag("dt", name), tag("dd", told)]) for name, told in facts), class_="facts about"
+    )
+
+
+def _owner(used: AttackerActivity, names: Names) -> Html:
+    """Say that the subject's owner may be among its users, and lead to the page without the first address."""
+    first = used.shared_from[0].name
+    said = f"{words.shared(used)} The first may be the owner's: "
+    if names.live is None:
+        return join([said, "narrow with ", tag("code", f"--trusted-ip {brief(first, 60)}"), "."])
+    there = address(names.live.path, [*names.live.query, ("trusted_ip", first)], names.live.as_of)
+    return join([said, tag("a", f"leave out {brief(first, 60)}", href=there), "."])
 
 
 def _whose(dossier: Dossier) -> str:
@@ -116,24 +149,27 @@ def _ends(dossier: Dossier, names: Names) -> Html:
     plan = dossier.plan
     if plan is None:
         return tag("div", tag("h2", "What ends it"), tag("p", "No plan was asked for."), class_="ends")
+    verdict, ending = words.plan_verdict(plan)
+    look = {"good": "ends", "doubt": "ends doubtful", "bad": "ends failing"}[ending]
+    others = unstolen(plan, names, _MOST)
+    named = join([others, ". "]) if others else None
     if not plan.steps:
         told = f"Nothing to do{conditions(plan)}." if plan.proof.complete else "No step is known that would."
-        return tag("div", tag("h2", "What ends it"), tag("p", told, " ", tag("a", "The plan", href="#plan")),
-                   class_="ends")  # fmt: skip
+        doubt = tag("strong", f"{verdict}: ", class_="doubt") if ending == "doubt" else None
+        return tag("div", tag("h2", "What ends it"),
+                   tag("p", told, " ", doubt, named, tag("a", "The plan", href="#plan")), class_=look)  # fmt: skip
     hit = _hits(dossier, plan, names)
-    proof = "NOT COMPLETE: the attacker survives it."
-    if plan.proof.complete:
-        stolen = dossier.trace.minters
-        unless = f", unless the attacker has {names.listed(stolen)} too" if stolen else ""
-        proof = f"Proved complete{conditions(plan)}{unless}."
+    proof = {
+        "good": f"Proved complete{conditions(plan)}.", "doubt": f"{verdict}:",
+        "bad": "NOT COMPLETE: the attacker survives it.",
+    }[ending]  # fmt: skip
     return tag(
         "div",
         tag("h2", "What ends it"),
-        tag("ol", *(tag("li", brief(action(step))) for step in plan.steps[:_MOST])),
+        tag("ol", *(tag("li", brief(words.action(step))) for step in plan.steps[:_MOST])),
         tag("p", f"and {len(plan.steps) - _MOST:,} more steps") if len(plan.steps) > _MOST else None,
-        tag("p", tag("strong", proof, class_="good" if plan.proof.complete else "bad"), f" {hit} ",
-            tag("a", "The plan", href="#plan")),
-        class_="ends",
+        tag("p", tag("strong", proof, class_=ending), " ", named, f"{hit} ", tag("a", "The plan", href="#plan")),
+        class_=look,
     )  # fmt: skip
 
 
@@ -147,24 +183,26 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     if mine:
         told.append(f"whoever rightly uses {names.listed(mine)}")
     if theirs:
-        named = words.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in theirs), 3)
-        count = "a colleague" if len(theirs) == 1 else f"{len(theirs):,} sessions of colleagues"
-        told.append(f"{count} ({named})")
-    return f"It cuts off {words.joined(told)} too." if told else "It hits nobody else."
+        owners = [one for one in theirs if one in names.owners]
+        others = [one for one in theirs if one not in names.owners]
+        for of, single, plural in (
+            (owners, "the owner's session", "sessions of the owner"), (others, "a colleague", "sessions of colleagues"),
+        ):  # fmt: skip
+            named = words.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in of), 3)
+            told += [f"{single if len(of) == 1 else f'{len(of):,} {plural}'} ({named})"] if of else []
+    return f"It cuts off {words.joined(told)} too." if told else "Collateral: none seen."
 
 
 def _figures(dossier: Dossier, tainted: set[str]) -> Html:
     """Sum up what the attacker's credentials did, and no other's."""
     trace = dossier.trace
-    out = total_bytes(trace, tainted)
-    counted = any(one.bytes_out is not None for one in trace.resources)
-    secrets = {one.what for one in trace.secrets_read if one.credential in tainted}
+    secrets = known_secrets(trace, tainted)
     made = sum(one.by in tainted for one in trace.created)
     accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})
     alone = sum(one.count for one in unkeyed(trace, tainted))
     return tag(
         "dl",
-        figure(words.size(out), "got out") if counted else figure("?", "got out: no data event counts bytes"),
+        figure(*volume(trace, tainted)),
         figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
         figure(f"{made:,}", words.verb(made, "thing made or changed", "things made or changed")),
         figure(f"{total_calls(trace, tainted):,}", "calls"),

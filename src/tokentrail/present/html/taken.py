@@ -4,13 +4,13 @@ What was taken: secrets read, resources touched, things made, calls.
 
 from __future__ import annotations
 
-from tokentrail.lineage.model import SecretRead, Trace
+from tokentrail.lineage.model import Trace
 from tokentrail.present import words
-from tokentrail.present.damage import ALONE, calls, resources, unkeyed
+from tokentrail.present.damage import ALONE, MADE, calls, known_secrets, resources, unkeyed
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Html, brief, tag
-from tokentrail.present.html.pieces import and_more, happened, reference, section, table
+from tokentrail.present.html.pieces import and_more, happened, reference, references, section, table
 
 _MOST = 200
 _ALL = "`tokentrail trace --format json` has all of them"
@@ -32,21 +32,21 @@ def taken_section(trace: Trace, names: Names) -> Html:
 
 
 def _secrets(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]:
-    found = [one for one in trace.secrets_read if one.credential in tainted]
+    found = known_secrets(trace, tainted)
     if not found:
         return []
-    by: dict[tuple[str | None, str, str], list[SecretRead]] = {}
-    for one in found:
-        by.setdefault((one.what, one.event_name, one.credential), []).append(one)
     rows = [
-        (happened(timestamp(reads[0].time), reads[0].event_id, names), f"{len(reads):,}",
-         brief(what or "of unknown name"), call, reference(credential, names))
-        for (what, call, credential), reads in list(by.items())[:_MOST]
+        (happened(timestamp(one.reads[0].time), one.reads[0].event_id, names), f"{len(one.reads):,}",
+         brief(one.what or "of unknown name"), words.listed(dict.fromkeys(read.event_name for read in one.reads), 3),
+         references(list(dict.fromkeys(read.credential for read in one.reads)), names, 3))
+        for one in found[:_MOST]
     ]  # fmt: skip
     return [
-        tag("h3", "Secrets read: change these"),
+        tag(
+            "h3", f"{words.number(len(found), 'secret')} read: rotate {words.verb(len(found), 'it', 'these')}"
+        ),
         table(("First", "Times", "Secret", "Call", "By"), rows, caption="Secrets read", numbers=(1,)),
-        and_more(len(by), _MOST, _ALL),
+        and_more(len(found), _MOST, _ALL),
     ]
 
 
@@ -60,7 +60,7 @@ def _made(trace: Trace, names: Names, tainted: set[str]) -> list[Html | None]:
         for one in found[:_MOST]
     ]  # fmt: skip
     return [
-        tag("h3", "Made or changed: what is not deleted again outlives the credential that did it"),
+        tag("h3", MADE),
         table(("Time", "Kind", "What", "Call", "By"), rows, caption="Made or changed"),
         and_more(len(found), _MOST, _ALL),
     ]

@@ -290,7 +290,7 @@ def _bystanders(bystanders: Sequence[Credential], names: Names) -> Html | None:
     ]  # fmt: skip
     return tag(
         "details",
-        tag("summary", f"Colleagues in the same role or user: {words.number(len(bystanders), 'credential')}"),
+        tag("summary", f"Others in the same role or user: {words.number(len(bystanders), 'credential')}"),
         tag("ul", *items), and_more(len(bystanders), len(items), "`tokentrail credentials` lists them all."),
         open=len(bystanders) <= _MANY, class_="tree",
     )  # fmt: skip

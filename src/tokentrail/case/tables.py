@@ -1,0 +1,141 @@
+"""Lists of results that know their columns: sequences that become Arrow tables and pandas data frames."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import (
+    Any,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+import pyarrow as pa
+
+Item = TypeVar("Item")
+_BATCH = 10_000
+
+
+class Rows(tuple[Item, ...]):
+    """Results of one kind, as a tuple."""
+
+    kind: type[Item]
+
+    def __new__(cls, items: Iterable[Item] = (), kind: type[Item] | None = None) -> Self:
+        """
+        Make them.
+
+        Args:
+            items: The results.
+            kind: Their type, which tells the columns where there are none.
+        """
+        self = super().__new__(cls, items)
+        if kind is not None:
+            self.kind = kind
+        return self
+
+    def to_arrow(self) -> pa.Table:
+        """The results as an Arrow table, a row each, with the names and types of their fields."""
+        return arrow_table(self, self.kind)
+
+    def to_pandas(self) -> Any:
+        """The results as a data frame of pandas, which must be installed."""
+        return self.to_arrow().to_pandas()
+
+
+class LazyRows(Sequence[Item]):
+    """
+    Results of one kind that are asked for when they are looked at.
+
+    To go through them keeps none, so that there may be millions; to count or pick some keeps all.
+    """
+
+    def __init__(self, ask: Callable[[], Iterator[Item]], kind: type[Item]) -> None:
+        self.kind = kind
+        self._ask = ask
+        self._kept: Rows[Item] | None = None
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._ask() if self._kept is None else iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> Rows[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | Rows[Item]:
+        found = self._all()
+        return Rows(found[place], self.kind) if isinstance(place, slice) else found[place]
+
+    def to_arrow(self) -> pa.Table:
+        """The results as an Arrow table, a row each, with the names and types of their fields."""
+        return arrow_table(self, self.kind)
+
+    def to_pandas(self) -> Any:
+        """The results as a data frame of pandas, which must be installed."""
+        return self.to_arrow().to_pandas()
+
+    def _all(self) -> Rows[Item]:
+        if self._kept is None:
+            self._kept = Rows(self._ask(), self.kind)
+        return self._kept
+
+
+def arrow_table(rows: Iterable[object], kind: type) -> pa.Table:
+    """Results as a table, made a batch at a time."""
+    schema = pa.schema(list(_columns(kind)))
+    batches: list[pa.RecordBatch] = []
+    batch: list[dict[str, Any]] = []
+    for row in rows:
+        batch.append(_cells(row))
+        if len(batch) == _BATCH:
+            batches.append(pa.RecordBatch.from_pylist(batch, schema=schema))
+            batch = []
+    batches.append(pa.RecordBatch.from_pylist(batch, schema=schema))
+    return pa.Table.from_batches(batches, schema=schema)
+
+
+def _columns(kind: type) -> Iterator[pa.Field[Any]]:
+    hints = get_type_hints(kind)
+    return (pa.field(one.name, _arrow_type(hints[one.name])) for one in fields(kind))
+
+
+_TYPES: dict[object, pa.DataType] = {
+    str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), datetime: pa.timestamp("s", "UTC"),
+}  # fmt: skip
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    """The Arrow type of a field: of what has no other, text, as JSON."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        named = [one for one in get_args(hint) if one is not type(None)]
+        return _arrow_type(named[0]) if len(named) == 1 else pa.string()
+    if origin is tuple and get_args(hint)[1:] == (...,):
+        return pa.list_(_arrow_type(get_args(hint)[0]))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return pa.struct(list(_columns(hint)))
+    return pa.string() if origin is Literal else _TYPES.get(hint, pa.string())
+
+
+def _cells(row: object) -> dict[str, Any]:
+    return {one.name: _cell(getattr(row, one.name)) for one in fields(row)}  # type: ignore[arg-type]  # a result
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_cell(one) for one in value]
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value), default=str)
+    return _cells(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,0 +1,192 @@
+"""
+How a notebook and a Python prompt show results: in a short line, a trace as its lifelines, lists as tables.
+
+Results know nothing of faces; so what shows them is put onto their classes here, when `tokentrail.Case` is first asked
+for. Nothing of Jupyter is needed: `_repr_html_` is a protocol of IPython's (IPython documentation, 'Rich display').
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from tokentrail.case import Case
+from tokentrail.case.tables import LazyRows, Rows
+from tokentrail.containment.model import Plan
+from tokentrail.detection.leads.model import Lead
+from tokentrail.detection.model import Finding
+from tokentrail.lineage.model import Credential, TimelineEvent, Trace, TracedCredential
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.flags import Picture
+from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
+from tokentrail.present.html.markup import brief, join, tag
+from tokentrail.present.html.page import asset
+from tokentrail.present.html.pieces import table
+from tokentrail.present.html.rows import actions, rows
+from tokentrail.present.html.window import window
+from tokentrail.results import IngestSummary, Status
+
+__all__ = ["Case"]
+_MOST = 50
+"""Rows of a list that a notebook shows."""
+_COLOURS: dict[words.Ending, str] = {"good": "#1d6f42", "doubt": "#8a5200", "bad": "#a32411"}
+Cells = Callable[[Any], Sequence[str]]
+_TABLES: dict[type, tuple[Sequence[str], Cells]] = {
+    Finding: (
+        ("time", "severity", "title", "subject", "why"),
+        lambda one: (timestamp(one.time), one.severity, one.title, one.subject or "-", one.why),
+    ),
+    Lead: (
+        ("rank", "score", "strong", "credential", "state", "principal", "first reason"),
+        lambda one: (
+            str(one.rank), f"{one.score:.1f}", "strong" if one.strong else "weak", one.credential, one.state,
+            words.principal(one.principal), one.reasons[0].why if one.reasons else "-",
+        ),
+    ),
+    TimelineEvent: (
+        ("time", "credential", "call", "from", "error", "resource"),
+        lambda one: (
+            timestamp(one.time), one.credential, words.call(one.event_source, one.event_name), one.source_ip or "-",
+            one.error_code or "", words.listed(one.resources, 1),
+        ),
+    ),
+}  # fmt: skip
+
+
+def case_line(case: Case) -> str:
+    """A case in a line."""
+    return f"<Case {case.case_id} in {case.path}>"
+
+
+def trace_line(trace: Trace) -> str:
+    """A trace in a line."""
+    tainted = [one for one in trace.credentials if one.tainted]
+    return (
+        f"<Trace of {words.listed(trace.subject, 2)} as of {timestamp(trace.as_of)}: "
+        f"{words.number(len(trace.credentials), 'credential')}; {words.verdict(tainted)}>"
+    )
+
+
+def credential_line(one: Credential) -> str:
+    """A credential in a line."""
+    return f"<Credential {one.id}: {words.kind(one)} of {words.who(one)}, {one.state}>"
+
+
+def plan_line(plan: Plan) -> str:
+    """A plan in a line."""
+    verdict, steps = words.plan_verdict(plan)[0], words.number(len(plan.steps), "step")
+    return f"<Plan as of {timestamp(plan.as_of)}: {verdict}, {steps}>"
+
+
+def lead_line(lead: Lead) -> str:
+    """A lead in a line."""
+    return f"<Lead {lead.rank}: {lead.credential}, score {lead.score:.1f}, {'strong' if lead.strong else 'weak'}>"
+
+
+def finding_line(finding: Finding) -> str:
+    """A finding in a line."""
+    return (
+        f"<Finding {finding.severity}: {finding.title}, {finding.subject or '-'}, {timestamp(finding.time)}>"
+    )
+
+
+def event_line(event: TimelineEvent) -> str:
+    """A call of a timeline in a line."""
+    return (
+        f"<{timestamp(event.time)} {words.call(event.event_source, event.event_name)} by {event.credential}>"
+    )
+
+
+def ingest_line(summary: IngestSummary) -> str:
+    """An ingest in a line."""
+    records = summary.records
+    return f"<IngestSummary: {records.new:,} new of {records.read:,} records, {records.rejected:,} rejected>"
+
+
+def status_line(status: Status) -> str:
+    """What a case holds in a line."""
+    return f"<Status: {status.records:,} records, {status.credentials:,} credentials, {len(status.warnings)} warnings>"
+
+
+def rows_line(found: Rows[Any]) -> str:
+    """A list in a line; of a short one, each."""
+    kind = getattr(found, "kind", object).__name__
+    shown = ", ".join(map(repr, found)) if len(found) <= 3 else words.number(len(found), kind)
+    return f"<Rows: {shown or f'no {kind}'}>"
+
+
+def lazy_line(found: LazyRows[Any]) -> str:
+    """A list that has not been asked for yet, in a line."""
+    return f"<LazyRows of {found.kind.__name__}: go through them, or len(), to_arrow(), to_pandas()>"
+
+
+def trace_html(trace: Trace) -> str:
+    """A trace as the picture of its lifelines, which stands apart from the notebook: nothing of it can run there."""
+    names, shown = Names.of(trace), window(trace, (), left=LEFT, right=RIGHT)
+    laid, done = rows(trace, (), None, shown), actions(trace, ())
+    picture = Picture(
+        trace=trace, plan=None, rows=laid, actions=done, window=shown, names=names, linked=False
+    )
+    drawn = base64.b64encode(lifelines(picture, asset("lifelines.css")).encode()).decode()
+    tainted = [one for one in trace.credentials if one.tainted]
+    return tag(
+        "div",
+        tag("p", tag("b", f"{words.verdict(tainted)}."), f" Traced from {words.listed(trace.subject, 3)}, as of ",
+            f"{timestamp(trace.as_of)}."),
+        tag("img", src=f"data:image/svg+xml;base64,{drawn}", alt=words.verdict(tainted), style="max-width: 100%"),
+    )  # fmt: skip
+
+
+def plan_html(plan: Plan) -> str:
+    """A plan as its verdict and a table of its steps."""
+    verdict, ending = words.plan_verdict(plan)
+    others = words.listed(plan.proof.may_be_stolen, 10)
+    cells = [
+        (str(step.n), words.action(step), words.where(step), words.listed(step.ends, 3) or words.PRECAUTION,
+         words.listed([one.credential for one in step.collateral], 3) or "none seen")
+        for step in plan.steps
+    ]  # fmt: skip
+    heads = ("step", "action", "where", "ends", "collateral")
+    told = tag("b", verdict, style=f"color: {_COLOURS[ending]}")
+    named = f": {brief(others)}" if ending == "doubt" else ""
+    return tag("div", tag("p", told, named), table(heads, cells, caption=f"{len(cells)} steps"))
+
+
+def rows_html(found: Iterable[Any]) -> str:
+    """A list as a table of its first rows."""
+    first = list(islice(iter(found), _MOST + 1))
+    kind = type(first[0]) if first else getattr(found, "kind", object)
+    heads, cells = _TABLES.get(kind) or _of_credentials(kind)
+    shown = [tuple(brief(cell, 300) for cell in cells(one)) for one in first[:_MOST]]
+    more = tag("p", f"the first {_MOST}; to_pandas() has all") if len(first) > _MOST else None
+    return join([table(heads, shown, caption=f"{kind.__name__}"), more])
+
+
+def _of_credentials(kind: type) -> tuple[Sequence[str], Cells]:
+    if not issubclass(kind, Credential):
+        return (kind.__name__,), lambda one: (repr(one),)
+    heads = ("credential", "kind", "state", "of", "issued", "why")
+    return heads, lambda one: (
+        one.id, words.kind(one), one.state, words.who(one), timestamp(one.issued_at) if one.issued_at else "-",
+        words.why(one),
+    )  # fmt: skip
+
+
+_LINES: dict[type, Callable[[Any], str]] = {
+    Case: case_line, Trace: trace_line, Credential: credential_line, TracedCredential: credential_line,
+    Plan: plan_line, Lead: lead_line, Finding: finding_line, TimelineEvent: event_line, IngestSummary: ingest_line,
+    Status: status_line, Rows: rows_line, LazyRows: lazy_line,
+}  # fmt: skip
+_PICTURES: dict[type, Callable[[Any], str]] = {
+    Trace: trace_html,
+    Plan: plan_html,
+    Rows: rows_html,
+    LazyRows: rows_html,
+}
+for _name, _shown in (("__repr__", _LINES), ("_repr_html_", _PICTURES)):
+    for _kind, _show in _shown.items():
+        setattr(_kind, _name, _show)

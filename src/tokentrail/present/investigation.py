@@ -1,0 +1,243 @@
+"""
+An investigation on one screen: the verdict, who and when, the leads, the plan, the gaps that matter, what to run next.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokentrail.containment.model import Plan, Step
+from tokentrail.detection.leads.model import Lead
+from tokentrail.detection.model import SEVERITIES, Finding
+from tokentrail.lineage.model import TimelineEvent, Trace
+from tokentrail.present import words
+from tokentrail.present.damage import known_secrets, volume
+from tokentrail.present.document import timestamp
+from tokentrail.present.findings import worst_first
+from tokentrail.present.paper import COLUMNS, Paper
+from tokentrail.present.plan import write_unstolen
+from tokentrail.results import AttackerActivity, IngestSummary, UsedFrom
+
+_LEADS, _TITLES, _STEPS, _NAMED, _GAPS, _ESCAPES = 7, 3, 6, 5, 2, 2
+_TOOLS = 2
+_GAP_LONGEST = 200
+"""Characters of a gap on this screen; `trace` has all of it."""
+_LABEL = 11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigation:
+    """What an investigation found."""
+
+    summary: IngestSummary
+    logs: Sequence[str]
+    """What was read, as it was given."""
+    leads: Sequence[Lead]
+    """The first ones."""
+    findings: Sequence[Finding]
+    trace: Trace
+    activity: AttackerActivity
+    events: Iterable[TimelineEvent]
+    """In order of time; can be read once, since there may be millions."""
+    plan: Plan
+    case: Path | str
+    narrowed: str = ""
+    """The options that narrow what counts as the attacker's, as they can be pasted."""
+
+    @property
+    def leads_in_all(self) -> int:
+        """How many leads the case has."""
+        return max((reason.of for lead in self.leads for reason in lead.reasons), default=len(self.leads))
+
+    @property
+    def subjects(self) -> str:
+        """The subjects, as they can be pasted."""
+        return " ".join(map(shlex.quote, self.trace.subject))
+
+    def command(self, verb: str, arguments: str) -> str:
+        """A command about the same subjects, narrowed alike, with the case."""
+        named = " ".join(
+            part for part in ("tokentrail", verb, self.subjects, self.narrowed, arguments) if part
+        )
+        return words.pasted(named, self.case)
+
+
+def write_screen(found: Investigation, paper: Paper) -> None:
+    """Write an investigation on one screen."""
+    _verdict(found, paper)
+    _incident(found, paper)
+    _leads(found, paper)
+    _findings(found, paper)
+    _plan(found, paper)
+    _gaps(found, paper)
+    _next(found, paper)
+
+
+def _verdict(found: Investigation, paper: Paper) -> None:
+    plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
+    told, ending = words.plan_verdict(plan)
+    steps = words.number(len(plan.steps), "step") if plan.steps else "nothing left to do"
+    sentence = f"{told}: {steps}. {words.verdict(tainted)}."
+    paper.wrapped(sentence, style=words.ENDINGS[ending])
+
+
+def _incident(found: Investigation, paper: Paper) -> None:
+    trace, used = found.trace, found.activity
+    subjects = [one for one in trace.credentials if one.id in trace.subject]
+    whose = f" ({words.kind(subjects[0])} of {words.who(subjects[0])})" if len(subjects) == 1 else ""
+    paper.wrapped(
+        f"{words.listed(trace.subject, 3)}{whose}, as of {timestamp(trace.as_of)}", first=_label("subject")
+    )
+    plan = found.plan
+    if (narrowed := words.narrowed(**plan.narrowing)) is not None:
+        paper.wrapped(narrowed, first=_label("narrowed"))
+    if used.first and used.last:
+        paper.wrapped(words.dwell(used), first=_label("when"))
+        paper.wrapped(words.whence(used, _TOOLS), first=_label("from"))
+    for sentence in words.handed(trace):
+        paper.wrapped(sentence, first=_label("also"))
+    paper.wrapped(_damage(trace), first=_label("damage"))
+    if (narrower := owner_address(used)) is not None and not narrowed:
+        paper.wrapped(
+            f"{words.shared(used)} If the first is the owner's, leave it out:", first=_label("owner?")
+        )
+        logs = " ".join(map(shlex.quote, found.logs))
+        paper.command(
+            found.command(f"investigate {logs} --subject", f"--trusted-ip {narrower.name}"), first=_label("")
+        )
+
+
+def owner_address(used: AttackerActivity) -> UsedFrom | None:
+    """Of a subject that was used from several addresses, the first: that may be its rightful owner's."""
+    return used.shared_from[0] if len(used.shared_from) > 1 else None
+
+
+def _damage(trace: Trace) -> str:
+    tainted = {one.id for one in trace.credentials if one.tainted}
+    secrets = len(known_secrets(trace, tainted))
+    made = sum(one.by in tainted for one in trace.created)
+    size, what = volume(trace, tainted)
+    return ", ".join((
+        f"{words.number(secrets, 'secret')} read", f"{words.number(made, 'thing')} created or changed",
+        what if size == "?" else f"{size} {what}",
+    ))  # fmt: skip
+
+
+def _leads(found: Investigation, paper: Paper) -> None:
+    strong = sum(lead.strong for lead in found.leads)
+    paper.heading(f"Leads: {found.leads_in_all:,}, of which {strong:,} strong, the worst first")
+    traced = {one.id for one in found.trace.credentials}
+    if found.leads:
+        paper.line(
+            (f"      {'STRENGTH':<9}{'SCORE':<6}{'STATE':<9}{'IN PLAN':<9}CREDENTIAL, PRINCIPAL", "bold")
+        )
+    for lead in found.leads[:_LEADS]:
+        strength, style = ("STRONG", "bold red") if lead.strong else ("weak", "dim")
+        paper.line(
+            f"  {lead.rank:>2}  ", (f"{strength:<9}", style), f"{lead.score:>5.1f} ",
+            (f"{lead.state:<9}", words.STYLES[lead.state]),
+            f"{'yes' if traced.intersection(lead.credentials) else '-':<9}", (lead.credential, "bold"), " ",
+            words.principal(lead.principal),
+        )  # fmt: skip
+        if lead.strong and lead.reasons:
+            paper.line(f"      {lead.reasons[0].why.partition(': ')[0]}")
+    if found.leads_in_all > _LEADS:
+        command = words.pasted("tokentrail leads", found.case)
+        paper.command(f"and {found.leads_in_all - _LEADS:,} more: {command}", first="  ")
+    for sentence in _outside(found, traced):
+        paper.wrapped(sentence, first="  ! ", style="bold yellow")
+
+
+def _outside(found: Investigation, traced: set[str]) -> Iterator[str]:
+    """Say which leads may still be somebody's whom this plan does not touch: else he would close the incident."""
+    left = [
+        lead
+        for lead in found.leads
+        if lead.strong and lead.state in words.ALIVE and traced.isdisjoint(lead.credentials)
+    ]
+    if left:
+        named = words.listed([lead.credentials[0] for lead in left], 3)
+        yield (
+            f"{words.number(len(left), 'strong lead')} outside this plan still {words.verb(len(left), 'works', 'work')}"
+            f": {named}. Look at each before you close: "
+            f"{words.pasted(f'tokentrail trace {shlex.quote(left[0].credentials[0])}', found.case)}"
+        )
+
+
+def _findings(found: Investigation, paper: Paper) -> None:
+    counts = Counter(one.severity for one in found.findings)
+    told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
+    command = words.pasted("tokentrail detect", found.case)
+    paper.heading(f"Findings: {len(found.findings):,}{f' ({told})' if told else ''}")
+    for title, count in _titles(found.findings)[:_TITLES]:
+        paper.line(f"  {title}{f' ({count} times)' if count > 1 else ''}")
+    if found.findings:
+        left = max(len(_titles(found.findings)) - _TITLES, 0)
+        paper.command(f"{f'and {left} more kinds: ' if left else 'all: '}{command}", first="  ")
+
+
+def _titles(findings: Sequence[Finding]) -> list[tuple[str, int]]:
+    return list(Counter(f"{one.severity.upper():<9}{one.title}" for one in worst_first(findings)).items())
+
+
+def _plan(found: Investigation, paper: Paper) -> None:
+    plan = found.plan
+    kind = f"{plan.strategy} strategy" if plan.strategy else "given steps"
+    paper.heading(f"Plan: {words.number(len(plan.steps), 'step')}, {kind}; nothing has been changed yet")
+    if not plan.steps:
+        paper.line(
+            "  Nothing of the attacker's works."
+            if plan.proof.complete
+            else "  No step is known that ends it."
+        )
+    for step in plan.steps[:_STEPS]:
+        paper.wrapped(f"{words.action(step)}, {words.where(step)}: {_effect(step)}", first=f"  {step.n}. ")
+    paper.and_more(len(plan.steps), _STEPS, lead="  and")
+    for sentence in plan.proof.counterexample[:_ESCAPES]:
+        paper.wrapped(sentence, first="  - ", style="red")
+    paper.and_more(len(plan.proof.counterexample), _ESCAPES, " ways around it", lead="  and")
+    write_unstolen(plan, paper, _NAMED)
+    if held := len(plan.proof.holds_if):
+        command = found.command("contain", "")
+        paper.command(f"Holds on {words.number(held, 'condition')}: {command}", first="  ")
+
+
+def _effect(step: Step) -> str:
+    """Say what a step ends, and whom it hits besides."""
+    nothing = words.PRECAUTION if step.cutoff else words.STOPS_NEW
+    ends = f"ends {words.listed(step.ends, 2)}" if step.ends else nothing
+    hit = [one.credential for one in step.collateral if one.credential not in step.ends]
+    return f"{ends}; also cuts off {words.listed(hit, 2)}" if hit else ends
+
+
+def _gaps(found: Investigation, paper: Paper) -> None:
+    told = words.gaps(found.trace.gaps, _GAPS)
+    paper.heading("Evidence gaps" if told else "Evidence gaps: none known in these accounts")
+    for one in told[:_GAPS]:
+        shown = one if len(one) <= _GAP_LONGEST else f"{one[:_GAP_LONGEST].rpartition(' ')[0]} …"
+        paper.wrapped(shown, first="  - ")
+    if len(told) > _GAPS:
+        status = words.pasted("tokentrail status", found.case)
+        paper.command(f"and {len(told) - _GAPS:,} more: {status}", first="  ")
+
+
+def _next(found: Investigation, paper: Paper) -> None:
+    paper.heading("Next")
+    for what, command in (
+        ("the page for the ticket", found.command("report", "-o report.html")),
+        ("the plan as a file, for `tokentrail apply plan.json`", found.command("contain", "-o plan.json")),
+        ("the same in your browser", words.pasted("tokentrail serve", found.case)),
+    ):
+        room = COLUMNS - len(command) - 6
+        if len(what) > room:
+            paper.line(f"  # {what}")
+        paper.command(f"  {command}" if len(what) > room else f"  {command}  # {what}")
+    paper.line(("  --full prints lineage, damage, timeline and proof, too", "dim"))
+
+
+def _label(text: str) -> str:
+    return f"{text:{_LABEL}}"

@@ -1,0 +1,134 @@
+"""
+An incident as Markdown, for a ticket, a chat or a pull request: verdict, lifelines as Mermaid, plan, indicators.
+
+What an attacker chose stands in code spans alone, without backticks and line breaks, so that it is text everywhere: no
+link, image, mention or HTML can come of it (CommonMark 0.31, 6.1: nothing is read within a code span).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from tokentrail.lineage.model import Trace
+from tokentrail.present import words
+from tokentrail.present.damage import known_secrets, volume
+from tokentrail.present.document import timestamp
+from tokentrail.present.family import Family, Node
+from tokentrail.present.graph import write_mermaid
+from tokentrail.present.html.dossier import Dossier
+from tokentrail.present.safe import safe
+
+_DRAWN, _LISTED = 60, 50
+_LONGEST = 1_200
+"""Characters of a text from evidence."""
+
+
+def incident_markdown(dossier: Dossier) -> str:
+    """Write an incident as Markdown."""
+    return "\n".join(_lines(dossier)) + "\n"
+
+
+def code(text: str) -> str:
+    """Text from evidence as a code span: visible, inert, and not too long."""
+    shown = safe(text).replace("`", "'")
+    return f"`{shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '…'}`"
+
+
+def _lines(dossier: Dossier) -> Iterator[str]:
+    trace = dossier.trace
+    tainted = {one.id for one in trace.credentials if one.tainted}
+    yield f"# {words.verdict([one for one in trace.credentials if one.tainted])}"
+    yield ""
+    yield f"Traced from {_codes(trace.subject)}, as of {timestamp(trace.as_of)}; case {code(dossier.case_id)}."
+    yield ""
+    yield from _about(dossier, tainted)
+    yield ""
+    yield "## Lineage"
+    yield ""
+    yield "```mermaid"
+    yield from _drawn(trace)
+    yield "```"
+    yield ""
+    yield from _plan(dossier)
+    yield from _indicators(dossier, tainted)
+    gaps = words.gaps(trace.gaps, _LISTED)
+    if gaps:
+        yield from ("", "## Evidence gaps", "", *(f"- {code(one)}" for one in gaps[:_LISTED]))
+    yield ""
+    yield f"TokenTrail {code(dossier.version)}. Times are UTC. Access key ids are names, not secrets."
+
+
+def _about(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
+    used, trace = dossier.activity, dossier.trace
+    if used is not None and used.first is not None and used.last is not None:
+        yield f"- **First call** {timestamp(used.first)}, {code(used.first_call or '?')}"
+        calls = words.number(used.calls, "call")
+        yield f"- **Last call** {timestamp(used.last)}, dwell time {words.lasted(used)}, {calls}"
+    size, what = volume(trace, tainted)
+    yield f"- **Volume** {what if size == '?' else f'{size} {what}'}"
+    yield f"- **Secrets read** {len(known_secrets(trace, tainted)):,}"
+    yield f"- **Created or changed** {sum(one.by in tainted for one in trace.created):,}"
+
+
+def _drawn(trace: Trace) -> Iterator[str]:
+    """The lineage as Mermaid draws it, as much as its pages admit."""
+    first = [item.one for item in Family(trace).walk() if isinstance(item, Node)][:_DRAWN]
+    stream = io.StringIO()
+    write_mermaid(replace(trace, credentials=tuple(first)), stream)
+    yield from stream.getvalue().splitlines()
+    if left := len(trace.credentials) - len(first):
+        yield f"  more([and {left} more])"
+
+
+def _plan(dossier: Dossier) -> Iterator[str]:
+    plan = dossier.plan
+    if plan is None:
+        return
+    yield "## Plan"
+    yield ""
+    verdict, _ = words.plan_verdict(plan)
+    others = (
+        f": {_codes(plan.proof.may_be_stolen)}" if plan.proof.complete and plan.proof.may_be_stolen else ""
+    )
+    yield f"**{verdict}**{others}, as of {timestamp(plan.as_of)}. Nothing has been changed yet."
+    yield ""
+    for step in plan.steps:
+        ends = (
+            f"ends {_codes(step.ends)}" if step.ends else words.PRECAUTION if step.cutoff else words.STOPS_NEW
+        )
+        hit = (
+            f"; also cuts off {_codes([one.credential for one in step.collateral])}"
+            if step.collateral
+            else ""
+        )
+        yield f"{step.n}. {code(words.action(step))}, {code(words.where(step))}: {ends}{hit}"
+    if plan.proof.counterexample:
+        yield from (
+            "",
+            "How the attacker gets past it:",
+            "",
+            *(f"- {code(one)}" for one in plan.proof.counterexample),
+        )
+    if plan.proof.holds_if:
+        yield from (
+            "",
+            "It holds if:",
+            "",
+            *(f"- {code(one)}" for one in words.some_of_each(plan.proof.holds_if)),
+        )
+    yield ""
+
+
+def _indicators(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
+    yield "## Indicators"
+    yield ""
+    yield f"- **Credentials** {_codes(sorted(tainted))}"
+    if dossier.activity is not None:
+        yield f"- **Addresses** {_codes(one.name for one in dossier.activity.addresses) or 'none'}"
+        yield f"- **User agents** {_codes(one.name for one in dossier.activity.tools) or 'none'}"
+
+
+def _codes(texts: Iterable[str]) -> str:
+    return words.listed([code(one) for one in texts], _LISTED)

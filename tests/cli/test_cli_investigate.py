@@ -1,0 +1,182 @@
+"""What `investigate` prints: one screen, the rest when asked, through a pager where a person looks on."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+
+from shell import Run
+from tokentrail.case import Case
+from tokentrail.cli.root import root
+from tokentrail.present.investigation import Investigation, write_screen
+from tokentrail.present.paper import Paper
+from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts
+from tokentrail.testing.story import Story
+
+SCREEN = 45
+EMPTY = IngestSummary(
+    objects=ObjectCounts(read=0, repeated=0, skipped=0), records=RecordCounts(read=0, new=0, repeated=0, rejected=0),
+    rejected=(), skipped=(), seconds=0.0,
+)  # fmt: skip
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def in_order(text: str, *parts: str) -> bool:
+    """Whether all of some parts are in a text, in this order."""
+    places = [text.find(one) for one in parts]
+    return -1 not in places and places == sorted(places)
+
+
+def test_the_answer_is_one_screen(run: Run, logs: Path, told: Story) -> None:
+    """Verdict, who and when, leads, findings, plan and what to run next stand on one screen, in this order."""
+    ran = run("investigate", logs, "--subject", told.a.key_id, "--case", "leak")
+
+    assert len(ran.out.splitlines()) <= SCREEN
+    assert ran.out.startswith("COMPLETE: 2 steps. 3 of the attacker's 5 credentials still work.\n")
+    assert in_order(ran.out, "COMPLETE", "\nsubject ", "\nwhen ", "\nfrom ", "\ndamage ", "\nLeads: ", "\nFindings: ",
+                    "\nPlan: ", "\nEvidence gaps", "\nNext\n")  # fmt: skip
+    assert f"tokentrail contain {told.a.key_id} -o plan.json --case leak" in ran.out
+    assert f"tokentrail report {told.a.key_id} -o report.html --case leak" in ran.out
+    assert "tokentrail serve --case leak" in ran.out
+
+
+def test_the_rest_is_printed_when_asked(run: Run, logs: Path, told: Story) -> None:
+    """With --full, leads, findings, lineage, timeline and proof follow the one screen."""
+    text = run("investigate", logs, "--subject", told.a.key_id, "--full").out
+
+    assert in_order(text, "COMPLETE", "\nNext\n", "\nLeads\n", "\nFindings\n", "\nLineage\n", "4 credentials descend",
+                    "\nTimeline\n", "\nContainment\n", "\nProof, from logged activity\n")  # fmt: skip
+    assert all(key in text for key in told.key_ids.values())
+
+
+def test_the_next_commands_are_narrowed_as_the_answer_is(run: Run, logs: Path, told: Story) -> None:
+    """What narrowed the attacker's use narrows the report and the plan that come next, too."""
+    narrowed = ("--attacker-since", "2026-11-23T09:41:00Z", "--trusted-ip", "192.0.2.0/24")
+    text = run("investigate", logs, "--subject", told.a.key_id, "--case", "leak", *narrowed).out
+
+    asked = "--attacker-since 2026-11-23T09:41:00Z --trusted-ip 192.0.2.0/24"
+    assert f"tokentrail contain {told.a.key_id} {asked} -o plan.json --case leak" in text
+    assert "Used from several addresses" not in text
+
+
+def test_who_may_be_the_owner_is_told_with_the_command_that_leaves_him_out(
+    run: Run, logs: Path, told: Story
+) -> None:
+    """A key that was used from its owner's address first is narrowed by the command that the answer gives."""
+    text = run("investigate", logs, "--subject", told.a.key_id, "--case", "leak").out
+
+    assert "Used from several addresses: " in text
+    assert f"tokentrail investigate {logs} --subject {told.a.key_id} --trusted-ip " in text
+
+
+def test_strong_leads_outside_the_plan_are_told(case: Path, told: Story) -> None:
+    """Who reads that one key is ended learns that another credential, which works, looks stolen as well."""
+    with Case.open(case, create=False) as opened:
+        trace, plan = opened.trace([told.b.key_id]), opened.contain([told.b.key_id])
+        first, *others = opened.leads()
+        ria = next(lead for lead in others if told.ria_after.key_id in lead.credentials)
+        found = Investigation(
+            summary=EMPTY, logs=("logs",), leads=(first, replace(ria, strong=True, state="active")), findings=(),
+            trace=trace, activity=opened.activity(trace), events=(), plan=plan, case="leak",
+        )  # fmt: skip
+    shown = io.StringIO()
+    write_screen(found, Paper(shown))
+    said = " ".join(shown.getvalue().split())
+
+    assert "! 1 strong lead outside this plan still works: " in said
+    assert f"tokentrail trace {ria.credentials[0]} --case leak" in said
+    assert f"yes {first.credential}" in said
+
+
+@pytest.mark.parametrize(("options", "paged"), [((), True), (("--no-pager",), False)])
+def test_a_long_answer_goes_through_a_pager_on_a_terminal(
+    options: tuple[str, ...], paged: bool, case: Path, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text that is longer than the terminal is paged, unless told not to."""
+    shown: list[str] = []
+    monkeypatch.setattr(click, "echo_via_pager", shown.append)
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    out = Terminal()
+    with contextlib.redirect_stdout(out):
+        root(["trace", told.a.key_id, "--case", str(case), *options], standalone_mode=False)
+
+    assert (len(shown), out.getvalue() == "") == ((1, True) if paged else (0, False))
+    assert told.e.key_id in (shown[0] if paged else out.getvalue())
+
+
+def test_what_is_piped_is_never_paged(case: Path, told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe gets the text at once, however long it is."""
+    monkeypatch.setattr(click, "echo_via_pager", lambda _: pytest.fail("paged"))
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        root(["trace", told.a.key_id, "--case", str(case)], standalone_mode=False)
+
+    assert told.e.key_id in out.getvalue()
+
+
+def test_a_short_answer_is_not_paged(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits the terminal is printed on it."""
+    monkeypatch.setattr(click, "echo_via_pager", lambda _: pytest.fail("paged"))
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    out = Terminal()
+    with contextlib.redirect_stdout(out):
+        root(["status", "--case", str(case)], standalone_mode=False)
+
+    assert out.getvalue()
+
+
+def test_quiet_leaves_errors_alone_on_stderr(run: Run, logs: Path) -> None:
+    """With --quiet nothing is said but what goes wrong; the answer is the same."""
+    loud, quiet = (
+        run("investigate", logs, "--case", name, *more) for name, more in (("a", ()), ("b", ("-q",)))
+    )
+
+    assert "Records: " in loud.err and "starts from" in loud.err
+    assert quiet.err == ""
+    assert quiet.out == loud.out.replace("--case a", "--case b")
+    assert "Error: " in run("trace", "AKIAIOSFODNN7NOTHERE", "--case", "a", "--quiet").err
+
+
+@pytest.mark.parametrize(
+    "subject", ["AKIAIOSFODNN7EXAMPLE", "203.0.113.77", "arn:aws:iam::111122223333:role/R"]
+)
+def test_a_subject_in_place_of_logs_is_told_how_to_be_given(subject: str, run: Run, logs: Path) -> None:
+    """Who types the key behind the logs is told of --subject, with the command to paste, and no case is made."""
+    ran = run("investigate", logs, subject, "--case", "new")
+
+    assert ran.code == 2
+    assert f"tokentrail investigate {logs} --subject {subject}" in ran.err
+    assert not Path("new").exists()
+
+
+def test_a_watch_says_at_once_what_it_watches(run: Run, logs: Path) -> None:
+    """Before anything was read: the source, the case, where findings go, and how it ends."""
+    said = " ".join(run("watch", logs, "--once", "--case", "followed").err.split())
+
+    assert said.startswith(
+        f"Watching {logs}. Evidence goes into followed, findings go to standard output. It ends when"
+    )
+
+
+def test_a_guard_without_a_subject_shows_the_first_five(run: Run, case: Path, told: Story) -> None:
+    """Without a subject or a finding, it says that none would have stopped it earlier, and lists five."""
+    early = ("--case", case, "--as-of", "2026-11-23T09:40:00Z")
+    text = " ".join(run("guard", *early).out.split())
+    whole = run("guard", *early, "--history").out
+
+    assert "none of these guardrails would have stopped one earlier" in text
+    assert "--history lists them" in text
+    assert len(run("guard", *early).out.splitlines()) < len(whole.splitlines())
