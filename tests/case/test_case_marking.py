@@ -8,12 +8,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
+import duckdb
 import numpy as np
 import pytest
 
 from evidence import copied
 from tokentrail import Case
 from tokentrail.case import linking, marking
+from tokentrail.lineage.grow import DATABASE, OUTPUT
 from tokentrail.sources import files
 from tokentrail.store import duck
 from tokentrail.store.folder import CaseFolder
@@ -104,7 +106,7 @@ def test_segments_that_were_hashed_otherwise_are_looked_through(tmp_path: Path, 
 
 
 def test_names_are_marked_beside_what_linking_reduces(tmp_path: Path, snapshot: Snapshot) -> None:
-    """Two threads at it, or one after the other: the files are the same, byte for byte."""
+    """Two threads at it, or one after the other: the files are the same, byte for byte, and so are tables."""
     folder, derived = _unlinked(tmp_path), []
     for busy in (duck._BUSY, 0):
         into = tmp_path / f"busy-{busy}"
@@ -116,7 +118,10 @@ def test_names_are_marked_beside_what_linking_reduces(tmp_path: Path, snapshot: 
         ):
             linking.derive(folder, snapshot, into, _engines)
         assert bool(busy) == apart.called
-        derived.append({str(one.relative_to(into)): one.read_bytes() for one in files_in(into)})
+        with duckdb.connect(str(into / DATABASE), read_only=True) as read:
+            tables = {one: read.execute(f"FROM {one} ORDER BY ALL").fetchall() for one in OUTPUT}
+        (into / DATABASE).unlink()
+        derived.append(tables | {str(one.relative_to(into)): one.read_bytes() for one in files_in(into)})
 
     assert derived[0] == derived[1]
     assert any(name.endswith(f".{NAMES}") for name in derived[0])

@@ -27,7 +27,7 @@ SELECT DISTINCT by_arn, into_arn, event, link FROM (
               WHEN p.kind = 'federation_token' THEN p.caller_arn
               ELSE coalesce(p.arn, p.role_arn, p.child_arn, p.caller_arn) END AS by_arn,
          coalesce(c.issuer_arn, c.role_arn) AS into_arn
-  FROM credentials c JOIN credentials p ON p.n = c.parent_n
+  FROM described c JOIN described p ON p.n = c.parent_n
   WHERE c.api IN ('AssumeRole', 'lakeformation:GetDataAccess') AND c.parent_link <> 'created')
 WHERE by_arn IS NOT NULL AND into_arn IS NOT NULL"""
 """Who minted whom, told by what is known of both."""
@@ -57,7 +57,7 @@ def test_who_assumed_which_role(world: World) -> None:
     """All whom the forest shows to have minted are found, and beyond these only who is recorded to have asked."""
     with held(world.records()[: len(world.records()) // 2], world) as case:
         forest, engine = case._views.forest(None), case._views.open(None).engine
-        engine.run(f"CREATE TABLE credentials AS {described()}")
+        engine.run(f"CREATE TABLE described AS {described()}")
         found = forest.mints()
         minted = engine.rows(_PAIRS)
         assert pairs(minted) <= pairs([*found])
@@ -122,14 +122,14 @@ def test_whom_a_plan_is_about_is_found_by_name(world: World) -> None:
     """The condition that containment asks of names holds for the same credentials, looked for or looked through."""
     with held(world.records()) as case:
         forest, engine = case._views.forest(None), case._views.open(None).engine
-        engine.run(f"CREATE TABLE credentials AS {described()}")
-        rows = engine.rows("SELECT * FROM credentials ORDER BY n")
+        engine.run(f"CREATE TABLE described AS {described()}")
+        rows = engine.rows("SELECT * FROM described ORDER BY n")
         arns = {
             row[name] for row in rows for name in ("arn", "issuer_arn", "role_arn", "caller_arn", "child_arn")
         }
         names = sorted({part for arn in arns if arn for part in str(arn).split("/")[1:]})
         for some in (names[:1], names[::2], names):
-            expected = engine.rows(f"SELECT n FROM credentials WHERE {living.ACTING_AS}", (some,) * 3)
+            expected = engine.rows(f"SELECT n FROM described WHERE {living.ACTING_AS}", (some,) * 3)
             assert forest.called(some, living.ACTING_AS, (some,) * 3) == {row["n"] for row in expected}
             only = "f.kind = 'assumed_role' OR f.kind = 'session_token'"
             kinds = {row["n"] for row in rows if row["kind"] in ("assumed_role", "session_token")}

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +28,7 @@ from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.case.views import View
 from tokentrail.errors import CaseError, CaseReplaced, NoRoom, UsageError
-from tokentrail.lineage.grow import KEPT
+from tokentrail.lineage.grow import KEPT, OUTPUT
 from tokentrail.sources.bucket import S3Bucket
 from tokentrail.store import keys, mirror, uploading
 from tokentrail.store.duck import DuckEngine
@@ -738,6 +740,16 @@ def other_columns() -> bytes:
     return written.getvalue()
 
 
+def other_database() -> bytes:
+    """A database of DuckDB that is none of a case's, and would read other files if it were taken for one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "other.duckdb"
+        with duckdb.connect(str(path)) as other:
+            for name in OUTPUT:
+                other.execute(f"CREATE VIEW {name} AS SELECT * FROM read_text('/etc/hostname')")
+        return path.read_bytes()
+
+
 NO_JSON = (b"garbage", other_columns())
 
 
@@ -762,11 +774,7 @@ def _derived_anew(files: list[str], tmp_path_factory: pytest.TempPathFactory) ->
     some(
         [
             *(("/grown.json", one) for one in (*NO_JSON, DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}')),
-            *(
-                (f"/{name}.parquet", one)
-                for name in ("forest", "names", "links", "duplicates")
-                for one in NO_JSON
-            ),
+            *(("/derived.duckdb", one) for one in (*NO_JSON, other_database())),
         ],
         4,
     ),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -76,6 +78,24 @@ def explained(sql: str) -> Iterator[None]:
         if str(error).startswith(_NO_TEXT):
             raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
         raise
+
+
+@contextmanager
+def written_at(path: Path) -> Iterator[Path]:
+    """
+    Where a database file can be written that is to lie at a path.
+
+    DuckDB takes a `?` in the path for the beginning of an address's parameters, and would put its log elsewhere.
+    """
+    if "?" not in str(path.resolve()):
+        yield path
+        return
+    with TemporaryDirectory(prefix="tokentrail-") as folder:
+        there = Path(folder) / path.name
+        if path.exists():
+            shutil.copyfile(path, there)
+        yield there
+        shutil.copyfile(there, path)
 
 
 def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:

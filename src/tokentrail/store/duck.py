@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened
+from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened, written_at
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.keeping import Keeping
-from tokentrail.store.literals import quoted, reading
+from tokentrail.store.literals import file, quoted, reading
 from tokentrail.store.memory import give_back
 from tokentrail.store.ranges import Range, Ranges, plain, without
 from tokentrail.store.repeats import suspects
@@ -251,7 +251,7 @@ class DuckEngine(Holding, Keeping):
     def open_database(self, path: Path, tables: Mapping[str, str]) -> None:
         """Register the tables of a database file under their names, only to be read; see `Engine`."""
         self.run(f"DETACH DATABASE IF EXISTS {_DERIVED}")
-        self.run(f"ATTACH {quoted(str(path))} AS {_DERIVED} (READ_ONLY)")
+        self.run(f"ATTACH {file(path)} AS {_DERIVED} (READ_ONLY)")
         found = self.rows(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'",
             (_DERIVED,),
@@ -272,11 +272,12 @@ class DuckEngine(Holding, Keeping):
 
     @contextmanager
     def _attached(self, path: Path, name: str, options: str = "") -> Iterator[None]:
-        self.run(f"ATTACH {quoted(str(path))} AS {name}{options}")
-        try:
-            yield
-        finally:
-            self.run(f"DETACH {name}")
+        with written_at(path) as there:
+            self.run(f"ATTACH {file(there)} AS {name}{options}")
+            try:
+                yield
+            finally:
+                self.run(f"DETACH {name}")
 
     def writing(self, sql: str, path: Path) -> str:
         """The statement that writes the rows of a query to a Parquet file whose columns are read whole."""

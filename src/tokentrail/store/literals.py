@@ -23,13 +23,18 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def file(path: Path) -> str:
+    """A SQL string literal that names a file, whatever the folders above it are called."""
+    return quoted(_spelled(str(path)))
+
+
 def reading(files: Iterable[Path | str]) -> str:
     """
     What reads some Parquet files, in place of a table.
 
     A folder above them may be called anything: `account=7`, as data lakes have it, makes no column of that name.
     """
-    listed = ", ".join(quoted(_spelled(str(one))) for one in files)
+    listed = ", ".join(file(Path(one)) for one in files)
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
