@@ -7,21 +7,25 @@ engine, and only what is shown comes out of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokentrail.lineage.about import about
+from tokentrail.lineage.creations import made
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import CallLine, CallLines, Tick, TimelineEvent
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row, event_id, object_of
 from tokentrail.lineage.trace import starts_of
 
 Place = tuple[int, int, int]
 Objects = Mapping[int, tuple[str, ...]]
 """The evidence objects by segment, in the order in which places name them."""
 
+_NAMES = re.compile(r"(?:[a-z](?:Name|Arn|ARN|Id|Identifier|Number)|^(?:name|arn|id))$")
+"""How members are called that name something (as `roleName`, `policyArn`, `accessKeyId`, `serialNumber`)."""
+_MOST, _LONGEST = 4, 200
 _ORDER = "time, event_id, event_id_text"
 _TIMELINE = f"SELECT * FROM calls_told ORDER BY {_ORDER}"
 _ALIKE = (  # as `present.timeline` has it of what it is given call by call
@@ -157,3 +161,22 @@ class _Told:
             began=row["began"],
             about=about(change) if change else (),
         )
+
+
+def about(change: Row) -> tuple[str, ...]:
+    """What a change names, each with the member that does, and the id of what it made."""
+    found = list(_named(change))[:_MOST]
+    things = made(change["name"], change["request"], change["response"], change["source"])
+    known = {one.partition("=")[2] for one in found}
+    found += [
+        f"{what}={thing[:_LONGEST]}"
+        for what, thing in things[:_MOST]
+        if thing and thing[:_LONGEST] not in known
+    ]
+    return tuple(found)
+
+
+def _named(change: Row) -> Iterator[str]:
+    for member, value in object_of(change["request"]).items():
+        if isinstance(value, str) and value and _NAMES.search(member):
+            yield f"{member}={value[:_LONGEST]}"

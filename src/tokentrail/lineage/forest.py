@@ -20,11 +20,9 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
-from tokentrail.lineage.edits import Edits
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.judges import JUDGED_APART, Judges
-from tokentrail.lineage.links import Links
 from tokentrail.lineage.mints import DATA_ACCESS, Mints
 from tokentrail.lineage.model import Credential, Kind
 from tokentrail.lineage.naming import Naming
@@ -71,6 +69,63 @@ _SEARCHED = (
     "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
 )  # fmt: skip
+_EDITS = """
+SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
+       coalesce(c.account, i.account) AS in_account,
+       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
+FROM {some_changes} c LEFT JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
+WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT EXISTS (
+  SELECT 1 FROM duplicates l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
+"""`part` is the account of each. It is empty for those of Organizations, which bear on many accounts, and for those of
+which no account is known, which may bear on any."""
+
+
+class _Edits:
+    """The changes of a case, whose table is `edits`: worked out when first asked for, and kept with its layers."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        """Look at a case, by its engine and its derived folder."""
+        self._engine = engine
+        self._folder = folder
+        self._known = False
+
+    def know(self) -> None:
+        """Make sure that the tables are there."""
+        if not self._known:
+            self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")
+            self._known = True
+
+    def of(self, accounts: Set[str]) -> pa.Table:
+        """Those that bear on some accounts."""
+        self.know()
+        return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *accounts})])
+
+
+class _Links:
+    """The links of a forest: rows with `parent` and `child`, by place, and what was made, by which call and when."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine that knows the forest."""
+        self._engine = engine
+        self._any: bool | None = None
+
+    def below(self, places: Collection[int]) -> Sequence[Row]:
+        """Those from some credentials to what acts through things that they made or changed."""
+        return self._with("parent", places)
+
+    def above(self, places: Collection[int]) -> Sequence[Row]:
+        """Those to some credentials from whoever made or changed what they act through."""
+        return self._with("child", places)
+
+    def _with(self, end: str, places: Collection[int]) -> Sequence[Row]:
+        if self._any is None:
+            self._any = bool(self._engine.rows("SELECT 1 AS one FROM links LIMIT 1"))
+        if not self._any:
+            return []
+        self._engine.register("added", pa.table({"n": pa.array(sorted(places), pa.int64())}))
+        return self._engine.table(
+            f"SELECT l.* FROM links l JOIN added s ON s.n = l.{end} ORDER BY l.child, l.time, l.parent, l.what"
+        ).to_pylist()
 
 
 class Forest(Naming):
@@ -92,8 +147,8 @@ class Forest(Naming):
         self._judges: dict[frozenset[str], Judge] = {}
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
-        self._edits = Edits(engine, folder)
-        self.links = Links(engine)
+        self._edits = _Edits(engine, folder)
+        self.links = _Links(engine)
         self.unkeyed = Unkeyed(engine, folder)
         self.portal = Portal(engine, folder)
         self.unanswered = Unanswered(engine, folder)

@@ -78,7 +78,7 @@ class Judge:
             limits = "".join(f"; {note.sentence}" for note in notes[:3])
         if caller.kind == "long_term_key":
             return Judgement(
-                state="active", reason=f"a long-term key; nothing in the evidence ends it{limits}"
+                state="active", reason=f"a long-term key; no deactivation or deletion logged{limits}"
             )
         if expires is not None:
             return Judgement(state="active", reason=f"valid until {instant(expires)}{limits}")
