@@ -351,7 +351,10 @@ def test_a_tag_policy_limits_nobody(world: World) -> None:
     organised(world, "TAG_POLICY")
 
     found = answers(world)[key.id]
-    assert ("active", "a long-term key; no deactivation or deletion logged") == (found.state, found.state_reason)
+    assert ("active", "a long-term key; no deactivation or deletion logged") == (
+        found.state,
+        found.state_reason,
+    )
 
 
 def test_awss_own_deny_all_is_known(world: World) -> None:

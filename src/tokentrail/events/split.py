@@ -30,7 +30,7 @@ _QUOTE, _BRACE, _CLOSER = b'"{}'
 _OPEN = frozenset(f'"{name}"'.encode() for name in OPEN)
 _HITS = b'"hits"'
 """The list of hits in the answer of a search, which is one level deeper than other lists of records."""
-_CDUPLICATES = (b"}", b"]")
+_CLOSERS = (b"}", b"]")
 _FIRST = rb'(?:eventVersion|EventId|EventName|detail-type|messageType|_index|preview)"\s*:'
 """The first member of a record, or of what wraps one, as AWS and exports write them."""
 _START = re.compile(rb'[,\n]\s*(\{\s*"' + _FIRST + rb")")
@@ -244,7 +244,7 @@ class _Scan:
             elif token == b"{":
                 if not self._is_broken_by(previous, match.start()):
                     yield from self._open_object(match.start())
-            elif token in _CDUPLICATES:
+            elif token in _CLOSERS:
                 yield from self._close(token[0], match.end())
             elif token[0] == _QUOTE and self._is_odd(token, match.end()):
                 self.broken_at = self._opened if self._closers else match.start()

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Range = tuple[Any, Any]
@@ -30,11 +29,9 @@ _COLUMNS = 64
 
 def without(rows: pa.Table, segments: Sequence[int]) -> pa.Table:
     """Those of few rows that are of none of some segments."""
-    return (
-        rows
-        if not segments
-        else rows.filter(pc.invert(pc.is_in(rows["segment"], pa.array(segments, pa.int64()))))
-    )
+    if not segments or not rows.num_rows:
+        return rows
+    return rows.filter(pa.array(~np.isin(rows["segment"].to_numpy(), segments)))
 
 
 class Ranges:
