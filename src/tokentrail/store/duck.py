@@ -35,7 +35,7 @@ _FEW = 2_000
 _BUSY = 10_000_000
 """Records from which on one question keeps all processors busy, and two would need memory for both; wide tables go to
 files: of 92 million memory holds hardly two."""
-_LISTED = 50
+_LISTED = 100
 """Ranges that a query names one by one: making a table of them takes longer."""
 _DERIVED, _FRESH = "derived", "fresh"
 """What an open database is called in queries, and a new one while it is written."""
@@ -80,7 +80,6 @@ class DuckEngine(Holding, Keeping):
         threads = threads or os.cpu_count() or 1
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
         self._files: dict[str, Sequence[tuple[Path, Sequence[int]]]] = {}
-        self._stored: frozenset[str] = frozenset()
         self._ranges: dict[Path, Ranges] = {}
         self._apart = threading.local()
         self._one = threading.RLock()
@@ -264,7 +263,6 @@ class DuckEngine(Holding, Keeping):
         for name, columns in tables.items():
             self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {_DERIVED}.main.{name}")
             self._files.pop(name, None)
-        self._stored = frozenset(tables)
 
     def changing(self, path: Path) -> AbstractContextManager[None]:
         """Change the tables of a database file meanwhile; see `Engine`."""
@@ -307,13 +305,12 @@ class DuckEngine(Holding, Keeping):
     def _set_files(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Note the files of a table, each with the segments whose rows count no more, for `ranges`."""
         self._files[name] = files
-        self._stored -= {name}
         for path, _ in files:
             self._ranges.pop(path, None)
 
     def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
         """The rows in some ranges of a table that is sorted by a column; see `Engine`."""
-        if name in self._stored:
+        if name not in self._files:
             return self._stored_ranges(name, by, wanted)
         found = []
         for place, (path, gone) in enumerate(self._files[name]):
