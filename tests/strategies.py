@@ -881,10 +881,10 @@ def incidents(*, largest: int = 10, deeds: Sequence[Deed] = DEEDS) -> st.SearchS
     """
     numbers = st.integers(0, 59)
     drawn = st.lists(st.tuples(st.sampled_from(list(deeds)), numbers, numbers), max_size=largest)
-    return st.builds(_committed, drawn, st.integers(0, 9))
+    return st.builds(played_incident, drawn, st.integers(0, 9))
 
 
-def _committed(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
+def played_incident(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
     theft = Theft(seed)
     for deed, a, b in deeds:
         deed(theft, a, b)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from oracle.adversary import Outcome, Pace, as_sent, play
 from oracle.plan_cases import (
@@ -28,7 +28,7 @@ from oracle.plan_cases import (
 )
 from oracle.simulated_aws import SimulatedAws
 from oracle.taint import tainted_ids
-from strategies import Incident, incidents
+from strategies import Incident, colleague_reads_lake, incidents, played_incident, thief_sets_password
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.names import iso
 from tokentrail.testing.story import Story, story
@@ -489,7 +489,8 @@ def scorched(aws: SimulatedAws, tainted: frozenset[str], *, but: str | None = No
         if entry_point.kind == "password" and entry_point.by in tainted
     }
     reached = {aws.credentials[one].identity_arn for one in tainted} | passwords
-    while more := {into for one in reached for into in aws.edges.get(one, ())} - reached:
+    ways = (aws.edges, aws.vends, aws.crosses)
+    while more := {into for one in reached for way in ways for into in way.get(one, ())} - reached:
         reached |= more
     calls = []
     for arn in sorted(reached - {but}):
@@ -503,6 +504,7 @@ def scorched(aws: SimulatedAws, tainted: frozenset[str], *, but: str | None = No
 
 
 @given(incidents())
+@example(incident=played_incident([(thief_sets_password, 0, 0), (colleague_reads_lake, 0, 0)], 0))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_scorched_earth_holds_in_any_incident(incident: Incident) -> None:
     """Where everything in reach is denied everything, the adversary is left with nothing."""
