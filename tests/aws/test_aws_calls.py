@@ -31,7 +31,11 @@ from tokentrail.detection.rules import lasting_access
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-LOCKED = {one["name"]: one["version"] for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+LOCKED = {
+    one["name"]: one["version"]
+    for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    if "version" in one  # TokenTrail's own stands in its source
+}
 READS = re.compile("(Batch)?(Check|Describe|Discover|Get|List|Search|Simulate|Test|Validate)(?![a-z])")
 REMOVES = re.compile(
     "(Batch)?(Cancel|Delete|Deregister|Detach|Disable|Disassociate|Remove|Revoke|Stop|Terminate|Untag)(?![a-z])"

@@ -15,7 +15,7 @@ import pytest
 from evidence import copied
 from tokentrail import Case
 from tokentrail.case import linking, marking
-from tokentrail.lineage.grow import DATABASE, OUTPUT
+from tokentrail.lineage.grow import OUTPUT
 from tokentrail.sources import files
 from tokentrail.store import duck
 from tokentrail.store.folder import CaseFolder
@@ -24,6 +24,7 @@ from tokentrail.store.ingest import ingest
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import NAMES, Layer, can_be_linked, marks, read_layers
 from tokentrail.store.tasks import Options
+from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 

@@ -25,10 +25,10 @@ from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import CaseError
 from tokentrail.lineage import adding, graft
-from tokentrail.lineage.grow import DATABASE
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
+from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
 from work import some

@@ -22,8 +22,8 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import views
 from tokentrail.lineage import busy, lookup
-from tokentrail.lineage.grow import DATABASE
 from tokentrail.store.merge import merge_small
+from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 from work import some
 

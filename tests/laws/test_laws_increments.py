@@ -26,6 +26,7 @@ from tokentrail.store.duck import DuckEngine
 from tokentrail.store.ingest import ingest
 from tokentrail.store.merge import merge_small
 from tokentrail.store.tasks import Options
+from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
 
@@ -266,3 +267,21 @@ def test_layers_stay_few_however_often_something_is_added() -> None:
         assert 4 >= len(listed)
         assert sorted(snapshot.folders) == sorted(name for layer in listed for name in layer.records)
         assert all(not layer.gone for layer in listed)
+
+
+def test_only_the_newest_derived_folders_keep_their_databases() -> None:
+    """Each is a whole copy; who has one open goes on with it, and what is added goes on from the newest."""
+    first, *rest = days(6)
+    with fed(first) as case, Case.open(case.path) as reader:
+        expected = list(reader.credentials())
+        view = reader._views.open(None)
+        for number, day in enumerate(rest):
+            path = case.path.with_name(f"more-{number}.json")
+            path.write_bytes(native(day))
+            case.ingest([str(path)], workers=1)
+            case.newest()
+
+        assert 6 == len(list(case.path.glob("derived/*/grown.json")))
+        assert 3 == len(list(case.path.glob(f"derived/*/{DATABASE}")))
+        assert view.size.credentials == len(expected) == len(view.engine.rows("SELECT n FROM credentials"))
+        assert derived(case) == from_the_start(case)

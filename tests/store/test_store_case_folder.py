@@ -25,12 +25,12 @@ from evidence import HOME, START, call, copied, user
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
 from tokentrail.events.values import HIDDEN
-from tokentrail.lineage.grow import DATABASE
 from tokentrail.store import ingest as store_ingest
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import EvidenceObject
 from tokentrail.store.records import blanked
 from tokentrail.store.tasks import Options, Outcome
+from tokentrail.store.tidying import DATABASE
 from tokentrail.store.workers import shared
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, json_lines, native
 from tokentrail.testing.names import Json

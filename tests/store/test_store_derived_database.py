@@ -12,7 +12,8 @@ import pytest
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.lineage.grow import DATABASE, OUTPUT
+from tokentrail.lineage.grow import OUTPUT
+from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 
 DOCS = Path(__file__).parents[2] / "docs" / "case.md"

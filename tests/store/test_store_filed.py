@@ -22,7 +22,7 @@ from tokentrail.store import duck
 from tokentrail.store.connection import explained
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Step
-from tokentrail.store.tidying import SPILL
+from tokentrail.store.tidying import DATABASE, SPILL
 from tokentrail.testing.story import story
 
 VIEWS = "SELECT view_name AS name FROM duckdb_views() WHERE NOT internal"
@@ -182,7 +182,7 @@ def test_columns_of_wide_tables_are_of_kinds_that_files_keep(
                     ]
                     for name in grow._WIDE
                 }
-            with duckdb.connect(str(into / grow.DATABASE), read_only=True) as read:
+            with duckdb.connect(str(into / DATABASE), read_only=True) as read:
                 told = {one: read.execute(f"FROM {one} ORDER BY ALL").fetchall() for one in grow.OUTPUT}
                 found.append((kinds, told))
             assert views == (grow._WIDE if spill else set())

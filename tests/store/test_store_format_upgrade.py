@@ -21,11 +21,11 @@ from shell import ran
 from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.lineage.grow import DATABASE
 from tokentrail.present.document import document
 from tokentrail.store import mirror
 from tokentrail.store.folder import FORMAT, CaseFolder
 from tokentrail.store.interface import Manifest
+from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 
 LACKED = {"identities": ("delegate",), "issuances": ("requester_arn", "token_id")}

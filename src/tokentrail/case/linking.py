@@ -46,6 +46,7 @@ from tokentrail.store.index import Index, marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
 from tokentrail.store.repeats import Beginnings, Marks, among, distinct, sorted_marks, twice
+from tokentrail.store.tidying import DATABASE
 
 _TABLES = ("events", "identities", "issuances", "changes")
 _FRESH = "fresh"
@@ -53,7 +54,7 @@ _REMOVED = """
 CREATE TABLE removed_{name} AS
 SELECT * FROM before_{name} WHERE segment IN (SELECT segment FROM removed_segments)"""
 _NONE_REMOVED = "CREATE TABLE removed_{name} AS SELECT * FROM new_{name} LIMIT 0"
-_FALL_BACK_ON = (TooMuch, CaseError, OSError, ValueError, TypeError, LookupError, pa.ArrowException)
+_FALL_BACK_ON = (TooMuch, CaseError, OSError, ValueError, pa.ArrowException)
 """Errors after which less is built on what was derived before: it may be removed meanwhile, damaged, or foreign."""
 _LARGE = ("people", "issuing")
 """Reduced tables that take the most room."""
@@ -134,7 +135,7 @@ def _worth_adding_to(derived: Path) -> bool:
         size = read_size(derived)
     except (OSError, ValueError, RecursionError):
         return False
-    if size.rings:  # where one is cut depends on all of it
+    if size.rings or not (derived / DATABASE).exists():  # where a ring is cut depends on all of it
         return False
     return size.credentials >= _ADDED_FROM and size.added <= adding.SHARE * size.credentials
 

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from tokentrail.lineage import placing
 from tokentrail.lineage.grow import (
-    DATABASE,
     KEPT,
     LINKING_FILES,
     OUTPUT,
@@ -29,6 +28,7 @@ from tokentrail.lineage.grow import (
 )
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.store.interface import Engine
+from tokentrail.store.tidying import DATABASE
 
 SHARE = 0.25
 """If twice this share of a case is touched, or this share of a forest was added later, everything is linked at once."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from tokentrail.events.columns import TABLES
 from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Engine, Linker, Step
+from tokentrail.store.tidying import DATABASE
 
 LINKING = 21
 """
@@ -325,8 +326,6 @@ _CHOSEN = {
 }
 
 
-DATABASE = "derived.duckdb"
-"""The file of the derived database, in a derived folder."""
 OUTPUT = {
     "credentials": """
         SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.span, p.id,

@@ -36,7 +36,7 @@ from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL, Pack
 from tokentrail.store.place import folder_of
 from tokentrail.store.received import Location, document
-from tokentrail.store.tidying import tidy
+from tokentrail.store.tidying import forget_databases, tidy
 
 if TYPE_CHECKING:
     from tokentrail.store.mirror import Mirror
@@ -256,6 +256,7 @@ class CaseFolder:
             if not target.exists():
                 raise
             shutil.rmtree(folder, ignore_errors=True)
+        forget_databases(self.path, target)
         return target
 
     def forget_derived(self, folder: Path) -> None:

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from tokentrail.store.layers import LAYERS
 
+DATABASE = "derived.duckdb"
+"""The file of the derived database, in a derived folder."""
+_DATABASES = 3
+"""Derived folders whose databases stay: each is a whole copy, and a watch makes one a turn."""
 SPILL = ".spill"
 """What the folder is called, beside derived tables, to which engines spill."""
 _ABANDONED_AFTER = 24 * 3600
@@ -38,6 +42,23 @@ def tidy(case: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         elif age > _LINKED_AFTER and not path.is_symlink():
             shutil.rmtree(path / LAYERS, ignore_errors=True)
+
+
+def forget_databases(case: Path, placed: Path) -> None:
+    """
+    Remove the databases of all derived folders but the newest; whoever has one open keeps it.
+
+    Args:
+        case: The case.
+        placed: The folder that is the newest, whatever its time says.
+    """
+    others = [
+        path for path in _in(case / "derived", names="[!.]*") if path != placed and not path.is_symlink()
+    ]
+    every = [database for path in others if (database := path / DATABASE).is_file()]
+    for database in sorted(every, key=_age)[_DATABASES - 1 :]:
+        with suppress(OSError):  # somebody else's ingest may have removed it meanwhile
+            database.unlink()
 
 
 def _in(folder: Path, below: str = "", names: str = "*") -> list[Path]:

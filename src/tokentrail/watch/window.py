@@ -26,10 +26,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from tokentrail.case.views import View
-from tokentrail.lineage.grow import DATABASE, facts_of, reopen
+from tokentrail.lineage.grow import facts_of, reopen
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.literals import reading
+from tokentrail.store.tidying import DATABASE
 
 _OF_A_PRINCIPAL, _OF_A_HABIT, _OF_A_LINEAGE, _OF_A_CHANGE = 11, 4, 20, 3
 """
