@@ -629,20 +629,6 @@ def test_of_very_many_that_may_have_made_a_call_without_key_some_are_listed(worl
     assert "and at least 19 more; records with its key tell" in line.sentence
 
 
-def test_what_is_kept_of_calls_without_key_is_worked_out_anew_where_it_is_damaged(world: World) -> None:
-    """Within the file, too, whose end still says how many rows there are: the trace was a fault of the program."""
-    session = world.user("ada").assumes("Deploy")
-    session.calls("s3:GetObject", {"bucketName": "loot", "key": "0"}, owner=AWAY)
-    with held(world) as case:
-        told = case.trace([session.id]).by_principal
-        [path] = case.path.glob("derived/*/**/*keylesscallers.parquet")
-        whole = path.read_bytes()
-        path.unlink()
-        path.write_bytes(whole[:4] + bytes(40) + whole[44:])
-        with Case.open(case.path) as again:
-            assert told == again.trace([session.id]).by_principal != ()
-
-
 def test_a_minting_call_from_outside_is_lineage_and_no_call_of_the_principal_alone(world: World) -> None:
     """The role's side of AssumeRole names the principal too: it is told as a link."""
     session = world.user("ada").assumes("Deploy")

@@ -20,6 +20,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import NoRoom
+from tokentrail.lineage import segment_tables
 from tokentrail.sources import files
 from tokentrail.store import duck, layers, repeats
 from tokentrail.store.duck import DuckEngine
@@ -31,7 +32,7 @@ from tokentrail.testing import World, native
 from tokentrail.testing.names import Json
 
 SEEDS = st.integers(0, 999)
-OUTPUT = ("credentials", "names", "credential_identities", "links", "duplicates")
+OUTPUT = ("credentials", "names", "credential_identities", "links", "duplicates", *segment_tables.COLUMNS)
 
 
 @contextmanager

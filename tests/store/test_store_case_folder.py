@@ -637,7 +637,7 @@ def _linked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Any]:
     some(
         product(
             (b"", b"garbage", b"[" * 200_000, None),
-            ("grown.json", "derived.duckdb", "layers/*.hours.parquet"),
+            ("grown.json", "derived.duckdb"),
         ),
         2,
     ),

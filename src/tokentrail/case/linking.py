@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import adding, busy, increment
+from tokentrail.lineage import adding, busy, increment, segment_tables
 from tokentrail.lineage.candidates import hashes
 from tokentrail.lineage.grow import (
     KEPT,
@@ -202,13 +202,20 @@ def _link_all(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> 
     fresh = snapshot.folders.keys() - base.segments()
     records = records_of(snapshot)
     layering.prepare(into)
+    again: Set[str] = set()
     with engines(records) as engine:
         if fresh or not base.layers:
-            first, _ = _reduced(engine, snapshot, into, base, fresh)
+            first, again = _reduced(engine, snapshot, into, base, fresh)
         else:
             first = _take_over(engine, base, into, base.layers)
             layering.write_layers(into, base.layers)
-        return link(engine, into, first, records)
+        size = link(engine, into, first, records)
+        before = base.folder / DATABASE
+        if base.layers and before.exists():
+            segment_tables.carry_over(
+                engine, into / DATABASE, before, layering.numbers(base.segments() - again)
+            )
+        return size
 
 
 def _take_over(

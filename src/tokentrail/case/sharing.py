@@ -86,12 +86,10 @@ class Sharing:
                 self._mirror.download()
 
     def after_reading(self) -> None:
-        """Upload the derived tables, with what others would else work out as they open the case."""
+        """Upload the derived tables."""
         if self._mirror is None:
             return
         if not self._folder.snapshot().manifests:
             self._mirror.upload()
             return
-        view = self._views.open(None)
-        view.prepare()
-        self._mirror.upload(view.derived.name)
+        self._mirror.upload(self._views.open(None).derived.name)

@@ -22,12 +22,14 @@ from tokentrail.case.bookkeeping import lacking
 from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
-from tokentrail.lineage.grow import LINKING, ForestSize, grow, reopen
+from tokentrail.lineage.derived_database import reopen
+from tokentrail.lineage.grow import LINKING, ForestSize, grow
+from tokentrail.lineage.segment_tables import fill
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
-from tokentrail.store.tidying import SPILL
+from tokentrail.store.tidying import DATABASE, SPILL
 
 if TYPE_CHECKING:
     from tokentrail.lineage.forest import Forest
@@ -39,8 +41,8 @@ _FEW = 3_000_000
 """Records below which several threads for one query cost more than they bring; statements run in parallel instead."""
 _MANY = 3_000_000
 """
-Records from which on roll-ups of busy credentials, and what a first trace would ask of all evidence, are worked out
-when the case is linked. With fewer records it is quick enough to read them when asked.
+Records from which on roll-ups of busy credentials are worked out when the case is linked. With fewer records it is
+quick enough to read them when asked.
 """
 
 _WORTH, _SHARE = 300_000, 0.01
@@ -79,7 +81,7 @@ class View:
     def covered(self) -> tuple[Coverage, ...]:
         """What the evidence of the view covers; worked out when first asked for."""
         if self._covered is None:
-            self._covered = coverage.coverage(self.engine, self.derived)
+            self._covered = coverage.coverage(self.engine)
         return self._covered
 
     def lacking(self, folder: CaseFolder) -> tuple[str, ...]:
@@ -94,12 +96,6 @@ class View:
             few = self.size.records <= _MANY  # it reads all records, which would slow down a trace of some
             self._contradicting = contradicting(self.engine, SOME) if few else ()
         return self._contradicting
-
-    def prepare(self) -> None:
-        """Work out what the first trace would ask of all evidence; where that fails, the trace asks for itself."""
-        with suppress(CaseError):
-            self.covered()
-            self.forest(None).prepare()
 
     def close(self) -> None:
         """Let go of the engine, and delete a forest that was derived for this view alone."""
@@ -198,23 +194,21 @@ class Views:
         """The view of all evidence, whose tables are derived and then take the place of earlier ones."""
         name = f"{snapshot.fingerprint}-{LINKING}"
         fresh = self._folder.new_derived()
-        try:
+        with ExitStack() as failed:
+            failed.callback(shutil.rmtree, fresh, ignore_errors=True)
             cluster = self.link if linking.records_of(snapshot) >= self.link_from else None
             size = (cluster or partial(self._derive, reuse=reuse))(snapshot, fresh)
-            many = cluster is None and size.records >= _MANY
-            linked_here = many and not size.added
-            if many:
+            engine = self._engine(snapshot, None)
+            failed.callback(engine.close)
+            fill(engine, fresh / DATABASE)
+            if cluster is None and size.records >= _MANY:
                 self._roll_up(snapshot, fresh, added=size.added > 0)
             (fresh / "grown.json").write_text(json.dumps(asdict(size)))
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
-        for folder in before:
-            self._folder.forget_derived(folder)
-        view = self._stored(snapshot, self._folder.place_derived(fresh, name))
-        if linked_here:  # for an increment alone it is quick when asked
-            view.prepare()
-        return view
+            for folder in before:
+                self._folder.forget_derived(folder)
+            placed = self._folder.place_derived(fresh, name)
+            failed.pop_all()
+        return self._stored(snapshot, placed, engine)
 
     def _aside(self, snapshot: Snapshot, stored: Path | None) -> View:
         """The same of a case that can't be written: what is still to be worked out goes to a temporary folder."""
@@ -243,16 +237,21 @@ class Views:
             except (CaseError, OSError):
                 busy.forget(folder, stay)
 
-    def _stored(self, snapshot: Snapshot, folder: Path) -> View:
+    def _stored(self, snapshot: Snapshot, folder: Path, engine: DuckEngine | None = None) -> View:
         """
         The view of all evidence by a stored forest.
+
+        Args:
+            snapshot: The case.
+            folder: Where the forest is stored.
+            engine: One that knows the evidence; it is closed where this fails.
 
         Raises:
             CaseError: a table of it, or of the segments, can't be read.
             ValueError: the file that says how large it is can't be read.
         """
+        engine = engine or self._engine(snapshot, None)
         with ExitStack() as failed:
-            engine = self._engine(snapshot, None)
             failed.callback(engine.close)
             reopen(engine, folder)
             engine.use_index(folder)
@@ -281,15 +280,18 @@ class Views:
         """The view of an earlier moment: its forest is derived from the evidence up to then, and goes with it."""
         scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
         with ExitStack() as failed:
+            failed.callback(shutil.rmtree, scratch, ignore_errors=True)
             engine = self._engine(snapshot, until)
             failed.callback(engine.close)
             with engine.aside() if engine.small else nullcontext():
                 size = grow(engine, scratch)
-            if engine.small:
-                failed.pop_all()
-        if not engine.small:
-            engine = self._engine(snapshot, until)
-        reopen(engine, scratch)
+            if not engine.small:
+                engine.close()
+                engine = self._engine(snapshot, until)
+                failed.callback(engine.close)
+            fill(engine, scratch / DATABASE)
+            reopen(engine, scratch)
+            failed.pop_all()
         return View(snapshot.fingerprint, until, engine, size, scratch, scratch=True)
 
     def _engine(self, snapshot: Snapshot, until: int | None) -> DuckEngine:

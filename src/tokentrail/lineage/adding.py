@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tokentrail.lineage import placing
+from tokentrail.lineage import placing, segment_tables
 from tokentrail.lineage.grow import (
     KEPT,
     LINKING_FILES,
@@ -215,8 +215,16 @@ _CHANGES = (
     """
     DELETE FROM derived.main.duplicates""",
     f"INSERT INTO derived.main.duplicates BY NAME {OUTPUT['duplicates']}",
+    *(
+        f"DELETE FROM derived.main.{name} WHERE segment IN (SELECT segment FROM removed_segments)"
+        for name in segment_tables.COLUMNS
+    ),
 )
-"""What becomes of each table: rows of what was linked again are replaced, and rows of what moved get their places."""
+"""
+What becomes of each table: rows of what was linked again are replaced, and rows of what moved get their places.
+
+Of the tables of segments those rows are removed that count no more; `segment_tables.fill` adds what is lacking then.
+"""
 
 
 def add(

@@ -6,43 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 from tokentrail.aws.principals import IAM_REGIONS
-from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.model import SILENT, Gap
-from tokentrail.lineage.per_segment import per_segment_rows
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
-_READS = """coalesce(e.read_only, e.name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')
-                 OR e.name LIKE 'Describe%' OR e.name LIKE 'List%' OR e.name LIKE 'Head%' OR e.name LIKE 'Lookup%'
-                 OR (e.name LIKE 'Get%' AND coalesce(e.source, '') <> 'sts.amazonaws.com'))"""
-"""`readOnly` is optional: most records up to eventVersion 1.05 lack it. GetSessionToken and the like are no reads."""
-_MANAGES = """coalesce(e.management, NOT coalesce(
-             (e.source = 's3.amazonaws.com' AND e.name IN (
-               'AbortMultipartUpload', 'CompleteMultipartUpload', 'CopyObject', 'CreateMultipartUpload', 'DeleteObject',
-               'DeleteObjects', 'GetObject', 'GetObjectAcl', 'GetObjectTagging', 'GetObjectTorrent', 'HeadObject',
-               'ListParts', 'PutObject', 'PutObjectAcl', 'PutObjectTagging', 'RestoreObject', 'SelectObjectContent',
-               'UploadPart', 'UploadPartCopy'))
-             OR (e.source = 'lambda.amazonaws.com' AND e.name = 'Invoke'), FALSE))"""
-"""
-`managementEvent` is there since eventVersion 1.06 (CloudTrail User Guide, 'CloudTrail record contents').
-
-Before, trails had data events of S3's objects (Amazon S3 User Guide, 'Amazon S3 CloudTrail events') and of functions.
-"""
-_HOURS = f"""
-SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
-       min(e.time) AS first, max(e.time) AS last,
-       bool_or({_READS} AND {_MANAGES}) AS read_only_events, bool_or(NOT {_READS} AND {_MANAGES}) AS write_events,
-       bool_or(NOT {_MANAGES}) AS data_events
-FROM ({{facts}}) e LEFT JOIN {{{{some_identities}}}} i ON i.segment = e.segment AND i.identity = e.identity
-GROUP BY 1, 2, 3, 4"""
 _ORDERED = """
 SELECT account, region, list(DISTINCT hour ORDER BY hour) AS hours, min(first) AS first, max(last) AS last,
        bool_or(read_only_events) AS read_only_events, bool_or(write_events) AS write_events,
        bool_or(data_events) AS data_events
-FROM hours GROUP BY 1, 2 ORDER BY account NULLS FIRST, region NULLS FIRST"""
+FROM covered_hours GROUP BY 1, 2 ORDER BY account NULLS FIRST, region NULLS FIRST"""
 _COMMERCIAL = "us-east-1"
 _PARTITIONED = {one.rsplit("-", 2)[0]: one for one in IAM_REGIONS - {_COMMERCIAL}}
 """
@@ -55,11 +29,8 @@ _LATE = timedelta(hours=1)
 """Logs come within some minutes, and now and then later: no more is said of the last hour."""
 
 
-def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
-    """Coverage by account and region; the hours are kept in `folder`, where all is derived from the same evidence."""
-    rows = per_segment_rows(
-        engine, "hours", _HOURS.format(facts=facts_of(engine, "{some_events}")), folder, _ORDERED
-    )
+def coverage(engine: Engine) -> tuple[Coverage, ...]:
+    """Coverage by account and region, of an engine that knows the derived database."""
     clock = cache(_at)  # an organisation's thousands of regions fall silent in the same few hundred hours
     return tuple(
         Coverage(
@@ -73,7 +44,7 @@ def coverage(engine: Engine, folder: Path) -> tuple[Coverage, ...]:
             write_events=row["write_events"],
             data_events=row["data_events"],
         )
-        for row in rows
+        for row in engine.rows(_ORDERED)
     )
 
 

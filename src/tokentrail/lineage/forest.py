@@ -31,6 +31,7 @@ from tokentrail.lineage.portal import Portal
 from tokentrail.lineage.requests import Requests
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
+from tokentrail.lineage.segment_tables import rows_with
 from tokentrail.lineage.state import Judge
 from tokentrail.lineage.unanswered import Unanswered
 from tokentrail.lineage.unkeyed import Unkeyed
@@ -69,36 +70,6 @@ _SEARCHED = (
     "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
 )  # fmt: skip
-_EDITS = """
-SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
-       coalesce(c.account, i.account) AS in_account,
-       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
-FROM {some_changes} c LEFT JOIN {some_identities} i ON i.segment = c.segment AND i.identity = c.identity
-WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND NOT EXISTS (
-  SELECT 1 FROM duplicates l WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)"""
-"""`part` is the account of each. It is empty for those of Organizations, which bear on many accounts, and for those of
-which no account is known, which may bear on any."""
-
-
-class _Edits:
-    """The changes of a case, whose table is `edits`: worked out when first asked for, and kept with its layers."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """Look at a case, by its engine and its derived folder."""
-        self._engine = engine
-        self._folder = folder
-        self._known = False
-
-    def know(self) -> None:
-        """Make sure that the tables are there."""
-        if not self._known:
-            self._engine.keep_apart("edits", _EDITS, self._folder, "part, time")
-            self._known = True
-
-    def of(self, accounts: Set[str]) -> pa.Table:
-        """Those that bear on some accounts."""
-        self.know()
-        return self._engine.ranges("edits", "part", [(part, part) for part in sorted({"", *accounts})])
 
 
 class _Links:
@@ -147,12 +118,11 @@ class Forest(Naming):
         self._judges: dict[frozenset[str], Judge] = {}
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
-        self._edits = _Edits(engine, folder)
         self.links = _Links(engine)
-        self.unkeyed = Unkeyed(engine, folder)
-        self.portal = Portal(engine, folder)
-        self.unanswered = Unanswered(engine, folder)
-        self.requests = Requests(engine, folder)
+        self.unkeyed = Unkeyed(engine)
+        self.portal = Portal(engine)
+        self.unanswered = Unanswered(engine)
+        self.requests = Requests(engine)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
 
@@ -182,7 +152,7 @@ class Forest(Naming):
         who = caller(row)
         concerned = accounts([who]) or frozenset()
         if concerned not in self._near:
-            self._near[concerned] = Judges(self._edits.of(concerned), _seconds(self.as_of), self.as_of)
+            self._near[concerned] = Judges(self._changes_of(concerned), _seconds(self.as_of), self.as_of)
         self._near.move_to_end(concerned)
         if len(self._near) > _ACCOUNTS:
             self._near.popitem(last=False)
@@ -191,17 +161,12 @@ class Forest(Naming):
     def changes(self, concerned: Set[str] | None = None) -> Iterator[Change]:
         """The IAM and Organizations changes up to this moment: all, or those that bear on some accounts."""
         if concerned is None:
-            self._edits.know()
-            return self._entered(f"SELECT * FROM edits WHERE time <= {_seconds(self.as_of)}")
-        return entries(self._edits.of(concerned), _seconds(self.as_of))
+            return self._entered(f"SELECT * FROM account_changes WHERE time <= {_seconds(self.as_of)}")
+        return entries(self._changes_of(concerned), _seconds(self.as_of))
 
-    def prepare(self) -> None:
-        """Work out now what a trace asks of every segment, and keep it in the layers of these (`Engine.keep_apart`)."""
-        self._edits.know()
-        self.unkeyed.callers.prepare()
-        self.portal.opened.prepare()
-        self.unanswered.calls.prepare()
-        self.requests.sessions.prepare()
+    def _changes_of(self, concerned: Set[str]) -> pa.Table:
+        """The changes that bear on some accounts, later ones too."""
+        return rows_with(self._engine, "account_changes", {"", *concerned})
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""
@@ -383,7 +348,7 @@ class Forest(Naming):
 
     def _minted(self) -> Mints:
         found = Mints()
-        found.look(self._engine, self._folder)
+        found.look(self._engine)
         pairs = self._engine.rows(_UNNAMED_CALLERS)
         for some in batches(pairs, _AT_ONCE):
             told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tokentrail.events.columns import TABLES
 from tokentrail.lineage.number import labelled, number
-from tokentrail.store.interface import Engine, Linker, Step
+from tokentrail.store.interface import Linker, Step
 from tokentrail.store.tidying import DATABASE
 
-LINKING = 21
+LINKING = 22
 """
 Part of the name of what is derived: a case that was linked otherwise is linked anew.
 
@@ -267,17 +267,6 @@ def in_order(listed: Sequence[str], later: Iterable[str] = ()) -> list[Step]:
     return [*map(Step, listed, behind), *drops]
 
 
-def reopen(engine: Engine, folder: Path) -> None:
-    """
-    Make what `grow` derived known to an engine that knows the evidence: its tables and `facts`.
-
-    Raises:
-        CaseError: a table is missing or damaged, or is another one.
-    """
-    engine.open_database(folder / DATABASE, _COLUMNS)
-    register_facts(engine)
-
-
 def described(some: Mapping[str, str] | None = None, *, addresses: bool = True) -> str:
     """
     The query for all that is known of each credential.
@@ -357,7 +346,7 @@ OUTPUT = {
     "duplicates": "SELECT segment, object, ordinal FROM lost ORDER BY segment, object, ordinal",
 }  # fmt: skip
 """The query of each table that is derived."""
-_COLUMNS = {
+COLUMNS = {
     "credentials": "n, parent_n, root_n, depth, span, id, parent_link, kind, key_account, keys, segment, object, "
     "ordinal, identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last, created_what, "
     "created_thing, created_api, created_event, created_text, created_time, created_owner, created_ip, created_agent",

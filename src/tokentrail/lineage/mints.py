@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage.per_segment import per_segment_rows
 from tokentrail.lineage.rows import Row
 from tokentrail.store.interface import Engine
 
 DATA_ACCESS = "lakeformation:GetDataAccess"
-_ASSUMED = """
-SELECT c.segment, c.by_arn, c.role_arn AS into_arn, c.api,
-       min({{'time': c.time, 'event': c.event_id, 'text': c.event_id_text}}) AS first
-FROM (
-  SELECT s.*, CASE WHEN s.api = 'AssumeRole' THEN coalesce(i.issuer_arn, i.arn) ELSE s.requester_arn END AS by_arn
-  FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
-  WHERE s.api IN ('AssumeRole', 'AssumeRoleWithWebIdentity')
-) c
-WHERE c.role_arn IS NOT NULL AND c.by_arn IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM duplicates l
-                  WHERE l.segment = c.segment AND l.object = c.object AND l.ordinal = c.ordinal)
-GROUP BY c.segment, c.by_arn, into_arn, c.api"""
-"""Of a role that was assumed from another partition, the record names who asked for the token."""
-_FIRST = "SELECT by_arn, into_arn, api, min(first) AS first FROM assumed GROUP BY by_arn, into_arn, api"
+_FIRST = "SELECT by_arn, into_arn, api, min(first) AS first FROM assumed_roles GROUP BY by_arn, into_arn, api"
 
 
 class Mints:
@@ -38,9 +23,9 @@ class Mints:
     def __init__(self) -> None:
         self._first: dict[tuple[str, str, str], tuple[int, bytes, str | None]] = {}
 
-    def look(self, engine: Engine, folder: Path) -> None:
-        """Look through all issuing calls; what those of each segment show is kept in `folder`."""
-        for row in per_segment_rows(engine, "assumed", _ASSUMED, folder, _FIRST):
+    def look(self, engine: Engine) -> None:
+        """Look through all roles that were assumed."""
+        for row in engine.rows(_FIRST):
             first = row["first"]
             self.add(row["by_arn"], row["into_arn"], row["api"], first["time"], first["event"], first["text"])
 

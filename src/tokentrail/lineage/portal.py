@@ -10,34 +10,26 @@ Source: IAM Identity Center User Guide, 'IAM Identity Center information in Clou
 from __future__ import annotations
 
 from collections.abc import Collection, Set
-from pathlib import Path
 
 from tokentrail.lineage.model import Gap
-from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import moment
+from tokentrail.lineage.segment_tables import rows_with
 from tokentrail.store.interface import Engine
 
-_OPENED = """
-SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first,
-       max(s.time) AS last
-FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
-WHERE s.api IN ('GetRoleCredentials', 'Federate') AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
-GROUP BY i.on_behalf_of, s.target, s.segment, s.ip"""
 _ADDRESSES = 3
 
 
 class Portal:
     """Looks up what it gave to whom."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
-        self.opened = PerSegment(engine, folder, "portalopened", _OPENED, "person, target, segment, ip")
-        """What it gave, by the person's id."""
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine that knows the derived database."""
+        self._engine = engine
 
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
         """For some people, by their ids in the directory: which accounts they were let into that are not covered."""
         found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
-        for row in self.opened.of(people):
+        for row in rows_with(self._engine, "portal_sessions", people).to_pylist():
             account, _, role = row["target"].partition("/")
             if account not in covered:
                 found.setdefault((account, role, row["person"]), []).append(

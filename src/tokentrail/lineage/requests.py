@@ -9,28 +9,10 @@ cross-partition identity federation'.
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tokentrail.lineage.per_segment import PerSegment
+from tokentrail.lineage.segment_tables import rows_with
 from tokentrail.store.interface import Engine
-
-_VENDED = "s.api = 'lakeformation:GetDataAccess' AND s.session_name IS NOT NULL"
-_OPENED = "s.api = 'AssumeRoleWithWebIdentity'"
-_SESSIONS = f"""
-SELECT i.principal_id AS whose, s.segment, s.time, 'session' AS what, s.session_name AS name
-FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
-WHERE {_VENDED} AND i.principal_id IS NOT NULL
-UNION ALL
-SELECT s.requester_arn, s.segment, s.time, 'session', s.session_name FROM {{some_issuances}} s
-WHERE {_VENDED} AND s.requester_arn IS NOT NULL
-UNION ALL
-SELECT s.requester_arn, s.segment, s.time, 'key', s.key_id FROM {{some_issuances}} s
-WHERE {_OPENED} AND s.requester_arn IS NOT NULL AND s.key_id IS NOT NULL
-UNION ALL
-SELECT s.token_id, s.segment, s.time, 'token', coalesce(s.key_id, '') FROM {{some_issuances}} s
-WHERE {_OPENED} AND s.token_id IS NOT NULL"""
-"""`whose` is a principal id, an ARN or the id of a token; `name` is that of the session (`session`), or its key id."""
 
 
 class RequestedSession(NamedTuple):
@@ -48,14 +30,14 @@ class RequestedSession(NamedTuple):
 class Requests:
     """Looks up the sessions that were asked for in the names of some principals, or opened by some tokens."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
-        self.sessions = PerSegment(engine, folder, "requests", _SESSIONS, "whose, time, segment, what, name")
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine that knows the derived database."""
+        self._engine = engine
 
     def of(self, names: Collection[str]) -> list[RequestedSession]:
         """Those that were asked for in some names, each once."""
         found = (
             RequestedSession(row["whose"], row["what"], row["name"], row["time"])
-            for row in self.sessions.of(names)
+            for row in rows_with(self._engine, "requested_sessions", names).to_pylist()
         )
         return list(dict.fromkeys(found))

@@ -12,29 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from tokentrail.lineage.model import Gap, TracedCredential
-from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import event_id, moment
+from tokentrail.lineage.segment_tables import LONGEST, rows_with
 from tokentrail.spelling import counted, instant, listed
 from tokentrail.store.interface import Engine
 
 MINTED = "issued credentials whose keys"
 """By this its gaps are told from hours without events."""
-_LONGEST = {
-    "AssumeRole": 43_200,
-    "AssumeRoot": 900,
-    "GetFederationToken": 129_600,
-    "GetSessionToken": 129_600,
-}
-"""Seconds that what each issues lasts at most."""
 _HOUR = 3_600
-_ASKED = f"""
-SELECT i.key_id AS caller, s.segment, s.time, s.event_id, s.event_id_text, s.api, s.role_arn, s.ip, s.duration
-FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
-WHERE s.key_id IS NULL AND i.key_id IS NOT NULL AND s.api IN {tuple(_LONGEST)!r}"""
 _END = datetime.max.replace(tzinfo=UTC)
 _LISTED = 3
 """Callers, and calls, that a sentence names."""
@@ -43,10 +31,9 @@ _LISTED = 3
 class Unanswered:
     """Looks up what some credentials minted so."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
-        self.calls = PerSegment(engine, folder, "unanswered", _ASKED, "caller, time, segment, event_id")
-        """Such calls, used or not, by the caller's key."""
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine that knows the derived database."""
+        self._engine = engine
 
     def unused(
         self,
@@ -68,7 +55,7 @@ class Unanswered:
         # Of a call across accounts two records tell: the other one issued the same.
         seen_then = {(one.parent, one.issued_at) for one in credentials}
         found: dict[str | None, dict[str | None, tuple[datetime, datetime, str, str]]] = {}
-        for row in self.calls.of(keys):
+        for row in rows_with(self._engine, "unanswered_requests", keys).to_pylist():
             by, time = keys[row["caller"]], moment(row["time"])
             event = event_id(row["event_id"], row["event_id_text"])
             if time is None or time > as_of:
@@ -88,7 +75,7 @@ class Unanswered:
 def _longest(api: str, by: TracedCredential) -> int:
     """How many seconds what somebody is issued lasts at most; the same as linking says of what was used."""
     root = api in ("GetFederationToken", "GetSessionToken") and (by.principal or "").endswith(":root")
-    return _HOUR if root or (api == "AssumeRole" and by.role) else _LONGEST[api]
+    return _HOUR if root or (api == "AssumeRole" and by.role) else LONGEST[api]
 
 
 def _gap(account: str | None, calls: Sequence[tuple[datetime, datetime, str, str]]) -> Gap:

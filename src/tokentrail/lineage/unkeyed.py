@@ -10,21 +10,17 @@ from multiple accounts'.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
-from tokentrail.lineage.per_segment import PerSegment
 from tokentrail.lineage.rows import moment
+from tokentrail.lineage.segment_tables import rows_with
 from tokentrail.store.interface import Engine
 
-_STRANGERS = """
-SELECT i.principal_id, i.account, i.segment, i.identity FROM {some_identities} i
-WHERE i.type = 'AWSAccount' AND i.key_id IS NULL AND i.principal_id <> ''"""
 _CALLS = """
 SELECT c.principal_id, account, source, name, resource, who, count(*) AS calls, count(error) AS errors,
        min(time) AS first, max(time) AS last
@@ -53,17 +49,13 @@ _Who: TypeAlias = tuple[tuple[str, ...], int]
 class Unkeyed:
     """Finds such calls."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """Look at a case: the engine knows the evidence, and in the folder lies what is derived from it."""
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine that knows the evidence and the derived database."""
         self._engine = engine
-        self.callers = PerSegment(
-            engine, folder, "keylesscallers", _STRANGERS, "principal_id, segment, identity"
-        )
-        """Where in the evidence such records are, by principal."""
 
     def homes(self, principal: str) -> list[str]:
         """The accounts that such records say a principal is of; none where there are no records."""
-        return sorted({row["account"] or "" for row in self.callers.of({principal})})
+        return sorted({row["account"] or "" for row in self._callers({principal})})
 
     def of(self, credentials: Sequence[TracedCredential], apis: Iterable[ApiUse]) -> tuple[PrincipalUse, ...]:
         """
@@ -73,7 +65,7 @@ class Unkeyed:
             credentials: The credentials.
             apis: What these called by the records that name their keys.
         """
-        who = self.callers.of({one.principal_id for one in credentials if one.principal_id})
+        who = self._callers({one.principal_id for one in credentials if one.principal_id})
         if not who:
             return ()
         self._engine.register("asked_strangers", pa.Table.from_pylist(who))
@@ -90,6 +82,10 @@ class Unkeyed:
         return tuple(
             _use(row, listed[row["who"]], told) for row in self._engine.rows(_CALLS.format(events=events))
         )
+
+    def _callers(self, principals: Set[str]) -> list[dict[str, Any]]:
+        """Where in the evidence the records of some principals are."""
+        return rows_with(self._engine, "keyless_callers", principals).to_pylist()
 
 
 class _WithKey:

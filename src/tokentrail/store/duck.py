@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,7 +20,6 @@ from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened, 
 from tokentrail.store.filed import Filed
 from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
-from tokentrail.store.keeping import Keeping
 from tokentrail.store.literals import file, quoted, reading
 from tokentrail.store.memory import give_back
 from tokentrail.store.ranges import Range, Ranges, plain, without
@@ -37,8 +37,8 @@ _BUSY = 10_000_000
 files: of 92 million memory holds hardly two."""
 _LISTED = 100
 """Ranges that a query names one by one: making a table of them takes longer."""
-_DERIVED, _FRESH = "derived", "fresh"
-"""What an open database is called in queries, and a new one while it is written."""
+_DERIVED, _BESIDE, _FRESH = "derived", "beside", "fresh"
+"""What an open database is called in queries, a second one, and a new one while it is written."""
 _ROWS = 20_480
 """Rows of a group in what is written: groups are packed at once by all threads."""
 _FEW_ROWS = 8_192
@@ -54,7 +54,7 @@ _MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
-class DuckEngine(Holding, Keeping):
+class DuckEngine(Holding):
     """An in-memory DuckDB that spills beside the case and reads its Parquet."""
 
     def __init__(
@@ -247,13 +247,14 @@ class DuckEngine(Holding, Keeping):
             for one in listed:
                 self.run(one)
 
-    def open_database(self, path: Path, tables: Mapping[str, str]) -> None:
+    def open_database(self, path: Path, tables: Mapping[str, str], *, beside: bool = False) -> None:
         """Register the tables of a database file under their names, only to be read; see `Engine`."""
-        self.run(f"DETACH DATABASE IF EXISTS {_DERIVED}")
-        self.run(f"ATTACH {file(path)} AS {_DERIVED} (READ_ONLY)")
+        called = _BESIDE if beside else _DERIVED
+        self.run(f"DETACH DATABASE IF EXISTS {called}")
+        self.run(f"ATTACH {file(path)} AS {called} (READ_ONLY)")
         found = self.rows(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'",
-            (_DERIVED,),
+            (called,),
         )
         lacking = tables.keys() - {
             row["table_name"] for row in found
@@ -261,7 +262,7 @@ class DuckEngine(Holding, Keeping):
         if lacking:
             raise CaseError(f"{path}: damaged, it has no table {', '.join(sorted(lacking))}.")
         for name, columns in tables.items():
-            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {_DERIVED}.main.{name}")
+            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {called}.main.{name}")
             self._files.pop(name, None)
 
     def changing(self, path: Path) -> AbstractContextManager[None]:
@@ -301,6 +302,14 @@ class DuckEngine(Holding, Keeping):
         self._set_files(name, [(path, ())])
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
+
+    def keep(self, name: str, sql: str, path: Path) -> None:
+        """Register the rows of a query, kept in a file; see `Engine`."""
+        if not path.exists():
+            fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            self.write(sql, fresh)
+            fresh.replace(path)
+        self.view(name, path)
 
     def _set_files(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Note the files of a table, each with the segments whose rows count no more, for `ranges`."""

@@ -172,13 +172,14 @@ class Engine(Linker, Protocol):
     def view(self, name: str, path: Path) -> None:
         """Register a Parquet file, or a folder of them."""
 
-    def open_database(self, path: Path, tables: Mapping[str, str]) -> None:
+    def open_database(self, path: Path, tables: Mapping[str, str], *, beside: bool = False) -> None:
         """
         Register the tables of a database file under their names, only to be read.
 
         Args:
             path: The file.
             tables: By name, the columns of each, by which it is told from what somebody put in its place.
+            beside: Leave the tables of one that was opened before known, too.
 
         Raises:
             CaseError: it can't be read, or lacks a table.
@@ -200,18 +201,6 @@ class Engine(Linker, Protocol):
 
     def keep(self, name: str, sql: str, path: Path) -> None:
         """Register the rows of a query, kept in a file; the query is run only if the file is not there."""
-
-    def keep_apart(self, name: str, sql: str, folder: Path, by: str = "ALL", *, anew: bool = False) -> None:
-        """
-        The same for a query whose rows each come from one segment: after an ingest, only new segments are asked.
-
-        Args:
-            name: The name to register.
-            sql: The query; its rows have `segment`, and it names tables of segments as `{some_...}` (see `narrow`).
-            folder: The derived folder of the segments; rows are kept with its layers.
-            by: The columns to sort by, for `ranges`; each layer is sorted by itself.
-            anew: Ask all segments again, because what was kept can't be read.
-        """
 
     def release(self) -> None:
         """Give the memory of dropped tables and finished joins back to the system."""

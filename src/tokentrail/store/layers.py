@@ -103,13 +103,6 @@ def parse_layers(text: bytes) -> list[Layer]:
     return found if all(map(SEGMENT.fullmatch, named)) else []
 
 
-def covering(derived: Path, segments: Set[int]) -> list[Layer]:
-    """The layers of a derived folder that count, if they cover exactly these segments; else none."""
-    layers = [one for one in read_layers(derived) if one.records] if (derived / LAYERS).is_dir() else []
-    told = [one for layer in layers for one in numbers(layer.records)]
-    return layers if len(told) == len(segments) and segments == set(told) else []
-
-
 def numbers(segments: Iterable[str]) -> list[int]:
     """The numbers of segments, as the rows of tables have them, sorted."""
     return sorted(int(name, 16) for name in segments)

@@ -26,7 +26,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from tokentrail.case.views import View
-from tokentrail.lineage.grow import facts_of, reopen
+from tokentrail.lineage.derived_database import reopen
+from tokentrail.lineage.grow import facts_of
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.literals import reading
@@ -251,7 +252,7 @@ def window_of(view: View, snapshot: Snapshot, reach: Extent, scratch: Path) -> W
             files += [folder / "events.parquet" for folder in folders] if name == "events" else []
             opened.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
         opened.segments("changes", list(snapshot.folders.values()))
-        reopen(opened, derived)
+        reopen(opened, derived, view.derived)
     except BaseException:
         opened.close()
         raise

@@ -1,0 +1,257 @@
+"""
+Tables of the derived database whose rows each come from one segment; all else of it comes of joining segments.
+
+After an ingest only new segments are read for them, and those of which another record counts than before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from tokentrail.events.columns import TABLES
+from tokentrail.lineage.grow import facts_of
+from tokentrail.store.interface import Engine
+
+_TOGETHER = 200
+"""Segments that one query reads."""
+_COUNTS = """NOT EXISTS (
+  SELECT 1 FROM duplicates l WHERE l.segment = {0}.segment AND l.object = {0}.object AND l.ordinal = {0}.ordinal)"""
+"""The condition that a record is not a repeated one."""
+
+
+class SegmentTable(NamedTuple):
+    """Such a table."""
+
+    columns: str
+    by: str
+    """What it is sorted by; rows of later ingests follow, sorted among themselves."""
+    query: str
+    """Its rows: `{some_events}` and the like are the tables of the segments asked, `{facts}` the events that count."""
+
+
+_LASTING = {
+    "AssumeRole": 43_200,
+    "AssumeRoot": 900,
+    "GetFederationToken": 129_600,
+    "GetSessionToken": 129_600,
+}
+LONGEST: Mapping[str, int] = MappingProxyType(_LASTING)
+"""Seconds that what each call of STS issues lasts at most; see `lineage.unanswered`."""
+_CHANGED = ", ".join(TABLES["changes"].names)
+_ACCOUNT_CHANGES = SegmentTable(
+    f"{_CHANGED}, caller_user, in_account, part",
+    "part, time",
+    f"""
+SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
+       coalesce(c.account, i.account) AS in_account,
+       CASE WHEN c.source = 'organizations.amazonaws.com' THEN '' ELSE coalesce(c.account, i.account, '') END AS part
+FROM {{some_changes}} c LEFT JOIN {{some_identities}} i ON i.segment = c.segment AND i.identity = c.identity
+WHERE c.source IN ('iam.amazonaws.com', 'organizations.amazonaws.com') AND {_COUNTS.format("c")}""",
+)
+"""
+The changes of IAM and Organizations.
+
+`part` is the account of each. It is empty for those of Organizations, which bear on many accounts, and for those of
+which no account is known, which may bear on any.
+"""
+_READS = """coalesce(e.read_only, e.name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')
+                 OR e.name LIKE 'Describe%' OR e.name LIKE 'List%' OR e.name LIKE 'Head%' OR e.name LIKE 'Lookup%'
+                 OR (e.name LIKE 'Get%' AND coalesce(e.source, '') <> 'sts.amazonaws.com'))"""
+"""`readOnly` is optional: most records up to eventVersion 1.05 lack it. GetSessionToken and the like are no reads."""
+_MANAGES = """coalesce(e.management, NOT coalesce(
+             (e.source = 's3.amazonaws.com' AND e.name IN (
+               'AbortMultipartUpload', 'CompleteMultipartUpload', 'CopyObject', 'CreateMultipartUpload', 'DeleteObject',
+               'DeleteObjects', 'GetObject', 'GetObjectAcl', 'GetObjectTagging', 'GetObjectTorrent', 'HeadObject',
+               'ListParts', 'PutObject', 'PutObjectAcl', 'PutObjectTagging', 'RestoreObject', 'SelectObjectContent',
+               'UploadPart', 'UploadPartCopy'))
+             OR (e.source = 'lambda.amazonaws.com' AND e.name = 'Invoke'), FALSE))"""
+"""
+`managementEvent` is there since eventVersion 1.06 (CloudTrail User Guide, 'CloudTrail record contents').
+
+Before, trails had data events of S3's objects (Amazon S3 User Guide, 'Amazon S3 CloudTrail events') and of functions.
+"""
+_COVERED_HOURS = SegmentTable(
+    "segment, account, region, hour, first, last, read_only_events, write_events, data_events",
+    "account, region, hour, segment",
+    f"""
+SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
+       min(e.time) AS first, max(e.time) AS last,
+       bool_or({_READS} AND {_MANAGES}) AS read_only_events, bool_or(NOT {_READS} AND {_MANAGES}) AS write_events,
+       bool_or(NOT {_MANAGES}) AS data_events
+FROM ({{facts}}) e LEFT JOIN {{some_identities}} i ON i.segment = e.segment AND i.identity = e.identity
+GROUP BY 1, 2, 3, 4""",
+)
+"""The hours, since 1970, in which there are events of an account and region, and what kinds of events."""
+_VENDED = "s.api = 'lakeformation:GetDataAccess' AND s.session_name IS NOT NULL"
+_OPENED = "s.api = 'AssumeRoleWithWebIdentity'"
+_REQUESTED_SESSIONS = SegmentTable(
+    "whose, segment, time, what, name",
+    "whose, time, segment, what, name",
+    f"""
+SELECT i.principal_id AS whose, s.segment, s.time, 'session' AS what, s.session_name AS name
+FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
+WHERE {_VENDED} AND i.principal_id IS NOT NULL
+UNION ALL
+SELECT s.requester_arn, s.segment, s.time, 'session', s.session_name FROM {{some_issuances}} s
+WHERE {_VENDED} AND s.requester_arn IS NOT NULL
+UNION ALL
+SELECT s.requester_arn, s.segment, s.time, 'key', s.key_id FROM {{some_issuances}} s
+WHERE {_OPENED} AND s.requester_arn IS NOT NULL AND s.key_id IS NOT NULL
+UNION ALL
+SELECT s.token_id, s.segment, s.time, 'token', coalesce(s.key_id, '') FROM {{some_issuances}} s
+WHERE {_OPENED} AND s.token_id IS NOT NULL""",
+)
+"""
+Sessions that were asked for in somebody's name.
+
+`whose` is a principal id, an ARN or the id of a token; `name` is that of the session (`session`), or its key id.
+"""
+_UNANSWERED_REQUESTS = SegmentTable(
+    "caller, segment, time, event_id, event_id_text, api, role_arn, ip, duration",
+    "caller, time, segment, event_id",
+    f"""
+SELECT i.key_id AS caller, s.segment, s.time, s.event_id, s.event_id_text, s.api, s.role_arn, s.ip, s.duration
+FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
+WHERE s.key_id IS NULL AND i.key_id IS NOT NULL AND s.api IN {tuple(LONGEST)!r}""",
+)
+"""Calls that issued a credential whose key the log does not show, by the caller's key."""
+_PORTAL_SESSIONS = SegmentTable(
+    "person, target, segment, ip, first, last",
+    "person, target, segment, ip",
+    """
+SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first,
+       max(s.time) AS last
+FROM {some_issuances} s JOIN {some_identities} i ON i.segment = s.segment AND i.identity = s.identity
+WHERE s.api IN ('GetRoleCredentials', 'Federate') AND s.target IS NOT NULL AND i.on_behalf_of IS NOT NULL
+GROUP BY i.on_behalf_of, s.target, s.segment, s.ip""",
+)
+"""What IAM Identity Center's access portal gave to people, by their ids in the directory."""
+_ASSUMED_ROLES = SegmentTable(
+    "segment, by_arn, into_arn, api, first",
+    "by_arn, into_arn, api, segment",
+    f"""
+SELECT c.segment, c.by_arn, c.role_arn AS into_arn, c.api,
+       min({{{{'time': c.time, 'event': c.event_id, 'text': c.event_id_text}}}}) AS first
+FROM (
+  SELECT s.*, CASE WHEN s.api = 'AssumeRole' THEN coalesce(i.issuer_arn, i.arn) ELSE s.requester_arn END AS by_arn
+  FROM {{some_issuances}} s JOIN {{some_identities}} i ON i.segment = s.segment AND i.identity = s.identity
+  WHERE s.api IN ('AssumeRole', 'AssumeRoleWithWebIdentity')
+) c
+WHERE c.role_arn IS NOT NULL AND c.by_arn IS NOT NULL AND {_COUNTS.format("c")}
+GROUP BY c.segment, c.by_arn, into_arn, c.api""",
+)
+"""
+Which principals assumed which roles, with the first event that shows it.
+
+Of a role that was assumed from another partition, the record names who asked for the token.
+"""
+_KEYLESS_CALLERS = SegmentTable(
+    "principal_id, account, segment, identity",
+    "principal_id, segment, identity",
+    """
+SELECT i.principal_id, i.account, i.segment, i.identity FROM {some_identities} i
+WHERE i.type = 'AWSAccount' AND i.key_id IS NULL AND i.principal_id <> ''""",
+)
+"""Identities of records that name the principal and no key, by principal."""
+SEGMENT_TABLES: Mapping[str, SegmentTable] = MappingProxyType(
+    {
+        "account_changes": _ACCOUNT_CHANGES,
+        "assumed_roles": _ASSUMED_ROLES,
+        "covered_hours": _COVERED_HOURS,
+        "keyless_callers": _KEYLESS_CALLERS,
+        "portal_sessions": _PORTAL_SESSIONS,
+        "requested_sessions": _REQUESTED_SESSIONS,
+        "unanswered_requests": _UNANSWERED_REQUESTS,
+    }
+)
+"""Each by its name."""
+COLUMNS = MappingProxyType(
+    {"segments": "segment", **{name: one.columns for name, one in SEGMENT_TABLES.items()}}
+)
+"""The columns of each, and of the list of the segments whose rows they have."""
+
+
+def carry_over(engine: Engine, path: Path, before: Path, segments: Collection[int]) -> None:
+    """
+    Make these tables in a new derived database, with the rows that an earlier one has of some segments.
+
+    Args:
+        engine: The engine that linked.
+        path: The new one.
+        before: The earlier one.
+        segments: Those in which the same records count.
+
+    Raises:
+        CaseError: the earlier one can't be read, or lacks a table.
+    """
+    engine.open_database(before, COLUMNS, beside=True)
+    engine.register("carried_segments", pa.table({"segment": pa.array(sorted(segments), pa.int64())}))
+    with engine.changing(path):
+        for name in COLUMNS:
+            by = SEGMENT_TABLES[name].by if name in SEGMENT_TABLES else "segment"
+            engine.run(
+                f"CREATE TABLE derived.main.{name} AS SELECT * FROM {name} "
+                f"WHERE segment IN (SELECT segment FROM carried_segments) ORDER BY {by}"
+            )
+
+
+def fill(engine: Engine, path: Path) -> None:
+    """
+    Add to a derived database the rows of the segments that these tables do not have yet.
+
+    Args:
+        engine: Knows all segments of the case.
+        path: The database, in which the repeated records (`duplicates`) are those of these segments.
+
+    Raises:
+        CaseError: a segment can't be read.
+    """
+    with engine.changing(path):
+        engine.run("CREATE OR REPLACE VIEW duplicates AS SELECT * FROM derived.main.duplicates")
+        facts = facts_of(engine, "{some_events}")
+        listed = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'derived'"
+        new = "segments" not in {row["table_name"] for row in engine.rows(listed)}
+        if new:
+            engine.run("CREATE TABLE derived.main.segments (segment BIGINT)")
+        known = {row["segment"] for row in engine.rows("SELECT segment FROM derived.main.segments")}
+        fresh = sorted(engine.known_segments() - known)
+        for name, table in SEGMENT_TABLES.items():
+            made = f"{'CREATE TABLE' if new else 'INSERT INTO'} derived.main.{name}"
+            rows = _rows(engine, table.query.replace("{facts}", facts), fresh)
+            engine.run(f"{made} {'AS' if new else 'BY NAME'} {rows} ORDER BY {table.by}")
+        if fresh:
+            engine.run(f"INSERT INTO derived.main.segments VALUES {', '.join(f'({one})' for one in fresh)}")
+        engine.run("DROP VIEW duplicates")
+
+
+def _rows(engine: Engine, query: str, segments: Sequence[int]) -> str:
+    """A query for the rows of some segments; of many they are gathered first, as no memory may hold all at once."""
+    if len(segments) <= _TOGETHER:
+        return query.format_map(engine.narrow(set(segments)))
+    made = "CREATE OR REPLACE TEMP TABLE gathered AS"
+    for start in range(0, len(segments), _TOGETHER):
+        some = engine.narrow(set(segments[start : start + _TOGETHER]))
+        engine.run(f"{made} {query.format_map(some)}")
+        made = "INSERT INTO gathered"
+    return "SELECT * FROM gathered"
+
+
+def rows_with(engine: Engine, name: str, wanted: Collection[str]) -> pa.Table:
+    """
+    The rows of a table with some values in the first column that it is sorted by, in its order.
+
+    Args:
+        engine: Knows the derived database.
+        name: The table.
+        wanted: The values.
+    """
+    by = SEGMENT_TABLES[name].by
+    first = by.partition(",")[0]
+    # Of values that a subquery lists, DuckDB reads only the parts of the table that may hold them.
+    sql = f"SELECT * FROM {name} WHERE {first} IN (SELECT unnest(?)) ORDER BY {by}"
+    return engine.table(sql, (sorted(wanted),))
