@@ -13,6 +13,7 @@ import pytest
 from evidence import START
 from tokentrail import Case
 from tokentrail.lineage.grow import OUTPUT
+from tokentrail.lineage.segment_tables import COLUMNS
 from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 
@@ -56,7 +57,7 @@ def test_it_holds_the_tables_of_the_page(asked: tuple[duckdb.DuckDBPyConnection,
     tables = {name for (name,) in asked[0].execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     told = set(re.findall(r"^\| `(\w+)` \|", DOCS.read_text(), re.MULTILINE))
 
-    assert tables == set(OUTPUT) == told
+    assert tables == {*OUTPUT, *COLUMNS} == told
     assert not asked[0].execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
 
 

@@ -216,7 +216,8 @@ class Busy:
             if (number, name) not in self._known:
                 self._engine.view(called, _file(self._folder, _called(number), name))
                 self._known.add((number, name))
-            return self._engine.ranges(called, "n", [(n, n)]).select(schema.names).cast(schema)
+            found = self._engine.table(f"SELECT * FROM {called} WHERE n = ?", (n,))
+            return found.select(schema.names).cast(schema)
         except (OSError, KeyError, pa.ArrowException) as error:
             raise CaseError(f"{self._folder}: what busy credentials did can't be read ({error}).") from error
 

@@ -22,7 +22,6 @@ from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.literals import file, quoted, reading
 from tokentrail.store.memory import give_back
-from tokentrail.store.ranges import Range, Ranges, plain, without
 from tokentrail.store.repeats import suspects
 from tokentrail.store.schedule import run_in_turn
 
@@ -79,8 +78,6 @@ class DuckEngine(Holding):
         """Whether two questions beside each other take less time than one after the other, and may."""
         threads = threads or os.cpu_count() or 1
         self._parts: dict[str, tuple[dict[int, Path], int | None]] = {}
-        self._files: dict[str, Sequence[tuple[Path, Sequence[int]]]] = {}
-        self._ranges: dict[Path, Ranges] = {}
         self._apart = threading.local()
         self._one = threading.RLock()
         self._is_aside = False
@@ -263,7 +260,6 @@ class DuckEngine(Holding):
             raise CaseError(f"{path}: damaged, it has no table {', '.join(sorted(lacking))}.")
         for name, columns in tables.items():
             self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {called}.main.{name}")
-            self._files.pop(name, None)
 
     def changing(self, path: Path) -> AbstractContextManager[None]:
         """Change the tables of a database file meanwhile; see `Engine`."""
@@ -288,7 +284,6 @@ class DuckEngine(Holding):
 
     def layered(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
         """Register the rows of several Parquet files as one table, each file without the rows of some segments."""
-        self._set_files(name, files)
         parts = []
         for path, gone in files:
             listed = ", ".join(map(str, gone))
@@ -299,7 +294,6 @@ class DuckEngine(Holding):
 
     def view(self, name: str, path: Path) -> None:
         """Register a Parquet file, or a folder of them."""
-        self._set_files(name, [(path, ())])
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
 
@@ -311,33 +305,9 @@ class DuckEngine(Holding):
             fresh.replace(path)
         self.view(name, path)
 
-    def _set_files(self, name: str, files: Sequence[tuple[Path, Sequence[int]]]) -> None:
-        """Note the files of a table, each with the segments whose rows count no more, for `ranges`."""
-        self._files[name] = files
-        for path, _ in files:
-            self._ranges.pop(path, None)
-
-    def ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
-        """The rows in some ranges of a table that is sorted by a column; see `Engine`."""
-        if name not in self._files:
-            return self._stored_ranges(name, by, wanted)
-        found = []
-        for place, (path, gone) in enumerate(self._files[name]):
-            try:
-                if path not in self._ranges:
-                    self._ranges[path] = Ranges(path, by, seldom=place > 0)  # most rows are in the first
-                rows = self._ranges[path].rows(wanted)
-            except (OSError, IndexError, UnicodeDecodeError, pa.ArrowException) as error:
-                raise CaseError(
-                    f"{path}: damaged ({error}). Remove the folder that it lies in; it is worked out again."
-                ) from error
-            found.append(without(rows, gone))
-        some = [rows for rows in found if rows.num_rows]
-        return pa.concat_tables(map(plain, some)).sort_by(by) if len(some) > 1 else (some or found)[0]
-
-    def _stored_ranges(self, name: str, by: str, wanted: Sequence[Range]) -> pa.Table:
+    def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
         """
-        The same of a table of the open database.
+        The rows in some ranges of a table of the open database; see `Engine`.
 
         Of values that a subquery lists, DuckDB reads the parts of the table that may hold them; of an `IN` with several
         values it would read the whole column.

@@ -190,12 +190,11 @@ class Engine(Linker, Protocol):
 
     def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
         """
-        Read the rows in some ranges of a table that is sorted by a column; for few rows, this is quicker than a query.
+        Read the rows in some ranges of a table of the open database that is sorted by a column.
 
         Args:
-            name: The name of a table of the open database, or one that `view` registered; always used with the same
-                column.
-            by: The column; nulls are last.
+            name: The name of the table.
+            by: The column.
             wanted: The lowest and the highest value of each range, in order and without overlaps.
         """
 
