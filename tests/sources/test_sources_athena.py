@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -136,7 +137,7 @@ def test_what_was_scanned_is_counted_and_told(cloud: Cloud, told: Story) -> None
 
 @pytest.mark.parametrize("form", ["projected", "dated", "lake-1", "lake-2"])
 def test_partitions_bound_what_is_scanned(cloud: Cloud, form: str) -> None:
-    """Of ten days, the days that are asked for, and one more for late delivery."""
+    """Of ten days, those that are asked for, and one more for late delivery; Iceberg's bounds are to the second."""
     world = World(START)
     ada = world.user("ada")
     for _ in range(10):
@@ -146,7 +147,8 @@ def test_partitions_bound_what_is_scanned(cloud: Cloud, form: str) -> None:
     summary = athena.ingest(ada.key_id, since=START, until=START + timedelta(days=1))
     [spent] = [one for one in summary.asked if "scanned" in one]
 
-    assert f"scanned {3 * 10 * ROW:,} bytes" in spent
+    days = 2 if form == "lake-2" else 3
+    assert f"scanned {days * 10 * ROW:,} bytes" in spent
 
 
 def test_accounts_and_regions_bound_what_is_asked(cloud: Cloud) -> None:
@@ -210,12 +212,18 @@ def test_hostile_ids_stay_values(cloud: Cloud, hostile: Any) -> None:
     assert not [one for one in athena.parameters_sent if "OR 1" in one or "UNION" in one or "DROP" in one]
 
 
+def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """A lineage without what can't be asked for: sessions of roles and machines that it made or started, and below."""
+    left = {key for key, (_, link, *_) in found.items() if link == "created" and not key.startswith("AKIA")}
+    while more := {key for key, (parent, *_) in found.items() if parent in left} - left:
+        left |= more
+    return {key: one for key, one in found.items() if key not in left}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds(duplicates=True, edits=True, largest=14))
 def test_a_trace_fetched_is_the_trace_over_everything(cloud: Cloud, world: World) -> None:
-    """For each long-term key of a world: the same credentials, parents, links and states."""
-    import shutil
-
+    """For keys of a world: the same credentials, parents, links and states, but for what is stated."""
     records = world.records()
     with held(records) as whole:
         keys = [one.id for one in whole.credentials() if one.id.startswith("AKIA")]
@@ -223,7 +231,7 @@ def test_a_trace_fetched_is_the_trace_over_everything(cloud: Cloud, world: World
             shutil.rmtree(cloud.case, ignore_errors=True)
             Athena(cloud, records).ingest(key)
             with Case.open(cloud.case) as case:
-                assert lineage(whole, key) == lineage(case, key)
+                assert followed(lineage(whole, key)) == followed(lineage(case, key))
 
 
 # ---------------------------------------------------------------- wrong use

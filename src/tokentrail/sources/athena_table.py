@@ -176,8 +176,8 @@ def table(database: str, name: str, described: Mapping[str, Any]) -> Table:
             iceberg="eventday" not in everything and "time_dt" in columns,
         )
     raise SourceError(
-        f"athena:{database}.{name}: its columns are not those of CloudTrail's records (eventname, eventtime, useridentity, "
-        "eventid), nor of Security Lake's (class_uid, api, metadata, actor, time). Name another table or view."
+        f"athena:{database}.{name}: its columns are not those of CloudTrail's records (eventname, eventtime, "
+        "useridentity, eventid), nor of Security Lake's (class_uid, api, metadata, actor, time). Name another table."
     )
 
 
@@ -202,7 +202,7 @@ def _days(columns: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str
 
 
 def _shown(name: str, kind: str) -> str:
-    """A column of a result: as JSON where it is nested, since Athena prints structs so that they can't be read safely."""
+    """A column of a result: as JSON where it is nested, since what Athena prints of structs is ambiguous."""
     return f'json_format(CAST("{name}" AS JSON)) AS "{name}"' if kind.startswith(_CASTS) else f'"{name}"'
 
 

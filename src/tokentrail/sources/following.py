@@ -274,7 +274,8 @@ class Following:
             if self._principals:
                 found.append(f"Asked by principal, for console sessions: {joined(sorted(self._principals))}.")
             found.append(
-                f"Asked for calls that issued these keys, and for {len(_EVERY_CHANGE)} calls of IAM and Organizations, by anybody."
+                f"Asked for calls that issued these keys, and for {len(_EVERY_CHANGE)} calls of IAM and Organizations, "
+                "by anybody."
             )
             found.append(
                 "Not asked: what else the users and roles behind these keys did, sessions of roles that these keys "
