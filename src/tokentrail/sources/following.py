@@ -279,7 +279,8 @@ class Following:
             )
             found.append(
                 "Not asked: what else the users and roles behind these keys did, sessions of roles that these keys "
-                "made or opened, and what machines and functions that they started did."
+                "made or opened, sessions whose issuing call is not logged with their key, and what machines and "
+                "functions that they started did."
             )
             return found
         if self._first is None:
