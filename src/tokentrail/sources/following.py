@@ -248,6 +248,8 @@ class Following:
         if name == "CreateAccessKey":
             user = _text(change["request"], "userName")
             made = _text(change["response"], "accessKey", "accessKeyId")
+            if made in self._keys or made in self._sessions:
+                self._look_up(who)
             if made and (follows or when >= self._made.get(user, when + 1)):
                 self._follow(made, when)
 
