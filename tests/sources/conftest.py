@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -11,6 +11,7 @@ import pytest
 from cloud_cases import BUCKET, Cloud, Wire
 
 from aws_server import _environment, _moto_url  # noqa: F401 - fixtures
+from shell import Ran, ran
 
 
 @pytest.fixture(name="cloud")
@@ -23,3 +24,15 @@ def _cloud(moto_url: str, environment: None, tmp_path: Path) -> Iterator[Cloud]:
     yield Cloud(wire=wire, client=client, folder=tmp_path)
     client.close()
     wire.close()
+
+
+@pytest.fixture(name="run")
+def _run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Run `tokentrail` as the shell would, against the wire."""
+    monkeypatch.chdir(cloud.folder)
+    monkeypatch.delenv("TOKENTRAIL_CASE", raising=False)
+
+    def run(*arguments: object) -> Ran:
+        return ran(monkeypatch, arguments)
+
+    return run

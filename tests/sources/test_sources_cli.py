@@ -13,21 +13,9 @@ from history_cases import History
 from notary_cases import Notary, with_keys
 
 from evidence import START
-from shell import Ran, ran
+from shell import Ran
 from tokentrail.sources import lookup
 from tokentrail.testing import World
-
-
-@pytest.fixture(name="run")
-def _run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
-    """Run `tokentrail` as the shell would, against the wire."""
-    monkeypatch.chdir(cloud.folder)
-    monkeypatch.delenv("TOKENTRAIL_CASE", raising=False)
-
-    def run(*arguments: object) -> Ran:
-        return ran(monkeypatch, arguments)
-
-    return run
 
 
 @pytest.fixture(name="notary")

@@ -17,7 +17,8 @@ from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
 from tokentrail.results import IngestSummary
-from tokentrail.sources.dispatch import LOOKUP, check_exist
+from tokentrail.sources.dispatch import ATHENA, check_exist, follows
+from tokentrail.sources.interface import Queries
 
 if TYPE_CHECKING:
     from tokentrail.spark import Cluster
@@ -30,8 +31,24 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "--subject", "subjects", multiple=True, metavar="KEY",
-    help="Of lookup-events:, only what a trace of this access key needs. Repeatable.",
+    help="Of lookup-events: and athena:, only what a trace of this access key needs. Repeatable.",
 )  # fmt: skip
+@click.option("--workgroup", metavar="NAME", help="Of athena:, the workgroup that queries run in.")
+@click.option(
+    "--output",
+    "output_",
+    metavar="S3-URL",
+    help="Of athena:, where results go if the workgroup does not say.",
+)
+@click.option(
+    "--max-scan", type=click.IntRange(min=1), metavar="BYTES",
+    help="Of athena:, how much queries may scan; then it stops, and goes on when run again.",
+)  # fmt: skip
+@click.option(
+    "--scan-price", type=click.FloatRange(min=0), metavar="AMOUNT",
+    help="Of athena:, what scanning a terabyte costs you, for an estimate.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Of athena:, show the first queries, and send none.")
 @click.option(
     "--master",
     metavar="URL",
@@ -49,12 +66,13 @@ if TYPE_CHECKING:
 @common
 def command(
     options: CommonOptions, sources: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None,
-    until: datetime | None, intake: Intake, engine: str, master: str | None,
+    until: datetime | None, intake: Intake, engine: str, master: str | None, workgroup: str | None, output_: str | None,
+    max_scan: int | None, scan_price: float | None, dry_run: bool,
 ) -> None:  # fmt: skip
     """
     Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX,
-    sqs:URL for what a queue's notifications name, until it is empty, or lookup-events: for what CloudTrail
-    itself keeps for 90 days.
+    sqs:URL for what a queue's notifications name, until it is empty, lookup-events: for what CloudTrail
+    itself keeps for 90 days, or athena:DATABASE.TABLE, which is asked for the lineage of --subject.
 
     CloudTrail's own files and every usual carrier of its records are known by their content: LookupEvents,
     EventBridge, CloudWatch Logs, Athena, CloudTrail Lake, Elastic, Splunk and Security Lake (OCSF), plain, gzip,
@@ -64,21 +82,38 @@ def command(
     Days, accounts and regions choose folders and files by their names; a file is read whole.
     All of it goes in, whatever --as-of says.
     """
-    if subjects and not any(one.startswith(LOOKUP) for one in sources):
-        raise UsageError("--subject chooses what lookup-events: fetches. Name it, or leave --subject out.")
+    if subjects and not any(map(follows, sources)):
+        raise UsageError(
+            "--subject chooses what lookup-events: and athena: fetch. Name one, or leave --subject out."
+        )
+    queries = Queries(workgroup=workgroup, output=output_, max_scan=max_scan, price=scan_price)
+    if queries != Queries() and not any(one.startswith(ATHENA) for one in sources):
+        raise UsageError("--workgroup, --output, --max-scan and --scan-price are for athena:DATABASE.TABLE.")
+    intake = intake.narrowed(since, until, subjects, queries)
+    if dry_run:
+        _show_queries(sources, intake)
+        return
     check_exist(sources)
     cluster = _cluster(engine, master, intake.workers)
     with (
         output.open_case(options, create=True) as case,
         output.progress_bar("Reading evidence", output.LINKING) as progress,
     ):
-        summary = intake.narrowed(since, until, subjects).into(case, sources, progress, cluster)
+        summary = intake.into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(
         options, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
     )
     output.enforce_strict_ingest(options, summary)
     output.expect_records(sources, summary)
+
+
+def _show_queries(sources: tuple[str, ...], intake: Intake) -> None:
+    from tokentrail.sources import dispatch
+
+    for query in dispatch.queries(sources, intake.access[0], intake.wanted):
+        click.echo(query + "\n")
+    click.echo("Nothing was asked. Further queries follow what these find.", err=True)
 
 
 def _cluster(engine: str, master: str | None, workers: int | None) -> Cluster | None:

@@ -15,10 +15,13 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli.options import MOMENT
 from tokentrail.results import IngestSummary
-from tokentrail.sources.interface import Access, Wanted
+from tokentrail.sources.interface import Access, Queries, Wanted
 
 if TYPE_CHECKING:
     from tokentrail.spark import Cluster
+
+
+_UNBOUNDED = Queries()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +34,16 @@ class Intake:
     access: tuple[Access, ...]
     wanted: Wanted = field(default_factory=Wanted)
 
-    def narrowed(self, since: datetime | None, until: datetime | None, subjects: Sequence[str]) -> Intake:
-        """The same, narrowed to some days, and for `lookup-events:` to what a trace of some keys needs."""
-        return replace(self, wanted=replace(self.wanted, since=since, until=until, subjects=tuple(subjects)))
+    def narrowed(
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        subjects: Sequence[str],
+        queries: Queries = _UNBOUNDED,
+    ) -> Intake:
+        """The same, narrowed to some days, and of what is asked, to what a trace of some keys needs."""
+        wanted = replace(self.wanted, since=since, until=until, subjects=tuple(subjects), queries=queries)
+        return replace(self, wanted=wanted)
 
     def into(
         self,

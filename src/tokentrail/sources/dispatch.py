@@ -12,11 +12,12 @@ from tokentrail.sources.part import Part
 from tokentrail.spelling import listed
 
 LOOKUP = "lookup-events:"
+ATHENA = "athena:"
 
 
 def is_remote(source: str) -> bool:
     """Whether a source lies in AWS."""
-    return source.startswith(("s3://", LOOKUP, QUEUE))
+    return source.startswith(("s3://", LOOKUP, ATHENA, QUEUE))
 
 
 def check_exist(sources: Iterable[str]) -> None:
@@ -27,6 +28,34 @@ def check_exist(sources: Iterable[str]) -> None:
         SourceError: a file or folder does not exist.
     """
     files.check_exist(one for one in sources if not is_remote(one))
+
+
+def follows(source: str) -> bool:
+    """Whether a source is asked for the lineage of subjects, and not read."""
+    return source.startswith((LOOKUP, ATHENA))
+
+
+def queries(sources: Iterable[str], access: Access, wanted: Wanted) -> list[str]:
+    """
+    The queries that sources would be sent first, without sending them.
+
+    Raises:
+        SourceError: a table can't be looked at.
+        UsageError: a source takes no queries.
+    """
+    from tokentrail.sources import athena, aws
+
+    try:
+        shown: list[str] = []
+        for source in sources:
+            if not source.startswith(ATHENA):
+                raise UsageError(
+                    f"{source}: --dry-run shows queries. Give athena:DATABASE.TABLE, or leave it out."
+                )
+            shown += athena.shown(source, access, wanted)
+        return shown
+    finally:
+        aws.close(access)
 
 
 def batches(
@@ -42,7 +71,7 @@ def batches(
     List the evidence of some sources, in batches that go into the case one after the other.
 
     Args:
-        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`, `sqs:URL`.
+        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`, `athena:DATABASE.TABLE`, `sqs:URL`.
         accesses: How AWS is reached: one, or several for `lookup-events:`.
         wanted: Which part is wanted.
         notes: The notes of the case, where LookupEvents keeps how far it got.
@@ -82,8 +111,13 @@ def _far(
             return
         if len(accesses) > 1:
             raise UsageError(
-                f"{source}: one --profile reads a bucket or queue. Run it once for each of them and profile."
+                f"{source}: one --profile reads a bucket, queue or table. Run it once for each of them and profile."
             )
+        if source.startswith(ATHENA):
+            from tokentrail.sources import athena
+
+            yield from athena.batches(source, accesses[0], wanted, notes)
+            return
         if source.startswith(QUEUE):
             from tokentrail.sources import drain
 

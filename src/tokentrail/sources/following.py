@@ -1,23 +1,29 @@
 """
-Decide what to look up for leaked keys, as answers come in: their uses, their descendants', and who issued them. Pure.
+Decide what to ask a source for leaked keys, as answers come in: their uses, their descendants', and who issued them.
 
-LookupEvents finds the uses of an access key, but not the call that issued it. So children are followed by the key ids
-in the answers of issuing calls; parents are searched for among the issuing calls around the second at which a session
-was issued; and changes to users, roles and keys, by anybody, are searched for by the names of the calls.
+All sources that are asked share this. Children are followed by the key ids in the answers of issuing calls, and changes
+to users, roles and keys, by anybody, are searched for by the names of the calls.
+LookupEvents finds the uses of an access key, but not the call that issued it: there, parents are searched for among
+the issuing calls around the second at which a session was issued. A source that can be searched for what an answer
+holds (`QUERIES`) is asked for the issuing call by the key's id, which finds both records of a call across accounts.
+Pure.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 from tokentrail.aws.principals import IAM_REGIONS
 from tokentrail.errors import UsageError
 from tokentrail.events.kernel import Segment
 from tokentrail.events.values import session_of
-from tokentrail.events.vocabulary import IAM_CHANGES
+from tokentrail.events.vocabulary import IAM_CHANGES, POLICY_CHANGES
 from tokentrail.sources.spans import Span
 from tokentrail.spelling import counted, joined, listed
 
@@ -45,6 +51,14 @@ _CHANGING = (
 )
 _STATE = tuple(sorted(one for one in IAM_CHANGES if one.startswith(_CHANGING)))
 """Calls of IAM that may end a credential, or undo what ended it."""
+LOOKUPS = frozenset({"AccessKeyId", "Username", "EventName"})
+"""What LookupEvents can be searched by (CloudTrail API Reference, 'LookupAttribute')."""
+QUERIES = frozenset({"AccessKeyId", "PrincipalId", "EventName", "IssuedKeyId", "SharedEventId"})
+"""What a source can be searched by that takes queries. A query costs what it scans, so all is asked together."""
+_VALUE = re.compile(r"[\w+=,.@:/-]{1,512}", re.ASCII)
+"""What ids and names of principals consist of (IAM User Guide, 'IAM and AWS STS quotas'); others are not asked for."""
+_EVERY_CHANGE = tuple(sorted(IAM_CHANGES | POLICY_CHANGES))
+"""Calls that change what a credential can do, or outlive it; one query has room for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ class Question:
     """One thing to look up in each account and region."""
 
     attribute: str
-    """The key of a lookup attribute; empty for all events."""
+    """What is searched by: one of `LOOKUPS` or `QUERIES`; empty for all events."""
     value: str
     """The value of the attribute."""
     window: Span
@@ -64,7 +78,13 @@ class Question:
 class Following:
     """Follows some access keys: learns from pages of answers, and says what to ask next."""
 
-    def __init__(self, subjects: Sequence[str], window: Span, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        subjects: Sequence[str],
+        window: Span,
+        state: Mapping[str, Any] | None = None,
+        searches: frozenset[str] = LOOKUPS,
+    ) -> None:
         """
         Start, or continue an earlier run.
 
@@ -72,6 +92,7 @@ class Following:
             subjects: Access key ids.
             window: The seconds that can be looked up.
             state: What an earlier run had learned (`state`).
+            searches: What the source can be searched by.
 
         Raises:
             UsageError: a subject is no access key id.
@@ -79,11 +100,10 @@ class Following:
         for one in subjects:
             if not (one.isalnum() and one.isascii() and 16 <= len(one) <= 128):
                 raise UsageError(
-                    f"{one}: lookup-events: follows access keys. Give the id of one (AKIA… or ASIA…), or leave "
-                    "--subject out to fetch all."
+                    f"{one}: what is asked of AWS follows access keys. Give the id of one (AKIA… or ASIA…)."
                 )
         self.subjects = tuple(sorted(set(subjects)))
-        self._window = window
+        self._window, self._searches = window, searches
         told = state or {}
         self._keys: dict[str, int] = dict.fromkeys(self.subjects, window[0]) | told.get("keys", {})
         """By access key whose uses are looked up: from which second on."""
@@ -95,6 +115,12 @@ class Following:
         """By access key of a session whose issuing call is searched for: when it was issued, and its identity type."""
         self._first: int | None = told.get("first")
         """The second of the first known use of a subject."""
+        self._made: dict[str, int] = dict(told.get("made", {}))
+        """By name of a user that a followed credential made: from which second on keys made for it are followed."""
+        self._shared: dict[str, int] = dict(told.get("shared", {}))
+        """By shared event id of a call that issued a followed key: when it was made."""
+        self.unasked = 0
+        """Values that no id or name consists of, and that are put into no query: evidence is hostile."""
         self._asked: set[tuple[str, str, Span]] = set()
 
     @property
@@ -106,33 +132,62 @@ class Following:
         """What has been learned, for the next run."""
         return {
             "keys": self._keys, "users": self._users, "principals": self._principals, "sessions": self._sessions,
-            "first": self._first,
+            "first": self._first, "made": self._made, "shared": self._shared,
         }  # fmt: skip
 
     def questions(self) -> list[Question]:
-        """New questions: uses first, then issuing calls, and changes only once there is nothing else to follow."""
-        for some in (self._uses(), self._issues(), self._changes()):
-            fresh = [one for one in some if (one.attribute, one.value, one.window) not in self._asked]
-            if fresh:
-                self._asked.update((one.attribute, one.value, one.window) for one in fresh)
-                return fresh
-        return []
+        """
+        New questions.
+
+        Of `LOOKUPS`, uses first, then issuing calls, and changes only once there is nothing else to follow; else all.
+        """
+        if "IssuedKeyId" in self._searches:
+            return self._fresh([*self._uses(), *self._issued_keys(), *self._changes()])
+        return next(filter(None, map(self._fresh, (self._uses(), self._issues(), self._changes()))), [])
+
+    def _fresh(self, questions: Iterable[Question]) -> list[Question]:
+        fresh = []
+        for one in questions:
+            if (asked := (one.attribute, one.value, one.window)) not in self._asked:
+                self._asked.add(asked)
+                if one.window[0] > one.window[1]:
+                    continue
+                if _VALUE.fullmatch(one.value):
+                    fresh.append(one)
+                else:
+                    self.unasked += 1
+        return fresh
 
     def _uses(self) -> Iterator[Question]:
         for key, since in sorted(self._keys.items()):
             yield Question("AccessKeyId", key, (max(since, self._window[0]), self._window[1]))
-        for user, since in sorted(self._users.items()):
-            yield Question("Username", user, (since, min(since + LONGEST, self._window[1])))
+        sessions = (
+            ("PrincipalId", self._principals)
+            if "PrincipalId" in self._searches
+            else ("Username", self._users)
+        )
+        for name, since in sorted(sessions[1].items()):
+            start = max(since - AROUND, self._window[0]) if sessions[0] == "PrincipalId" else since
+            yield Question(sessions[0], name, (start, min(since + LONGEST, self._window[1])))
 
     def _issues(self) -> Iterator[Question]:
         for _, (created, kind) in sorted(self._sessions.items()):
             window = (max(created - AROUND, self._window[0]), min(created + AROUND, self._window[1]))
-            if window[0] <= window[1]:
-                for name in _ISSUERS.get(kind, ()):
-                    yield Question("EventName", name, window)
+            for name in _ISSUERS.get(kind, ()):
+                yield Question("EventName", name, window)
+
+    def _issued_keys(self) -> Iterator[Question]:
+        for key in sorted(self._keys.keys() | self._sessions.keys()):
+            yield Question("IssuedKeyId", key, self._window)
+        for shared, when in sorted(self._shared.items()):
+            window = (max(when - AROUND, self._window[0]), min(when + AROUND, self._window[1]))
+            yield Question("SharedEventId", shared, window)
 
     def _changes(self) -> Iterator[Question]:
-        if self._first is not None:
+        if "IssuedKeyId" in self._searches:
+            for name in _EVERY_CHANGE:
+                yield Question("EventName", name, self._window)
+        elif self._first is not None:
             for name in _STATE:
                 yield Question(
                     "EventName", name, (max(self._first, self._window[0]), self._window[1]), IAM_REGIONS
@@ -149,7 +204,8 @@ class Following:
             self._seen(identities[event["identity"]], event["time"])
         for issued in tables["issuances"].to_pylist():
             self._issued(issued, identities[issued["identity"]])
-        for change in tables["changes"].select(["time", "identity", "name", "response"]).to_pylist():
+        changes = tables["changes"].select(["time", "identity", "name", "request", "response"])
+        for change in sorted(changes.to_pylist(), key=itemgetter("time")):
             self._changed(change, identities[change["identity"]])
 
     def _seen(self, who: Mapping[str, Any], when: int) -> None:
@@ -169,7 +225,11 @@ class Following:
         child, when = issued["key_id"], issued["time"]
         if child in self._sessions:
             self._look_up(who)  # the parent, which may be a session itself
-        if not self._follows(who, when):
+        follows = self._follows(who, when)
+        if issued["shared_id"] and (follows or child in self._sessions or child in self._keys):
+            shared = str(UUID(bytes=issued["shared_id"]))
+            self._shared[shared] = min(when, self._shared.get(shared, when))
+        if not follows:
             return
         if child:
             self._follow(child, when)
@@ -182,11 +242,16 @@ class Following:
             self._principals[principal] = min(when, self._principals.get(principal, when))
 
     def _changed(self, change: Mapping[str, Any], who: Mapping[str, Any]) -> None:
-        if change["name"] != "CreateAccessKey" or not self._follows(who, change["time"]):
-            return
-        made = json.loads(change["response"] or "{}").get("accessKey") or {}
-        if isinstance(made, dict) and isinstance(made.get("accessKeyId"), str):
-            self._follow(made["accessKeyId"], change["time"])
+        name, when, follows = change["name"], change["time"], self._follows(who, change["time"])
+        if name == "CreateUser" and follows and (user := _text(change["request"], "userName")):
+            self._made[user] = min(when, self._made.get(user, when))
+        if name == "CreateAccessKey":
+            user = _text(change["request"], "userName")
+            made = _text(change["response"], "accessKey", "accessKeyId")
+            if made in self._keys or made in self._sessions:
+                self._look_up(who)
+            if made and (follows or when >= self._made.get(user, when + 1)):
+                self._follow(made, when)
 
     def _follows(self, who: Mapping[str, Any], when: int) -> bool:
         since = self._keys.get(who["key_id"] or "", self._principals.get(who["principal_id"] or ""))
@@ -201,6 +266,25 @@ class Following:
         keys = sorted(self._keys)
         shown = joined(keys) if len(keys) <= 5 else listed(keys, 5)
         found = [f"Asked by access key: {shown}."]
+        if self.unasked:
+            found.append(
+                f"{counted(self.unasked, 'value')} of records can be no id or name, and went into no query."
+            )
+        if "IssuedKeyId" in self._searches:
+            if self._first is None:
+                found.append("No use of the subject is in what was asked: look at --since and the table.")
+            if self._principals:
+                found.append(f"Asked by principal, for console sessions: {joined(sorted(self._principals))}.")
+            found.append(
+                f"Asked for calls that issued these keys, and for {len(_EVERY_CHANGE)} calls of IAM and Organizations, "
+                "by anybody."
+            )
+            found.append(
+                "Not asked: what else the users and roles behind these keys did, sessions of roles that these keys "
+                "made or opened, sessions whose issuing call is not logged with their key, and what machines and "
+                "functions that they started did."
+            )
+            return found
         if self._first is None:
             found.append(
                 "No use of the subject is in what LookupEvents keeps: look in a trail's logs for older ones."
@@ -219,3 +303,14 @@ class Following:
             "(they show other key ids), and service control policies."
         )
         return found
+
+
+def _text(told: str | None, *path: str) -> str:
+    """A text in what a change tells; empty where there is none, whatever stands there."""
+    try:
+        found = json.loads(told or "{}")
+    except ValueError:
+        return ""
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else ""

@@ -47,6 +47,19 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queries:
+    """How a source that takes queries is asked, and how much that may scan."""
+
+    workgroup: str | None = None
+    output: str | None = None
+    """`s3://` address for results, where the workgroup has none."""
+    max_scan: int | None = None
+    """Bytes after which no further query is started, and one that runs is stopped."""
+    price: float | None = None
+    """What scanning a terabyte (10¹² bytes) costs, for an estimate; AWS's price list has the figure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which part of a source is wanted."""
 
@@ -57,7 +70,8 @@ class Wanted:
     regions: frozenset[str] = frozenset()
     """None for all."""
     subjects: tuple[str, ...] = ()
-    """Access key ids that LookupEvents is to follow; none to fetch all events."""
+    """Access key ids to follow where a source is asked; none to fetch all that LookupEvents has."""
+    queries: Queries = field(default_factory=Queries)
 
 
 @dataclass(frozen=True, slots=True)

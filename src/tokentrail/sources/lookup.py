@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tokentrail.errors import SourceError
-from tokentrail.sources import aws, spans
+from tokentrail.sources import aws
+from tokentrail.sources.answered import Answered
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Following, Question
 from tokentrail.sources.interface import EVERYWHERE, Access, Batch, Failed, Notes, Skipped, Wanted
@@ -73,35 +74,6 @@ class Place:
     def name(self) -> str:
         """Its name in the notes of the case."""
         return f"{self.account}/{self.region}"
-
-
-@dataclass(slots=True)
-class _Cursor:
-    """What was answered so far, as the case notes it."""
-
-    done: dict[str, list[Span]] = field(default_factory=dict)
-    """By place and question: the spans of time that were answered."""
-    followed: dict[str, Any] = field(default_factory=dict)
-    """By subjects: the state of `Following`."""
-
-    @classmethod
-    def of(cls, notes: Notes) -> _Cursor:
-        found = notes.note(_NOTE) or {}
-        try:
-            done = {
-                str(name): [(int(a), int(b)) for a, b in each] for name, each in found.get("done", {}).items()
-            }
-            return cls(done, dict(found.get("followed", {})))
-        except (AttributeError, TypeError, ValueError) as error:
-            raise SourceError(
-                f"the case's note {_NOTE}.json is damaged ({error}). Remove it from the case's notes/ to ask anew."
-            ) from error
-
-    def add(self, name: str, span: Span) -> None:
-        self.done[name] = spans.merged([*self.done.get(name, []), span])
-
-    def keep(self, notes: Notes) -> None:
-        notes.place_note(_NOTE, {"done": self.done, "followed": self.followed})
 
 
 @dataclass(slots=True)
@@ -196,9 +168,9 @@ def batches(
         min(now, int(wanted.until.timestamp()) if wanted.until else now),
     )
     places, skipped = _places(accesses, wanted)
-    cursor = _Cursor.of(notes)
-    following = _following(wanted.subjects, window, cursor)
-    rounds = _Rounds(places, window, now - LATE, cursor, following)
+    answered = Answered.of(notes, _NOTE)
+    following = _following(wanted.subjects, window, answered)
+    rounds = _Rounds(places, window, now - LATE, answered, following)
     yield Batch([], skipped)
     while asked := rounds.next():
         pages = _fetch(asked)
@@ -207,10 +179,10 @@ def batches(
     yield Batch([], rounds.refusals(), said=_said(places, window, following))
 
 
-def _following(subjects: Sequence[str], window: Span, cursor: _Cursor) -> Following | None:
+def _following(subjects: Sequence[str], window: Span, answered: Answered) -> Following | None:
     if not subjects:
         return None
-    return Following(subjects, window, cursor.followed.get(" ".join(sorted(subjects))))
+    return Following(subjects, window, answered.followed.get(" ".join(sorted(subjects))))
 
 
 class _Rounds:
@@ -221,11 +193,11 @@ class _Rounds:
         places: Sequence[Place],
         window: Span,
         settled: int,
-        cursor: _Cursor,
+        answered: Answered,
         following: Following | None,
     ) -> None:
         self._places, self._window, self._settled = places, window, settled
-        self._cursor, self._following = cursor, following
+        self._answered, self._following = answered, following
         self._under_way: list[_Asking] = []
         self._refused: dict[str, Failed] = {}
         if following is None:
@@ -245,21 +217,20 @@ class _Rounds:
                 if (question.regions and place.region not in question.regions) or place.name in self._refused:
                     continue
                 one = _Asking(place, question, [])
-                one.left = spans.remaining(question.window, self._cursor.done.get(one.name, ()))
+                one.left = self._answered.remaining(one.name, question.window)
                 if one.left:
                     self._under_way.append(one)
 
     def keep(self, asked: Sequence[_Asking], notes: Notes) -> None:
         """Note what was answered, now that the case holds it."""
         for one in asked:
-            for start, end in one.answered:
-                self._cursor.add(one.name, (start, min(end, self._settled)))
+            self._answered.add(one.name, [(start, min(end, self._settled)) for start, end in one.answered])
             one.answered = []
             if one.refused:
                 self._refused[one.place.name] = one.refused
         if self._following is not None:
-            self._cursor.followed[self._following.name] = self._following.state()
-        self._cursor.keep(notes)
+            self._answered.followed[self._following.name] = self._following.state()
+        self._answered.keep(notes)
 
     def refusals(self) -> list[Skipped]:
         """The places that refused to answer."""

@@ -36,6 +36,7 @@ _DENIED = {
     "whose requester pays needs --request-payer; another account's may need --profile or --role-arn.",
     "sqs": "Access was denied. docs/policies/watch.json lists what a queue and its bucket need; the queue's own policy "
     "may refuse too.",
+    "athena": "Access was denied. docs/policies/athena.json lists what queries need; Lake Formation may refuse, too.",
     "other": "Access was denied. docs/policies/read.json lists what reading needs.",
 }
 

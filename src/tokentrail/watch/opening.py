@@ -54,7 +54,7 @@ def feed_of(source: str, accesses: Sequence[Access], wanted: Wanted, case: Path,
 
     if source.startswith("s3://"):
         return BucketFeed(source, accesses[0], _held(case), wanted=wanted)
-    if source == "-" or source.startswith("lookup-events:"):
+    if source == "-" or source.startswith(("lookup-events:", "athena:")):
         raise UsageError(f"{source}: can't be followed. Give sqs:URL, s3://BUCKET/PREFIX or a folder.")
     return FolderFeed(source)
 
