@@ -7,6 +7,7 @@ import io
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -180,3 +181,23 @@ def test_a_guard_without_a_subject_shows_the_first_five(run: Run, case: Path, to
     assert "none of these guardrails would have stopped one earlier" in text
     assert "--history lists them" in text
     assert len(run("guard", *early).out.splitlines()) < len(whole.splitlines())
+
+
+def test_an_investigation_with_a_page_traces_and_plans_once(
+    run: Run, logs: Path, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`investigate --report` asks the case for one trace and one plan, which the screen and the page share."""
+    asked: list[str] = []
+    for name in ("trace", "contain"):
+        ask = getattr(Case, name)
+
+        def counted(*args: Any, ask: Any = ask, name: str = name, **options: Any) -> Any:
+            asked.append(name)
+            return ask(*args, **options)
+
+        monkeypatch.setattr(Case, name, counted)
+    ran = run("investigate", logs, "--subject", told.a.key_id, "--report", "leak.html")
+
+    assert ran.code == 1
+    assert asked == ["trace", "contain"]
+    assert told.a.key_id in Path("leak.html").read_text("utf-8")

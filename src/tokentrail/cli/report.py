@@ -24,7 +24,7 @@ from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, gather
+from tokentrail.dossier import Question, Solution, gather
 from tokentrail.errors import UsageError
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import columns, document
@@ -112,7 +112,7 @@ def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], li
 
 def write_report(
     case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding], *,
-    markdown: bool = False,
+    markdown: bool = False, solution: Solution | None = None,
 ) -> list[Written]:  # fmt: skip
     """
     Write the page, as HTML or Markdown, the picture, or both.
@@ -129,9 +129,9 @@ def write_report(
         text = case_page(case.case_id, found, judged, case.status(as_of=question.as_of), __version__)
         return [_put(page, text.encode(), found.credentials)]
     written = []
+    dossier = gather(case, question, judged, records=page is not None, solution=solution)
     for path, draw in ((page, incident_markdown if markdown else report_page), (picture, lifelines_file)):
         if path is not None:
-            dossier = gather(case, question, judged, records=path == page)
             text = draw(dossier)
             content = png(text) if path == picture and path.suffix.lower() == ".png" else text.encode()
             written.append(_put(path, content, len(dossier.trace.credentials)))
