@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "Case": "tokentrail.notebook",  # which shows results, too
+    "Case": "tokentrail.case",
     "Credential": "tokentrail.lineage.model",
     "Finding": "tokentrail.detection.model",
     "Guard": "tokentrail.prevention.model",

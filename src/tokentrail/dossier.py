@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from tokentrail import __version__
 from tokentrail.case import Case
-from tokentrail.containment.model import Strategy
+from tokentrail.containment.model import Plan, Strategy
 from tokentrail.detection.model import SEVERITIES
 from tokentrail.lineage.model import CallLines, Credential, Tick, Trace, TracedCredential
 from tokentrail.policy.account.snapshot import Snapshot
@@ -24,7 +24,7 @@ from tokentrail.present.html.console import Turn, spread
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.flags import consequence
 from tokentrail.present.html.rows import actions
-from tokentrail.results import RawRecord
+from tokentrail.results import AttackerActivity, RawRecord
 
 _PRINCIPALS = 40
 """Roles and users whose other sessions are looked for."""
@@ -81,9 +81,35 @@ class _Calls:
                 yield from self.case.ticks(group, start=start, end=end, places=places, as_of=self.as_of)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A question's trace, plan and attacker activity: what takes long, and is asked once for all faces."""
+
+    trace: Trace
+    plan: Plan
+    activity: AttackerActivity
+
+
+def solve(case: Case, question: Question) -> Solution:
+    """
+    Trace and plan.
+
+    Raises:
+        SubjectNotFound: nothing answers to a subject.
+        UsageError: a prefix fits several, or an address can't be read.
+    """
+    as_of, narrowed = question.as_of, question.narrowed
+    trace = case.trace(question.subjects, as_of=as_of, followed=True, **narrowed)
+    plan = case.contain(
+        question.subjects, strategy=question.strategy, as_of=as_of, snapshots=question.snapshots, **narrowed
+    )
+    return Solution(trace=trace, plan=plan, activity=case.activity(trace, as_of=as_of, **narrowed))
+
+
 def gather(
-    case: Case, question: Question, findings: Sequence[Document] | None = None, *, records: bool = True
-) -> Dossier:
+    case: Case, question: Question, findings: Sequence[Document] | None = None, *, records: bool = True,
+    solution: Solution | None = None,
+) -> Dossier:  # fmt: skip
     """
     Ask the case all that a page shows.
 
@@ -92,24 +118,18 @@ def gather(
         question: The subjects, and what narrows them.
         findings: What detection found, as documents; `None` where it was not asked.
         records: Whether the page holds the raw records itself that it rests on.
+        solution: The question's trace and plan, where they were asked before.
 
     Raises:
         SubjectNotFound: nothing answers to a subject.
         UsageError: a prefix fits several, or an address can't be read.
     """
     asked = question
-    trace = case.trace(asked.subjects, as_of=asked.as_of, followed=True, **asked.narrowed)
-    plan = case.contain(
-        asked.subjects,
-        strategy=asked.strategy,
-        as_of=asked.as_of,
-        snapshots=asked.snapshots,
-        **asked.narrowed,
-    )
+    solved = solution or solve(case, asked)
+    trace, activity = solved.trace, solved.activity
     bystanders, notes = _bystanders(case, trace, asked.as_of)
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
-    activity = case.activity(trace, as_of=asked.as_of, **asked.narrowed)
     rests = _rests_on(trace, theirs or (), activity.first_event) if records else ()
     return Dossier(
         case_id=case.case_id,
@@ -118,7 +138,7 @@ def gather(
         status=case.status(as_of=asked.as_of),
         version=__version__,
         activity=activity,
-        plan=plan,
+        plan=solved.plan,
         bystanders=bystanders,
         findings=theirs,
         elsewhere=_elsewhere(findings, theirs),

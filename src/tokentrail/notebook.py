@@ -1,23 +1,24 @@
 """
 How a notebook and a Python prompt show results: in a short line, a trace as its lifelines, lists as tables.
 
-Results know nothing of faces; so what shows them is put onto their classes here, when `tokentrail.Case` is first asked
-for. Nothing of Jupyter is needed: `_repr_html_` is a protocol of IPython's (IPython documentation, 'Rich display').
+Results ask this module by their `__repr__` and `_repr_html_` (`tokentrail.results.NotebookLine`). Nothing of Jupyter is
+needed: `_repr_html_` is a protocol of IPython's (IPython documentation, 'Rich display').
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
+from functools import singledispatch
 from itertools import islice
 from typing import Any
 
 from tokentrail.case import Case
-from tokentrail.case.tables import LazyRows, Rows
+from tokentrail.case.result_set import LazyRows, Rows
 from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
-from tokentrail.lineage.model import Credential, TimelineEvent, Trace, TracedCredential
+from tokentrail.lineage.model import Credential, TimelineEvent, Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
@@ -30,7 +31,6 @@ from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.window import window
 from tokentrail.results import IngestSummary, Status
 
-__all__ = ["Case"]
 _MOST = 50
 """Rows of a list that a notebook shows."""
 _COLOURS: dict[words.Ending, str] = {"good": "#1d6f42", "doubt": "#8a5200", "bad": "#a32411"}
@@ -57,12 +57,26 @@ _TABLES: dict[type, tuple[Sequence[str], Cells]] = {
 }  # fmt: skip
 
 
-def case_line(case: Case) -> str:
+@singledispatch
+def line(result: object) -> str:
+    """Write a result in one short line."""
+    return f"<{type(result).__name__}>"
+
+
+@singledispatch
+def html(result: object) -> str:
+    """Write a result as HTML: a trace as its lifelines, a list as a table."""
+    return tag("code", repr(result))
+
+
+@line.register(Case)
+def _case_line(case: Case) -> str:
     """A case in a line."""
     return f"<Case {case.case_id} in {case.path}>"
 
 
-def trace_line(trace: Trace) -> str:
+@line.register(Trace)
+def _trace_line(trace: Trace) -> str:
     """A trace in a line."""
     tainted = [one for one in trace.credentials if one.tainted]
     return (
@@ -71,60 +85,70 @@ def trace_line(trace: Trace) -> str:
     )
 
 
-def credential_line(one: Credential) -> str:
+@line.register(Credential)
+def _credential_line(one: Credential) -> str:
     """A credential in a line."""
     return f"<Credential {one.id}: {words.kind(one)} of {words.who(one)}, {one.state}>"
 
 
-def plan_line(plan: Plan) -> str:
+@line.register(Plan)
+def _plan_line(plan: Plan) -> str:
     """A plan in a line."""
     verdict, steps = words.plan_verdict(plan)[0], words.number(len(plan.steps), "step")
     return f"<Plan as of {timestamp(plan.as_of)}: {verdict}, {steps}>"
 
 
-def lead_line(lead: Lead) -> str:
+@line.register(Lead)
+def _lead_line(lead: Lead) -> str:
     """A lead in a line."""
     return f"<Lead {lead.rank}: {lead.credential}, score {lead.score:.1f}, {'strong' if lead.strong else 'weak'}>"
 
 
-def finding_line(finding: Finding) -> str:
+@line.register(Finding)
+def _finding_line(finding: Finding) -> str:
     """A finding in a line."""
     return (
         f"<Finding {finding.severity}: {finding.title}, {finding.subject or '-'}, {timestamp(finding.time)}>"
     )
 
 
-def event_line(event: TimelineEvent) -> str:
+@line.register(TimelineEvent)
+def _event_line(event: TimelineEvent) -> str:
     """A call of a timeline in a line."""
     return (
         f"<{timestamp(event.time)} {words.call(event.event_source, event.event_name)} by {event.credential}>"
     )
 
 
-def ingest_line(summary: IngestSummary) -> str:
+@line.register(IngestSummary)
+def _ingest_line(summary: IngestSummary) -> str:
     """An ingest in a line."""
     records = summary.records
     return f"<IngestSummary: {records.new:,} new of {records.read:,} records, {records.rejected:,} rejected>"
 
 
-def status_line(status: Status) -> str:
+@line.register(Status)
+def _status_line(status: Status) -> str:
     """What a case holds in a line."""
     return f"<Status: {status.records:,} records, {status.credentials:,} credentials, {len(status.warnings)} warnings>"
 
 
-def rows_line(found: Rows[Any]) -> str:
+@line.register(Rows)
+def _rows_line(found: Rows[Any]) -> str:
     """A list in a line; of a short one, each."""
     kind = getattr(found, "kind", object).__name__
     shown = ", ".join(map(repr, found)) if len(found) <= 3 else words.number(len(found), kind)
     return f"<Rows: {shown or f'no {kind}'}>"
 
 
-def lazy_line(found: LazyRows[Any]) -> str:
+@line.register(LazyRows)
+def _lazy_line(found: LazyRows[Any]) -> str:
     """A list that has not been asked for yet, in a line."""
     return f"<LazyRows of {found.kind.__name__}: go through them, or len(), to_arrow(), to_pandas()>"
 
 
-def trace_html(trace: Trace) -> str:
+@html.register(Trace)
+def _trace_html(trace: Trace) -> str:
     """A trace as the picture of its lifelines, which stands apart from the notebook: nothing of it can run there."""
     names, shown = Names.of(trace), window(trace, (), left=LEFT, right=RIGHT)
     laid, done = rows(trace, (), None, shown), actions(trace, ())
@@ -141,7 +165,8 @@ def trace_html(trace: Trace) -> str:
     )  # fmt: skip
 
 
-def plan_html(plan: Plan) -> str:
+@html.register(Plan)
+def _plan_html(plan: Plan) -> str:
     """A plan as its verdict and a table of its steps."""
     verdict, ending = words.plan_verdict(plan)
     others = words.listed(plan.proof.may_be_stolen, 10)
@@ -156,7 +181,9 @@ def plan_html(plan: Plan) -> str:
     return tag("div", tag("p", told, named), table(heads, cells, caption=f"{len(cells)} steps"))
 
 
-def rows_html(found: Iterable[Any]) -> str:
+@html.register(Rows)
+@html.register(LazyRows)
+def _rows_html(found: Iterable[Any]) -> str:
     """A list as a table of its first rows."""
     first = list(islice(iter(found), _MOST + 1))
     kind = type(first[0]) if first else getattr(found, "kind", object)
@@ -174,19 +201,3 @@ def _of_credentials(kind: type) -> tuple[Sequence[str], Cells]:
         one.id, words.kind(one), one.state, words.who(one), timestamp(one.issued_at) if one.issued_at else "-",
         words.why(one),
     )  # fmt: skip
-
-
-_LINES: dict[type, Callable[[Any], str]] = {
-    Case: case_line, Trace: trace_line, Credential: credential_line, TracedCredential: credential_line,
-    Plan: plan_line, Lead: lead_line, Finding: finding_line, TimelineEvent: event_line, IngestSummary: ingest_line,
-    Status: status_line, Rows: rows_line, LazyRows: lazy_line,
-}  # fmt: skip
-_PICTURES: dict[type, Callable[[Any], str]] = {
-    Trace: trace_html,
-    Plan: plan_html,
-    Rows: rows_html,
-    LazyRows: rows_html,
-}
-for _name, _shown in (("__repr__", _LINES), ("_repr_html_", _PICTURES)):
-    for _kind, _show in _shown.items():
-        setattr(_kind, _name, _show)

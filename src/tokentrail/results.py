@@ -4,7 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import Any
+
+_NOTEBOOK = "tokentrail.notebook"
+"""What shows results; loaded when a result is first shown, so that results depend on no face."""
+
+
+class NotebookLine:
+    """Mixin of results that a Python prompt shows in one short line; the faces, which are above results, write it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        line: str = import_module(_NOTEBOOK).line(self)
+        return line
+
+
+class NotebookTable(NotebookLine):
+    """Mixin of results that a notebook shows as a picture or table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        """The result as HTML, by IPython's protocol for rich display."""
+        html: str = import_module(_NOTEBOOK).html(self)
+        return html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +76,8 @@ class SkippedObject:
     """Whether evidence may have been missed: a digest file holds none, an unreadable file may."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestSummary:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class IngestSummary(NotebookLine):
     """What one ingest did."""
 
     objects: ObjectCounts
@@ -114,8 +139,8 @@ class Coverage:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Status(NotebookLine):
     """What is in the case."""
 
     case_id: str

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
+from evidence import assume_role, call, session, user
+from hostile import HOSTILE
 from shell import Run
 from tokentrail.case import Case
 from tokentrail.cli.root import root
@@ -20,6 +24,8 @@ from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts
 from tokentrail.testing.story import Story
 
 SCREEN = 45
+SCREEN_OF_HOSTILE = 120
+"""Lines of a screen whose names and user agents are long, and wrapped."""
 EMPTY = IngestSummary(
     objects=ObjectCounts(read=0, repeated=0, skipped=0), records=RecordCounts(read=0, new=0, repeated=0, rejected=0),
     rejected=(), skipped=(), seconds=0.0,
@@ -180,3 +186,56 @@ def test_a_guard_without_a_subject_shows_the_first_five(run: Run, case: Path, to
     assert "none of these guardrails would have stopped one earlier" in text
     assert "--history lists them" in text
     assert len(run("guard", *early).out.splitlines()) < len(whole.splitlines())
+
+
+def test_an_investigation_with_a_page_traces_and_plans_once(
+    run: Run, logs: Path, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`investigate --report` asks the case for one trace and one plan, which the screen and the page share."""
+    asked: list[str] = []
+    for name in ("trace", "contain"):
+        ask = getattr(Case, name)
+
+        def counted(*args: Any, ask: Any = ask, name: str = name, **options: Any) -> Any:
+            asked.append(name)
+            return ask(*args, **options)
+
+        monkeypatch.setattr(Case, name, counted)
+    ran = run("investigate", logs, "--subject", told.a.key_id, "--report", "leak.html")
+
+    assert ran.code == 1
+    assert asked == ["trace", "contain"]
+    assert told.a.key_id in Path("leak.html").read_text("utf-8")
+
+
+NASTY: tuple[Any, ...] = (
+    *HOSTILE, "](javascript:alert(1)) | a | b |`rm -rf`|", "\x1b]0;title\x07\x9b2J\r\n\r\nLeads: 0", ["a", {"b": None}],
+    None, {"deep": [[["x" * 10_240]]]}, 10**40,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("poison", NASTY, ids=[ascii(one)[:14] for one in NASTY])
+def test_hostile_fields_are_inert_and_bounded_on_the_screen(run: Run, tmp_path: Path, poison: Any) -> None:
+    """Whatever stands in a field that an attacker fills: the screen shows visible text alone, and stays a screen."""
+    fields = {"userAgent": poison, "sourceIPAddress": poison, "errorMessage": poison, "awsRegion": poison}
+    name = poison if isinstance(poison, str) else "name"
+    records = [
+        assume_role(name=name, role=f"R{name}"[:900], **fields),
+        call("GetSecretValue", "2026-11-23T09:10:00Z", session(name=name, role=f"R{name}"[:900]),
+             source="secretsmanager.amazonaws.com", requestParameters={"secretId": poison}, **fields),
+        call("CreateAccessKey", "2026-11-23T09:11:00Z", user(), source="iam.amazonaws.com",
+             requestParameters={"userName": poison},
+             responseElements={"accessKey": {"accessKeyId": "AKIAIOSFODNN7EXAMPL2", "userName": poison}}, **fields),
+        *(call(f"Describe{n}", f"2026-11-23T09:{n % 60:02}:30Z", user(), **fields) for n in range(12)),
+    ]  # fmt: skip
+    (tmp_path / "logs.json").write_text(json.dumps({"Records": records}))
+    ran = run("investigate", "logs.json", "--subject", "AKIAIOSFODNN7EXAMPLE", "--case", "c")
+
+    assert ran.code == 1
+    assert (
+        ran.out.startswith("COMPLETE") or ran.out.startswith("NOT COMPLETE") or ran.out.startswith("Complete")
+    )
+    assert all(shown == "\n" or shown.isprintable() for shown in ran.out)
+    assert ran.out.count("\nLeads: ") == 1
+    assert len(ran.out.splitlines()) <= SCREEN_OF_HOSTILE
+    assert len(ran.out) <= 40_000

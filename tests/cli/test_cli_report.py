@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+
+import pytest
 
 from shell import Run
 from tokentrail.testing import FAKE_SESSION_TOKEN
@@ -132,3 +135,30 @@ def test_a_report_as_markdown_is_for_tickets(run: Run, case: Path, told: Story, 
     )
     assert (tmp_path / "leak.md").read_text("utf-8") == ran.out
     assert run("report", "--case", case, "--as-of", "2026-11-23T08:00:00Z", "--format", "md").code == 2
+
+
+@pytest.mark.parametrize(
+    ("format_", "begins"), [("indicators", "type,value,"), ("stix", "{\n"), ("navigator", "{\n")]
+)
+def test_a_report_for_other_tools(
+    run: Run, case: Path, told: Story, tmp_path: Path, format_: str, begins: str
+) -> None:
+    """It is printed, or written to the file of -o, and nothing else; without a subject or its library it ends with 2."""
+    ran = run("report", told.a.key_id, "--case", case, "--format", format_)
+    run("report", told.a.key_id, "--case", case, "--format", format_, "-o", "leak.out")
+
+    assert ran.code == 0
+    assert ran.out.startswith(begins)
+    assert (tmp_path / "leak.out").read_text("utf-8") == ran.out
+    assert run("report", "--case", case, "--as-of", "2026-11-23T08:00:00Z", "--format", format_).code == 2
+
+
+def test_stix_without_its_library_is_refused_in_words(
+    run: Run, case: Path, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the extra is not installed, the answer says how to install it and which format needs none."""
+    monkeypatch.setitem(sys.modules, "stix2", None)
+    ran = run("report", told.a.key_id, "--case", case, "--format", "stix")
+    assert ran.code == 2
+    assert "pip install 'tokentrail[stix]'" in ran.err
+    assert "--format indicators" in ran.err

@@ -7,6 +7,8 @@ import base64
 import json
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +20,7 @@ from contract_cases import ROOT
 
 import tokentrail
 from tokentrail import Case
-from tokentrail.case.tables import LazyRows, Rows
+from tokentrail.case.result_set import LazyRows, Rows
 from tokentrail.testing import World
 from tokentrail.testing.story import Story, story
 
@@ -92,6 +94,15 @@ def test_results_are_told_in_a_line(case: Any, told: Story) -> None:
         *trace.credentials,
     ):
         assert len(repr(one)) < 400 and "\n" not in repr(one)
+
+
+def test_results_show_themselves_without_the_notebook() -> None:
+    """A result whose class was imported from its own module is told in a line, though no face was asked for."""
+    told = "from tokentrail.results import ObjectCounts as O, RecordCounts as R, IngestSummary as I; print(I("
+    told += "objects=O(read=1, repeated=0, skipped=0), records=R(read=2, new=2, repeated=0, rejected=1), rejected=(),"
+    told += "skipped=(), seconds=1.0))"
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert ran.stdout == "<IngestSummary: 2 new of 2 records, 1 rejected>\n"
 
 
 def test_a_timeline_is_a_sequence(case: Any, told: Story) -> None:

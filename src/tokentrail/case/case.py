@@ -49,12 +49,12 @@ from tokentrail.errors import CaseError, RecordNotFound
 from tokentrail.events.gunzip import DEFAULT_BOUND
 from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
-from tokentrail.results import IngestSummary, LogVerification, Rebuilt, SkippedObject, Status
+from tokentrail.results import IngestSummary, LogVerification, NotebookLine, Rebuilt, SkippedObject, Status
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection
 
 if TYPE_CHECKING:
-    from tokentrail.case.tables import Rows
+    from tokentrail.case.result_set import Rows
     from tokentrail.containment.model import Plan, Strategy
     from tokentrail.detection.addresses import Addresses
     from tokentrail.detection.leads.model import Lead
@@ -75,7 +75,7 @@ UNREAD = (
 )
 
 
-class Case(Lookups, Tracing, Guarding):
+class Case(NotebookLine, Lookups, Tracing, Guarding):
     """A case folder and what can be asked of it."""
 
     def __init__(self, folder: CaseFolder) -> None:
@@ -377,7 +377,7 @@ class Case(Lookups, Tracing, Guarding):
             UsageError: a rule or severity does not exist.
         """
         from tokentrail.case.raw import reader, scanner
-        from tokentrail.case.tables import Rows
+        from tokentrail.case.result_set import Rows
         from tokentrail.detection import run as detection
         from tokentrail.detection.model import Finding, Severity
         from tokentrail.detection.scene import Scene
@@ -423,7 +423,7 @@ class Case(Lookups, Tracing, Guarding):
             since: Look only at calls from this time on.
             until: Look only at calls before this time.
         """
-        from tokentrail.case.tables import Rows
+        from tokentrail.case.result_set import Rows
         from tokentrail.detection.leads.lead_ranking import rank_leads  # for this verb alone
         from tokentrail.detection.leads.model import Lead
         from tokentrail.detection.scene import Scene

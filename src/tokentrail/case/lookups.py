@@ -17,7 +17,7 @@ from tokentrail.spelling import listed
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
-    from tokentrail.case.tables import LazyRows
+    from tokentrail.case.result_set import LazyRows
     from tokentrail.lineage.forest import Forest
     from tokentrail.lineage.model import CallLines, Credential, Overview, Tick, TimelineEvent
     from tokentrail.results import RawRecord
@@ -58,7 +58,7 @@ class Lookups:
 
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> LazyRows[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
-        from tokentrail.case.tables import LazyRows
+        from tokentrail.case.result_set import LazyRows
         from tokentrail.lineage.model import TimelineEvent
 
         return LazyRows(lambda: self._timeline(subjects, as_of), TimelineEvent)

@@ -119,7 +119,7 @@ class Tracing:
             source_ips: ... and only those from these addresses or networks, ...
             trusted_ips: ... and not those from these.
         """
-        from tokentrail.case.activity import attacker_activity  # for pages and summaries alone
+        from tokentrail.lineage.attacker_activity import attacker_activity  # for pages and summaries alone
 
         narrowing = narrowing_of(since, source_ips, trusted_ips)
         return attacker_activity(self._views.forest(as_of), found, narrowing)

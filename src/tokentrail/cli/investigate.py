@@ -21,10 +21,9 @@ from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects, check_logs
-from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, with_handed_out
+from tokentrail.dossier import Question, Solution, solve, with_handed_out
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.investigation import Investigation
 from tokentrail.results import IngestSummary
@@ -69,7 +68,7 @@ def command(
     The exit code is 1 if there are findings, or if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
-    plan = None
+    solution = None
     check_logs(logs)
     given = GivenSubjects.read(subjects)
     with output.open_case(options, create=True) as case:
@@ -81,13 +80,13 @@ def command(
             source_ips=about.source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         if asked.subjects:
-            plan = _trace_and_plan(options, logs, case, asked, summary, leads, findings, full=full)
+            solution = _trace_and_plan(options, logs, case, asked, summary, leads, findings, full=full)
         else:
             show_overview(options, summary, leads, findings, case)
         if page is not None:
-            write_report(case, asked, page, None, findings)
+            write_report(case, asked, page, None, findings, solution=solution)
         _enforce_strict(options, summary, case, judging)
-    if findings or (plan is not None and not plan.proof.complete):
+    if findings or (solution is not None and not solution.plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
 
 
@@ -99,18 +98,15 @@ def _enforce_strict(options: CommonOptions, summary: IngestSummary, case: Case, 
 def _trace_and_plan(
     options: CommonOptions, logs: Sequence[str], case: Case, asked: Question, summary: IngestSummary,
     leads: tuple[Lead, ...], findings: tuple[Finding, ...], *, full: bool,
-) -> Plan:  # fmt: skip
+) -> Solution:  # fmt: skip
     """Trace and plan, and print what came of it."""
     with output.waiting("Tracing and planning"):
-        trace = case.trace(asked.subjects, as_of=asked.as_of, followed=True, **asked.narrowed)
-        plan = case.contain(asked.subjects, as_of=asked.as_of, snapshots=asked.snapshots, **asked.narrowed)
-        activity = case.activity(trace, as_of=asked.as_of, **asked.narrowed)
-    events = output.announced(
-        "Tracing", case.timeline(with_handed_out(trace, asked.subjects), as_of=asked.as_of)
-    )
+        solution = solve(case, asked)
+    calls = case.timeline(with_handed_out(solution.trace, asked.subjects), as_of=asked.as_of)
     found = Investigation(
-        summary=summary, logs=logs, leads=leads, findings=findings, trace=trace, activity=activity, events=events,
-        plan=plan, case=options.case, narrowed=narrowed_by(asked.as_of, **asked.narrowed),
+        summary=summary, logs=logs, leads=leads, findings=findings, trace=solution.trace,
+        activity=solution.activity, events=output.announced("Tracing", calls), plan=solution.plan,
+        case=options.case, narrowed=narrowed_by(asked.as_of, **asked.narrowed),
     )  # fmt: skip
     show_investigation(options, found, full=full)
-    return plan
+    return solution

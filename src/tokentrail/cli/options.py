@@ -20,7 +20,9 @@ from tokentrail.errors import CaseError, UsageError
 from tokentrail.present.document import moment, timestamp
 from tokentrail.store.place import on_s3
 
-Format = Literal["text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff", "md"]
+Format = Literal[
+    "text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff", "md", "indicators", "stix", "navigator"
+]
 FORMATS = ("text", "json", "jsonl", "csv")
 DEFAULT_CASE = "tokentrail-case"
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,17 +24,23 @@ from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, gather
+from tokentrail.dossier import Question, Solution, gather
 from tokentrail.errors import UsageError
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
+from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.html.page import lifelines_file, report_page
 from tokentrail.present.html.png import png
+from tokentrail.present.indicators import indicators_csv, indicators_stix, navigator_layer
 from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.paper import Paper
 
 _STDOUT = Path("-")
+_FORMS: dict[str, Callable[[Dossier], str]] = {
+    "md": incident_markdown, "indicators": indicators_csv, "stix": indicators_stix, "navigator": navigator_layer,
+}  # fmt: skip
+"""Forms of a report for other tools than a browser, by their formats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ class Written:
     help="Of the plan on the page, as in `tokentrail contain`.",
 )  # fmt: skip
 @narrowing
-@common_with("md")
+@common_with("md", "indicators", "stix", "navigator")
 @with_snapshots
 def command(
     options: CommonOptions, subjects: tuple[str, ...], page: Path | None, picture: Path | None, strategy: str,
@@ -77,13 +83,14 @@ def command(
     The file asks no network for anything, and opens anywhere. SUBJECT is as in `tokentrail trace`. Without it, the
     page starts from what most of the worst findings lead to, or from the strongest lead; where there is none, it
     shows what the case holds and where to start. As md it is Markdown, for a ticket, a chat or a pull request: the
-    verdict, the lineage as Mermaid, the plan and indicators.
+    verdict, the lineage as Mermaid, the plan and indicators. For other tools, indicators is a table of access key
+    ids, addresses and user agents as CSV, stix the same as STIX 2.1, and navigator a layer of ATT&CK Navigator.
     """
-    markdown = options.format == "md"
-    if page is None and picture is None and not markdown:
+    form = _FORMS.get(options.format)
+    if page is None and picture is None and form is None:
         raise UsageError(
-            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png); --format md "
-            "prints the report as Markdown."
+            "say where the page goes (-o FILE.html), or the picture alone (--lifelines FILE.svg or .png); --format "
+            "md, indicators, stix or navigator prints the report for other tools."
         )
     with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
@@ -95,8 +102,8 @@ def command(
             snapshots=snapshots,
         )  # fmt: skip
         with output.waiting("Drawing the page"):
-            place = (page or _STDOUT) if markdown else page
-            written = write_report(case, question, place, picture, findings, markdown=markdown)
+            place = (page or _STDOUT) if form else page
+            written = write_report(case, question, place, picture, findings, form=form)
         _show(options, written)
         output.enforce_strict(options, case, failed)
 
@@ -112,26 +119,26 @@ def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], li
 
 def write_report(
     case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding], *,
-    markdown: bool = False,
+    form: Callable[[Dossier], str] | None = None, solution: Solution | None = None,
 ) -> list[Written]:  # fmt: skip
     """
-    Write the page, as HTML or Markdown, the picture, or both.
+    Write the page, as HTML or in a form for other tools, the picture, or both.
 
     Raises:
         UsageError: a file can't be written, or there is no subject to draw.
     """
     judged = [document(one) for one in findings]
     if not question.subjects:
-        if page is None or picture is not None or markdown:
-            what = "a report as Markdown" if markdown else "the picture"
+        if page is None or picture is not None or form:
+            what = "a report for other tools" if form else "the picture"
             raise UsageError(f"{what} needs a subject: name a key id, ARN, address, instance or event.")
         found = case.overview(as_of=question.as_of)
         text = case_page(case.case_id, found, judged, case.status(as_of=question.as_of), __version__)
         return [_put(page, text.encode(), found.credentials)]
     written = []
-    for path, draw in ((page, incident_markdown if markdown else report_page), (picture, lifelines_file)):
+    dossier = gather(case, question, judged, records=page is not None, solution=solution)
+    for path, draw in ((page, form or report_page), (picture, lifelines_file)):
         if path is not None:
-            dossier = gather(case, question, judged, records=path == page)
             text = draw(dossier)
             content = png(text) if path == picture and path.suffix.lower() == ".png" else text.encode()
             written.append(_put(path, content, len(dossier.trace.credentials)))

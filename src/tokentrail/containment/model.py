@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from tokentrail.results import NotebookTable
+
 Strategy = Literal["standard", "surgical", "scorched"]
 Scope = Literal["observed-edges", "trust-policies"]
 Action = Literal[
@@ -185,8 +187,8 @@ class NotSpared:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan(NotebookTable):
     """An ordered set of steps, and its proof."""
 
     version: int

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from tokentrail.detection.addresses import Address
+from tokentrail.results import NotebookLine
 
 if TYPE_CHECKING:
     from tokentrail.detection.scene import Scene
@@ -17,8 +18,8 @@ SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 """From the least to the worst."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Finding(NotebookLine):
     """Something in the evidence that looks like theft, with the events that it rests on and what to do about it."""
 
     id: str

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Literal
 
 from tokentrail.policy.language.context import CallerKind
+from tokentrail.results import NotebookLine, NotebookTable
 from tokentrail.spelling import listed
 
 UNLISTED = {"listed": False}
@@ -54,8 +55,8 @@ class IssuedBy:
     user_agent: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Credential(NotebookLine):
     """What a principal acts with: a long-term key, or a temporary credential (session)."""
 
     id: str
@@ -106,7 +107,7 @@ class Credential:
         return self.state in ("active", "unknown") and self.kind != "forwarded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TracedCredential(Credential):
     """A credential of a trace."""
 
@@ -226,8 +227,8 @@ class HandedOut:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Trace(NotebookTable):
     """A subject's lineage: ancestors, descendants, what they did, made and learned."""
 
     as_of: datetime
@@ -258,8 +259,8 @@ class Trace:
         return tuple(one.id for one in found.values() if one.may_mint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineEvent:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TimelineEvent(NotebookLine):
     """One call in a timeline, with the credential that made it, or that began with it."""
 
     time: datetime

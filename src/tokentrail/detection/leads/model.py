@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tokentrail.lineage.model import State
+from tokentrail.results import NotebookLine
 
 STRONG = 3.0
 """The score from which on a lead is strong: at least three signals that hardly anybody else here shows."""
@@ -27,8 +28,8 @@ class Reason:
     """How plainly the lead shows the signal, up to 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Lead(NotebookLine):
     """A credential, or the sessions of one principal, with all that came of them, ranked by what speaks for theft."""
 
     rank: int

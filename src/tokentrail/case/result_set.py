@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import (
+    TYPE_CHECKING,
     Any,
     Literal,
     Self,
@@ -21,11 +22,16 @@ from typing import (
 
 import pyarrow as pa
 
+from tokentrail.results import NotebookTable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Item = TypeVar("Item")
 _BATCH = 10_000
 
 
-class Rows(tuple[Item, ...]):
+class Rows(NotebookTable, tuple[Item, ...]):
     """Results of one kind, as a tuple."""
 
     kind: type[Item]
@@ -52,7 +58,7 @@ class Rows(tuple[Item, ...]):
         return self.to_arrow().to_pandas()
 
 
-class LazyRows(Sequence[Item]):
+class LazyRows(NotebookTable, Sequence[Item]):
     """
     Results of one kind that are asked for when they are looked at.
 
@@ -92,7 +98,7 @@ class LazyRows(Sequence[Item]):
         return self._kept
 
 
-def arrow_table(rows: Iterable[object], kind: type) -> pa.Table:
+def arrow_table(rows: Iterable[Any], kind: type) -> pa.Table:
     """Results as a table, made a batch at a time."""
     schema = pa.schema(list(_columns(kind)))
     batches: list[pa.RecordBatch] = []
@@ -129,8 +135,8 @@ def _arrow_type(hint: Any) -> pa.DataType:
     return pa.string() if origin is Literal else _TYPES.get(hint, pa.string())
 
 
-def _cells(row: object) -> dict[str, Any]:
-    return {one.name: _cell(getattr(row, one.name)) for one in fields(row)}  # type: ignore[arg-type]  # a result
+def _cells(row: DataclassInstance) -> dict[str, Any]:
+    return {one.name: _cell(getattr(row, one.name)) for one in fields(row)}
 
 
 def _cell(value: Any) -> Any:

@@ -21,7 +21,7 @@ SELECT n, ip, agent, calls, first, last, head FROM (
          min(struct_pack(time := time, event_id := event_id, event_id_text := event_id_text, source := source,
                          name := name)) AS head
   FROM acts GROUP BY ALL)
-ORDER BY first, n, ip, agent LIMIT {_MOST}"""  # noqa: S608 - numbers of our own
+ORDER BY first, n, ip, agent LIMIT {_MOST}"""
 
 
 def attacker_activity(forest: Forest, found: Trace, narrowing: Narrowing) -> AttackerActivity:
