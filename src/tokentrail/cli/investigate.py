@@ -85,15 +85,11 @@ def command(
         else:
             show_overview(options, summary, leads, findings, case)
         if page is not None:
-            write_report(case, asked, page, None, findings)
-        _enforce_strict(options, summary, case, judging)
+            write_report(case, asked, page, None, findings, failed=findings.failed)
+        output.enforce_strict_ingest(options, summary)
+        output.enforce_strict(options, case, (*leads.failed, *findings.failed))
     if findings or (plan is not None and not plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
-
-
-def _enforce_strict(options: CommonOptions, summary: IngestSummary, case: Case, judging: Judging) -> None:
-    output.enforce_strict_ingest(options, summary)
-    output.enforce_strict(options, case, judging.failed)
 
 
 def _trace_and_plan(

@@ -15,6 +15,7 @@ import click
 
 from tokentrail import __version__
 from tokentrail.case import Case
+from tokentrail.case.tables import Rows
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
@@ -23,6 +24,7 @@ from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
+from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, gather
 from tokentrail.errors import UsageError
@@ -87,8 +89,11 @@ def command(
         )
     with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
-        findings, failed = _judged(case, options)
-        leads = () if asked.subjects else leads_of(case, options.as_of, 1)
+        with output.waiting(JUDGING):
+            findings = case.detect(as_of=options.as_of)
+        output.warn(*findings.failed)
+        leads = leads_of(case, options.as_of, 1) if not asked.subjects else Rows[Lead]()
+        failed = (*findings.failed, *leads.failed)
         question = Question(
             subjects=asked.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
             source_ips=asked.source_ips, trusted_ips=trusted_ips, strategy=cast(Strategy, strategy),
@@ -96,23 +101,14 @@ def command(
         )  # fmt: skip
         with output.waiting("Drawing the page"):
             place = (page or _STDOUT) if markdown else page
-            written = write_report(case, question, place, picture, findings, markdown=markdown)
+            written = write_report(case, question, place, picture, findings, failed=failed, markdown=markdown)
         _show(options, written)
         output.enforce_strict(options, case, failed)
 
 
-def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], list[str]]:
-    """The findings, and of each rule that could not judge the evidence a sentence, which is said."""
-    failed: list[str] = []
-    with output.waiting(JUDGING):
-        findings = case.detect(as_of=options.as_of, failed=failed.append)
-    output.say(*failed)
-    return findings, failed
-
-
 def write_report(
     case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding], *,
-    markdown: bool = False,
+    failed: Sequence[str] = (), markdown: bool = False,
 ) -> list[Written]:  # fmt: skip
     """
     Write the page, as HTML or Markdown, the picture, or both.
@@ -126,12 +122,14 @@ def write_report(
             what = "a report as Markdown" if markdown else "the picture"
             raise UsageError(f"{what} needs a subject: name a key id, ARN, address, instance or event.")
         found = case.overview(as_of=question.as_of)
-        text = case_page(case.case_id, found, judged, case.status(as_of=question.as_of), __version__)
+        text = case_page(
+            case.case_id, found, judged, case.status(as_of=question.as_of), __version__, failed=failed
+        )
         return [_put(page, text.encode(), found.credentials)]
     written = []
     for path, draw in ((page, incident_markdown if markdown else report_page), (picture, lifelines_file)):
         if path is not None:
-            dossier = gather(case, question, judged, records=path == page)
+            dossier = gather(case, question, judged, failed=failed, records=path == page)
             text = draw(dossier)
             content = png(text) if path == picture and path.suffix.lower() == ".png" else text.encode()
             written.append(_put(path, content, len(dossier.trace.credentials)))
