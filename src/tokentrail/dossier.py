@@ -107,8 +107,8 @@ def solve(case: Case, question: Question) -> Solution:
 
 
 def gather(
-    case: Case, question: Question, findings: Sequence[Document] | None = None, *, records: bool = True,
-    solution: Solution | None = None,
+    case: Case, question: Question, findings: Sequence[Document] | None = None, *, failed: Sequence[str] = (),
+    records: bool = True, solution: Solution | None = None,
 ) -> Dossier:  # fmt: skip
     """
     Ask the case all that a page shows.
@@ -117,6 +117,7 @@ def gather(
         case: What is asked.
         question: The subjects, and what narrows them.
         findings: What detection found, as documents; `None` where it was not asked.
+        failed: Sentences about rules that ended in an error.
         records: Whether the page holds the raw records itself that it rests on.
         solution: The question's trace and plan, where they were asked before.
 
@@ -142,6 +143,7 @@ def gather(
         bystanders=bystanders,
         findings=theirs,
         elsewhere=_elsewhere(findings, theirs),
+        failed=tuple(failed),
         records=tuple(sorted(case.records(rests, as_of=asked.as_of), key=_written)) if rests else (),
         notes=notes,
         since=asked.since,
@@ -150,10 +152,10 @@ def gather(
     )  # fmt: skip
 
 
-def with_findings(dossier: Dossier, findings: Sequence[Document] | None) -> Dossier:
+def with_findings(dossier: Dossier, findings: Sequence[Document] | None, failed: Sequence[str]) -> Dossier:
     """The same, with what detection found since."""
     theirs = None if findings is None else about(dossier.trace, findings)
-    return replace(dossier, findings=theirs, elsewhere=_elsewhere(findings, theirs))
+    return replace(dossier, findings=theirs, elsewhere=_elsewhere(findings, theirs), failed=tuple(failed))
 
 
 def _elsewhere(

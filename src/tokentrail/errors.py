@@ -9,7 +9,8 @@ Every error that TokenTrail raises, in one tree.
     │   ├── CaseBusy          another process holds the case
     │   ├── CaseReplaced      another case lies where an open one did
     │   ├── RecordNotFound    the case holds no such record
-    │   └── NoRoom            a question needs more memory than it may take
+    │   ├── NoRoom            a question needs more memory than it may take
+    │   └── QueryFailed       the engine refuses a query, or its values
     ├── EvidenceIncomplete    `--strict`: something was rejected or is missing (exit 3)
     └── ActionRefused         a change was refused or failed (exit 4)
 
@@ -56,6 +57,10 @@ class RecordNotFound(CaseError):
 
 class NoRoom(CaseError):
     """A query on a case needs more memory than it may take."""
+
+
+class QueryFailed(CaseError):
+    """The engine refuses a query, or fails over the values that it meets."""
 
 
 class EvidenceIncomplete(TokenTrailError):

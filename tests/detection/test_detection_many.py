@@ -19,6 +19,7 @@ from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import ancestors, known, scene, tables
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.failures import Failures
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
@@ -91,7 +92,9 @@ def test_a_record_that_names_very_many_secrets_fills_no_memory(monkeypatch: pyte
         view.engine.run("SET memory_limit = '200MB'")
         view.engine.run("SET max_temp_directory_size = '0KB'")
         with closing(Scene(view.engine, case._views.forest(None))) as scene_:
-            found = detect(scene_, [one for one in CATALOGUE if one.id == "secrets-swept"])
+            found = detect(
+                scene_, [one for one in CATALOGUE if one.id == "secrets-swept"], failures=Failures()
+            )
 
     assert [one.count for one in found] == [20_000]
 
@@ -151,7 +154,7 @@ def test_raw_records_are_asked_for_some_segments_at_a_time(
         tables: list[pa.Table] = []
         scene = Scene(view.engine, case._views.forest(None), scratch=scratch)
         monkeypatch.setattr(scene, "scan", lambda wanted: iter(tables.append(wanted) or ()))
-        detect(scene, [], sigma=sigma)
+        detect(scene, [], failures=Failures(), sigma=sigma)
         scene.close()
         return tables
 

@@ -63,7 +63,7 @@ def _small(value: Any) -> Any:
 
 
 def _fitting(value: Any, kind: pa.DataType) -> Any:
-    """What a SerDe makes of a value: texts, and only the members that the table has."""
+    """What a table in Athena makes of a value: texts, and only the members that the table has."""
     if value is None or (pa.types.is_struct(kind) and not isinstance(value, dict)):
         return None
     if pa.types.is_struct(kind):

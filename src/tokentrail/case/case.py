@@ -354,11 +354,12 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         thresholds: Thresholds | None = None,
         addresses: Addresses | None = None,
         said: Callable[[str], None] | None = None,
-        failed: Callable[[str], None] | None = None,
         together: bool = True,
     ) -> Rows[Finding]:
         """
         Judge the evidence by the catalogue: findings, by time, then id.
+
+        A rule that ends in an error costs no other; `failed` of what is returned names it, in a sentence.
 
         Args:
             as_of: The moment.
@@ -369,7 +370,6 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             thresholds: Other numbers than the default ones.
             addresses: What is known of addresses, from the user's databases.
             said: Told what the answer lacks, in sentences.
-            failed: Told, in a sentence, of each rule that ended in an error; without it, the error is raised.
             together: Whether what a rule found again in a lineage within a day is one finding; a watch tells it hit by
                 hit, as it comes.
 
@@ -379,6 +379,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         from tokentrail.case.raw import reader, scanner
         from tokentrail.case.result_set import Rows
         from tokentrail.detection import run as detection
+        from tokentrail.detection.failures import Failures
         from tokentrail.detection.model import Finding, Severity
         from tokentrail.detection.scene import Scene
 
@@ -386,6 +387,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         chosen = detection.chosen(rules if rules is None else names(rules))
         forest = self._views.forest(as_of)
         lost: list[int] = []
+        failures = Failures()
         view = self._views.open(as_of)
         engine = view.engine
         alone = sigma is None and view.size.records >= _MANY
@@ -399,12 +401,12 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             closing(Scene(engine, forest, thresholds, read, scan, addresses, scratch)) as scene,
         ):
             found = detection.detect(
-                scene, chosen, sigma=sigma, min_severity=min_severity or "info", allowed=allowed, said=said,
-                failed=failed, together=together,
+                scene, chosen, failures=failures, sigma=sigma, min_severity=min_severity or "info",
+                allowed=allowed, said=said, together=together,
             )  # fmt: skip
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
-        return Rows(found, Finding)
+        return Rows(found, Finding, failures.sentences)
 
     def leads(
         self,
@@ -417,6 +419,8 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         """
         Rank credentials by how much speaks for theft, the one to look at first at the head.
 
+        A signal that ends in an error costs no other; `failed` of what is returned names it, in a sentence.
+
         Args:
             as_of: The moment.
             limit: The most leads to return; by default all.
@@ -424,6 +428,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             until: Look only at calls before this time.
         """
         from tokentrail.case.result_set import Rows
+        from tokentrail.detection.failures import Failures
         from tokentrail.detection.leads.lead_ranking import rank_leads  # for this verb alone
         from tokentrail.detection.leads.model import Lead
         from tokentrail.detection.scene import Scene
@@ -436,8 +441,11 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             self._folder.scratch() as scratch,
             closing(Scene(view.engine, forest, scratch=scratch)) as scene,
         ):
-            found = rank_leads(scene, limit, since=since and utc(since), until=until and utc(until))
-            return Rows(found, Lead)
+            failures = Failures()
+            found = rank_leads(
+                scene, limit, failures=failures, since=since and utc(since), until=until and utc(until)
+            )
+            return Rows(found, Lead, failures.sentences)
 
     def status(self, *, as_of: datetime | None = None) -> Status:
         """What is in the case, and what it lacks."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import names, narrowing_of
+from tokentrail.case.result_set import Rows
 from tokentrail.case.views import Views
 from tokentrail.store.folder import CaseFolder
 
@@ -22,7 +24,7 @@ class Guarding:
     _folder: CaseFolder
     _views: Views
 
-    def detect(self, *, as_of: datetime | None = None) -> tuple[Finding, ...]:
+    def detect(self, *, as_of: datetime | None = None) -> Rows[Finding]:
         """Judge the evidence, as `Case` does."""
         raise NotImplementedError  # `Case` answers; this part only asks it
 
@@ -53,7 +55,8 @@ class Guarding:
         narrowing = narrowing_of(since, source_ips, trusted_ips)
         view = self._views.open(as_of)
         forest, engine = view.forest(as_of), view.engine
-        found = () if subjects else self.detect(as_of=as_of)
-        return guarded(
+        found: Rows[Finding] = Rows() if subjects else self.detect(as_of=as_of)
+        answer = guarded(
             self._folder, engine, forest, names(subjects), found, narrowing, given, covered=view.covered
         )
+        return replace(answer, failed=found.failed)

@@ -35,16 +35,22 @@ class Rows(NotebookTable, tuple[Item, ...]):
     """Results of one kind, as a tuple."""
 
     kind: type[Item]
+    failed: tuple[str, ...] = ()
+    """A sentence for each rule or signal that ended in an error, so that results of it may be missing."""
 
-    def __new__(cls, items: Iterable[Item] = (), kind: type[Item] | None = None) -> Self:
+    def __new__(
+        cls, items: Iterable[Item] = (), kind: type[Item] | None = None, failed: Iterable[str] = ()
+    ) -> Self:
         """
         Make them.
 
         Args:
             items: The results.
             kind: Their type, which tells the columns where there are none.
+            failed: What may be missing, in sentences.
         """
         self = super().__new__(cls, items)
+        self.failed = tuple(failed)
         if kind is not None:
             self.kind = kind
         return self

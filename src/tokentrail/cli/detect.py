@@ -52,6 +52,6 @@ def command(options: CommonOptions, only: tuple[str, ...], explain: bool, judgin
             case _:
                 text = partial(write_findings, case=named_case(options), explain=explain)
                 output.show_rows(options, Finding, found, text)
-        output.enforce_strict(options, case, judging.failed)
+        output.enforce_strict(options, case, found.failed)
     if found:
         raise click.exceptions.Exit(FOUND)

@@ -100,7 +100,8 @@ def command(
         if folder is not None:
             _write(found, folder)
         _show(options, found, form, whole=history, most=None if asked.subjects or history else _FIRST)
-        output.enforce_strict(options, case)
+        output.warn(*found.failed)
+        output.enforce_strict(options, case, found.failed)
     if found.findings:
         raise click.exceptions.Exit(FOUND)
 

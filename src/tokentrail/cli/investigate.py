@@ -84,15 +84,12 @@ def command(
         else:
             show_overview(options, summary, leads, findings, case)
         if page is not None:
-            write_report(case, asked, page, None, findings, solution=solution)
-        _enforce_strict(options, summary, case, judging)
+            failed = (*leads.failed, *findings.failed)
+            write_report(case, asked, page, None, findings, failed=failed, solution=solution)
+        output.enforce_strict_ingest(options, summary)
+        output.enforce_strict(options, case, (*leads.failed, *findings.failed))
     if findings or (solution is not None and not solution.plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
-
-
-def _enforce_strict(options: CommonOptions, summary: IngestSummary, case: Case, judging: Judging) -> None:
-    output.enforce_strict_ingest(options, summary)
-    output.enforce_strict(options, case, judging.failed)
 
 
 def _trace_and_plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +21,7 @@ from tokentrail.errors import UsageError
 from tokentrail.present import words
 
 if TYPE_CHECKING:
+    from tokentrail.case.result_set import Rows
     from tokentrail.detection.leads.model import Lead
     from tokentrail.detection.sigma.reading import SigmaRules
 
@@ -41,11 +42,9 @@ class Judging:
     geoip: tuple[Path, ...] = ()
     """MaxMind databases."""
     aws_ranges: Path | None = None
-    failed: list[str] = field(default_factory=list)
-    """Of each rule that could not judge the evidence, a sentence; known after `judge`."""
 
-    def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> tuple[Finding, ...]:
-        """Judge a case."""
+    def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> Rows[Finding]:
+        """Judge a case, and say which rules failed."""
         said: list[str] = []  # kept until the waiting line is gone, which would overwrite it
         sigma = sigma_rules(self.folders)
         with output.waiting(JUDGING):
@@ -58,17 +57,18 @@ class Judging:
                 thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
                 addresses=Addresses.read(self.geoip, self.aws_ranges),
                 said=said.append,
-                failed=self.failed.append,
             )
         output.say(*said)
-        output.warn(*self.failed)
+        output.warn(*found.failed)
         return found
 
 
-def leads_of(case: Case, as_of: datetime | None, limit: int, **window: datetime | None) -> tuple[Lead, ...]:
-    """Rank the leads of a case, and say meanwhile that it is done."""
+def leads_of(case: Case, as_of: datetime | None, limit: int, **window: datetime | None) -> Rows[Lead]:
+    """Rank the leads of a case, say meanwhile that it is done, and then which signals failed."""
     with output.waiting("Ranking credentials"):
-        return case.leads(as_of=as_of, limit=limit, **window)
+        leads = case.leads(as_of=as_of, limit=limit, **window)
+    output.warn(*leads.failed)
+    return leads
 
 
 SIGMA = click.option(

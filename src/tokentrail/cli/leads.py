@@ -39,4 +39,4 @@ def command(options: CommonOptions, limit: int, since: datetime | None, until: d
     with output.open_case(options) as case:
         leads = leads_of(case, options.as_of, limit, since=since, until=until)
         output.show_rows(options, Lead, leads, partial(write_leads, case=named_case(options)))
-        output.enforce_strict(options, case)
+        output.enforce_strict(options, case, leads.failed)

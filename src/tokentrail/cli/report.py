@@ -15,6 +15,7 @@ import click
 
 from tokentrail import __version__
 from tokentrail.case import Case
+from tokentrail.case.result_set import Rows
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.investigation import choose_subject
@@ -23,6 +24,7 @@ from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
+from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, Solution, gather
 from tokentrail.errors import UsageError
@@ -94,8 +96,11 @@ def command(
         )
     with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
-        findings, failed = _judged(case, options)
-        leads = () if asked.subjects else leads_of(case, options.as_of, 1)
+        with output.waiting(JUDGING):
+            findings = case.detect(as_of=options.as_of)
+        output.warn(*findings.failed)
+        leads = leads_of(case, options.as_of, 1) if not asked.subjects else Rows[Lead]()
+        failed = (*findings.failed, *leads.failed)
         question = Question(
             subjects=asked.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
             source_ips=asked.source_ips, trusted_ips=trusted_ips, strategy=cast(Strategy, strategy),
@@ -103,23 +108,14 @@ def command(
         )  # fmt: skip
         with output.waiting("Drawing the page"):
             place = (page or _STDOUT) if form else page
-            written = write_report(case, question, place, picture, findings, form=form)
+            written = write_report(case, question, place, picture, findings, failed=failed, form=form)
         _show(options, written)
         output.enforce_strict(options, case, failed)
 
 
-def _judged(case: Case, options: CommonOptions) -> tuple[tuple[Finding, ...], list[str]]:
-    """The findings, and of each rule that could not judge the evidence a sentence, which is said."""
-    failed: list[str] = []
-    with output.waiting(JUDGING):
-        findings = case.detect(as_of=options.as_of, failed=failed.append)
-    output.say(*failed)
-    return findings, failed
-
-
 def write_report(
     case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding], *,
-    form: Callable[[Dossier], str] | None = None, solution: Solution | None = None,
+    failed: Sequence[str] = (), form: Callable[[Dossier], str] | None = None, solution: Solution | None = None,
 ) -> list[Written]:  # fmt: skip
     """
     Write the page, as HTML or in a form for other tools, the picture, or both.
@@ -133,10 +129,12 @@ def write_report(
             what = "a report for other tools" if form else "the picture"
             raise UsageError(f"{what} needs a subject: name a key id, ARN, address, instance or event.")
         found = case.overview(as_of=question.as_of)
-        text = case_page(case.case_id, found, judged, case.status(as_of=question.as_of), __version__)
+        text = case_page(
+            case.case_id, found, judged, case.status(as_of=question.as_of), __version__, failed=failed
+        )
         return [_put(page, text.encode(), found.credentials)]
     written = []
-    dossier = gather(case, question, judged, records=page is not None, solution=solution)
+    dossier = gather(case, question, judged, failed=failed, records=page is not None, solution=solution)
     for path, draw in ((page, form or report_page), (picture, lifelines_file)):
         if path is not None:
             text = draw(dossier)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from tokentrail.detection.briefs import Brief, Briefs
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.failures import Failures
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.scene import Scene, Source
 from tokentrail.detection.stories import stories
 from tokentrail.detection.suppress import Allowed
-from tokentrail.errors import TokenTrailError, UsageError
+from tokentrail.errors import UsageError
 from tokentrail.lineage.rows import moment
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 2
 """Rules that are asked at a time."""
-_FAILED = (
-    "The rule {} could not judge this evidence ({}), so that findings of it may be missing; the others did. That is a "
-    "fault of TokenTrail: please report it."
-)
 _LEFT_OUT = "{:,} of what was found is left out, as the allow-list says."
 _EXPIRED = "{:,} of the allow-list's entries no longer count: their day has come."
 _TOO_FEW = (
@@ -57,11 +54,11 @@ def detect(
     scene: Scene,
     rules: Sequence[Rule] = CATALOGUE,
     *,
+    failures: Failures,
     sigma: SigmaRules | None = None,
     min_severity: Severity = "info",
     allowed: Allowed | None = None,
     said: Callable[[str], None] | None = None,
-    failed: Callable[[str], None] | None = None,
     together: bool = True,
 ) -> tuple[Finding, ...]:
     """
@@ -70,11 +67,11 @@ def detect(
     Args:
         scene: What to judge.
         rules: Of the catalogue.
+        failures: Notes each rule that ends in an error, which costs no other.
         sigma: Anybody's rules.
         min_severity: What is less is left out.
         allowed: What is left out as harmless.
         said: Told what the answer lacks, in sentences.
-        failed: Told, in a sentence, of each rule that ended in an error; without it, the error is raised.
         together: Whether a story is one finding; who sees the end of a story alone must tell it hit by hit, as its
             first hit is what it is known by.
 
@@ -83,7 +80,7 @@ def detect(
     """
     hits = [
         (rule, hit)
-        for rule, hit in _all_hits(scene, rules, sigma, failed)
+        for rule, hit in _all_hits(scene, rules, sigma, failures)
         if at_least(hit.severity, min_severity)
     ]
     if allowed is not None:
@@ -130,27 +127,27 @@ def _told(scene: Scene, hits: Sequence[tuple[Rule, Hit]]) -> Iterator[tuple[Find
 
 
 def _all_hits(
-    scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None, failed: Callable[[str], None] | None
+    scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None, failures: Failures
 ) -> list[tuple[Rule, Hit]]:
     """The hits of the catalogue's rules, then those of Sigma rules, whose records are read meanwhile."""
     if sigma is None or not sigma.simple:
-        return _hits(scene, rules, failed)
+        return _hits(scene, rules, failures)
     from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
 
-    refused = failed and (lambda rule: failed(_FAILED.format(rule, "the engine refuses it")))
     with ThreadPoolExecutor(1, "sigma") as beside:
-        found = beside.submit(sigma_hits, scene, sigma, refused)
-        return [*_hits(scene, rules, failed), *((rule, _bounded(scene, hit)) for rule, hit in found.result())]
+        found = beside.submit(sigma_hits, scene, sigma, failures)
+        return [
+            *_hits(scene, rules, failures),
+            *((rule, _bounded(scene, hit)) for rule, hit in found.result()),
+        ]
 
 
-def _hits(
-    scene: Scene, rules: Sequence[Rule], failed: Callable[[str], None] | None
-) -> list[tuple[Rule, Hit]]:
+def _hits(scene: Scene, rules: Sequence[Rule], failures: Failures) -> list[tuple[Rule, Hit]]:
     hits: list[tuple[Rule, Hit]] = []
     there = scene.marks(frozenset[str]().union(*(rule.marks for rule in rules)))
     rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(there)]
     for late in (False, True):
-        fresh = [*_found(scene, [rule for rule in rules if rule.late is late], failed)]
+        fresh = [*_found(scene, [rule for rule in rules if rule.late is late], failures)]
         known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
         scene.suspect(
             (hit.subject, known[hit.subject]["span"])
@@ -161,9 +158,7 @@ def _hits(
     return hits
 
 
-def _found(
-    scene: Scene, rules: Sequence[Rule], failed: Callable[[str], None] | None
-) -> Iterator[tuple[Rule, Hit]]:
+def _found(scene: Scene, rules: Sequence[Rule], failures: Failures) -> Iterator[tuple[Rule, Hit]]:
     """
     What some rules find, rule by rule.
 
@@ -172,22 +167,15 @@ def _found(
     """
     at_once = 1 if scene.large else min(_AT_ONCE, os.cpu_count() or 1)
     with ThreadPoolExecutor(at_once, "rules") as pool:
-        for rule, hits in zip(rules, pool.map(partial(_asked, scene, failed), rules), strict=True):
+        for rule, hits in zip(rules, pool.map(partial(_asked, scene, failures), rules), strict=True):
             yield from ((rule, hit) for hit in hits)
 
 
-def _asked(scene: Scene, failed: Callable[[str], None] | None, rule: Rule) -> list[Hit]:
-    """What a rule finds; one that fails, as hostile evidence may make it, costs what it would have found since."""
+def _asked(scene: Scene, failures: Failures, rule: Rule) -> list[Hit]:
+    """What a rule finds; one that fails costs what it would have found since."""
     found: list[Hit] = []
-    try:
-        with scene.apart():
-            found.extend(_bounded(scene, hit) for hit in rule.find(scene))
-    except TokenTrailError:  # a damaged case, or want of room: the others would fare no better
-        raise
-    except Exception as error:
-        if failed is None:
-            raise
-        failed(_FAILED.format(rule.id, type(error).__name__))
+    with failures.isolated("rule", rule.id), scene.apart():
+        found.extend(_bounded(scene, hit) for hit in rule.find(scene))
     return found
 
 

@@ -94,7 +94,7 @@ class CaseTools:
         found = self._keep(
             ("leads", when, since, until), lambda: case.leads(as_of=when, since=since, until=until)
         )
-        return self._rows(question, found, _Told(also=[_LEADS]))
+        return self._rows(question, found, _Told(also=[_LEADS], missing=found.failed))
 
     def trace(self, question: asked.TraceQuestion) -> Document:
         """Trace subjects."""
@@ -155,9 +155,8 @@ class CaseTools:
                 rules=rules,
                 min_severity=question.min_severity,
                 said=said.append,
-                failed=said.append,
             )
-            return tuple(map(document, found)), said
+            return tuple(map(document, found)), [*said, *found.failed]
 
         found, said = self._keep(("detect", when, rules, question.min_severity), judged)
         return self._rows(question, found, _Told(also=[_FINDINGS], missing=said))

@@ -53,7 +53,7 @@ def _lines(dossier: Dossier) -> Iterator[str]:
     yield ""
     yield from _plan(dossier)
     yield from _indicators(dossier, tainted)
-    gaps = words.gaps(trace.gaps, _LISTED)
+    gaps = [*dossier.failed, *words.gaps(trace.gaps, _LISTED)]
     if gaps:
         yield from ("", "## Evidence gaps", "", *(f"- {code(one)}" for one in gaps[:_LISTED]))
     yield ""

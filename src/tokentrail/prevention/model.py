@@ -141,3 +141,5 @@ class Guard:
     """What no policy prevents."""
     unmade: tuple[str, ...]
     """Guardrails that the evidence gives no ground for, and why; checks that had nothing to look at."""
+    failed: tuple[str, ...] = ()
+    """A sentence for each detection rule that ended in an error: what it looks for may be missing from `subjects`."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from tokentrail.errors import CaseError, NoRoom
+from tokentrail.errors import CaseError, NoRoom, QueryFailed
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -69,7 +69,7 @@ def explained(sql: str) -> Iterator[None]:
             raise NoRoom(_NO_ROOM.format(sql.strip())) from error
         if _DAMAGED.search(str(error)):
             raise CaseError(_REBUILD.format(error, sql.strip())) from error
-        raise CaseError(f"a query on the case failed: {error}\n{sql.strip()}") from error
+        raise QueryFailed(f"a query on the case failed: {error}\n{sql.strip()}") from error
     except UnicodeDecodeError as error:
         raise CaseError(_UNREADABLE.format(error, sql.strip())) from error
     except RuntimeError as error:

@@ -21,6 +21,7 @@ from tokentrail.case.raw import reader, scanner
 from tokentrail.case.views import View, Views
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
+from tokentrail.detection.failures import Failures
 from tokentrail.detection.model import Severity
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
@@ -137,19 +138,23 @@ class DetectionPass:
         reach = extent(
             times, records, times.keys() - judged, most, None if look_back is None else last - look_back
         )
-        failed = list[str]()
+        failures = Failures()
         with self._folder.scratch() as scratch, without_collection():
             if len(reach.whole) == len(times) or scratch is None:
                 with self._scene(view.engine, view.forest(None), view.size.records, scratch) as scene:
-                    found = self._found(scene, failed)
+                    found = self._found(scene, failures)
                     guarded = self._guarded(view, scene, now)
                 return Judged(
-                    found=found, guarded=guarded, failed=failed, segments=frozenset(times), last=last
+                    found=found,
+                    guarded=guarded,
+                    failed=[*failures.sentences],
+                    segments=frozenset(times),
+                    last=last,
                 )
             with closing(window_of(view, snapshot, reach, scratch)) as window:
                 forest = Forest(window.engine, view.forest(None).as_of, window.derived)
                 with self._scene(window.engine, forest, window.records, scratch / "scene") as scene:
-                    found = self._found(scene, failed)
+                    found = self._found(scene, failures)
                 fresh, first = window.acting, window.first
             guarded = []
             if self._guards:
@@ -158,8 +163,8 @@ class DetectionPass:
                 ) as scene:
                     guarded = self._guarded(view, scene, now)
             return Judged(
-                found=found, guarded=guarded, failed=failed, complete=False, fresh=fresh, start=at(first), last=last,
-                segments=frozenset(times),
+                found=found, guarded=guarded, failed=[*failures.sentences], complete=False, fresh=fresh,
+                start=at(first), last=last, segments=frozenset(times),
             )  # fmt: skip
 
     def _linked(self) -> View:
@@ -194,7 +199,7 @@ class DetectionPass:
         ):  # fmt: skip
             yield scene
 
-    def _found(self, scene: Scene, failed: list[str]) -> list[Document]:
+    def _found(self, scene: Scene, failures: Failures) -> list[Document]:
         """
         What the rules find, each hit a finding of its own.
 
@@ -202,8 +207,8 @@ class DetectionPass:
         bear another id.
         """
         found = detection.detect(
-            scene, self._rules, sigma=self._sigma, min_severity=self._severity, allowed=self._allowed,
-            failed=failed.append, together=False,
+            scene, self._rules, failures=failures, sigma=self._sigma, min_severity=self._severity,
+            allowed=self._allowed, together=False,
         )  # fmt: skip
         return [document(one) for one in found]
 

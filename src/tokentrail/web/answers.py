@@ -21,10 +21,10 @@ from typing import Any, TypeVar, cast
 from starlette.datastructures import QueryParams
 
 from tokentrail.case import Case
+from tokentrail.case.result_set import Rows
 from tokentrail.containment.model import Plan
 from tokentrail.dossier import (
     Question,
-    about,
     finding_subjects,
     gather,
     turns,
@@ -53,6 +53,7 @@ from tokentrail.web.pages import (
     StartPage,
     TimelinePage,
     TracePage,
+    failed_of,
 )
 
 _LOOKED_AFTER = 30.0
@@ -125,9 +126,7 @@ class Answers:
         when = asked.as_of(query)
         return TracePage(
             sheet=shown,
-            found=lambda: (
-                None if (found := self._findings(when)) is None else about(sheet.dossier.trace, found)
-            ),
+            found=lambda: self._findings(when),
             page=asked.page(query),
             live=live,
         )
@@ -149,13 +148,16 @@ class Answers:
         What detection finds is asked for the newest evidence alone: it would double the time that a move of the
         slider takes, and is a click away.
         """
-        question, findings = asked.question(query), None
+        question = asked.question(query)
+        findings: Rows[Document] | None = None
         if question.as_of is None:
             with suppress(CaseError):  # told where the page leads for findings
                 findings = self._findings(None)
         return self._keep(
             ("sheet", question, findings is None),
-            lambda: laid_out(with_findings(self._gathered(question), findings), room=LIVE_ROOM),
+            lambda: laid_out(
+                with_findings(self._gathered(question), findings, failed_of(findings)), room=LIVE_ROOM
+            ),
         )
 
     def _gathered(self, question: Question) -> Dossier:
@@ -260,14 +262,14 @@ class Answers:
         found = self.beside.ask(self._newest.fingerprint)
         return None if found.done() else found
 
-    def _findings(self, when: datetime | None) -> tuple[Document, ...] | None:
+    def _findings(self, when: datetime | None) -> Rows[Document] | None:
         """What detection finds; `None` while it is still looking at the newest evidence."""
         if self._is_beside(when):
             found = self.beside.ask(self._newest.fingerprint)
             return found.result().findings if found.done() else None
         return self._keep(("findings", when), lambda: detected(self._case(when), when))
 
-    def _leads(self, when: datetime | None) -> tuple[Document, ...] | None:
+    def _leads(self, when: datetime | None) -> Rows[Document] | None:
         """The first leads; `None` while detection is still looking at the newest evidence."""
         if self._is_beside(when):
             found = self.beside.ask(self._newest.fingerprint)

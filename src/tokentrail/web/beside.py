@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tokentrail.case import Case
+from tokentrail.case.result_set import Rows
 from tokentrail.errors import CaseError
 from tokentrail.present.document import Document, document
 from tokentrail.store.workers import Worker, WorkerLost
@@ -27,8 +28,8 @@ class Found:
     """What detection found, and in which evidence."""
 
     fingerprint: str
-    findings: tuple[Document, ...]
-    leads: tuple[Document, ...]
+    findings: Rows[Document]
+    leads: Rows[Document]
     """The first ones."""
 
 
@@ -85,14 +86,16 @@ class Beside:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def detected(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
-    """What the catalogue finds in a case as of a time, as documents."""
-    return tuple(document(one) for one in case.detect(as_of=as_of))
+def detected(case: Case, as_of: datetime | None = None) -> Rows[Document]:
+    """What the catalogue finds in a case as of a time, as documents, and which rules failed."""
+    found = case.detect(as_of=as_of)
+    return Rows(map(document, found), failed=found.failed)
 
 
-def ranked(case: Case, as_of: datetime | None = None) -> tuple[Document, ...]:
-    """The first leads of a case as of a time, as documents."""
-    return tuple(document(one) for one in case.leads(as_of=as_of, limit=_LEADS))
+def ranked(case: Case, as_of: datetime | None = None) -> Rows[Document]:
+    """The first leads of a case as of a time, as documents, and which signals failed."""
+    leads = case.leads(as_of=as_of, limit=_LEADS)
+    return Rows(map(document, leads), failed=leads.failed)
 
 
 def _evidence(asked: str, answer: Future[Found]) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tokentrail import __version__
+from tokentrail.case.result_set import Rows
+from tokentrail.dossier import about
 from tokentrail.lineage.model import CallLine, Credential, Overview, TimelineEvent
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html import console_pages
@@ -41,9 +43,9 @@ class StartPage:
     case_id: str
     overview: Overview
     subjects: FindingSubjects
-    findings: tuple[Document, ...] | None
+    findings: Rows[Document] | None
     """None while detection is still looking."""
-    leads: tuple[Document, ...] | None
+    leads: Rows[Document] | None
     """The first ones; None while detection is still looking."""
     status: Status
     live: Live
@@ -58,6 +60,7 @@ class StartPage:
             __version__,
             subjects=self.subjects,
             leads=self.leads or (),
+            failed=failed_of(self.findings, self.leads),
             live=self.live,
         )
 
@@ -68,6 +71,7 @@ class StartPage:
             "leads": _listed(self.leads),
             "others": {"subjects": self.subjects.others, "working": self.subjects.working},
             "overview": document(self.overview), "findings": _listed(self.findings), "status": document(self.status),
+            "failed": list(failed_of(self.findings, self.leads)),
         }  # fmt: skip
 
 
@@ -76,8 +80,8 @@ class TracePage:
     """A subject: its lifelines, plan, lineage, timeline, what was taken, findings, evidence."""
 
     sheet: Sheet
-    found: Callable[[], tuple[Document, ...] | None]
-    """Asks what detection finds about it; `None` while that is still looking."""
+    found: Callable[[], Rows[Document] | None]
+    """Asks what detection finds in the case; `None` while that is still looking."""
     page: int
     live: Live
 
@@ -87,7 +91,7 @@ class TracePage:
 
     def twin(self) -> Document:
         """Tell a program the same, the long lists of the trace some at a time; of the calls, the lines shown."""
-        dossier, chronicle = self.sheet.dossier, self.sheet.chronicle
+        dossier, chronicle, found = self.sheet.dossier, self.sheet.chronicle, self.found()
         lists = {name: getattr(dossier.trace, name) for name in _LONG}
         first, last = (self.page - 1) * _AT_ONCE, self.page * _AT_ONCE
         shown = replace(dossier.trace, **{name: found[first:last] for name, found in lists.items()})
@@ -103,7 +107,8 @@ class TracePage:
             "calls": {"count": chronicle.events, "left_out": chronicle.left_events,
                       "lines": [_line(one) for one in chronicle.lines]},
             "turns": [document(one) for one in self.live.turns],
-            "findings": _listed(self.found()),
+            "findings": _listed(found and about(dossier.trace, found)),
+            "failed": list(failed_of(found)),
             "status": document(dossier.status),
             "notes": list(dossier.notes),
         }  # fmt: skip
@@ -193,16 +198,16 @@ class CredentialsPage:
 class FindingsPage:
     """All that detection found."""
 
-    findings: tuple[Document, ...] | None
+    findings: Rows[Document] | None
     live: Live
 
     def html(self) -> str:
         """Show it to a person."""
-        return console_pages.findings_page(self.findings, self.live, __version__)
+        return console_pages.findings_page(self.findings, failed_of(self.findings), self.live, __version__)
 
     def twin(self) -> Document:
         """Tell a program the same."""
-        return {"findings": _listed(self.findings)}
+        return {"findings": _listed(self.findings), "failed": list(failed_of(self.findings))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +244,11 @@ class RecordPage:
 
 def _line(one: CallLine) -> Document:
     return document(one.first) | {"until": timestamp(one.until), "count": one.count, "marked": one.telling}
+
+
+def failed_of(*answers: Rows[Document] | None) -> tuple[str, ...]:
+    """Sentences about the rules and signals that failed while answers were looked for."""
+    return tuple(one for answer in answers if answer is not None for one in answer.failed)
 
 
 def _listed(findings: Sequence[Document] | None) -> list[Document] | None:

@@ -18,6 +18,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from tokentrail.detection.call_kinds import call_kinds
+from tokentrail.detection.failures import Failures
 from tokentrail.detection.leads.model import STRONG, Lead, Reason
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.scene import Scene
@@ -25,7 +26,7 @@ from tokentrail.detection.tables import began
 from tokentrail.detection.wording import counted, listed
 from tokentrail.detection.workloads import WORKLOADS
 from tokentrail.lineage.model import State
-from tokentrail.lineage.rows import event_id, owner
+from tokentrail.lineage.rows import Row, event_id, owner
 from tokentrail.spelling import quoted
 
 _STATES: tuple[State, ...] = ("active", "unknown", "expired", "ended")
@@ -76,7 +77,12 @@ class _Match:
 
 
 def rank_leads(
-    scene: Scene, limit: int | None = None, *, since: datetime | None = None, until: datetime | None = None
+    scene: Scene,
+    limit: int | None = None,
+    *,
+    failures: Failures,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> tuple[Lead, ...]:
     """
     Rank the leads of a case, the one that most speaks for theft first.
@@ -84,6 +90,7 @@ def rank_leads(
     Args:
         scene: The case, as rules see it.
         limit: The most leads to return; by default all.
+        failures: Notes each signal that ends in an error, which costs no other.
         since: Look only at calls from this time on.
         until: Look only at calls before this time.
     """
@@ -99,7 +106,7 @@ def rank_leads(
     matches: dict[int, list[_Match]] = {
         row["lead"]: [] for row in scene.rows("SELECT DISTINCT lead FROM lead_calls")
     }
-    for match in _matches(scene, len(matches)):
+    for match in _matches(scene, len(matches), failures):
         matches[match.lead].append(match)
     scores = {lead: sum(match.weight for match in found) for lead, found in matches.items()}
     ids = {
@@ -136,10 +143,12 @@ def _add_outside_ips(scene: Scene) -> None:
     scene.add_table("outside_ips", {"ip": pa.array(outside, pa.string())})
 
 
-def _matches(scene: Scene, leads: int) -> Iterator[_Match]:
+def _matches(scene: Scene, leads: int, failures: Failures) -> Iterator[_Match]:
     """Every signal of every lead, weighed by how many leads show it."""
     for signal in SIGNALS:
-        rows = [row for row in scene.rows(signal.sql) if row["heads"]]
+        rows = list[Row]()
+        with failures.isolated("signal", signal.id):
+            rows = [row for row in scene.rows(signal.sql) if row["heads"]]
         for row in rows:
             rarity = 1 - math.log(len(rows)) / math.log(leads + 1)
             strength = round(float(row["strength"]), 3)

@@ -6,12 +6,13 @@ What rules match goes into a table, from which hits are told: for each rule and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.detection.failures import Failures
 from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.scene import Scene
@@ -19,7 +20,7 @@ from tokentrail.detection.sigma.backend import COLUMNS, FLAGS, Query
 from tokentrail.detection.sigma.correlation import correlated
 from tokentrail.detection.sigma.hits import MATCHED, rule_hits
 from tokentrail.detection.sigma.reading import SigmaRules
-from tokentrail.errors import CaseError
+from tokentrail.errors import QueryFailed
 
 _BITS = 60
 """Rules that one number holds."""
@@ -48,46 +49,34 @@ the filter and behind it.
 """
 
 
-def sigma_hits(
-    scene: Scene, rules: SigmaRules, failed: Callable[[str], None] | None
-) -> list[tuple[Rule, Hit]]:
+def sigma_hits(scene: Scene, rules: SigmaRules, failures: Failures) -> list[tuple[Rule, Hit]]:
     """
     What each rule matched, by lineage, then what the correlations found; queried beside other threads.
 
     Args:
         scene: What to judge.
         rules: The rules.
-        failed: Told the id of each rule that the engine refuses, which costs no other; without it, the error is raised.
+        failures: Notes each rule that the engine refuses, which costs no other.
     """
     with scene.apart():
         queries = {number: one.query for number, one in enumerate(rules.simple)}
         try:
             _match_all(scene, queries)
-        except CaseError:
-            refused = [number for number, one in queries.items() if not _runs(scene, one)]
-            if failed is None or not refused:
-                raise
-            for number in refused:
-                failed(rules.simple[number].rule.id)
-                del queries[number]
-            _match_all(scene, queries)
+        except QueryFailed:
+            _match_all(scene, _sound(scene, rules, queries, failures))
         return [*rule_hits(scene, rules), *correlated(scene, rules)]
 
 
-def _runs(scene: Scene, query: Query) -> bool:
-    """Whether the engine runs a rule's conditions, where there is nothing to judge."""
-    columns = ", ".join(
-        f'CAST(NULL AS {kind}) AS "{one}"'
-        for kind, names in (("VARCHAR", COLUMNS), ("BOOLEAN", FLAGS))
-        for one in names.values()
-    )
-    fields = ", ".join(f"CAST([''] AS VARCHAR[]) AS r{number}" for number in range(len(query.fields))) or "1"
-    try:
-        scene.arrow(f"SELECT {query.prefilter} FROM (SELECT {columns})")
-        scene.arrow(f"SELECT {query.condition} FROM (SELECT {fields})")
-    except CaseError:
-        return False
-    return True
+def _sound(
+    scene: Scene, rules: SigmaRules, queries: Mapping[int, Query], failures: Failures
+) -> dict[int, Query]:
+    """The queries that the engine runs over this evidence; each is tried by itself, as one failed among all."""
+    sound: dict[int, Query] = {}
+    for number, query in queries.items():
+        with failures.isolated("rule", rules.simple[number].rule.id):
+            _match_all(scene, {number: query})
+            sound[number] = query
+    return sound
 
 
 def _match_all(scene: Scene, queries: Mapping[int, Query]) -> None:

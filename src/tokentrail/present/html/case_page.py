@@ -66,6 +66,7 @@ def case_page(
     *,
     subjects: FindingSubjects | None = None,
     leads: Sequence[Document] = (),
+    failed: Sequence[str] = (),
     live: Live | None = None,
 ) -> str:
     """
@@ -97,7 +98,7 @@ def case_page(
         ),
         navigation(tuple(places)),
         tag("main", *(shown for _, shown in ahead), candidates(found, names), kinds(found, live),
-            findings_section(findings, names), evidence_section(status, None), id="content"),
+            findings_section(findings, names, failed=failed), evidence_section(status, None), id="content"),
         footer(version),
     ])  # fmt: skip
     return whole(f"Case {case_id} · TokenTrail", body, live=live is not None)

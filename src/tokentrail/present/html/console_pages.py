@@ -85,9 +85,11 @@ def timeline_page(
     )
 
 
-def findings_page(findings: Sequence[Document] | None, live: Live, version: str) -> str:
+def findings_page(
+    findings: Sequence[Document] | None, failed: Sequence[str], live: Live, version: str
+) -> str:
     """List all findings."""
-    part = findings_section(findings, Names({}, {}, live=live))
+    part = findings_section(findings, Names({}, {}, live=live), failed=failed)
     return _page("What detection finds" if live.looking else "What detection found", live, version, part)
 
 

@@ -42,6 +42,8 @@ class Dossier:
     """`None`: detection was not asked."""
     elsewhere: tuple[Document, ...] = ()
     """Findings about other credentials than the page's."""
+    failed: tuple[str, ...] = ()
+    """Sentences about rules that ended in an error, whose findings may be missing."""
     records: tuple[RawRecord, ...] = ()
     """The records that the answer rests on, where the page is to hold them itself."""
     notes: tuple[str, ...] = ()

@@ -21,7 +21,11 @@ _SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
 def findings_section(
-    findings: Sequence[Document] | None, names: Names, elsewhere: Sequence[Document] = ()
+    findings: Sequence[Document] | None,
+    names: Names,
+    elsewhere: Sequence[Document] = (),
+    *,
+    failed: Sequence[str] = (),
 ) -> Html:
     """
     Build the section.
@@ -30,6 +34,7 @@ def findings_section(
         findings: Those about the page's credentials.
         names: What these are called.
         elsewhere: Those about others: a page about one key is not all that the case holds.
+        failed: Sentences about rules that ended in an error, whose findings may be missing.
     """
     if findings is None and names.live is not None and names.live.looking:
         told = "Detection is still looking, which may take minutes in a case of this size. All else here is whole. "
@@ -46,6 +51,7 @@ def findings_section(
         return section(
             "findings",
             "Findings",
+            *_failed(failed),
             tag("p", "Detection ran and found nothing about these.", class_="empty"),
             _elsewhere(elsewhere, names),
         )
@@ -61,11 +67,16 @@ def findings_section(
     )
     return section(
         "findings", "Findings",
+        *_failed(failed),
         tag("ol", *shown, class_="findings"),
         and_more(len(chosen), _MOST, "`tokentrail detect` lists all of them"),
         _elsewhere(elsewhere, names),
         note=f"{words.number(len(findings), 'finding')}, the gravest first.",
     )  # fmt: skip
+
+
+def _failed(sentences: Sequence[str]) -> list[Html]:
+    return [tag("p", tag("b", one)) for one in sentences]
 
 
 def _elsewhere(findings: Sequence[Document], names: Names) -> Html | None:

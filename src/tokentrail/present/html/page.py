@@ -73,7 +73,7 @@ def sheet_page(sheet: Sheet) -> str:
             tree,
             timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
             taken_section(dossier.trace, names),
-            findings_section(dossier.findings, names, dossier.elsewhere),
+            findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
             evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
             id="content",
         ),
