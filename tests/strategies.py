@@ -485,6 +485,8 @@ class Theft:
         self.leaked = self.world.user("support")
         self.theirs: list[Credential] = []
         self.possible: set[str] = set()
+        self.delegated: set[str] = set()
+        """As whom the thief let the partner act, by ARN."""
         self.colleagues: list[Credential] = []
         self.dead: set[str] = set()
         self.cutoffs: dict[str, datetime] = {}
@@ -677,6 +679,7 @@ def thief_delegates(theft: Theft, a: int, b: int) -> None:
     """Let an accomplice, whose account nobody has a log of, act as oneself for a while."""
     if (one := theft.thief(a)) and _may_assume(one) and one.arn not in theft.passes:
         theft.steals(one.delegates(ACCOMPLICE))
+        theft.delegated.add(one.arn)
 
 
 def colleague_reads_lake(theft: Theft, a: int, b: int) -> None:
@@ -696,7 +699,10 @@ def colleague_delegates(theft: Theft, a: int, b: int) -> None:
     """Let a partner act as oneself."""
     one = theft.world.user(NAMES[a % 2])
     if one.arn not in theft.passes:
-        theft.comes(one.delegates(ACCOMPLICE))
+        session = one.delegates(ACCOMPLICE)
+        theft.comes(session)
+        if one.arn in theft.delegated:  # its records name both approvers' identity, and not which request it is of
+            theft.possible.add(session.id)
 
 
 def colleague_assumes(theft: Theft, a: int, b: int) -> None:

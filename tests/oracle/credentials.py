@@ -102,8 +102,12 @@ class HeldCredential:
         return keys | self._mfa(at)
 
     def _mfa(self, at: datetime) -> dict[str, Value | None]:
-        """Give the keys about MFA, but for the age of MFA that was given nobody knows when, or any of AssumeRoot's."""
-        if self.kind in _WITHOUT_MFA or self.issued_at is None:
+        """
+        Give the keys about MFA, but for the age of MFA that was given nobody knows when, or any of AssumeRoot's.
+
+        Federated users have none, in the console neither (IAM User Guide, 'AWS global condition context keys').
+        """
+        if self.kind in _WITHOUT_MFA or self.issued_at is None or self.type == "FederatedUser":
             return {"aws:multifactorauthpresent": None, "aws:multifactorauthage": None}
         if self.assumed_root:
             return {}
