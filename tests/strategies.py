@@ -701,7 +701,9 @@ def colleague_delegates(theft: Theft, a: int, b: int) -> None:
     if one.arn not in theft.passes:
         session = one.delegates(ACCOMPLICE)
         theft.comes(session)
-        if one.arn in theft.delegated:  # its records name both approvers' identity, and not which request it is of
+        if (
+            one.arn in theft.delegated
+        ):  # its records name both approvers' identity, and not which request it is of
             theft.possible.add(session.id)
 
 

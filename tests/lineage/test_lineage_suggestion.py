@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from evidence import AWAY, HOME, START, held
@@ -99,3 +101,29 @@ def test_a_key_of_which_there_is_no_call_is_told_by_its_account() -> None:
             SubjectNotFound, match=f"No call by that key is in the evidence. The case holds logs of {HOME}"
         ):
             case.trace(["AKIAIOSFODNN7EXAMPLE"])
+
+
+def test_an_id_as_timelines_shorten_it_names_the_credential() -> None:
+    """Copied from the screen, unless several are shortened so; what stands for no id goes on being refused."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    with held(world) as case:
+        short = f"{key.id[:4]}…{key.id[-4:]}"
+        assert [key.id] == [one.id for one in case.trace([short]).credentials]
+        with pytest.raises(SubjectNotFound, match="nothing in the case answers"):
+            case.trace([f"{key.id[:4]}…0000000"])
+        with pytest.raises(SubjectNotFound, match="masked"):
+            case.trace(["AKIA…"])
+
+
+def test_before_all_evidence_its_span_is_told() -> None:
+    """Nobody is sent to ingest the log of an account that the case holds."""
+    world = World(START)
+    key = world.user("support")
+    key.calls("s3:ListBuckets")
+    with (
+        held(world) as case,
+        pytest.raises(SubjectNotFound, match=f"no evidence yet: it spans {START:%Y-%m-%d}"),
+    ):
+        case.trace([key.id], as_of=START - timedelta(days=1))

@@ -64,6 +64,8 @@ class View:
     derived: Path
     scratch: bool = False
     """Whether the derived folder belongs to this view alone, and goes with it."""
+    spans: tuple[int | None, int | None] = (None, None)
+    """When the first and the last event of the case is, those after the moment too, in seconds since 1970."""
     _covered: tuple[Coverage, ...] | None = None
     _lacking: tuple[str, ...] | None = None
     _contradicting: tuple[str, ...] | None = None
@@ -75,7 +77,9 @@ class View:
 
         as_of = utc(as_of) or rows.moment(self.size.last) or datetime.fromtimestamp(0, UTC)
         if self._forest is None or self._forest.as_of != as_of:
-            self._forest = Forest(self.engine, as_of, self.derived)
+            first, last = map(rows.moment, self.spans)
+            spans = (first, last) if first and last else None
+            self._forest = Forest(self.engine, as_of, self.derived, spans)
         return self._forest
 
     def covered(self) -> tuple[Coverage, ...]:
@@ -144,7 +148,9 @@ class Views:
         until = self._until(as_of, view)
         if until is not None:
             view.close()
+            spans = view.size.first, view.size.last
             view = self._earlier(snapshot, until)
+            view.spans = spans
         self._view = view
         return view
 

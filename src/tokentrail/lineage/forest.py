@@ -102,7 +102,9 @@ class _Links:
 class Forest(Naming):
     """The forest of one case as of one moment."""
 
-    def __init__(self, engine: Engine, as_of: datetime, folder: Path) -> None:
+    def __init__(
+        self, engine: Engine, as_of: datetime, folder: Path, spans: tuple[datetime, datetime] | None = None
+    ) -> None:
         """
         Open a forest.
 
@@ -110,10 +112,11 @@ class Forest(Naming):
             engine: Knows the evidence and the derived tables.
             as_of: The moment.
             folder: The derived folder; tables that are derived only when asked for are kept there too.
+            spans: When the first and the last event of the case is, where later ones than `as_of` are left out.
         """
         self._engine = engine
         self._folder = folder
-        self.as_of = as_of
+        self.as_of, self.spans = as_of, spans
         self._judge: Judge | None = None
         self._judges: dict[frozenset[str], Judge] = {}
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()

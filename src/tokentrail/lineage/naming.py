@@ -38,6 +38,8 @@ _KEYLESS = (
     "the event is in the case, but no credential is known that made it: its record names none, as of calls from "
     "another account or by a service, and of switches of role in the console."
 )
+_BEGUN = 4
+"""Letters of an id from which on it is looked for by its beginning."""
 _MASKED = (
     "this is no id but what stands in place of one that is masked in the evidence, and many credentials may share it. "
     "Name whoever held the key instead: by ARN, by principal id, or by a credential id that `tokentrail credentials` "
@@ -87,6 +89,7 @@ class Naming:
     _engine: Engine
     _part: Part
     as_of: datetime
+    spans: tuple[datetime, datetime] | None
     unkeyed: Unkeyed
 
     def resolve(self, subject: str) -> set[int]:
@@ -111,6 +114,9 @@ class Naming:
 
     def _unknown(self, subject: str) -> str:
         """Explain why a subject names no credential: there may be records of it, though without a key."""
+        if self.spans and self.as_of < self.spans[0]:
+            first, last = map(instant, self.spans)
+            return f"as of {instant(self.as_of)} there is no evidence yet: it spans {first} to {last}."
         homes = self.unkeyed.homes(subject)
         if homes:
             return _STRANGER.format(" and ".join(one or "an account that is not told" for one in homes))
@@ -225,22 +231,31 @@ class Naming:
         return {row["n"] for row in found.to_pylist() if row["own"] or row["name"] == name}
 
     def _by_prefix(self, subject: str) -> set[int]:
+        """The credential whose id begins so, or is shortened so (`ASIA…7890`), as timelines print it."""
+        begins, shortened, ends = subject.partition("…")
+        if shortened and len(begins) >= _BEGUN and ends.isalnum():
+            return self._one_beginning(subject, begins, ends)
         if is_masked(subject) and not is_stand_in(subject):
             raise SubjectNotFound(f"{subject!r}: {_MASKED}")
-        if len(subject) < 4:
+        if len(subject) < _BEGUN:
             raise UsageError(
                 f"{subject!r}: too short to name a credential. {suggestion(self._engine, subject) or _FORMS}"
             )
+        return self._one_beginning(subject, subject, "")
+
+    def _one_beginning(self, subject: str, begins: str, ends: str) -> set[int]:
         found = self._engine.table(
-            "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? ORDER BY name LIMIT 6",
-            (subject, f"{subject}{_LAST}"),
+            "SELECT n, name AS id FROM names WHERE own AND name >= ? AND name < ? AND ends_with(name, ?) "
+            "ORDER BY name LIMIT 6",
+            (begins, f"{begins}{_LAST}", ends),
         ).to_pylist()
         if not found:
             raise SubjectNotFound(f"{subject!r}: {self._unknown(subject)}")
         if len(found) > 1:
             some = ", ".join(row["id"] for row in found[:5])
             more = ", …" if len(found) > 5 else ""
-            raise UsageError(f"{subject!r}: several credentials begin so ({some}{more}). Give more of it.")
+            alike = "begin and end so" if ends else "begin so"
+            raise UsageError(f"{subject!r}: several credentials {alike} ({some}{more}). Give more of it.")
         return {row["n"] for row in found}
 
     def _by_event(self, subject: str) -> set[int]:
