@@ -147,6 +147,10 @@ def test_the_plan_file_is_the_document(run: Run, case: Path, told: Story, tmp_pa
         (("--what-if", "unplug:everything"), "actions are deactivate-key"),
         (("--what-if", "deny-role:MyBucketRole"), "expected the ARN of a user or role"),
         (("--what-if", "delete-key:AKIANOBODYHASTHIS"), "no long-term key"),
+        (
+            ("--what-if", "deny-role:mybucketrole"),
+            "Did you mean arn:aws:iam::111122223333:role/MyBucketRole?",
+        ),
         (("--iam", "no-such-file.json"), "no-such-file.json: can't be read"),
         (("--iam", "empty.json"), "get-account-authorization-details"),
         (("--iam", "iam.json", "--iam", "iam.json"), "Two snapshots are of account"),

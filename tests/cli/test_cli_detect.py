@@ -299,3 +299,15 @@ def test_a_rule_that_fails_costs_itself_and_is_named(
     assert f"The rule {failing} could not judge this evidence (RecursionError)" in ran.err
     assert ran.code == 1
     assert run("detect", "--case", case, "--strict").code == 3
+
+
+def test_findings_of_a_window_are_told_alone(run: Run, case: Path) -> None:
+    """What became true from --since on and before --until; all evidence is judged, and none in it is exit 0."""
+    found = lines(run("detect", "--case", case, "--format", "jsonl").out)
+    middle = found[3]["time"]
+    later = run("detect", "--case", case, "--format", "jsonl", "--since", middle)
+    earlier = run("detect", "--case", case, "--format", "jsonl", "--until", middle)
+
+    assert lines(later.out) == [one for one in found if one["time"] >= middle]
+    assert lines(earlier.out) == [one for one in found if one["time"] < middle] != []
+    assert run("detect", "--case", case, "--until", found[0]["time"]).code == 0

@@ -355,6 +355,8 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         addresses: Addresses | None = None,
         said: Callable[[str], None] | None = None,
         together: bool = True,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Rows[Finding]:
         """
         Judge the evidence by the catalogue: findings, by time, then id.
@@ -372,6 +374,8 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             said: Told what the answer lacks, in sentences.
             together: Whether what a rule found again in a lineage within a day is one finding; a watch tells it hit by
                 hit, as it comes.
+            since: Return only what became true from this time on; all of the evidence is judged.
+            until: Return only what became true before this time.
 
         Raises:
             UsageError: a rule or severity does not exist.
@@ -406,7 +410,11 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             )  # fmt: skip
         if said and sum(lost):
             said(UNREAD.format(sum(lost)))
-        return Rows(found, Finding, failures.sentences)
+        start, end = since and utc(since), until and utc(until)
+        within = (
+            one for one in found if (start is None or one.time >= start) and (end is None or one.time < end)
+        )
+        return Rows(within, Finding, failures.sentences)
 
     def leads(
         self,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from functools import partial
 
 import click
@@ -12,7 +13,7 @@ import click
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
-from tokentrail.cli.options import CommonOptions, common_with, named_case
+from tokentrail.cli.options import MOMENT, CommonOptions, common_with, named_case
 from tokentrail.detection.model import Finding
 from tokentrail.present.findings import write_findings
 from tokentrail.present.siem import write_asff, write_ocsf
@@ -32,9 +33,14 @@ from tokentrail.present.siem import write_asff, write_ocsf
 @click.option(
     "--explain", is_flag=True, help="Print each finding's events, thresholds, and how to tell a false alarm, too.",
 )  # fmt: skip
+@click.option("--since", type=MOMENT, help="Only findings that became true from this time on.")
+@click.option("--until", type=MOMENT, help="Only findings that became true before this time.")
 @judging_options
 @common_with("ocsf", "asff")
-def command(options: CommonOptions, only: tuple[str, ...], explain: bool, judging: Judging) -> None:
+def command(
+    options: CommonOptions, only: tuple[str, ...], explain: bool, since: datetime | None, until: datetime | None,
+    judging: Judging,
+) -> None:  # fmt: skip
     """
     Judge the evidence by the catalogue that `tokentrail rules` lists.
 
@@ -43,7 +49,7 @@ def command(options: CommonOptions, only: tuple[str, ...], explain: bool, judgin
     Hub. The exit code is 1 if there is any finding.
     """
     with output.open_case(options) as case:
-        found = judging.judge(case, options.as_of, only)
+        found = judging.judge(case, options.as_of, only, since=since, until=until)
         match options.format:
             case "ocsf":
                 write_ocsf(found, sys.stdout)

@@ -68,7 +68,6 @@ def command(
     The exit code is 1 if there are findings, or if the plan does not hold.
     As JSON lines, each line says in "section" what it is; as CSV, it is the table of traced credentials.
     """
-    solution = None
     check_logs(logs)
     given = GivenSubjects.read(subjects)
     with output.open_case(options, create=True) as case:
@@ -79,15 +78,12 @@ def command(
             subjects=about.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
             source_ips=about.source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
-        if asked.subjects:
-            solution = _trace_and_plan(options, logs, case, asked, summary, leads, findings, full=full)
-        else:
-            show_overview(options, summary, leads, findings, case)
+        solution = _trace_and_plan(options, logs, case, asked, summary, leads, findings, full=full)
+        failed = (*leads.failed, *findings.failed)
         if page is not None:
-            failed = (*leads.failed, *findings.failed)
             write_report(case, asked, page, None, findings, failed=failed, solution=solution)
         output.enforce_strict_ingest(options, summary)
-        output.enforce_strict(options, case, (*leads.failed, *findings.failed))
+        output.enforce_strict(options, case, failed)
     if findings or (solution is not None and not solution.plan.proof.complete):
         raise click.exceptions.Exit(FOUND)
 
@@ -95,8 +91,11 @@ def command(
 def _trace_and_plan(
     options: CommonOptions, logs: Sequence[str], case: Case, asked: Question, summary: IngestSummary,
     leads: tuple[Lead, ...], findings: tuple[Finding, ...], *, full: bool,
-) -> Solution:  # fmt: skip
-    """Trace and plan, and print what came of it."""
+) -> Solution | None:  # fmt: skip
+    """Trace and plan, and print what came of it; or where there is no subject, where to start."""
+    if not asked.subjects:
+        show_overview(options, summary, leads, findings, case)
+        return None
     with output.waiting("Tracing and planning"):
         solution = solve(case, asked)
     calls = case.timeline(with_handed_out(solution.trace, asked.subjects), as_of=asked.as_of)

@@ -43,7 +43,15 @@ class Judging:
     """MaxMind databases."""
     aws_ranges: Path | None = None
 
-    def judge(self, case: Case, as_of: datetime | None, only: tuple[str, ...] = ()) -> Rows[Finding]:
+    def judge(
+        self,
+        case: Case,
+        as_of: datetime | None,
+        only: tuple[str, ...] = (),
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Rows[Finding]:
         """Judge a case, and say which rules failed."""
         said: list[str] = []  # kept until the waiting line is gone, which would overwrite it
         sigma = sigma_rules(self.folders)
@@ -57,6 +65,8 @@ class Judging:
                 thresholds=Thresholds.read(self.thresholds) if self.thresholds else None,
                 addresses=Addresses.read(self.geoip, self.aws_ranges),
                 said=said.append,
+                since=since,
+                until=until,
             )
         output.say(*said)
         output.warn(*found.failed)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import get_args
 
-from tokentrail.aws.principals import Principal, principal_of_arn
+from tokentrail.aws.principals import Principal, arn_of, principal_of_arn
 from tokentrail.containment import actions, documents
 from tokentrail.containment.closing_sources import close_source
 from tokentrail.containment.controls import statements
@@ -20,7 +21,7 @@ from tokentrail.containment.model import Action
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.session_deny import DenyTarget, build_session_deny
 from tokentrail.errors import UsageError
-from tokentrail.spelling import instant
+from tokentrail.spelling import instant, listed
 
 _ACTIONS: tuple[Action, ...] = get_args(Action)
 _ON_KEYS: tuple[Action, ...] = ("deactivate-key", "delete-key", "delete-created-key")
@@ -28,6 +29,8 @@ _CLOSES: dict[Action, str] = {
     "remove-login-profile": "password", "revert-trust": "trust", "isolate-instance": "host",
     "disable-identity-center-user": "portal", "revoke-sign-in-sessions": "sign_in",
 }  # fmt: skip
+_ALIKE, _SUGGESTED = 0.85, 3
+"""How alike to a target a key id must be to be suggested, of 1; and how many targets are suggested at most."""
 
 
 def read(incident: IncidentModel, step: str) -> PlannedStep:
@@ -48,7 +51,7 @@ def read(incident: IncidentModel, step: str) -> PlannedStep:
     if action in _CLOSES:
         return _close(incident, action, target)
     target, cutoff = _cutoff(target)
-    move = _ON_PRINCIPALS[action](incident, _principal(target, step), target)
+    move = _ON_PRINCIPALS[action](incident, _principal(incident, target, step), target)
     return _with_cutoff(incident, move, cutoff) if cutoff else move
 
 
@@ -61,7 +64,11 @@ def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
 def _key(incident: IncidentModel, target: str, step: str) -> HeldCredential:
     found = [one for one in (*incident.held, *incident.innocents) if target in (one.key_id, one.id)]
     if not found:
-        raise UsageError(f"--what-if {step!r}: no long-term key {target} among the principals of this trace.")
+        keys = {one.key_id for one in (*incident.held, *incident.innocents) if one.kind == "long_term_key"}
+        alike = get_close_matches(target.upper(), filter(None, keys), cutoff=_ALIKE)
+        raise UsageError(
+            f"--what-if {step!r}: no long-term key {target} among the principals of this trace.{_meant(alike)}"
+        )
     if found[0].is_masked:
         raise UsageError(
             f"--what-if {step!r}: the evidence masks this key's id, so that no call can name it; deny-user does what "
@@ -70,11 +77,22 @@ def _key(incident: IncidentModel, target: str, step: str) -> HeldCredential:
     return found[0]
 
 
-def _principal(target: str, step: str) -> Principal:
+def _principal(incident: IncidentModel, target: str, step: str) -> Principal:
     found = principal_of_arn(target)
     if found is None:
-        raise UsageError(f"--what-if {step!r}: expected the ARN of a user or role, got {target!r}.")
+        edges = (end for edge in incident.edges for end in (edge.by, edge.into))
+        known = (*(one.principal for one in (*incident.held, *incident.innocents)), *edges)
+        name = target.rpartition("/")[2].casefold()
+        alike = {arn_of(one) for one in known if one.is_named and one.name.casefold() == name}
+        raise UsageError(
+            f"--what-if {step!r}: expected the ARN of a user or role, got {target!r}.{_meant(sorted(alike))}"
+        )
     return found
+
+
+def _meant(alike: Sequence[str]) -> str:
+    """Suggest targets; none is taken for the one that was meant, as a plan may be carried out."""
+    return f" Did you mean {listed(alike, _SUGGESTED)}?" if alike else ""
 
 
 def _close(incident: IncidentModel, action: Action, target: str) -> PlannedStep:
