@@ -96,10 +96,7 @@ def command(
         )
     with output.open_case(options) as case:
         asked = GivenSubjects.read(subjects).asked(case, options, source_ips)
-        with output.waiting(JUDGING):
-            findings = case.detect(as_of=options.as_of)
-        output.warn(*findings.failed)
-        leads = leads_of(case, options.as_of, 1) if not asked.subjects else Rows[Lead]()
+        findings, leads = _judged(case, options, asked.subjects)
         failed = (*findings.failed, *leads.failed)
         question = Question(
             subjects=asked.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
@@ -111,6 +108,14 @@ def command(
             written = write_report(case, question, place, picture, findings, failed=failed, form=form)
         _show(options, written)
         output.enforce_strict(options, case, failed)
+
+
+def _judged(case: Case, options: CommonOptions, subjects: Sequence[str]) -> tuple[Rows[Finding], Rows[Lead]]:
+    """The findings, and where no subject is given the first lead; which rules and signals failed is said."""
+    with output.waiting(JUDGING):
+        findings = case.detect(as_of=options.as_of)
+    output.warn(*findings.failed)
+    return findings, Rows() if subjects else leads_of(case, options.as_of, 1)
 
 
 def write_report(
