@@ -18,6 +18,7 @@ from sigma_cases import DETECTIONS, correlation, judged, read, rule
 from evidence import held
 from tokentrail.case import Case
 from tokentrail.case.raw import reader
+from tokentrail.detection.failures import Failures
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import DuckBackend
@@ -416,7 +417,9 @@ def test_rules_need_no_more_than_a_reader_of_records(tmp_path: Path) -> None:
         view = case._views.open(None)
         plain = Scene(view.engine, case._views.forest(None), None, reader(case._folder))
 
-        assert detect(plain, [], sigma=rules) == case.detect(rules=[], sigma=rules) != ()
+        failures = Failures()
+        assert detect(plain, [], failures=failures, sigma=rules) == case.detect(rules=[], sigma=rules) != ()
+        assert not failures.sentences
 
 
 def test_empty_texts_agree_with_nothing(tmp_path: Path) -> None:
@@ -495,7 +498,9 @@ def test_a_count_reads_the_records_of_busy_groups_alone(case: Case, tmp_path: Pa
             return scan(wanted)
 
         scene.scan = counted
-        assert bool(detect(scene, [], sigma=rules)) is bool(asked[-1])
+        failures = Failures()
+        assert bool(detect(scene, [], failures=failures, sigma=rules)) is bool(asked[-1])
+        assert not failures.sentences
         return asked[-1]
 
     assert of(1) > of(100) > of(100_000) == 0
