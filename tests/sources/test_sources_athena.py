@@ -217,12 +217,25 @@ def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     A lineage without what can't be asked for, and what is below it.
 
     These are sessions of roles and machines that it made or started, and sessions whose issuing call no log shows.
+    Which session created a key is seen in that call alone, which may not tell its id.
     """
     unasked = ("created", "inferred")
     left = {key for key, (_, link, *_) in found.items() if link in unasked and not key.startswith("AKIA")}
     while more := {key for key, (parent, *_) in found.items() if parent in left} - left:
         left |= more
-    return {key: one for key, one in found.items() if key not in left}
+    makers = {
+        parent
+        for _, (parent, link, *_) in found.items()
+        if link == "created"
+        and parent
+        and not parent.startswith("AKIA")
+        and found.get(parent, (1,))[0] is None
+    }
+    return {
+        key: (None if one[0] in makers else one[0], *one[1:])
+        for key, one in found.items()
+        if key not in left | makers
+    }
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
