@@ -266,7 +266,7 @@ def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: p
 
 @pytest.mark.parametrize(("path", "status", "why"), [
     ("/trace?subject=nobody", 404, "nothing in the case answers to that"),
-    ("/trace?subject=AKIARTX3GSDSTOAG574N&as_of=2020-01-01", 404, "nothing in the case answers to that"),
+    ("/trace?subject=AKIARTX3GSDSTOAG574N&as_of=2020-01-01", 404, "there is no evidence yet: it spans"),
     ("/trace", 400, "no subject was named"), ("/trace?subject=ASIA", 400, "several credentials begin so"),
     ("/trace?subject=x1&as_of=soon", 400, "is no time"), ("/trace?subject=x1&since=never", 400, "is no time"),
     ("/trace?subject=x1&strategy=fire", 400, "is none of standard"), ("/credentials?state=dead", 400, "is none of active"),
