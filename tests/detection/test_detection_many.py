@@ -19,7 +19,7 @@ from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import ancestors, known, scene, tables
 from tokentrail.detection.catalogue import CATALOGUE
-from tokentrail.detection.failures import Failures
+from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene

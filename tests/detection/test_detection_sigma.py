@@ -18,7 +18,7 @@ from sigma_cases import DETECTIONS, correlation, judged, read, rule
 from evidence import held
 from tokentrail.case import Case
 from tokentrail.case.raw import reader
-from tokentrail.detection.failures import Failures
+from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.run import detect
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import DuckBackend

@@ -383,8 +383,8 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         from tokentrail.case.raw import reader, scanner
         from tokentrail.case.result_set import Rows
         from tokentrail.detection import run as detection
-        from tokentrail.detection.failures import Failures
         from tokentrail.detection.model import Finding, Severity
+        from tokentrail.detection.rule_failures import Failures
         from tokentrail.detection.scene import Scene
 
         check_word(min_severity, Severity, "min_severity")
@@ -436,9 +436,9 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             until: Look only at calls before this time.
         """
         from tokentrail.case.result_set import Rows
-        from tokentrail.detection.failures import Failures
         from tokentrail.detection.leads.lead_ranking import rank_leads  # for this verb alone
         from tokentrail.detection.leads.model import Lead
+        from tokentrail.detection.rule_failures import Failures
         from tokentrail.detection.scene import Scene
 
         forest = self._views.forest(as_of)

@@ -83,7 +83,7 @@ def command(
     All of it goes in, whatever --as-of says.
     """
     queries = Queries(workgroup=workgroup, output=output_, max_scan=max_scan, price=scan_price)
-    _check(sources, subjects, asked=dry_run or queries != Queries())
+    _check(sources, subjects, queries)
     intake = intake.narrowed(since, until, subjects, queries)
     if dry_run:
         _show_queries(sources, intake)
@@ -103,16 +103,14 @@ def command(
     output.expect_records(sources, summary)
 
 
-def _check(sources: tuple[str, ...], subjects: tuple[str, ...], *, asked: bool) -> None:
+def _check(sources: tuple[str, ...], subjects: tuple[str, ...], queries: Queries) -> None:
     """Refuse options that say how to ask where nothing is asked."""
     if subjects and not any(map(follows, sources)):
         raise UsageError(
             "--subject chooses what lookup-events: and athena: fetch. Name one, or leave --subject out."
         )
-    if asked and not any(one.startswith(ATHENA) for one in sources):
-        raise UsageError(
-            "--workgroup, --output, --max-scan, --scan-price and --dry-run are for athena:DATABASE.TABLE."
-        )
+    if queries != Queries() and not any(one.startswith(ATHENA) for one in sources):
+        raise UsageError("--workgroup, --output, --max-scan and --scan-price are for athena:DATABASE.TABLE.")
 
 
 def _show_queries(sources: tuple[str, ...], intake: Intake) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tokentrail.detection.briefs import Brief, Briefs
 from tokentrail.detection.catalogue import CATALOGUE
-from tokentrail.detection.failures import Failures
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
+from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.scene import Scene, Source
 from tokentrail.detection.stories import stories
 from tokentrail.detection.suppress import Allowed

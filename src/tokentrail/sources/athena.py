@@ -16,11 +16,11 @@ from typing import Any
 
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import aws
-from tokentrail.sources.answered import Answered
 from tokentrail.sources.athena_table import Query, Table, table
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import QUERIES, Following, Question
 from tokentrail.sources.interface import Access, Batch, Failed, Notes, Skipped, Wanted
+from tokentrail.sources.query_progress import QueryProgress
 from tokentrail.sources.spans import Span
 from tokentrail.sources.words import refused
 from tokentrail.spelling import at, counted, joined
@@ -166,7 +166,7 @@ def batches(
     """
     now = int(clock())
     asker, window = _Asker(source, access, wanted), _window(source, wanted, now)
-    answered = Answered.of(notes, _NOTE)
+    answered = QueryProgress.of(notes, _NOTE)
     place = "/".join([source.lower(), ",".join(sorted(wanted.accounts)), ",".join(sorted(wanted.regions))])
     state = f"{place} {' '.join(sorted(set(wanted.subjects)))}"
     following = Following(wanted.subjects, window, answered.followed.get(state), QUERIES)
@@ -210,7 +210,7 @@ def _window(source: str, wanted: Wanted, now: int) -> Span:
     return int(wanted.since.timestamp()), min(now, int(wanted.until.timestamp()) if wanted.until else now)
 
 
-def _left(questions: Sequence[Question], answered: Answered, place: str) -> list[Question]:
+def _left(questions: Sequence[Question], answered: QueryProgress, place: str) -> list[Question]:
     """What of some questions was not answered by an earlier run."""
     return [
         Question(one.attribute, one.value, span)

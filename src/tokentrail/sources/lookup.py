@@ -21,10 +21,10 @@ from typing import Any
 
 from tokentrail.errors import SourceError
 from tokentrail.sources import aws
-from tokentrail.sources.answered import Answered
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Following, Question
 from tokentrail.sources.interface import EVERYWHERE, Access, Batch, Failed, Notes, Skipped, Wanted
+from tokentrail.sources.query_progress import QueryProgress
 from tokentrail.sources.spans import Span
 from tokentrail.sources.words import refused
 from tokentrail.spelling import at, joined
@@ -168,7 +168,7 @@ def batches(
         min(now, int(wanted.until.timestamp()) if wanted.until else now),
     )
     places, skipped = _places(accesses, wanted)
-    answered = Answered.of(notes, _NOTE)
+    answered = QueryProgress.of(notes, _NOTE)
     following = _following(wanted.subjects, window, answered)
     rounds = _Rounds(places, window, now - LATE, answered, following)
     yield Batch([], skipped)
@@ -179,7 +179,7 @@ def batches(
     yield Batch([], rounds.refusals(), said=_said(places, window, following))
 
 
-def _following(subjects: Sequence[str], window: Span, answered: Answered) -> Following | None:
+def _following(subjects: Sequence[str], window: Span, answered: QueryProgress) -> Following | None:
     if not subjects:
         return None
     return Following(subjects, window, answered.followed.get(" ".join(sorted(subjects))))
@@ -193,7 +193,7 @@ class _Rounds:
         places: Sequence[Place],
         window: Span,
         settled: int,
-        answered: Answered,
+        answered: QueryProgress,
         following: Following | None,
     ) -> None:
         self._places, self._window, self._settled = places, window, settled

@@ -21,8 +21,8 @@ from tokentrail.case.raw import reader, scanner
 from tokentrail.case.views import View, Views
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
-from tokentrail.detection.failures import Failures
 from tokentrail.detection.model import Severity
+from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds

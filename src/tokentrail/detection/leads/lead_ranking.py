@@ -18,9 +18,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from tokentrail.detection.call_kinds import call_kinds
-from tokentrail.detection.failures import Failures
 from tokentrail.detection.leads.model import STRONG, Lead, Reason
 from tokentrail.detection.leads.theft_signals import SIGNALS
+from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.tables import began
 from tokentrail.detection.wording import counted, listed

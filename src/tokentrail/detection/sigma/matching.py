@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.detection.failures import Failures
 from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import COLUMNS, FLAGS, Query
 from tokentrail.detection.sigma.correlation import correlated

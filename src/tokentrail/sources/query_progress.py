@@ -13,7 +13,7 @@ from tokentrail.sources.spans import Span
 
 
 @dataclass(slots=True)
-class Answered:
+class QueryProgress:
     """The questions that were answered, by spans of time, and what was learned of the keys that are followed."""
 
     note: str
@@ -24,7 +24,7 @@ class Answered:
     """By subjects: the state of `Following`."""
 
     @classmethod
-    def of(cls, notes: Notes, name: str) -> Answered:
+    def of(cls, notes: Notes, name: str) -> QueryProgress:
         """
         Read a note of the case.
 
