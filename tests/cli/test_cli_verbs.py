@@ -8,13 +8,13 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import pytest
 
 from shell import Ran, Run
-from tokentrail.cli.options import MOMENT
+from tokentrail.cli.options import MOMENT, TimeOfDay, on_day_of_evidence
 from tokentrail.testing import FAKE_SESSION_TOKEN, World
 from tokentrail.testing.story import Story
 
@@ -347,6 +347,42 @@ def test_a_time_of_day_is_the_last_one() -> None:
     found = MOMENT.convert("10:18", None, None)
     assert (found.hour, found.minute, found.second) == (10, 18, 0)
     assert timedelta() <= datetime.now(UTC) - found < timedelta(days=1)
+
+
+def test_a_time_of_day_means_the_day_of_the_evidence(run: Run, case: Path, logs: Path, told: Story) -> None:
+    """`--attacker-since 09:45` on a case of last week narrows as that day's 09:45 does, and says which day it took."""
+    key = told.a.key_id
+    for verb in (("trace", key, "--case", case), ("investigate", logs, "--subject", key, "--case", "new")):
+        whole = run(*verb, "--format", "json", "--attacker-since", "2026-11-23T09:45:00")
+        short = run(*verb, "--format", "json", "--attacker-since", "09:45")
+        assert "09:45:00 is 2026-11-23T09:45:00Z, on the evidence's day." in short.err
+        if verb[0] == "trace":
+            assert short.out == whole.out and "on the evidence's day" not in whole.err
+    early = run("credentials", "--case", case, "--as-of", "10:00", "--format", "jsonl")
+    assert (
+        early.out
+        == run("credentials", "--case", case, "--as-of", "2026-11-23T10:00:00Z", "--format", "jsonl").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("10:00", "23T10:00"), ("23:50", "22T23:50"), ("12:30", "23T12:30"), ("11:10", "23T11:10")],
+)
+def test_a_time_of_day_lies_within_the_evidence_where_one_does(given: str, meant: str) -> None:
+    """It is the last one up to the newest event; of a time that the evidence has on no day, the last day's."""
+    first, newest = datetime(2026, 11, 22, 20, tzinfo=UTC), datetime(2026, 11, 23, 11, 10, tzinfo=UTC)
+    found = on_day_of_evidence(cast(TimeOfDay, MOMENT.convert(given, None, None)), first, newest)
+    assert f"{found:%dT%H:%M}" == meant
+
+
+def test_a_timeline_in_which_no_call_fits_says_when_there_are_calls(
+    run: Run, case: Path, told: Story
+) -> None:
+    """A window beside the evidence lists nothing, and tells the span of the calls."""
+    ran = run("timeline", told.a.key_id, "--case", case, "--since", "2027-01-01")
+    assert ran.out == "" or "2026" not in ran.out
+    assert "No call fits: there are" in ran.err and "2026-11-23T" in ran.err
 
 
 @pytest.mark.parametrize("text", ["25:00", "10m later", "999999w", "-5m", "yesterday", ""])

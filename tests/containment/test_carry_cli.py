@@ -157,6 +157,44 @@ def test_the_account_is_typed_back(shell: Shell, typed: str, code: int) -> None:
     assert (shell.stand.key_status() == "Inactive") == (code == 0)
 
 
+def _asked(shell: Shell, *options: str) -> Ran:
+    """Run `apply` on a terminal at which a person would type the account's id."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shell.monkeypatch.setattr(sys, "stdin", Terminal(HOME + "\n"))
+    return shell("apply", *options)
+
+
+def test_nobody_is_asked_to_agree_to_what_can_t_be_done(shell: Shell) -> None:
+    """A profile that there is not, one of another account and another case are said before the account is asked for."""
+    shell.plan()
+    missing = _asked(shell, "--profile-for", f"{HOME}=nobody")
+    assert missing.code == 4 and "Type the account id" not in missing.err
+
+    astray = _asked(shell, "--profile-for", "999999999999=ir")
+    assert astray.code == 2 and f"it makes them in {HOME}" in astray.err and "Type" not in astray.err
+
+    Case.open(shell.stand.folder / "tokentrail-case").close()
+    other = _asked(shell)
+    assert other.code == 4 and "--case" in other.err and "Type" not in other.err
+    assert shell.stand.wire.writes == []
+
+
+@pytest.mark.parametrize(("hours", "told"), [(0.5, False), (50, True)])
+def test_the_age_of_a_plan_is_said_before_anybody_agrees(shell: Shell, hours: float, told: bool) -> None:
+    """Of a plan that is older than an hour it is said how old it is; a fresh one is carried out without a word."""
+    shell.plan(hours_ago=hours)
+
+    ran = _asked(shell)
+
+    said = " ".join(ran.err.partition("Type the account id")[0].split())
+    assert ("2 d 2 h ago. What was minted since is in none of its steps" in said) is told
+    assert ("The plan is of" in said) is told
+
+
 def test_a_dry_run_calls_nothing(shell: Shell) -> None:
     """It only shows, and needs no consent."""
     shell.plan()

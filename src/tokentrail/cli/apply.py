@@ -55,7 +55,7 @@ def command(
     """
     Carry out the steps of a plan, in order, in the accounts that it names.
 
-    Every call is shown first.
+    Every call is shown first, and case, account, identity and the plan's age are checked before anybody is asked.
     What was there, what is sent and what is answered goes into a journal beside the plan, so that a run that was
     broken off goes on where it stopped when it is run again, and `undo` can take all of it back.
     Just before a step is sent, its cutoff moves to the clock plus the plan's margin.
@@ -65,9 +65,14 @@ def command(
     if dry_run:
         output.show_parts(options, plan, write_calls, "steps", Step)
         return
-    write_calls(plan, Paper(sys.stderr))
-    reach.insist_on_consent(preflight.accounts(plan), consent=consent)
+    route.insist_on_accounts(plan)
     with reach.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
+        write_calls(plan, Paper(sys.stderr))
+        reach.insist_on_somebody_to_ask(preflight.accounts(plan), consent=consent)
+        preflight.insist_on_calls(plan, cloud)
+        preflight.insist_on_callers(plan, cloud, may_be_cut=cut)
+        output.warn(*reach.age_of(plan, case, reach.clock()))
+        reach.insist_on_consent(preflight.accounts(plan), consent=consent)
         recheck = partial(case.recheck, plan, as_of=options.as_of) if case else None
         applied = apply(plan, cloud, journal, _means(done), recheck=recheck, own_session_may_be_cut=cut)
     _show(options, applied)

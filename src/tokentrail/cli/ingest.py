@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 )
 @days
 @intake_options
-@common
+@functools.partial(common, reads=True)
 def command(
     options: CommonOptions, sources: tuple[str, ...], subjects: tuple[str, ...], since: datetime | None,
     until: datetime | None, intake: Intake, engine: str, master: str | None, workgroup: str | None, output_: str | None,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, intake_options
 from tokentrail.cli.investigation import choose_subject, show_investigation, show_overview
 from tokentrail.cli.judging import FOUND, Judging, judging_options, leads_of
-from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowed_by, narrowing
+from tokentrail.cli.options import SUBJECT, CommonOptions, common, narrowed_by, narrowing, with_days
 from tokentrail.cli.output import ingest_and_report
 from tokentrail.cli.report import write_report
 from tokentrail.cli.snapshots import with_snapshots
@@ -52,7 +53,7 @@ _LEADS = 50
 @narrowing
 @judging_options
 @intake_options
-@common
+@partial(common, reads=True)
 @with_snapshots
 def command(
     options: CommonOptions, logs: tuple[str, ...], subjects: tuple[str, ...], page: Path | None, full: bool,
@@ -72,10 +73,12 @@ def command(
     given = GivenSubjects.read(subjects)
     with output.open_case(options, create=True) as case:
         summary = ingest_and_report(case, logs, intake.narrowed(None, None, given.followed))
+        status = case.status()
+        options, dated = with_days(options, {"since": since}, (status.first, status.last))
         about = given.asked(case, options, source_ips)
         leads, findings = leads_of(case, options.as_of, _LEADS), judging.judge(case, options.as_of)
         asked = Question(
-            subjects=about.subjects or choose_subject(findings, leads), as_of=options.as_of, since=since,
+            subjects=about.subjects or choose_subject(findings, leads), as_of=options.as_of, since=dated["since"],
             source_ips=about.source_ips, trusted_ips=trusted_ips, snapshots=snapshots,
         )  # fmt: skip
         solution = _trace_and_plan(options, logs, case, asked, summary, leads, findings, full=full)

@@ -8,7 +8,7 @@ import functools
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -46,11 +46,19 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?Z?")
 
 
+class TimeOfDay(datetime):
+    """
+    A time that was given without its day: by the clock, the last time that it was so late in UTC.
+
+    Verbs that ask a case take it to be on the day of the evidence (`on_day_of_evidence`).
+    """
+
+
 class Moment(click.ParamType):
     """
     A time: ISO 8601, in UTC when no zone is given.
 
-    By the clock: `now`; `10m`, `2h ago`, `3d`; `10:18`, the last time that it was so late in UTC.
+    By the clock: `now`; `10m`, `2h ago`, `3d`. Without a day: `10:18`, a `TimeOfDay`.
     """
 
     name = "TIME"
@@ -64,7 +72,11 @@ class Moment(click.ParamType):
         try:
             return moment(value)
         except UsageError as error:
-            self.fail(f"{error} Or by the clock: now, 10m, 2h ago, 10:18.", param, ctx)
+            self.fail(
+                f"{error} Or by the clock: now, 10m, 2h ago; or 10:18, of the day of the evidence.",
+                param,
+                ctx,
+            )
 
 
 def _by_the_clock(text: str) -> datetime | None:
@@ -76,9 +88,28 @@ def _by_the_clock(text: str) -> datetime | None:
         seconds = int(ago[1]) * _SECONDS[ago[2].lower()]
         return now - timedelta(seconds=seconds) if seconds < now.timestamp() else None
     if late := _OF_DAY.fullmatch(given):
-        found = now.replace(hour=int(late[1]), minute=int(late[2]), second=int(late[3] or 0))
-        return found if found <= now else found - timedelta(days=1)
+        return TimeOfDay.fromtimestamp(_last_at(late, now).timestamp(), UTC)
     return None
+
+
+def _last_at(late: re.Match[str], now: datetime) -> datetime:
+    """When it was so late for the last time."""
+    found = now.replace(hour=int(late[1]), minute=int(late[2]), second=int(late[3] or 0))
+    return found if found <= now else found - timedelta(days=1)
+
+
+def on_day_of_evidence(given: TimeOfDay, first: datetime, newest: datetime) -> datetime:
+    """
+    The time that a time of day means of evidence: the last one in it, or of its last day where none is.
+
+    Args:
+        given: The time of day.
+        first: The time of the first event.
+        newest: The time of the newest event, or of the moment of the answer.
+    """
+    found = datetime.combine(newest.astimezone(UTC).date(), given.timetz())
+    before = found - timedelta(days=1)
+    return before if found > newest and before >= first else found
 
 
 class CasePlace(click.Path):
@@ -131,14 +162,23 @@ def common_with(*formats: Format) -> Callable[[Callable[..., None]], Callable[..
     return functools.partial(common, formats=(*FORMATS, *formats))
 
 
-def common(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
-    """Add the shared options to a verb, which gets them as `CommonOptions`; guard it against errors."""
+def common(
+    command: Callable[..., None], *, formats: Sequence[str] = FORMATS, reads: bool = False
+) -> Callable[..., None]:
+    """
+    Add the shared options to a verb, which gets them as `CommonOptions`; guard it against errors.
+
+    Args:
+        command: The verb.
+        formats: What `--format` may be.
+        reads: Whether it reads evidence into the case, so that only it knows on which day a time of day is.
+    """
     case = click.option(
         "--case", type=CasePlace(), envvar="TOKENTRAIL_CASE",
         default=DEFAULT_CASE, show_default="$TOKENTRAIL_CASE or ./tokentrail-case", metavar="DIR",
         help="The case folder, or s3://BUCKET/PREFIX.",
     )  # fmt: skip
-    return case(without_case(command, formats=formats))
+    return case(without_case(command, formats=formats, reads=reads))
 
 
 def named_case(options: CommonOptions) -> Path | str | None:
@@ -157,8 +197,59 @@ def in_its_own_form(options: CommonOptions, option: str | None) -> None:
         raise UsageError(f"{option} prints in a form of its own: leave out --format {options.format}.")
 
 
-def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMATS) -> Callable[..., None]:
-    """Add the shared options but `--case`, for a verb that has its own."""
+def with_days(
+    options: CommonOptions, given: dict[str, Any], span: tuple[datetime | None, datetime | None]
+) -> tuple[CommonOptions, dict[str, Any]]:
+    """
+    Put times that were given without a day on the day of the evidence, and say which that is.
+
+    Args:
+        options: Hold `--as-of`.
+        given: Other options by name.
+        span: The times of the first and newest event; without any, the clock's day counts.
+    """
+    first, newest = span
+    as_of, others = options.as_of, {name: one for name, one in given.items() if isinstance(one, TimeOfDay)}
+    dated: dict[str, Any] = dict(others)
+    if first is not None and newest is not None:
+        if isinstance(as_of, TimeOfDay):
+            as_of = on_day_of_evidence(as_of, first, newest)
+        until = min(as_of or newest, newest)
+        dated = {name: on_day_of_evidence(one, first, until) for name, one in others.items()}
+    why = "the evidence's day" if newest else "the clock's day, as the case has no evidence yet"
+    meant = {*dated.values(), *([as_of] if as_of and isinstance(options.as_of, TimeOfDay) else [])}
+    for time in sorted(meant) if not options.quiet else ():
+        click.echo(f"{time:%H:%M:%S} is {timestamp(time)}, on {why}.", err=True)
+    return replace(options, as_of=as_of), given | dated
+
+
+def _of_case(command: Callable[..., None]) -> Callable[..., None]:
+    """Run a verb with times of day put on a day of its case's evidence."""
+
+    def run(options: CommonOptions, **given: Any) -> None:
+        if any(isinstance(one, TimeOfDay) for one in (options.as_of, *given.values())):
+            options, given = with_days(options, given, _span_of(options.case))
+        command(options, **given)
+
+    return run
+
+
+def _span_of(place: Path | str) -> tuple[datetime | None, datetime | None]:
+    """The times of a case's first and newest event."""
+    from tokentrail.case import Case  # loads what answers, which some verbs do without
+
+    try:
+        with Case.open(place) as case:
+            status = case.status()
+    except CaseError:
+        return None, None
+    return status.first, status.last
+
+
+def without_case(
+    command: Callable[..., None], *, formats: Sequence[str] = FORMATS, reads: bool = False
+) -> Callable[..., None]:
+    """Add the shared options but `--case`, for a verb that has its own; see `common`."""
 
     @functools.wraps(command)
     def wrapped(
@@ -169,7 +260,7 @@ def without_case(command: Callable[..., None], *, formats: Sequence[str] = FORMA
             case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose, quiet=quiet,
             pager=pager,
         )  # fmt: skip
-        guarded(command, common_options, **options)
+        guarded(command if reads else _of_case(command), common_options, **options)
 
     for option in (
         click.option(

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,13 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions
 from tokentrail.containment import planfile
+from tokentrail.containment.execution import preflight
 from tokentrail.containment.execution.journal import Journal, journal_path
 from tokentrail.containment.model import Plan
-from tokentrail.errors import ActionRefused, CaseError
+from tokentrail.errors import ActionRefused, CaseError, UsageError
+from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
+from tokentrail.present.words import duration
 from tokentrail.spelling import listed
 
 if TYPE_CHECKING:
@@ -46,6 +49,20 @@ class Route:
         )
 
         return Accounts(run, profiles=self.profiles, role_arn=self.role_arn, endpoint_url=self.endpoint_url)
+
+    def insist_on_accounts(self, plan: Plan) -> None:
+        """
+        See that each profile is of an account in which the plan makes calls: another's id is a typing error.
+
+        Raises:
+            UsageError: one is not.
+        """
+        meant = preflight.accounts(plan)
+        if others := sorted(set(self.profiles).difference(meant)):
+            raise UsageError(
+                f"--profile-for {others[0]}={self.profiles[others[0]]}: the plan makes no call in account {others[0]}; "
+                f"it makes them in {listed(meant) or 'none'}."
+            )
 
     @contextmanager
     def opened(self, path: Path, plan: Plan) -> Iterator[tuple[Accounts, Journal]]:
@@ -136,15 +153,10 @@ def insist_on_consent(accounts: Sequence[str], *, consent: bool) -> None:
     Raises:
         ActionRefused: nobody is there to ask, or what was typed is something else.
     """
+    insist_on_somebody_to_ask(accounts, consent=consent)
     if consent or not accounts:
         return
-    many = f"{len(accounts):,} accounts" if len(accounts) > _TYPED else ""
-    named = f"{many} ({listed(accounts)})" if many else ", ".join(accounts)
-    if not sys.stdin.isatty():
-        kind = "" if many else "accounts " if len(accounts) > 1 else "account "
-        raise ActionRefused(
-            f"this changes {kind}{named}, and nobody is there to ask. Nothing was sent. Say --yes-change-my-account."
-        )
+    many, named = _named(accounts)
     asked = f"`{many}`" if many else "the account ids" if len(accounts) > 1 else "the account id"
     typed = click.prompt(
         f"This changes {named}. Type {asked} to go on",
@@ -153,6 +165,49 @@ def insist_on_consent(accounts: Sequence[str], *, consent: bool) -> None:
     agreed = typed.strip() == many if many else set(re.findall(r"\d{12}", typed)) == set(accounts)
     if not agreed:
         raise ActionRefused(f"what was typed is not {named}. Nothing was sent.")
+
+
+_FRESH = timedelta(hours=1)
+"""How old a plan may be, and how long ago its evidence may end, without a word about it."""
+
+
+def age_of(plan: Plan, case: Case | None, now: datetime) -> list[str]:
+    """Sentences on how old a plan is and the evidence that it is checked against, where that is older than an hour."""
+    newest = case.newest() if case else None
+    told = []
+    if now - plan.as_of > _FRESH:
+        told.append(
+            f"The plan is of {timestamp(plan.as_of)}, {duration(now - plan.as_of)} ago. "
+            "What was minted since is in none of its steps."
+        )
+    if newest is not None and now - newest > _FRESH:
+        told.append(
+            f"The case's evidence ends at {timestamp(newest)}, {duration(now - newest)} ago: ingest newer logs, and "
+            "this command checks the plan against them."
+        )
+    return told
+
+
+def insist_on_somebody_to_ask(accounts: Sequence[str], *, consent: bool) -> None:
+    """
+    See that a person is there to agree to a change, where nobody has agreed.
+
+    Raises:
+        ActionRefused: nobody is.
+    """
+    if consent or not accounts or sys.stdin.isatty():
+        return
+    many, named = _named(accounts)
+    kind = "" if many else "accounts " if len(accounts) > 1 else "account "
+    raise ActionRefused(
+        f"this changes {kind}{named}, and nobody is there to ask. Nothing was sent. Say --yes-change-my-account."
+    )
+
+
+def _named(accounts: Sequence[str]) -> tuple[str, str]:
+    """The number of accounts, if it is what a person types, and how a sentence names them."""
+    many = f"{len(accounts):,} accounts" if len(accounts) > _TYPED else ""
+    return many, f"{many} ({listed(accounts)})" if many else ", ".join(accounts)
 
 
 @contextmanager

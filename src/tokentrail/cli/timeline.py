@@ -19,6 +19,7 @@ from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline
 from tokentrail.present.timesketch import write_timesketch
+from tokentrail.present.words import span
 from tokentrail.spelling import counted
 
 
@@ -72,22 +73,28 @@ class _Chosen:
     """Calls that do not fit."""
     beyond: int = 0
     """Calls that fit, and are more than were asked for."""
+    listed: int = 0
+    """Calls that fit, and are listed."""
+    span: tuple[datetime, datetime] | None = None
+    """The times of the first and last call that does not fit."""
 
     def of(self, events: Iterable[TimelineEvent], limit: int | None) -> Iterator[TimelineEvent]:
         """Those that fit, up to the limit; the others are counted."""
-        shown = 0
         for event in events:
             if not self.wanted.fits(event):
                 self.left += 1
-            elif limit is not None and shown >= limit:
+                self.span = (self.span[0] if self.span else event.time, event.time)
+            elif limit is not None and self.listed >= limit:
                 self.beyond += 1
             else:
-                shown += 1
+                self.listed += 1
                 yield event
 
     def left_out(self, limit: int | None) -> Iterator[str]:
         """Sentences on what was not listed."""
         if self.beyond:
             yield f"The first {limit:,} calls that fit are listed; {self.beyond:,} more fit: --limit lists them."
-        if self.left:
+        if self.span and not self.listed:
+            yield f"No call fits: there are {counted(self.left, 'call')}, {span(*self.span)}."
+        elif self.left:
             yield f"Left out: {counted(self.left, 'call')} that the options exclude."

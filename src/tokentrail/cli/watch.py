@@ -104,7 +104,7 @@ _NOTICE = "  notice       "
 )
 @judging_options
 @reaching
-@functools.partial(common, formats=("text", "jsonl"))
+@functools.partial(common, formats=("text", "jsonl"), reads=True)
 def command(
     options: CommonOptions, source: str, sinks: tuple[str, ...], plans: tuple[Path, ...], contained_at: datetime | None,
     only_new: bool, once: bool, give_up: int, look_back: float | None, hot: int, every: float, judging: Judging,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -236,8 +236,13 @@ def dwell(used: AttackerActivity) -> str:
 
 
 def lasted(used: AttackerActivity) -> str:
-    """Spell the dwell time: `34 min`, `2 h 36 min`, `3 d 4 h`."""
-    seconds = int((used.last - used.first).total_seconds()) if used.first and used.last else 0
+    """Spell the dwell time."""
+    return duration(used.last - used.first if used.first and used.last else timedelta())
+
+
+def duration(time: timedelta) -> str:
+    """Spell a length of time: `40 s`, `34 min`, `2 h 36 min`, `3 d 4 h`."""
+    seconds = int(time.total_seconds())
     days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
     if seconds < 60:
         return f"{seconds} s"
