@@ -167,6 +167,8 @@ class RawRecord:
     """The evidence object's SHA-256."""
     ordinal: int
     record: Any
+    name: str = ""
+    """The evidence object's file or S3 key, as it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

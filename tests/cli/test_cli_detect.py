@@ -56,6 +56,7 @@ def test_what_a_finding_rests_on_is_told_when_asked(run: Run, case: Path) -> Non
 
     assert all(one["events"][0] in whole and one["events"][0] not in short for one in found)
     assert "false alarm?" in whole and "false alarm?" not in short
+    assert "  files        " in whole and ".json" in whole and "  files  " not in short
     assert short.endswith(f"tokentrail detect --explain --case {case}\n")
 
 

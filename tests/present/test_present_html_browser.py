@@ -186,6 +186,42 @@ def test_the_script_can_be_copied(opened: Any) -> None:
         assert one.page.evaluate("navigator.clipboard.readText()") == one.page.text_content("#script")
 
 
+def test_ids_can_be_copied(opened: Any) -> None:
+    """A button comes beside an id that the pointer is on, copies the whole id, and folds nothing."""
+    one = opened(report_page(dossier()), permissions=["clipboard-read", "clipboard-write"])
+    row = one.page.locator("#tree summary code").first
+    row.hover()
+    folded = one.page.locator("#tree details[open]").count()
+    one.page.click(".copy")
+    expect(one.page.locator(".copy")).to_have_text(re.compile("^(Copied|Selected: press Ctrl[+]C)$"))
+    assert one.page.locator("#tree details[open]").count() == folded
+    if one.page.inner_text(".copy") == "Copied":
+        assert one.page.evaluate("navigator.clipboard.readText()") == row.text_content()
+    assert one.complaints == []
+
+
+def test_what_leads_off_the_page_tells_nobody_whence(opened: Any) -> None:
+    """Links to ATT&CK, AWS's documentation and console are followed by a click alone, without a referrer."""
+    one = opened(report_page(dossier()))
+    away = one.page.locator("a[href^='https:']")
+    assert {link.get_attribute("rel") for link in away.all()} == {"noreferrer noopener"}
+    places = " ".join(link.get_attribute("href") for link in away.all())
+    assert "attack.mitre.org/techniques/T" in places and "docs.aws.amazon.com/IAM/" in places
+    assert "console.aws.amazon.com/iam/home#/" in places
+    assert one.complaints == []
+
+
+def test_a_print_has_the_marked_calls(opened: Any) -> None:
+    """Of the timeline, what mints, makes, changes or fails is printed, and it is said that it is not all."""
+    one = opened(report_page(dossier()))
+    every = one.page.locator("#calls tr").count()
+    assert one.page.locator("#calls tr").locator("visible=true").count() == every
+    one.page.emulate_media(media="print")
+    marked = one.page.locator("#calls tr.marked").count()
+    assert one.page.locator("#calls tr").locator("visible=true").count() == marked < every
+    expect(one.page.locator("#timeline .printed")).to_be_visible()
+
+
 def test_a_print_has_all_of_it(opened: Any, tmp_path: Path) -> None:
     """Folded parts open for the printer, and fold again."""
     one = opened(report_page(dossier()))

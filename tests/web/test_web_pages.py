@@ -133,6 +133,7 @@ def test_a_raw_record_is_as_received_but_for_secrets(served: Served, told: Story
     assert twin["event_id"] == event == twin["record"]["eventID"]
     assert twin["record"]["eventName"] in said and "HIDDEN_BY_TOKENTRAIL" in said
     assert both(served, f"/record/{twin['object']}/{twin['ordinal']}")[1] == twin
+    assert twin["name"].endswith(".json.gz") and twin["name"] in said  # the file, or the S3 key
 
 
 def test_the_inventory_can_be_searched(served: Served, told: Story, folder: Path) -> None:

@@ -56,6 +56,17 @@ class Lookups:
 
         yield from of_events(self._folder, self._views.forest(as_of), names(events))
 
+    def evidence_name(self, sha256: str) -> str:
+        """The file or S3 key that an evidence object was read from."""
+        stored = self._folder.snapshot().objects().get(sha256)
+        return stored.name if stored else ""
+
+    def files_of(self, events: Sequence[str], *, as_of: datetime | None = None) -> dict[str, str]:
+        """The file or S3 key in which each of some events came, by event id."""
+        from tokentrail.case.raw import files_of_events
+
+        return files_of_events(self._folder, self._views.forest(as_of), names(events))
+
     def timeline(self, subjects: Sequence[str], *, as_of: datetime | None = None) -> LazyRows[TimelineEvent]:
         """The events of subjects and of all that descends from them, in order of time, then id."""
         from tokentrail.case.result_set import LazyRows

@@ -13,6 +13,7 @@ from tokentrail.errors import CaseError
 from tokentrail.lineage.forest import Forest
 from tokentrail.results import RawRecord
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.interface import StoredObject
 from tokentrail.store.received import decoded
 from tokentrail.store.records import raw_records, records
 
@@ -21,19 +22,28 @@ Place = tuple[int, int, int]
 
 def objects(folder: CaseFolder) -> dict[int, tuple[str, ...]]:
     """The evidence objects of each segment, in order, by their SHA-256."""
-    return {
-        int(one.segment, 16): tuple(held.sha256 for held in one.objects)
-        for one in folder.snapshot().manifests
-    }
+    return {number: tuple(held.sha256 for held in stored) for number, stored in _stored(folder).items()}
+
+
+def _stored(folder: CaseFolder) -> dict[int, Sequence[StoredObject]]:
+    """The evidence objects of each segment, in order."""
+    return {int(one.segment, 16): one.objects for one in folder.snapshot().manifests}
+
+
+def files_of_events(folder: CaseFolder, forest: Forest, events: Sequence[str]) -> dict[str, str]:
+    """The file or S3 key in which each of some events came."""
+    stored = _stored(folder)
+    return {row["id"]: stored[row["segment"]][row["object"]].name for row in forest.places_of(events)}
 
 
 def of_events(folder: CaseFolder, forest: Forest, events: Sequence[str]) -> Iterator[RawRecord]:
     """Read the records of some events, by their place in the evidence."""
-    names = objects(folder)
+    stored = _stored(folder)
     places = {(row["segment"], row["object"], row["ordinal"]): row["id"] for row in forest.places_of(events)}
     for (segment, number, ordinal), found in reader(folder)(list(places)):
         event = places[segment, number, ordinal]
-        yield RawRecord(event_id=event, object=names[segment][number], ordinal=ordinal, record=found)
+        held = stored[segment][number]
+        yield RawRecord(event_id=event, object=held.sha256, ordinal=ordinal, record=found, name=held.name)
 
 
 def reader(folder: CaseFolder) -> Callable[[Sequence[Place]], Iterator[tuple[Place, Any]]]:

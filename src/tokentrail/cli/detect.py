@@ -56,7 +56,9 @@ def command(
             case "asff":
                 write_asff(found, sys.stdout, options.as_of or case.newest())
             case _:
-                text = partial(write_findings, case=named_case(options), explain=explain)
+                events = [event for one in found for event in one.events] if explain else []
+                files = case.files_of(events, as_of=options.as_of) if events else {}
+                text = partial(write_findings, case=named_case(options), explain=explain, files=files)
                 output.show_rows(options, Finding, found, text)
         output.enforce_strict(options, case, found.failed)
     if found:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from tokentrail.detection.addresses import Address
@@ -86,8 +87,9 @@ def to_start_from(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def write_findings(
-    findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None, explain: bool = False
-) -> None:
+    findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None, explain: bool = False,
+    files: Mapping[str, str] = MappingProxyType({}),
+) -> None:  # fmt: skip
     """
     Write findings, the worst first.
 
@@ -96,6 +98,7 @@ def write_findings(
         paper: Where to.
         case: The case that their commands name, where one must be named.
         explain: Whether to write their events, thresholds and how to tell a false alarm, too.
+        files: The file or S3 key of each event, as far as they are known.
     """
     listed = worst_first(findings)
     if not listed:
@@ -115,7 +118,7 @@ def write_findings(
         if one.id in folded:
             continue
         doubt = one.rule, one.false_alarm  # rules may share what they say
-        write_finding(one, paper, case=case, doubted=doubt in told_before, explain=explain)
+        write_finding(one, paper, case=case, doubted=doubt in told_before, explain=explain, files=files)
         told_before.add(doubt)
     if not explain:
         paper.line()
@@ -140,6 +143,7 @@ def write_finding(
     case: Path | str | None = None,
     doubted: bool = False,
     explain: bool = False,
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """
     Write one finding.
@@ -150,6 +154,7 @@ def write_finding(
         case: The case that its command names, where one must be named.
         doubted: Whether it was told above of its rule how to tell a false alarm.
         explain: Whether to write events, thresholds and how to tell a false alarm, too.
+        files: The file or S3 key of each event, as far as they are known.
     """
     paper.line()
     paper.line(
@@ -167,6 +172,9 @@ def write_finding(
         paper.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:
         paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
+    held = list(dict.fromkeys(files[each] for each in one.events if each in files))
+    if explain and held:
+        paper.wrapped(_some(held), first=_label("files"))
     if explain:
         doubt = f"see the first finding by {one.rule}" if doubted else one.false_alarm
         paper.wrapped(doubt, first=_label("false alarm?"))

@@ -221,7 +221,13 @@ class Answers:
         found = self._newest.record(sha256, ordinal)
         event_id = found.get("eventID") if isinstance(found, dict) else None
         named = event_id if isinstance(event_id, str) else ""
-        one = RawRecord(event_id=named, object=sha256, ordinal=ordinal, record=found)
+        one = RawRecord(
+            event_id=named,
+            object=sha256,
+            ordinal=ordinal,
+            record=found,
+            name=self._newest.evidence_name(sha256),
+        )
         return RecordPage(record=one, live=self.live(f"/record/{sha256}/{ordinal}", query))
 
     def live(self, path: str, query: QueryParams) -> Live:

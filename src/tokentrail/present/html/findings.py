@@ -105,7 +105,9 @@ def _finding(one: Document, names: Names) -> Html:
     severity = str(one.get("severity") or "info")
     ids = subject_first(one.get("subject"), [str(each) for each in one.get("credentials") or ()])
     count = int(one.get("count") or 1)
-    attack = words.joined(str(each) for each in one.get("attack") or ())
+    attack = join(
+        (tag("span", brief(str(each), 40), class_="technique") for each in one.get("attack") or ()), ", "
+    )
     return tag(
         "li",
         tag("h3", severity_badge(severity), " ",
@@ -115,7 +117,7 @@ def _finding(one: Document, names: Names) -> Html:
         _sentence("Next: ", one.get("next"), None),
         _sentence("Harmless if: ", one.get("false_alarm"), "soft"),
         tag("p", tag("time", str(one.get("time") or "")), "  ", tag("code", str(one.get("rule") or "")),
-            f"  {attack}  ", join(["on ", references(ids, names)]) if ids else None, class_="soft"),
+            "  ", attack, "  ", join(["on ", references(ids, names)]) if ids else None, class_="soft"),
         _events(one, names),
     )  # fmt: skip
 

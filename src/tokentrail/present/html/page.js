@@ -109,6 +109,54 @@
     });
   }
 
+  /* Ways off the page, each of a fixed form: what has another shape stays text. Nothing is fetched before a click. */
+  const references = {
+    iam: "IAM/latest/APIReference", sts: "STS/latest/APIReference", ec2: "AWSEC2/latest/APIReference",
+    organizations: "organizations/latest/APIReference", lambda: "lambda/latest/api",
+  };
+  const ways = [
+    [".technique", /^(T\d{4})(?:\.(\d{3}))?$/, "What ATT&CK says of it",
+      ([, first, second]) => `https://attack.mitre.org/techniques/${first}/${second ? `${second}/` : ""}`],
+    [".operation", /^(iam|sts|ec2|organizations|lambda):([A-Z][A-Za-z0-9]{2,79})$/, "AWS's documentation of the call",
+      ([, service, call]) => `https://docs.aws.amazon.com/${references[service]}/API_${call}.html`],
+    [".principal", /^arn:aws:iam::\d{12}:(user|role)\/(?:[!-~]*\/)?([\w+=,.@-]{1,64})$/, "AWS's console, of the account that you are signed in to",
+      ([, kind, name]) => `https://console.aws.amazon.com/iam/home#/${kind}s/details/${encodeURIComponent(name)}`],
+  ];
+  for (const [which, form, told, place] of ways) {
+    for (const text of all(which)) {
+      const parts = form.exec(text.textContent);
+      if (!parts) continue;
+      const link = document.createElement("a");
+      Object.assign(link, { href: place(parts), rel: "noreferrer noopener", target: "_blank", className: "away", title: told });
+      text.before(link);
+      link.append(text);
+    }
+  }
+
+  /* One button, beside whichever id, command or text the pointer is on: it copies the whole of it. */
+  const copier = document.createElement("button");
+  copier.type = "button";
+  copier.className = "copy";
+  document.addEventListener("pointerover", ({ target }) => {
+    const text = target.closest("code, a.ref, pre");
+    if (!text || !text.closest("header, main") || copier.copied === text && copier.isConnected) return;
+    copier.copied = text;
+    copier.textContent = "Copy";
+    text.after(copier);
+  });
+  copier.addEventListener("click", async (event) => {
+    event.preventDefault();  /* in a heading that folds, it folds nothing */
+    event.stopPropagation();
+    const text = copier.copied;
+    try {
+      await navigator.clipboard.writeText(text.matches("a.ref") && text.title || text.textContent);
+      copier.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(text);
+      copier.textContent = "Selected: press Ctrl+C";
+    }
+  });
+
   const steps = all(".switch input");
   for (const one of steps) {
     one.addEventListener("change", () => keep("step", one.id === "at-0" ? "" : one.id.slice(3)));

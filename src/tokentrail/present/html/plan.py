@@ -113,7 +113,15 @@ def _facts(step: Step, names: Names) -> list[Html]:
     ]
     if step.needs:
         facts.append(("Needs", ", ".join(step.needs)))
+    if on := _principals(step):
+        named = (tag("span", brief(one), class_="principal") for one in on[:_HIT])
+        facts.insert(0, ("On", join([join(named, ", "), more(len(on) - _HIT)])))
     return [join([tag("dt", name), tag("dd", told)]) for name, told in facts]
+
+
+def _principals(step: Step) -> list[str]:
+    """Whom a step acts on."""
+    return [*([step.principal] if step.principal else []), *step.principals]
 
 
 def _why(why: str) -> Html:
@@ -156,7 +164,7 @@ def _call(call: Call) -> Html:
         for name, value in call.parameters.items()
     ]
     where = f" in {call.account}" + (f", {call.region}" if call.region else "")
-    return tag("div", tag("h4", tag("code", f"{call.service}:{call.operation}"), where),
+    return tag("div", tag("h4", tag("code", f"{call.service}:{call.operation}", class_="operation"), where),
                tag("dl", *rows, class_="call"), class_="call")  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tokentrail.present import words
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, lines, tag
+from tokentrail.present.html.markup import Html, brief, join, lines, tag
 from tokentrail.results import RawRecord
 
 _LONG = 40_000
@@ -50,8 +50,14 @@ def headline(record: Any) -> str:
 
 def whereabouts(one: RawRecord) -> Html:
     """Say where a record lies."""
+    named = join([tag("code", brief(one.name, 400)), ", "]) if one.name else None
     return tag(
-        "p", f"Record number {one.ordinal} of the evidence object ", tag("code", one.object), class_="note"
+        "p",
+        f"Record number {one.ordinal} of ",
+        named,
+        "evidence object ",
+        tag("code", one.object),
+        class_="note",
     )
 
 

@@ -53,6 +53,7 @@ def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) 
             class_="tools js", hidden=True,
         ),
         everything,
+        tag("p", "Printed are the marked calls; the page has the others too.", class_="note printed"),
         tag("div", tag("table", tag("caption", "Calls in order of time"), tag("thead", head),
                        tag("tbody", *(_line(one, names) for one in chronicle.lines), id="calls")),
             class_="wide tall", tabindex=0, role="region", aria_label="Calls in order of time"),
