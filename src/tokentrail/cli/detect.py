@@ -11,6 +11,7 @@ from functools import partial
 import click
 
 from tokentrail.cli import output
+from tokentrail.cli.completion import rules_beginning
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
 from tokentrail.cli.options import MOMENT, CommonOptions, common_with, named_case
@@ -28,6 +29,7 @@ from tokentrail.present.siem import write_asff, write_ocsf
     "only",
     multiple=True,
     metavar="ID",
+    shell_complete=rules_beginning,
     help="Judge by this rule of the catalogue alone. Repeatable.",
 )
 @click.option(

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import click
+from click.shell_completion import CompletionItem
 
+from tokentrail.cli.completion import credentials_beginning
 from tokentrail.cli.failure import guarded
+from tokentrail.cli.settings import tell_settings
 from tokentrail.errors import CaseError, UsageError
 from tokentrail.present.document import moment, timestamp
 from tokentrail.store.place import on_s3
@@ -153,6 +156,12 @@ class Subject(click.ParamType):
         """Take them off."""
         return str(value).strip()
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete the id of a credential of the case."""
+        return credentials_beginning(ctx, incomplete)
+
 
 MOMENT, NETWORK, SUBJECT = Moment(), Network(), Subject()
 
@@ -260,6 +269,7 @@ def without_case(
             case=case, as_of=as_of, format=cast(Format, format_), strict=strict, verbose=verbose, quiet=quiet,
             pager=pager,
         )  # fmt: skip
+        tell_settings()
         guarded(command if reads else _of_case(command), common_options, **options)
 
     for option in (

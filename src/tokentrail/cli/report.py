@@ -37,6 +37,7 @@ from tokentrail.present.html.png import png
 from tokentrail.present.indicators import indicators_csv, indicators_stix, navigator_layer
 from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.paper import Paper
+from tokentrail.spelling import counted
 
 _STDOUT = Path("-")
 _FORMS: dict[str, Callable[[Dossier], str]] = {
@@ -175,4 +176,4 @@ def _show(options: CommonOptions, written: list[Written]) -> None:
 
 def _write(written: list[Written], paper: Paper) -> None:
     for one in written:
-        paper.wrapped(f"{one.file}: {one.credentials:,} credentials, {one.bytes:,} bytes")
+        paper.wrapped(f"{one.file}: {counted(one.credentials, 'credential')}, {one.bytes:,} bytes")

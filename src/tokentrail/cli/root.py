@@ -23,6 +23,8 @@ from tokentrail.cli.memory import (
     keep_few_arenas,
     search_seldom_for_cycles,
 )
+from tokentrail.cli.settings import VARIABLE, use_settings
+from tokentrail.errors import UsageError
 from tokentrail.store.without_pandas import load_arrow_without_pandas
 
 _VERBS = {
@@ -127,7 +129,12 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
     help="Show the version and exit.",
 )  # fmt: skip
-def root() -> None:
+@click.option(
+    "--config", "settings", envvar=VARIABLE, metavar="FILE",
+    help="A file of settings; by default ./tokentrail.toml, if there is one; '' for none.",
+)  # fmt: skip
+@click.pass_context
+def root(context: click.Context, settings: str | None) -> None:
     """
     Find out, from AWS CloudTrail, which credential came from which, which still work, and what they did.
 
@@ -142,6 +149,12 @@ def root() -> None:
       3  evidence could not all be read, under --strict
       4  an action was refused or failed
     """
+    if context.resilient_parsing:
+        return
+    try:
+        use_settings(context, settings, list(_VERBS))
+    except UsageError as error:
+        raise Failure([f"Error: {error}"], error.exit_code) from error
 
 
 def main() -> None:

@@ -121,7 +121,7 @@ def _facts(step: Step, names: Names) -> list[Html]:
 
 def _principals(step: Step) -> list[str]:
     """Whom a step acts on."""
-    return [*([step.principal] if step.principal else []), *step.principals]
+    return list(dict.fromkeys([*([step.principal] if step.principal else []), *step.principals]))
 
 
 def _why(why: str) -> Html:
