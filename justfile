@@ -95,3 +95,11 @@ sanitize *flags:
       .venv/bin/python -m pytest -p no:xdist tests/events/test_events_quick.py tests/events/test_events_members.py \
       -m "long or not long"
     uv sync --locked --group dev --reinstall-package tokentrail
+
+# The picture that the README shows: the lifelines of the built-in story.
+picture:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
+    uv run --locked tokentrail demo --case "$folder/demo" > /dev/null
+    uv run --locked tokentrail report AKIARTX3GSDSTOAG574N --case "$folder/demo" --lifelines docs/lifelines.svg

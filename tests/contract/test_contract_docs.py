@@ -73,7 +73,7 @@ def test_pages_name_existing_options_only(page: Path) -> None:
         name: {opt for one in options(name) for opt in (*one.opts, *one.secondary_opts)}
         for name in root.list_commands()
     }
-    everywhere = set().union(*known.values()) | {"--help", "--version"}
+    everywhere = set().union(*known.values()) | {"--help"} | {opt for one in root.params for opt in one.opts}
     wrong = []
     for text in code(page):
         for line in text.splitlines():
@@ -95,6 +95,21 @@ def test_the_readme_shows_real_output() -> None:
     printed = paragraphs((ROOT / "tests" / "cli" / "demo.txt").read_text())
 
     assert [line for line in shown if line not in printed] == []
+
+
+def test_the_readme_shows_the_picture_of_today_s_report(tmp_path: Path) -> None:
+    """docs/lifelines.svg is what `report --lifelines` draws of the demo; `just picture` draws it anew."""
+    run("demo", "--case", "demo", folder=tmp_path)
+    key = next(iter(re.findall(r"tokentrail report (AKIA\w+)", (ROOT / "justfile").read_text())))
+    run("report", key, "--case", "demo", "--lifelines", "drawn.svg", folder=tmp_path)
+
+    assert "](docs/lifelines.svg)" in README.read_text()
+    assert (ROOT / "docs" / "lifelines.svg").read_text() == (tmp_path / "drawn.svg").read_text()
+
+
+def test_the_readme_is_short() -> None:
+    """A stranger reads 150 lines at most before he knows what it is and how to start."""
+    assert len(README.read_text().splitlines()) <= 150
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:
