@@ -152,6 +152,43 @@ def test_the_inventory_can_be_searched(served: Served, told: Story, folder: Path
     assert ">role session</option>" in form and ">still works</option>" in form  # as the table calls them
 
 
+def test_the_inventory_can_be_sorted(served: Served) -> None:
+    """By each column, with what else is asked for kept; its head leads there and back; an unknown column is refused."""
+    every = served.get("/credentials.json").json["credentials"]
+    busy = served.get("/credentials.json", sort="calls").json["credentials"]
+    assert busy == sorted(every, key=lambda one: -one["events"]) != every
+    ids = served.get("/credentials.json", sort="credential", state="active").json["credentials"]
+    assert [one["id"] for one in ids] == sorted(one["id"] for one in every if one["state"] == "active")
+    for column in ("kind", "state", "of", "issued", "ends"):
+        page, twin = served.get("/credentials", sort=column), served.get("/credentials.json", sort=column)
+        assert {one["id"] for one in twin.json["credentials"]} == {one["id"] for one in every}
+        assert 'href="/credentials"' in page.text and f'name="sort" value="{column}"' in page.text
+    assert "/credentials?state=active&amp;sort=calls" in served.get("/credentials", state="active").text
+    assert served.get("/credentials", sort="size").status == 400
+
+
+def test_findings_can_be_narrowed(served: Served) -> None:
+    """To a severity and an account, on the page and in its twin; the form knows the accounts that there are."""
+    every = served.get("/findings.json").json["findings"]
+    said, twin = both(served, "/findings", severity="critical")
+    assert twin["findings"] == [one for one in every if one["severity"] == "critical"] != every
+    assert all(one["title"] in said for one in twin["findings"])
+    account = every[0]["accounts"][0]
+    assert f'<option value="{account}"' in served.get("/findings").text
+    assert served.get("/findings.json", account=account).json["findings"]
+    said, twin = both(served, "/findings", account="999999999999")
+    assert twin["findings"] == []
+    assert served.get("/findings", severity="worst").status == 400
+
+
+def test_narrowing_offers_what_was_seen(served: Served, told: Story) -> None:
+    """The addresses from which the subject was used and the moments of its story can be chosen."""
+    page = served.get("/trace", subject=told.a.key_id).text
+    offered = page.partition('<datalist id="seen-addresses">')[2].partition("</datalist>")[0]
+    assert '<option value="203.0.113.77">' in offered
+    assert '<option value="2026-11-23T09:44:05Z">' in page and 'list="seen-times"' in page
+
+
 def test_findings_and_evidence(served: Served) -> None:
     """Each has its page, and the twin's words are on it."""
     said, twin = both(served, "/findings")

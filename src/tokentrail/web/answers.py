@@ -7,16 +7,17 @@ time does not link the newest evidence again.
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from starlette.datastructures import QueryParams
 
@@ -31,8 +32,8 @@ from tokentrail.dossier import (
     with_findings,
     with_handed_out,
 )
-from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound
-from tokentrail.lineage.model import TimelineEvent, Trace
+from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound, UsageError
+from tokentrail.lineage.model import Credential, State, TimelineEvent, Trace
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import Document
 from tokentrail.present.html.branch import members
@@ -121,6 +122,10 @@ class Answers:
     def trace(self, query: QueryParams) -> TracePage:
         """A subject's page."""
         sheet, live = self._sheet(query), self.story("/trace", query)
+        used = sheet.dossier.activity
+        live = replace(
+            live, addresses=tuple(filter(_is_address, (one.name for one in used.addresses))) if used else ()
+        )
         names = replace(sheet.names, live=live)
         shown = replace(sheet, names=names, picture=replace(sheet.picture, names=names))
         when = asked.as_of(query)
@@ -187,13 +192,17 @@ class Answers:
         """The inventory, some at a time."""
         when, wish = asked.as_of(query), asked.wish(query)
         every = self._case(when).credentials(as_of=when, state=wish.state, kind=wish.kind, search=wish.search)
-        found, more = _page(every, asked.page(query))
+        found, more = _page(_sorted(every, wish.sort), asked.page(query))
         live = self.live("/credentials", query)
         return CredentialsPage(credentials=found, wish=wish, page=asked.page(query), more=more, live=live)
 
     def findings(self, query: QueryParams) -> FindingsPage:
         """All findings."""
-        return FindingsPage(findings=self._findings(asked.as_of(query)), live=self.live("/findings", query))
+        return FindingsPage(
+            findings=self._findings(asked.as_of(query)),
+            wish=asked.finding_wish(query),
+            live=self.live("/findings", query),
+        )
 
     def evidence(self, query: QueryParams) -> EvidencePage:
         """The page of what was read."""
@@ -298,6 +307,48 @@ class Answers:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(whole)
         return cast(Answer, self._kept[whole])
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is an IP address, and no service that called."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+_SORTED = 50_000
+"""The most credentials that are sorted: each must be judged for it, and all are kept."""
+_EVER = datetime.max.replace(tzinfo=UTC)
+_ORDER: dict[str, Callable[[Credential], Any]] = {
+    "credential": lambda one: one.id,
+    "kind": lambda one: one.kind,
+    "state": lambda one: get_args(State).index(one.state),
+    "of": lambda one: (one.account or "", one.principal or ""),
+    "issued": lambda one: one.issued_at or _EVER,
+    "ends": lambda one: one.expires_at or one.expires_bound or _EVER,
+    "calls": lambda one: -one.events,
+}
+"""What credentials are sorted by, for each column; equal ones stay in order of time."""
+
+
+def _sorted(credentials: Iterator[Credential], by: str | None) -> Iterable[Credential]:
+    """
+    Sort credentials by a column.
+
+    Raises:
+        UsageError: there are too many.
+    """
+    if by is None:
+        return credentials
+    held = list(islice(credentials, _SORTED + 1))
+    if len(held) > _SORTED:
+        raise UsageError(
+            f"more than {_SORTED:,} credentials are too many to sort: narrow the list by search, state or kind, or "
+            "sort what `tokentrail credentials --format csv` prints."
+        )
+    return sorted(held, key=_ORDER[by])
 
 
 def _with(events: Iterable[TimelineEvent], search: str) -> Iterable[TimelineEvent]:

@@ -7,23 +7,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from starlette.datastructures import QueryParams
 
 from tokentrail.containment.model import Strategy
+from tokentrail.detection.model import SEVERITIES, Severity
 from tokentrail.dossier import Question
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Kind, State
-from tokentrail.present.document import moment
+from tokentrail.present.document import Document, moment
 from tokentrail.present.html.branch import Part
 from tokentrail.present.html.console import STORY, Query
 
-_LIST = ("search", "state", "kind", "under", "of", "find")
+_LIST = ("search", "state", "kind", "sort", "severity", "account", "under", "of", "find")
 _PAGES_OWN = ("step", "sift", "marked")
 """Names that a page's script keeps in its address for itself."""
 _ASKED = frozenset([*STORY, *_LIST, *_PAGES_OWN, "as_of", "at", "page", "token"])
 Word = TypeVar("Word", bound=str)
+Sort = Literal["credential", "kind", "state", "of", "issued", "ends", "calls"]
+"""The columns by which credentials are sorted, each in the order that is asked for most: the most calls first."""
 PAGE = 200
 """How many lines of a list are on one page."""
 
@@ -35,6 +38,21 @@ class Wish:
     search: str | None
     state: State | None
     kind: Kind | None
+    sort: Sort | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingWish:
+    """Which findings are listed."""
+
+    severity: Severity | None
+    account: str | None
+
+    def fits(self, finding: Document) -> bool:
+        """Whether a finding is of the severity and account."""
+        return (self.severity is None or finding.get("severity") == self.severity) and (
+            self.account is None or self.account in (finding.get("accounts") or ())
+        )
 
 
 def understood(query: QueryParams) -> None:
@@ -101,6 +119,19 @@ def wish(query: QueryParams) -> Wish:
         search=query.get("search") or None,
         state=_one_of(query, "state", get_args(State)),
         kind=_one_of(query, "kind", get_args(Kind)),
+        sort=_one_of(query, "sort", get_args(Sort)),
+    )
+
+
+def finding_wish(query: QueryParams) -> FindingWish:
+    """
+    Read which findings are listed.
+
+    Raises:
+        UsageError: there is no such severity.
+    """
+    return FindingWish(
+        severity=_one_of(query, "severity", SEVERITIES), account=query.get("account", "").strip() or None
     )
 
 

@@ -19,7 +19,7 @@ from tokentrail.present.html.case_page import FindingSubjects, case_page
 from tokentrail.present.html.console import Live
 from tokentrail.present.html.page import Sheet, sheet_page
 from tokentrail.results import RawRecord, Status
-from tokentrail.web.asked import Wish
+from tokentrail.web.asked import FindingWish, Wish
 
 _AT_ONCE = 1_000
 """How many entries of each list of a trace are in one page of its twin."""
@@ -199,15 +199,23 @@ class FindingsPage:
     """All that detection found."""
 
     findings: Rows[Document] | None
+    wish: FindingWish
     live: Live
 
     def html(self) -> str:
         """Show it to a person."""
-        return console_pages.findings_page(self.findings, failed_of(self.findings), self.live, __version__)
+        accounts = sorted({str(each) for one in self.findings or () for each in one.get("accounts") or ()})
+        asked = {name: value for name, value in document(self.wish).items() if value}
+        return console_pages.findings_page(
+            self._shown(), failed_of(self.findings), self.live, __version__, asked=asked, accounts=accounts
+        )
+
+    def _shown(self) -> list[Document] | None:
+        return None if self.findings is None else [one for one in self.findings if self.wish.fits(one)]
 
     def twin(self) -> Document:
         """Tell a program the same."""
-        return {"findings": _listed(self.findings), "failed": list(failed_of(self.findings))}
+        return {"findings": _listed(self._shown()), "failed": list(failed_of(self.findings))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,8 @@ class Live:
     last: datetime | None = None
     """The span that the slider goes over."""
     turns: tuple[Turn, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """From where the subject was used: what narrowing offers."""
     looking: bool = False
     """Whether detection is still looking at the newest evidence."""
 
@@ -183,7 +185,8 @@ def _narrowing(live: Live) -> Html:
         given.setdefault(name, []).append(value)
     fields = [
         tag("label", f"{told} ", tag("input", type="text", name=name, value=" ".join(given.get(name, ())),
-                                     placeholder=hint, autocomplete="off", spellcheck="false"))
+                                     placeholder=hint, autocomplete="off", spellcheck="false",
+                                     list="seen-times" if name == "since" else "seen-addresses"))
         for name, told, hint in _NARROWING
     ]  # fmt: skip
     kept = [(name, value) for name, value in live.query if name in ("subject", "strategy")]
@@ -192,10 +195,17 @@ def _narrowing(live: Live) -> Html:
     return tag(
         "details",
         tag("summary", "What counts as the attacker's: " + ("narrowed" if some else "the subject and all from it")),
+        _offered("seen-times", [(timestamp(one.time), brief(one.what, 80)) for one in live.turns]),
+        _offered("seen-addresses", [(one, "") for one in live.addresses]),
         tag("form", *hidden([*kept, *moment]), *fields, tag("button", "Narrow"), action=live.path, method="get",
             class_="tools"),
         class_="turns", open=some,
     )  # fmt: skip
+
+
+def _offered(name: str, values: Iterable[tuple[str, str]]) -> Html:
+    """What a field offers to be chosen from the evidence; anything else can be typed."""
+    return tag("datalist", *(tag("option", told or None, value=value) for value, told in values), id=name)
 
 
 def narrowed(live: Live) -> bool:

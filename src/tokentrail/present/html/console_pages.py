@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tokentrail.detection.model import SEVERITIES
 from tokentrail.lineage.model import KINDS, Credential, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.console import Live, console_bar, narrowed, pages, trace_address
+from tokentrail.present.html.console import Live, address, console_bar, hidden, narrowed, pages, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
@@ -22,6 +23,9 @@ from tokentrail.present.html.records import headline, record_text, whereabouts
 from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.timeline import resource
 from tokentrail.results import RawRecord, Status
+
+_ACCOUNTS = 500
+"""Accounts that can be chosen from."""
 
 
 def credentials_page(
@@ -34,11 +38,12 @@ def credentials_page(
          f"{one.events:,}", brief(words.listed(one.source_ips, 3)))
         for one in found
     ]  # fmt: skip
-    heads = ("Credential", "Kind", "State", "Of", "Issued", "Ends", "Calls", "From")
+    heads = [*(_sorting(head, asked, live) for head in _SORTED), "From"]
     choices = tag(
         "form",
         _search(asked.get("search", ""), "key, principal, address, name"),
         _choice("state", "State ", STATES, asked), _choice("kind", "Kind ", KINDS, asked),
+        *hidden([("sort", asked["sort"])] if "sort" in asked else []),
         *_moment(live), tag("button", "List"), action="/credentials", method="get", class_="tools",
     )  # fmt: skip
     listed = (
@@ -49,6 +54,19 @@ def credentials_page(
     note = "Every credential that the evidence shows, issued or used, in order of time."
     part = section("credentials", "List", choices, listed, pages(live, page, more), note=note)
     return _page("Credentials in the evidence", live, version, part)
+
+
+_SORTED = ("Credential", "Kind", "State", "Of", "Issued", "Ends", "Calls")
+"""The columns by which credentials can be sorted."""
+
+
+def _sorting(head: str, asked: Mapping[str, str], live: Live) -> Html:
+    """The head of a column, leading to the list sorted by it, or back to the order of time."""
+    sorting = asked.get("sort") == head.lower()
+    kept = [(name, value) for name, value in live.query if name not in ("sort", "page")]
+    there = address(live.path, kept if sorting else [*kept, ("sort", head.lower())], live.as_of)
+    told = "in order of time again" if sorting else f"sort by {head.lower()}"
+    return tag("a", head, " ▾" if sorting else None, href=there, title=told, class_="sorting")
 
 
 def timeline_page(
@@ -86,11 +104,19 @@ def timeline_page(
 
 
 def findings_page(
-    findings: Sequence[Document] | None, failed: Sequence[str], live: Live, version: str
-) -> str:
-    """List all findings."""
+    findings: Sequence[Document] | None, failed: Sequence[str], live: Live, version: str, *,
+    asked: Mapping[str, str], accounts: Sequence[str],
+) -> str:  # fmt: skip
+    """List all findings, or those of a severity or account."""
+    choices = tag(
+        "form",
+        _choice("severity", "Severity ", {one: one for one in reversed(SEVERITIES)}, asked),
+        _choice("account", "Account ", {one: brief(one, 40) for one in accounts[:_ACCOUNTS]}, asked),
+        *_moment(live), tag("button", "List"), action="/findings", method="get", class_="tools",
+    ) if findings is not None else None  # fmt: skip
     part = findings_section(findings, Names({}, {}, live=live), failed=failed)
-    return _page("What detection finds" if live.looking else "What detection found", live, version, part)
+    title = "What detection finds" if live.looking else "What detection found"
+    return _page(title, live, version, choices, part)
 
 
 def evidence_page(status: Status, live: Live, version: str) -> str:
@@ -136,7 +162,7 @@ def _search(text: str, hint: str) -> Html:
     return tag("label", "Search ", field)
 
 
-def _choice(name: str, label: str, values: Mapping[Any, str], asked: dict[str, str]) -> Html:
+def _choice(name: str, label: str, values: Mapping[Any, str], asked: Mapping[str, str]) -> Html:
     options = [tag("option", "any", value="")]
     options += [
         tag("option", said, value=one, selected=asked.get(name) == one) for one, said in values.items()
