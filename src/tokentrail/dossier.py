@@ -297,7 +297,9 @@ def _bystanders(
         key=lambda one: (one.issued_at or one.first_used or begin, one.id),
     )
     if more:
-        notes.append(f"{more:,} later credentials of colleagues are left out for want of room.")
+        notes.append(
+            f"{more:,} later credentials of colleagues are left out: the picture has no room for them."
+        )
     if len(kept) + more > _DRAWN:
         notes.append(
             f"The picture shows the calls of {_DRAWN} of {len(kept) + more:,} credentials of colleagues."

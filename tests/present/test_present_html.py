@@ -265,7 +265,7 @@ def test_many_findings_by_one_rule_are_one_past_the_first_on_the_page_too() -> N
     assert f"and 34 more: {finding()['title']}" in said
     assert "2026-11-23T09:06:00Z to 2026-11-23T09:39:00Z" in said
     assert "A key in public" in said
-    assert "41 findings, the gravest first" in said
+    assert "41 findings, the most severe first" in said
 
 
 def test_a_policy_that_a_person_attaches_is_laid_out_behind_a_fold() -> None:
@@ -508,7 +508,7 @@ def test_what_has_no_room_is_counted() -> None:
     )
     said = read(report_page(dossier(events=tuple(many)))).said
     assert "iam:CreateUser" in said
-    assert "Left out for want of room: 7,500 lines with 7,500 calls" in said
+    assert "Not on this page, which has no room for them: 7,500 lines with 7,500 calls" in said
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--max-scan", type=click.IntRange(min=1), metavar="BYTES",
-    help="Of athena:, how much queries may scan; then it stops, and goes on when run again.",
+    help="Of athena:, how much queries may scan; then it stops, and resumes when run again.",
 )  # fmt: skip
 @click.option(
     "--scan-price", type=click.FloatRange(min=0), metavar="AMOUNT",

@@ -223,7 +223,7 @@ def open_case(options: CommonOptions, *, create: bool = False) -> Case:
         def show(done: int, total: int) -> None:
             if not bars:
                 say(
-                    f"{options.case}: a case of an older format. Its columns are made anew from its own evidence."
+                    f"{options.case}: a case of an older format. Its columns are read again from its own evidence."
                 )
                 bars.append(stack.enter_context(progress_bar("Updating the case")))
             if bars[0] is not None:

@@ -115,7 +115,7 @@ def command(
     and judged, and each finding is told once, on standard output and wherever --to says.
 
     A finding that later evidence changes is told again as a revision, or withdrawn.
-    A restart goes on where it stopped: nothing is lost, and nothing told twice.
+    A restart resumes where it stopped: no finding is lost, and none reported twice.
     On SIGTERM or SIGINT it finishes what it is at and ends with 0.
     """
     if options.as_of is not None:
@@ -146,7 +146,7 @@ def _watching(source: str, case: Path | str, sinks: Sequence[str], *, once: bool
     ends = (
         "It ends when all that is there has been judged."
         if once
-        else "Ctrl-C ends it; the next start goes on."
+        else "Ctrl-C ends it; the next start resumes."
     )
     return f"Watching {source}. Evidence goes into {case}, findings go to {places}. {ends}"
 
@@ -162,7 +162,7 @@ def _said_if_unread() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        output.say("Nobody reads the findings any more, so the watch ends; the next start goes on.")
+        output.say("Nobody reads the findings any more, so the watch ends; the next start resumes.")
         raise
 
 

@@ -174,7 +174,7 @@ def first(subjects: FindingSubjects, names: Names) -> Html:
                 brief("; ".join(one.titles) + more(one.findings - len(one.titles)), 600), "."),
         ))  # fmt: skip
     note = (
-        "Subjects that findings point to, the gravest first, with all that descends from each, and what hosts and "
+        "Subjects that findings point to, the most severe first, with all that descends from each, and what hosts and "
         "sign-ins behind it handed out since."
     )
     return section(

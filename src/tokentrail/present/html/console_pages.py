@@ -51,7 +51,8 @@ def credentials_page(
         if rows
         else tag("p", "None.", class_="empty")
     )
-    note = "Every credential that the evidence shows, issued or used, in order of time."
+    order = f"sorted by {asked['sort']}" if "sort" in asked else "in order of time"
+    note = f"Every credential that the evidence shows, issued or used, {order}."
     part = section("credentials", "List", choices, listed, pages(live, page, more), note=note)
     return _page("Credentials in the evidence", live, version, part)
 

@@ -71,7 +71,7 @@ def findings_section(
         tag("ol", *shown, class_="findings"),
         and_more(len(chosen), _MOST, "`tokentrail detect` lists all of them"),
         _elsewhere(elsewhere, names),
-        note=f"{words.number(len(findings), 'finding')}, the gravest first.",
+        note=f"{words.number(len(findings), 'finding')}, the most severe first.",
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _finding(one: Document, names: Names) -> Html:
             brief(str(one.get("title") or one.get("rule") or "")), f" ×{count:,}" if count > 1 else None),
         tag("p", brief(str(one.get("why") or ""), 1000)),
         _ask(one, names),
-        _sentence("Next: ", one.get("next"), None),
+        _next(one.get("next")),
         _sentence("Harmless if: ", one.get("false_alarm"), "soft"),
         tag("p", tag("time", str(one.get("time") or "")), "  ", tag("code", str(one.get("rule") or "")),
             "  ", attack, "  ", join(["on ", references(ids, names)]) if ids else None, class_="soft"),
@@ -157,6 +157,14 @@ def _ask(one: Document, names: Names) -> Html | None:
     if names.live is None or not subject or str(subject) in names.anchors:
         return None
     return tag("p", tag("a", f"Trace {brief(str(subject))}", href=trace_address(str(subject), names.live)))
+
+
+def _next(told: object) -> Html | None:
+    """What to do about a finding: a command as such, so that it can be copied."""
+    if not told:
+        return None
+    text = brief(str(told), 600)
+    return tag("p", tag("b", "Next: "), tag("code" if text.startswith("tokentrail ") else "span", text))
 
 
 def _sentence(lead: str, told: object, class_: str | None) -> Html | None:

@@ -148,7 +148,7 @@ def consequence(one: Action, names: Names) -> str:
         whose = single if len(theirs) == 1 else f"{len(theirs):,} of others"
         text += f", and {whose}: {shown}"
     if not one.spared:
-        return f"{text} · nothing goes on"
+        return f"{text} · none still works"
     left = names.listed(other.id for other in one.spared)
     return f"{text} · {left} {words.verb(len(one.spared), 'goes', 'go')} on"
 

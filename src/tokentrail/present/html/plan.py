@@ -105,7 +105,10 @@ def _facts(step: Step, names: Names) -> list[Html]:
             if step.cutoff
             else words.STOPS_NEW,
         ),
-        ("Goes on", references(step.alive_after, names) if step.alive_after else "nothing of the attacker's"),
+        (
+            "Still alive",
+            references(step.alive_after, names) if step.alive_after else "none of the attacker's",
+        ),
         ("Collateral", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
         ("Where", words.where(step)),
         ("Why", _why(step.why)),

@@ -181,7 +181,7 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     known = {one.id: names.called(one) for one in dossier.bystanders}
     told = []
     if mine:
-        told.append(f"whoever rightly uses {names.listed(mine)}")
+        told.append(f"the rightful user of {names.listed(mine)}")
     if theirs:
         owners = [one for one in theirs if one in names.owners]
         others = [one for one in theirs if one not in names.owners]

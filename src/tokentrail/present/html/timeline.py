@@ -35,7 +35,7 @@ def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) 
         note += f" {of_others:,} of all are of descendants that do not count as the attacker's."
     if chronicle.left_out:
         note += (
-            f" Left out for want of room: {words.number(chronicle.left_out, 'line')} with "
+            f" Not on this page, which has no room for them: {words.number(chronicle.left_out, 'line')} with "
             f"{words.number(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
         )
     live = names.live
