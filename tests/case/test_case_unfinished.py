@@ -57,6 +57,25 @@ def test_every_answer_says_it(logs: Path, tmp_path: Path, monkeypatch: pytest.Mo
         assert "has not ended" in run(*verb)
     assert "Every record that was reached was read." in run("status")
     assert ran(monkeypatch, ("credentials", "--strict", "--case", place)).code == 3
+    missing = ran(monkeypatch, ("trace", "ASIAMISSINGMISSING01", "--case", place))
+    assert missing.code == 2 and "has not ended" in missing.err  # the subject may be in what was not read
+
+
+def test_an_ingest_that_is_stopped_says_how_it_resumes(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends it with 130 and says what to do; a case without an event says so to whoever asks for a subject."""
+    place, reads = tmp_path / "case", "tokentrail.cli.intake.Intake.into"
+    with monkeypatch.context() as stopped:
+        stopped.setattr(reads, lambda self, case, *_: case.ingest([str(logs)], progress=stop, workers=1))
+        answered = ran(stopped, ("ingest", logs, "--case", place))
+    assert answered.code == 130 and "it resumes where it stopped" in " ".join(answered.err.split())
+
+    Case.open(tmp_path / "empty").close()
+    assert (
+        "The case holds no event yet."
+        in ran(monkeypatch, ("trace", "ASIA1", "--case", tmp_path / "empty")).err
+    )
 
 
 def test_a_place_that_can_not_be_listed_leaves_nothing(tmp_path: Path) -> None:

@@ -173,8 +173,8 @@ def _has_not_ended(note: Any) -> str:
         listed(quoted(str(one)) for one in sources) if isinstance(sources, list) and sources else "something"
     )
     return (
-        f"An ingest of {named} that began at {quoted(str(told.get('began')))} has not ended: it goes on still, or was "
-        "ended too soon. Run it again; it goes on where it stopped."
+        f"An ingest of {named} that began at {quoted(str(told.get('began')))} has not ended: it is still running, or "
+        "was interrupted. Run it again: it resumes where it stopped."
     )
 
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tokentrail.errors import TokenTrailError
+from tokentrail.errors import SubjectNotFound, TokenTrailError
 from tokentrail.present.safe import safe
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def guarded(command: Callable[..., None], options: CommonOptions, **others: Any)
     except KeyboardInterrupt as error:
         raise Failure(["Stopped before it was done."], INTERRUPTED) from error
     except TokenTrailError as error:
-        raise Failure(_message(error, options.verbose), error.exit_code) from error
+        lacking = _not_in_case(options) if isinstance(error, SubjectNotFound) else []
+        raise Failure([*_message(error, options.verbose), *lacking], error.exit_code) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except OSError as error:
@@ -59,6 +60,19 @@ def guarded(command: Callable[..., None], options: CommonOptions, **others: Any)
         raise Failure(lines, TokenTrailError.exit_code) from error
     except Exception as error:
         raise Failure(_fault(error, options.verbose), UNEXPECTED) from error
+
+
+def _not_in_case(options: CommonOptions) -> list[str]:
+    """Why a subject may be missing although there is evidence of it: the case is empty, or an ingest has not ended."""
+    from tokentrail.case import Case
+    from tokentrail.case.bookkeeping import unfinished
+
+    try:
+        with Case.open(options.case, create=False) as case:
+            empty = ["The case holds no event yet."] if case.newest() is None else []
+            return [*empty, *unfinished(case.folder)]
+    except (TokenTrailError, OSError):
+        return []
 
 
 def _of_system(error: OSError) -> str:

@@ -91,10 +91,7 @@ def command(
         return
     check_exist(sources)
     cluster = _cluster(engine, master, intake.workers)
-    with (
-        output.open_case(options, create=True) as case,
-        output.progress_bar("Reading evidence", output.LINKING) as progress,
-    ):
+    with output.open_case(options, create=True) as case, output.reading_evidence() as progress:
         summary = intake.into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(

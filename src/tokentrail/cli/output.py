@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tokentrail.results import IngestSummary
 
 Row = TypeVar("Row")
-LINKING = "Linking credentials"
 _TERMINAL_GONE = (OSError, IndexError)
 """What rich raises when the terminal has gone: the answer matters more than the progress line."""
 _SILENT_FOR = 1.0
@@ -164,13 +163,24 @@ def ingest_and_report(case: Case, sources: Sequence[str], intake: Intake) -> Ing
         SourceError: there is no record of CloudTrail in any of some files and folders.
     """
     before = case.status()
-    with progress_bar("Reading evidence", LINKING) as progress:
+    with reading_evidence() as progress:
         summary = intake.into(case, sources, progress)
     if not _option("quiet"):
         write_ingest(summary, Paper(sys.stderr))
     say(*held_before(before, summary))
     expect_records(sources, summary)
     return summary
+
+
+@contextmanager
+def reading_evidence() -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far reading is; where Ctrl-C ends it, say how it resumes."""
+    try:
+        with progress_bar("Reading evidence", "Linking credentials") as progress:
+            yield progress
+    except KeyboardInterrupt:
+        warn("Not all of the evidence was read. Run the same command again: it resumes where it stopped.")
+        raise
 
 
 def expect_records(sources: Sequence[str], summary: IngestSummary) -> None:
