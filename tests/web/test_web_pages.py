@@ -87,6 +87,23 @@ def test_the_turns_lead_through_the_story(served: Served, told: Story) -> None:
     assert onward and "as_of=2026-11-23T10%3A02%3A00Z" in onward[1]
 
 
+def test_the_slider_goes_over_the_story_and_not_over_all_evidence(tmp_path: Path) -> None:
+    """Of a key whose story is over within minutes, in a case of months, the slider spans an hour or two."""
+    minted = assume_role("2026-11-23T09:05:00Z")
+    records = [call("GetCallerIdentity", "2026-11-23T09:00:00Z", user()), minted,
+               call("ListBuckets", "2027-03-01T00:00:00Z", user("bob", "AKIAIOSFODNN7BOBBOBB"), source="s3.amazonaws.com")]  # fmt: skip
+    with Case.open(tmp_path / "case") as case:
+        (tmp_path / "log.json").write_bytes(native(records))
+        case.ingest([str(tmp_path / "log.json")])
+    with console(tmp_path / "case") as served:
+        page = served.get("/trace", subject="AKIAIOSFODNN7EXAMPLE").text
+        first, last, at = re.search(r'min="(\d+)" max="(\d+)" step="1" value="(\d+)"', page).groups()  # type: ignore[union-attr]
+        assert int(last) - int(first) < 3 * 3600 and at == last
+        assert (
+            'aria-valuetext="2027-03-01T00:00:00Z"' in page
+        )  # what is shown is the newest evidence all the same
+
+
 def test_the_slider_leads_to_an_address_for_people(served: Served, told: Story) -> None:
     """Its seconds become a moment in the address, and nothing else of it is lost."""
     answer = served.get(

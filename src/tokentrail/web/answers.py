@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -244,15 +244,19 @@ class Answers:
         status, when = self._status(), asked.as_of(query)
         return Live(
             path=path, query=asked.kept(query, story=False), as_of=when, first=status.first, last=status.last,
+            newest=status.last,
             looking=when is None and self.looking() is not None,
         )  # fmt: skip
 
     def story(self, path: str, query: QueryParams) -> Live:
-        """Where a page about a subject stands: its slider goes from the story's first turn to the newest evidence."""
+        """Where a page about a subject stands: its slider goes over the turns of the story, and a little further."""
         question = replace(asked.question(query), as_of=None)
         found: tuple[Turn, ...] = self._keep(("turns", question), lambda: turns(self._traced(question)))
         live = replace(self.live(path, query), query=asked.kept(query, story=True), turns=found)
-        return replace(live, first=found[0].time) if found else live
+        if not found or live.last is None:
+            return live
+        begin, end = found[0].time, found[-1].time
+        return replace(live, first=begin, last=min(live.last, end + max(_AFTER, (end - begin) / 4)))
 
     def _traced(self, question: Question) -> Trace:
         """The trace for a page of the newest evidence; remembered if it was asked before."""
@@ -318,6 +322,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
+_AFTER = timedelta(hours=1)
+"""How long after the last turn of a story its slider goes on, at least."""
 _SORTED = 50_000
 """The most credentials that are sorted: each must be judged for it, and all are kept."""
 _EVER = datetime.max.replace(tzinfo=UTC)

@@ -50,6 +50,8 @@ class Live:
     first: datetime | None = None
     last: datetime | None = None
     """The span that the slider goes over."""
+    newest: datetime | None = None
+    """The newest evidence, which may be later than the span."""
     turns: tuple[Turn, ...] = ()
     addresses: tuple[str, ...] = ()
     """From where the subject was used: what narrowing offers."""
@@ -120,11 +122,9 @@ def _place(path: str, name: str, live: Live) -> Html:
 def _slider(live: Live) -> Html | None:
     if live.first is None or live.last is None:
         return None
-    shown = live.as_of or live.last
-    begin, end = (
-        min(live.first, shown),
-        max(live.last, shown),
-    )  # `now` is later than all evidence, and no less asked
+    shown = live.as_of or live.newest or live.last
+    begin = min(live.first, shown)
+    end = max(live.last, live.as_of or live.last)  # `now` is later than all evidence, and no less asked
     if begin == end:
         return None
     first, last = _seconds(begin), _seconds(end)
@@ -135,8 +135,8 @@ def _slider(live: Live) -> Html | None:
         *hidden(live.query),
         tag("label", "As of", for_="at-time"),
         _step(live, shown, anchor, back=True),
-        tag("input", type="range", name="at", id="at-time", min=first, max=last, step=1, value=_seconds(shown),
-            list="at-turns", aria_valuetext=timestamp(shown)),
+        tag("input", type="range", name="at", id="at-time", min=first, max=last, step=1,
+            value=_seconds(min(shown, end)), list="at-turns", aria_valuetext=timestamp(shown)),
         tag("datalist", *(tag("option", value=one) for one in marks), id="at-turns"),
         _step(live, shown, anchor, back=False),
         tag("output", timestamp(shown), id="at-told", for_="at-time"),
