@@ -101,3 +101,14 @@ def test_what_is_pasted_is_neither_broken_nor_cut() -> None:
 
     assert f" {arn}\n" in pipe.getvalue()
     assert f"  next  tokentrail trace {arn} --case leak\n" in pipe.getvalue()
+
+
+def test_an_entry_is_never_cut() -> None:
+    """Ids on it stay whole, to be pasted; the tail goes on lines of its own where it does not fit beside them."""
+    stream = io.StringIO()
+    paper = Paper(stream)
+    paper.entry("  1  ", ("AKIAIOSFODNN7EXAMPLE", "bold"), " ", tail="user/support", indent="    ")
+    paper.entry("  2  ", ("A" * 120, "bold"), " ", tail="user/support", indent="    ")
+    assert stream.getvalue().splitlines() == [
+        "  1  AKIAIOSFODNN7EXAMPLE user/support", "  2  " + "A" * 120, "    user/support",
+    ]  # fmt: skip

@@ -157,11 +157,10 @@ def write_finding(
         files: The file or S3 key of each event, as far as they are known.
     """
     paper.line()
-    paper.line(
-        (f"{one.severity.upper():<9}", _STYLES[one.severity]),
-        f" {timestamp(one.time)}  ",
-        (one.title, "bold"),
-    )
+    paper.entry(
+        (f"{one.severity.upper():<9}", _STYLES[one.severity]), f" {timestamp(one.time)}  ",
+        tail=one.title, indent=" " * 10, style="bold",
+    )  # fmt: skip
     paper.wrapped(one.why, first=_label("what"))
     paper.wrapped(_some(subject_first(one.subject, one.credentials)), first=_label("credentials"))
     if one.root is not None and one.root not in one.credentials:
@@ -192,11 +191,11 @@ def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | Non
     """Write in one what findings come to that differ from those above in whom they are about."""
     first = alike[0]
     paper.line()
-    paper.line(
+    paper.entry(
         (f"{first.severity.upper():<9}", _STYLES[first.severity]),
         f" {timestamp(first.time)}  and {len(alike):,} more: ",
-        (first.title, "bold"),
-    )
+        tail=first.title, indent=" " * 10, style="bold",
+    )  # fmt: skip
     paper.wrapped(timestamp(max(one.time for one in alike)), first=_label("last"))
     for label, each in (
         ("credentials", (id for one in alike for id in subject_first(one.subject, one.credentials))),

@@ -137,11 +137,11 @@ def _leads(found: Investigation, paper: Paper) -> None:
         )
     for lead in found.leads[:_LEADS]:
         strength, style = ("STRONG", "bold red") if lead.strong else ("weak", "dim")
-        paper.line(
+        paper.entry(
             f"  {lead.rank:>2}  ", (f"{strength:<9}", style), f"{lead.score:>5.1f} ",
             (f"{lead.state:<9}", words.STYLES[lead.state]),
             f"{'yes' if traced.intersection(lead.credentials) else '-':<9}", (lead.credential, "bold"), " ",
-            words.principal(lead.principal),
+            tail=words.principal(lead.principal), indent=" " * 34,
         )  # fmt: skip
         if lead.strong and lead.reasons:
             paper.line(f"      {lead.reasons[0].why.partition(': ')[0]}")

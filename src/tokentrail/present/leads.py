@@ -31,9 +31,10 @@ def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None 
 def _write_lead(lead: Lead, paper: Paper, case: Path | str | None) -> None:
     paper.line()
     strength, style = ("STRONG", "bold red") if lead.strong else ("weak", "dim")
-    paper.line(
+    paper.entry(
         (f"{lead.rank:>3}  "), (f"{strength:<7}", style), f"{lead.score:>5.1f}  ", (lead.credential, "bold"), "  ",
-        (lead.state, words.STYLES[lead.state]), f"  {lead.account or '-'} {words.principal(lead.principal)}",
+        (lead.state, words.STYLES[lead.state]), f"  {lead.account or '-'} ",
+        tail=words.principal(lead.principal), indent=" " * 5,
     )  # fmt: skip
     for reason in lead.reasons[:_REASONS_MOST]:
         paper.wrapped(reason.why, first="     - ", rest="       ")

@@ -47,6 +47,15 @@ class Paper:
         pieces = [(safe(part), "") if isinstance(part, str) else (safe(part[0]), part[1]) for part in parts]
         self._write(_within(pieces, COLUMNS))
 
+    def entry(self, *parts: Part, tail: str, indent: str, style: str = "") -> None:
+        """Write one line whose parts, such as ids, are never cut; its tail follows on lines of its own if it must."""
+        pieces = [(safe(part), "") if isinstance(part, str) else (safe(part[0]), part[1]) for part in parts]
+        if sum(cell_len(text) for text, _ in pieces) + cell_len(safe(tail)) <= COLUMNS:
+            self._write([*pieces, (safe(tail), style)])
+            return
+        self._write(pieces)
+        self.wrapped(tail, first=indent, style=style)
+
     def wrapped(self, text: str, *, first: str = "", rest: str | None = None, style: str = "") -> None:
         """Write a sentence over as many lines as it takes, behind a lead for the first and for the rest."""
         rest = " " * cell_len(first) if rest is None else rest
