@@ -417,3 +417,11 @@ def test_a_timeline_lists_the_calls_that_are_asked_for(run: Run, case: Path, tol
     first, said = listed("--limit", "2")
     assert first == every[:2] and f"{len(every) - 2:,} more fit" in said
     assert listed("--call", "(.*", "--limit", "1")[0] == []
+
+
+def test_leads_say_how_many_there_are_and_how_many_are_listed(run: Run, case: Path) -> None:
+    """A list of the first few is not told as if it were all."""
+    every = lines(run("leads", "--case", case, "--limit", "500", "--format", "jsonl").out)
+    assert len(every) > 2
+    assert run("leads", "--case", case, "--limit", "2").out.startswith(f"{len(every)} leads, the first 2: ")
+    assert run("leads", "--case", case, "--limit", "500").out.startswith(f"{len(every)} leads: ")

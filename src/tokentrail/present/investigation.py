@@ -18,6 +18,7 @@ from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, volume
 from tokentrail.present.document import timestamp
 from tokentrail.present.findings import worst_first
+from tokentrail.present.leads import in_all
 from tokentrail.present.paper import COLUMNS, Paper
 from tokentrail.present.plan import write_unstolen
 from tokentrail.results import AttackerActivity, IngestSummary, UsedFrom
@@ -51,7 +52,7 @@ class Investigation:
     @property
     def leads_in_all(self) -> int:
         """How many leads the case has."""
-        return max((reason.of for lead in self.leads for reason in lead.reasons), default=len(self.leads))
+        return in_all(self.leads)
 
     @property
     def subjects(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokentrail.detection.leads.model import Lead
@@ -21,11 +21,18 @@ def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None 
         paper.line("No leads: no credential made a call, in the time asked about or at all.")
         return
     strong = sum(lead.strong for lead in listed)
-    paper.line((words.number(len(listed), "lead"), "bold"), f": {strong} strong, {len(listed) - strong} weak")
+    shown = f", the first {len(listed):,}" if in_all(listed) > len(listed) else ""
+    told = f"{shown}: {strong} strong, {len(listed) - strong} weak"
+    paper.line((words.number(in_all(listed), "lead"), "bold"), told)
     if not strong:
         paper.wrapped("None is strong: these only differ most from the rest of this evidence.")
     for lead in listed:
         _write_lead(lead, paper, case)
+
+
+def in_all(leads: Sequence[Lead]) -> int:
+    """How many leads there are, of which some are listed: each reason tells it."""
+    return max(len(leads), *(reason.of for lead in leads for reason in lead.reasons), 0)
 
 
 def _write_lead(lead: Lead, paper: Paper, case: Path | str | None) -> None:
