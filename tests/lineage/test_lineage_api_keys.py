@@ -73,7 +73,9 @@ def test_calls_are_no_keys_where_two_may_have_made_them(world: World) -> None:
     [
         lambda world, bot: world.user("ada").creates_api_key(world.user("bob").user),
         lambda world, bot: world.user("ada").creates_api_key(bot, service="codecommit.amazonaws.com"),
-        lambda world, bot: world.user("far", account=AWAY).creates_api_key(world.user("bot", account=AWAY).user),
+        lambda world, bot: world.user("far", account=AWAY).creates_api_key(
+            world.user("bot", account=AWAY).user
+        ),
     ],
     ids=["user", "service", "account"],
 )

@@ -86,7 +86,14 @@ def stand_ins(
         return keys
     return [
         f"{BEARER_KEY}{service}:{principal}"
-        if service and key is None and principal and kind == "IAMUser" and not date and _SERVICE.fullmatch(service)
+        if service
+        and key is None
+        and principal
+        and kind == "IAMUser"
+        and not date
+        and _SERVICE.fullmatch(service)
         else key
-        for key, principal, kind, date, service in zip(keys, principals, kinds, created, services, strict=True)
+        for key, principal, kind, date, service in zip(
+            keys, principals, kinds, created, services, strict=True
+        )
     ]

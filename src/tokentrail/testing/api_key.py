@@ -10,6 +10,7 @@ written.
 from __future__ import annotations
 
 from datetime import timedelta
+
 from tokentrail.testing.actor import Actor
 from tokentrail.testing.names import Json, User, user_identity
 from tokentrail.testing.records import create_date
@@ -22,7 +23,9 @@ class ApiKey(Actor):
 
     bearer = "ABSK"
 
-    def __init__(self, stage: Stage, entry: Entry, user: User, *, shows_id: bool, ip: str, user_agent: str) -> None:
+    def __init__(
+        self, stage: Stage, entry: Entry, user: User, *, shows_id: bool, ip: str, user_agent: str
+    ) -> None:
         super().__init__(stage, entry, ip=ip, user_agent=user_agent)
         self.user = user
         self._shows_id = shows_id

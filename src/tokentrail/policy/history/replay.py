@@ -104,7 +104,11 @@ def _create_access_key(ledger: Ledger, change: Change) -> None:
 
 def _create_api_key(ledger: Ledger, change: Change) -> None:
     key_id = change.answered("serviceSpecificCredential", _API_KEY)
-    name = change.asked("userName") or change.answered("serviceSpecificCredential", "userName") or change.caller_user
+    name = (
+        change.asked("userName")
+        or change.answered("serviceSpecificCredential", "userName")
+        or change.caller_user
+    )
     if key_id and name:
         ledger.key(change, key_id).owner = ledger.names.entity("user", change, name)
 
