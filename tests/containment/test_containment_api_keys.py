@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from contain_cases import actions, hit, operations, planned, statements, step
 
-from contain_cases import actions, hit, operations, planned, refuted, statements, step
 from evidence import START, held
 from tokentrail.testing import ApiKey, LongTermKey, World
 
@@ -106,6 +106,26 @@ def test_an_expired_key_and_keys_of_others_need_no_step(world: World) -> None:
 
     assert "deactivate-api-key" not in actions(plan)
     assert theirs.id not in hit(plan)
+
+
+def test_a_key_that_somebody_deleted_or_deactivated_needs_no_step(world: World) -> None:
+    """An API key of the attacker's that a colleague has taken out of use already is in no step."""
+    eve, key = stolen(world)
+    admin = world.user("admin")
+    other = eve.creates_api_key(admin, service="logs.amazonaws.com")
+    admin.iam("DeleteServiceSpecificCredential", userName="bot", serviceSpecificCredentialId=key.id)
+    admin.iam(
+        "UpdateServiceSpecificCredential",
+        userName="admin",
+        serviceSpecificCredentialId=other.id,
+        status="Inactive",
+    )
+    world.wait(minutes=5)
+    eve.calls("s3:ListBuckets")
+    plan = planned(world, eve.id)
+
+    assert plan.proof.complete
+    assert "deactivate-api-key" not in actions(plan)
 
 
 @pytest.mark.parametrize("service", ["codecommit", "cassandra", "logs"])
