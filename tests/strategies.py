@@ -108,6 +108,21 @@ def created_key(play: Play, a: int, b: int) -> None:
         play.joins(chosen[0].creates_access_key(owner), chosen[1] + 1)
 
 
+def created_api_key(play: Play, a: int, b: int) -> None:
+    """Create an API key of a user of its own, whose records show no id, or of another one, whose records do."""
+    if chosen := play.pick(a):
+        one = chosen[0]
+        own = bool(b % 2)
+        owner = (
+            one.creates_user(f"bot-{len(play.world.truth)}")
+            if own
+            else play.world.user(NAMES[b % 3], account=one.account)
+        )
+        key = one.creates_api_key(owner, days=30 if b % 3 else None, shows_id=not own)
+        if b % 4:
+            key.calls("bedrock:InvokeModel", {"modelId": "m"}, count=b % 4)
+
+
 def console(play: Play, a: int, b: int) -> None:
     """Sign in to the console and look around, or leave at once."""
     session = play.world.console_sign_in(play.world.user(NAMES[a % 3]), mfa=b % 2 == 0)
@@ -331,6 +346,7 @@ COMMON: Sequence[Step] = (
     session_token,
     federation_token,
     created_key,
+    created_api_key,
     console,
     switch_role,
     identity_center,
