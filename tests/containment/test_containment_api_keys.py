@@ -33,6 +33,7 @@ def test_a_plan_deactivates_a_made_api_key(world: World) -> None:
         {"UserName": "bot", "ServiceSpecificCredentialId": key.id, "Status": "Inactive"}
     ]
     assert operations(off) == ["UpdateServiceSpecificCredential"]
+    assert any(key.id in one and "from before the evidence" in one for one in plan.proof.holds_if)
     assert (off.ends, off.undo, off.safe_to_undo_after) == ((key.id,), (), None)
 
 
@@ -46,6 +47,7 @@ def test_a_leaked_api_key_is_given_back_when_asked_for(world: World) -> None:
     plan = planned(world, key.entry.issued_key or "")
 
     assert actions(plan) == ["deactivate-api-key"]
+    assert not any("from before the evidence" in one for one in plan.proof.holds_if)
     assert plan.proof.complete
     assert [call.parameters["Status"] for call in plan.steps[0].undo] == ["Active"]
     assert ada.id not in hit(plan)

@@ -15,6 +15,7 @@ from tokentrail.containment.incident.incident_model import LONGEST, HeldCredenti
 from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.containment.incident.role_sessions import attackers_of, home_addresses, openings, sessions_of
 from tokentrail.containment.incident.source_issued import BeyondTrace, follow, living_doubtful
+from tokentrail.events.bearer import BEARER_KEY
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
@@ -117,6 +118,7 @@ def held_of(row: Row, one: Credential) -> HeldCredential:
         principal=caller.acts_as,
         expires=one.expires_at or one.expires_bound,
         since=rows.moment(row["created_time"]) if row["created_what"] in ("access_key", "api_key") else None,
+        by_user_alone=one.kind == "api_key" and any(key.startswith(BEARER_KEY) for key in row["keys"] or ()),
         anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,
     )
 

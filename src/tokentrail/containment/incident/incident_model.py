@@ -63,6 +63,8 @@ class HeldCredential:
     """Whether it is a key that the attacker created, so that nobody else uses it."""
     since: datetime | None = None
     """When it was created, if it is a long-term key and the evidence shows it."""
+    by_user_alone: bool = False
+    """Whether it is an API key some of whose calls are known to be its own only by its user and service."""
     anchor: str | None = None
     """For the session of a certificate's holder: the trust anchor by which it was issued, if the attacker made that."""
 
