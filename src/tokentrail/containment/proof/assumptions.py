@@ -138,7 +138,7 @@ def _api_keys(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator
         named = listed([quoted(one.id) for one in alone], _MOST)
         yield (
             f"the calls of {'their' if len(alone) > 1 else 'its'} user that show no key id were made with {named}, and "
-            "with no API key from before the evidence: `aws iam list-service-specific-credentials` tells which there are"
+            "with no API key from before the evidence: `aws iam list-service-specific-credentials` tells which exist"
         )
 
 
