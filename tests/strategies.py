@@ -108,6 +108,21 @@ def created_key(play: Play, a: int, b: int) -> None:
         play.joins(chosen[0].creates_access_key(owner), chosen[1] + 1)
 
 
+def created_api_key(play: Play, a: int, b: int) -> None:
+    """Create an API key of a user of its own, whose records show no id, or of another one, whose records do."""
+    if chosen := play.pick(a):
+        one = chosen[0]
+        own = bool(b % 2)
+        owner = (
+            one.creates_user(f"bot-{len(play.world.truth)}")
+            if own
+            else play.world.user(NAMES[b % 3], account=one.account)
+        )
+        key = one.creates_api_key(owner, days=30 if b % 3 else None, shows_id=not own)
+        if b % 4:
+            key.calls("bedrock:InvokeModel", {"modelId": "m"}, count=b % 4)
+
+
 def console(play: Play, a: int, b: int) -> None:
     """Sign in to the console and look around, or leave at once."""
     session = play.world.console_sign_in(play.world.user(NAMES[a % 3]), mfa=b % 2 == 0)
@@ -331,6 +346,7 @@ COMMON: Sequence[Step] = (
     session_token,
     federation_token,
     created_key,
+    created_api_key,
     console,
     switch_role,
     identity_center,
@@ -635,6 +651,16 @@ def thief_creates_key(theft: Theft, a: int, b: int) -> None:
         theft.steals(one.creates_access_key(owner))
 
 
+def thief_creates_api_key(theft: Theft, a: int, b: int) -> None:
+    """Make an API key for a colleague, whose records show its id, or for a user of one's own, whose records do not."""
+    if (one := theft.thief(a)) and _may_assume(one):
+        own = bool(b % 2) or one.account != HOME
+        owner = one.creates_user(f"bot-{theft.world.now:%H%M%S}") if own else theft.world.user("grace").user
+        key = one.creates_api_key(owner, days=(None, 1)[b % 3 == 0], shows_id=not own)
+        if b % 4:  # else it is not seen in use
+            key.seen_from(one.ip).calls("bedrock:InvokeModel", {"modelId": "m"})
+
+
 def thief_sets_password(theft: Theft, a: int, b: int) -> None:
     """Give a colleague a password, and sign in with it, or not yet."""
     one = theft.thief(a)
@@ -869,7 +895,8 @@ def time_passes(theft: Theft, a: int, b: int) -> None:
 
 DEEDS: Sequence[Deed] = (
     thief_assumes, thief_assumes, thief_assumes, thief_juggles, thief_gets_session_token,
-    thief_gets_session_token, thief_gets_federation_token, thief_creates_key, thief_sets_password,
+    thief_gets_session_token, thief_gets_federation_token, thief_creates_key, thief_creates_api_key,
+    thief_sets_password,
     thief_starts_instance, colleague_assumes, colleague_assumes, colleague_chains, colleague_of_the_user,
     colleague_calls, colleague_console, machine, responder_deactivates, responder_revokes, time_passes,
     time_passes, admin_guards_role, admin_guards_role, admin_guards_user, admin_guards_entry, responder_closes,

@@ -19,7 +19,8 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.language.context import Caller
 
-ACCOUNT, KEY = "111122223333", "AKIAIOSFODNN7EXAMPLE"
+ACCOUNT, KEY, API_KEY = "111122223333", "AKIAIOSFODNN7EXAMPLE", "ACCAIOSFODNN7EXAMPLE"
+KEYS = {"key": KEY, "API key": API_KEY}
 USER, ROLE = f"arn:aws:iam::{ACCOUNT}:user/support", f"arn:aws:iam::{ACCOUNT}:role/Deploy"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BITES, LATER = NOON + timedelta(seconds=60), NOON + timedelta(hours=1)
@@ -55,6 +56,7 @@ CALLERS = {
     "console": Caller(
         kind="console_session", principal=USER, principal_id="AIDAEXAMPLE", issued_at=NOON, **_OF_USER
     ),
+    "API key": Caller(kind="api_key", principal=USER, principal_id="AIDAEXAMPLE", **_OF_USER),
     "session": session("x"),
     "namesake": session("y"),
     "later session": session("x", BITES),
@@ -62,12 +64,13 @@ CALLERS = {
 TEMPORARY, SESSIONS = {"token", "guest", "console"}, {"session", "namesake"}
 ENDS: dict[str, set[str]] = {
     f"deactivate-key:{KEY}": {"key"},
+    f"deactivate-api-key:{API_KEY}": {"API key"},
     f"delete-key:{KEY}": {"key"},
     f"delete-created-key:{KEY}": {"key"},
     f"revoke-user-sessions:{USER}": TEMPORARY,
-    f"deny-user:{USER}": {"key", "later token", *TEMPORARY},
-    f"delete-user:{USER}": {"key", "later token", *TEMPORARY},
-    f"delete-created-user:{USER}": {"key", "later token", *TEMPORARY},
+    f"deny-user:{USER}": {*KEYS, "later token", *TEMPORARY},
+    f"delete-user:{USER}": {*KEYS, "later token", *TEMPORARY},
+    f"delete-created-user:{USER}": {*KEYS, "later token", *TEMPORARY},
     f"attach-quarantine:{USER}": set(),
     f"remove-login-profile:{USER}": set(),
     f"revoke-role-sessions:{ROLE}": SESSIONS,
@@ -77,7 +80,7 @@ ENDS: dict[str, set[str]] = {
     f"freeze-role:{ROLE}": set(),
     f"edit-trust:{ROLE}": set(),
     f"revert-trust:{ROLE}": set(),
-    f"scp-deny:{USER}": {"key", "later token", *TEMPORARY},
+    f"scp-deny:{USER}": {*KEYS, "later token", *TEMPORARY},
     f"scp-deny:{ROLE}": {"later session", *SESSIONS},
     "isolate-instance:i-0123456789abcdef0": set(),
     "disable-identity-center-user:eve@example.com": set(),
@@ -91,7 +94,7 @@ def held(name: str) -> HeldCredential:
     return HeldCredential(
         id=name,
         caller=caller,
-        key_id=KEY if name == "key" else None,
+        key_id=KEYS.get(name),
         principal=caller.acts_as,
         expires=None,
     )
@@ -102,7 +105,7 @@ def incident() -> IncidentModel:
     role = Principal(ACCOUNT, "role", "Deploy")
     given: dict[str, Any] = {
         "case_id": "c", "as_of": NOON, "margin": 60, "lag": 900,
-        "held": tuple(held(one) for one in ("key", "token", "guest", "console", "session")),
+        "held": tuple(held(one) for one in ("key", "API key", "token", "guest", "console", "session")),
         "innocents": (held("namesake"),),
         "known": {role: KnownPrincipal(principal=role, arn=ROLE, unique_id="AROAEXAMPLE")},
         "unseen_since": {ACCOUNT: NOON - timedelta(seconds=900)},
@@ -122,11 +125,7 @@ def changes(move: PlannedStep, at: datetime = BITES) -> list[Change]:
 def ended(found: list[Change], at: datetime) -> set[str]:
     """Whom some changes end."""
     effects = Effects([*found])
-    return {
-        name
-        for name, caller in CALLERS.items()
-        if effects.ended(caller, KEY if name == "key" else None, at) is not None
-    }
+    return {name for name, caller in CALLERS.items() if effects.ended(caller, KEYS.get(name), at) is not None}
 
 
 def test_every_action_has_its_facts() -> None:

@@ -22,7 +22,6 @@ from tokentrail.testing import World
 _ARN = "arn:aws:iam::111122223333:policy/p"
 _SET = "arn:aws:sso:::permissionSet/ssoins-1/ps-1"
 _KEY, _OWN = {"sSHPublicKeyId": "APKA1"}, {"userName": "ria", "policyName": "p"}
-_CREDENTIAL = {"serviceSpecificCredentialId": "ACCA1"}
 _DUMP = {"dBSnapshotIdentifier": "d", "attributeName": "restore"}
 
 
@@ -46,8 +45,6 @@ PAIRS: list[tuple[Call, tuple[str, dict[str, Any]]]] = [
      ("iam:DeactivateMFADevice", {"userName": "ria", "serialNumber": "m"})),
     (("iam:UploadSSHPublicKey", {"userName": "ria"}, {"sSHPublicKey": _KEY}),
      ("iam:DeleteSSHPublicKey", {"userName": "ria"} | _KEY)),
-    (("iam:CreateServiceSpecificCredential", {"userName": "ria"}, {"serviceSpecificCredential": _CREDENTIAL}),
-     ("iam:DeleteServiceSpecificCredential", {"userName": "ria"} | _CREDENTIAL)),
     (("s3:PutBucketPolicy", {"bucketName": "b"}, None), ("s3:DeleteBucketPolicy", {"bucketName": "b"})),
     (("s3:PutBucketReplication", {"bucketName": "c"}, None), ("s3:DeleteBucket", {"bucketName": "c"})),
     (("lambda:AddPermission20150331v2", {"functionName": "f"}, None),

@@ -47,7 +47,7 @@ ACTIONS = [
     "deactivate-key", "delete-key", "deny-user", "revoke-user-sessions", "revoke-role-sessions", "deny-sessions",
     "deny-role", "freeze-role", "delete-user", "remove-login-profile", "revert-trust", "delete-created-key",
     "delete-created-user", "isolate-instance", "scp-deny", "revoke-sign-in-sessions",
-    "disable-identity-center-user", "edit-trust", "attach-quarantine",
+    "disable-identity-center-user", "edit-trust", "attach-quarantine", "deactivate-api-key",
 ]  # fmt: skip
 """As CONTRACT lists them."""
 

@@ -131,7 +131,38 @@ ANYWHERE = {"eventSource": "rolesanywhere.amazonaws.com"}
 SERVICE = {"type": "AWSService", "invokedBy": "rolesanywhere.amazonaws.com"}
 UNKNOWN = {"type": "Unknown", "principalId": "", "accountId": HOME}
 TOLD_FIRST = {"eventID": "11111111-0000-0000-0000-000000000000"}
+BEARER = {key: told for key, told in user(name="abe").items() if key != "accessKeyId"}
+API_KEY, SECOND_API_KEY = ({"serviceSpecificCredentialId": f"ACCAIOSFODNN7EXAMPL{one}"} for one in "12")
+
+
+def invokes(seconds: float) -> Record:
+    """A call with an API key whose record shows no key id."""
+    told = {"callWithBearerToken": True}
+    return record(seconds, "InvokeModel", BEARER, "bedrock", additionalEventData=told)
+
+
+def gives(seconds: float, key: Record) -> Record:
+    """A call that makes an API key."""
+    asked = {"userName": "abe", "serviceName": "bedrock.amazonaws.com"}
+    return made(seconds, "CreateServiceSpecificCredential", asked, {"serviceSpecificCredential": key | asked})
+
+
 LATER: dict[str, Sequence[Sequence[Record]]] = {
+    "an API key is told of after its calls": ([invokes(60)], [gives(0, API_KEY)]),
+    "an API key is told of before its calls": ([gives(0, API_KEY)], [invokes(60)], [invokes(90)]),
+    "another API key is made that may have made the calls": (
+        [gives(0, API_KEY), invokes(60)], [gives(30, SECOND_API_KEY)],
+    ),
+    "an API key turns out to have been inactive": (
+        [gives(0, API_KEY), invokes(900)],
+        [made(30, "UpdateServiceSpecificCredential", API_KEY | {"status": "Inactive"})],
+        [made(500, "UpdateServiceSpecificCredential", API_KEY | {"status": "Active"})],
+    ),
+    "an API key is reset, and called by its id": (
+        [gives(0, API_KEY), invokes(60)],
+        [made(30, "ResetServiceSpecificCredential", API_KEY, {"serviceSpecificCredential": API_KEY}),
+         uses(50, user("ACCAIOSFODNN7EXAMPL1", "abe"))],
+    ),
     "a session is seen only now, and so may have called from its account": (
         [issues(0, user(), KEY), issues(60, abroad(P, HOME), OTHER, "AROAEXAMPLEEXAMPLE002:s", recipientAccountId=AWAY)],
         [uses(90, session(KEY, 0))],

@@ -18,6 +18,7 @@ _LEAVES_NOTHING = (
     "ResetImage", "ResetSnapshot", "RestoreImageFromRecycleBin", "RestoreSnapshotFromRecycleBin",
 )  # fmt: skip
 _KNOWN_OTHERWISE = {
+    "UpdateServiceSpecificCredential",  # makes an API key, which somebody made, active or inactive
     "UpdateAccessKey",  # only when it makes a key active again
     "UpdateUser", "UpdateGroup", "UpdateRole", "CreateGroup",  # names and settings, no way in
     "UpdateTrail", "PutEventSelectors", "UpdateDetector",  # the log itself, and who watches it

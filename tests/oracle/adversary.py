@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from oracle.attacker import AttackerCredentials
-from oracle.credentials import HeldCredential
+from oracle.credentials import LASTING, HeldCredential
 from oracle.policy_evaluator import UnknownPolicy, instant, listed
 from oracle.request_choices import CLOCK, mfa_ages, named_dates
 from oracle.simulated_aws import SimulatedAws
@@ -201,7 +201,7 @@ class _ContainmentGame:
 
     def _goes_on(self, one: HeldCredential, at: datetime) -> bool:
         """Tell whether nothing but its expiry, if that, has ended a credential."""
-        if one.kind == "long_term_key" and not self.aws.valid(one, at):
+        if one.kind in LASTING and not self.aws.valid(one, at):
             return False
         return any(self.aws.undenied(one, at, clock) for clock in (at, *self._turns(one, at)))
 

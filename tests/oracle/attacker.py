@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from oracle.credentials import LONGEST_SESSION, HeldCredential
+from oracle.credentials import LASTING, LONGEST_SESSION, HeldCredential
 from oracle.request_choices import Apart, MintChoice, mint_choices, session_names
 from oracle.simulated_aws import NEW_NAME, VENDED, SimulatedAws
 from oracle.taint import external_principals
@@ -157,8 +157,8 @@ class AttackerCredentials:
         """Assume every role that some credential of a principal can, under every name and with every choice."""
         trusting = [place[1] for place in self.aws.iam.places("trust")]
         for giver in valid:
-            if (alike := self._alike(giver)) in tried.givers:
-                continue
+            if giver.kind == "api_key" or (alike := self._alike(giver)) in tried.givers:
+                continue  # with an API key nobody calls STS
             tried.givers.add(alike)
             for target in {*self.aws.edges.get(giver.principal_arn, ()), *trusting}:
                 if target.endswith(":root"):
@@ -187,7 +187,7 @@ class AttackerCredentials:
 
     def _alike(self, one: HeldCredential) -> tuple[object, ...]:
         """All of a credential by which it may fare otherwise than another one in the same second."""
-        named = (one.id, one.principal) if self.aws.iam.bans or one.kind == "long_term_key" else None
+        named = (one.id, one.principal) if self.aws.iam.bans or one.kind in LASTING else None
         return (one.identity_arn, one.transitive, named, *self._apart.of(one))
 
     def _sessions(

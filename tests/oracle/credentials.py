@@ -27,6 +27,8 @@ _OF_INSTANCES = (
     "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:sourceinstancearn", "ec2:roledelivery",
 )  # fmt: skip
 """Keys that only what an EC2 instance was given has."""
+LASTING = frozenset({"long_term_key", "api_key"})
+"""Kinds that a user has until they are made inactive or deleted."""
 Tags = tuple[tuple[str, str], ...]
 """Session tags, by name in lower case, since names of tags do not differ by case alone."""
 

@@ -48,7 +48,7 @@ def _entity(state: IamState, account: str, kind: str, parameters: Json, at: date
 
 def _key(state: IamState, account: str, parameters: Json, at: datetime) -> str:
     user = _entity(state, account, "user", parameters, at)
-    key = str(parameters["AccessKeyId"])
+    key = str(parameters.get("AccessKeyId") or parameters["ServiceSpecificCredentialId"])
     if state.now(("owner", key), at) != user or state.now(("key", key), at) == "Deleted":
         raise Refused(f"NoSuchEntity: {parameters['UserName']} has no key {key}")
     return key
@@ -200,6 +200,8 @@ def _nothing(_: IamState, account: str, parameters: Json, at: datetime) -> None:
 _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("iam", "UpdateAccessKey"): _update_access_key,
     ("iam", "DeleteAccessKey"): _delete_access_key,
+    ("iam", "UpdateServiceSpecificCredential"): _update_access_key,
+    ("iam", "DeleteServiceSpecificCredential"): _delete_access_key,
     ("iam", "PutUserPolicy"): _inline("user", there=True),
     ("iam", "PutRolePolicy"): _inline("role", there=True),
     ("iam", "DeleteUserPolicy"): _inline("user", there=False),
@@ -230,7 +232,7 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
         ("iam", name): _nothing
         for name in (
             "RemoveUserFromGroup", "DeactivateMFADevice", "DeleteVirtualMFADevice", "DeleteSSHPublicKey",
-            "DeleteSigningCertificate", "DeleteServiceSpecificCredential",
+            "DeleteSigningCertificate",
         )
     },
     **{("ec2", name): _nothing for name in ("ModifyInstanceAttribute", "StopInstances", "TerminateInstances")},

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
-from oracle.credentials import HeldCredential, held
+from oracle.credentials import LASTING, HeldCredential, held
 from oracle.iam_state import IamState
 from oracle.operations import Refused, do
 from oracle.request_choices import Mentions, MintChoice, mentions_of
@@ -162,7 +162,7 @@ class SimulatedAws:
         """Tell whether a credential has begun, has not expired, and is no key made inactive."""
         if (one.begins and at < one.begins) or (one.expires and at >= one.expires):
             return False
-        return one.kind != "long_term_key" or "Active" in self.iam.seen(("key", one.id), at)
+        return one.kind not in LASTING or "Active" in self.iam.seen(("key", one.id), at)
 
     def may(self, credential: HeldCredential, action: str, at: datetime, resource: str = "*") -> bool:
         """Tell whether some request can get past every deny; whether it is allowed at all is taken for granted."""
@@ -241,7 +241,7 @@ class SimulatedAws:
             self.names[one.identity_arn].add(one.session_name)
         if one.type != "Account":
             self.iam.knows(one.identity_arn)
-        if one.kind == "long_term_key":
+        if one.kind in LASTING:
             self.iam.put(("owner", one.id), one.identity_arn, _ALWAYS)
             self.iam.put(("key", one.id), "Active", one.begins or _ALWAYS)
         if shown.origin == "console_sign_in":

@@ -167,9 +167,9 @@ def test_a_cutoff_for_the_user_is_nothing_to_the_key(world: World) -> None:
     assert key.id in ids(outcome)
 
 
-@pytest.mark.parametrize("kind", ["key", "second key", "password", "user"])
+@pytest.mark.parametrize("kind", ["key", "second key", "password", "user", "API key"])
 def test_whatever_the_attacker_made_must_go_too(world: World, kind: str) -> None:
-    """A created key, further key, password or user lives on when only the stolen key is denied."""
+    """A created key, further key, password, user or API key lives on when only the stolen key is denied."""
     key, admin = world.user("ada"), world.role("Admin")
     session = key.assumes(admin)
     made = None
@@ -181,6 +181,8 @@ def test_whatever_the_attacker_made_must_go_too(world: World, kind: str) -> None
         session.iam("CreateLoginProfile", userName=world.user("grace").user.name)
         made = world.console_sign_in(world.user("grace"))
         made.calls("s3:ListBuckets")
+    elif kind == "API key":
+        made = session.creates_api_key(world.user("grace"))
     else:
         made = session.creates_access_key(session.creates_user("helper"))
     aws = SimulatedAws.of(world)
@@ -193,6 +195,22 @@ def test_whatever_the_attacker_made_must_go_too(world: World, kind: str) -> None
 
     assert made.id in tainted_ids(aws, [key.id])
     assert made.id in ids(outcome)
+
+
+def test_an_api_key_mints_nothing_and_ends_when_it_is_inactive(world: World) -> None:
+    """With an API key nobody gets a session; made inactive, it does not work, and a cutoff for its user is nothing to it."""
+    key = world.user("ada")
+    made = key.creates_api_key(world.user("grace"))
+    aws = SimulatedAws.of(world)
+    off = call(made.account, "UpdateServiceSpecificCredential", UserName="grace", ServiceSpecificCredentialId=made.id,
+               Status="Inactive")  # fmt: skip
+    first = deactivate(key.user, key.id)
+    ended = step("deactivate-api-key", off, ends=[made.id])
+    cut = revoke_user(made.user, aws.at)
+    tainted = frozenset({made.id})
+
+    assert ids(play(aws, tainted, plan(aws.at, first, cut))) == {made.id}
+    assert ids(play(SimulatedAws.of(world), tainted, plan(aws.at, first, ended))) == set()
 
 
 def test_a_known_password_opens_the_console_until_it_is_gone(world: World) -> None:

@@ -101,6 +101,25 @@ def test_tokens_used_without_mfa() -> None:
     assert [] == audited(world, "tokens-without-mfa", closed)
 
 
+def test_api_keys_that_never_expire() -> None:
+    """An API key that was made without an end is named, until it is inactive; one that expires or was not seen made is not."""
+    world = World(START)
+    admin, bot = world.user("admin"), world.user("BedrockAPIKey-x1y2")
+    endless = admin.creates_api_key(bot.user, shows_id=True)
+    endless.calls("bedrock:InvokeModel")
+    admin.creates_api_key(world.user("ada"), days=30)
+    with world.unlogged():
+        unseen = admin.creates_api_key(world.user("bob"), shows_id=True)
+    unseen.calls("bedrock:InvokeModel")
+    [found] = audited(world, "endless-api-keys")
+    named = {"serviceSpecificCredentialId": endless.id, "userName": bot.user.name}
+    admin.iam("UpdateServiceSpecificCredential", **named, status="Inactive")
+
+    assert (found.severity, endless.id in found.why) == ("medium", True)
+    assert "console of Bedrock" in found.why
+    assert [] == audited(world, "endless-api-keys")
+
+
 def test_roles_that_users_take_up_with_a_key_alone() -> None:
     """Open: no condition anywhere. Closed: by the trust policy, the user's policy, an SCP, or for want of permission."""
     trust = doc(let(root()))

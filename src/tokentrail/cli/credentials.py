@@ -37,7 +37,7 @@ def command(
     """
     List every credential that the evidence shows, issued or used, with its state and where it came from.
 
-    KIND is one of long_term_key, session_token, federation_token, assumed_role, assumed_role_saml,
+    KIND is one of long_term_key, api_key, session_token, federation_token, assumed_role, assumed_role_saml,
     assumed_role_web_identity, service_role, root_session, console_session, identity_center, oauth_login,
     scoped, delegated, forwarded, unknown.
     """

@@ -13,6 +13,7 @@ from typing import Final
 from tokentrail.containment.model import Action
 
 _KEYS = "IAM User Guide, 'Manage access keys for IAM users'"
+_API_KEYS = "Amazon Bedrock User Guide, 'Handle compromised long-term and short-term API keys'"
 _REVOKE = "IAM User Guide, 'Revoking IAM role temporary security credentials'"
 _DISABLE = "IAM User Guide, 'Disabling permissions for temporary security credentials'"
 _SCPS = "AWS Organizations User Guide, 'Service control policies (SCPs)'"
@@ -59,6 +60,12 @@ _ALL: Final = (
         "whoever uses the key legitimately",
         "UpdateAccessKey Active; a leaked key only when asked for by name, one that the attacker made never",
         "iam:UpdateAccessKey iam:ListAccessKeys", _KEYS,
+    ),
+    _facts(
+        "deactivate-api-key", "the API key (service-specific credential)", "the user's other keys",
+        "whoever uses the API key legitimately",
+        "UpdateServiceSpecificCredential Active; a leaked key only when asked for by name, one that the attacker made "
+        "never", "iam:UpdateServiceSpecificCredential iam:ListServiceSpecificCredentials", _API_KEYS,
     ),
     _facts(
         "delete-key", "the long-term key, for good", "every token minted with it, and the user's other keys",

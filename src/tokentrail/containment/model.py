@@ -19,7 +19,7 @@ Action = Literal[
     "deactivate-key", "delete-key", "deny-user", "revoke-user-sessions", "revoke-role-sessions", "deny-sessions",
     "deny-role", "freeze-role", "delete-user", "remove-login-profile", "revert-trust", "delete-created-key",
     "delete-created-user", "isolate-instance", "scp-deny", "revoke-sign-in-sessions",
-    "disable-identity-center-user", "edit-trust", "attach-quarantine",
+    "disable-identity-center-user", "edit-trust", "attach-quarantine", "deactivate-api-key",
 ]  # fmt: skip
 PLAN_VERSION = 1
 
@@ -35,6 +35,21 @@ class Call:
     parameters: Mapping[str, Any]
     region: str | None = None
     """`None` for IAM and Organizations, which are the same in all regions."""
+
+
+_KEY_CALLS = {
+    ("UpdateAccessKey", "Inactive"): "AccessKeyId", ("DeleteAccessKey", None): "AccessKeyId",
+    ("UpdateServiceSpecificCredential", "Inactive"): "ServiceSpecificCredentialId",
+    ("DeleteServiceSpecificCredential", None): "ServiceSpecificCredentialId",
+}  # fmt: skip
+"""By call of IAM's, and status, after which no request is made with a key: the parameter that names the key."""
+
+
+def key_off(call: Call) -> str | None:
+    """The long-term key or API key that a call makes inactive or deletes, if it does."""
+    status = call.parameters.get("Status")
+    member = _KEY_CALLS.get((call.operation, status if isinstance(status, str) else None))
+    return str(call.parameters.get(member)) if member else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +113,8 @@ class Step:
 
     @property
     def keys_off(self) -> frozenset[str]:
-        """The long-term keys that its calls make inactive or delete, so that they can't sign a request."""
-        off = (("UpdateAccessKey", "Inactive"), ("DeleteAccessKey", None))
-        return frozenset(
-            str(call.parameters.get("AccessKeyId"))
-            for call in self.calls
-            if (call.operation, call.parameters.get("Status")) in off
-        )
+        """The long-term keys and API keys that its calls make inactive or delete, so that they make no request."""
+        return frozenset(filter(None, map(key_off, self.calls)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

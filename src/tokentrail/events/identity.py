@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tokentrail.events.bearer import stand_ins
 from tokentrail.events.loose import filled, text
 from tokentrail.events.masked_ids import any_masked, is_masked, key_ids, principal_ids
 from tokentrail.events.members import Members
@@ -71,6 +72,8 @@ class Identity(msgspec.Struct, gc=False):
     onBehalfOf: _OnBehalfOf | None = None
     inScopeOf: _InScopeOf | None = None
     invokedByDelegate: _Delegate | None = None
+    apiKeyService: str | None = None
+    """No member of AWS's: what `bearer.marked` adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +98,11 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
     odd: list[int] = []
     (
         kinds, ids, arns, accounts, keys, users, invokers, providers, created, factors, issuer_kinds, issuer_ids,
-        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes, delegates,
+        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes, delegates, key_services,
     ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
     principals, masked_principals = principal_ids(filled(ids), arns, kinds)
     keys, masked_keys = key_ids(_key_ids(keys, ids), principals, kinds, filled(created))
+    keys = stand_ins(keys, principals, kinds, created, key_services)
     lost = LostMembers(odd=odd, masked_keys=masked_keys, masked_principals=masked_principals)
     return [
         kinds,
@@ -167,6 +171,7 @@ def _forgiving(value: dict[str, Any]) -> Identity:
         onBehalfOf=_OnBehalfOf(userId=text(value, "onBehalfOf", "userId")),
         inScopeOf=_InScopeOf(credentialsIssuedTo=text(value, "inScopeOf", "credentialsIssuedTo")),
         invokedByDelegate=_Delegate(accountId=text(value, "invokedByDelegate", "accountId")),
+        apiKeyService=text(value, "apiKeyService"),
     )
 
 

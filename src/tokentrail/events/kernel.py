@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.events import assemble, identity, special
+from tokentrail.events import assemble, bearer, identity, special
 from tokentrail.events.assemble import Labels, Marks
 from tokentrail.events.batch import Batch, Batcher
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
@@ -186,7 +186,7 @@ class Segment:
             "time": batch.times,
             "event_id": ids,
             "event_id_text": id_texts,
-            "identity": self._identities.codes(map(bytes, of["userIdentity"]), count),
+            "identity": self._identities.codes(map(bytes, bearer.marked(of)), count),
             "read_only": assemble.flags(of["readOnly"]),
             "management": assemble.flags(of["managementEvent"]),
             "console": assemble.flags([one in _TRUE for one in of["sessionCredentialFromConsole"]]),

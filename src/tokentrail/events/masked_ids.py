@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from tokentrail.events.bearer import BEARER_KEY
+
 MASKED_KEY, MASKED_SESSION, _MASKED_PRINCIPAL = "masked-key:", "masked-session:", "masked-id/"
 """How stand-ins begin; AWS writes neither a colon nor a stroke nor small letters in ids of its own."""
 MASKED = "masked in the evidence: many credentials may share it, so that it is no id"
@@ -47,8 +49,12 @@ def is_masked(text: str | None) -> bool:
 
 
 def is_stand_in(text: str | None) -> bool:
-    """Whether a text was put by `key_ids` or `principal_ids` in place of a masked id, so that AWS knows no such id."""
-    return (text or "").startswith((MASKED_KEY, MASKED_SESSION, _MASKED_PRINCIPAL))
+    """
+    Whether a text was put in place of an id that the evidence masks or does not show, so that AWS knows no such id.
+
+    By `key_ids`, `principal_ids` or `bearer.stand_ins`.
+    """
+    return (text or "").startswith((MASKED_KEY, MASKED_SESSION, _MASKED_PRINCIPAL, BEARER_KEY))
 
 
 def any_masked(texts: Column) -> bool:

@@ -51,6 +51,7 @@ class Additional(msgspec.Struct, gc=False):
     lakeFormationPrincipal: str | None = None
     lakeFormationRoleSessionName: str | None = None
     crossPartitionData: CrossPartition | None = None
+    callWithBearerToken: str | bool | None = None
 
 
 class Record(msgspec.Struct, gc=False):
@@ -236,6 +237,9 @@ def _additional(value: Any, notes: list[Note]) -> Additional | None:
             value.get("explicitTrustGrant"), "additionalEventData.explicitTrustGrant", notes
         ),
         crossPartitionData=_cross_partition(value.get("crossPartitionData"), notes),
+        callWithBearerToken=_flag(
+            value.get("callWithBearerToken"), "additionalEventData.callWithBearerToken", notes
+        ),
         **{name: _text(value.get(name), f"additionalEventData.{name}", notes) for name in _ADDITIONAL},
     )
 

@@ -62,7 +62,10 @@ WHERE f.parent_n IS NOT NULL AND i.session_name LIKE 'AWSLF-%' ORDER BY n"""
 """Sessions whose issuing record does not name the caller: of other accounts, and those that Lake Formation gave."""
 _ASKED_FOR = frozenset({"matched", "inferred"})
 """How the parent of a session is known that Lake Formation gave."""
-_AGE = "coalesce(issued_at, CASE WHEN created_what = 'access_key' THEN created_time END, first, 0)"
+_AGE = (
+    "coalesce(issued_at, CASE WHEN created_what IN ('access_key', 'api_key') AND created_api LIKE 'Create%' "
+    "THEN created_time END, first, 0)"
+)
 _AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 100_000, 64
 _CLIMBED = 64
 """Generations of ancestors that are read one after another, before ranges of places are compared instead."""

@@ -27,6 +27,7 @@ Origin = Literal[
 ]  # fmt: skip
 KINDS: dict[Kind, str] = {
     "long_term_key": "long-term key",
+    "api_key": "API key",
     "session_token": "session token",
     "federation_token": "federation token",
     "assumed_role": "role session",

@@ -50,7 +50,7 @@ SELECT DISTINCT a.principal, c.said.rank AS rank, c.n FROM (
   SELECT n, unnest([
     {'rank': 1, 'name': arn}, {'rank': 1, 'name': child_arn},
     {'rank': 1, 'name': CASE WHEN arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') THEN caller_arn END},
-    {'rank': 1, 'name': CASE WHEN arn IS NULL AND created_what = 'access_key'
+    {'rank': 1, 'name': CASE WHEN arn IS NULL AND created_what IN ('access_key', 'api_key')
                              THEN 'user ' || key_account || '/' || created_owner END},
     {'rank': 1, 'name': CASE WHEN arn IS NULL AND child_arn IS NULL
                              THEN regexp_replace(coalesce(issuer_arn, role_arn),
@@ -300,7 +300,7 @@ def _meanings(subject: str) -> Iterator[Meaning]:
         last = subject.rpartition("/")[2]
         unused = "arn IS NULL AND api IN ('GetSessionToken', 'ConsoleLogin') AND caller_arn = ?"
         owner = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", subject)
-        made = "arn IS NULL AND created_what = 'access_key' AND key_account = ? AND created_owner = ?"
+        made = "arn IS NULL AND created_what IN ('access_key', 'api_key') AND key_account = ? AND created_owner = ?"
         session = _SESSION.fullmatch(subject)
         name = session[3] if session else subject
         yield Meaning(

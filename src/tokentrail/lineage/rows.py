@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.events.bearer import BEARER_KEY
 from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.events.values import provider_of, session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
-from tokentrail.policy.language.context import Caller
+from tokentrail.policy.language.context import LASTING, Caller
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,6 +32,7 @@ _RAW, _SPELLED = 16, 36
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _AT_DIGITS = [place for place in range(_SPELLED) if place not in (8, 13, 18, 23)]
 
+_MADE_KEYS = frozenset({"access_key", "api_key"})
 _FEDERATED = frozenset({
     "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateSession", "GetCredentialsForIdentity",
 })  # fmt: skip
@@ -126,8 +128,8 @@ def keys_of(row: Row) -> tuple[str, ...]:
 
 
 def lasting_key(row: Row) -> str | None:
-    """The id of a long-term key."""
-    return next(iter(keys_of(row)), None) if row["kind"] == "long_term_key" else None
+    """The id of a long-term key or an API key."""
+    return next(iter(keys_of(row)), None) if row["kind"] in LASTING else None
 
 
 def credential(row: Row, judge: Judge) -> Credential:
@@ -257,7 +259,7 @@ def _account(row: Row, role: str | None) -> str | None:
         return cast("str | None", row["target"])
     if role and role.count(":") >= 5:
         return role.split(":")[4]
-    if row["kind"] == "long_term_key":
+    if row["kind"] in LASTING:
         return cast("str | None", row["key_account"])
     # Whoever asks Cognito comes from no account.
     return cast("str | None", row["caller_account"] or row["issue_account"])
@@ -267,7 +269,7 @@ def _principal(row: Row, role: str | None, session: str | None, account: str | N
     """The ARN of a credential that nobody was seen using."""
     if row["child_arn"]:
         return cast(str, row["child_arn"])
-    if row["created_what"] == "access_key" and row["created_owner"]:
+    if row["created_what"] in _MADE_KEYS and row["created_owner"]:
         return f"arn:aws:iam::{account}:user/{row['created_owner']}"
     if row["kind"] == "root_session":
         return f"arn:aws:iam::{account}:root"
@@ -285,8 +287,13 @@ def _identity(row: Row) -> str | None:
     return row["subject"] or row["on_behalf_of"] or (row["caller_name"] if row["api"] in _FEDERATED else None)
 
 
+def _is_made_key(row: Row) -> bool:
+    """Whether the key itself was made in the evidence; who resets an API key makes none."""
+    return row["created_what"] in _MADE_KEYS and str(row["created_api"]).startswith("Create")
+
+
 def _key_made(row: Row) -> datetime | None:
-    return moment(row["created_time"]) if row["created_what"] == "access_key" else None
+    return moment(row["created_time"]) if _is_made_key(row) else None
 
 
 def _issued_by(row: Row) -> IssuedBy | None:
@@ -295,7 +302,7 @@ def _issued_by(row: Row) -> IssuedBy | None:
         return IssuedBy(
             api=row["api"], event_id=found or "", source_ip=row["issue_ip"], user_agent=row["issue_agent"]
         )
-    if row["created_what"] == "access_key":
+    if _is_made_key(row):
         found = event_id(row["created_event"], row["created_text"])
         return IssuedBy(
             api=row["created_api"],
@@ -308,7 +315,7 @@ def _issued_by(row: Row) -> IssuedBy | None:
 
 def origin(row: Row) -> Origin:
     """Why a credential has no parent."""
-    if row["kind"] == "long_term_key":
+    if row["kind"] in LASTING:
         return "long_term"
     if row["kind"] == "forwarded":
         return "forwarded_call"
@@ -328,7 +335,7 @@ def detail(row: Row) -> str | None:
         return _link_detail(row)
     found = origin(row)
     if found == "long_term":
-        return None
+        return _borne(row)
     if found == "service":
         return f"delivered by {row['caller_service']}"
     if found == "identity_provider":
@@ -347,6 +354,21 @@ def detail(row: Row) -> str | None:
     return "no event that issued it is in the evidence before its first use"
 
 
+def _borne(row: Row) -> str | None:
+    """Whose the calls with an API key are whose records show no key id, if there are any (`4_credentials.sql`)."""
+    if row["id"].startswith(BEARER_KEY):
+        return (
+            "calls with an API key whose records show no key id: the evidence shows none of this user and service, or "
+            "several, or none that worked all the time, so that any of the user's may have made them"
+        )
+    if any(key.startswith(BEARER_KEY) for key in row["keys"] or ()):
+        return (
+            "calls with an API key whose records show no key id are taken for its own: it is the only one of its user "
+            "and service in the evidence, where one that was made before would not show"
+        )
+    return None
+
+
 def _link_detail(row: Row) -> str | None:
     link = row["parent_link"]
     if link == "created" and row["created_what"] == "delegation":
@@ -355,8 +377,9 @@ def _link_detail(row: Row) -> str | None:
             f"{by} acts as its parent's principal, by the delegation {row['created_thing']} that it approved"
         )
     if link == "created":
-        what = str(row["created_what"]).replace("_", " ")
-        return f"acts through the {what} {row['created_thing']} that its parent made or set"
+        what = "API key" if row["created_what"] == "api_key" else str(row["created_what"]).replace("_", " ")
+        through = f"acts through the {what} {row['created_thing']} that its parent made or set"
+        return "; ".join(filter(None, (through, _borne(row))))
     if link == "inferred" and row["api"] == "GetSigninToken":
         return "the only sign-in URL for this principal in the fifteen minutes before the session began"
     if link == "inferred":

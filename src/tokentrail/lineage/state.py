@@ -14,7 +14,7 @@ from datetime import datetime
 from tokentrail.lineage.model import State
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
-from tokentrail.policy.language.context import Caller
+from tokentrail.policy.language.context import LASTING, Caller
 from tokentrail.spelling import instant
 
 _ORGANISATION = "organizations.amazonaws.com"
@@ -76,10 +76,8 @@ class Judge:
         if self._everyone or self._concerned(caller, key_id):
             notes = self._effects.partly(caller, key_id, self.as_of)
             limits = "".join(f"; {note.sentence}" for note in notes[:3])
-        if caller.kind == "long_term_key":
-            return Judgement(
-                state="active", reason=f"a long-term key; no deactivation or deletion logged{limits}"
-            )
+        if caller.kind in LASTING:
+            return Judgement(state="active", reason=_lasting(caller, expires) + limits)
         if expires is not None:
             return Judgement(state="active", reason=f"valid until {instant(expires)}{limits}")
         if bound is not None:
@@ -98,17 +96,27 @@ class Judge:
         return any(name and name.casefold() in self._touched for name in names)
 
 
+def _lasting(caller: Caller, expires: datetime | None) -> str:
+    """Why a key works that nobody was seen to end."""
+    if caller.kind == "long_term_key":
+        return "a long-term key; no deactivation or deletion logged"
+    end = f"valid until {instant(expires)}" if expires else "no end of it is in the evidence"
+    return f"an API key; {end}; no deactivation or deletion logged"
+
+
 def _names(one: Change) -> Iterable[str]:
     """
     The users, roles and keys that a change names; of a user that it renames, both names.
 
     Whatever was done under the old name holds under the new one (IAM API Reference, 'UpdateUser').
     """
-    for member in ("userName", "newUserName", "roleName", "accessKeyId"):
+    for member in ("userName", "newUserName", "roleName", "accessKeyId", "serviceSpecificCredentialId"):
         found = one.request.get(member)
         if isinstance(found, str):
             yield found
     if one.caller_user:
         yield one.caller_user
     if made := one.answered("accessKey", "accessKeyId"):  # whose owner may have had another name by then
+        yield made
+    if made := one.answered("serviceSpecificCredential", "serviceSpecificCredentialId"):
         yield made

@@ -19,7 +19,7 @@ SELECT DISTINCT arn FROM (
   SELECT c.role_arn FROM {some_issuances} c
   UNION ALL
   SELECT 'arn:aws:iam::' || f.key_account || ':user/' || f.created_owner
-  FROM credentials f WHERE f.created_what = 'access_key'
+  FROM credentials f WHERE f.created_what IN ('access_key', 'api_key')
 ) WHERE starts_with(arn, 'arn:') AND split_part(arn, '/', -1) = ?"""
 _ALIKE = """
 SELECT DISTINCT name, damerau_levenshtein(name, $4) AS far FROM names

@@ -62,7 +62,9 @@ _OF: Mapping[str, Mapping[str, str]] = {
         "wrapper": _OF_ROLE.format(f"api = 'CreateSession' AND key = '' AND {_ANCHORED}"),
         "wrapped": _OF_ROLE.format(f"api = 'AssumeRole' AND caller_service AND {_ANCHORED}"),
     },
-    "makings": {"key": "SELECT id FROM {rows} WHERE what = 'access_key' AND id IS NOT NULL"},
+    "makings": {
+        "key": "SELECT id FROM {rows} WHERE what IN ('access_key', 'api_key', 'api_key_status') AND id IS NOT NULL"
+    },
 }
 _BY_SIGN_IN = """
 INSERT INTO tied_people
@@ -104,6 +106,20 @@ WHERE m.what = 'access_key' AND m.id IS NOT NULL AND m.id NOT IN (SELECT name FR
 Ties to every credential that may have made such a call, used or not: a parent is inferred only if there is exactly one.
 These include what was issued under the caller's name, and keys that were made and never seen in use.
 """
+_API_KEYS = """
+INSERT INTO next_key
+SELECT DISTINCT name FROM (
+  SELECT p.key AS name FROM borne_by p WHERE p.id IN (SELECT name FROM known_key)
+  UNION ALL
+  SELECT p.id FROM borne_by p WHERE p.key IN (SELECT name FROM known_key)
+) WHERE name NOT IN (SELECT name FROM known_key)"""
+"""Ties between the calls with API keys that show no key id and the API keys of their account (`4_credentials.sql`)."""
+_BORNE_BY = """
+CREATE TABLE borne_by AS
+SELECT DISTINCT p.key, m.id FROM all_keyholders p
+JOIN (SELECT DISTINCT account, id FROM all_makings WHERE what = 'api_key' AND id IS NOT NULL
+      UNION SELECT DISTINCT account, id FROM removed_makings WHERE what = 'api_key' AND id IS NOT NULL) m
+  ON m.account = p.account WHERE p.key LIKE 'bearer-key:%'"""
 _FURTHER_PEOPLE = """
 CREATE TABLE tied_people AS
 SELECT DISTINCT p.* FROM ({}) p WHERE p.class <> 'none'
@@ -177,6 +193,7 @@ class Touched:
             engine.run(f"CREATE TABLE next_{tie} ({columns})")
         for tie in _NEARLY:
             engine.run(_ABOUT.format(tie))
+        engine.run(_BORNE_BY)
 
     def touch_new(self) -> None:
         """Touch the new rows, and all that is tied to them or to rows that no longer count."""
@@ -221,6 +238,8 @@ class Touched:
                     self._engine.run(_BY_SIGN_IN)
                 self._add_tied()
             self._tie_possible_callers()
+            if self._engine.made(_API_KEYS):
+                self._next.add("key")
             more = self._add_tied() > 0 or bool(self._next)
 
     def _tie_possible_callers(self) -> None:

@@ -36,7 +36,8 @@ TAINTED = "! tainted"
 
 
 ACTIONS: dict[Action, str] = {
-    "deactivate-key": "Deactivate the key", "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
+    "deactivate-key": "Deactivate the key", "deactivate-api-key": "Deactivate the API key",
+    "delete-key": "Delete the key", "deny-user": "Deny everything to the user",
     "revoke-user-sessions": "Revoke the tokens of the user", "revoke-role-sessions": "Revoke the sessions of the role",
     "deny-sessions": "Deny these sessions and no others", "deny-role": "Deny everything to the role",
     "freeze-role": "Freeze the role, so that its sessions mint nothing", "delete-user": "Delete the user",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokentrail.prevention.checks import (
     beyond_use,
+    endless_api_keys,
     federation_allowed,
     instance_roles_roam,
     long_term_keys,
@@ -64,6 +65,7 @@ GUARDRAILS: tuple[GuardrailRule, ...] = (
 
 CHECKS: tuple[Check, ...] = (
     long_term_keys.CHECK,
+    endless_api_keys.CHECK,
     tokens_without_mfa.CHECK,
     federation_allowed.CHECK,
     roles_open_to_users.CHECK,

@@ -52,6 +52,10 @@ class SeenKey:
     mfa: bool | None
     state: str
     used: bool
+    made: bool = False
+    """Whether the case shows the call that made it."""
+    expires: bool = False
+    """Whether the case shows that it ends by itself, and when."""
 
 
 @dataclass(frozen=True, kw_only=True)

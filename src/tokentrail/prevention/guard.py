@@ -162,7 +162,7 @@ def _under(snapshot: Snapshot, controls: tuple[Policy, ...]) -> Snapshot:
     return replace(snapshot, controls=(*(snapshot.controls or ()), *controls)) if controls else snapshot
 
 
-_USERS = "kind IN ('long_term_key', 'session_token')"
+_USERS = "kind IN ('long_term_key', 'api_key', 'session_token')"
 
 
 def _seen(forest: Forest) -> tuple[SeenKey, ...]:
@@ -176,7 +176,7 @@ def _seen(forest: Forest) -> tuple[SeenKey, ...]:
     return tuple(
         SeenKey(
             id=one.id, kind=one.kind, account=one.account, principal=one.principal, mfa=one.mfa, state=one.state,
-            used=one.used,
+            used=one.used, made=one.issued_by is not None, expires=one.expires_at is not None,
         )
         for one in listed
     )  # fmt: skip

@@ -5,6 +5,7 @@ It may import nothing else of the package. It never reads evidence, so that it c
 does.
 """
 
+from tokentrail.testing.api_key import ApiKey
 from tokentrail.testing.credential import (
     ConsoleSession,
     Credential,
@@ -21,6 +22,7 @@ from tokentrail.testing.world import Account, World
 __all__ = [
     "FAKE_SESSION_TOKEN",
     "Account",
+    "ApiKey",
     "ConsoleSession",
     "Credential",
     "LongTermKey",

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokentrail.testing.names import Identity, Json, Role, User
 from tokentrail.testing.objects import dress
-from tokentrail.testing.records import Call, denial
+from tokentrail.testing.records import Call, bear, denial
 from tokentrail.testing.stage import Stage
 from tokentrail.testing.truth import Entry
 
@@ -21,6 +21,9 @@ The share of an Identity Center session's records that say on whose behalf (trai
 
 class Actor:
     """A credential in somebody's hands, at an address."""
+
+    bearer: str | None = None
+    """Of which type the API key is that it calls with, if it does: `ABSK` or `SHORT_TERM`."""
 
     def __init__(self, stage: Stage, entry: Entry, *, ip: str, user_agent: str) -> None:
         self.stage = stage
@@ -73,6 +76,8 @@ class Actor:
     def act(self, call: Call, *, account: str | None = None, key: str | None = None) -> Json:
         """Write one call of this credential, as its own account's trail (or another's) holds it."""
         call.ip, call.user_agent = call.ip or self.ip, call.user_agent or self.user_agent
+        if self.bearer:
+            bear(call, self.bearer)
         key = key or self._key_shown()
         share = self.entry.console_share
         first = not self.entry.used_directly

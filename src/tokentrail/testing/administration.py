@@ -21,6 +21,9 @@ from tokentrail.testing.stage import Stage
 REQUIRED: dict[str, tuple[str, ...]] = {
     "UpdateAccessKey": ("userName", "accessKeyId", "status"),
     "DeleteAccessKey": ("userName", "accessKeyId"),
+    "UpdateServiceSpecificCredential": ("serviceSpecificCredentialId", "status"),
+    "ResetServiceSpecificCredential": ("serviceSpecificCredentialId",),
+    "DeleteServiceSpecificCredential": ("serviceSpecificCredentialId",),
     "DeleteUser": ("userName",),
     "CreateLoginProfile": ("userName",),
     "UpdateLoginProfile": ("userName",),
@@ -51,6 +54,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 
 MAKERS = {
     "CreateAccessKey": "creates_access_key",
+    "CreateServiceSpecificCredential": "creates_api_key",
     "CreateUser": "creates_user",
     "CreateRole": "creates_role",
     "AcquireRole": "acquires_role",

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tokentrail.testing import administration, indirect_sessions, signin, sts, workload
 from tokentrail.testing.actor import Actor
+from tokentrail.testing.api_key import ApiKey, api_key
 from tokentrail.testing.federation import Person
 from tokentrail.testing.indirect_sessions import Delegation, WebIdentityToken
 from tokentrail.testing.names import Json, Role, User, user_identity
@@ -213,6 +214,29 @@ class Credential(Actor):
         entry.parent, entry.link, entry.made_at = self.entry, "created", made_at
         entry.issuance_shown, entry.issued_key = self.stage.logging, key_id
         return LongTermKey(self.stage, self.stage.enter(entry), owner, ip=self.ip, user_agent=self.user_agent)
+
+    def creates_api_key(
+        self, user: User | LongTermKey, *, service: str = "bedrock.amazonaws.com", days: int | None = None,
+        shows_id: bool = False,
+    ) -> ApiKey:  # fmt: skip
+        """
+        Make a long-term API key of a user.
+
+        Args:
+            user: Whose.
+            service: The service that it is for.
+            days: After how many days it expires; never by default.
+            shows_id: Whether the records of its calls show its id, of which AWS says nothing.
+        """
+        made, request, answer = api_key(self, user_of(user), service, days, shows_id=shows_id)
+        self._administers("iam:CreateServiceSpecificCredential", request, answer)
+        return made
+
+    def with_short_term_key(self) -> Self:
+        """Give the same credential, whose calls are made with a short-term API key that it signed."""
+        other = copy.copy(self)
+        other.bearer = "SHORT_TERM"
+        return other
 
     def creates_user(self, name: str, *, path: str = "/") -> User:
         """Make an IAM user in this credential's account; it has no key yet."""

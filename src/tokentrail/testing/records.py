@@ -46,6 +46,8 @@ _DATA_CALLS = frozenset(
     | {f"dynamodb:{name}" for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")}
     | {"lambda:Invoke", "cognito-identity:GetCredentialsForIdentity"}
 )
+_TELLING_SERVICES = frozenset({"bedrock-mantle", "aws-external-anthropic"})
+"""Those whose requests tell of API keys; of others, `additionalEventData` does."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -210,3 +212,11 @@ def _tls(host: str) -> Json:
         "cipherSuite": "TLS_AES_128_GCM_SHA256",
         "clientProvidedHostHeader": host,
     }
+
+
+def bear(call: Call, kind: str) -> None:
+    """Write into a call that it was made with an API key, where the service's records tell it."""
+    if call.service in _TELLING_SERVICES:
+        call.params = {**(call.params or {}), "callWithBearerToken": True, "bearerTokenType": kind}
+    else:
+        call.additional = {**(call.additional or {}), "callWithBearerToken": True}

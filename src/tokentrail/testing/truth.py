@@ -12,7 +12,7 @@ from typing import Literal
 from tokentrail.testing.names import Identity, iso
 
 Kind = Literal[
-    "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
+    "long_term_key", "api_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
     "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
     "oauth_login", "scoped", "delegated", "forwarded", "unknown",
 ]  # fmt: skip
@@ -121,7 +121,7 @@ class Entry:
             self.used_keys.add(key)
 
     def _kind(self) -> Kind:
-        if self.issuance_shown or self.kind == "long_term_key":
+        if self.issuance_shown or self.kind in ("long_term_key", "api_key"):
             return self.kind
         return self.kind_from_uses if self.used_directly else "forwarded"
 
@@ -130,7 +130,7 @@ class Entry:
         return "matched" if matched and self.link == "recorded" else self.link
 
     def _origin(self) -> Origin:
-        if self.kind == "long_term_key":
+        if self.kind in ("long_term_key", "api_key"):
             return "long_term"
         if self._kind() == "forwarded":
             return "forwarded_call"

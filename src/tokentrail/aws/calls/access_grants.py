@@ -173,7 +173,7 @@ SETTINGS: dict[str, str] = {
     "DeleteServiceSpecificCredential DeleteSigningCertificate DeleteUser DeleteUserPermissionsBoundary "
     "DeleteUserPolicy DeleteVirtualMFADevice DetachGroupPolicy DetachRolePolicy DetachUserPolicy "
     "DisableOutboundWebIdentityFederation RemoveRoleFromInstanceProfile RemoveUserFromGroup UpdateGroup UpdateRole "
-    "UpdateUser",
+    "UpdateServiceSpecificCredential UpdateUser",
     "organizations": "DeletePolicy DetachPolicy UpdatePolicy",
 }
 """Other calls whose whole request matters to a credential's state or offspring (IAM API Reference)."""

@@ -54,6 +54,55 @@ class AccessKey(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey(Resource):
+    """A user's API key (service-specific credential): `status` is `Active`, `Inactive`, or null if there is none."""
+
+    compared: ClassVar = ("status",)
+    user: str
+    credential_id: str
+
+    @property
+    def name(self) -> str:
+        """The key, and whose it is."""
+        return f"API key {self.credential_id} of user {self.user}"
+
+    def read(self, cloud: Cloud) -> State:
+        """
+        Read its status.
+
+        Raises:
+            CallFailed: its user has another name by now, or none, of which only newer logs tell.
+        """
+        answer = self._ask(cloud, "iam", "ListServiceSpecificCredentials", UserName=self.user)
+        if answer is None or answer.get("IsTruncated"):
+            raise CallFailed(
+                "refused", "UserUnknown", f"{self.name} is not to be found: the user is gone, or has another name, or "
+                "has more keys than AWS lists: ingest newer logs and plan again",
+            )  # fmt: skip
+        found = [
+            one["Status"]
+            for one in answer.get("ServiceSpecificCredentials", ())
+            if one["ServiceSpecificCredentialId"] == self.credential_id
+        ]
+        return {"status": found[0] if found else None}
+
+    def gone(self, state: Mapping[str, Any]) -> str | None:
+        """Say that it was deleted."""
+        return no_more(self.name) if state["status"] is None else None
+
+    def restoring(self, present: State, original: State) -> tuple[Call, ...]:
+        """Set the status that it had; a deleted key stays deleted."""
+        if present["status"] is None:
+            raise Irreversible("a deleted API key can't be brought back; its user can be given a new one")
+        return (
+            self._call(
+                "iam", "UpdateServiceSpecificCredential", UserName=self.user,
+                ServiceSpecificCredentialId=self.credential_id, Status=original["status"],
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _OfOwner(Resource):
     """Something that a user or role has; its state has `owner_gone` if that user or role does not exist."""
 

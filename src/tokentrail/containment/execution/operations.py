@@ -14,6 +14,7 @@ from typing import Any
 
 from tokentrail.containment.execution.iam_resources import (
     AccessKey,
+    ApiKey,
     AttachedPolicy,
     InlinePolicy,
     ManagedPolicy,
@@ -225,6 +226,9 @@ _BUILDERS: dict[tuple[str, str], Callable[[Call], ResourceChange]] = {
         AccessKey, lambda p: {"status": p["Status"]}, user="UserName", access_key_id="AccessKeyId"
     ),
     ("iam", "DeleteAccessKey"): _of(AccessKey, {"status": None}, user="UserName", access_key_id="AccessKeyId"),
+    ("iam", "UpdateServiceSpecificCredential"): _of(
+        ApiKey, lambda p: {"status": p["Status"]}, user="UserName", credential_id="ServiceSpecificCredentialId"
+    ),
     ("iam", "PutUserPolicy"): _inline("User", _written),
     ("iam", "PutRolePolicy"): _inline("Role", _written),
     ("iam", "DeleteUserPolicy"): _inline("User", _NONE),

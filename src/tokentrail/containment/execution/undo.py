@@ -27,6 +27,12 @@ from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.spelling import instant, short
 
+_SWITCHED = {
+    "UpdateAccessKey": "AccessKeyId",
+    "UpdateServiceSpecificCredential": "ServiceSpecificCredentialId",
+}
+"""The calls that deactivate keys, and the parameter that names the key."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoDecision:
@@ -161,7 +167,7 @@ class Undo:
         endless = [step for step in steps if step.safe_to_undo_after is None]
         if endless and not self._reactivate:
             ended = ", ".join(endless[0].ends[:3]) or "what it ended"
-            if all(step.action == "deactivate-key" for step in endless):
+            if all(step.action in ("deactivate-key", "deactivate-api-key") for step in endless):
                 return (
                     "kept",
                     None,
@@ -319,10 +325,11 @@ def _decision(
 
 def _made_key(record: ResourceRecord, steps: Sequence[Step]) -> str | None:
     """The id of a key that a step deactivates and the plan has no call to reactivate, since the attacker made it."""
-    key = record.call.parameters.get("AccessKeyId")
-    if record.call.operation != "UpdateAccessKey":
+    member = _SWITCHED.get(record.call.operation)
+    if member is None:
         return None
-    undone = {call.parameters.get("AccessKeyId") for step in steps for call in step.undo}
+    key = record.call.parameters.get(member)
+    undone = {call.parameters.get(member) for step in steps for call in step.undo}
     return None if not undone or key in undone else str(key)
 
 

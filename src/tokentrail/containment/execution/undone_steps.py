@@ -25,6 +25,7 @@ _STEPS = {
     "DetachRolePolicy": ("RoleName PolicyArn", "AttachRolePolicy"),
     "DetachUserPolicy": ("UserName PolicyArn", "AttachUserPolicy"),
     "UpdateAccessKey": ("AccessKeyId", "UpdateAccessKey"),
+    "UpdateServiceSpecificCredential": ("ServiceSpecificCredentialId", "UpdateServiceSpecificCredential"),
     "DeleteAccessKey": ("UserName", "CreateAccessKey"),
     "DeleteLoginProfile": ("UserName", "CreateLoginProfile"),
     "DeleteUser": ("UserName", "CreateUser"),
@@ -36,6 +37,10 @@ By the call of a step: the parameters that name the resource, as AWS's API spell
 
 Both are texts of names with spaces between them.
 """
+_SWITCHES = {
+    "UpdateAccessKey": "DeleteAccessKey", "UpdateServiceSpecificCredential": "DeleteServiceSpecificCredential",
+}  # fmt: skip
+"""The calls that switch keys off and on, and the one that deletes such a key."""
 _REWRITTEN_BY = {
     "AttachRolePolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
     "AttachUserPolicy": ("policyArn", ("CreatePolicyVersion", "SetDefaultPolicyVersion")),
@@ -103,9 +108,9 @@ class StepChange:
 
     def _direct_effect(self, change: Change) -> Effect | None:
         """What a call does that names the very resource."""
-        if self.operation == "UpdateAccessKey":
-            is_over = change.event_name == "DeleteAccessKey" or change.asked("status") == "Inactive"
-            is_active = change.event_name == "UpdateAccessKey" and change.asked("status") == "Active"
+        if self.operation in _SWITCHES:
+            is_over = change.event_name == _SWITCHES[self.operation] or change.asked("status") == "Inactive"
+            is_active = change.event_name == self.operation and change.asked("status") == "Active"
             return Effect.REPEATS if is_over else Effect.UNDOES if is_active else None
         undoing = _STEPS[self.operation][1].split()
         if change.event_name == self.operation and (

@@ -15,11 +15,13 @@ from tokentrail.containment.incident.incident_model import LONGEST, HeldCredenti
 from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.containment.incident.role_sessions import attackers_of, home_addresses, openings, sessions_of
 from tokentrail.containment.incident.source_issued import BeyondTrace, follow, living_doubtful
+from tokentrail.events.bearer import BEARER_KEY
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, starts_of
+from tokentrail.policy.language.context import LASTING
 from tokentrail.results import Coverage
 
 
@@ -112,10 +114,11 @@ def held_of(row: Row, one: Credential) -> HeldCredential:
     return HeldCredential(
         id=one.id,
         caller=caller,
-        key_id=one.access_key_ids[0] if one.kind == "long_term_key" and one.access_key_ids else None,
+        key_id=one.access_key_ids[0] if one.kind in LASTING and one.access_key_ids else None,
         principal=caller.acts_as,
         expires=one.expires_at or one.expires_bound,
-        since=rows.moment(row["created_time"]) if row["created_what"] == "access_key" else None,
+        since=rows.moment(row["created_time"]) if row["created_what"] in ("access_key", "api_key") else None,
+        by_user_alone=one.kind == "api_key" and any(key.startswith(BEARER_KEY) for key in row["keys"] or ()),
         anchor=row["created_thing"] if row["created_what"] == "trust_anchor" else None,
     )
 

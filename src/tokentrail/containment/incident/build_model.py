@@ -71,7 +71,8 @@ from tokentrail.results import Coverage
 
 _CONTAINS = (
     "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
-    "DeleteLoginProfile", "DeleteUser", "DeleteRole",
+    "DeleteLoginProfile", "DeleteUser", "DeleteRole", "UpdateServiceSpecificCredential",
+    "DeleteServiceSpecificCredential",
 )  # fmt: skip
 """Calls with which responders end credentials."""
 

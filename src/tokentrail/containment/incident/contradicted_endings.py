@@ -23,7 +23,8 @@ from tokentrail.policy.history.survival import Ended, called, from_service, outl
 from tokentrail.spelling import instant, listed
 
 _LIFTS = frozenset({
-    "UpdateAccessKey", "DeleteUserPolicy", "DeleteRolePolicy", "DeleteGroupPolicy", "DetachUserPolicy",
+    "UpdateAccessKey", "UpdateServiceSpecificCredential", "DeleteUserPolicy", "DeleteRolePolicy", "DeleteGroupPolicy",
+    "DetachUserPolicy",
     "DetachRolePolicy", "DetachGroupPolicy", "PutUserPolicy", "PutRolePolicy", "PutGroupPolicy", "CreatePolicyVersion",
     "SetDefaultPolicyVersion", "DeletePolicy", "RemoveUserFromGroup", "DeleteUserPermissionsBoundary",
     "DeleteRolePermissionsBoundary", "PutUserPermissionsBoundary", "PutRolePermissionsBoundary",

@@ -24,7 +24,7 @@ from tokentrail.containment.documents import FULL_ACCESS, MANAGED_MOST, Token, c
 from tokentrail.policy.account.holders import Holder, size_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
-from tokentrail.policy.language.context import Caller, CallerKind
+from tokentrail.policy.language.context import LASTING, Caller, CallerKind
 
 UNTIMED = frozenset({"scoped", "delegated", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
@@ -63,6 +63,8 @@ class HeldCredential:
     """Whether it is a key that the attacker created, so that nobody else uses it."""
     since: datetime | None = None
     """When it was created, if it is a long-term key and the evidence shows it."""
+    by_user_alone: bool = False
+    """Whether it is an API key some of whose calls are known to be its own only by its user and service."""
     anchor: str | None = None
     """For the session of a certificate's holder: the trust anchor by which it was issued, if the attacker made that."""
 
@@ -73,8 +75,8 @@ class HeldCredential:
 
     @property
     def is_masked(self) -> bool:
-        """Whether it is a long-term key whose id the evidence masks, so that no call can name it."""
-        return self.kind == "long_term_key" and self.key_id is None
+        """Whether it is a long-term key or API key whose id the evidence does not show, so that no call can name it."""
+        return self.kind in LASTING and self.key_id is None
 
     @property
     def issued_at(self) -> datetime | None:
@@ -95,7 +97,7 @@ class HeldCredential:
     @property
     def token(self) -> Token | None:
         """By what a deny can single it out; `None` for a long-term key, and if the time of issue is not known."""
-        if self.kind == "long_term_key" or self.issued_at is None:
+        if self.kind in LASTING or self.issued_at is None:
             return None
         return Token(self.issued_at, self.user_id)
 
@@ -143,10 +145,11 @@ def assumes(caller: Caller) -> bool:
     """
     Whether a credential may assume roles.
 
-    A forwarded call is not a credential by itself. A federated user, also in the console, can only mint sessions of the
-    same identity (AWS STS API Reference, 'GetFederationToken').
+    A forwarded call is not a credential by itself, and an API key calls nothing but the service that it is for (IAM
+    User Guide, 'Service-specific credentials for IAM users'). A federated user, also in the console, can only mint
+    sessions of the same identity (AWS STS API Reference, 'GetFederationToken').
     """
-    return caller.kind != "forwarded" and caller.principal_type != "federated_user"
+    return caller.kind not in ("forwarded", "api_key") and caller.principal_type != "federated_user"
 
 
 def label_of(kind: str, name: str) -> str:

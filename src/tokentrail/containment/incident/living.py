@@ -14,7 +14,9 @@ split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT 
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))
 OR split_part(coalesce(arn, child_arn, caller_arn), '/', -2) IN (SELECT unnest(?))"""
 """Of what was never used and is its caller's own, as a scoped child is, only the ARN of a session may tell the role."""
-_OR_MADE_FOR = "OR arn IS NULL AND created_what = 'access_key' AND created_owner IN (SELECT unnest(?))"
+_OR_MADE_FOR = (
+    "OR arn IS NULL AND created_what IN ('access_key', 'api_key') AND created_owner IN (SELECT unnest(?))"
+)
 """For a key that was never used, the evidence has no ARN but that of whoever made it."""
 
 

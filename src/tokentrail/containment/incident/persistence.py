@@ -154,7 +154,7 @@ def left_behind(
             if over or (what in LEFT and deed.name not in _HOSTING and reversals.undone(deed)):
                 continue
             if what in _KEYLIKE:
-                found.sources.append(_keylike(deed, what, thing))
+                found.sources.extend(_keylike(found, deed, what, thing, seen.keys))
             elif deed.name in _HOSTING:
                 found.sources.extend(_profile(deed, thing, seen.reversals))
             elif what in ENTERED and not seen_in_use and not (what in WORKLOADS and works):
@@ -273,10 +273,22 @@ def _untold(deed: AttackerAction, what: str) -> Source:
     )  # fmt: skip
 
 
-def _keylike(deed: AttackerAction, what: str, thing: str | None) -> Source:
-    """A credential of a user's that does not expire and that no call of ours ends, such as an SSH key."""
+def _keylike(
+    found: Leftovers, deed: AttackerAction, what: str, thing: str | None, keys: Set[str | None]
+) -> Iterator[Source]:
+    """
+    A credential of a user's that does not expire and that no call of ours ends, such as an SSH key.
+
+    An API key is a credential itself, if the record tells its id.
+    """
+    if thing and thing in keys:
+        if deed.name.startswith("Create"):
+            found.keys.add(thing)
+        if not deed.certain:
+            found.uncertain.add(thing)
+        return
     user = deed.asked("userName") or deed.user
-    return Source(
+    yield Source(
         kind="key", id=thing or unnamed(deed.name, deed.event_id), account=deed.account, since=deed.time,
         mints=Principal(deed.account, *(("user", user) if user else ("unknown", thing or deed.name))),
         why=f"{deed.name} by {deed.by} (event {deed.event_id}) left {LEFT[what]} behind",

@@ -15,6 +15,9 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.writes import LAUNCHES
 from tokentrail.spelling import instant, listed, short
 
+_SWITCHES = frozenset({"UpdateAccessKey", "UpdateServiceSpecificCredential"})
+"""Calls that make keys inactive, or active again."""
+
 
 def writers(
     deeds: Iterable[AttackerAction],
@@ -90,8 +93,9 @@ def reactivated(
     """The proof's assumptions about keys of the attacker's that somebody else, or so it seems, made active again."""
     keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}
     for change in sorted(changes, key=lambda one: one.order):
-        key = keys.get(change.asked("accessKeyId") or "")
-        active = change.event_name == "UpdateAccessKey" and change.asked("status") == "Active"
+        named = change.asked("accessKeyId") or change.asked("serviceSpecificCredentialId")
+        key = keys.get(named or "")
+        active = change.event_name in _SWITCHES and change.asked("status") == "Active"
         if key and active and change.event_id not in own:
             yield (
                 f"whoever made {key} active again at {instant(change.time)} is not the attacker, by another credential "

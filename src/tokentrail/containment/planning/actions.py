@@ -43,6 +43,10 @@ _LOCK_OUT = documents.text([
 ])  # fmt: skip
 
 
+DEACTIVATES: tuple[Action, ...] = ("deactivate-key", "deactivate-api-key")
+"""Actions that make keys inactive."""
+
+
 def iam(account: str, operation: str, **parameters: object) -> Call:
     """A call to IAM."""
     return Call(account=account, service="iam", operation=operation, parameters=parameters)
@@ -50,7 +54,7 @@ def iam(account: str, operation: str, **parameters: object) -> Call:
 
 def of_keys(action: Action, keys: Iterable[HeldCredential]) -> PlannedStep:
     """
-    Deactivate or delete long-term keys; by a person for root's, and for those whose user is not known.
+    Deactivate or delete long-term keys or API keys; by a person for root's, and for those whose user is not known.
 
     A key that the attacker made has no call that undoes its deactivation.
     """
@@ -59,33 +63,54 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> PlannedStep:
     for one in listed:
         if one.is_masked or not (one.principal.is_root or one.principal.is_named):
             continue  # its id or its user is not known
+        status = "Inactive" if action in DEACTIVATES else None
         if one.principal.is_root:
-            off = {"Status": "Inactive"} if action == "deactivate-key" else {}
-            operation = "UpdateAccessKey" if off else "DeleteAccessKey"
-            by_hand.append(iam(one.principal.account, operation, AccessKeyId=one.key_id, **off))
+            by_hand.append(_key_call(one, status))
             continue
-        named = {"UserName": one.principal.name, "AccessKeyId": one.key_id}
-        if action == "deactivate-key":
-            calls.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Inactive"))
-            if not one.made:
-                undo.append(iam(one.principal.account, "UpdateAccessKey", **named, Status="Active"))
-        else:
-            calls.append(iam(one.principal.account, "DeleteAccessKey", **named))
+        calls.append(_key_call(one, status))
+        if status and not one.made:
+            undo.append(_key_call(one, "Active"))
     return PlannedStep(
         action=action, targets=tuple(one.key_id or one.id for one in listed),
         principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls), undo=tuple(undo),
         by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
-        made=tuple(one.key_id or one.id for one in listed if one.made and action == "deactivate-key"),
+        made=tuple(one.key_id or one.id for one in listed if one.made and action in DEACTIVATES),
     )  # fmt: skip
+
+
+def _key_call(key: HeldCredential, status: str | None) -> Call:
+    """
+    The call that sets the status of a long-term key or API key, or deletes it.
+
+    Sources: IAM API Reference, 'UpdateAccessKey', 'UpdateServiceSpecificCredential' and the calls that delete them.
+    """
+    what, member = (
+        ("ServiceSpecificCredential", "ServiceSpecificCredentialId")
+        if key.kind == "api_key"
+        else ("AccessKey", "AccessKeyId")
+    )
+    user = {} if key.principal.is_root else {"UserName": key.principal.name}
+    told = {**user, member: key.key_id} | ({"Status": status} if status else {})
+    return iam(key.principal.account, f"{'Update' if status else 'Delete'}{what}", **told)
 
 
 def deny_masked_keys(incident: IncidentModel, users: Sequence[Principal]) -> PlannedStep:
     """Deny users everything because the evidence masks the ids of their leaked keys."""
-    some = [f"`aws iam list-access-keys --user-name {shlex.quote(one.name)}`" for one in users]
+    kinds = {
+        (one.principal, one.kind == "api_key")
+        for one in incident.held
+        if one.is_masked and one.principal in users
+    }
+    some = [
+        f"`aws iam list-{'service-specific-credentials' if api else 'access-keys'} --user-name {shlex.quote(one.name)}`"
+        for one, api in sorted(kinds)
+    ]
+    api_too = any(api for _, api in kinds)
     why = (
-        f"The evidence masks the ids of the access keys of {listed([one.name for one in users], _NAMED)}, so that no "
-        f"call can deactivate them: the user is denied everything, whichever keys it has. {listed(some, _IN_FULL)} "
-        "lists the keys there are: deactivate those that leaked, or all of them, before this is undone. "
+        f"The evidence {'does not show' if api_too else 'masks'} the ids of the {'' if api_too else 'access '}keys of "
+        f"{listed([one.name for one in users], _NAMED)}, so that no call can deactivate them: the user is denied "
+        f"everything, whichever keys it has. {listed(some, _IN_FULL)} lists the keys there are: deactivate those that "
+        "leaked, or all of them, before this is undone. "
     )
     return merged("deny-user", [with_document(incident, "deny-user", DENY, documents.deny_all(), users)], why)
 
@@ -215,10 +240,7 @@ def delete_user(
     incident: IncidentModel, principal: Principal, keys: Iterable[HeldCredential], action: Action
 ) -> PlannedStep:
     """Delete a user. IAM requires its keys and all else to be deleted first; `apply` finds and deletes what it has."""
-    calls = [
-        iam(principal.account, "DeleteAccessKey", UserName=principal.name, AccessKeyId=one.key_id)
-        for one in keys if one.principal == principal and one.key_id
-    ]  # fmt: skip
+    calls = [_key_call(one, None) for one in keys if one.principal == principal and one.key_id]
     calls.append(iam(principal.account, "DeleteUser", UserName=principal.name))
     return PlannedStep(
         action=action, targets=(incident.arn(principal),), principals=(principal,), calls=tuple(calls),

@@ -22,7 +22,7 @@ from tokentrail.containment.model import (
     Strategy,
 )  # fmt: skip
 from tokentrail.containment.planned_step import PlannedStep
-from tokentrail.containment.planning import planner, whatif
+from tokentrail.containment.planning import actions, planner, whatif
 from tokentrail.containment.planning.actions import by_present_names
 from tokentrail.containment.planning.naming import by_own_names
 from tokentrail.containment.planning.redundant_steps import necessary
@@ -30,6 +30,7 @@ from tokentrail.containment.proof import counterexample
 from tokentrail.containment.proof.assumptions import holds_if, may_be_stolen, residual_risks
 from tokentrail.containment.proof.game import NEVER, Outcome, prove
 from tokentrail.lineage.model import Gap, why_each
+from tokentrail.policy.language.context import LASTING
 from tokentrail.spelling import joined, listed
 
 _MOST = 4
@@ -210,11 +211,11 @@ def _collateral(
         for one in incident.innocents
         if outcome.innocents[one.id].by == number
     }
-    off = frozenset(move.targets if move.action in ("deactivate-key", "delete-key") else ())
+    off = frozenset(move.targets if move.action in (*actions.DEACTIVATES, "delete-key") else ())
     found |= {
         one.id: incident.arn(one.principal)
         for one in incident.held
-        if one.kind == "long_term_key" and not one.made
+        if one.kind in LASTING and not one.made
         and (one.key_id in off or outcome.lives[one.id].by == number)
     }  # fmt: skip
     for name, principal in sorted(found.items()):
@@ -227,13 +228,13 @@ def _safe(incident: IncidentModel, outcome: Outcome, number: int, move: PlannedS
 
     Sign-in sessions, of which no log tells how long they may last, are left out; see `_signed_in`.
     """
-    if not move.undo or move.action in ("deactivate-key", "edit-trust", "attach-quarantine"):
+    if not move.undo or move.action in (*actions.DEACTIVATES, "edit-trust", "attach-quarantine"):
         return None
     if any(source.name in move.closes for source in incident.sources):
         return None  # lifted, it would let its maker in again
     ends = [one.expires for one in incident.held if outcome.lives[one.id].by == number]
     if None in ends or any(
-        one.kind == "long_term_key" for one in incident.held if outcome.lives[one.id].by == number
+        one.kind in LASTING for one in incident.held if outcome.lives[one.id].by == number
     ):
         return None
     known = [end for end in ends if end is not None]

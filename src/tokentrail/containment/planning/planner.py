@@ -30,6 +30,7 @@ from tokentrail.containment.planning.closing_sources import centrally, close_sou
 from tokentrail.containment.planning.scp import deny_by_scps, deny_writes_first, in_permission_sets
 from tokentrail.containment.planning.session_deny import DenyTarget, build_session_deny
 from tokentrail.containment.proof.game import ContainmentGame
+from tokentrail.policy.language.context import LASTING
 
 _CLOSING: tuple[SourceKind, ...] = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
 _NO_ROOM = (
@@ -50,13 +51,13 @@ class _Needs:
 
     @property
     def keys(self) -> list[HeldCredential]:
-        """The living long-term keys, without those of users that the attacker made, which end with their users."""
+        """The living long-term keys and API keys, without those of users that the attacker made, as these are ended."""
         gone = self.incident.made_users | {
             one for one in self.pools if one.account in self.incident.without_access
         }
         return [
             one for one in self.live
-            if one.kind == "long_term_key" and one.principal not in gone
+            if one.kind in LASTING and one.principal not in gone
             and one.principal.account not in self.incident.without_access
         ]  # fmt: skip
 
@@ -110,10 +111,13 @@ def _keys(needs: _Needs) -> Iterator[PlannedStep]:
     """
     seen = [one for one in needs.keys if one.principal.is_named and not one.is_masked]
     unused = [one for one in _closings(needs.incident, "key") if one.calls]
-    by_action: dict[Action, list[HeldCredential]] = {"deactivate-key": [], "delete-created-key": []}
+    by_action: dict[Action, list[HeldCredential]] = {
+        "deactivate-key": [], "deactivate-api-key": [], "delete-created-key": [],
+    }  # fmt: skip
     for one in seen:
         deleted = one.made and needs.incident.delete_created
-        by_action["delete-created-key" if deleted else "deactivate-key"].append(one)
+        off: Action = "deactivate-api-key" if one.kind == "api_key" else "deactivate-key"
+        by_action["delete-created-key" if deleted else off].append(one)
     for action, keys in by_action.items():
         parts = [actions.of_keys(action, keys)] if keys else []
         parts += [one for one in unused if one.action == action]
@@ -285,7 +289,7 @@ def _cut(needs: _Needs, on: Sequence[tuple[Principal, datetime | None]], action:
     """
     incident = needs.incident
     tainted, others, spared = (
-        by_principal(one for one in some if one.kind != "long_term_key")
+        by_principal(one for one in some if one.kind not in LASTING)
         for some in (incident.held, incident.innocents, needs.spared)
     )
     pieces = []
@@ -337,7 +341,7 @@ def _cannot_spare(
         return "a tainted credential has the same name and second of issue, so that no policy can tell them apart"
     if strategy == "scorched":
         return "scorched denies everything on its principal: take another strategy"
-    if one.kind != "long_term_key" and one.issued_at is None:
+    if one.kind not in LASTING and one.issued_at is None:
         return "when it was issued is not in the evidence, so that no policy can tell it from the attacker's"
     known = incident.known.get(one.principal)
     if (

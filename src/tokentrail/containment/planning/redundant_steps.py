@@ -14,10 +14,12 @@ from datetime import datetime
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.incident.incident_model import LONGEST, HeldCredential, IncidentModel
 from tokentrail.containment.margin import bites_within
+from tokentrail.containment.model import key_off
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.proof.assumptions import holds_if, numbered_conditions, residual_risks
 from tokentrail.containment.proof.game import NEVER, ContainmentGame, Outcome
 from tokentrail.lineage.model import Gap
+from tokentrail.policy.language.context import LASTING
 
 SafeToUndo = Callable[[IncidentModel, Outcome, int, PlannedStep], datetime | None]
 _DOORS = frozenset({"portal", "provider", "host", "trust", "sign_in"})
@@ -100,7 +102,7 @@ def _may_be_redundant(incident: IncidentModel, proof: _Proof, number: int) -> bo
         return False  # a person takes it out of use, as no call can name it
     ended = list(_ended(incident, proof.outcome, number))
     off = {key for move in others for key in _keys_off(move)}
-    if any(one.kind == "long_term_key" and one.key_id not in off for one in ended):
+    if any(one.kind in LASTING and one.key_id not in off for one in ended):
         return False
     acted_on = {principal for move in others for principal in move.principals}
     concerned = {one.principal for one in ended}
@@ -113,11 +115,8 @@ def _ended(incident: IncidentModel, outcome: Outcome, number: int) -> Iterator[H
 
 
 def _keys_off(move: PlannedStep) -> Iterator[str]:
-    """The long-term keys that a move makes inactive or deletes."""
-    for call in (*move.calls, *move.by_hand):
-        inactive = call.operation == "UpdateAccessKey" and call.parameters.get("Status") == "Inactive"
-        if inactive or call.operation == "DeleteAccessKey":
-            yield str(call.parameters.get("AccessKeyId"))
+    """The long-term keys and API keys that a move makes inactive or deletes."""
+    return filter(None, map(key_off, (*move.calls, *move.by_hand)))
 
 
 def _without(incident: IncidentModel, proof: _Proof, number: int) -> _Proof | None:

@@ -19,6 +19,7 @@ from tokentrail.containment.documents import Statement
 from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.planning import actions
+from tokentrail.policy.language.context import LASTING
 
 _WRITES = ("iam:*", "organizations:*")
 """What is denied to whoever may change IAM, before all else."""
@@ -157,7 +158,7 @@ def _partition(incident: IncidentModel, principal: Principal) -> str:
 
 def _still_minted(incident: IncidentModel, live: Sequence[HeldCredential]) -> set[Principal]:
     """The principals for which more may be minted after the cutoff."""
-    keys = {one.principal for one in live if one.kind == "long_term_key"}
+    keys = {one.principal for one in live if one.kind in LASTING}
     unreached = {
         one.mints for one in incident.sources if one.account in incident.without_access and one.until is None
     }

@@ -22,10 +22,11 @@ from tokentrail.containment.planning.closing_sources import close_source
 from tokentrail.containment.planning.scp import statements
 from tokentrail.containment.planning.session_deny import DenyTarget, build_session_deny
 from tokentrail.errors import UsageError
+from tokentrail.policy.language.context import LASTING
 from tokentrail.spelling import instant, listed
 
 _ACTIONS: tuple[Action, ...] = get_args(Action)
-_ON_KEYS: tuple[Action, ...] = ("deactivate-key", "delete-key", "delete-created-key")
+_ON_KEYS: tuple[Action, ...] = (*actions.DEACTIVATES, "delete-key", "delete-created-key")
 _CLOSES: dict[Action, str] = {
     "remove-login-profile": "password", "revert-trust": "trust", "isolate-instance": "host",
     "disable-identity-center-user": "portal", "revoke-sign-in-sessions": "sign_in",
@@ -65,7 +66,7 @@ def principals_named(steps: Sequence[str]) -> frozenset[Principal]:
 def _key(incident: IncidentModel, target: str, step: str) -> HeldCredential:
     found = [one for one in (*incident.held, *incident.innocents) if target in (one.key_id, one.id)]
     if not found:
-        keys = {one.key_id for one in (*incident.held, *incident.innocents) if one.kind == "long_term_key"}
+        keys = {one.key_id for one in (*incident.held, *incident.innocents) if one.kind in LASTING}
         alike = get_close_matches(target.upper(), filter(None, keys), cutoff=_ALIKE)
         raise UsageError(
             f"--what-if {step!r}: no long-term key {target} among the principals of this trace.{_meant(alike)}"
@@ -142,9 +143,9 @@ def _deny_sessions(incident: IncidentModel, principal: Principal, target: str) -
         return actions.with_document(
             incident, "deny-sessions", actions.SESSIONS, documents.text([statement]), [principal]
         )
-    own = [one for one in incident.held if one.principal == principal and one.kind != "long_term_key"]
+    own = [one for one in incident.held if one.principal == principal and one.kind not in LASTING]
     others = tuple(
-        one for one in incident.innocents if one.principal == principal and one.kind != "long_term_key"
+        one for one in incident.innocents if one.principal == principal and one.kind not in LASTING
     )
     cut = DenyTarget(
         principal=principal, tainted=tuple(own), others=others, kept=others, since=incident.unseen(principal)

@@ -39,6 +39,7 @@ def holds_if(
     yield from _minted_unseen(incident, moves)
     yield from _doubted(incident, outcome)
     yield from _possible(incident, outcome)
+    yield from _api_keys(incident, moves)
     yield from _unseen_grants(incident, moves)
     yield from incident.entered[:_MOST]
     if len(incident.entered) > _MOST:
@@ -127,6 +128,18 @@ def _doubted(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:
         )
     if len(left) > _MOST:
         yield f"the same is so of {len(left) - _MOST:,} more: {_rest([one for one, _ in left])}"
+
+
+def _api_keys(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Iterator[str]:
+    """Calls whose records show no key id may be those of an API key that was made before the evidence begins."""
+    denied = {one for move in moves if move.action in _FOR_GOOD for one in move.principals}
+    alone = [one for one in incident.held if one.by_user_alone and one.principal not in denied]
+    if alone:
+        named = listed([quoted(one.id) for one in alone], _MOST)
+        yield (
+            f"the calls of {'their' if len(alone) > 1 else 'its'} user that show no key id were made with {named}, and "
+            "with no API key from before the evidence: `aws iam list-service-specific-credentials` tells which exist"
+        )
 
 
 def _possible(incident: IncidentModel, outcome: Outcome) -> Iterator[str]:

@@ -29,7 +29,7 @@ _KINDS = {
     "long_term_key": "long-term key", "session_token": "session token", "federation_token": "federation token",
     "console_session": "console session", "identity_center": "Identity Center session", "service_role": "session",
     "root_session": "root session", "oauth_login": "login", "scoped": "scoped credential",
-    "delegated": "delegated session",
+    "delegated": "delegated session", "api_key": "API key",
 }  # fmt: skip
 _MINTED = "minted"
 

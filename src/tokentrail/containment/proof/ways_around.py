@@ -144,7 +144,7 @@ class _Search:
     def _deal(self) -> None:
         """Start with the tainted credentials and the sources."""
         for one in self._incident.held:
-            if one.kind != "forwarded":
+            if one.kind not in ("forwarded", "api_key"):
                 begins = (one.since if one.kind == "long_term_key" else one.issued_at) or ALWAYS
                 self._hands.setdefault(one.principal, []).append(
                     AttackerAsset(

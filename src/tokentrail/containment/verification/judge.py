@@ -18,7 +18,9 @@ from tokentrail.containment.model import Action
 from tokentrail.policy.history.survival import Ended, outlives
 from tokentrail.spelling import instant
 
-KEY_ACTIONS: frozenset[Action] = frozenset({"deactivate-key", "delete-key", "delete-created-key"})
+KEY_ACTIONS: frozenset[Action] = frozenset(
+    {"deactivate-key", "deactivate-api-key", "delete-key", "delete-created-key"}
+)
 """Actions after which the key can't sign requests, so that the log never shows a deny."""
 USER_ACTIONS: frozenset[Action] = frozenset({"delete-user", "delete-created-user"})
 """Actions that delete a user with its keys (IAM User Guide, 'Remove or deactivate an IAM user')."""

@@ -33,6 +33,7 @@ from tokentrail.errors import ActionRefused
 from tokentrail.lineage.coverage import gaps
 from tokentrail.lineage.model import SILENT, TimelineEvent, Trace, TracedCredential
 from tokentrail.policy.history.survival import called, from_service
+from tokentrail.policy.language.context import LASTING
 from tokentrail.results import Coverage
 from tokentrail.spelling import instant, listed
 
@@ -301,7 +302,7 @@ def _updated(held: AttackerCredential, one: TracedCredential | None) -> Attacker
     return replace(
         held, issued_at=one.issued_at, issued_in=one.issued_by.event_id if one.issued_by else None,
         issued_with=one.issued_by.api if one.issued_by else None,
-        expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind == "long_term_key",
+        expires=one.expires_at or one.expires_bound, parent=one.parent, long_term=one.kind in LASTING,
         active=one.state == "active", forwarded=one.kind == "forwarded",
     )  # fmt: skip
 

@@ -39,7 +39,7 @@ def _signs(use: FirstUse, regions: dict[str, int], opened: set[int]) -> tuple[st
     alone = sorted({row["region"] for row in use.rows if regions.get(row["region"]) == 1})
     if alone and len(regions) > len(alone):
         signs.append(f"nobody else invokes models in {listed(alone)}")
-    if use.kind in ("long_term_key", "session_token"):
+    if use.kind in ("long_term_key", "api_key", "session_token"):
         signs.append("a long-term key is behind it, and no role")
     if use.n in opened:
         signs.append("it asked for access to models itself")

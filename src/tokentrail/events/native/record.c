@@ -54,6 +54,8 @@ static int read_additional(Cursor *p, Cursor end, Record *record)
             asked = 1;
             found = read_flag(p, end, &flag);
         }
+        else if (IS(member, "callWithBearerToken"))
+            return REFUSED; /* the caller may be an API key */
         else
             found = (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
         if (found < 0)
@@ -252,6 +254,18 @@ static int read_member(Scanner *self, Cursor *p, Cursor end, const Member *m, Re
     return (*p = value_end(*p, end, 1)) ? 0 : REFUSED;
 }
 
+/* Whether a service tells in the request that the caller is an API key, as `bearer.py` says. */
+static int tells_in_request(const Text *source)
+{
+    static const char *const names[] = {"bedrock-mantle.amazonaws.com", "aws-external-anthropic.amazonaws.com"};
+    size_t n;
+
+    for (n = 0; n < sizeof names / sizeof *names; n++)
+        if (source->at && source->size == strlen(names[n]) && memcmp(source->at, names[n], source->size) == 0)
+            return 1;
+    return 0;
+}
+
 /* Keeps what a call has to tell that is looked into; of one that just names a resource, its request alone. */
 static int keep(Scanner *self, const Record *record, const Entry *source, const Entry *name, int mark, int whole)
 {
@@ -355,6 +369,8 @@ int read_record(Scanner *self, Cursor *p, Cursor end, int32_t object, int32_t or
     if (record.labelled[SOURCE].flags & ESCAPED
         || (record.labelled[SOURCE].size == 6 && memcmp(record.labelled[SOURCE].at, "aws:s3", 6) == 0))
         return REFUSED; /* a notification, or spelled in a way that it may be one */
+    if (tells_in_request(&record.labelled[SOURCE]))
+        return REFUSED;
     if (!is_unicode((const char *)start, *p - start))
         return PyErr_Occurred() ? FAILED : REFUSED;
     *seconds = record.row.time;

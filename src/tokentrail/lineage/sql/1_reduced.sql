@@ -27,7 +27,7 @@ SELECT i.segment, i.identity, coalesce(i.type, '') AS type, coalesce(i.account, 
             -- Users and root have long-term keys, whose names a sample's sessions may bear.
             WHEN i.type IN ('AssumedRole', 'Role', 'FederatedUser') THEN 'temporary'
             -- Where the evidence masks key ids, a stand-in tells what kind of key it was (`events.masked_ids`).
-            WHEN i.key_id LIKE 'AKIA%' OR i.key_id LIKE 'masked-key:%' THEN 'long'
+            WHEN i.key_id LIKE 'AKIA%' OR i.key_id LIKE 'ACCA%' OR i.key_id LIKE 'masked-key:%' THEN 'long'
             WHEN coalesce(i.created, -1) < 0 AND i.key_id NOT LIKE 'ASIA%' AND i.key_id NOT LIKE 'masked-session:%' THEN 'long'
             ELSE 'temporary' END AS class
 FROM identities i JOIN uses u ON u.segment = i.segment AND u.identity = i.identity;
@@ -59,6 +59,9 @@ WHERE NOT EXISTS (SELECT 1 FROM new_duplicates l WHERE l.segment = i.segment AND
 CREATE TABLE making AS
 SELECT h.*, coalesce(h.account, i.account) AS in_account,  -- what bears no recipient happened at home
        CASE WHEN name = 'CreateAccessKey' THEN 'access_key' WHEN name IN ('UpdateAccessKey', 'DeleteAccessKey') THEN 'key_status'
+            -- Whoever resets an API key is told its new secret (IAM API Reference, 'ResetServiceSpecificCredential').
+            WHEN name IN ('CreateServiceSpecificCredential', 'ResetServiceSpecificCredential') THEN 'api_key'
+            WHEN name IN ('UpdateServiceSpecificCredential', 'DeleteServiceSpecificCredential') THEN 'api_key_status'
             WHEN name = 'CreateUser' THEN CASE WHEN source = 'iam.amazonaws.com' THEN 'user' ELSE 'directory_user' END
             -- No record has a password: where something else was set, there may have been none (IAM API Reference, 'UpdateLoginProfile').
             WHEN name = 'UpdateLoginProfile' AND contains(coalesce(request, ''), 'axSigninSessionDuration":') THEN 'login_setting'
@@ -76,7 +79,8 @@ LEFT JOIN (
   SEMI JOIN (SELECT segment, identity FROM changes WHERE account IS NULL) b ON b.segment = i.segment AND b.identity = i.identity
 ) i ON i.segment = h.segment AND i.identity = h.identity
 WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
-         'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
+         'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateServiceSpecificCredential', 'ResetServiceSpecificCredential',
+         'UpdateServiceSpecificCredential', 'DeleteServiceSpecificCredential', 'CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile', 'CreateRole',
          'AcquireRole', 'UpdateAssumeRolePolicy', 'CreateOpenIDConnectProvider', 'CreateSAMLProvider', 'AcceptDelegationRequest',
          'SendDelegationToken')
        OR h.source = 'ec2.amazonaws.com' AND h.name IN (
@@ -96,16 +100,26 @@ WHERE (h.source = 'iam.amazonaws.com' AND h.name IN (
 CREATE TABLE things AS
 SELECT segment, object, ordinal, identity, event_id, event_id_text, time, name AS api, what, in_account AS account,
        CASE WHEN what IN ('role', 'trust') THEN document
-            WHEN name = 'DeleteAccessKey' THEN 'Deleted'
-            WHEN what = 'key_status' THEN regexp_extract(request, '"status":"([^"]+)"', 1) END AS document,
+            WHEN name IN ('DeleteAccessKey', 'DeleteServiceSpecificCredential') THEN 'Deleted'
+            WHEN what IN ('key_status', 'api_key_status') THEN regexp_extract(request, '"status":"([^"]+)"', 1)
+            -- The service whose key it is, and after how many days it expires, if ever.
+            WHEN what = 'api_key' THEN
+              regexp_extract(coalesce(nullif(regexp_extract(request, '"serviceName":"([^"]+)"', 1), ''),
+                                      regexp_extract(response, '"serviceName":"([^"]+)"', 1)), '^([^.]*)', 1)
+              || ' ' || regexp_extract(request, '"credentialAgeDays":"?([0-9]{1,5})[^0-9]', 1) END AS document,
        -- Whose key was made, and what tells a user that was made from a later one of its name.
        CASE WHEN what = 'access_key' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
+            WHEN what = 'api_key' THEN coalesce(nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), ''),
+                                                nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), ''))
             WHEN what = 'user' THEN nullif(regexp_extract(response, '"userId":"([^"]+)"', 1), '') END AS owner,
        CASE what
          WHEN 'access_key' THEN nullif(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '')
          WHEN 'instance_profile' THEN coalesce(nullif(regexp_extract(response, '"instanceId":"([^"]+)"', 1), ''),
                                                nullif(regexp_extract(request, '"instanceId":"([^"]+)"', 1), ''))
          WHEN 'key_status' THEN nullif(regexp_extract(request, '"accessKeyId":"([^"]+)"', 1), '')
+         WHEN 'api_key' THEN coalesce(nullif(regexp_extract(response, '"serviceSpecificCredentialId":"([^"]+)"', 1), ''),
+                                      nullif(regexp_extract(request, '"serviceSpecificCredentialId":"([^"]+)"', 1), ''))
+         WHEN 'api_key_status' THEN nullif(regexp_extract(request, '"serviceSpecificCredentialId":"([^"]+)"', 1), '')
          WHEN 'user' THEN nullif(regexp_extract(response, '"userName":"([^"]+)"', 1), '')
          WHEN 'login_setting' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')
          WHEN 'login_profile' THEN nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '')

@@ -127,11 +127,43 @@ SELECT key, min(form) AS form, min(account) AS account, min(principal) AS princi
   JOIN (SELECT DISTINCT key FROM stray) k ON k.key = m.id WHERE m.what = 'access_key'
 ) GROUP BY key HAVING count(*) = 1;
 
--- The same as `shaped`, with stray sightings given to the credential that has their key.
+-- Calls with a long-term API key whose records show no key id (`events.bearer`), with the user's name.
+CREATE TABLE bearing AS
+SELECT s.sighting, s.account, s.key, split_part(s.key, ':', 2) AS service, s.first, s.last, min(u.name) AS name
+FROM sightings s JOIN (
+  SELECT account, key, principal, caseless(regexp_extract(user_arn, ':user/(?:.*/)?([^/]+)$', 1)) AS name
+  FROM people WHERE key LIKE 'bearer-key:%' AND user_arn IS NOT NULL
+) u ON u.account = s.account AND u.key = s.key AND u.principal = s.principal
+WHERE s.class = 'long' AND s.key LIKE 'bearer-key:%'
+GROUP BY s.sighting, s.account, s.key, s.first, s.last HAVING count(DISTINCT u.name) = 1 AND min(u.name) <> '';
+
+-- The API keys of each service that the evidence shows a user to have, made or used, and since when.
+CREATE TABLE api_keys AS
+SELECT account, id AS key, name, service, min(since) AS since FROM (
+  SELECT account, id, caseless(owner) AS name, split_part(document, ' ', 1) AS service,
+         CASE WHEN api = 'CreateServiceSpecificCredential' THEN time ELSE -1 END AS since
+  FROM makings WHERE what = 'api_key' AND id IS NOT NULL AND owner IS NOT NULL AND EXISTS (SELECT 1 FROM bearing)
+) GROUP BY account, id, name, service;
+
+-- A call is such a key's where no other one of its user and service can have made it: it was there before the first of
+-- these calls, and was not inactive or deleted for a minute before the last (as `shut` says).
+CREATE TABLE borne AS
+SELECT b.sighting, min(k.account) AS account, min(k.key) AS key FROM bearing b
+JOIN api_keys k ON k.account = b.account AND k.name = b.name AND k.service IN (b.service, '')
+GROUP BY b.sighting, b.first, b.last
+HAVING count(DISTINCT k.key) = 1 AND min(k.since) <= b.first AND NOT EXISTS (
+  SELECT 1 FROM makings m WHERE m.what = 'api_key_status' AND m.id = min(k.key) AND m.account = min(k.account)
+    AND m.document <> 'Active' AND m.time + 60 < b.last AND NOT EXISTS (
+      SELECT 1 FROM makings o WHERE o.what = 'api_key_status' AND o.id = m.id AND o.account = m.account
+        AND o.document = 'Active' AND o.time BETWEEN m.time AND b.last));
+
+-- The same as `shaped`, with stray sightings given to the credential that has their key, and API keys' to these.
 CREATE TABLE formed AS
-SELECT f.sighting, coalesce(b.form, f.form) AS form, coalesce(b.account, f.account) AS account, f.key,
-       coalesce(b.principal, f.principal) AS principal, coalesce(b.created, f.created) AS created
+SELECT f.sighting, coalesce(b.form, f.form) AS form, coalesce(k.account, b.account, f.account) AS account,
+       coalesce(k.key, f.key) AS key, CASE WHEN k.key IS NULL THEN coalesce(b.principal, f.principal) ELSE '' END AS principal,
+       coalesce(b.created, f.created) AS created
 FROM shaped f
+LEFT JOIN borne k ON k.sighting = f.sighting
 LEFT JOIN (SELECT s.sighting, b.* FROM stray s JOIN bearers b ON b.key = s.key AND (s.account = '' OR s.account = b.account)) b
   ON b.sighting = f.sighting;
 

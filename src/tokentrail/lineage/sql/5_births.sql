@@ -70,10 +70,10 @@ FROM signed_in l LEFT JOIN (
 CREATE TABLE made AS
 SELECT w.ck, m.* FROM makings m JOIN credential_identities w ON w.segment = m.segment AND w.identity = m.identity;
 
--- Access keys that the evidence shows made, and when.
+-- Access keys and API keys that the evidence shows made, and when.
 CREATE TABLE made_keys AS
 SELECT coalesce(account, '') AS account, id AS key, min(time) AS time FROM made
-WHERE what = 'access_key' AND id IS NOT NULL GROUP BY account, id;
+WHERE what IN ('access_key', 'api_key') AND id IS NOT NULL GROUP BY account, id;
 
 -- Credentials that nobody was seen using: sign-ins, and keys that were made.
 CREATE TABLE unseen_forms AS

@@ -5,6 +5,7 @@
 CREATE VIEW kinds AS
 SELECT d.*,
   CASE
+    WHEN form = 'long' AND (natural_id LIKE 'ACCA%' OR natural_id LIKE 'bearer-key:%') THEN 'api_key'
     WHEN form = 'long' THEN 'long_term_key'
     WHEN api = 'GetDelegatedAccessToken' OR delegated THEN 'delegated'
     WHEN api IS NULL AND forwarded THEN 'forwarded'
@@ -41,12 +42,20 @@ SELECT k.*, console AND (kind = 'console_session' AND type <> 'Root' OR kind LIK
               + coalesce(duration, CASE WHEN type = 'FederatedUser' THEN 129600 ELSE 43200 END)) AS outlasts
 FROM kinds k;
 
+-- When API keys expire that were made to (IAM API Reference, 'CreateServiceSpecificCredential', CredentialAgeDays). AWS
+-- does not say whether a reset begins the days anew: then no end is known.
+CREATE TABLE api_key_expiries AS
+SELECT f.ck AS key_ck, max(m.time + 86400 * TRY_CAST(split_part(m.document, ' ', 2) AS BIGINT)) AS expiry
+FROM forms f JOIN makings m ON m.what = 'api_key' AND m.id = f.key AND m.account = f.account
+WHERE f.form = 'long'
+GROUP BY f.ck HAVING count(*) = count(nullif(split_part(m.document, ' ', 2), '')) AND bool_and(m.api LIKE 'Create%');
+
 -- When each was issued and expires; `longest` is the most seconds that its kind may live, where its expiry is not known.
 CREATE TABLE lives AS
 SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_ck, caller_type, caller_service, twin,
   events, errors, first, last,
-  CASE WHEN kind = 'long_term_key' THEN NULL ELSE coalesce(created, issued_time) END AS issued_at,
-  CASE WHEN outlasts THEN NULL WHEN expires IS NOT NULL THEN expires
+  CASE WHEN kind IN ('long_term_key', 'api_key') THEN NULL ELSE coalesce(created, issued_time) END AS issued_at,
+  CASE WHEN outlasts THEN NULL WHEN expires IS NOT NULL THEN expires WHEN kind = 'api_key' THEN expiry
        WHEN kind IN ('session_token', 'federation_token') AND duration IS NOT NULL
             THEN issued_time + CASE WHEN caller_type = 'Root' AND duration > 3600 THEN 3600 ELSE duration END
        WHEN kind LIKE 'assumed_role%' AND api LIKE 'AssumeRole%' AND duration IS NOT NULL THEN issued_time + duration END AS expires_at,
@@ -60,11 +69,11 @@ SELECT ck, form, kind, natural_id, loose, birth, issued_time, call, api, caller_
        WHEN kind = 'oauth_login' THEN 900
        WHEN kind = 'assumed_role' AND api = 'AssumeRole' AND caller_class = 'temporary'
             AND caller_type IN ('AssumedRole', 'Role') THEN 3600
-       WHEN kind = 'long_term_key' THEN NULL
+       WHEN kind IN ('long_term_key', 'api_key') THEN NULL
        WHEN kind = 'console_session' AND type = 'FederatedUser' THEN 129600
        WHEN kind = 'forwarded' AND type IN ('IAMUser', 'FederatedUser', 'Root') THEN 129600
        ELSE 43200 END AS longest
-FROM outlasting k;
+FROM outlasting k LEFT JOIN api_key_expiries a ON a.key_ck = k.ck;
 
 -- One id for several credentials is a collision: the date, or the principal, tells them apart.
 CREATE TABLE alike AS
@@ -144,7 +153,7 @@ JOIN lives p ON p.ck = s.ck
 LEFT JOIN forms f ON f.ck = p.ck AND f.form = 'long'
 LEFT JOIN made_keys k ON k.account = f.account AND k.key = f.key
 -- A long-term key is older than its first use, unless it is known when it was made.
-WHERE p.ck <> x.ck AND p.kind <> 'forwarded'
+WHERE p.ck <> x.ck AND p.kind NOT IN ('forwarded', 'api_key')  -- with an API key nobody assumes a role
   AND CASE WHEN f.ck IS NOT NULL THEN coalesce(k.time, x.issued_time) ELSE coalesce(p.issued_at, p.first) END <= x.issued_time
   AND (p.longest IS NULL OR x.issued_time < coalesce(p.expires_at, coalesce(p.issued_at, p.first) + p.longest));
 

@@ -4,7 +4,7 @@
 -- Which makes can matter is few against all credentials, so each kind of thing is looked for by itself.
 CREATE TABLE makers_of_keys AS
 SELECT n.ck, m.ck AS maker, m.what, m.id AS thing, m.api, m.event_id, m.event_id_text, m.time, m.owner, m.ip, m.agent
-FROM forms f JOIN made m ON m.what = 'access_key' AND m.id = f.key AND m.account = f.account
+FROM forms f JOIN made m ON m.what IN ('access_key', 'api_key') AND m.id = f.key AND m.account = f.account
 JOIN lives n ON n.ck = f.ck WHERE f.form = 'long' AND m.ck <> n.ck;
 
 -- IAM tells names of users and roles apart without case, so that a request may spell one otherwise than its ARN does (IAM
@@ -35,7 +35,7 @@ CREATE TABLE made_users AS SELECT * FROM lasting WHERE what IN ('user', 'login_p
 -- Credentials that may be a user's.
 CREATE TABLE acting AS
 SELECT ck, kind, call, coalesce(issued_at, first) AS moment FROM lives
-WHERE kind IN ('long_term_key', 'session_token', 'console_session', 'oauth_login', 'unknown', 'federation_token', 'delegated')
+WHERE kind IN ('long_term_key', 'api_key', 'session_token', 'console_session', 'oauth_login', 'unknown', 'federation_token', 'delegated')
   AND EXISTS (SELECT 1 FROM made_users);
 
 -- The account and name of the user that each speaks for.
@@ -209,7 +209,7 @@ WHERE m.time <= n.first AND m.ck <> n.ck;
 -- these: that is a link, but no parent.
 CREATE TABLE makers AS
 SELECT * FROM (
-  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what = 'access_key' THEN 0 WHEN api LIKE 'UpdateFunction%' OR what IN ('instance_profile', 'login_setting') THEN 2
+  SELECT t.*, row_number() OVER (PARTITION BY ck ORDER BY CASE WHEN what IN ('access_key', 'api_key') THEN 0 WHEN api LIKE 'UpdateFunction%' OR what IN ('instance_profile', 'login_setting') THEN 2
                                                          WHEN api = 'SendDelegationToken' THEN 2 ELSE 1 END,
                                  time DESC, event_id, what) AS place
   FROM through t
@@ -247,6 +247,7 @@ CREATE TABLE keyrings AS
 SELECT k.ck, sorted_set(k.key) AS keys FROM (
   SELECT p.ck, s.key FROM placed p JOIN sightings s ON s.sighting = p.sighting WHERE s.key <> ''
   UNION ALL SELECT call, key FROM issued
+  UNION ALL SELECT ck, key FROM forms WHERE form = 'long' AND key LIKE 'ACCA%'
 ) k
 WHERE k.ck IN (
   SELECT p.ck FROM parents p LEFT JOIN seen s ON s.ck = p.ck

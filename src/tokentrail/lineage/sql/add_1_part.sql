@@ -13,7 +13,7 @@ CREATE OR REPLACE VIEW duplicates AS SELECT * FROM all_duplicates;
 
 -- A key that somebody made is told without any use of it: only those that are touched are.
 CREATE OR REPLACE VIEW makings AS
-SELECT * FROM all_makings WHERE what <> 'access_key' OR id IN (SELECT name FROM known_key);
+SELECT * FROM all_makings WHERE what NOT IN ('access_key', 'api_key') OR id IN (SELECT name FROM known_key);
 
 -- Whoever made a call or a thing and is not touched, by a number below those of any call: -1 less the place.
 CREATE OR REPLACE TABLE elsewhere AS

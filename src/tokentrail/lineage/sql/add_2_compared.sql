@@ -12,9 +12,9 @@ SELECT name FROM known_key WHERE name IN (
   UNION ALL
   SELECT key FROM removed_issuing
   UNION ALL
-  SELECT id FROM all_makings WHERE what = 'access_key'
+  SELECT id FROM all_makings WHERE what IN ('access_key', 'api_key')
   UNION ALL
-  SELECT id FROM removed_makings WHERE what = 'access_key')
+  SELECT id FROM removed_makings WHERE what IN ('access_key', 'api_key'))
 UNION
 SELECT id FROM parents WHERE contains(id, '@') OR id NOT IN (SELECT name FROM known_key);
 
@@ -60,7 +60,7 @@ SELECT n FROM issued_before
 UNION
 SELECT n FROM near_names WHERE name IN (SELECT name FROM known_key)
 UNION
-SELECT n FROM stored_credentials WHERE created_what = 'access_key' AND created_thing IN (SELECT name FROM known_key);
+SELECT n FROM stored_credentials WHERE created_what IN ('access_key', 'api_key') AND created_thing IN (SELECT name FROM known_key);
 
 -- What was known of them.
 CREATE OR REPLACE TABLE touched_forest AS
@@ -128,11 +128,11 @@ WHERE h.removed;
 CREATE OR REPLACE TABLE lives_of AS
 SELECT whose, min(coalesce(start, -1)) AS start, CASE WHEN count(finish) = count(*) THEN max(finish) END AS finish
 FROM (
-  SELECT coalesce(h.old, -h.ck) AS whose, CASE WHEN p.kind <> 'long_term_key' THEN coalesce(p.issued_at, p.first) END AS start,
+  SELECT coalesce(h.old, -h.ck) AS whose, CASE WHEN p.kind NOT IN ('long_term_key', 'api_key') THEN coalesce(p.issued_at, p.first) END AS start,
          coalesce(p.expires_at, p.expires_bound) AS finish
   FROM parents p JOIN handles h ON h.ck = p.ck
   UNION ALL
-  SELECT n, CASE WHEN kind <> 'long_term_key' THEN coalesce(issued_at, first) END, coalesce(expires_at, expires_bound)
+  SELECT n, CASE WHEN kind NOT IN ('long_term_key', 'api_key') THEN coalesce(issued_at, first) END, coalesce(expires_at, expires_bound)
   FROM touched_forest
 ) GROUP BY whose;
 

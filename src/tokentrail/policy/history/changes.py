@@ -35,6 +35,7 @@ _RANKS = {
     "LeaveOrganization": _LIFTS,
     "DeletePolicyVersion": _FORGETS,
     "DeleteAccessKey": _FORGETS,
+    "DeleteServiceSpecificCredential": _FORGETS,
     "DeleteUser": _ENDS,
     "DeleteRole": _ENDS,
     "DeleteGroup": _ENDS,

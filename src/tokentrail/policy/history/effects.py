@@ -21,7 +21,7 @@ from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, Na
 from tokentrail.policy.history.replay import enter
 from tokentrail.policy.history.service_control_policies import Organisation
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, gated, has_clock, step_at
-from tokentrail.policy.language.context import Caller
+from tokentrail.policy.language.context import LASTING, Caller
 from tokentrail.policy.language.documents import Document
 from tokentrail.spelling import quoted
 
@@ -157,7 +157,7 @@ class Effects:
         return known.at(as_of)
 
     def _key(self, caller: Caller, key_id: str | None) -> Key | None:
-        if caller.kind != "long_term_key" or caller.account is None or key_id is None:
+        if caller.kind not in LASTING or caller.account is None or key_id is None:
             return None
         return self._ledger.keys.get((caller.account, key_id))
 
@@ -285,7 +285,7 @@ def _death(entity: Entity | None, caller: Caller, as_of: datetime) -> Ending | N
         sentence = f"{title} was made anew, so the one that this is of was gone by then"
     else:
         sentence = f"{entity.died.event_name} removed the {title}"
-    return ended_by(entity.died, caller, sentence, unusable=caller.kind == "long_term_key")
+    return ended_by(entity.died, caller, sentence, unusable=caller.kind in LASTING)
 
 
 def _places(entity: Entity, ledger: Ledger) -> Iterator[Place]:

@@ -20,6 +20,7 @@ from tokentrail.policy.history.managed import UNSEEN
 from tokentrail.policy.history.timeline import step
 
 Handler = Callable[[Ledger, Change], None]
+_API_KEY = "serviceSpecificCredentialId"
 
 
 def enter(ledger: Ledger, change: Change) -> None:
@@ -76,11 +77,11 @@ def _member(*, joins: bool) -> Handler:
     return handle
 
 
-def _key_status(status: str | None) -> Handler:
-    """Enter a key's status; `None` means the one that the request gives."""
+def _key_status(status: str | None, member: str = "accessKeyId") -> Handler:
+    """Enter the status of a key that a member names; `None` means the one that the request gives."""
 
     def handle(ledger: Ledger, change: Change) -> None:
-        key_id = change.asked("accessKeyId")
+        key_id = change.asked(member)
         new = status or change.asked("status")
         if key_id is None or new is None:
             return
@@ -97,6 +98,17 @@ def _key_status(status: str | None) -> Handler:
 def _create_access_key(ledger: Ledger, change: Change) -> None:
     key_id = change.answered("accessKey", "accessKeyId")
     name = change.asked("userName") or change.answered("accessKey", "userName") or change.caller_user
+    if key_id and name:
+        ledger.key(change, key_id).owner = ledger.names.entity("user", change, name)
+
+
+def _create_api_key(ledger: Ledger, change: Change) -> None:
+    key_id = change.answered("serviceSpecificCredential", _API_KEY)
+    name = (
+        change.asked("userName")
+        or change.answered("serviceSpecificCredential", "userName")
+        or change.caller_user
+    )
     if key_id and name:
         ledger.key(change, key_id).owner = ledger.names.entity("user", change, name)
 
@@ -149,6 +161,9 @@ IAM_HANDLERS: dict[str, Handler] = {
     "CreateAccessKey": _create_access_key,
     "UpdateAccessKey": _key_status(None),
     "DeleteAccessKey": _key_status("Deleted"),
+    "CreateServiceSpecificCredential": _create_api_key,
+    "UpdateServiceSpecificCredential": _key_status(None, _API_KEY),
+    "DeleteServiceSpecificCredential": _key_status("Deleted", _API_KEY),
     "AddUserToGroup": _member(joins=True),
     "RemoveUserFromGroup": _member(joins=False),
     "PutUserPolicy": _inline("user", put=True),

@@ -57,16 +57,24 @@ Context = Mapping[str, Known]
 # ---------------------------------------------------------------- credentials
 
 CallerKind = Literal[
-    "long_term_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
+    "long_term_key", "api_key", "session_token", "federation_token", "assumed_role", "assumed_role_saml",
     "assumed_role_web_identity", "service_role", "root_session", "console_session", "identity_center",
     "oauth_login", "scoped", "delegated", "forwarded", "unknown",
 ]  # fmt: skip
+LASTING: frozenset[CallerKind] = frozenset({"long_term_key", "api_key"})
+"""
+Kinds of credentials that a user has until somebody ends them: requests with them have no session token.
+
+An API key is a service-specific credential (IAM User Guide, 'API keys for Amazon Bedrock', 'Service-specific
+credentials'); it may expire. AWS does not say what its requests tell of a token's time of issue, of MFA and of a
+sign-in: of these nothing is known, so that no deny on them ends it.
+"""
 PrincipalType = Literal["user", "federated_user", "role", "root", "unknown"]
 
 ABSENT = Presence.ABSENT
 PRESENT = Presence.PRESENT
 _WITHOUT_MFA = frozenset({"assumed_role_saml", "assumed_role_web_identity", "identity_center"})
-_UNSURE_SIGN_IN = frozenset({"oauth_login", "scoped", "delegated", "forwarded", "unknown"})
+_UNSURE_SIGN_IN = frozenset({"api_key", "oauth_login", "scoped", "delegated", "forwarded", "unknown"})
 _EC2_KEYS = (
     "ec2:sourceinstancearn", "ec2:roledelivery",
     "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4",
@@ -253,7 +261,7 @@ def with_time(context: Context, at: datetime, *, onwards: bool = False) -> Conte
 
 def issue_time(caller: Caller) -> Known | None:
     """
-    The value of `aws:TokenIssueTime`; requests with a long-term key don't have it.
+    The value of `aws:TokenIssueTime`; requests with a long-term key don't have it; of an API key's AWS says nothing.
 
     Source: IAM User Guide, 'Revoking IAM role temporary security credentials'.
     AWS does not say whether the token of GetScopedCredentials has its own time of issue or its parent's, nor which one
@@ -262,6 +270,8 @@ def issue_time(caller: Caller) -> Known | None:
     """
     if caller.kind == "long_term_key":
         return ABSENT
+    if caller.kind == "api_key":
+        return None
     if caller.issued_at is not None:
         if caller.kind == "delegated":  # its creation date may be the approver's
             return DateRange(latest=caller.issued_no_later_than or caller.issued_at)
@@ -277,7 +287,7 @@ def _mfa(caller: Caller, principal: PrincipalType) -> Known | None:
     """Present for temporary credentials of users and roles, but not for federated ones."""
     if caller.kind == "long_term_key" or principal == "federated_user" or caller.kind in _WITHOUT_MFA:
         return ABSENT
-    if caller.kind == "root_session" or caller.mfa is None:
+    if caller.kind in ("root_session", "api_key") or caller.mfa is None:
         return None
     return ("true" if caller.mfa else "false",)
 

@@ -194,7 +194,7 @@ def _alive(group: Sequence[Credential]) -> int:
 
 
 def _order(one: Credential) -> tuple[float, str]:
-    begin = one.issued_at or (one.first_used if one.kind != "long_term_key" else None)
+    begin = one.issued_at or (one.first_used if one.kind not in ("long_term_key", "api_key") else None)
     return (begin.timestamp() if begin else 0.0, one.id)
 
 
