@@ -21,7 +21,9 @@ EVIL = 'x"${file("/etc/passwd")}%{ if true }\n  POLICY\n\x1b[2J\u202e}../../y'
 
 def guardrail(**changes: Any) -> Guardrail:
     """One for a role whose name an attacker chose."""
-    broken = (Broken(principal=EVIL, action=EVIL, calls=3, first=NINE, last=NINE, why=EVIL),)
+    broken = (
+        Broken(principal=EVIL, action=EVIL, calls=3, first=NINE, last=NINE, outcome="undecided", why=EVIL),
+    )
     call = AttackerCall(credential=EVIL, action=EVIL, calls=1, first=NINE, last=NINE, outcome="refused")
     values: dict[str, Any] = {
         "id": f"trust-named-callers:{EVIL}", "rule": "trust-named-callers", "title": EVIL, "kind": "trust-policy",

@@ -195,6 +195,27 @@ def test_groups_of_calls_fare_as_each_call_would(world: World, subject: int, pol
             alike(case, (ids[subject % len(ids)],), policy)
 
 
+@given(worlds(largest=16), st.integers(0, 30), st.sampled_from(POLICIES))
+def test_a_policy_stops_as_many_calls_whoever_the_attacker_is(
+    world: World, subject: int, policy: Any
+) -> None:
+    """Calls of the attacker's and ordinary ones, refused, never made and undecided, are counted alike: so are their sums."""
+    with held(world) as case:
+        ids = sorted(one.id for one in case.credentials() if one.parent is None)
+        if ids:
+            sums = {tuple(_stopped(case, some, policy)) for some in ((ids[subject % len(ids)],), tuple(ids))}
+            assert 1 == len(sums)
+
+
+def _stopped(case: Case, subjects: tuple[str, ...], policy: Any) -> Iterator[int]:
+    asked = guard.Given(policies=(("own.json", json.dumps(policy).encode()),), only=("own",))
+    [own] = case.guard(subjects, given=asked).guardrails
+    yield own.backtest.events
+    yield own.backtest.attacker_refused + own.backtest.ordinary_refused
+    yield own.backtest.attacker_blocked + own.backtest.ordinary_blocked
+    yield own.backtest.undecided
+
+
 def test_the_thief_s_calls_fare_as_each_would() -> None:
     """Under the whole catalogue and all of those policies, one after the other."""
     world, key = robbed()

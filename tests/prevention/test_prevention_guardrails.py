@@ -191,7 +191,7 @@ def test_a_role_asks_for_what_the_thief_lacks(answer: Guard, rule: str) -> None:
     found = one(answer, rule).backtest
 
     assert 2 == found.attacker_refused
-    assert (1 if rule == "trust-needs-mfa" else 0) == found.ordinary_blocked
+    assert (1 if rule == "trust-needs-mfa" else 0) == found.ordinary_refused
 
 
 def test_a_role_refuses_users_tokens(answer: Guard) -> None:
@@ -202,10 +202,13 @@ def test_a_role_refuses_users_tokens(answer: Guard) -> None:
 
 
 def test_source_identity_is_asked_of_everybody(answer: Guard) -> None:
-    """The thief's two assumptions and Ria's one lack it."""
+    """The thief's two assumptions and Ria's one lack it, so that what she does in the role is never done."""
     found = one(answer, "trust-source-identity").backtest
 
-    assert (2, 1) == (found.attacker_refused, found.ordinary_blocked)
+    assert (2, 1, 1 + 2) == (found.attacker_refused, found.ordinary_refused, found.ordinary_blocked)
+    assert [("s3:GetObject", 2, "never made"), ("sts:AssumeRole", 1, "refused")] == [
+        (item.action, item.calls, item.outcome) for item in found.broken
+    ]
 
 
 def test_the_roles_sessions_are_bound_to_networks_and_to_what_is_used(answer: Guard) -> None:

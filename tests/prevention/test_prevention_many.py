@@ -169,8 +169,7 @@ def test_why_a_call_is_undecided_names_each_key_once() -> None:
     ]
     for some in (rows, rows[::-1]):
         told: Any = SimpleNamespace(ordinary=lambda lot, some=some: iter(some))
-        _, undecided = backtest._ordinary(told, ())[0]
-        [found] = backtest._listed(undecided)
+        [found] = backtest._listed(backtest._ordinary(told, ())[0].undecided, "undecided")
         assert (found.calls, found.why) == (6, "aws:RequestedRegion, aws:SourceIp, s3:prefix")
 
 

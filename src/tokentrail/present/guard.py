@@ -31,6 +31,7 @@ _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "",
 COLUMNS = (
     "id", "rule", "title", "kind", "account", "target", "stage", "story_ends_at", "attacker_events", "attacker_blocked",
     "attacker_refused", "attacker_undecided", "ordinary_events", "ordinary_blocked", "ordinary_undecided", "policy",
+    "ordinary_refused",
 )  # fmt: skip
 """Of the guardrails as CSV."""
 
@@ -186,7 +187,13 @@ def _write_broken(
         return
     shown = listed if whole else listed[:_MOST]
     for place, one in enumerate(shown):
-        why = f", for want of {one.why}" if one.why else ""
+        why = (
+            f", for want of {one.why}"
+            if one.why
+            else ", prevented upstream"
+            if one.outcome == "never made"
+            else ""
+        )
         paper.wrapped(
             f"{words.principal(one.principal)} {one.action} x {one.calls:,}{why}",
             first=_label(label if place == 0 else ""),

@@ -1,8 +1,8 @@
 """
 Test proposals over the whole history of the case: which calls would each have refused?
 
-If a call that mints is refused, its child never existed, nor anything that the child did or minted in turn. A call that
-the log can't decide counts as one that got through, and is also counted apart.
+If a call that mints is refused, its child never existed, nor anything that the child did or minted in turn, be it the
+attacker's or a colleague's. A call that the log can't decide counts as one that got through, and is also counted apart.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Literal
 
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.rows import Row
@@ -41,6 +42,22 @@ class _Tally:
         self.first = min(self.first, row["first"])
         self.last = max(self.last, row["last"])
         self.why.update(why)
+
+
+_Tallies = dict[tuple[str, str], _Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordinary:
+    """What a proposal would have made of ordinary calls; no call is counted twice."""
+
+    refused: _Tallies = field(default_factory=lambda: defaultdict(_Tally))
+    never: _Tallies = field(default_factory=lambda: defaultdict(_Tally))
+    undecided: _Tallies = field(default_factory=lambda: defaultdict(_Tally))
+
+    def of(self, verdict: str) -> _Tallies:
+        """The calls with a verdict that is no acquittal."""
+        return self.refused if verdict == Truth.YES.name else self.undecided
 
 
 def run(
@@ -81,20 +98,17 @@ def _tested(
 ) -> Iterator[Guardrail]:
     ordinary = _ordinary(history, lot)
     for nth, (one, impact) in enumerate(zip(lot, theirs.under(history, lot), strict=True)):
-        yield _guardrail(one, _test(theirs, impact, *ordinary.pop(nth, ({}, {})), totals, whole=whole))
+        yield _guardrail(one, _test(theirs, impact, ordinary.pop(nth, _Ordinary()), totals, whole=whole))
 
 
 def _test(
-    theirs: AttackerHistory,
-    impact: Impact,
-    broken: _Tallies,
-    open_ones: _Tallies,
-    totals: tuple[int, int],
-    *,
-    whole: bool,
+    theirs: AttackerHistory, impact: Impact, ordinary: _Ordinary, totals: tuple[int, int], *, whole: bool
 ) -> Backtest:
     refused, never, undecided = theirs.counts(impact)
-    ordinary_undecided = sum(item.calls for item in open_ones.values())
+    ordinary_refused, ordinary_never, ordinary_undecided = (
+        sum(one.calls for one in tallies.values())
+        for tallies in (ordinary.refused, ordinary.never, ordinary.undecided)
+    )
     most = None if whole else MOST
     return Backtest(
         events=sum(totals),
@@ -103,39 +117,54 @@ def _test(
         attacker_refused=refused,
         attacker_undecided=undecided,
         ordinary_events=totals[1],
-        ordinary_blocked=sum(item.calls for item in broken.values()),
+        ordinary_blocked=ordinary_refused + ordinary_never,
+        ordinary_refused=ordinary_refused,
         ordinary_undecided=ordinary_undecided,
         undecided=undecided + ordinary_undecided,
         story_ends_at=theirs.end(impact),
-        broken=_listed(broken)[:most],
-        undecided_by=_listed(open_ones)[:most],
+        broken=_ordered([*_listed(ordinary.refused, "refused"), *_listed(ordinary.never, "never made")])[
+            :most
+        ],
+        undecided_by=_ordered(_listed(ordinary.undecided, "undecided"))[:most],
         attacker_calls=theirs.told(impact) if whole else (),
     )
 
 
-_Tallies = dict[tuple[str, str], _Tally]
-
-
-def _ordinary(history: History, lot: Lot) -> dict[int, tuple[_Tallies, _Tallies]]:
-    """By the number of a proposal in its lot: the ordinary calls that it refuses, and those that it may refuse."""
-    found: dict[int, tuple[_Tallies, _Tallies]] = {}
+def _ordinary(history: History, lot: Lot) -> dict[int, _Ordinary]:
+    """By the number of a proposal in its lot: the ordinary calls that it stops, and those that it may refuse."""
+    found: dict[int, _Ordinary] = defaultdict(_Ordinary)
+    surely = False
     for row in history.ordinary(lot):
-        broken, open_ones = found.setdefault(row["nth"], (defaultdict(_Tally), defaultdict(_Tally)))
-        named = row["principal"] or row["type"] or "?", spoken(row["source"], row["name"])
-        tallies = broken if row["verdict"] == Truth.YES.name else open_ones
-        tallies[named].add(row, row["why"].split(WHYS) if row["why"] else ())
+        surely |= row["verdict"] == Truth.YES.name
+        tally = found[row["nth"]].of(row["verdict"])[_named(row)]
+        tally.add(row, row["why"].split(WHYS) if row["why"] else ())
+    if not surely:
+        return found
+    never_made = history.never_made(lot)
+    for row in never_made.calls:
+        found[row["nth"]].never[_named(row)].add(row, ())
+    for row in never_made.judged:
+        found[row["nth"]].of(row["verdict"])[_named(row)].calls -= row["calls"]
     return found
 
 
-def _listed(tallies: _Tallies) -> tuple[Broken, ...]:
-    ordered = sorted(tallies.items(), key=lambda item: (-item[1].calls, item[0]))
-    return tuple(
+def _named(row: Row) -> tuple[str, str]:
+    """The principal and the action of some calls."""
+    return row["principal"] or row["type"] or "?", spoken(row["source"], row["name"])
+
+
+def _listed(tallies: _Tallies, outcome: Literal["refused", "never made", "undecided"]) -> list[Broken]:
+    return [
         Broken(
             principal=principal, action=action, calls=one.calls, first=time_of(one.first), last=time_of(one.last),
-            why=", ".join(sorted(one.why)) or None,
+            outcome=outcome, why=", ".join(sorted(one.why)) or None,
         )
-        for (principal, action), one in ordered
-    )  # fmt: skip
+        for (principal, action), one in tallies.items() if one.calls
+    ]  # fmt: skip
+
+
+def _ordered(some: Iterable[Broken]) -> tuple[Broken, ...]:
+    return tuple(sorted(some, key=lambda one: (-one.calls, one.principal, one.action, one.outcome)))
 
 
 def ranked(guardrails: Iterable[Guardrail]) -> tuple[Guardrail, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -124,6 +124,39 @@ _BIRTHS = """
     SELECT e.segment, e.object, e.ordinal, b.children FROM ({facts}) e JOIN born b ON b.event_id = e.event_id
     ORDER BY e.segment"""
 """The calls of these events, which are looked up once, since an event may be in any segment."""
+_MAY_GIVE_BIRTH = """
+    e.event_id IS NOT NULL AND (e.source, e.name) IN (SELECT (source, name) FROM refused_actions)
+    AND (s.api IS NOT NULL OR e.event_id IN (SELECT created_event FROM credentials WHERE parent_link = 'created'))"""
+"""Whether a call may be one of `refused_actions` that issued a credential or created what one acts through."""
+_UNBORN = """
+    CREATE OR REPLACE TEMP TABLE unborn AS
+    WITH RECURSIVE refused AS (
+      SELECT nth, event_id FROM refused_events
+      UNION
+      SELECT r.nth, o.event_id FROM issuances o JOIN (
+        SELECT e.nth, i.shared_id FROM issuances i JOIN refused_events e ON e.event_id = i.event_id
+      ) r ON r.shared_id = o.shared_id WHERE o.event_id IS NOT NULL),
+    births AS (
+      SELECT f.n, s.event_id FROM issuances s JOIN credentials f
+      ON s.segment = f.segment AND s.object = f.object AND s.ordinal = f.ordinal
+      WHERE f.parent_link IS DISTINCT FROM 'created'
+      UNION
+      SELECT n, created_event FROM credentials WHERE parent_link = 'created'
+      UNION
+      SELECT child, event_id FROM links),
+    born AS (SELECT r.nth, b.n FROM births b JOIN refused r ON b.event_id = r.event_id),
+    unborn(nth, n) AS (
+      SELECT DISTINCT o.nth, o.n FROM born o WHERE NOT EXISTS (
+        SELECT 1 FROM births b WHERE b.n = o.n
+        AND NOT EXISTS (SELECT 1 FROM refused r WHERE r.nth = o.nth AND r.event_id = b.event_id))
+      UNION
+      SELECT u.nth, f.n FROM credentials f JOIN unborn u ON f.parent_n = u.n)
+    SELECT nth, n FROM unborn WHERE n NOT IN (SELECT n FROM attackers)"""
+"""
+By proposal of a lot: the credentials that `refused_events` would not have let come to be, and their descendants.
+
+Both events of a cross-account assumption count as one.
+"""
 _ON = "{0}.segment = e.segment AND {0}.object = e.object AND {0}.ordinal = e.ordinal"
 _BIRTH = f"LEFT JOIN some_births b ON {_ON.format('b')}"
 _THEIRS = THEIRS.format("e")
@@ -135,6 +168,15 @@ _ALIKE_BY_TIME = """
     SELECT * EXCLUDE (calls, first, last), CAST(sum(calls) AS BIGINT) AS calls, min(first) AS first, max(last) AS last
     FROM {parts} GROUP BY ALL"""
 """Combine the groups of several batches of segments; see `Calls.keep`."""
+
+
+class NeverMade(NamedTuple):
+    """Ordinary calls that would never have been made, by proposal of a lot (`nth`), caller and call."""
+
+    calls: Sequence[Row]
+    """All of them."""
+    judged: Sequence[Row]
+    """Those of them that the proposal also refuses, or may refuse, by `verdict`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +330,50 @@ class History:
             f"a.last, d.verdict, d.why FROM {groups.sql} a JOIN verdicts d ON {_same(dims, 'd')}) "
             "GROUP BY nth, principal, type, source, name, verdict, why",
             groups.parameters,
+        )
+
+    def never_made(self, lot: Lot) -> NeverMade:
+        """
+        The ordinary calls that nobody would have made, since what makes them would not have come to be.
+
+        To be asked after `ordinary`, of the same lot. A credential would not have come to be if each call that issued
+        it, or created what it acts through, is surely refused, or if that holds of its parent.
+        """
+        same = _same(columns_of(lot[0]), "d")
+        self._surely("refused_actions", "source, name", groups_for(lot, table_of(lot[0])), same)
+        columns, extra, change_points = grouping(lot[0]) or (lot[0].needs, None, _NONE)
+        selected = _selected(columns, *([extra] if extra else []), change_points=change_points)
+        self._calls.keep(
+            "refused_calls",
+            f"SELECT {selected}, e.event_id {_from(columns | {'issued'})} AND NOT {_THEIRS} AND {_MAY_GIVE_BIRTH}",
+        )
+        self._surely("refused_events", "nth, event_id", groups_for(lot, "refused_calls"), same)
+        if not self._engine.made(_UNBORN):
+            return NeverMade([], [])
+        self._calls.keep(
+            "unborn_calls",
+            f"SELECT {selected}, w.n AS n, count(*) AS calls, min(e.time) AS first, max(e.time) AS last "
+            f"{_from(columns, 'JOIN (SELECT DISTINCT n FROM unborn) u ON u.n = w.n')} AND NOT {_THEIRS} GROUP BY ALL",
+        )
+        groups, by = groups_for(lot, "unborn_calls"), "a.principal, a.type, a.source, a.name"
+        many = "CAST(sum(a.calls) AS BIGINT) AS calls"
+        return NeverMade(
+            self._engine.rows(
+                f"SELECT u.nth, {by}, {many}, min(a.first) AS first, max(a.last) AS last "
+                f"FROM unborn_calls a JOIN unborn u ON u.n = a.n GROUP BY u.nth, {by}"
+            ),
+            self._engine.rows(
+                f"SELECT a.nth, {by}, d.verdict, {many} FROM {groups.sql} a JOIN verdicts d ON {same} "
+                f"JOIN unborn u ON u.n = a.n AND u.nth = a.nth GROUP BY a.nth, {by}, d.verdict",
+                groups.parameters,
+            ),
+        )
+
+    def _surely(self, name: str, columns: str, groups: CallGroups, same: str) -> None:
+        """Make a table of what `verdicts` refuses for sure."""
+        told = f"SELECT DISTINCT {columns} FROM (SELECT a.* FROM {groups.sql} a JOIN verdicts d ON {same} "
+        self._engine.register(
+            name, self._engine.table(f"{told} AND d.verdict = '{Truth.YES.name}')", groups.parameters)
         )
 
     def _verdicts(self, lot: Lot, groups: CallGroups, dims: Sequence[str]) -> bool:

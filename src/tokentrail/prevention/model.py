@@ -49,13 +49,15 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """Ordinary calls of one principal and action that a guardrail would have refused, or may have."""
+    """Ordinary calls of one principal and action that a guardrail would have stopped, or may have."""
 
     principal: str
     action: str
     calls: int
     first: datetime
     last: datetime
+    outcome: Literal["refused", "never made", "undecided"]
+    """`never made`: by a credential that would not have come to be, so that this work stops as well."""
     why: str | None = None
     """Of what can't be judged: the condition keys that the log lacks."""
 
@@ -87,13 +89,16 @@ class Backtest:
     attacker_undecided: int
     ordinary_events: int
     ordinary_blocked: int
+    """Ordinary calls refused or never made, as for the attacker's."""
+    ordinary_refused: int
+    """Of these, those that it would have refused itself."""
     ordinary_undecided: int
     undecided: int
     """Calls that it can't be judged by, the attacker's and others', as the log lacks a condition key."""
     story_ends_at: datetime | None
     """From then on, no call of the attacker's that a policy can refuse gets through."""
     broken: tuple[Broken, ...]
-    """The ordinary calls that it would have refused, by principal and action; the most first."""
+    """The ordinary calls that it would have refused, or that would never have been made; the most first."""
     undecided_by: tuple[Broken, ...]
     attacker_calls: tuple[AttackerCall, ...]
     """Empty unless the history was asked for."""
