@@ -12,9 +12,9 @@ from hostile import read
 from shell import Run
 from tokentrail import Case
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.model import Hit
-from tokentrail.detection.scene import Scene
 from tokentrail.mcp.questions import DetectQuestion, LeadsQuestion
 from tokentrail.mcp.tools import CaseTools
 from tokentrail.testing.story import Story
@@ -26,9 +26,9 @@ NAMED = f"The rule {RULE} could not judge this evidence (the engine refuses its 
 SIGNAL_NAMED = f"The signal {SIGNAL} could not judge this evidence (the engine refuses its query)"
 
 
-def overflows(scene: Scene) -> Iterator[Hit]:
+def overflows(context: DetectionContext) -> Iterator[Hit]:
     """A rule whose query fails over values, as hostile evidence may make one."""
-    for _ in scene.rows("SELECT CAST('x' AS BIGINT) AS n FROM known"):
+    for _ in context.rows("SELECT CAST('x' AS BIGINT) AS n FROM credential_details"):
         raise AssertionError
     return iter(())
 
@@ -36,10 +36,12 @@ def overflows(scene: Scene) -> Iterator[Hit]:
 @pytest.fixture(autouse=True)
 def _failing(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = tuple(
-        replace(one, find=overflows, marks=frozenset()) if one.id == RULE else one for one in CATALOGUE
+        replace(one, find=overflows, prefilter=frozenset()) if one.id == RULE else one for one in CATALOGUE
     )
     monkeypatch.setattr("tokentrail.detection.run.CATALOGUE", rules)
-    first = replace(SIGNALS[0], sql="SELECT CAST('x' AS BIGINT) AS lead, [1] AS heads FROM known")
+    first = replace(
+        SIGNALS[0], sql="SELECT CAST('x' AS BIGINT) AS lead, [1] AS heads FROM credential_details"
+    )
     monkeypatch.setattr("tokentrail.detection.leads.lead_ranking.SIGNALS", (first, *SIGNALS[1:]))
 
 

@@ -18,7 +18,7 @@ SOURCES = {
     for path in Path(str(tokentrail.detection.rules.__file__)).parent.glob("*.py")
     if path.stem != "__init__"
 }
-DAYS = re.compile(r"\b86_400 \* (?:scene\.thresholds|bars)\[\"\w+_days\"\]")
+DAYS = re.compile(r"\b86_400 \* (?:context\.thresholds|bars)\[\"\w+_days\"\]")
 """Days that have a name, in seconds."""
 READ = re.compile(r"(?:thresholds|bars)(?:\.whole\(|\[)\"(\w+)\"")
 UNIVERSAL = {"most_events"}
@@ -70,8 +70,8 @@ def test_a_rule_judges_by_no_number_of_seconds_without_a_name(rule: str) -> None
         ('"WHERE k.expires_at > c.done_at + 300"', ["300"]),
         ('"WHERE k.time > c.time + INTERVAL 1 HOUR"', ["INTERVAL"]),
         ("late = time + timedelta(hours=1)", ["timedelta"]),
-        ('since = first + 86_400 * scene.thresholds["new_for"]', ["86_400"]),
-        ('since = first + int(86_400 * scene.thresholds["habit_days"])', []),
+        ('since = first + 86_400 * context.thresholds["new_for"]', ["86_400"]),
+        ('since = first + int(86_400 * context.thresholds["habit_days"])', []),
         ("later = turns[place + 1]", []),
         ('x\nRULE = Rule(why="3600 seconds")', []),
     ],
