@@ -137,7 +137,7 @@ def test_asking_for_help_loads_no_verb_and_no_library_of_data() -> None:
 
 
 HEAVY = (
-    "tokentrail.prevention.model", "tokentrail.containment.plan", "tokentrail.containment.incident_model",
+    "tokentrail.prevention.model", "tokentrail.containment.planning.plan", "tokentrail.containment.incident.incident_model",
     "tokentrail.watch", "tokentrail.web", "tokentrail.mcp", "mcp", "tokentrail.cli.watch", "tokentrail.events.kernel", "tokentrail.sources",
     "tokentrail.detection.run", "tokentrail.detection.sigma", "tokentrail.lineage.forest", "sigma", "boto3", "pandas",
     "maxminddb", "jinja2", "pyarrow.compute", "pyarrow.dataset", "rich.console",

@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tokentrail.containment import planfile
-from tokentrail.containment.apply import Means, apply
-from tokentrail.containment.aws import Accounts
-from tokentrail.containment.journal import Journal, journal_path
+from tokentrail.containment.execution.apply import Means, apply
+from tokentrail.containment.execution.aws import Accounts
+from tokentrail.containment.execution.journal import Journal, journal_path
+from tokentrail.containment.execution.outcome import Applied, Undone
+from tokentrail.containment.execution.undo import Undo
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Proof, Step
-from tokentrail.containment.outcome import Applied, Undone
-from tokentrail.containment.undo import Undo
 
 HOME, AWAY = "123456789012", "444455556666"
 AS_OF = datetime(2026, 11, 23, 10, 14, 0, tzinfo=UTC)

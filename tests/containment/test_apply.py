@@ -27,9 +27,9 @@ from carry_cases import (
 )
 
 from evidence import held
+from tokentrail.containment.execution.operations import change
+from tokentrail.containment.execution.recheck import Recheck, Uncovered
 from tokentrail.containment.model import Collateral, Plan
-from tokentrail.containment.operations import change
-from tokentrail.containment.recheck import Recheck, Uncovered
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.testing import World
 

@@ -18,12 +18,12 @@ import pytest
 from carry_cases import HOME, Stand, call, plan_of, step
 
 from tokentrail.containment import planfile
-from tokentrail.containment.aws import Accounts
-from tokentrail.containment.history import history
+from tokentrail.containment.execution.aws import Accounts
+from tokentrail.containment.execution.history import history
+from tokentrail.containment.execution.outcome import Applied, Undone
+from tokentrail.containment.execution.undo import Undo
 from tokentrail.containment.model import Call, Plan
-from tokentrail.containment.outcome import Applied, Undone
-from tokentrail.containment.undo import Undo
-from tokentrail.containment.verify import verify
+from tokentrail.containment.verification.verify import verify
 from tokentrail.errors import UsageError
 
 NEAR, FAR = "us-east-1", "eu-west-1"

@@ -25,7 +25,7 @@ from shell import Ran, ran
 from tokentrail.case import Case
 from tokentrail.cli.reach import insist_on_consent
 from tokentrail.containment import planfile
-from tokentrail.containment.journal import journal_path
+from tokentrail.containment.execution.journal import journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused
 from tokentrail.testing import World, native
@@ -400,7 +400,7 @@ def test_a_run_that_is_interrupted_says_how_it_goes_on(shell: Shell, monkeypatch
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tokentrail.containment.apply._Run._read_back_and_repeat", interrupted)
+    monkeypatch.setattr("tokentrail.containment.execution.apply._Run._read_back_and_repeat", interrupted)
     stopped = shell("apply", YES)
 
     assert stopped.code == 130

@@ -11,10 +11,10 @@ import pytest
 
 from tokentrail.aws.principals import KnownPrincipal, Principal
 from tokentrail.containment.catalogue import CATALOGUE, OUTLIVES
-from tokentrail.containment.incident_model import HeldCredential, IncidentModel
+from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.model import Action
 from tokentrail.containment.planned_step import PlannedStep
-from tokentrail.containment.whatif import read
+from tokentrail.containment.planning.whatif import read
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.language.context import Caller

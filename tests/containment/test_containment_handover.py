@@ -14,9 +14,9 @@ from contain_cases import ROLE, actions, as_given, asked, checked, planned, step
 from evidence import START
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.containment.persistence import AttackerAction, left_behind
-from tokentrail.containment.residual import ENTERED, LEFT
-from tokentrail.containment.reversal_index import ReversalIndex
+from tokentrail.containment.incident.persistence import AttackerAction, left_behind
+from tokentrail.containment.incident.residual import ENTERED, LEFT
+from tokentrail.containment.incident.reversal_index import ReversalIndex
 from tokentrail.events.change import changes
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations

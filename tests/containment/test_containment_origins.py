@@ -14,11 +14,11 @@ from contain_cases import actions, as_given, asked, checked, hit, planned, step
 from evidence import AWAY, HOME, START, at, call, held, session
 from tokentrail import Case
 from tokentrail.aws.principals import Principal
-from tokentrail.containment.attackers import held_of
-from tokentrail.containment.credential_sources import TaintedCredential, once, passwords
-from tokentrail.containment.incident_model import ALWAYS, Source
+from tokentrail.containment.incident.attackers import held_of
+from tokentrail.containment.incident.credential_sources import TaintedCredential, once, passwords
+from tokentrail.containment.incident.incident_model import ALWAYS, Source
+from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.containment.model import Plan
-from tokentrail.containment.persistence import AttackerAction
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy
 

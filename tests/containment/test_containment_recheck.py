@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 
 from evidence import START, held
 from strategies import Incident, incidents
-from tokentrail.containment.history import StepRecord
+from tokentrail.containment.execution.history import StepRecord
+from tokentrail.containment.execution.preflight import insist_on_evidence, planning_command
+from tokentrail.containment.execution.recheck import Recheck
 from tokentrail.containment.model import Plan, Strategy
-from tokentrail.containment.preflight import insist_on_evidence, planning_command
-from tokentrail.containment.recheck import Recheck
 from tokentrail.errors import ActionRefused
 from tokentrail.testing import World
 

@@ -9,10 +9,10 @@ import pytest
 from contain_cases import ROLE, USER, actions, asked, checked
 
 from evidence import START
-from tokentrail.containment import planner, whatif
-from tokentrail.containment.incident_model import IncidentModel
+from tokentrail.containment.incident.incident_model import IncidentModel
 from tokentrail.containment.model import Plan
 from tokentrail.containment.planned_step import PlannedStep
+from tokentrail.containment.planning import planner, whatif
 from tokentrail.present.document import document
 from tokentrail.testing import LongTermKey, World
 

@@ -11,10 +11,10 @@ from contain_cases import USER, planned
 
 from evidence import START
 from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed
-from tokentrail.containment import reversal_index
-from tokentrail.containment.persistence import AttackerAction
-from tokentrail.containment.removed_protections import removed_protections
-from tokentrail.containment.reversal_index import _UNDOING, ReversalIndex
+from tokentrail.containment.incident import reversal_index
+from tokentrail.containment.incident.persistence import AttackerAction
+from tokentrail.containment.incident.removed_protections import removed_protections
+from tokentrail.containment.incident.reversal_index import _UNDOING, ReversalIndex
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World

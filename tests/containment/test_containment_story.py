@@ -24,7 +24,7 @@ from contain_cases import (
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.containment.attack import _Search
+from tokentrail.containment.proof.ways_around import _Search
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.story import Story, story
 

@@ -8,7 +8,7 @@ import pytest
 from contain_cases import asked, checked, planned
 
 from evidence import START
-from tokentrail.containment.unreviewed_calls import Use, unknown_calls
+from tokentrail.containment.incident.unreviewed_calls import Use, unknown_calls
 from tokentrail.testing import World
 
 UNHEARD = (

@@ -13,8 +13,8 @@ from contain_cases import ROLE, actions, asked, checked, planned, step
 
 from evidence import START
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
+from tokentrail.containment.incident.workloads import RUN_BY, name_of
 from tokentrail.containment.model import Call, Plan
-from tokentrail.containment.workloads import RUN_BY, name_of
 from tokentrail.testing import Credential, LongTermKey, World, administration, workload
 from tokentrail.testing.credential import WorkloadSession
 from work import some

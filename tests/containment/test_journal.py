@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from carry_cases import AS_OF
 
-from tokentrail.containment.journal import Journal, journal_path, read
+from tokentrail.containment.execution.journal import Journal, journal_path, read
 from tokentrail.errors import ActionRefused, CaseError
 from tokentrail.watch.ledger import Ledger
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tokentrail.containment import planfile
 from tokentrail.containment.cutoff import moved, names_moment, whole_second
-from tokentrail.containment.journal import Journal, journal_path
+from tokentrail.containment.execution.journal import Journal, journal_path
 from tokentrail.containment.model import Collateral, Plan, Survivor
 from tokentrail.errors import UsageError
 from tokentrail.present.document import document

@@ -13,12 +13,12 @@ from carry_cases import AS_OF, CUTOFF, HOME, REVOKE, Stand, call, denial, plan_o
 from contain_cases import ROLE, planned
 
 from evidence import START
-from tokentrail.containment.cloud import Answer, CallFailed
-from tokentrail.containment.history import history
+from tokentrail.containment.execution.cloud import Answer, CallFailed
+from tokentrail.containment.execution.history import history
+from tokentrail.containment.execution.outcome import Restored
+from tokentrail.containment.execution.sign_in_limit import USUAL, is_unchanged, read_limit
+from tokentrail.containment.execution.undo import Undo
 from tokentrail.containment.model import Call, Plan
-from tokentrail.containment.outcome import Restored
-from tokentrail.containment.sign_in_limit import USUAL, is_unchanged, read_limit
-from tokentrail.containment.undo import Undo
 from tokentrail.testing import World
 
 ROLE_ARN, USER_ARN = f"arn:aws:iam::{HOME}:role/MyBucketRole", f"arn:aws:iam::{HOME}:user/support"

@@ -11,8 +11,8 @@ import pytest
 from carry_cases import AS_OF, BEFORE, CUTOFF, HOME, REVOKE, Stand, call, denial, plan_of, step, with_steps
 
 from tokentrail.containment import documents
+from tokentrail.containment.execution.outcome import Restored, Undone
 from tokentrail.containment.model import Plan
-from tokentrail.containment.outcome import Restored, Undone
 from tokentrail.errors import UsageError
 from tokentrail.present.deeds import write_intended, write_undone
 from tokentrail.present.paper import Paper
@@ -352,7 +352,7 @@ def test_an_undo_that_dies_is_taken_up(stand: Stand, when: str) -> None:
             return send(meant)
 
         cloud.send = dying  # type: ignore[method-assign]
-        from tokentrail.containment.undo import Undo
+        from tokentrail.containment.execution.undo import Undo
 
         undo = Undo(plan, cloud, journal, clock=stand.clock, reactivate_leaked_key=True)
         with pytest.raises(KeyboardInterrupt):

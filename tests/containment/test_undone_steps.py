@@ -9,8 +9,8 @@ import pytest
 
 from evidence import START
 from tokentrail.aws.calls.catalogue import reviewed
+from tokentrail.containment.execution.undone_steps import _STEPS, changes_of, is_undone, undone_by
 from tokentrail.containment.model import Call
-from tokentrail.containment.undone_steps import _STEPS, changes_of, is_undone, undone_by
 from tokentrail.policy.history.changes import Change
 
 HOME = "111122223333"

@@ -13,9 +13,12 @@ from carry_cases import AWAY, HOME, REVOKE, Stand, call, plan_of, step
 from evidence import START, held, session, user
 from evidence import call as record
 from tokentrail.case import Case
-from tokentrail.containment.aws import Accounts
-from tokentrail.containment.history import History, StepRecord, history, plain
-from tokentrail.containment.judge import (
+from tokentrail.containment.execution.aws import Accounts
+from tokentrail.containment.execution.history import History, StepRecord, history, plain
+from tokentrail.containment.execution.outcome import Verification
+from tokentrail.containment.execution.recheck import Recheck
+from tokentrail.containment.model import Plan, Survivor
+from tokentrail.containment.verification.judge import (
     AttackerCredential,
     Denier,
     Observations,
@@ -23,10 +26,7 @@ from tokentrail.containment.judge import (
     StepEffect,
     judge,
 )
-from tokentrail.containment.model import Plan, Survivor
-from tokentrail.containment.outcome import Verification
-from tokentrail.containment.recheck import Recheck
-from tokentrail.containment.verify import Evidence, verify
+from tokentrail.containment.verification.verify import Evidence, verify
 from tokentrail.lineage.model import Trace
 from tokentrail.results import Coverage
 from tokentrail.testing import World

@@ -13,7 +13,7 @@ import pytest
 from contract_cases import PAGES, PUBLIC, ROOT, blocks, code, paragraphs, verbs_named
 
 from tokentrail.cli.root import root
-from tokentrail.containment.outcome import (
+from tokentrail.containment.execution.outcome import (
     Applied,
     CallResult,
     CredentialVerdict,

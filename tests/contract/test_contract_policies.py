@@ -11,7 +11,7 @@ import pytest
 from contract_cases import PACKAGE, ROOT
 
 from tokentrail.containment.catalogue import _ALL
-from tokentrail.containment.operations import _BUILDERS
+from tokentrail.containment.execution.operations import _BUILDERS
 
 POLICIES = ROOT / "docs" / "policies"
 _NAMES = {"ListObjectsV2": "ListBucket", "DeleteObjects": "DeleteObject"}

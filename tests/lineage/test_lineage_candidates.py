@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, held
 from strategies import worlds
-from tokentrail.containment import living
+from tokentrail.containment.incident import living
 from tokentrail.lineage import forest as forest_room
 from tokentrail.lineage import part
 from tokentrail.lineage.grow import described

@@ -16,10 +16,10 @@ from watch_cases import Json, Remembering, packed, watched
 from evidence import START, held
 from tokentrail import Case
 from tokentrail.containment import planfile
-from tokentrail.containment.history import history
-from tokentrail.containment.journal import Journal, journal_path
+from tokentrail.containment.execution.history import history
+from tokentrail.containment.execution.journal import Journal, journal_path
+from tokentrail.containment.execution.undone_steps import step_changes, undone_by
 from tokentrail.containment.model import Call, Plan
-from tokentrail.containment.undone_steps import step_changes, undone_by
 from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
 from tokentrail.testing.story import Story, story

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tokentrail.containment.incident.source_kinds import has_source, may_open
 from tokentrail.containment.margin import LAG
-from tokentrail.containment.source_kinds import has_source, may_open
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import HandedOut, Trace
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.results import Coverage
 
 if TYPE_CHECKING:
-    from tokentrail.containment.source_issued import BeyondTrace
+    from tokentrail.containment.incident.source_issued import BeyondTrace
 
 MOST_FOLLOWED = 100_000
 """Credentials of a trace up to which their sources are followed: for each, one more object is made."""
@@ -40,7 +40,7 @@ def follow_sources(
     """
     if len(found.credentials) > MOST_FOLLOWED:
         return None
-    from tokentrail.containment.attackers import beyond_trace  # loads half of what plans
+    from tokentrail.containment.incident.attackers import beyond_trace  # loads half of what plans
 
     return beyond_trace(forest, found, covered(), LAG, narrowing)
 

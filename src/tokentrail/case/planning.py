@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import check_word, names, narrowing_of
 from tokentrail.case.views import Views
-from tokentrail.containment import whatif
-from tokentrail.containment.attackers import subjects_by_now
-from tokentrail.containment.build_model import PlanRequest, build_model
-from tokentrail.containment.incident_model import LONGEST
+from tokentrail.containment.incident.attackers import subjects_by_now
+from tokentrail.containment.incident.build_model import PlanRequest, build_model
+from tokentrail.containment.incident.incident_model import LONGEST
 from tokentrail.containment.model import Plan, Strategy
-from tokentrail.containment.plan import contain
-from tokentrail.containment.plan import what_if as prove_steps
+from tokentrail.containment.planning import whatif
+from tokentrail.containment.planning.plan import contain
+from tokentrail.containment.planning.plan import what_if as prove_steps
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
@@ -27,8 +27,8 @@ from tokentrail.spelling import instant
 from tokentrail.store.memory import without_collection
 
 if TYPE_CHECKING:
-    from tokentrail.containment.history import StepRecord
-    from tokentrail.containment.recheck import Recheck
+    from tokentrail.containment.execution.history import StepRecord
+    from tokentrail.containment.execution.recheck import Recheck
 
 _LAST = 9_990
 """A year from which on a plan's times, and how long tokens last, would lie beyond those that there are."""
@@ -93,7 +93,7 @@ def recheck(
     Evidence from after `now` is left out: with a forged time far ahead, all sessions would seem to have expired. What
     had expired when the plan was made has expired, though the evidence may end before (`--as-of now`).
     """
-    from tokentrail.containment import recheck as rechecking  # loads what carries plans out
+    from tokentrail.containment.execution import recheck as rechecking  # loads what carries plans out
 
     moment = as_of or max(views.forest(None).as_of, plan.as_of)
     as_of = min(moment, now.replace(microsecond=0))

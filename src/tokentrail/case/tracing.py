@@ -16,10 +16,10 @@ from tokentrail.lineage import coverage, proofs
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:
-    from tokentrail.containment.closed_hosts import Closing
-    from tokentrail.containment.history import StepRecord
+    from tokentrail.containment.execution.history import StepRecord
+    from tokentrail.containment.execution.recheck import Recheck
+    from tokentrail.containment.incident.closed_hosts import Closing
     from tokentrail.containment.model import Plan
-    from tokentrail.containment.recheck import Recheck
     from tokentrail.lineage.forest import Forest
     from tokentrail.lineage.model import Trace
     from tokentrail.lineage.trace import Narrowing
@@ -175,7 +175,9 @@ class Tracing:
         self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
     ) -> dict[str, Closing]:
         """Tell by what call of anybody's each of some hosts, given with its roles, was shut and left so."""
-        from tokentrail.containment.closed_hosts import closed  # takes its time to load, and few verbs verify
+        from tokentrail.containment.incident.closed_hosts import (
+            closed,  # takes its time to load, and few verbs verify
+        )
 
         return closed(self._views.forest(as_of), hosts, since)
 

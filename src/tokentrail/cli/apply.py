@@ -15,10 +15,11 @@ import click
 from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
-from tokentrail.containment import planfile, preflight
-from tokentrail.containment.apply import Means, apply
+from tokentrail.containment import planfile
+from tokentrail.containment.execution import preflight
+from tokentrail.containment.execution.apply import Means, apply
+from tokentrail.containment.execution.outcome import Applied, StepDone
 from tokentrail.containment.model import Step
-from tokentrail.containment.outcome import Applied, StepDone
 from tokentrail.errors import ActionRefused
 from tokentrail.present.deeds import write_applied, write_calls, write_deed
 from tokentrail.present.document import timestamp

@@ -21,14 +21,14 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions
 from tokentrail.containment import planfile
-from tokentrail.containment.journal import Journal, journal_path
+from tokentrail.containment.execution.journal import Journal, journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused, CaseError
 from tokentrail.present.paper import Paper
 from tokentrail.spelling import listed
 
 if TYPE_CHECKING:
-    from tokentrail.containment.aws import Accounts
+    from tokentrail.containment.execution.aws import Accounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,9 @@ class Route:
 
     def accounts(self, run: str) -> Accounts:
         """Make the way to the accounts; nothing is called yet."""
-        from tokentrail.containment.aws import Accounts  # loads the SDK, which other verbs do without
+        from tokentrail.containment.execution.aws import (
+            Accounts,  # loads the SDK, which other verbs do without
+        )
 
         return Accounts(run, profiles=self.profiles, role_arn=self.role_arn, endpoint_url=self.endpoint_url)
 

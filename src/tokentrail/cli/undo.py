@@ -13,9 +13,9 @@ from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
-from tokentrail.containment.journal import journal_path
-from tokentrail.containment.outcome import Restored, Undone
-from tokentrail.containment.undo import Undo
+from tokentrail.containment.execution.journal import journal_path
+from tokentrail.containment.execution.outcome import Restored, Undone
+from tokentrail.containment.execution.undo import Undo
 from tokentrail.errors import ActionRefused
 from tokentrail.present.deeds import write_by_hand, write_intended, write_undone
 from tokentrail.present.paper import Paper

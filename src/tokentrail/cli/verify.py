@@ -15,11 +15,11 @@ from tokentrail.cli import output, reach
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
-from tokentrail.containment.history import history
-from tokentrail.containment.journal import journal_path, read
+from tokentrail.containment.execution.history import history
+from tokentrail.containment.execution.journal import journal_path, read
+from tokentrail.containment.execution.outcome import CredentialVerdict
 from tokentrail.containment.model import Plan
-from tokentrail.containment.outcome import CredentialVerdict
-from tokentrail.containment.verify import Evidence, verify
+from tokentrail.containment.verification.verify import Evidence, verify
 from tokentrail.present.deeds import write_verification
 
 UNPROVEN = 1

@@ -21,9 +21,9 @@ from typing import Any
 import msgspec
 
 from tokentrail.containment.cutoff import names_moment
-from tokentrail.containment.journal import holds_other_plan, journal_path
+from tokentrail.containment.execution.journal import holds_other_plan, journal_path
+from tokentrail.containment.incident.workloads import REGION
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
-from tokentrail.containment.workloads import REGION
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
 

@@ -11,8 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from tokentrail.containment.model import Call, Plan, Step
-from tokentrail.containment.outcome import (
+from tokentrail.containment.execution.outcome import (
     Applied,
     ByHand,
     CallResult,
@@ -23,6 +22,7 @@ from tokentrail.containment.outcome import (
     Verdict,
     Verification,
 )
+from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper

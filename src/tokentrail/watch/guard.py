@@ -22,12 +22,12 @@ import pyarrow as pa
 
 from tokentrail.case.views import View
 from tokentrail.containment import planfile
-from tokentrail.containment.history import History, history
-from tokentrail.containment.journal import journal_path, read
-from tokentrail.containment.judge import ends_key
-from tokentrail.containment.preflight import planning_command
-from tokentrail.containment.undone_steps import REWRITES, StepChange, step_changes, undone_by
-from tokentrail.containment.verify import reaches
+from tokentrail.containment.execution.history import History, history
+from tokentrail.containment.execution.journal import journal_path, read
+from tokentrail.containment.execution.preflight import planning_command
+from tokentrail.containment.execution.undone_steps import REWRITES, StepChange, step_changes, undone_by
+from tokentrail.containment.verification.judge import ends_key
+from tokentrail.containment.verification.verify import reaches
 from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.run import identity

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.case.views import View
-from tokentrail.containment.attackers import subjects_by_now
+from tokentrail.containment.incident.attackers import subjects_by_now
+from tokentrail.containment.incident.source_issued import used_from
 from tokentrail.containment.model import Plan
-from tokentrail.containment.source_issued import used_from
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing, family

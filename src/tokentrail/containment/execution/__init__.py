@@ -1,0 +1,1 @@
+"""Execution: the calls of a plan checked, sent, journaled, and undone. Only `aws` speaks to AWS."""

@@ -1,0 +1,352 @@
+"""
+Build the model of an incident from a traced case: living credentials, the edges between principals, and sources.
+
+What the evidence shows is taken from the forest; what IAM snapshots allow is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from tokentrail.aws.calls.names import service_of
+from tokentrail.aws.principals import Principal
+from tokentrail.containment.incident import persons
+from tokentrail.containment.incident.attackers import Attackers, attackers, held_of, log_ends
+from tokentrail.containment.incident.closing_calls import running_on
+from tokentrail.containment.incident.contradicted_endings import (
+    ContradictedEnding,
+    contradicted_endings,
+    unnamed_liftings,
+    without,
+)
+from tokentrail.containment.incident.credential_sources import (
+    TaintedCredential,
+    behind,
+    by_trust,
+    doubtful_resets,
+    nameless,
+    once,
+    passwords,
+    providers,
+    settled,
+    signed_out,
+    strangers,
+)
+from tokentrail.containment.incident.edges import allowed_edges, closure, seen_edges
+from tokentrail.containment.incident.functions import taken_over
+from tokentrail.containment.incident.identified import identified
+from tokentrail.containment.incident.incident_model import (
+    LONGEST,
+    Edge,
+    HeldCredential,
+    IncidentModel,
+    Source,
+    assumes,
+)
+from tokentrail.containment.incident.indirect_sessions import asked as asked_for
+from tokentrail.containment.incident.indirect_sessions import possible_sessions, unseen_grants
+from tokentrail.containment.incident.living import federated_in, living_of
+from tokentrail.containment.incident.logins import logins
+from tokentrail.containment.incident.persistence import AttackerAction, Leftovers, left_behind
+from tokentrail.containment.incident.removed_protections import removed_protections
+from tokentrail.containment.incident.reversal_index import ReversalIndex
+from tokentrail.containment.incident.service_removals import issued_where, removals
+from tokentrail.containment.incident.shared_ip_credentials import neighbours
+from tokentrail.containment.incident.source_issued import ways_in
+from tokentrail.containment.incident.unreviewed_calls import calls_of, given_calls, unknown_calls
+from tokentrail.containment.incident.upstream_minters import minters
+from tokentrail.containment.incident.writers import beyond, reactivated, writers, writing
+from tokentrail.lineage import rows
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential, State, Trace
+from tokentrail.lineage.rows import Row
+from tokentrail.lineage.trace import Narrowing, starts_of
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.history.changes import Change
+from tokentrail.policy.history.ledger import NameBindings
+from tokentrail.results import Coverage
+
+_CONTAINS = (
+    "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
+    "DeleteLoginProfile", "DeleteUser", "DeleteRole",
+)  # fmt: skip
+"""Calls with which responders end credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What a plan is to be made for, besides its subjects."""
+
+    case_id: str
+    margin: int
+    lag: int
+    narrowing: Narrowing
+    reach: Reach | None = None
+    without_access: frozenset[str] = frozenset()
+    management_account: str | None = None
+    delete_created: bool = False
+    """As in `IncidentModel`."""
+    also: frozenset[Principal] = frozenset()
+    """Principals of steps to prove, which the incident must have even if the attacker can't act as them."""
+
+
+def build_model(
+    forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest
+) -> IncidentModel:
+    """
+    Make the incident of a trace.
+
+    In this order: the attacker's credentials, what they left behind, the sources that hand out more, the principals
+    within reach, and the other credentials of these principals.
+    """
+    unseen = log_ends(covered, asked.lag, forest.as_of)
+    theirs = attackers(forest, trace, unseen, asked.narrowing)
+    people = persons.by_name(forest, theirs.held)
+    theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
+    known = set(theirs.tainted)
+    contradicted = contradicted_endings(forest, _at_work(forest, theirs, known), asked.margin)
+    attack = _attack(forest, theirs, unseen, contradicted)
+    left, held = attack.left, attack.held
+    sources = _sources(forest, attack, known, unseen, asked)
+    kept = {(service_of(deed.source), deed.name) for deed in attack.deeds}
+    calls = calls_of(forest, attack.ids, attack.subjects, asked.narrowing)
+    left.risks += [one.sentence for one in contradicted]
+    left.risks += [*nameless(attack.seen), *unknown_calls(calls, kept)]
+    left.entered += given_calls(calls)
+    reach = _reach(forest, attack, sources.open, asked)
+    others = _others(forest, reach.reached | asked.also, known, people)
+    innocents = [one for _, one, state in others if state in ("active", "unknown")]
+    told = [*zip(attack.rows, theirs.held, strict=True), *((row, one) for row, one, _ in others)]
+    accounts = attack.accounts | {one.account for one in reach.reached}
+    changes = without(forest.changes(accounts), contradicted)
+    names = NameBindings(changes)
+    given = asked_for(forest, attack.ids, attack.subjects, asked.narrowing)
+    alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
+    alive |= {one.credential for one in contradicted}
+    return IncidentModel(
+        case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
+        margin=asked.margin, lag=asked.lag, tainted=tuple(theirs.tainted),
+        held=tuple(replace(one, made=True) if one.key_id in left.keys else one for one in held),
+        acted_as=frozenset(one.principal for one in theirs.held),
+        innocents=tuple(one for one in innocents if one.kind != "forwarded"),
+        known=identified(told, reach.reached, names), renamed=names.present_names(),
+        persons=persons.persons([one.held for one in attack.seen], innocents, reach.edges),
+        edges=tuple(edge for edge in reach.edges if edge.by in reach.assumable), sources=tuple(once(sources.open)),
+        let_in=sources.let_in, ways_in=tuple(ways_in(forest, attack.seen)),
+        writers=tuple(sorted(writers(theirs.deeds, held, alive, reach.reached, asked.reach).items())),
+        writing=frozenset(writing(theirs.deeds, theirs.held, reach.reached, asked.reach)),
+        changes=changes, unseen_since=unseen, beyond=tuple(beyond(asked.reach, reach.reached)),
+        responders=_responders(forest, known, reach.concerned, held), uncertain=frozenset(left.uncertain),
+        made_users=frozenset(left.users), made_roles=frozenset(left.roles), without_access=asked.without_access,
+        management_account=asked.management_account, delete_created=asked.delete_created, reach=asked.reach,
+        residual_risks=tuple(dict.fromkeys(left.risks)),
+        entered=tuple(dict.fromkeys((
+            *left.entered, *reactivated(changes, held, theirs.deeds), *_namesakes(names, reach.concerned),
+            *unnamed_liftings((one for _, one in theirs.pairs), changes, asked.margin),
+            *doubtful_resets(attack.seen, theirs.deeds, changes), *persons.conditions(people),
+            *signed_out(attack.seen, forest.as_of),
+        ))),
+        minters=minters(forest, theirs.beyond.subjects, known),
+        left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
+        strangers=tuple(strangers(attack.seen, attack.reversals.deleted)), held_there=sources.held_there,
+        handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
+        possible=tuple(possible_sessions(forest, given, attack.seen, others)),
+        unseen_grants=tuple(unseen_grants(forest, given, attack.seen, attack.deeds)),
+        neighbours=tuple(
+            neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing)
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attack:
+    """The attacker's credentials, what they left behind, and the evidence about both."""
+
+    rows: list[Row]
+    """Their described rows."""
+    ids: dict[int, str]
+    """Their ids by place."""
+    starts: set[int]
+    """The places of the subjects, and of what counts beyond the trace."""
+    subjects: set[str]
+    """The ids of those at `starts`."""
+    seen: list[TaintedCredential]
+    """All of them."""
+    held: list[HeldCredential]
+    """Those of them that had not expired when the log stops being complete."""
+    accounts: set[str]
+    """Their accounts, and those in which they made changes."""
+    changes: list[Change]
+    """All changes in these accounts."""
+    reversals: ReversalIndex
+    """The calls that may have reversed what they did."""
+    deeds: list[AttackerAction]
+    left: Leftovers
+    """What they left behind; `build_model` adds to its sentences."""
+
+
+def _attack(
+    forest: Forest,
+    theirs: Attackers,
+    unseen: Mapping[str, datetime],
+    contradicted: Sequence[ContradictedEnding],
+) -> _Attack:
+    where = issued_where(forest, [one for _, one in theirs.pairs])
+    seen = [
+        TaintedCredential(own, one, row["target"], where.get(one.id))
+        for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)
+    ]
+    earliest = forest.as_of - LONGEST["user"]
+    accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.deeds}
+    changes = list(without(forest.changes(accounts), contradicted))
+    names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
+    own = {deed.event_id for deed in theirs.deeds}
+    reversals = ReversalIndex(changes, removals(forest, theirs.deeds, names), own)
+    starts = starts_of(forest, theirs.beyond.subjects)
+    ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
+    return _Attack(
+        rows=[row for row, _ in theirs.pairs], ids=ids, starts=starts,
+        subjects={name for n, name in ids.items() if n in starts}, seen=seen,
+        held=[
+            one.held for one in seen
+            if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
+        ],
+        accounts=accounts, changes=changes, reversals=reversals, deeds=theirs.deeds,
+        left=left_behind(theirs.deeds, [one.held for one in seen], reversals),
+    )  # fmt: skip
+
+
+class _Sources(NamedTuple):
+    """What hands out credentials to the attacker."""
+
+    open: list[Source]
+    """Those that may still do so."""
+    let_in: tuple[tuple[str, str, Principal], ...]
+    """As in `IncidentModel`."""
+    held_there: tuple[tuple[str, str], ...]
+    """As in `IncidentModel`."""
+
+
+def _sources(
+    forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: PlanRequest
+) -> _Sources:
+    """Find the sources that may still hand out credentials; other risks are added to `attack.left.risks`."""
+    left, deeds = attack.left, attack.deeds
+    shut = {(one.id, one.mints) for one in left.sources}
+    standing, idle = running_on(left.sources, left.roles)
+    left.risks += [
+        *idle,
+        *removed_protections(deeds, attack.reversals, left.users | left.roles),
+    ]
+    found = [
+        *standing,
+        *behind(attack.seen, attack.reversals, forest.as_of, shut),
+        *logins(forest, attack.seen, attack.ids, attack.subjects, asked.narrowing),
+        *passwords(attack.seen, deeds, attack.changes),
+        *by_trust(providers(attack.seen, attack.changes, forest.as_of), asked.reach),
+    ]
+    found, held_there = taken_over(forest, found, tainted)
+    settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)
+    earliest = forest.as_of - LONGEST["user"]
+    found = [one for one in settling if one.until is None or one.until > unseen.get(one.account, earliest)]
+    orphaned = [
+        one for one in found if one.mints in attack.reversals.deleted and one.kind == "host" and one.made
+    ]
+    left.risks += [
+        f"{one.why}; its role is gone, so that it is handed no session, but it may run on"
+        for one in orphaned
+        if one.until is None
+    ]
+    found = [one for one in found if one.mints not in attack.reversals.deleted]
+    doors = [one for one in standing if one.kind == "provider" and one.made]
+    shutting_out = {one.id for one in doors if one.account not in asked.without_access}
+    foreign = [one for one in found if one.assumed and one.id not in shutting_out]
+    let_in = dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)
+    return _Sources(found, tuple(let_in), tuple(held_there))
+
+
+class _Reachable(NamedTuple):
+    """The principals as which the attacker acts or may come to act."""
+
+    edges: list[Edge]
+    """Who can mint sessions of which role: seen, or allowed by snapshots."""
+    concerned: set[Principal]
+    """Those as which it acts, whose sessions sources hand to it, or that it made."""
+    assumable: Set[Principal]
+    """Those of `concerned` that can assume roles, and all roles that they can reach by `edges`."""
+    reached: Set[Principal]
+    """All of these."""
+
+
+def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reachable:
+    edges = list(seen_edges(forest))
+    assuming = {one.principal for one in attack.held if assumes(one.caller)}
+    assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles
+    concerned = assuming | {one.principal for one in attack.held}
+    if asked.reach is not None:
+        edges += allowed_edges(asked.reach, assuming, edges)
+    assumable = closure(assuming, edges)
+    return _Reachable(edges, concerned, assumable, assumable | concerned)
+
+
+def _others(
+    forest: Forest, principals: Set[Principal], tainted: Set[str], people: Mapping[str, str]
+) -> list[tuple[Row, HeldCredential, State]]:
+    """The credentials of some principals that have not expired and are not tainted, with their states."""
+    found = [
+        row
+        for row in (*living_of(forest, principals), *federated_in(forest, principals))
+        if row["id"] not in tainted
+    ]
+    judge = forest.judge_of(found)
+    pairs = ((row, rows.credential(row, judge)) for row in found)
+    return [(row, persons.with_person(held_of(row, one), people), one.state) for row, one in pairs]
+
+
+def _at_work(
+    forest: Forest, theirs: Attackers, tainted: Set[str]
+) -> list[tuple[Row, Credential, HeldCredential]]:
+    """The attacker's credentials, and others of each principal of which any had ended: one policy denies them all."""
+    found = [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)]
+    ended = {own.principal for _, one, own in found if one.state == "ended" and own.principal.is_named}
+    near = [row for row in living_of(forest, ended) if row["id"] not in tainted] if ended else []
+    return [
+        *found,
+        *((row, one, held_of(row, one)) for row, one in zip(near, forest.credentials(near), strict=True)),
+    ]
+
+
+def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:
+    listed = forest.named(sorted(theirs.beyond.spent))
+    return zip(listed, forest.credentials(listed), strict=True)
+
+
+def _expired(one: Credential, since: datetime) -> bool:
+    """Whether a credential had expired by then; one that was ended otherwise may be revived, and does not count."""
+    end = one.expires_at or one.expires_bound
+    return one.kind != "long_term_key" and end is not None and end <= since
+
+
+def _responders(
+    forest: Forest, tainted: set[str], concerned: Iterable[Principal], held: Iterable[HeldCredential]
+) -> frozenset[str]:
+    """The ids of untainted credentials that have taken steps against the tainted principals and keys."""
+    names = {one.name for one in concerned} | {one.key_id for one in held if one.key_id}
+    return frozenset(forest.callers_of(_CONTAINS, names) - tainted)
+
+
+def _namesakes(names: NameBindings, concerned: Set[Principal]) -> Iterator[str]:
+    """The proof's assumptions about renamed users whose old name another user got: steps name that other one."""
+    for principal, present_name in sorted(names.namesakes().items()):
+        if principal in concerned:
+            yield (
+                f"nothing of the attacker's was left on the user {present_name} (account {principal.account}), who was "
+                f"called {principal.name} before another got that name: look at {present_name} by hand"
+            )
+
+
+def _narrowing(told: Narrowing) -> dict[str, Any]:
+    return {"since": told.since, "source_ips": list(told.source_ips), "trusted_ips": list(told.trusted_ips)}

@@ -1,0 +1,364 @@
+"""
+The sources behind tainted credentials, which can hand out more: hosts, passwords, portals, sign-ins, providers.
+
+An expired credential points to its source as well as a living one does: whoever controls the source gets the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tokentrail.aws.calls.catalogue import every_reviewed
+from tokentrail.aws.principals import Principal, caseless, principal_of_arn
+from tokentrail.containment.incident.incident_model import ALWAYS, HeldCredential, Source
+from tokentrail.containment.incident.persistence import AttackerAction
+from tokentrail.containment.incident.reversal_index import (
+    PASSWORD_CHANGES,
+    ReversalIndex,
+    sets_something_else,
+)
+from tokentrail.containment.incident.source_kinds import certified
+from tokentrail.containment.incident.workloads import session_of
+from tokentrail.lineage.model import Credential
+from tokentrail.policy.account.reach import Reach
+from tokentrail.policy.history.changes import Change
+from tokentrail.spelling import instant, listed, short
+
+_PORTAL = timedelta(days=90)
+"""
+How long a sign-in to the access portal may last (IAM Identity Center User Guide, 'Configure the session duration of the
+AWS access portal and IAM Identity Center integrated applications').
+"""
+SIGN_IN = timedelta(days=90)
+"""
+How long a sign-in session of `aws login` may refresh its credentials: twelve hours, unless its user or role has another
+`MaxSigninSessionDuration`, which may have been set before the evidence begins (AWS Sign-In User Guide, see `GRANTED`;
+IAM API Reference, 'UpdateRole' and 'UpdateLoginProfile').
+"""
+SIGNED_IN = frozenset({"console_session", "assumed_role_saml"})
+"""Kinds of what a person may have got by signing in to the console as a user or role (see `SIGN_IN`)."""
+GRANTED = timedelta(minutes=15)
+"""The longest life of credentials that `aws login` gets (AWS Sign-In User Guide, 'Sign in through the AWS CLI')."""
+_ANYWHERE = "rolesanywhere.amazonaws.com"
+_OF_THEIR_OWN = {"ecs-tasks.amazonaws.com": "task", "codebuild.amazonaws.com": "build"}
+"""By service that gives each run of a workload its own session name: the kind of workload."""
+_FEDERATED = frozenset({"assumed_role_saml", "assumed_role_web_identity"})
+_PASSWORDS_GIVEN = frozenset(
+    one.operation for one in every_reviewed() if one.creates and one.creates.kind == "login_profile"
+)
+_PROVIDERS_GONE = {
+    "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
+}  # fmt: skip
+_BY_SOMEBODY = frozenset(
+    {
+        "assumed_role",
+        "session_token",
+        "federation_token",
+        "root_session",
+        "console_session",
+        "scoped",
+        "delegated",
+        "unknown",
+    }
+)
+"""Kinds of credentials that are minted with another credential or a password; the others come from other sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaintedCredential:
+    """A tainted credential in the form that proofs use, with what else finding its source needs."""
+
+    held: HeldCredential
+    credential: Credential
+    target: str | None = None
+    """Of a SAML session: the provider's ARN."""
+    region: str | None = None
+    """The region in which a service issued it to a function or host, if known."""
+
+
+def behind(
+    tainted: Iterable[TaintedCredential],
+    reversals: ReversalIndex,
+    as_of: datetime,
+    shut: Container[tuple[str | None, Principal]] = (),
+) -> Iterator[Source]:
+    """
+    The hosts, certificates, portals and sign-in sessions behind tainted credentials, whether these live or not.
+
+    Args:
+        tainted: The tainted credentials.
+        reversals: What was ended since.
+        as_of: The time of the plan.
+        shut: Trust anchors that the plan closes anyway, each with its role: their certificates need not be revoked.
+    """
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        name, arn = one.caller.session_name or one.id, one.caller.sign_in_session_arn
+        match one.kind:
+            case "service_role" if certified(credential):
+                if (one.anchor, one.principal) not in shut:
+                    why = f"whoever holds the certificate {name} is given a new session at any time"
+                    yield replace(_source("provider", name, one, why), what="certificate", region=seen.region)
+            case "service_role" if "/aws-service-role/" not in (one.caller.role or ""):
+                issued = credential.issued_by.source_ip if credential.issued_by else None
+                by = issued if issued and issued.endswith(".amazonaws.com") else None
+                # If nobody is known to have started it, a service may have started another in its place.
+                own = _OF_THEIR_OWN.get(by or "") if credential.parent_link == "created" else None
+                what = "instance" if name.startswith("i-") else own or "function"
+                why = f"{name} is handed a new session whenever the old one runs out"
+                where = (None, seen.region)
+                until = reversals.ended(what, name, one.principal.account, one.issued_at, where)
+                known = (
+                    what if what in ("instance", "task") else None
+                )  # by a build's id alone it can't be stopped
+                found = _source("host", name, one, why)
+                yield replace(found, what=known, until=until, region=seen.region, service=by)
+            case "identity_center" if _lasts(one, _PORTAL, as_of):
+                person = credential.identity or name
+                why = f"the access portal hands {person} a new session at any time"
+                yield replace(_source("portal", person, one, why), person=name)
+            case kind if kind == "oauth_login" or (arn and not credential.parent):
+                if _lasts(one, SIGN_IN, as_of):
+                    yield refreshing(one, arn)
+
+
+def refreshing(one: HeldCredential, arn: str | None) -> Source:
+    """The sign-in session that handed out a credential, or that it opened; both act as the same principal."""
+    why = "the sign-in session refreshes its credentials by itself"
+    return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
+
+
+def passwords(
+    tainted: Iterable[TaintedCredential], deeds: Collection[AttackerAction], changes: Sequence[Change]
+) -> Iterator[Source]:
+    """
+    The passwords with which the attacker signed in, until somebody else changed them.
+
+    A user's console session needed one even if its sign-in is not in the evidence, since that may have been logged in
+    another region (AWS CloudTrail User Guide, 'AWS Management Console sign-in events').
+    """
+    own = {deed.event_id for deed in deeds}
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        unseen = one.kind == "console_session" and credential.origin == "not_in_evidence"
+        by_user = credential.origin == "console_sign_in" or (unseen and one.caller.principal_type == "user")
+        if not by_user or credential.issued_at is None:
+            continue
+        user, issued = one.principal.name, credential.issued_at
+        given = (
+            deed.time
+            for deed in deeds
+            if deed.name in _PASSWORDS_GIVEN
+            and deed.account == one.principal.account
+            and caseless(deed.asked("userName") or deed.user or "") == caseless(user)
+            and deed.time <= issued
+        )
+        changed = (
+            change.time
+            for change in changes
+            if change.event_name in PASSWORD_CHANGES
+            and change.account == one.principal.account
+            and caseless(change.asked("userName") or change.caller_user or "") == caseless(user)
+            and change.time >= issued
+            and change.event_id not in own
+            and not sets_something_else(change)
+        )
+        found = _source("password", user, one, f"whoever signed in as {user} knows the password")
+        yield replace(found, since=max(given, default=ALWAYS), until=min(changed, default=None))
+
+
+def doubtful_resets(
+    tainted: Iterable[TaintedCredential], deeds: Sequence[AttackerAction], changes: Sequence[Change]
+) -> Iterator[str]:
+    """
+    The proof's assumptions that somebody who reset a password which the attacker knows set another one.
+
+    A record shows no password. With `PasswordResetRequired` a call may have set none: then the attacker's still signs
+    in, and chooses the next one (IAM API Reference, 'UpdateLoginProfile').
+    """
+    own, known = {deed.event_id for deed in deeds}, dict[tuple[str, str], tuple[str, datetime]]()
+    for seen in tainted:
+        if seen.credential.origin == "console_sign_in" and seen.credential.issued_at:
+            user = seen.held.principal
+            known[user.account, caseless(user.name)] = user.name, seen.credential.issued_at
+    for deed in deeds:
+        if deed.name in _PASSWORDS_GIVEN and (name := deed.asked("userName") or deed.user):
+            known[deed.account, caseless(name)] = name, deed.time
+    for (account, user_name), (name, since) in known.items():
+        later = [
+            change for change in changes
+            if change.event_name in PASSWORD_CHANGES and change.account == account and change.time > since
+            and caseless(change.asked("userName") or change.caller_user or "") == user_name
+            and change.event_id not in own and not sets_something_else(change)
+        ]  # fmt: skip
+        if later and all(map(_may_set_none, later)):
+            yield (
+                f"whoever called {later[0].event_name} at {instant(later[0].time)} (event {later[0].event_id}) set "
+                f"another password of {name}: with PasswordResetRequired alone it sets none, and whoever knows the "
+                "attacker's signs in and chooses the next (`aws iam delete-login-profile` is sure)"
+            )
+
+
+def _may_set_none(change: Change) -> bool:
+    return change.event_name == "UpdateLoginProfile" and "passwordResetRequired" in change.request
+
+
+def providers(
+    tainted: Iterable[TaintedCredential], changes: Sequence[Change], as_of: datetime
+) -> Iterator[Source]:
+    """
+    The identity providers that let the attacker in until now; the proof assumes that they no longer do.
+
+    A provider that was deleted lets nobody in (IAM API Reference, 'DeleteSAMLProvider').
+    """
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        if one.kind not in _FEDERATED:
+            continue
+        name = seen.target or one.caller.federated_provider or credential.identity or one.id
+        ends = [
+            change.time
+            for change in changes
+            if change.event_name in _PROVIDERS_GONE
+            and change.account == one.principal.account
+            and (one.issued_at is None or change.time >= one.issued_at)
+            and name in (change.asked(_PROVIDERS_GONE[change.event_name]) or "")
+        ]
+        why = f"the identity provider of {one.id} lets in whom it knows"
+        found = replace(_source("provider", name, one, why), until=min([*ends, as_of]), assumed=not ends)
+        yield replace(found, person=credential.identity or one.caller.session_name)
+
+
+def by_trust(found: Iterable[Source], reach: Reach | None) -> Iterator[Source]:
+    """Identity providers, and with snapshots each also for other roles whose trust policies may let its person in."""
+    for one in found:
+        yield one
+        for arn in () if reach is None else reach.admitting(one.id, one.person):
+            role = principal_of_arn(arn)
+            if role is not None and role != one.mints:
+                why = f"the trust policy of {short(arn)} may let in whom the identity provider {short(one.id)} knows"
+                yield replace(one, mints=role, account=role.account, why=why)
+
+
+def strangers(
+    tainted: Iterable[TaintedCredential], deleted: Container[Principal]
+) -> Iterator[tuple[str, Principal, str]]:
+    """
+    Tainted credentials whose minter is not in the evidence: the id, the principal, and what the evidence says instead.
+
+    An unknown minter can't be ended: whoever assumed a role from another account, or with a key that leaked together
+    with the session, can assume it again. Behind calls that a service made for a session there is one that nobody has
+    seen, of which it is not known who minted it or signed in.
+    """
+    told = set[tuple[Principal, str]]()
+    for seen in tainted:
+        one, credential = seen.held, seen.credential
+        why = credential.origin_detail or ""
+        by_password = one.kind == "console_session" and one.caller.principal_type == "user"
+        minted = credential.origin == "not_in_evidence" and one.kind in _BY_SOMEBODY and not by_password
+        if not (minted or credential.origin == "forwarded_call") or one.principal in deleted:
+            continue
+        if (one.principal, why) not in told:
+            told.add((one.principal, why))
+            yield one.id, one.principal, why
+
+
+def nameless(tainted: Iterable[TaintedCredential]) -> Iterator[str]:
+    """Sentences about those of which no principal is known, so that nothing can be denied to it."""
+    found: dict[bool, list[str]] = {}
+    for seen in tainted:
+        one = seen.held.principal
+        if one.kind == "unknown" and not one.name and seen.credential.state in ("active", "unknown"):
+            issued = seen.credential.issued_by
+            guest = issued is not None and issued.api == "GetCredentialsForIdentity"
+            found.setdefault(guest, []).append(seen.held.id)
+    for guest, ids in sorted(found.items()):
+        how = (
+            "its own calls tell that, or the AssumeRoleWithWebIdentity that Amazon Cognito called in that second; the "
+            "roles that it may be given, `aws cognito-identity get-identity-pool-roles`"
+            if guest
+            else "`aws sts get-access-key-info` tells the account of a key"
+        )
+        yield f"as whom {listed(sorted(ids), 6)} acts is not in the evidence, so that no step ends it: {how}"
+
+
+def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterator[str]:
+    """
+    The proof's assumption that sign-ins are over which last twelve hours unless a setting allows more.
+
+    Source: IAM API Reference, 'UpdateLoginProfile' and 'UpdateRole', MaxSigninSessionDuration, which root has none of;
+    nor do federated users.
+    """
+    over = sorted(
+        seen.held.id for seen in tainted
+        if seen.held.kind in SIGNED_IN and seen.credential.state == "expired"
+        and not seen.held.principal.is_root and ":federated-user/" not in (seen.held.caller.principal or "")
+        and _lasts(seen.held, SIGN_IN, as_of)
+    )  # fmt: skip
+    if over:
+        yield (
+            f"{listed(over, 3)} lasted no longer than twelve hours, or than the log tells: a setting made before the "
+            "evidence begins may allow whoever signs in as a user or role up to ninety days "
+            "(MaxSigninSessionDuration, as `aws iam get-login-profile` and `aws iam get-role` tell it)"
+        )
+
+
+def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
+    """
+    The same source; if somebody has shut it, with the margin added, since it may hand out until that took effect.
+
+    One that may still be running although it was told to stop, as a task may, counts as open.
+    """
+    if source.until is None or source.assumed:
+        return source
+    if source.lingers and source.until + source.lingers > as_of:
+        return replace(source, until=None)
+    return replace(source, until=source.until + margin)
+
+
+def once(sources: Iterable[Source]) -> list[Source]:
+    """
+    Merge equal sources: one for each principal that it hands out, the one that is open longest.
+
+    A source that is known only by its sessions is left out if a source of the same name, of which more is known, may be
+    the same.
+    """
+    found: dict[Any, Source] = {}
+    for one in sources:
+        known = found.setdefault((one.name, one.mints), one)
+        longer = one if _longer(one, known) else known
+        since = min(filter(None, (one.since, known.since)), default=None)
+        found[one.name, one.mints] = replace(longer, since=since)
+    placed: dict[Any, list[Source]] = {}
+    for one in found.values():
+        if one.what and one.region:
+            for called in {one.id, session_of(one.what, one.id) or one.id}:
+                placed.setdefault(((one.kind, one.account, called), one.mints), []).append(one)
+    for name, one in list(found.items()):
+        alike = [other for other in placed.get((one.name[:3], one.mints), []) if _same(one, other)]
+        if alike and not all(_longer(one, other) for other in alike):
+            del found[name]
+    return [found[name] for name in sorted(found, key=repr)]
+
+
+def _same(one: Source, other: Source) -> bool:
+    """Whether a source may be the same as another, of which more is known; ids of tasks and builds are unique."""
+    if other.made and not one.made and other.what and session_of(other.what, other.id):
+        return True
+    return not (one.what and one.region) and one.region in (None, other.region)
+
+
+def _longer(one: Source, other: Source) -> bool:
+    return other.until is not None and (one.until is None or one.until > other.until)
+
+
+def _lasts(one: HeldCredential, longest: timedelta, as_of: datetime) -> bool:
+    """Whether its source may still hand out, given how long that does so at most after the credential was issued."""
+    return one.issued_at is None or one.issued_at + longest > as_of
+
+
+def _source(kind: Any, name: str, one: HeldCredential, why: str) -> Source:
+    return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)

@@ -1,0 +1,103 @@
+"""
+The words for residual risks: what an attacker left that no step removes, and what of the owner's it got into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Any
+
+from tokentrail.containment.incident.workloads import bare
+
+_UNNAMED = "(not named: "
+_CERTIFIED = "a certificate was issued"
+LEFT = {
+    "ssh_key": "an SSH key", "certificate": "a signing certificate", "service_credential": "a service credential",
+    "mfa_device": "an MFA device", "resource_policy": "a resource policy", "grant": "a KMS grant",
+    "permission_set": "a permission set", "assignment": "an account assignment",
+    "replication": "a replication rule", "key_pair": "a key pair", "policy": "a change to policies",
+    "boundary": "a permissions boundary", "group_membership": "a group membership",
+    "instance_profile": "an instance profile", "function_policy": "a function's policy",
+    "function_url": "a function URL",
+    "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
+    "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
+    "cluster_access": "a way into an EKS cluster", "identity_pool_setting": "a setting of a Cognito identity pool",
+    "pool_user": "a way into a Cognito user pool", "device": "a way in for IoT devices",
+    "transfer_key": "a way in through Transfer Family", "share": "a share of resources",
+    "organization": "a change to the organisation", "sign_in_setting": "a way into IAM Identity Center",
+    "directory_user": "a change to IAM Identity Center's users", "bucket_access": "access to S3 buckets",
+    "layer": "a Lambda layer", "trigger": "a trigger of a function", "database_role": "a database's role",
+    "service_role": "something that acts with a role", "launch_template": "a template for EC2 instances",
+    "environment": "a Cloud9 environment", "lightsail_access": "access to Lightsail", "webhook": "a webhook of builds",
+    "workspace_token": "a way into Grafana", "ssm_document": "a Systems Manager document",
+}  # fmt: skip
+"""What an attacker leaves that lets somebody in or acts for the attacker, and that a plan names without removing it."""
+
+ENTERED = {
+    "command": "an SSM command ran", "ssm_session": "an SSM session was opened",
+    "association": "an SSM association ran",
+    "shell": "a shell was opened in an ECS task", "ssh": "an SSH key was sent", "job_run": "a job was run",
+    "notebook_link": "a link to notebooks or workflows was made", "deployment": "something was deployed",
+    "instance_reset": "a root volume was replaced", "sandbox": "an AgentCore session was opened",
+    "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
+    "build": "a build was started", "start_script": "an instance was given a script that it runs when it starts",
+    "private_certificate": _CERTIFIED,
+}  # fmt: skip
+"""What was done to something of the owner's that has a role: its credentials may have been stolen that way."""
+
+ENDING = frozenset({"key", "password", "trust"})
+"""Kinds of sources that end with their user or role; hosts and providers remain when their role is denied."""
+
+
+def counts_as(made: str, request: Mapping[str, Any]) -> str:
+    """
+    The kind that a made thing counts as, which may depend on the request.
+
+    A changed start script may run at the instance's next start (Amazon EC2 User Guide, 'Run commands when you launch an
+    EC2 instance with user data input'); the log shows that there is one.
+    """
+    return "start_script" if made == "instance_attribute" and "userData" in request else made
+
+
+def spellings(names: Set[str]) -> Set[str]:
+    """Names of sessions as they are, and as the serial numbers of certificates."""
+    return (names | set(map(bare, names))) - {""}
+
+
+def left(by: str, what: str, said: str) -> str:
+    """The sentence that a credential left something behind: what that is called, and the calls."""
+    return f"{by} left {what} behind, which no step takes back; look at it by hand: {said}"
+
+
+def nothing_taken(by: str, how: str, said: str) -> str:
+    """
+    The condition that a credential took nothing where it got into something; `how` is of `ENTERED`.
+
+    IAM Roles Anywhere asks no authority whether a certificate was revoked: it knows the lists that were imported (IAM
+    Roles Anywhere User Guide, 'Revocation').
+    """
+    if how == _CERTIFIED:
+        return (
+            f"no trust anchor of IAM Roles Anywhere takes a certificate that {by} had issued, else its holder is given "
+            "a session at any time: put its serial number on the list of its authority (`aws acm-pca "
+            "revoke-certificate`, then `aws rolesanywhere import-crl`), or disable the anchor: " + said
+        )
+    return (
+        f"{by} took no credentials of the role behind it where {how}, else they go on: stop or replace it, and plan "
+        f"for its role too (`tokentrail contain ROLE-ARN`): {said}"
+    )
+
+
+def with_article(called: str) -> str:
+    """A thing with its article: an ECS task, an S3 location, a stack."""
+    return f"{'an' if called.startswith(('A', 'E', 'I', 'O', 'S3', 'i')) else 'a'} {called}"
+
+
+def unnamed(call: str, event_id: str) -> str:
+    """What stands for the name of something that a call made, where the log leaves the name out."""
+    return f"{_UNNAMED}{call}, event {event_id})"
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a name is such a stand-in, which no command takes."""
+    return name.startswith(_UNNAMED)

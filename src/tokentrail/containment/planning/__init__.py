@@ -1,0 +1,1 @@
+"""Planning: which steps end the attacker's credentials and nobody else's, and in which order."""

@@ -1,0 +1,1 @@
+"""The proof: whether any of an attacker's credentials outlives a sequence of steps, and how."""

@@ -1,0 +1,1 @@
+"""Verification: whether a plan that was carried out has held."""
