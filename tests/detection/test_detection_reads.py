@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +20,17 @@ from evidence import held, in_segments
 from tokentrail import Case
 from tokentrail.case.raw import reader
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.leads.lead_tables import LEAD_TABLES, TimeWindow
 from tokentrail.detection.leads.theft_signals import SIGNALS
-from tokentrail.detection.model import Rule
-from tokentrail.detection.views import CHANGE_ACTORS, VIEWS, View
+from tokentrail.detection.model import Hit, Rule
+from tokentrail.detection.views import CHANGE_ACTORS, CREDENTIAL_DETAILS, VIEWS, View
+from tokentrail.detection.wording import named
 from tokentrail.errors import QueryFailed
 from tokentrail.store.interface import Engine
 
+WRITING = Path(__file__).parents[2] / "docs" / "writing-rules.md"
 NAMES = {view.name for view in VIEWS}
 ASKED = ("rows", "each", "table", "made")
 """The methods of the engine that take a query."""
@@ -134,3 +139,22 @@ def test_a_view_that_is_not_declared_is_not_there(case: Case) -> None:
         context.prepare(others)
         with pytest.raises(QueryFailed):
             list(context.rows("SELECT n FROM change_actors"))
+
+
+def test_the_rule_that_the_docs_show_runs() -> None:
+    """The example of docs/writing-rules.md is a rule that finds what it says, with nothing but what it declares."""
+    [shown] = re.findall(r"```python\n(.*?)```", WRITING.read_text(), re.DOTALL)
+    names: dict[str, Any] = {
+        "DetectionContext": DetectionContext, "Iterator": Iterator, "Hit": Hit, "Rule": Rule, "named": named,
+        "issuance_of": issuance_of, "CREDENTIAL_DETAILS": CREDENTIAL_DETAILS,
+    }  # fmt: skip
+    exec(shown, names)
+    rule, place = names["RULE"], world()
+    FIRES["assume-root"][0](place)
+    with held(place) as case:
+        view = case._views.open(None)
+        with closing(DetectionContext(view.engine, case._views.forest(None))) as context:
+            context.prepare(rule.reads)
+            found = list(rule.find(context))
+
+    assert found and all(hit.why.endswith("acted as root.") for hit in found)
