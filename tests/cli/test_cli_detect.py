@@ -17,8 +17,8 @@ from netaddr import IPSet
 
 from shell import Run
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit
-from tokentrail.detection.scene import Scene
 from tokentrail.testing.story import Story
 
 CONTRACT = {
@@ -286,7 +286,7 @@ def test_a_rule_that_fails_costs_itself_and_is_named(
 ) -> None:
     """What one record makes one rule stumble over hides no other rule's findings; --strict ends with 3."""
 
-    def stumbles(scene: Scene) -> Iterator[Hit]:
+    def stumbles(context: DetectionContext) -> Iterator[Hit]:
         yield from ()
         raise RecursionError("nested too deeply")
 

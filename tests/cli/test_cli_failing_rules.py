@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +15,10 @@ from hostile import read
 from shell import Run
 from tokentrail import Case
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.leads import lead_tables
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.model import Hit
-from tokentrail.detection.scene import Scene
 from tokentrail.mcp.questions import DetectQuestion, LeadsQuestion
 from tokentrail.mcp.tools import CaseTools
 from tokentrail.testing.story import Story
@@ -26,9 +30,14 @@ NAMED = f"The rule {RULE} could not judge this evidence (the engine refuses its 
 SIGNAL_NAMED = f"The signal {SIGNAL} could not judge this evidence (the engine refuses its query)"
 
 
-def overflows(scene: Scene) -> Iterator[Hit]:
+def lines(text: str) -> list[dict[str, Any]]:
+    """The objects of JSON Lines."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def overflows(context: DetectionContext) -> Iterator[Hit]:
     """A rule whose query fails over values, as hostile evidence may make one."""
-    for _ in scene.rows("SELECT CAST('x' AS BIGINT) AS n FROM known"):
+    for _ in context.rows("SELECT CAST('x' AS BIGINT) AS n FROM credential_details"):
         raise AssertionError
     return iter(())
 
@@ -36,10 +45,12 @@ def overflows(scene: Scene) -> Iterator[Hit]:
 @pytest.fixture(autouse=True)
 def _failing(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = tuple(
-        replace(one, find=overflows, marks=frozenset()) if one.id == RULE else one for one in CATALOGUE
+        replace(one, find=overflows, prefilter=frozenset()) if one.id == RULE else one for one in CATALOGUE
     )
     monkeypatch.setattr("tokentrail.detection.run.CATALOGUE", rules)
-    first = replace(SIGNALS[0], sql="SELECT CAST('x' AS BIGINT) AS lead, [1] AS heads FROM known")
+    first = replace(
+        SIGNALS[0], sql="SELECT CAST('x' AS BIGINT) AS lead, [1] AS heads FROM credential_details"
+    )
     monkeypatch.setattr("tokentrail.detection.leads.lead_ranking.SIGNALS", (first, *SIGNALS[1:]))
 
 
@@ -114,3 +125,46 @@ def test_an_assistant_is_told_what_failed(case: Path) -> None:
         assert SIGNAL_NAMED in str(tools.leads(LeadsQuestion()))
     finally:
         tools.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "table", "lost"),
+    [
+        ("_CALL_NAMES", "call_kinds", {"key-mints", "persistence", "data-by-hand", "incident-calls"}),
+        ("_WORKLOAD_IPS", "outside_ips", {"workload-outside"}),
+        ("_CALLS", "lead_calls", {signal.id for signal in SIGNALS}),
+    ],
+)
+def test_a_table_of_leads_that_fails_costs_what_reads_it(
+    query: str, table: str, lost: set[str], run: Run, case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All leads are listed, by the signals that do not read it; the table and its signals are named, --strict is 3."""
+    whole = lines(run("leads", "--case", case, "--format", "jsonl").out)
+    monkeypatch.setattr(
+        lead_tables, query, "SELECT CAST('x' AS BIGINT) AS source, 1 AS name, '' AS ip FROM events"
+    )
+    ran = run("leads", "--case", case, "--format", "jsonl")
+    listed = lines(ran.out)
+    said = " ".join(ran.err.split())
+
+    def shown(leads: list[dict[str, Any]]) -> set[tuple[str, str]]:
+        return {(lead["credential"], reason["signal"]) for lead in leads for reason in lead["reasons"]}
+
+    named = said.partition("what is looked for by ")[2].partition(" may be missing")[0]
+    gone = {signal.id for signal in SIGNALS if re.search(rf"(?<![\w-]){signal.id}(?![\w-])", named)}
+    assert (
+        f"The table {table} could not be prepared from this evidence (the engine refuses its query)" in said
+    )
+    assert lost <= gone
+    assert shown(listed) == {one for one in shown(whole) if one[1] not in gone}
+    assert {lead["credential"] for lead in listed} >= {lead["credential"] for lead in whole}
+    assert run("leads", "--case", case, "--strict").code == 3
+
+
+def test_without_leads_the_answer_says_why(run: Run, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody can tell who the leads are, none is listed, and the answer says so."""
+    monkeypatch.setattr(lead_tables, "_LEADS", "SELECT CAST('x' AS BIGINT) AS n FROM events")
+    ran = run("leads", "--case", case, "--format", "jsonl")
+    assert ran.out == ""
+    assert "The table lead_credentials could not be prepared" in " ".join(ran.err.split())
+    assert run("leads", "--case", case, "--strict").code == 3

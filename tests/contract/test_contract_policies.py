@@ -63,7 +63,7 @@ def test_what_plans_need_is_allowed() -> None:
     needed = {one for facts in _ALL for one in facts.needs}
     needed |= {f"{service}:{operation}" for service, operation in _BUILDERS}
     text = "".join(
-        (PACKAGE / "containment" / name).read_text()
+        (PACKAGE / "containment" / "execution" / name).read_text()
         for name in ("iam_resources.py", "other_resources.py", "sign_in_limit.py")
     )
     reads = set(re.findall(r'"((?:BatchGet|Get|List|LookupE|Describe)[A-Za-z]+)"', text))

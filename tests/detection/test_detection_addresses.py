@@ -129,7 +129,7 @@ def test_ranges_are_old_half_a_year_later(known: Addresses) -> None:
 
 
 def test_flat_databases_are_read_too(tmp_path: Path) -> None:
-    """Other makers write `country_code`, `asn` and `as_name` side by side; a database of IPv4 alone says nothing of IPv6."""
+    """Other change_actors write `country_code`, `asn` and `as_name` side by side; a database of IPv4 alone says nothing of IPv6."""
     path = database(
         tmp_path / "lite.mmdb", "lite", {HOSTING: {"country_code": "NL", "asn": "AS64501", "as_name": "H"}}, 4
     )

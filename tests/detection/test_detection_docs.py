@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
-from catalogue_page import catalogue, parts
 
 import tokentrail.detection.rules
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import SEVERITIES, Rule
 from tokentrail.detection.thresholds import Thresholds
 
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+from rules_page import catalogue, parts  # noqa: E402
+
 SOURCES = {
     path.stem.replace("_", "-"): path.read_text()
     for path in Path(str(tokentrail.detection.rules.__file__)).parent.glob("*.py")
     if path.stem != "__init__"
 }
-DAYS = re.compile(r"\b86_400 \* (?:scene\.thresholds|bars)\[\"\w+_days\"\]")
+DAYS = re.compile(r"\b86_400 \* (?:context\.thresholds|bars)\[\"\w+_days\"\]")
 """Days that have a name, in seconds."""
 READ = re.compile(r"(?:thresholds|bars)(?:\.whole\(|\[)\"(\w+)\"")
 UNIVERSAL = {"most_events"}
@@ -70,8 +74,8 @@ def test_a_rule_judges_by_no_number_of_seconds_without_a_name(rule: str) -> None
         ('"WHERE k.expires_at > c.done_at + 300"', ["300"]),
         ('"WHERE k.time > c.time + INTERVAL 1 HOUR"', ["INTERVAL"]),
         ("late = time + timedelta(hours=1)", ["timedelta"]),
-        ('since = first + 86_400 * scene.thresholds["new_for"]', ["86_400"]),
-        ('since = first + int(86_400 * scene.thresholds["habit_days"])', []),
+        ('since = first + 86_400 * context.thresholds["new_for"]', ["86_400"]),
+        ('since = first + int(86_400 * context.thresholds["habit_days"])', []),
         ("later = turns[place + 1]", []),
         ('x\nRULE = Rule(why="3600 seconds")', []),
     ],
@@ -88,5 +92,10 @@ def test_a_rule_lists_the_thresholds_that_it_reads(rule: Rule) -> None:
 
 
 def test_the_page_is_that_of_the_rules() -> None:
-    """docs/detection.md holds the catalogue as it is; `python tests/detection/catalogue_page.py` writes it."""
+    """docs/rules.md holds the catalogue as it is; `just rules-page` writes it."""
     assert parts()[1] == catalogue()
+
+
+def test_the_guide_is_short() -> None:
+    """What a responder reads about detection takes a few minutes; the catalogue and notes for writers stand apart."""
+    assert len((ROOT / "docs" / "detection.md").read_text().split()) <= 1_500

@@ -85,15 +85,15 @@ def test_damaged_records_break_no_rule(records: list[Json], seed: int) -> None:
 @settings(max_examples=3)
 @given(seed=st.integers(0, 2**32))
 def test_a_rule_that_is_not_asked_had_nothing_to_say(records: list[Json], seed: int) -> None:
-    """Where the evidence holds none of a rule's marks, asking the rule all the same brings nothing more."""
+    """Where the evidence holds nothing of a rule's prefilter, asking the rule all the same brings nothing more."""
     calls = sorted({one["eventName"] for one in records})
     left = set(random.Random(seed).sample(calls, len(calls) // 3))
     some = [one for one in records if one["eventName"] in left]
     found = judged(some)
-    asked = tuple(replace(rule, marks=frozenset()) for rule in CATALOGUE)
+    asked = tuple(replace(rule, prefilter=frozenset()) for rule in CATALOGUE)
 
-    assert sum(not rule.marks.isdisjoint(left) for rule in CATALOGUE) < sum(
-        bool(one.marks) for one in CATALOGUE
+    assert sum(not rule.prefilter.isdisjoint(left) for rule in CATALOGUE) < sum(
+        bool(one.prefilter) for one in CATALOGUE
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(run, "CATALOGUE", asked)

@@ -17,12 +17,12 @@ from rule_cases import world
 from evidence import in_segments
 from noisy_company import NoisyCompany
 from tokentrail import Case
-from tokentrail.detection import ancestors, known, scene, tables
+from tokentrail.detection import ancestors, context, credential_details, views
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
 from tokentrail.testing.names import Json
@@ -31,7 +31,7 @@ from tokentrail.testing.story import story
 SIGMA = Path(__file__).parents[2] / "bench" / "sigma"
 MORNING = 500
 """Records of a noisy day until about ten."""
-TABLES = ("known", "changed", "placed", "actors", "deeds", "stays", "homes", "makers")
+NOT_MANY = ("attributed_changes", "change_actors", "notable_calls", "s3_calls", "workload_starts")
 
 
 def rich() -> list[Json]:
@@ -56,11 +56,11 @@ def _case() -> Iterator[Case]:
 
 def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Let a case count as large from a few credentials and changes on."""
-    monkeypatch.setattr(known, "_TOGETHER", most)
-    monkeypatch.setattr(known, "_TURNS", 1_000)
-    monkeypatch.setattr(scene, "_MANY_CHANGES", 0)
-    monkeypatch.setattr(scene, "_TOGETHER", most)
-    monkeypatch.setattr(scene, "_MOST", most)
+    monkeypatch.setattr(credential_details, "_TOGETHER", most)
+    monkeypatch.setattr(credential_details, "_TURNS", 1_000)
+    monkeypatch.setattr(context, "_MANY_CHANGES", 0)
+    monkeypatch.setattr(context, "_TOGETHER", most)
+    monkeypatch.setattr(context, "_MOST", most)
 
 
 @pytest.mark.parametrize("most", [1, 1_000_000])
@@ -70,15 +70,16 @@ def test_a_table_tells_how_many_rows_it_has(
     """Asked for at once or in parts, and put together of these: rules ask no more about none."""
     view = case._views.open(None)
     many(monkeypatch, most)
-    with closing(Scene(view.engine, case._views.forest(None), scratch=tmp_path)) as scene_:
-        assert (len(scene_.parts("SELECT n FROM some_deeds")) > 1) == (most == 1)
-        asked = "SELECT n, count(*) AS events FROM some_deeds WHERE {} GROUP BY n"
+    with closing(DetectionContext(view.engine, case._views.forest(None), scratch=tmp_path)) as context_:
+        context_.prepare((views.CREDENTIAL_EVENTS,))
+        assert (len(context_.batches("SELECT n FROM some_credential_events")) > 1) == (most == 1)
+        asked = "SELECT n, count(*) AS events FROM some_credential_events WHERE {} GROUP BY n"
         put_together = "SELECT n, sum(events) AS events FROM {parts} GROUP BY n"
         for name, condition, whole in (
             ("all", "TRUE", put_together), ("parts", "TRUE", None), ("none", "FALSE", put_together),
         ):  # fmt: skip
-            told = scene_.table(name + "_of_them", asked.format(condition), whole)
-            assert told == len(scene_.arrow(f"SELECT * FROM {name}_of_them"))
+            told = context_.batched_table(name + "_of_them", asked.format(condition), whole)
+            assert told == len(context_.arrow(f"SELECT * FROM {name}_of_them"))
             assert (told == 0) == (name == "none")
 
 
@@ -91,9 +92,9 @@ def test_a_record_that_names_very_many_secrets_fills_no_memory(monkeypatch: pyte
         view = case._views.open(None)
         view.engine.run("SET memory_limit = '200MB'")
         view.engine.run("SET max_temp_directory_size = '0KB'")
-        with closing(Scene(view.engine, case._views.forest(None))) as scene_:
+        with closing(DetectionContext(view.engine, case._views.forest(None))) as context_:
             found = detect(
-                scene_, [one for one in CATALOGUE if one.id == "secrets-swept"], failures=Failures()
+                context_, [one for one in CATALOGUE if one.id == "secrets-swept"], failures=Failures()
             )
 
     assert [one.count for one in found] == [20_000]
@@ -105,28 +106,31 @@ def test_in_files_the_same_is_known(
 ) -> None:
     """However few credentials are brought together at once, each has the row that it has where all are."""
     view = case._views.open(None)
-    plain = Scene(view.engine, case._views.forest(None))
-    expected = {name: plain.arrow(f"SELECT * FROM {name} ORDER BY ALL") for name in TABLES}
-    assert plain.parts("SELECT n FROM some_deeds") == ["SELECT n FROM deeds"]
+    plain = DetectionContext(view.engine, case._views.forest(None))
+    plain.prepare(views.VIEWS)
+    expected = {view.name: plain.arrow(f"SELECT * FROM {view.name} ORDER BY ALL") for view in views.VIEWS}
+    assert plain.batches("SELECT n FROM some_credential_events") == ["SELECT n FROM credential_events"]
     plain.close()
     many(monkeypatch, most)
-    filed = Scene(view.engine, case._views.forest(None), scratch=tmp_path / "scratch")
+    filed = DetectionContext(view.engine, case._views.forest(None), scratch=tmp_path / "scratch")
 
+    filed.prepare(views.VIEWS)
     for name, rows in expected.items():
         assert filed.arrow(f"SELECT * FROM {name} ORDER BY ALL") == rows
-        assert len(rows) > most or name in ("changed", "makers")
-    parts = filed.parts("SELECT event_id FROM some_deeds")
+        assert len(rows) > most or name in NOT_MANY
+    parts = filed.batches("SELECT event_id FROM some_credential_events")
     assert len(parts) == 5 or most > 1
-    assert sum(filed.arrow(one).num_rows for one in parts) == expected["deeds"].num_rows
+    assert sum(filed.arrow(one).num_rows for one in parts) == expected["credential_events"].num_rows
     folders = {path.name for path in (tmp_path / "scratch").iterdir()}
-    assert folders == {"known", "changed", "placed", "actors", "stays", "homes"} | (
-        {"stays_whole"} if len(parts) > 1 else set()
-    )
-    apart = ["FROM actors" not in one and "JOIN actors " not in one for one in parts]
+    combined = {f"{view.name}_whole" for view in views.VIEWS if view.combine and len(parts) > 1}
+    assert folders == {view.name for view in views.VIEWS if view.filed} | combined
+    apart = [
+        "FROM identity_credentials" not in one and "JOIN identity_credentials " not in one for one in parts
+    ]
     assert apart == [len(parts) > 1] * len(parts), (
-        "each part opens the file with its own actors, and no other"
+        "each part opens the file with its own identity_credentials, and no other"
     )
-    assert len(list((tmp_path / "scratch" / "known").iterdir())) > 1
+    assert len(list((tmp_path / "scratch" / "credential_details").iterdir())) > 1
     filed.close()
 
 
@@ -152,10 +156,10 @@ def test_raw_records_are_asked_for_some_segments_at_a_time(
 
     def listed(scratch: Path | None) -> list[pa.Table]:
         tables: list[pa.Table] = []
-        scene = Scene(view.engine, case._views.forest(None), scratch=scratch)
-        monkeypatch.setattr(scene, "scan", lambda wanted: iter(tables.append(wanted) or ()))
-        detect(scene, [], failures=Failures(), sigma=sigma)
-        scene.close()
+        context = DetectionContext(view.engine, case._views.forest(None), scratch=scratch)
+        monkeypatch.setattr(context, "scan", lambda wanted: iter(tables.append(wanted) or ()))
+        detect(context, [], failures=Failures(), sigma=sigma)
+        context.close()
         return tables
 
     def asked(tables: list[pa.Table], what: str) -> list[tuple[object, ...]]:
@@ -189,13 +193,13 @@ def test_a_large_forest_is_climbed_to_the_same_credentials(
         row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY depth DESC, n LIMIT 9")
     ]
     expected = forest.ancestors(places)
-    with closing(Scene(view.engine, forest)) as small:
+    with closing(DetectionContext(view.engine, forest)) as small:
         assert small.ancestors(places) == expected
         assert small.ancestors([]) == set()
     many(monkeypatch, 7)
     for steps in (64, 1):
         monkeypatch.setattr(ancestors, "_CLIMBED", steps)
-        with closing(Scene(view.engine, forest, scratch=tmp_path / str(steps))) as large:
+        with closing(DetectionContext(view.engine, forest, scratch=tmp_path / str(steps))) as large:
             assert large.ancestors(places) == expected
             assert large.ancestors([]) == set()
     assert len(expected) > 2
@@ -234,10 +238,12 @@ def test_each_place_is_told_the_innermost_host_that_it_lies_below() -> None:
     with duckdb.connect() as engine:
         columns = dict(zip(("n", "root_n", "span", "parent_link"), zip(*rows, strict=True), strict=True))
         engine.register("grown", pa.table(columns))
-        engine.execute("CREATE TABLE known AS SELECT *, 'service_role' AS kind FROM grown")
-        engine.execute(f"CREATE TABLE started_hosts AS {tables.TABLES['started_hosts']}")
+        engine.execute("CREATE TABLE credential_details AS SELECT *, 'service_role' AS kind FROM grown")
+        engine.execute(f"CREATE TABLE workload_starts AS {views.WORKLOAD_STARTS.query}")
         told = dict(
-            engine.execute(f"SELECT n, began FROM ({tables.began('SELECT n, root_n FROM known')})").fetchall()
+            engine.execute(
+                f"SELECT n, lineage_start FROM ({views.with_lineage_start('SELECT n, root_n FROM credential_details')})"
+            ).fetchall()
         )
 
     assert len(hosts) > 20

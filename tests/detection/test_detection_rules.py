@@ -26,11 +26,11 @@ from evidence import AWAY, HOME, START, assume_role, call, held, user
 from policy.policy_cases import ACCOUNT, allow, change, deny
 from tokentrail.case import Case
 from tokentrail.detection.catalogue import CATALOGUE
-from tokentrail.detection.lifted import lifted
+from tokentrail.detection.lifted_scps import lifted
 from tokentrail.detection.model import Finding
 from tokentrail.detection.rules.logging_stopped import narrows
 from tokentrail.detection.thresholds import Thresholds
-from tokentrail.detection.trusts import grants_all, let_in
+from tokentrail.detection.trust_policies import grants_all, let_in
 from tokentrail.present.findings import write_findings
 from tokentrail.present.paper import Paper
 from tokentrail.testing import World

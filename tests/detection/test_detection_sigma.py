@@ -18,9 +18,9 @@ from sigma_cases import DETECTIONS, correlation, judged, read, rule
 from evidence import held
 from tokentrail.case import Case
 from tokentrail.case.raw import reader
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.run import detect
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import DuckBackend
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.errors import UsageError
@@ -187,7 +187,7 @@ def test_correlations_are_counted_in_time_and_group(name: str, case: Case, tmp_p
             name="read",
         ),
         rule("s: {eventName: GetSessionToken}\ncondition: s", title="Mint", name="mint"),
-        rule("s: {eventName: UpdateAccessKey}\ncondition: s", title="Cut", name="cut"),
+        rule("s: {eventName: UpdateAccessKey}\ncondition: s", title="Revocation", name="cut"),
         f"title: Several\nlevel: medium\ncorrelation:\n  {text}\n",
     )
     assert rules.unusable == ()
@@ -415,7 +415,7 @@ def test_rules_need_no_more_than_a_reader_of_records(tmp_path: Path) -> None:
     rules = read(tmp_path, rule(DETECTIONS["request"]), rule(DETECTIONS["not nested"], title="B"))
     with held(place) as case:
         view = case._views.open(None)
-        plain = Scene(view.engine, case._views.forest(None), None, reader(case._folder))
+        plain = DetectionContext(view.engine, case._views.forest(None), None, reader(case._folder))
 
         failures = Failures()
         assert detect(plain, [], failures=failures, sigma=rules) == case.detect(rules=[], sigma=rules) != ()
@@ -490,16 +490,16 @@ def test_a_count_reads_the_records_of_busy_groups_alone(case: Case, tmp_path: Pa
             f"[userIdentity.arn]\n  timespan: 1h\n  condition: {{gte: {least}, field: requestParameters.key}}\n",
         )
         view = case._views.open(None)
-        scene = Scene(view.engine, case._views.forest(None), None, reader(case._folder))
-        scan = scene.scan
+        context = DetectionContext(view.engine, case._views.forest(None), None, reader(case._folder))
+        scan = context.scan
 
         def counted(wanted: Any) -> Any:
             asked.append(len(wanted))
             return scan(wanted)
 
-        scene.scan = counted
+        context.scan = counted
         failures = Failures()
-        assert bool(detect(scene, [], failures=failures, sigma=rules)) is bool(asked[-1])
+        assert bool(detect(context, [], failures=failures, sigma=rules)) is bool(asked[-1])
         assert not failures.sentences
         return asked[-1]
 

@@ -250,7 +250,7 @@ def test_a_span_may_be_longer_than_time(way: str, case: Case, tmp_path: Path) ->
     rules = read(
         tmp_path,
         rule("s: {eventName: GetSessionToken}\ncondition: s", title="Mint", name="mint"),
-        rule("s: {eventName: UpdateAccessKey}\ncondition: s", title="Cut", name="cut"),
+        rule("s: {eventName: UpdateAccessKey}\ncondition: s", title="Revocation", name="cut"),
         text.replace("10m", "99999999999999999999d"),
     )
     assert rules.unusable == ()

@@ -26,7 +26,7 @@ from evidence import held
 from tokentrail.detection.call_kinds import AUDITORS_TOOLS, INTRUDERS_TOOLS, calls_of
 from tokentrail.detection.model import Finding
 from tokentrail.detection.privilege_gains import power_of
-from tokentrail.detection.tables import NOTED, event_names
+from tokentrail.detection.views import NOTABLE_KINDS, event_names
 from tokentrail.policy.language.documents import parse
 from tokentrail.testing import World
 
@@ -208,7 +208,7 @@ def test_deletions_are_counted_besides_the_setting() -> None:
 
 def test_kinds_come_from_the_catalogue() -> None:
     """Each kind that rules note has calls, and events may bear their names with the version of an API."""
-    assert all(calls_of(kind) for kind in NOTED)
+    assert all(calls_of(kind) for kind in NOTABLE_KINDS)
     assert ("bedrock", "DeleteModelInvocationLoggingConfiguration") in calls_of("guard")
     assert ("logs", "DeleteLogGroup") not in calls_of("guard")
     assert "UpdateFunctionCode20150331v2" in event_names("code")

@@ -8,9 +8,9 @@ import pytest
 from rule_cases import ELSEWHERE, TOOL, ada, world
 
 from evidence import held
+from tokentrail.detection.allow_list import Allowed
 from tokentrail.detection.model import Finding
 from tokentrail.detection.sigma.reading import read_rules
-from tokentrail.detection.suppress import Allowed
 from tokentrail.errors import UsageError
 from tokentrail.testing import World
 

@@ -20,8 +20,8 @@ from watch_cases import Given, Json, Remembering, found, packed, same, watched
 from evidence import text
 from tokentrail import Case
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit
-from tokentrail.detection.scene import Scene
 from tokentrail.testing.story import story
 from tokentrail.watch.detection_pass import DetectionPass, Judged
 from tokentrail.watch.interface import Arrival, Notice
@@ -187,7 +187,7 @@ def test_a_rule_that_fails_ends_no_watch_and_takes_nothing_back(
     watched(tmp_path / "case", [[records()[:half]]], sink)
     before = sink.standing()
 
-    def fails(scene: Scene) -> Iterator[Hit]:
+    def fails(context: DetectionContext) -> Iterator[Hit]:
         raise ZeroDivisionError
 
     broken = [replace(one, find=fails) for one in CATALOGUE]

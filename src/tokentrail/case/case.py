@@ -57,10 +57,10 @@ if TYPE_CHECKING:
     from tokentrail.case.result_set import Rows
     from tokentrail.containment.model import Plan, Strategy
     from tokentrail.detection.addresses import Addresses
+    from tokentrail.detection.allow_list import Allowed
     from tokentrail.detection.leads.model import Lead
     from tokentrail.detection.model import Finding, Severity
     from tokentrail.detection.sigma.reading import SigmaRules
-    from tokentrail.detection.suppress import Allowed
     from tokentrail.detection.thresholds import Thresholds
     from tokentrail.policy.account.snapshot import Snapshot
     from tokentrail.sources.interface import Access, Wanted
@@ -383,9 +383,9 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         from tokentrail.case.raw import reader, scanner
         from tokentrail.case.result_set import Rows
         from tokentrail.detection import run as detection
+        from tokentrail.detection.context import DetectionContext
         from tokentrail.detection.model import Finding, Severity
         from tokentrail.detection.rule_failures import Failures
-        from tokentrail.detection.scene import Scene
 
         check_word(min_severity, Severity, "min_severity")
         chosen = detection.chosen(rules if rules is None else names(rules))
@@ -402,10 +402,10 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             without_collection(),
             engine.shared_by(threads),
             self._folder.scratch() as scratch,
-            closing(Scene(engine, forest, thresholds, read, scan, addresses, scratch)) as scene,
+            closing(DetectionContext(engine, forest, thresholds, read, scan, addresses, scratch)) as context,
         ):
             found = detection.detect(
-                scene, chosen, failures=failures, sigma=sigma, min_severity=min_severity or "info",
+                context, chosen, failures=failures, sigma=sigma, min_severity=min_severity or "info",
                 allowed=allowed, said=said, together=together,
             )  # fmt: skip
         if said and sum(lost):
@@ -436,10 +436,10 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             until: Look only at calls before this time.
         """
         from tokentrail.case.result_set import Rows
+        from tokentrail.detection.context import DetectionContext
         from tokentrail.detection.leads.lead_ranking import rank_leads  # for this verb alone
         from tokentrail.detection.leads.model import Lead
         from tokentrail.detection.rule_failures import Failures
-        from tokentrail.detection.scene import Scene
 
         forest = self._views.forest(as_of)
         view = self._views.open(as_of)
@@ -447,11 +447,11 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             without_collection(),
             view.engine.shared_by(1),
             self._folder.scratch() as scratch,
-            closing(Scene(view.engine, forest, scratch=scratch)) as scene,
+            closing(DetectionContext(view.engine, forest, scratch=scratch)) as context,
         ):
             failures = Failures()
             found = rank_leads(
-                scene, limit, failures=failures, since=since and utc(since), until=until and utc(until)
+                context, limit, failures=failures, since=since and utc(since), until=until and utc(until)
             )
             return Rows(found, Lead, failures.sentences)
 

@@ -14,8 +14,8 @@ import click
 from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.detection.addresses import Addresses
+from tokentrail.detection.allow_list import Allowed
 from tokentrail.detection.model import SEVERITIES, Finding, Severity
-from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import UsageError
 from tokentrail.present import words

@@ -14,32 +14,31 @@ from itertools import groupby
 from operator import itemgetter
 
 from tokentrail.detection.call_kinds import CallKind
-from tokentrail.detection.homes import familiar
+from tokentrail.detection.cited_events import FIRST_EVENT_READS, event_of, first_events
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.familiar_networks import familiar
 from tokentrail.detection.model import Hit, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS, NOTABLE_CALLS, PRINCIPAL_IPS
 from tokentrail.detection.wording import calls, counted, joined, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
+FIRST_USE_READS = (NOTABLE_CALLS, CREDENTIAL_DETAILS, PRINCIPAL_IPS, *FIRST_EVENT_READS)
+"""The views that `first_uses` and `hits_of` read."""
 HABITS = ("habit_after", "habit_days", "habit_calls", "new_for", "most_networks")
 """The thresholds that a first use is judged by."""
 _USES = """
     SELECT c.*, c.head.time AS time, k.person, k.kind AS credential_kind, k.id,
            min(c.head.time) OVER (PARTITION BY coalesce(k.person, k.id){apart}) AS since
-    FROM noted_calls c JOIN known k ON k.n = c.n WHERE c.kind = '{kind}'
+    FROM notable_calls c JOIN credential_details k ON k.n = c.n WHERE c.kind = '{kind}'
     ORDER BY c.n, time, c.head.event_id, c.name, c.ip"""
 _MET = """
-    SELECT person, min(first) AS first FROM known
+    SELECT person, min(first) AS first FROM credential_details
     WHERE person IN (SELECT unnest(CAST(? AS VARCHAR[]))) GROUP BY person"""
-_HOMES = """
+_PRINCIPAL_IPS = """
     SELECT person, ip, first, elsewhere,
            count(*) OVER (PARTITION BY person ORDER BY first, ip
                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-    FROM homes WHERE person IN (SELECT unnest(CAST(? AS VARCHAR[])))"""
-_EVENTS = """
-    SELECT d.n, d.event_id, d.event_id_text FROM deeds d JOIN sought s ON s.n = d.n
-    WHERE ({calls}) AND d.error IS NULL AND NOT d.forwarded
-    QUALIFY row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) <= ?
-    ORDER BY d.n, d.time, d.event_id"""
+    FROM principal_ips WHERE person IN (SELECT unnest(CAST(? AS VARCHAR[])))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ class FirstUse:
     kind: str
     """The kind of the credential."""
     rows: Sequence[Row]
-    """Rows of `noted_calls`, by time."""
+    """Rows of `notable_calls`, by time."""
     signs: tuple[str, ...]
     """What speaks for a stranger, in words."""
     suspicious: bool
@@ -74,31 +73,33 @@ class FirstUse:
         return calls(self.rows)
 
 
-def first_uses(scene: Scene, kind: CallKind, *, what: str, each_region: bool = False) -> list[FirstUse]:
+def first_uses(
+    context: DetectionContext, kind: CallKind, *, what: str, each_region: bool = False
+) -> list[FirstUse]:
     """
     The first uses of a kind of calls, by credential.
 
     Args:
-        scene: The case.
-        kind: The kind, of those in `NOTED`.
+        context: The case.
+        kind: The kind, of those in `NOTABLE_KINDS`.
         what: What the principal did not do before, for the sign's sentence: `had entered no host`.
         each_region: Whether what is a habit in one region is none in another.
     """
-    rows = list(scene.rows(_USES.format(kind=kind, apart=", c.region" if each_region else "")))
+    rows = list(context.rows(_USES.format(kind=kind, apart=", c.region" if each_region else "")))
     if not rows:
         return []
     people = sorted({row["person"] for row in rows if row["person"]})
-    met = {row["person"]: row["first"] for row in scene.rows(_MET, (people,))}
-    homes = {(row["person"], row["ip"]): row for row in scene.rows(_HOMES, (people,))}
-    habit_after = scene.thresholds.whole("habit_after")
+    met = {row["person"]: row["first"] for row in context.rows(_MET, (people,))}
+    homes = {(row["person"], row["ip"]): row for row in context.rows(_PRINCIPAL_IPS, (people,))}
+    habit_after = context.thresholds.whole("habit_after")
     found = []
     for n, group in groupby(rows, itemgetter("n")):
         made = list(group)
-        suspicious = scene.suspicious(n)
+        suspicious = context.suspicious(n)
         early = made if suspicious else [row for row in made if row["time"] <= row["since"] + habit_after]
         if early:
             first = early[0]
-            signs = (*_new_to_it(scene, first, met, what), *_from_elsewhere(scene, early, homes))
+            signs = (*_new_to_it(context, first, met, what), *_from_elsewhere(context, early, homes))
             found.append(FirstUse(
                 n=n, id=first["id"], person=first["person"], kind=first["credential_kind"], rows=early, signs=signs,
                 suspicious=suspicious,
@@ -106,16 +107,18 @@ def first_uses(scene: Scene, kind: CallKind, *, what: str, each_region: bool = F
     return found
 
 
-def _new_to_it(scene: Scene, row: Row, met: dict[str, int | None], what: str) -> Iterator[str]:
-    days = scene.thresholds["habit_days"]
+def _new_to_it(context: DetectionContext, row: Row, met: dict[str, int | None], what: str) -> Iterator[str]:
+    days = context.thresholds["habit_days"]
     first = met.get(row["person"])
     if first is not None and row["since"] >= first + 86_400 * days:
         yield f"its principal {what} in the {counted(int((row['since'] - first) // 86_400), 'day')} before"
 
 
-def _from_elsewhere(scene: Scene, rows: Iterable[Row], homes: dict[tuple[str, str], Row]) -> Iterator[str]:
+def _from_elsewhere(
+    context: DetectionContext, rows: Iterable[Row], homes: dict[tuple[str, str], Row]
+) -> Iterator[str]:
     """An address that is new to the principal, unless it roams."""
-    bars = scene.thresholds
+    bars = context.thresholds
     for row in rows:
         home = homes.get((row["person"], row["ip"]))
         if (
@@ -123,14 +126,14 @@ def _from_elsewhere(scene: Scene, rows: Iterable[Row], homes: dict[tuple[str, st
             and row["time"] <= home["first"] + bars["new_for"]
             and home["elsewhere"] >= bars["habit_calls"]
             and home["earlier"] < bars["most_networks"]
-            and not familiar(scene, row["person"], row["ip"], home["first"])
+            and not familiar(context, row["person"], row["ip"], home["first"])
         ):
-            yield f"it came from {scene.addresses.in_words(row['ip'])}, which is new to its principal"
+            yield f"it came from {context.addresses.in_words(row['ip'])}, which is new to its principal"
             return
 
 
 def hits_of(
-    scene: Scene,
+    context: DetectionContext,
     uses: Sequence[FirstUse],
     severity: Callable[[FirstUse], Severity],
     said: Callable[[FirstUse], str],
@@ -140,16 +143,16 @@ def hits_of(
     A finding for each of some first uses: who it was, what it did, and the signs.
 
     Args:
-        scene: The case.
+        context: The case.
         uses: The first uses.
         severity: How bad one is.
         said: What was done, to follow a name in a sentence.
         bars: The thresholds of the rule beside `HABITS`.
     """
-    events, known = _events_of(scene, uses), scene.known(use.n for use in uses)
+    events, known = _events_of(context, uses), context.credentials(use.n for use in uses)
     for use in uses:
         head = use.rows[0]["head"]
-        first = event_id(head["event_id"], head["event_id_text"]) or ""
+        first = event_of(head)
         yield Hit(
             about=(use.id, first), time=use.time, severity=severity(use),
             why=f"{named(known[use.n])} {said(use)}.{_because(use.signs)}", subject=use.n, places=(use.n,),
@@ -169,14 +172,14 @@ def _because(signs: Sequence[str]) -> str:
     return f" {told[:1].upper()}{told[1:]}." if signs else ""
 
 
-def _events_of(scene: Scene, uses: Sequence[FirstUse]) -> dict[int, tuple[str, ...]]:
+def _events_of(context: DetectionContext, uses: Sequence[FirstUse]) -> dict[int, tuple[str, ...]]:
     """The ids of the first events of some first uses, by credential."""
     if not uses:
         return {}
-    scene.seek(use.n for use in uses)
     made = sorted({(row["source"], row["name"]) for use in uses for row in use.rows})
     calls = " OR ".join(f"d.source = '{source}' AND d.name = '{name}'" for source, name in made)
-    found: dict[int, list[str]] = {}
-    for row in scene.rows(_EVENTS.format(calls=calls), (scene.thresholds.whole("most_events"),)):
-        found.setdefault(row["n"], []).append(event_id(row["event_id"], row["event_id_text"]) or "")
-    return {n: tuple(events) for n, events in found.items()}
+    events = first_events(
+        context, (use.n for use in uses), where=f"({calls}) AND d.error IS NULL AND NOT d.forwarded",
+        most=context.thresholds.whole("most_events"),
+    )  # fmt: skip
+    return {n: tuple(ids) for (n, _), ids in events.items()}

@@ -11,7 +11,8 @@ from tokentrail.detection.addresses import Address
 from tokentrail.results import NotebookLine
 
 if TYPE_CHECKING:
-    from tokentrail.detection.scene import Scene
+    from tokentrail.detection.context import DetectionContext
+    from tokentrail.detection.views import View
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
@@ -74,8 +75,8 @@ class Hit:
     principals: tuple[str, ...] = ()
     """Principals besides those as which the credentials act."""
     accounts: tuple[str, ...] = ()
-    hole: str | None = None
-    """A host that hands a new credential to the thief again and again: hits with the same one are one story."""
+    source_key: str | None = None
+    """A compromised workload role, which hands the thief credentials again and again: its hits are one story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +92,15 @@ class Rule:
     """Why it matters."""
     false_alarm: str
     references: tuple[str, ...]
-    find: Callable[[Scene], Iterable[Hit]]
+    find: Callable[[DetectionContext], Iterable[Hit]]
     late: bool = False
     """Whether it uses what other rules found suspicious, and so must run after them."""
     thresholds: tuple[str, ...] = ()
-    marks: frozenset[str] = frozenset()
-    """Names of calls and kinds of credentials (see `Scene.marks`): if the evidence has none of them, the rule need not
-    run. Empty if it must always run."""
+    prefilter: frozenset[str] = frozenset()
+    """Names of events and kinds of credentials: if the evidence has none of them, the rule need not run. Empty if it
+    must always run."""
+    reads: tuple[View, ...] = ()
+    """The views that it reads, which are made before it runs; tables of the derived database are always there."""
 
 
 def at_least(severity: Severity, bar: Severity) -> bool:

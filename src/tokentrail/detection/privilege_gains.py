@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.trusts import let_in
+from tokentrail.detection.trust_policies import let_in
 from tokentrail.detection.wording import short
 from tokentrail.lineage.rows import Row, object_of
 from tokentrail.policy.history.managed import aws_document
@@ -45,7 +45,7 @@ _READ = {
 _CHANGES = f"""
     SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.response, c.document, c.by_arn,
            c.by_type, c.by_service, c.in_account
-    FROM changed c
+    FROM attributed_changes c
     WHERE c.source = 'iam.amazonaws.com'
       AND (c.name IN {tuple(sorted(_READ))!r}
            OR c.name IN {_BY_NAME!r}
@@ -82,11 +82,11 @@ class _Account:
     """By a policy's ARN: how much its newest document gives."""
 
 
-def privilege_gains(scene: Scene) -> list[PrivilegeGain]:
-    """The changes by which their makers may do more, by time; what AWS does in somebody's name is none."""
+def privilege_gains(context: DetectionContext) -> list[PrivilegeGain]:
+    """The changes by which their change_actors may do more, by time; what AWS does in somebody's name is none."""
     accounts: dict[str | None, _Account] = {}
     found = []
-    for row in scene.rows(_CHANGES):  # not all at once: most of them are text
+    for row in context.rows(_CHANGES):  # not all at once: most of them are text
         known = accounts.setdefault(row["in_account"], _Account())
         asked = object_of(row["request"])
         if row["name"] in OWN_CALLS and row["by_service"] is None:

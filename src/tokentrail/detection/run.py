@@ -1,4 +1,4 @@
-"""Run rules over a scene: hits become findings, with names, a stable id and the command that answers them."""
+"""Run rules over a context: hits become findings, with names, a stable id and the command that answers them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokentrail.detection.briefs import Brief, Briefs
+from tokentrail.detection.allow_list import Allowed
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext, Source
+from tokentrail.detection.credential_summaries import CredentialSummaries, CredentialSummary
+from tokentrail.detection.merge_findings import merge_findings
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.rule_failures import Failures
-from tokentrail.detection.scene import Scene, Source
-from tokentrail.detection.stories import stories
-from tokentrail.detection.suppress import Allowed
+from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
 from tokentrail.errors import UsageError
 from tokentrail.lineage.rows import moment
 
@@ -51,7 +52,7 @@ def chosen(names: Sequence[str] | None) -> tuple[Rule, ...]:
 
 
 def detect(
-    scene: Scene,
+    context: DetectionContext,
     rules: Sequence[Rule] = CATALOGUE,
     *,
     failures: Failures,
@@ -65,7 +66,7 @@ def detect(
     Run rules; what later rules find may depend on what earlier ones found suspicious.
 
     Args:
-        scene: What to judge.
+        context: What to judge.
         rules: Of the catalogue.
         failures: Notes each rule that ends in an error, which costs no other.
         sigma: Anybody's rules.
@@ -80,23 +81,23 @@ def detect(
     """
     hits = [
         (rule, hit)
-        for rule, hit in _all_hits(scene, rules, sigma, failures)
+        for rule, hit in _all_hits(context, rules, sigma, failures)
         if at_least(hit.severity, min_severity)
     ]
     if allowed is not None:
         kept = [
             (told, hit)
-            for told, (found, hit) in zip(hits, _told(scene, [*map(_acting, hits)]), strict=True)
-            if not allowed.covers(found, scene, _places(hit))
+            for told, (found, hit) in zip(hits, _told(context, [*map(_acting, hits)]), strict=True)
+            if not allowed.covers(found, context, _places(hit))
         ]
         if said and len(kept) < len(hits):
             said(_LEFT_OUT.format(len(hits) - len(kept)))
-        if said and (expired := allowed.expired(scene.as_of)):
+        if said and (expired := allowed.expired(context.as_of)):
             said(_EXPIRED.format(expired))
         hits = [told for told, _ in kept]
     if said:
-        _say_what_is_short(scene, rules, said)
-    found = [one for one, _ in _told(scene, stories(scene, hits, together=together))]
+        _say_what_is_short(context, rules, said)
+    found = [one for one, _ in _told(context, merge_findings(context, hits, together=together))]
     return tuple(sorted(found, key=lambda one: (one.time, one.id)))
 
 
@@ -106,51 +107,52 @@ def _acting(told: tuple[Rule, Hit]) -> tuple[Rule, Hit]:
     return rule, replace(hit, subject=hit.places[0]) if hit.places and hit.subject not in hit.places else hit
 
 
-def _say_what_is_short(scene: Scene, rules: Iterable[Rule], said: Callable[[str], None]) -> None:
+def _say_what_is_short(context: DetectionContext, rules: Iterable[Rule], said: Callable[[str], None]) -> None:
     """Say which rules need more days of evidence than there are, if any do."""
-    first, last = scene.history()
-    days = scene.thresholds["habit_days"]
+    first, last = context.history()
+    days = context.thresholds["habit_days"]
     silent = [one.id for one in rules if "habit_days" in one.thresholds]
     if silent and last and last - first < 86_400 * days:
         said(_TOO_FEW.format(days, ", ".join(silent)))
 
 
-def _told(scene: Scene, hits: Sequence[tuple[Rule, Hit]]) -> Iterator[tuple[Finding, Hit]]:
+def _told(context: DetectionContext, hits: Sequence[tuple[Rule, Hit]]) -> Iterator[tuple[Finding, Hit]]:
     """Hits as findings, in their order."""
     places = [_places(hit) for _, hit in hits]
     with ThreadPoolExecutor(1, "sources") as beside:
-        asked = beside.submit(_sources, scene, {event for _, hit in hits for event in hit.events})
-        briefs = Briefs(scene, {n for some in places for n in some})
+        asked = beside.submit(_sources, context, {event for _, hit in hits for event in hit.events})
+        briefs = CredentialSummaries(context, {n for some in places for n in some})
         sources = asked.result()
     for (rule, hit), named in zip(hits, briefs.each(places), strict=True):
-        yield _finding(scene, rule, hit, named, sources), hit
+        yield _finding(context, rule, hit, named, sources), hit
 
 
 def _all_hits(
-    scene: Scene, rules: Sequence[Rule], sigma: SigmaRules | None, failures: Failures
+    context: DetectionContext, rules: Sequence[Rule], sigma: SigmaRules | None, failures: Failures
 ) -> list[tuple[Rule, Hit]]:
     """The hits of the catalogue's rules, then those of Sigma rules, whose records are read meanwhile."""
     if sigma is None or not sigma.simple:
-        return _hits(scene, rules, failures)
+        return _hits(context, rules, failures)
     from tokentrail.detection.sigma.matching import sigma_hits  # pySigma takes its time to load
 
     with ThreadPoolExecutor(1, "sigma") as beside:
-        found = beside.submit(sigma_hits, scene, sigma, failures)
+        found = beside.submit(sigma_hits, context, sigma, failures)
         return [
-            *_hits(scene, rules, failures),
-            *((rule, _bounded(scene, hit)) for rule, hit in found.result()),
+            *_hits(context, rules, failures),
+            *((rule, _bounded(context, hit)) for rule, hit in found.result()),
         ]
 
 
-def _hits(scene: Scene, rules: Sequence[Rule], failures: Failures) -> list[tuple[Rule, Hit]]:
+def _hits(context: DetectionContext, rules: Sequence[Rule], failures: Failures) -> list[tuple[Rule, Hit]]:
     hits: list[tuple[Rule, Hit]] = []
-    there = scene.marks(frozenset[str]().union(*(rule.marks for rule in rules)))
-    rules = [rule for rule in rules if not rule.marks or not rule.marks.isdisjoint(there)]
+    occurring = context.occurring(frozenset[str]().union(*(rule.prefilter for rule in rules)))
+    rules = [rule for rule in rules if not rule.prefilter or not rule.prefilter.isdisjoint(occurring)]
     for late in (False, True):
-        fresh = [*_found(scene, [rule for rule in rules if rule.late is late], failures)]
-        known = scene.known(hit.subject for _, hit in fresh if hit.subject is not None)
-        scene.suspect(
-            (hit.subject, known[hit.subject]["span"])
+        fresh = [*_found(context, [rule for rule in rules if rule.late is late], failures)]
+        context.prepare((CREDENTIAL_DETAILS,))
+        credentials = context.credentials(hit.subject for _, hit in fresh if hit.subject is not None)
+        context.suspect(
+            (hit.subject, credentials[hit.subject]["span"])
             for _, hit in fresh
             if hit.subject is not None and at_least(hit.severity, "medium")
         )
@@ -158,30 +160,33 @@ def _hits(scene: Scene, rules: Sequence[Rule], failures: Failures) -> list[tuple
     return hits
 
 
-def _found(scene: Scene, rules: Sequence[Rule], failures: Failures) -> Iterator[tuple[Rule, Hit]]:
+def _found(
+    context: DetectionContext, rules: Sequence[Rule], failures: Failures
+) -> Iterator[tuple[Rule, Hit]]:
     """
     What some rules find, rule by rule.
 
     Two are asked at a time, as most of what they ask is small; where it is not, it keeps the processors busy by
     itself, and what two ask would be in memory side by side.
     """
-    at_once = 1 if scene.large else min(_AT_ONCE, os.cpu_count() or 1)
+    at_once = 1 if context.large else min(_AT_ONCE, os.cpu_count() or 1)
     with ThreadPoolExecutor(at_once, "rules") as pool:
-        for rule, hits in zip(rules, pool.map(partial(_asked, scene, failures), rules), strict=True):
+        for rule, hits in zip(rules, pool.map(partial(_asked, context, failures), rules), strict=True):
             yield from ((rule, hit) for hit in hits)
 
 
-def _asked(scene: Scene, failures: Failures, rule: Rule) -> list[Hit]:
+def _asked(context: DetectionContext, failures: Failures, rule: Rule) -> list[Hit]:
     """What a rule finds; one that fails costs what it would have found since."""
     found: list[Hit] = []
-    with failures.isolated("rule", rule.id), scene.apart():
-        found.extend(_bounded(scene, hit) for hit in rule.find(scene))
+    with failures.isolated("rule", rule.id), context.apart():
+        context.prepare(rule.reads)
+        found.extend(_bounded(context, hit) for hit in rule.find(context))
     return found
 
 
-def _bounded(scene: Scene, hit: Hit) -> Hit:
+def _bounded(context: DetectionContext, hit: Hit) -> Hit:
     """A hit with no more events than its finding lists, since some hits have very many."""
-    return replace(hit, events=_events(scene, hit), count=max(hit.count, len({*filter(None, hit.events)})))
+    return replace(hit, events=_events(context, hit), count=max(hit.count, len({*filter(None, hit.events)})))
 
 
 def identity(rule: str, about: Iterable[str]) -> str:
@@ -194,10 +199,11 @@ def answer(subject: str) -> str:
     return f"tokentrail contain {shlex.quote(subject)}"
 
 
-def _sources(scene: Scene, events: Set[str]) -> dict[str, Source]:
-    """The sources of events, as `Scene.sources` gives them, queried beside other threads."""
-    with scene.apart():
-        return scene.sources(events)
+def _sources(context: DetectionContext, events: Set[str]) -> dict[str, Source]:
+    """The sources of events, as `DetectionContext.sources` gives them, queried beside other threads."""
+    with context.apart():
+        context.prepare((IDENTITY_CREDENTIALS,) if events else ())
+        return context.sources(events)
 
 
 def _places(hit: Hit) -> tuple[int, ...]:
@@ -205,16 +211,16 @@ def _places(hit: Hit) -> tuple[int, ...]:
     return tuple(dict.fromkeys(hit.places if hit.subject is None else (hit.subject, *hit.places)))
 
 
-def _events(scene: Scene, hit: Hit) -> tuple[str, ...]:
+def _events(context: DetectionContext, hit: Hit) -> tuple[str, ...]:
     """The events that a finding lists."""
-    return tuple(dict.fromkeys(one for one in hit.events if one))[: scene.thresholds.whole("most_events")]
+    return tuple(dict.fromkeys(one for one in hit.events if one))[: context.thresholds.whole("most_events")]
 
 
 def _finding(
-    scene: Scene,
+    context: DetectionContext,
     rule: Rule,
     hit: Hit,
-    named: Sequence[Brief],
+    named: Sequence[CredentialSummary],
     sources: dict[str, Source],
 ) -> Finding:
     subject = named[0].id if hit.subject is not None else None
@@ -237,12 +243,12 @@ def _finding(
         principals=tuple(sorted({*hit.principals, *(one.principal for one in named if one.principal)})),
         accounts=tuple(sorted({*hit.accounts, *(one.account for one in named if one.account)})),
         events=hit.events,
-        addresses=tuple(scene.addresses.of(ip) for ip in dict.fromkeys(ip for _, ip in came_from)),
+        addresses=tuple(context.addresses.of(ip) for ip in dict.fromkeys(ip for _, ip in came_from)),
         count=hit.count,
         why=hit.why,
         false_alarm=rule.false_alarm,
         attack=rule.attack,
         next=answer(subject) if subject else "look at its events, and ask who made them",
-        thresholds=scene.thresholds.shown(hit.thresholds),
+        thresholds=context.thresholds.shown(hit.thresholds),
         root=named[0].root_id if hit.subject is not None else None,
     )

@@ -28,7 +28,7 @@ WORKLOADS = f"""
                coalesce(session_name, split_part(principal_id, ':', -1), '') AS host,
                regexp_matches(host, '{INSTANCE}') AS named_by_instance,
                coalesce(subject, '') LIKE 'system:serviceaccount:%' AS in_pod
-        FROM known WHERE coalesce(issuer_arn, role_arn, '') NOT LIKE '%:role/aws-service-role/%')
+        FROM credential_details WHERE coalesce(issuer_arn, role_arn, '') NOT LIKE '%:role/aws-service-role/%')
     ) WHERE kind = 'service_role' OR (kind = 'assumed_role' AND named_by_instance)
        OR (kind = 'assumed_role_web_identity' AND in_pod)"""
 """

@@ -19,7 +19,7 @@ from tokentrail.lineage.number import labelled, number
 from tokentrail.store.interface import Linker, Step
 from tokentrail.store.tidying import DATABASE
 
-LINKING = 22
+LINKING = 23
 """
 Part of the name of what is derived: a case that was linked otherwise is linked anew.
 

@@ -21,10 +21,10 @@ from tokentrail.case.raw import reader, scanner
 from tokentrail.case.views import View, Views
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
+from tokentrail.detection.allow_list import Allowed
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Severity
 from tokentrail.detection.rule_failures import Failures
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.suppress import Allowed
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.lineage.forest import Forest
 from tokentrail.present.document import document
@@ -141,9 +141,9 @@ class DetectionPass:
         failures = Failures()
         with self._folder.scratch() as scratch, without_collection():
             if len(reach.whole) == len(times) or scratch is None:
-                with self._scene(view.engine, view.forest(None), view.size.records, scratch) as scene:
-                    found = self._found(scene, failures)
-                    guarded = self._guarded(view, scene, now)
+                with self._scene(view.engine, view.forest(None), view.size.records, scratch) as context:
+                    found = self._found(context, failures)
+                    guarded = self._guarded(view, context, now)
                 return Judged(
                     found=found,
                     guarded=guarded,
@@ -153,15 +153,15 @@ class DetectionPass:
                 )
             with closing(window_of(view, snapshot, reach, scratch)) as window:
                 forest = Forest(window.engine, view.forest(None).as_of, window.derived)
-                with self._scene(window.engine, forest, window.records, scratch / "scene") as scene:
-                    found = self._found(scene, failures)
+                with self._scene(window.engine, forest, window.records, scratch / "context") as context:
+                    found = self._found(context, failures)
                 fresh, first = window.acting, window.first
             guarded = []
             if self._guards:
                 with self._scene(
                     view.engine, view.forest(None), view.size.records, scratch / "guards"
-                ) as scene:
-                    guarded = self._guarded(view, scene, now)
+                ) as context:
+                    guarded = self._guarded(view, context, now)
             return Judged(
                 found=found, guarded=guarded, failed=[*failures.sentences], complete=False, fresh=fresh,
                 start=at(first), last=last, segments=frozenset(times),
@@ -186,20 +186,20 @@ class DetectionPass:
     @contextmanager
     def _scene(
         self, engine: DuckEngine, forest: Forest, records: int, scratch: Path | None
-    ) -> Iterator[Scene]:
+    ) -> Iterator[DetectionContext]:
         many = self._sigma is None and records >= _MANY
         with (
             engine.shared_by((os.cpu_count() or 1) if many else 1),
             closing(
-                Scene(
+                DetectionContext(
                     engine, forest, self._thresholds, reader(self._folder),
                     scanner(self._folder, lambda lost: None), self._addresses, scratch,
                 )
-            ) as scene,
+            ) as context,
         ):  # fmt: skip
-            yield scene
+            yield context
 
-    def _found(self, scene: Scene, failures: Failures) -> list[Document]:
+    def _found(self, context: DetectionContext, failures: Failures) -> list[Document]:
         """
         What the rules find, each hit a finding of its own.
 
@@ -207,14 +207,14 @@ class DetectionPass:
         bear another id.
         """
         found = detection.detect(
-            scene, self._rules, failures=failures, sigma=self._sigma, min_severity=self._severity,
+            context, self._rules, failures=failures, sigma=self._sigma, min_severity=self._severity,
             allowed=self._allowed, together=False,
         )  # fmt: skip
         return [document(one) for one in found]
 
-    def _guarded(self, view: View, scene: Scene, now: float) -> list[Document]:
+    def _guarded(self, view: View, context: DetectionContext, now: float) -> list[Document]:
         moment = datetime.fromtimestamp(now, UTC)
-        return [document(one) for guard in self._guards for one in guard.findings(view, scene, moment)]
+        return [document(one) for guard in self._guards for one in guard.findings(view, context, moment)]
 
 
 def newest_event(segment: Path) -> int:

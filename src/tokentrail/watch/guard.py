@@ -28,9 +28,10 @@ from tokentrail.containment.execution.preflight import planning_command
 from tokentrail.containment.execution.undone_steps import REWRITES, StepChange, step_changes, undone_by
 from tokentrail.containment.verification.judge import ends_key
 from tokentrail.containment.verification.verify import reaches
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.run import identity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_EVENTS
 from tokentrail.errors import SubjectNotFound
 from tokentrail.lineage.entries import change
 from tokentrail.lineage.model import Trace, TracedCredential
@@ -46,12 +47,12 @@ PREFIX = "guard-"
 _LISTED = 50
 """Events that a finding lists, at most."""
 _CHANGES = """
-    SELECT c.*, e.ip, e.agent FROM changed c
+    SELECT c.*, e.ip, e.agent FROM attributed_changes c
     LEFT JOIN events e ON e.segment = c.segment AND e.object = c.object AND e.ordinal = c.ordinal
     WHERE c.time > ? ORDER BY c.time, c.event_id"""
 _CALLS = """
     SELECT d.n, d.time, d.source, d.name, d.ip, d.event_id, d.event_id_text
-    FROM deeds d JOIN guarded g ON g.n = d.n AND d.time >= g.since
+    FROM credential_events d JOIN guarded g ON g.n = d.n AND d.time >= g.since
     WHERE d.error IS NULL AND NOT d.forwarded ORDER BY d.time, d.event_id"""
 
 
@@ -118,7 +119,7 @@ class Guard:
             return [f"{self._path.name}: not carried out yet, so not guarded: step {', '.join(missing)}."]
         return []
 
-    def findings(self, view: View, scene: Scene, now: datetime) -> Iterator[Finding]:
+    def findings(self, view: View, context: DetectionContext, now: datetime) -> Iterator[Finding]:
         """Yield what the evidence shows against the plan, and whether it is over by `now`."""
         sent_steps = self._sent_steps()
         if not sent_steps.steps:
@@ -126,12 +127,12 @@ class Guard:
         found = self._found(view)
         held = found.credentials if found else ()
         tainted = [one for one in held if one.tainted or one.id in self._plan.tainted]
-        yield from self._successes(view, scene, tainted, sent_steps)
+        yield from self._successes(view, context, tainted, sent_steps)
         yield from self._children(tainted)
         if found is not None:
-            yield from self._reopened(view, scene, found, sent_steps)
+            yield from self._reopened(view, context, found, sent_steps)
         attackers = {row["n"] for row in view.forest(None).named([one.id for one in tainted])}
-        yield from self._undone(scene, sent_steps, attackers)
+        yield from self._undone(context, sent_steps, attackers)
         yield from self._over(tainted, self._told_until(view, now))
 
     def _journalled(self) -> bool:
@@ -190,12 +191,16 @@ class Guard:
         return sent_steps.steps.get(max(one.n for one in self._plan.steps))
 
     def _successes(
-        self, view: View, scene: Scene, tainted: Sequence[TracedCredential], sent_steps: _SentSteps
+        self,
+        view: View,
+        context: DetectionContext,
+        tainted: Sequence[TracedCredential],
+        sent_steps: _SentSteps,
     ) -> Iterator[Finding]:
         known = {one.id: one for one in tainted}
         places = {row["n"]: known[row["id"]] for row in view.forest(None).named([*known])}
         endings = {n: found for n, one in places.items() if (found := self._endings(one, sent_steps))}
-        calls = _calls_after(scene, endings)
+        calls = _calls_after(context, endings)
         survivors = {one.credential for one in self._plan.proof.survivors}
         for n, made in sorted(calls.items()):
             one, ended_at = places[n], instant(min(each.effective_at for each in endings[n]))
@@ -234,7 +239,9 @@ class Guard:
                 events=[one.issued_by.event_id] if one.issued_by else [],
             )  # fmt: skip
 
-    def _reopened(self, view: View, scene: Scene, found: Trace, sent_steps: _SentSteps) -> Iterator[Finding]:
+    def _reopened(
+        self, view: View, context: DetectionContext, found: Trace, sent_steps: _SentSteps
+    ) -> Iterator[Finding]:
         """Find credentials of `reopened_sources`: those that should be over and still work, and new ones."""
         last = self._last(sent_steps)
         handing = sources(view, self._plan, self._narrowing, found) if last else []
@@ -245,7 +252,7 @@ class Guard:
         if last is None or not ids:
             return
         endings = {n: (Ended(effective_at=last),) for n in ids}
-        calls = {ids[n]: made for n, made in _calls_after(scene, endings).items()}
+        calls = {ids[n]: made for n, made in _calls_after(context, endings).items()}
         ended = f"after the last step of the plan, which does not know of it, took effect at {instant(last)}"
         for source in handing:
             for one in source.before(last):
@@ -272,7 +279,9 @@ class Guard:
                     credential=one, events=[_event(row)],
                 )  # fmt: skip
 
-    def _undone(self, scene: Scene, sent_steps: _SentSteps, attackers: Set[int]) -> Iterator[Finding]:
+    def _undone(
+        self, context: DetectionContext, sent_steps: _SentSteps, attackers: Set[int]
+    ) -> Iterator[Finding]:
         """
         Find calls that take back a step; those of our own `undo` are of severity `info`.
 
@@ -281,7 +290,8 @@ class Guard:
         """
         first = min(sent_steps.sent.values())
         changes = [one for one in sent_steps.changes if one.step in sent_steps.sent]
-        for row in list(scene.rows(_CHANGES, (int(first.timestamp()),))):
+        context.prepare((ATTRIBUTED_CHANGES,))
+        for row in list(context.rows(_CHANGES, (int(first.timestamp()),))):
             logged = change({**row, "account": row["in_account"], "caller_user": None}, _event(row))
             undone = undone_by([one for one in changes if _after(row, sent_steps, one)], logged)
             own = row["n"] not in attackers and any(
@@ -371,21 +381,24 @@ def _at(seconds: int) -> str:
     return instant(when) if when else "an unknown time"
 
 
-def _calls_after(scene: Scene, endings: Mapping[int, Sequence[Ended]]) -> dict[int, list[Row]]:
+def _calls_after(context: DetectionContext, endings: Mapping[int, Sequence[Ended]]) -> dict[int, list[Row]]:
     """
     The calls that show that credentials still worked after they should have ended.
 
     Args:
-        scene: The evidence.
+        context: The evidence.
         endings: By place in the forest: what should have ended the credential, at least one for each.
 
     Returns:
         The calls by place, oldest first.
     """
     since = [int(min(one.effective_at for one in some).timestamp()) for some in endings.values()]
-    scene.add_table("guarded", {"n": pa.array([*endings], pa.int64()), "since": pa.array(since, pa.int64())})
+    context.add_table(
+        "guarded", {"n": pa.array([*endings], pa.int64()), "since": pa.array(since, pa.int64())}
+    )
+    context.prepare((CREDENTIAL_EVENTS,))
     calls: dict[int, list[Row]] = {}
-    for row in scene.rows(_CALLS):
+    for row in context.rows(_CALLS):
         time = datetime.fromtimestamp(row["time"], UTC)
         if outlives(endings[row["n"]], time, called(row["source"], row["name"])):
             calls.setdefault(row["n"], []).append(row)

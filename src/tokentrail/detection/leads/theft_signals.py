@@ -1,8 +1,7 @@
 """
 The signals of theft that leads are ranked by, each a query over the calls of all leads.
 
-The queries read `lead_calls` (the calls of a lead's credentials, counted for each ten minutes), `lead_credentials` (the
-credentials of each lead), `outside_ips` (addresses outside AWS that workloads called from) and `call_kinds`. Each
+The queries read the tables of `lead_tables`, and the views that a signal names besides. Each
 returns rows of `lead`, `strength` (up to 1), `detail` (a text or names), and `heads`: first calls, each with its
 `time`, `event_id`, `event_id_text` and the credential's `n`. Calls in the console are left out where the console makes
 many by itself.
@@ -20,6 +19,14 @@ from tokentrail.detection.call_kinds import (
     NAMED_BY_A_LIBRARY,
     WINDOWS,
 )
+from tokentrail.detection.leads.lead_tables import (
+    CALL_KINDS,
+    LEAD_CALLS,
+    LEAD_COUNT,
+    OUTSIDE_IPS,
+    LeadTable,
+)  # fmt: skip
+from tokentrail.detection.views import CREDENTIAL_DETAILS, View
 from tokentrail.detection.workloads import SIGNED_THERE, WORKLOADS
 
 _FEW = 5
@@ -70,6 +77,10 @@ class Signal:
     says: str
     """The clause of a reason; `{detail}` stands for the row's."""
     sql: str
+    reads: tuple[LeadTable, ...]
+    """The tables of leads that the query reads."""
+    views: tuple[View, ...] = ()
+    """The views that the query reads besides."""
 
 
 def _calls_of_kind(kind: str, strength: str, where: str = "c.error IS NULL") -> str:
@@ -112,6 +123,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="workload-on-desktop",
         says="a workload's credential was used with a person's tool ({detail})",
+        reads=(LEAD_CALLS,),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             SELECT c.lead, max(CASE WHEN w.platform <> 'ec2' THEN 1.0
                                     WHEN regexp_matches(c.agent, {_text(DESKTOP)}) THEN 0.9 ELSE 0.4 END) AS strength,
@@ -124,6 +137,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="workload-outside",
         says="a workload's credential was used from outside AWS ({detail})",
+        reads=(LEAD_CALLS, OUTSIDE_IPS),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             SELECT c.lead, max(CASE WHEN w.platform IN ('lambda', 'ecs') THEN 1.0 ELSE 0.5 END) AS strength,
                    min(c.ip) AS detail, {_HEADS} AS heads
@@ -133,6 +148,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="workload-moved",
         says="a workload's credential was used from {detail} networks",
+        reads=(LEAD_CALLS,),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             WITH visits AS (
               SELECT c.lead, c.n, {_NETWORK} AS network, regexp_matches(c.ip, {_text(_PRIVATE)}) AS private,
@@ -149,6 +166,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="attack-tool",
         says="a tool of attackers or testers was used ({detail})",
+        reads=(LEAD_CALLS,),
         sql=f"""
             SELECT c.lead, 1.0 AS strength,
                    min(regexp_extract(c.agent, {_text(ATTACK_TOOLS)}, 2)) AS detail, {_HEADS} AS heads
@@ -157,6 +175,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="whoami-first",
         says="from an address, GetCallerIdentity came first, and then other kinds of calls: {detail}",
+        reads=(LEAD_CALLS,),
         sql=f"""
             WITH there AS (
               SELECT c.lead, c.n, c.ip, min(c.head) AS first, count(DISTINCT c.name) - 1 AS others,
@@ -170,6 +189,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="broad-reading",
         says="{detail} different kinds of read calls were made within an hour",
+        reads=(LEAD_CALLS,),
         sql=_busiest(
             f"SELECT c.* FROM lead_calls c WHERE c.read_only AND {_MANUAL}",
             _HOUR,
@@ -181,6 +201,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="refused",
         says="{detail} different kinds of calls were refused within ten minutes",
+        reads=(LEAD_CALLS,),
         sql=_busiest(
             f"SELECT c.* FROM lead_calls c WHERE regexp_matches(c.error, {_text(_DENIED)}) AND {_MANUAL}",
             _TEN_MINUTES,
@@ -192,6 +213,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="incident-calls",
         says="calls were made that are rare here and known from incidents ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS, LEAD_COUNT),
         sql=f"""
             WITH made AS (
               SELECT c.lead, c.source, c.name, min(c.head) AS head FROM lead_calls c
@@ -206,15 +228,18 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="key-mints",
         says="a long-term key got temporary credentials ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             SELECT c.lead, 0.7 AS strength, {_BY_CALL} AS detail, {_HEADS} AS heads
             FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
-            JOIN known n ON n.n = c.n
+            JOIN credential_details n ON n.n = c.n
             WHERE k.kind = 'mint' AND c.error IS NULL AND n.kind = 'long_term_key' GROUP BY c.lead""",
     ),
     Signal(
         id="data-by-hand",
         says="data or secrets were read with a person's tool ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_calls_of_kind(
             "data",
             "least(1.0, 0.6 + ln(calls) / 10)",
@@ -224,6 +249,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="secrets-read",
         says="secrets were read {detail} times within an hour",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_busiest(
             f"""SELECT c.* FROM lead_calls c JOIN call_kinds k ON k.source = c.source AND k.name = c.name
                 WHERE k.kind = 'secret' AND c.error IS NULL AND {_MANUAL}""",
@@ -236,6 +262,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="refused-then-allowed",
         says="a call was refused, and allowed after an own change to IAM ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=f"""
             WITH refused AS (
               SELECT lead, source, name, min(head) AS head FROM lead_calls
@@ -256,31 +283,37 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="persistence",
         says="something was made or changed that lets somebody back in, or do more ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_calls_of_kind("persistence", _MORE_KINDS),
     ),
     Signal(
         id="destruction",
         says="data, backups or keys were deleted ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_calls_of_kind("destruction", _MORE_KINDS),
     ),
     Signal(
         id="blinding",
         says="logs or detection were turned off or cut down ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_calls_of_kind("blinding", "1.0"),
     ),
     Signal(
         id="opened-to-others",
         says="something was opened or shared ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_calls_of_kind("opening", _MORE_KINDS),
     ),
     Signal(
         id="host-entry",
         says="a way into hosts was used ({detail})",
+        reads=(LEAD_CALLS, CALL_KINDS),
         sql=_calls_of_kind("host_entry", _MORE_KINDS),
     ),
     Signal(
         id="lone-network",
         says="calls came from a network that nobody else here uses ({detail})",
+        reads=(LEAD_CALLS, LEAD_COUNT),
         sql=f"""
             WITH networks AS (
               SELECT lead, {_NETWORK} AS network, min(ip) AS ip FROM lead_calls c
@@ -295,20 +328,24 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="unnamed-session",
         says="a role session has a name that a library or tool made up ({detail})",
+        reads=(LEAD_CALLS,),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             SELECT c.lead, 0.7 AS strength, min(k.session_name) AS detail, {_HEADS} AS heads
-            FROM known k JOIN lead_calls c ON c.n = k.n
+            FROM credential_details k JOIN lead_calls c ON c.n = k.n
             WHERE regexp_matches(k.session_name, {_text(NAMED_BY_A_LIBRARY)})
               AND k.kind IN ('assumed_role', 'assumed_role_web_identity') GROUP BY c.lead""",
     ),
     Signal(
         id="root-or-no-mfa",
         says="{detail}",
+        reads=(LEAD_CALLS,),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             SELECT c.lead, max(CASE WHEN k.arn LIKE '%:root' THEN 0.9 ELSE 0.6 END) AS strength,
                    CASE WHEN bool_or(k.arn LIKE '%:root') THEN 'the root user acted'
                         ELSE 'somebody signed in to the console without MFA' END AS detail, {_HEADS} AS heads
-            FROM known k JOIN lead_calls c ON c.n = k.n
+            FROM credential_details k JOIN lead_calls c ON c.n = k.n
             WHERE (k.kind = 'console_session' AND k.mfa IS FALSE AND k.arn LIKE '%:user/%')
                OR (k.arn LIKE 'arn:%:iam::%:root' AND k.kind IN ('console_session', 'long_term_key', 'session_token'))
             GROUP BY c.lead""",
@@ -316,12 +353,14 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="new-habit",
         says="a region or tool was new to its principal ({detail})",
+        reads=(LEAD_CALLS,),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             WITH calls AS (
               SELECT c.*, k.person,
                      left(split_part(split_part(coalesce(c.agent, ''), ' ', 1), '/', 1), {_TOOL_MOST}) AS tool,
                      min(c.head.time) OVER (PARTITION BY k.person) AS since
-              FROM lead_calls c JOIN known k ON k.n = c.n WHERE k.person IS NOT NULL),
+              FROM lead_calls c JOIN credential_details k ON k.n = c.n WHERE k.person IS NOT NULL),
             habits AS (
               SELECT person, what, value, min(head) AS head, min(since) AS since, arg_min(lead, head) AS lead FROM (
                 SELECT person, 'region' AS what, region AS value, head, since, lead FROM calls WHERE region IS NOT NULL
@@ -335,10 +374,12 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         id="woken-key",
         says="a long-term key was used after {detail} days without a call",
+        reads=(LEAD_CALLS,),
+        views=(CREDENTIAL_DETAILS,),
         sql=f"""
             WITH calls AS (
               SELECT c.lead, c.head, lag(c.last) OVER (PARTITION BY c.n ORDER BY c.head) AS before FROM lead_calls c
-              JOIN known k ON k.n = c.n WHERE k.kind = 'long_term_key')
+              JOIN credential_details k ON k.n = c.n WHERE k.kind = 'long_term_key')
             SELECT lead, 0.7 AS strength, CAST(max(head.time - before) // 86400 AS VARCHAR) AS detail,
                    list(head ORDER BY head)[:{_FEW}] AS heads
             FROM calls WHERE head.time - before >= {_IDLE_DAYS * 86_400} GROUP BY lead""",

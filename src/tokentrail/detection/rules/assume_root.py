@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, listed, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather root sessions by who asked for them."""
     by_maker: dict[int | None, list[Row]] = {}
-    for row in scene.rows("SELECT * FROM known WHERE kind = 'root_session' ORDER BY issued_time, n"):
+    for row in context.rows(
+        "SELECT * FROM credential_details WHERE kind = 'root_session' ORDER BY issued_time, n"
+    ):
         by_maker.setdefault(row["parent_n"], []).append(row)
-    makers = scene.known(n for n in by_maker if n is not None)
+    change_actors = context.credentials(n for n in by_maker if n is not None)
     for n, found in by_maker.items():
         when = found[0]["issued_time"] or found[0]["first"] or 0
-        maker = named(makers[n]) if n is not None else "a credential that is not in the evidence"
-        severity: Severity = "critical" if scene.suspicious(n) else "medium"
+        maker = named(change_actors[n]) if n is not None else "a credential that is not in the evidence"
+        severity: Severity = "critical" if context.suspicious(n) else "medium"
         yield Hit(
             about=tuple(row["id"] for row in found[:1]),
             time=when,
@@ -28,7 +32,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             f"first at {at(when)}.",
             subject=n if n is not None else found[0]["n"],
             places=tuple(row["n"] for row in found),
-            events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
+            events=tuple(issuance_of(row) for row in found),
             count=len(found),
         )
 
@@ -47,6 +51,7 @@ RULE = Rule(
         "Elastic, 'AWS STS AssumeRoot by rare user and member account'",
     ),
     find=find,
-    marks=frozenset({"root_session"}),
+    reads=(CREDENTIAL_DETAILS,),
+    prefilter=frozenset({"root_session"}),
     late=True,
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.detection.call_kinds import ATTACK_TOOLS, INTRUDERS_TOOLS, word_pattern
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, FIRST_EVENT
 from tokentrail.detection.wording import at, counted, listed, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 from tokentrail.spelling import quoted
 
 _AGENTS = f"""
@@ -17,8 +19,8 @@ _AGENTS = f"""
 """Each text is looked at once, as a case has few of them; without OFFSET the engine would look at each call's."""
 _CALLS = f"""
     SELECT d.n, t.tool, t.intruders, count(*) AS calls,
-           min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text)) AS head
-    FROM some_deeds d
+           {FIRST_EVENT} AS head
+    FROM some_credential_events d
     JOIN (SELECT DISTINCT agent, lower(regexp_extract(agent, '{ATTACK_TOOLS}', 2)) AS tool,
                  regexp_matches(agent, '{word_pattern(INTRUDERS_TOOLS)}') AS intruders
           FROM tool_agents) t ON t.agent = d.agent
@@ -29,19 +31,19 @@ _CALLS_IN_ALL = """
 _USES = """
     SELECT c.*, c.head.time AS time, coalesce(k.person, k.id) AS person,
            min(c.head.time) OVER (PARTITION BY coalesce(k.person, k.id), c.tool) AS since
-    FROM tool_calls c JOIN known k ON k.n = c.n ORDER BY time, c.n, c.tool"""
+    FROM tool_calls c JOIN credential_details k ON k.n = c.n ORDER BY time, c.n, c.tool"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather such calls by principal, until that is a habit of it."""
-    if not scene.table("tool_agents", _AGENTS):
+    if not context.batched_table("tool_agents", _AGENTS):
         return  # as in most cases
-    scene.table("tool_calls", _CALLS, _CALLS_IN_ALL)
+    context.batched_table("tool_calls", _CALLS, _CALLS_IN_ALL)
     found: dict[str, list[Row]] = {}
-    for row in list(scene.rows(_USES)):
-        if row["time"] <= row["since"] + scene.thresholds["habit_after"]:
+    for row in list(context.rows(_USES)):
+        if row["time"] <= row["since"] + context.thresholds["habit_after"]:
             found.setdefault(row["person"], []).append(row)
-    known = scene.known(row["n"] for rows in found.values() for row in rows)
+    known = context.credentials(row["n"] for rows in found.values() for row in rows)
     for person, rows in found.items():
         yield _hit(person, rows, known)
 
@@ -49,7 +51,7 @@ def find(scene: Scene) -> Iterator[Hit]:
 def _hit(person: str, rows: list[Row], known: dict[int, Row]) -> Hit:
     severity: Severity = "medium" if any(row["intruders"] for row in rows) else "low"
     first = rows[0]
-    events = tuple(event_id(row["head"]["event_id"], row["head"]["event_id_text"]) or "" for row in rows)
+    events = tuple(event_of(row["head"]) for row in rows)
     places = tuple(dict.fromkeys(row["n"] for row in rows))
     count = sum(row["calls"] for row in rows)
     tools = listed(quoted(tool) for tool in dict.fromkeys(row["tool"] for row in rows))
@@ -83,5 +85,6 @@ RULE = Rule(
         "Elastic and SigmaHQ, rules for user agents of TruffleHog and of Kali in CloudTrail",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS),
     thresholds=("habit_after",),
 )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
 from tokentrail.detection.wording import at, calls, counted, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _HELD = """
     SELECT a.segment, a.identity, a.n, k.kind, k.mfa_serial IS NULL AND NOT coalesce(k.mfa, FALSE) AS plain
-    FROM known k JOIN actors a ON a.n = k.n
+    FROM credential_details k JOIN identity_credentials a ON a.n = k.n
     WHERE NOT a.forwarded AND ((k.kind = 'session_token' AND k.api = 'GetSessionToken')
                                OR (k.kind = 'federation_token' AND k.api = 'GetFederationToken'))"""
 _BEYOND = """
@@ -28,7 +30,7 @@ _BEYOND = """
 """A service asks for its bearer token in its caller's name (IAM User Guide, 'Service bearer tokens')."""
 _IN_CONSOLE = """
     SELECT DISTINCT h.n FROM facts d JOIN such_tokens h ON h.segment = d.segment AND h.identity = d.identity
-    WHERE h.n IN (SELECT n FROM sought)
+    WHERE h.n IN (SELECT n FROM suspected_tokens)
       AND (d.console OR (d.source = 'signin.amazonaws.com' AND d.name IN ('GetSigninToken', 'ConsoleLogin')
                          AND d.error IS NULL))"""
 """Tokens that are a browser's session too: flagged in any call of theirs, or carried there. A call that lacks the flag
@@ -36,7 +38,7 @@ may be the browser's all the same, since by far not all bear it; and since when 
 not tell."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """
     Look for successes that AWS documents as impossible.
 
@@ -45,15 +47,16 @@ def find(scene: Scene) -> Iterator[Hit]:
     records alone (CloudTrail User Guide, 'CloudTrail record contents'; Invictus data), so the whole session is looked
     at, by its flagged calls, GetSigninToken and ConsoleLogin.
     """
-    if not scene.table("such_tokens", _HELD):
+    if not context.table("such_tokens", _HELD):
         return
     by_token: dict[int, list[Row]] = {}
-    for row in scene.rows(_BEYOND):
+    for row in context.rows(_BEYOND):
         by_token.setdefault(row["n"], []).append(row)
     if not by_token:
         return
-    known = scene.known(by_token)
-    for row in scene.rows(_IN_CONSOLE):
+    known = context.credentials(by_token)
+    context.add_credentials("suspected_tokens", by_token)
+    for row in context.rows(_IN_CONSOLE):
         del by_token[row["n"]]
     for n, found in sorted(by_token.items()):
         yield Hit(
@@ -64,7 +67,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             f"{counted(len(found), 'time')}, first at {at(found[0]['time'])}; AWS documents that such a token can't.",
             subject=n,
             places=(n,),
-            events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found),
+            events=tuple(event_of(row) for row in found),
             count=len(found),
         )
 
@@ -80,5 +83,6 @@ RULE = Rule(
     "nothing is said.",
     references=("AWS STS API Reference, 'GetSessionToken' and 'GetFederationToken': Permissions",),
     find=find,
-    marks=frozenset({"session_token", "federation_token"}),
+    reads=(CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS),
+    prefilter=frozenset({"session_token", "federation_token"}),
 )

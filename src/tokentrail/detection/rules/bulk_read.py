@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import first_events
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import (
+    CREDENTIAL_DETAILS,
+    CREDENTIAL_EVENTS,
+    S3_CALLS,
+    WORKLOAD_STARTS,
+    with_lineage_start,
+)
 from tokentrail.detection.wording import at, counted, listed, named, short, size
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _COPIES = ("GetObject", "CopyObject")
 """What S3 copies into another bucket leaves as well, whoever owns that; how many bytes that were is not in the log."""
@@ -20,52 +27,47 @@ _BUSY = f"SELECT * FROM {_READS} WHERE objects >= {{objects}} OR bytes >= {{byte
 _APART = "(m.root_n <> k.root_n OR m.kind = 'service_role' AND k.kind = 'service_role')"
 """Of other lineages; so are all tasks or builds that one pipeline starts, as far as their own habits go."""
 _MUCH = (
-    began(f"""
+    with_lineage_start(f"""
     SELECT r.objects, r.bytes, r.first AS read_from, r.last AS read_until, k.*,
-           (SELECT max(o.objects) FROM {_READS} o JOIN known m ON m.n = o.n
+           (SELECT max(o.objects) FROM {_READS} o JOIN credential_details m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_objects,
-           (SELECT max(o.bytes) FROM {_READS} o JOIN known m ON m.n = o.n
+           (SELECT max(o.bytes) FROM {_READS} o JOIN credential_details m ON m.n = o.n
             WHERE m.person = k.person AND o.first < r.first AND m.n <> k.n AND {_APART}) AS most_bytes
-    FROM busy r JOIN known k ON k.n = r.n WHERE k.kind <> 'forwarded'""")
-    + " ORDER BY began, read_from, k.n"
+    FROM busy r JOIN credential_details k ON k.n = r.n WHERE k.kind <> 'forwarded'""")
+    + " ORDER BY lineage_start, read_from, k.n"
 )
-_FIRST = f"""
-    SELECT n, event_id, event_id_text FROM (
-      SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
-      FROM deeds d JOIN sought s ON s.n = d.n
-      WHERE d.source = 's3.amazonaws.com' AND d.name IN {_COPIES!r} AND d.error IS NULL
-    ) WHERE place = 1"""
+_READ = f"d.source = 's3.amazonaws.com' AND d.name IN {_COPIES!r} AND d.error IS NULL"
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Compare what each session read with the busiest earlier session of its principal from another lineage."""
-    bars = scene.thresholds
-    if not scene.table(
+    bars = context.thresholds
+    if not context.table(
         "busy", _BUSY.format(objects=bars.whole("bulk_objects"), bytes=bars.whole("bulk_bytes"))
     ):
         return  # as in most cases, where nobody's habits need be asked then
     stories: dict[tuple[int, str], list[Row]] = {}
-    for row in scene.rows(_MUCH):
-        if _too_much(scene, row):
-            stories.setdefault((row["began"], row["person"] or ""), []).append(row)
-    scene.known(row["n"] for found in stories.values() for row in found)
-    first = {row["n"]: event_id(row["event_id"], row["event_id_text"]) or "" for row in scene.rows(_FIRST)}
+    for row in context.rows(_MUCH):
+        if _too_much(context, row):
+            stories.setdefault((row["lineage_start"], row["person"] or ""), []).append(row)
+    readers = {row["n"] for found in stories.values() for row in found}
+    first = first_events(context, readers, where=_READ)
     for found in stories.values():
         yield _hit(found, first)
 
 
-def _too_much(scene: Scene, row: Row) -> bool:
-    times = scene.thresholds["bulk_times"]
+def _too_much(context: DetectionContext, row: Row) -> bool:
+    times = context.thresholds["bulk_times"]
     if row["most_objects"] is None:
-        return bool(row["kind"] != "service_role" and row["bytes"] >= scene.thresholds["alone_bytes"])
+        return bool(row["kind"] != "service_role" and row["bytes"] >= context.thresholds["alone_bytes"])
     much = (
-        row["objects"] >= scene.thresholds["bulk_objects"] and row["objects"] >= times * row["most_objects"]
+        row["objects"] >= context.thresholds["bulk_objects"] and row["objects"] >= times * row["most_objects"]
     )
-    big = row["bytes"] >= scene.thresholds["bulk_bytes"] and row["bytes"] >= times * row["most_bytes"]
+    big = row["bytes"] >= context.thresholds["bulk_bytes"] and row["bytes"] >= times * row["most_bytes"]
     return bool(much or big)
 
 
-def _hit(found: list[Row], first: dict[int, str]) -> Hit:
+def _hit(found: list[Row], first: dict[tuple[int, str | None], list[str]]) -> Hit:
     objects, volume = sum(row["objects"] for row in found), sum(row["bytes"] for row in found)
     compared = [row for row in found if row["most_objects"] is not None]
     severity: Severity = "high" if compared else "low"
@@ -82,9 +84,9 @@ def _hit(found: list[Row], first: dict[int, str]) -> Hit:
         severity=severity,
         why=f"{listed(named(row) for row in found)} read {counted(objects, 'object')} from S3, {size(volume)}, from "
         f"{at(start)} to {at(max(row['read_until'] for row in found))}; {habit}.",
-        subject=found[0]["n"] if len(found) == 1 else found[0]["began"],
+        subject=found[0]["n"] if len(found) == 1 else found[0]["lineage_start"],
         places=tuple(row["n"] for row in found),
-        events=tuple(first[row["n"]] for row in found),
+        events=tuple(first[row["n"], None][0] for row in found),
         count=objects,
         thresholds=("bulk_objects", "bulk_bytes", "bulk_times", "alone_bytes"),
     )
@@ -100,5 +102,6 @@ RULE = Rule(
     "Ask for the job, and compare with the week before.",
     references=("AWS CloudTrail User Guide, 'Logging data events': additionalEventData.bytesTransferredOut",),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, S3_CALLS, WORKLOAD_STARTS),
     thresholds=("bulk_objects", "bulk_bytes", "bulk_times", "alone_bytes"),
 )

@@ -5,28 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, high_if_suspicious, hits_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.first_uses import (
+    FIRST_USE_READS,
+    HABITS,
+    FirstUse,
+    first_uses,
+    high_if_suspicious,
+    hits_of,
+)
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.reading import Place, place_of
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import event_names
+from tokentrail.detection.record_access import Place, place_of
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, event_names
 from tokentrail.detection.wording import at, counted
 from tokentrail.lineage.rows import Row
 
 _SETTINGS = "UpdateFunctionConfiguration"
 _SETTING = f"""
-    SELECT n, segment, object, ordinal FROM changed
+    SELECT n, segment, object, ordinal FROM attributed_changes
     WHERE source = 'lambda.amazonaws.com' AND name LIKE '{_SETTINGS}%' ORDER BY time, event_id"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for changes with two signs of a stranger, or of a lineage that is suspicious already."""
-    uses = first_uses(scene, "code", what="had changed no function")
+    uses = first_uses(context, "code", what="had changed no function")
     uses = [use for use in uses if use.suspicious or use.signs]
-    layered = _layered(scene, uses)
+    layered = _layered(context, uses)
     uses = [use for use in uses if use.n in layered or any(map(_is_code, use.rows))]
     told = [use for use in uses if len(use.signs) > 1 or use.suspicious]
-    yield from hits_of(scene, told, high_if_suspicious, _said, "most_records")
+    yield from hits_of(context, told, high_if_suspicious, _said, "most_records")
 
 
 def _said(use: FirstUse) -> str:
@@ -37,14 +44,16 @@ def _is_code(row: Row) -> bool:
     return operation_of(row["name"]) != _SETTINGS
 
 
-def _layered(scene: Scene, uses: list[FirstUse]) -> set[int]:
+def _layered(context: DetectionContext, uses: list[FirstUse]) -> set[int]:
     """The credentials that gave functions other layers, as the records of their changed settings tell."""
     asked = {use.n for use in uses if not any(map(_is_code, use.rows))}
     if not asked:
         return set()
-    places: dict[Place, int] = {place_of(row): row["n"] for row in scene.rows(_SETTING) if row["n"] in asked}
-    read = sorted(places)[: scene.thresholds.whole("most_records")]
-    return {places[place] for place, record in scene.read(read) if _layers(record.get("requestParameters"))}
+    places: dict[Place, int] = {
+        place_of(row): row["n"] for row in context.rows(_SETTING) if row["n"] in asked
+    }
+    read = sorted(places)[: context.thresholds.whole("most_records")]
+    return {places[place] for place, record in context.read(read) if _layers(record.get("requestParameters"))}
 
 
 def _layers(asked: object) -> bool:
@@ -66,7 +75,8 @@ RULE = Rule(
         "Stratus Red Team, aws.persistence.lambda-overwrite-code and lambda-layer-extension",
     ),
     find=find,
+    reads=(*FIRST_USE_READS, ATTRIBUTED_CHANGES),
     late=True,
     thresholds=(*HABITS, "most_records"),
-    marks=event_names("code"),
+    prefilter=event_names("code"),
 )

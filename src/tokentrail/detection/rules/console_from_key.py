@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import event_of, issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import (
+    CREDENTIAL_DETAILS,
+    IDENTITY_CREDENTIALS,
+    WORKLOAD_STARTS,
+    with_lineage_start,
+)
 from tokentrail.detection.wording import at, counted, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _PORTABLE = (
     "federation_token",
@@ -25,32 +31,34 @@ _INSTANCE = (
     "'^i-[0-9a-fA-F]{{8,17}}$')"
 )
 """An instance's session, though the evidence does not show its delivery: it is named as the instance."""
-_SIGNED_IN = began(f"""
+_SIGNED_IN = with_lineage_start(f"""
     SELECT k.*, p.kind AS parent_kind, t.kind AS root_kind, {_INSTANCE.format("p")} AS on_instance,
            coalesce(e.first < k.issued_time - ?, FALSE) AS before
-    FROM known k JOIN known p ON p.n = k.parent_n JOIN known t ON t.n = k.root_n
-    LEFT JOIN (SELECT q.person, min(e.issued_time) AS first FROM known e JOIN known q ON q.n = e.parent_n
+    FROM credential_details k JOIN credential_details p ON p.n = k.parent_n JOIN credential_details t ON t.n = k.root_n
+    LEFT JOIN (SELECT q.person, min(e.issued_time) AS first
+               FROM credential_details e JOIN credential_details q ON q.n = e.parent_n
                WHERE e.api = 'GetSigninToken' GROUP BY q.person) e ON e.person = p.person
     WHERE k.api = 'GetSigninToken'""")
 _SIGN_INS = f"""
     SELECT * FROM ({_SIGNED_IN})
     WHERE parent_kind IN {_PORTABLE!r}
        OR (parent_kind IN ('assumed_role', 'scoped')
-           AND (root_kind IN {_PORTABLE!r} OR began <> root_n OR on_instance))
+           AND (root_kind IN {_PORTABLE!r} OR lineage_start <> root_n OR on_instance))
     ORDER BY parent_n, issued_time, n"""
-_TAKEN_ALONG = began(f"""
+_TAKEN_ALONG = with_lineage_start(f"""
     SELECT k.n, k.root_n, k.person, k.kind, t.kind AS root_kind, {_INSTANCE.format("k")} AS on_instance,
            d.time, d.event_id, d.event_id_text
     FROM (SELECT segment, identity, time, event_id, event_id_text FROM facts
           WHERE source = 'signin.amazonaws.com' AND name = 'GetSigninToken' AND error IS NULL) d
-    JOIN actors a ON a.segment = d.segment AND a.identity = d.identity
-    JOIN known k ON k.n = a.n JOIN known t ON t.n = k.root_n
+    JOIN identity_credentials a ON a.segment = d.segment AND a.identity = d.identity
+    JOIN credential_details k ON k.n = a.n JOIN credential_details t ON t.n = k.root_n
     WHERE NOT a.forwarded
-      AND NOT EXISTS (SELECT 1 FROM known c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')""")
+      AND NOT EXISTS (SELECT 1 FROM credential_details c WHERE c.parent_n = k.n AND c.api = 'GetSigninToken')""")
 _CARRIED = f"""
     SELECT * FROM ({_TAKEN_ALONG})
     WHERE kind IN {_PORTABLE!r}
-       OR (kind IN ('assumed_role', 'scoped') AND (root_kind IN {_PORTABLE!r} OR began <> root_n OR on_instance))
+       OR (kind IN ('assumed_role', 'scoped')
+           AND (root_kind IN {_PORTABLE!r} OR lineage_start <> root_n OR on_instance))
     ORDER BY time, event_id"""
 """
 Sign-ins that are no sessions of their own.
@@ -61,26 +69,29 @@ access to the AWS console'): in the log it is the credential itself, gone into a
 """
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look at sign-in tokens whose lineage is that of a key or a workload."""
-    yield from _of_their_own(scene)
+    yield from _of_their_own(context)
     first: dict[int | str, int] = {}
     by_token: dict[int, list[Row]] = {}
-    for row in scene.rows(_CARRIED):
-        whose = (row["began"], row["person"] or "")  # a broker's users differ, and so do a host's sessions
+    for row in context.rows(_CARRIED):
+        whose = (
+            row["lineage_start"],
+            row["person"] or "",
+        )  # a broker's users differ, and so do a host's sessions
         since = min(first.setdefault(one, row["time"]) for one in whose)
-        if since >= row["time"] - scene.thresholds.whole("habit_after"):
+        if since >= row["time"] - context.thresholds.whole("habit_after"):
             by_token.setdefault(row["n"], []).append(row)
-    tokens = scene.known(by_token) if by_token else {}
+    tokens = context.credentials(by_token) if by_token else {}
     for n, found in sorted(by_token.items()):
-        events = tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found)
+        events = tuple(event_of(row) for row in found)
         yield Hit(
             about=(tokens[n]["id"], events[0]),
             time=found[0]["time"],
             severity=_severity(tokens[n]),
             why=f"{named(tokens[n])} was taken into {counted(len(found), 'browser session')} with GetSigninToken, "
             f"first at {at(found[0]['time'])}{_beyond(tokens[n])}",
-            subject=found[0]["began"],
+            subject=found[0]["lineage_start"],
             places=(n,),
             events=events,
             count=len(found),
@@ -98,24 +109,24 @@ def _beyond(token: Row) -> str:
     return "; in the console a federated user may call IAM, which its token alone may not."
 
 
-def _of_their_own(scene: Scene) -> Iterator[Hit]:
+def _of_their_own(context: DetectionContext) -> Iterator[Hit]:
     by_parent: dict[int, list[Row]] = {}
-    for row in scene.rows(_SIGN_INS, (scene.thresholds.whole("habit_after"),)):
+    for row in context.rows(_SIGN_INS, (context.thresholds.whole("habit_after"),)):
         if not row["before"]:
             by_parent.setdefault(row["parent_n"], []).append(row)
-    parents = scene.known(by_parent)
+    parents = context.credentials(by_parent)
     for n, found in sorted(by_parent.items()):
         parent, when = parents[n], found[0]["issued_time"] or found[0]["first"] or 0
         yield Hit(
-            about=(parent["id"], event_id(found[0]["issue_event"], found[0]["issue_text"]) or ""),
+            about=(parent["id"], issuance_of(found[0])),
             time=when,
             severity=_severity(parent),
             why=f"{named(parent)} was turned into {counted(len(found), 'browser session')} with GetSigninToken, "
             f"first at {at(when)}"
             f": {found[0]['id']}{_beyond(parent)}",
-            subject=found[0]["began"],
+            subject=found[0]["lineage_start"],
             places=(n, *(row["n"] for row in found)),
-            events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
+            events=tuple(issuance_of(row) for row in found),
             count=len(found),
             thresholds=("habit_after",),
         )
@@ -137,6 +148,7 @@ RULE = Rule(
         "Elastic, 'AWS sign-in token created'; Sigma, aws_console_getsignintoken",
     ),
     find=find,
-    marks=frozenset({"GetSigninToken"}),
+    reads=(CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS, WORKLOAD_STARTS),
+    prefilter=frozenset({"GetSigninToken"}),
     thresholds=("habit_after",),
 )

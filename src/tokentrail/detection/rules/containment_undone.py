@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tokentrail.detection.lifted import CALLS, lifted
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.lifted_scps import CALLS, lifted
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.entries import change
-from tokentrail.lineage.rows import Row, event_id, object_of
+from tokentrail.lineage.rows import Row, object_of
 from tokentrail.policy.history.changes import in_order
 from tokentrail.policy.history.ledger import Ledger
 from tokentrail.policy.history.replay import enter
@@ -36,33 +38,34 @@ _CALLS = (
 _SWITCHES = ("CreatePolicyVersion", "SetDefaultPolicyVersion")
 _STEPS = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account
-    FROM changed c
+    FROM attributed_changes c
     WHERE c.name IN {(*_CALLS, *_SWITCHES)!r} AND c.source = 'iam.amazonaws.com'
       AND (c.name NOT LIKE 'Put%' OR c.request IS NOT NULL)
       AND (c.name NOT LIKE 'Put%Policy' OR coalesce(c.in_account, '') IN (
-        SELECT coalesce(d.in_account, '') FROM changed d
+        SELECT coalesce(d.in_account, '') FROM attributed_changes d
         WHERE d.name LIKE 'Put%Policy' AND d.document LIKE '%"Deny"%'))"""
 """Policies that are put count where one that denies was put at all: another put in its place may take it back. What is
 left of these texts is few, and only then whose they are is asked."""
 _TAKEN = """
-    SELECT s.*, coalesce(k.person, s.by_arn) AS person FROM steps s LEFT JOIN makers k ON k.n = s.n
+    SELECT s.*, coalesce(k.person, s.by_arn) AS person FROM steps s LEFT JOIN change_actors k ON k.n = s.n
     ORDER BY s.time, s.event_id"""
 _ARN = """coalesce(nullif(regexp_extract(c.response, '"arn":"([^"]+)"', 1), ''),
                    regexp_extract(c.request, '"policyArn":"([^"]+)"', 1))"""
 _VERSIONS = "c.name IN ('CreatePolicy', 'CreatePolicyVersion', 'SetDefaultPolicyVersion', 'DeletePolicy')"
 _DENYING_POLICIES = f"""
-    SELECT DISTINCT {_ARN} AS arn FROM changed c
+    SELECT DISTINCT {_ARN} AS arn FROM attributed_changes c
     WHERE {_VERSIONS} AND c.source = 'iam.amazonaws.com' AND c.document LIKE '%"Deny"%'"""
 _WRITTEN = f"""
-    SELECT c.*, NULL AS caller_user FROM changed c
+    SELECT c.*, NULL AS caller_user FROM attributed_changes c
     WHERE {_VERSIONS} AND c.source = 'iam.amazonaws.com' AND {_ARN} IN (SELECT arn FROM denying_policies)"""
 _CONTROLLED = f"""
     SELECT c.*, NULL AS caller_user, coalesce(k.person, c.by_arn) AS person
-    FROM changed c LEFT JOIN makers k ON k.n = c.n
+    FROM attributed_changes c LEFT JOIN change_actors k ON k.n = c.n
     WHERE c.source = 'organizations.amazonaws.com' AND c.name IN {tuple(sorted(CALLS))!r}"""
 _KEYS = """
-    SELECT id FROM (SELECT DISTINCT regexp_extract(id, '^([^@]+)', 1) AS id FROM known WHERE kind = 'long_term_key')
-    WHERE id NOT IN (SELECT coalesce(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '') FROM changed
+    SELECT id FROM (SELECT DISTINCT regexp_extract(id, '^([^@]+)', 1) AS id FROM credential_details
+                    WHERE kind = 'long_term_key')
+    WHERE id NOT IN (SELECT coalesce(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '') FROM attributed_changes
                      WHERE name = 'CreateAccessKey')"""
 """A key that was made within the evidence was active from then on."""
 _DENYING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
@@ -70,20 +73,20 @@ _REVOCATION = "AWSRevokeOlderSessions"
 _Thing = tuple[str, str, str, str]
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Go through the changes: which denied or deactivated something, and which undid that."""
-    yield from _controls_lifted(scene)
-    if not scene.table("steps", _STEPS):
+    yield from _controls_lifted(context)
+    if not context.table("steps", _STEPS):
         return
-    ledger = _policies(scene)
+    ledger = _policies(context)
     set_before: dict[_Thing, Row] = {}
     switched: set[_Thing] = set()
     reactivated: list[tuple[Row, _Thing]] = []
-    for row in scene.rows(_TAKEN):
+    for row in context.rows(_TAKEN):
         asked = object_of(row["request"])
         if row["name"] in _SWITCHES:
             opened = _opened(row, asked, set_before, ledger)
-            told = [hit for thing in opened for hit in _undone(scene, row, set_before.pop(thing), thing)]
+            told = [hit for thing in opened for hit in _undone(context, row, set_before.pop(thing), thing)]
             if told:  # of all whom the policy denied, the worst: one event is one finding
                 yield max(told, key=lambda hit: SEVERITIES.index(hit.severity))
             continue
@@ -103,18 +106,18 @@ def find(scene: Scene) -> Iterator[Hit]:
             reactivated.append((row, thing))
         unseen = before is None and row["name"].startswith(("Detach", "Delete"))
         if unseen or before is not None:
-            yield from _undone(scene, row, before, thing)
-    yield from _deactivated_before(scene, reactivated)
+            yield from _undone(context, row, before, thing)
+    yield from _deactivated_before(context, reactivated)
 
 
-def _controls_lifted(scene: Scene) -> Iterator[Hit]:
+def _controls_lifted(context: DetectionContext) -> Iterator[Hit]:
     """The same for service control policies, in the log of the organisation's management account."""
-    rows = {event_id(row["event_id"], row["event_id_text"]) or "": row for row in scene.rows(_CONTROLLED)}
+    rows = {event_of(row): row for row in context.rows(_CONTROLLED)}
     changes = (change({**row, "account": row["in_account"]}, event) for event, row in rows.items())
     for one in sorted(lifted(changes), key=lambda one: (rows[one.by]["time"], one.by)):
         row, before = rows[one.by], rows[one.before]
-        suspicious = scene.suspicious(row["n"])
-        soon = row["time"] - before["time"] <= scene.thresholds.whole("undone_within")
+        suspicious = context.suspicious(row["n"])
+        soon = row["time"] - before["time"] <= context.thresholds.whole("undone_within")
         if soon and (suspicious or before["person"] != row["person"]):
             why = (
                 f"{short(row['by_arn'])} {one.done} at {at(row['time'])}; "
@@ -123,10 +126,10 @@ def _controls_lifted(scene: Scene) -> Iterator[Hit]:
             yield _told(row, before, why, "critical" if suspicious else "medium")
 
 
-def _undone(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Iterator[Hit]:
+def _undone(context: DetectionContext, row: Row, before: Row | None, thing: _Thing) -> Iterator[Hit]:
     """The hit for a step that was undone, if that came soon enough after it."""
-    if before is None or row["time"] - before["time"] <= scene.thresholds.whole("undone_within"):
-        hit = _hit(scene, row, before, thing)
+    if before is None or row["time"] - before["time"] <= context.thresholds.whole("undone_within"):
+        hit = _hit(context, row, before, thing)
         if hit is not None:
             yield hit
 
@@ -154,15 +157,12 @@ def _policy_of(before: Row) -> str | None:
     return asked.get("policyArn") or asked.get("permissionsBoundary")
 
 
-def _policies(scene: Scene) -> Ledger:
+def _policies(context: DetectionContext) -> Ledger:
     """The customer's policies that denied at any time, each with its documents over time."""
     ledger = Ledger()
-    if scene.table("denying_policies", _DENYING_POLICIES):
+    if context.table("denying_policies", _DENYING_POLICIES):
         written = (
-            change(
-                {**row, "account": row["in_account"]}, event_id(row["event_id"], row["event_id_text"]) or ""
-            )
-            for row in scene.rows(_WRITTEN)
+            change({**row, "account": row["in_account"]}, event_of(row)) for row in context.rows(_WRITTEN)
         )
         for one in in_order(written):
             enter(ledger, one)
@@ -218,12 +218,12 @@ def _quarantines(arn: str) -> bool:
     return any(one in arn for one in _DENYING)
 
 
-def _hit(scene: Scene, row: Row, before: Row | None, thing: _Thing) -> Hit | None:
+def _hit(context: DetectionContext, row: Row, before: Row | None, thing: _Thing) -> Hit | None:
     """The hit for an undone step; a responder who undoes a step of their own is left out."""
     _, kind, _, what = thing
     if before is None and not ((kind == "attached" and _quarantines(what)) or what == _REVOCATION):
         return None
-    suspicious, own = scene.suspicious(row["n"]), _own(row, thing)
+    suspicious, own = context.suspicious(row["n"]), _own(row, thing)
     if before is not None and before["person"] == row["person"] and not (suspicious or own):
         return None
     since = f", which {short(before['by_arn'])} had set at {at(before['time'])}" if before else ""
@@ -262,11 +262,11 @@ def _done(row: Row, before: Row | None, thing: _Thing) -> str:
     return f"took the denial {what} from {who}"
 
 
-def _deactivated_before(scene: Scene, reactivated: list[tuple[Row, _Thing]]) -> Iterator[Hit]:
+def _deactivated_before(context: DetectionContext, reactivated: list[tuple[Row, _Thing]]) -> Iterator[Hit]:
     """Keys that were reactivated and had been deactivated before the evidence begins, if they occur in it otherwise."""
     if not reactivated:
         return
-    known = {row["id"] for row in scene.rows(_KEYS)}
+    known = {row["id"] for row in context.rows(_KEYS)}
     for row, thing in reactivated:
         if thing[-1] in known:
             yield _told(
@@ -279,8 +279,8 @@ def _deactivated_before(scene: Scene, reactivated: list[tuple[Row, _Thing]]) -> 
 
 
 def _told(row: Row, before: Row | None, why: str, severity: Severity) -> Hit:
-    event = event_id(row["event_id"], row["event_id_text"]) or ""
-    done = [event_id(before["event_id"], before["event_id_text"]) or ""] if before else []
+    event = event_of(row)
+    done = [event_of(before)] if before else []
     return Hit(
         about=(event,),
         time=row["time"],
@@ -312,7 +312,8 @@ RULE = Rule(
         "AWS Organizations User Guide, 'Service control policies (SCPs)'",
     ),
     find=find,
-    marks=frozenset((*_CALLS, *_SWITCHES, *CALLS)),
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES, CHANGE_ACTORS),
+    prefilter=frozenset((*_CALLS, *_SWITCHES, *CALLS)),
     late=True,
     thresholds=("undone_within",),
 )

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import CREDENTIAL_DETAILS, WORKLOAD_STARTS, with_lineage_start
 from tokentrail.detection.wording import at, listed, named, span
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
-_AT_LEAST = began(
-    "SELECT n, root_n, depth, issued_time FROM known "
+_AT_LEAST = with_lineage_start(
+    "SELECT n, root_n, depth, issued_time FROM credential_details "
     "WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'"
 )
 _DEEPEST = f"""
     SELECT n FROM (
       SELECT d.n, d.depth, d.issued_time,
-             row_number() OVER (PARTITION BY d.began ORDER BY d.depth DESC, d.issued_time, d.n) AS place
-      FROM ({_AT_LEAST}) d JOIN known b ON b.n = d.began WHERE d.depth - b.depth >= {{deep}}
+             row_number() OVER (PARTITION BY d.lineage_start ORDER BY d.depth DESC, d.issued_time, d.n) AS place
+      FROM ({_AT_LEAST}) d JOIN credential_details b ON b.n = d.lineage_start WHERE d.depth - b.depth >= {{deep}}
     ) k
-    LEFT JOIN (SELECT depth, min(issued_time) AS first FROM known GROUP BY depth) d ON d.depth = k.depth
+    LEFT JOIN (SELECT depth, min(issued_time) AS first FROM credential_details GROUP BY depth) d ON d.depth = k.depth
     WHERE k.place = 1 AND d.first >= k.issued_time - {{habit}}"""
-_DEEP = "SELECT k.* FROM deepest d JOIN known k ON k.n = d.n ORDER BY k.n"
+_DEEP = "SELECT k.* FROM deepest d JOIN credential_details k ON k.n = d.n ORDER BY k.n"
 """The deepest of each lineage, unless that was a habit of some lineage; what was started begins one of its own."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Take the deepest credential of each lineage that goes deeper than was any lineage's habit."""
-    deep, habit = scene.thresholds.whole("deep"), scene.thresholds.whole("habit_after")
-    if not scene.table("deepest", _DEEPEST.format(deep=deep, habit=habit)):
+    deep, habit = context.thresholds.whole("deep"), context.thresholds.whole("habit_after")
+    if not context.table("deepest", _DEEPEST.format(deep=deep, habit=habit)):
         return
-    deepest = list(scene.rows(_DEEP))
-    above = scene.known(scene.ancestors([row["n"] for row in deepest]))
+    deepest = list(context.rows(_DEEP))
+    above = context.credentials(context.ancestors([row["n"] for row in deepest]))
     for row in deepest:
         path = _path(row, above)
         if any(one["parent_link"] == "created" for one in (*path[1:], row)):
@@ -46,7 +47,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             f"{span(habit)} before.",
             subject=path[1]["n"],
             places=(*(one["n"] for one in path), row["n"]),
-            events=tuple(event_id(one["issue_event"], one["issue_text"]) or "" for one in (*path, row)),
+            events=tuple(issuance_of(one) for one in (*path, row)),
             count=len(path),
             thresholds=("deep", "habit_after"),
         )
@@ -73,5 +74,6 @@ RULE = Rule(
     "worked the day before.",
     references=("Uptycs, 'Detecting anomalous AWS sessions from temporary credentials', part 2",),
     find=find,
+    reads=(CREDENTIAL_DETAILS, WORKLOAD_STARTS),
     thresholds=("deep", "habit_after"),
 )

@@ -6,19 +6,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.reading import place_of
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.trusts import grants_all
+from tokentrail.detection.record_access import place_of
+from tokentrail.detection.trust_policies import grants_all
+from tokentrail.detection.views import CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _TOKENS = """
     SELECT * FROM (
       SELECT k.*, k.segment_of AS segment,
              row_number() OVER (PARTITION BY k.caller_arn, k.issue_ip ORDER BY k.issued_time, k.n) AS place,
              row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.n) AS turn
-      FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal FROM known k JOIN credentials f ON f.n = k.n) k
+      FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal
+            FROM credential_details k JOIN credentials f ON f.n = k.n) k
       WHERE k.api = 'GetFederationToken'
     ) WHERE place = 1 ORDER BY turn > 1, issued_time, n"""
 """Of each user the first token from each address: a broker's are many, and a thief of its key is elsewhere."""
@@ -26,13 +29,13 @@ _TOKENS = """
 _FIRST = {True: "that this user was seen to mint", False: "of this user from that address"}
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Read the session policies of the first federation tokens of each user; one finding a user."""
-    rows = list(scene.rows(_TOKENS))[: scene.thresholds.whole("most_records")]
+    rows = list(context.rows(_TOKENS))[: context.thresholds.whole("most_records")]
     by_place = {place_of(row): row for row in rows}
     found = [
         by_place[place]
-        for place, record in scene.read(list(by_place))
+        for place, record in context.read(list(by_place))
         if _allows_all(record.get("requestParameters") or {})
     ]
     told = set[str]()
@@ -50,7 +53,7 @@ def _allows_all(request: Any) -> bool:
 
 
 def _hit(row: Row) -> Hit:
-    event = event_id(row["issue_event"], row["issue_text"]) or ""
+    event = issuance_of(row)
     return Hit(
         about=(row["id"], event),
         time=row["issued_time"],
@@ -79,6 +82,7 @@ RULE = Rule(
         "Elastic, 'First occurrence of STS GetFederationToken by user'",
     ),
     find=find,
-    marks=frozenset({"GetFederationToken"}),
+    reads=(CREDENTIAL_DETAILS,),
+    prefilter=frozenset({"GetFederationToken"}),
     thresholds=("most_records",),
 )

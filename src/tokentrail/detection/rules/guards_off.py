@@ -8,10 +8,10 @@ from functools import partial
 
 from tokentrail.aws.calls.names import service_of
 from tokentrail.detection.call_kinds import INFRASTRUCTURE
-from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, hits_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.first_uses import FIRST_USE_READS, HABITS, FirstUse, first_uses, hits_of
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import event_names
+from tokentrail.detection.views import event_names
 from tokentrail.detection.wording import at
 
 _TUNING = frozenset({
@@ -21,20 +21,20 @@ _TUNING = frozenset({
 """Calls that narrow what is watched, and leave the rest on (API References of GuardDuty, AWS Config, Security Hub)."""
 _SERVICES_MANY = 2
 _BY_TOOLS = f"""
-    SELECT DISTINCT d.n FROM deeds d JOIN sought s ON s.n = d.n
+    SELECT DISTINCT d.n FROM credential_events d JOIN guard_actors s ON s.n = d.n
     WHERE d.name IN ({", ".join(repr(name) for name in sorted(event_names("guard")))})
       AND regexp_matches(d.agent, '{INFRASTRUCTURE}')"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather such calls by the credential that made them."""
-    uses = first_uses(scene, "guard", what="had turned nothing off")
+    uses = first_uses(context, "guard", what="had turned nothing off")
     if not uses:
         return
-    scene.seek(use.n for use in uses)
-    built = {row["n"] for row in scene.rows(_BY_TOOLS)}
+    context.add_credentials("guard_actors", (use.n for use in uses))
+    built = {row["n"] for row in context.rows(_BY_TOOLS)}
     told = [replace(use, signs=()) for use in uses]  # whoever it was, it is told
-    yield from hits_of(scene, told, partial(_severity, built), _said)
+    yield from hits_of(context, told, partial(_severity, built), _said)
 
 
 def _said(use: FirstUse) -> str:
@@ -72,7 +72,8 @@ RULE = Rule(
         "Stratus Red Team, aws.defense-evasion.vpc-remove-flow-logs, dns-delete-logs, organizations-leave",
     ),
     find=find,
+    reads=(*FIRST_USE_READS,),
     late=True,
     thresholds=HABITS,
-    marks=event_names("guard"),
+    prefilter=event_names("guard"),
 )

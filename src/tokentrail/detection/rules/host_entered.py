@@ -6,32 +6,39 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, high_if_suspicious, hits_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.first_uses import (
+    FIRST_USE_READS,
+    HABITS,
+    FirstUse,
+    first_uses,
+    high_if_suspicious,
+    hits_of,
+)
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import event_names
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, event_names
 from tokentrail.detection.wording import at, counted
 from tokentrail.lineage.rows import object_of
 
 _USER_DATA = """
-    SELECT n, request FROM changed
+    SELECT n, request FROM attributed_changes
     WHERE source = 'ec2.amazonaws.com' AND name = 'ModifyInstanceAttribute' AND request LIKE '%"userData"%'"""
 _ATTRIBUTE = "ModifyInstanceAttribute"
 _NO_ENTRY = frozenset({"CreateKeyPair", "ImportKeyPair"})
 """Such keys open hosts that are started with them, and no others (EC2 API Reference)."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for such calls with two signs of a stranger, or of a lineage that is suspicious already."""
-    found = first_uses(scene, "host_entry", what="had entered no host")
+    found = first_uses(context, "host_entry", what="had entered no host")
     if not found:
         return
-    started = {row["n"] for row in scene.rows(_USER_DATA) if object_of(row["request"])}
+    started = {row["n"] for row in context.rows(_USER_DATA) if object_of(row["request"])}
     uses = [use for use in found if _enters(use, started)]
-    many = scene.thresholds.whole("many_hosts")
+    many = context.thresholds.whole("many_hosts")
     judged = [replace(use, signs=_signs(use, many)) for use in uses]
     told = [use for use in judged if len(use.signs) > 1 or use.suspicious]
-    yield from hits_of(scene, told, high_if_suspicious, _said, "many_hosts")
+    yield from hits_of(context, told, high_if_suspicious, _said, "many_hosts")
 
 
 def _said(use: FirstUse) -> str:
@@ -70,7 +77,8 @@ RULE = Rule(
         "Stratus Red Team, aws.execution.ssm-*, aws.lateral-movement.*, aws.execution.ec2-user-data",
     ),
     find=find,
+    reads=(*FIRST_USE_READS, ATTRIBUTED_CHANGES),
     late=True,
     thresholds=(*HABITS, "many_hosts"),
-    marks=event_names("host_entry"),
+    prefilter=event_names("host_entry"),
 )

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _QUARANTINED = """
     SELECT c.*, nullif(regexp_extract(c.request, '"userName":"([^"]+)"', 1), '') AS who,
            coalesce(nullif(regexp_extract(c.request, '"policyArn":"arn:([a-z-]+):iam:', 1), ''), 'aws') AS partition,
            regexp_extract(c.request, 'AWSCompromisedKeyQuarantine([A-Za-z0-9]*)', 1) AS version
-    FROM changed c
+    FROM attributed_changes c
     WHERE (c.name = 'AttachUserPolicy' AND c.request LIKE '%AWSCompromisedKeyQuarantine%')
        OR (c.name = 'PutUserPolicy' AND c.request LIKE '%"AWSExposedCredentialPolicy_DO_NOT_REMOVE"%')
     ORDER BY c.time, c.event_id"""
 """The second is what AWS did until 2020: it wrote the policy into the user, in the user's own name."""
 _KEYS = """
-    SELECT n, id FROM known WHERE kind = 'long_term_key' AND coalesce(seen_account, key_account) = ?
+    SELECT n, id FROM credential_details WHERE kind = 'long_term_key' AND coalesce(seen_account, key_account) = ?
       AND regexp_extract(coalesce(arn, ''), ':user/(?:.*/)?([^/]+)$', 1) = ? ORDER BY last DESC, n"""
 
 
@@ -34,19 +36,19 @@ _NOT_KNOWN = (
 )
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Report each user once, at the first quarantine."""
     seen: set[tuple[str, str]] = set()
-    for row in list(scene.rows(_QUARANTINED)):
+    for row in list(context.rows(_QUARANTINED)):
         who = (row["in_account"] or "", row["who"] or "")
         if who not in seen:
             seen.add(who)
-            yield _hit(row, who, [one["n"] for one in list(scene.rows(_KEYS, who))])
+            yield _hit(row, who, [one["n"] for one in list(context.rows(_KEYS, who))])
 
 
 def _hit(row: Row, who: tuple[str, str], keys: list[int]) -> Hit:
     account, name = who
-    event = event_id(row["event_id"], row["event_id_text"]) or ""
+    event = event_of(row)
     return Hit(
         about=(account, name),
         time=row["time"],
@@ -75,5 +77,6 @@ RULE = Rule(
         "Panther, aws_key_compromised",
     ),
     find=find,
-    marks=frozenset({"AttachUserPolicy", "PutUserPolicy"}),
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES),
+    prefilter=frozenset({"AttachUserPolicy", "PutUserPolicy"}),
 )

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.privilege_gains import CLOSING, is_self_grant
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import LOGGED
-from tokentrail.detection.trusts import ANYBODY, account_in, grants_all, let_in
+from tokentrail.detection.trust_policies import ANYBODY, account_in, grants_all, let_in
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS, LOGGED
 from tokentrail.detection.wording import at, listed, named, short
-from tokentrail.lineage.rows import Row, event_id, object_of
+from tokentrail.lineage.rows import Row, object_of
 
 _NAMES = (
     "CreateAccessKey", "CreateUser", "CreateLoginProfile", "UpdateLoginProfile", "CreateRole",
@@ -42,8 +43,8 @@ _MADE = f"""
     SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.response, c.document,
            c.by_arn, c.by_type, c.in_account, k.kind AS by_kind, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
-    FROM changed c LEFT JOIN makers k ON k.n = c.n
-    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
+    FROM attributed_changes c LEFT JOIN change_actors k ON k.n = c.n
+    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM attributed_changes e JOIN change_actors q ON q.n = e.n
                WHERE {_MEANT.format(of="e")} GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL AND {_MEANT.format(of="c")}
       AND (c.name NOT IN {_INLINE!r} OR regexp_matches(coalesce(c.document, ''), '{_POWERS}'))
@@ -73,17 +74,17 @@ class _Made:
     what: str
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather, by the credential that made them, the ways in that it left."""
-    accounts = {row["account"] for row in scene.rows(LOGGED)}
+    accounts = {row["account"] for row in context.rows(LOGGED)}
     by_maker: dict[tuple[int, str], list[_Made]] = {}
-    for row in list(scene.rows(_MADE, (scene.thresholds.whole("habit_after"),))):
-        one = _judged(row, accounts, suspicious=scene.suspicious(row["n"]))
+    for row in list(context.rows(_MADE, (context.thresholds.whole("habit_after"),))):
+        one = _judged(row, accounts, suspicious=context.suspicious(row["n"]))
         if one is not None:
             by_maker.setdefault((row["n"] if row["n"] is not None else -1, row["by_arn"] or ""), []).append(
                 one
             )
-    known = scene.known(n for n, _ in by_maker if n >= 0)
+    known = context.credentials(n for n, _ in by_maker if n >= 0)
     for (n, arn), made in sorted(by_maker.items()):
         yield _hit(known.get(n), arn, made)
 
@@ -231,7 +232,7 @@ def _hit(known: Row | None, arn: str, made: list[_Made]) -> Hit:
         made, key=lambda one: (one.what.startswith(one.row["name"]), -SEVERITIES.index(one.severity))
     )
     first = made[0].row
-    event = event_id(first["event_id"], first["event_id_text"]) or ""
+    event = event_of(first)
     who = named(known) if known else short(arn or None)
     return Hit(
         about=(known["id"] if known else arn, event),
@@ -240,7 +241,7 @@ def _hit(known: Row | None, arn: str, made: list[_Made]) -> Hit:
         why=f"{who} made what outlives it, first at {at(first['time'])}: {listed(one.what for one in telling)}.",
         subject=known["n"] if known else None,
         places=(known["n"],) if known else (),
-        events=tuple(event_id(one.row["event_id"], one.row["event_id_text"]) or "" for one in made),
+        events=tuple(event_of(one.row) for one in made),
         count=len(made),
         principals=(arn,) if arn else (),
         accounts=tuple(sorted({one.row["in_account"] for one in made if one.row["in_account"]})),
@@ -263,7 +264,8 @@ RULE = Rule(
         "Stratus Red Team, aws.persistence.*",
     ),
     find=find,
-    marks=frozenset(_NAMES),
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES, CHANGE_ACTORS),
+    prefilter=frozenset(_NAMES),
     late=True,
     thresholds=("habit_after",),
 )

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentrail.aws.calls.evidence_loss import LOG
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.reading import place_of
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.record_access import place_of
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, calls, named, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _CALLS = tuple(sorted(name for names in LOG.values() for name in names.split()))
 _BLINDS = frozenset(name for name in _CALLS if name.startswith(("Delete", "Stop")))
@@ -18,8 +20,8 @@ _SOURCES = tuple(f"{service}.amazonaws.com" for service in sorted(LOG))
 _STOPPED = f"""
     SELECT c.*, k.person,
            coalesce(h.first < c.time - ?, FALSE) AS before
-    FROM changed c LEFT JOIN makers k ON k.n = c.n
-    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM changed e JOIN makers q ON q.n = e.n
+    FROM attributed_changes c LEFT JOIN change_actors k ON k.n = c.n
+    LEFT JOIN (SELECT e.name, q.person, min(e.time) AS first FROM attributed_changes e JOIN change_actors q ON q.n = e.n
                GROUP BY e.name, q.person) h ON h.name = c.name AND h.person = k.person
     WHERE c.name IN {_CALLS!r} AND c.by_service IS NULL
       AND c.source IN {_SOURCES!r}
@@ -33,21 +35,21 @@ _WIDENING = (
 )
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather such calls by the principal whose credentials made them."""
-    habit = scene.thresholds.whole("habit_after")
-    rows = [row for row in scene.rows(_STOPPED, (habit,)) if row["name"] in _BLINDS or not row["before"]]
+    habit = context.thresholds.whole("habit_after")
+    rows = [row for row in context.rows(_STOPPED, (habit,)) if row["name"] in _BLINDS or not row["before"]]
     narrowing = [row for row in rows if row["name"] not in _BLINDS]
     places = set(map(place_of, narrowing))
-    records = dict(scene.read(sorted(places)[: scene.thresholds.whole("most_records")]))
+    records = dict(context.read(sorted(places)[: context.thresholds.whole("most_records")]))
     found: dict[str, list[Row]] = {}
     for row in rows:
         record = records.get(place_of(row))
         if row["name"] in _BLINDS or record is None or narrows(row["name"], record.get("requestParameters")):
             found.setdefault(row["person"] or row["by_arn"] or "", []).append(row)
-    known = scene.known(row["n"] for told in found.values() for row in told if row["n"] is not None)
+    known = context.credentials(row["n"] for told in found.values() for row in told if row["n"] is not None)
     for _, told in sorted(found.items()):
-        yield _hit(scene, known.get(told[0]["n"]), told)
+        yield _hit(context, known.get(told[0]["n"]), told)
 
 
 def narrows(call: str, asked: Any) -> bool:
@@ -90,13 +92,13 @@ def _logs_all_in_fields(selector: dict[str, Any]) -> bool:
     return asked == [{"field": "eventCategory", "equals": ["Management"]}]
 
 
-def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:
+def _hit(context: DetectionContext, maker: Row | None, found: list[Row]) -> Hit:
     first = found[0]
     n, arn = first["n"], first["by_arn"] or ""
     blinds = any(row["name"] in _BLINDS for row in found)
-    suspicious = any(scene.suspicious(row["n"]) for row in found)
+    suspicious = any(context.suspicious(row["n"]) for row in found)
     severity: Severity = "critical" if suspicious else "high" if blinds else "medium"
-    event = event_id(first["event_id"], first["event_id_text"]) or ""
+    event = event_of(first)
     return Hit(
         about=(maker["id"] if maker else arn, event),
         time=first["time"],
@@ -105,7 +107,7 @@ def _hit(scene: Scene, maker: Row | None, found: list[Row]) -> Hit:
         "what happened since may not be in the evidence.",
         subject=n if maker else None,
         places=tuple(dict.fromkeys(row["n"] for row in found if row["n"] is not None)),
-        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in found),
+        events=tuple(event_of(row) for row in found),
         count=len(found),
         principals=(arn,) if arn else (),
         accounts=tuple(sorted({row["in_account"] for row in found if row["in_account"]})),
@@ -124,7 +126,8 @@ RULE = Rule(
     "count only if they leave less in the log, and not at all where the same principal did so on an earlier day.",
     references=("Stratus Red Team, aws.defense-evasion.cloudtrail-stop, -delete, -event-selectors",),
     find=find,
-    marks=frozenset(_CALLS),
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES, CHANGE_ACTORS),
+    prefilter=frozenset(_CALLS),
     late=True,
     thresholds=("habit_after", "most_records"),
 )

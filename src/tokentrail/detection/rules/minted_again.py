@@ -6,103 +6,105 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from tokentrail.detection.cuts import Cut
-from tokentrail.detection.homes import familiar
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.familiar_networks import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.revocations import REVOCATION_READS, Revocation, add_revocations
+from tokentrail.detection.views import PRINCIPAL_IPS, WORKLOAD_STARTS, with_lineage_start
 from tokentrail.detection.wording import at, counted, listed, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
-_REVOKED = began(
-    "SELECT r.by_event, r.done_at, r.role, k.root_n, k.n FROM revoked r JOIN known k ON k.n = r.n"
+_REVOKED = with_lineage_start(
+    "SELECT r.event AS by_event, r.done_at, r.role, k.root_n, k.n FROM revoked r JOIN credential_details k ON k.n = r.n"
 )
-_MINTED = began("""
-    SELECT c.by_event, c.done_at, c.began AS cut_began, k.*
-    FROM (SELECT DISTINCT by_event, done_at, role, root_n, began FROM revoked_now) c
-    JOIN known k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at
+_MINTED = with_lineage_start("""
+    SELECT c.by_event, c.done_at, c.lineage_start AS revoked_start, k.*
+    FROM (SELECT DISTINCT by_event, done_at, role, root_n, lineage_start FROM revoked_now) c
+    JOIN credential_details k ON k.root_n = c.root_n AND k.into_role = c.role AND k.issued_time > c.done_at
     WHERE k.n NOT IN (SELECT n FROM ended)""")
 _AGAIN = f"""
     SELECT k.*, p.kind AS parent_kind, p.person AS parent_person, h.first AS home_since, h.elsewhere,
-           (SELECT count(*) FROM known e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
+           (SELECT count(*) FROM credential_details e WHERE e.into_role = k.into_role AND e.parent_n IS NOT NULL
             AND e.issued_time < k.done_at AND e.root_n = k.root_n) AS before
     FROM ({_MINTED}) k
-    LEFT JOIN known p ON p.n = k.parent_n
-    LEFT JOIN homes h ON h.person = p.person AND h.ip = k.issue_ip
-    WHERE k.began = k.cut_began
-    ORDER BY k.by_event, k.began, k.issued_time, k.n"""
+    LEFT JOIN credential_details p ON p.n = k.parent_n
+    LEFT JOIN principal_ips h ON h.person = p.person AND h.ip = k.issue_ip
+    WHERE k.lineage_start = k.revoked_start
+    ORDER BY k.by_event, k.lineage_start, k.issued_time, k.n"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """For each revocation and lineage, look at what the lineage minted of the role afterwards."""
-    cuts = [one for one in scene.cut_sessions() if one.row["into_role"] and one.row["kind"] != "service_role"]
-    if not cuts:
+    revocations = [
+        one
+        for one in context.revoked_sessions()
+        if one.credential["into_role"] and one.credential["kind"] != "service_role"
+    ]
+    if not revocations:
         return
-    scene.add_table(
-        "revoked",
-        {
-            "by_event": pa.array([one.by for one in cuts], pa.string()),
-            "done_at": pa.array([one.done_at for one in cuts], pa.int64()),
-            "role": pa.array([one.row["into_role"] for one in cuts], pa.string()),
-            "n": pa.array([one.row["n"] for one in cuts], pa.int64()),
-        },
-    )
-    scene.table("revoked_now", _REVOKED)
-    whose = {row["n"]: row["began"] for row in scene.rows("SELECT DISTINCT n, began FROM revoked_now")}
-    ended = {one.row["n"] for one in (*scene.cut_keys(), *scene.cut_sessions())}
-    scene.add_table("ended", {"n": pa.array(sorted(ended), pa.int64())})
+    add_revocations(context, "revoked", revocations)
+    context.table("revoked_now", _REVOKED)
+    whose = {
+        row["n"]: row["lineage_start"]
+        for row in context.rows("SELECT DISTINCT n, lineage_start FROM revoked_now")
+    }
+    ended = {one.credential["n"] for one in (*context.revoked_keys(), *context.revoked_sessions())}
+    context.add_table("ended", {"n": pa.array(sorted(ended), pa.int64())})
     stories: dict[tuple[str, int], list[Row]] = {}
-    for row in scene.rows(_AGAIN):
-        stories.setdefault((row["by_event"], row["began"]), []).append(row)
-    of: dict[tuple[str, int], list[Cut]] = {}
-    for one in cuts:
-        of.setdefault((one.by, whose[one.row["n"]]), []).append(one)
+    for row in context.rows(_AGAIN):
+        stories.setdefault((row["by_event"], row["lineage_start"]), []).append(row)
+    of: dict[tuple[str, int], list[Revocation]] = {}
+    for one in revocations:
+        of.setdefault((one.event, whose[one.credential["n"]]), []).append(one)
     for (by, root), found in sorted(stories.items()):
         mine = of[by, root]
-        signs = _signs(scene, mine, found)
+        signs = _signs(context, mine, found)
         if signs:
-            yield _hit(scene, mine, found, signs, by)
+            yield _hit(context, mine, found, signs, by)
 
 
-def _signs(scene: Scene, mine: list[Cut], found: list[Row]) -> list[str]:
+def _signs(context: DetectionContext, mine: list[Revocation], found: list[Row]) -> list[str]:
     """What tells a thief's return from a colleague's signing in again."""
-    parents = {one.row["parent_n"] for one in mine}
-    keys = {one.row["n"]: one for one in scene.cut_keys()}
+    parents = {one.credential["parent_n"] for one in mine}
+    keys = {one.credential["n"]: one for one in context.revoked_keys()}
     signs = []
-    if found[0]["began"] in keys:
+    if found[0]["lineage_start"] in keys:
         signs.append("the key at the top of the lineage had been cut")
     if any(row["parent_n"] not in parents for row in found):
         signs.append("another credential of the lineage minted it than had minted the revoked one")
-    fresh = scene.thresholds.whole("new_for")
+    fresh = context.thresholds.whole("new_for")
     if any(
         row["home_since"] is not None
         and row["home_since"] > row["issued_time"] - fresh
-        and row["elsewhere"] >= scene.thresholds["habit_calls"]
-        and not familiar(scene, row["parent_person"], row["issue_ip"], row["home_since"])
+        and row["elsewhere"] >= context.thresholds["habit_calls"]
+        and not familiar(context, row["parent_person"], row["issue_ip"], row["home_since"])
         for row in found
     ):
         signs.append("from an address that is new to whoever minted it")
     portable = any(
         row["parent_kind"] in ("long_term_key", "session_token", "federation_token") for row in found
     )
-    if portable and found[0]["before"] < scene.thresholds["mints_are_habit"]:
+    if portable and found[0]["before"] < context.thresholds["mints_are_habit"]:
         signs.append("with a credential that can be carried off, which had rarely taken up this role before")
     return signs
 
 
-def _hit(scene: Scene, mine: list[Cut], found: list[Row], signs: list[str], by: str) -> Hit:
+def _hit(
+    context: DetectionContext, mine: list[Revocation], found: list[Row], signs: list[str], by: str
+) -> Hit:
     severity: Severity = "critical" if len(signs) > 1 else "high"
-    root = scene.known([found[0]["began"]])[found[0]["began"]]
+    root = context.credentials([found[0]["lineage_start"]])[found[0]["lineage_start"]]
     return Hit(
         about=(by, root["id"]),
         time=found[0]["issued_time"],
         severity=severity,
-        why=f"{mine[0].call} revoked {named(mine[0].row)} at {at(mine[0].done_at)}; the same lineage, under "
-        f"{named(root)}, then minted {counted(len(found), 'session')} of the role again, first at "
+        why=f"{mine[0].event_name} revoked {named(mine[0].credential)} at {at(mine[0].done_at)}; the same lineage, "
+        f"under {named(root)}, then minted {counted(len(found), 'session')} of the role again, first at "
         f"{at(found[0]['issued_time'])}: {listed(row['id'] for row in found)}; {listed(signs)}.",
         subject=root["n"],
-        places=(root["n"], *(one.row["n"] for one in mine), *(row["n"] for row in found)),
-        events=(by, *(event_id(row["issue_event"], row["issue_text"]) or "" for row in found)),
+        places=(root["n"], *(one.credential["n"] for one in mine), *(row["n"] for row in found)),
+        events=(by, *(issuance_of(row) for row in found)),
         count=len(found),
         thresholds=("new_for", "habit_calls", "mints_are_habit"),
     )
@@ -119,5 +121,6 @@ RULE = Rule(
     "same place as before. Such returns are left out; what is left differs in what the finding says.",
     references=("IAM User Guide, 'Revoking IAM role temporary security credentials'",),
     find=find,
+    reads=(*REVOCATION_READS, PRINCIPAL_IPS, WORKLOAD_STARTS),
     thresholds=("new_for", "habit_calls", "mints_are_habit"),
 )

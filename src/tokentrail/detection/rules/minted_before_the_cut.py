@@ -4,56 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.rotation import rotated
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.revocations import add_revocations, was_rotated
+from tokentrail.detection.views import (
+    ATTRIBUTED_CHANGES,
+    CREDENTIAL_DETAILS,
+    CREDENTIAL_EVENTS,
+    CREDENTIAL_IPS,
+    PRINCIPAL_IPS,
+)
 from tokentrail.detection.wording import at, listed, named, span
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _MINTED = """
-    SELECT c.key_n, k.* FROM cut_recently c JOIN known k ON k.parent_n = c.key_n
-    WHERE k.parent_link <> 'created' AND k.issued_time BETWEEN c.done_at - c.window AND c.done_at
+    SELECT c.n AS key_n, k.* FROM revoked_keys c JOIN credential_details k ON k.parent_n = c.n
+    WHERE k.parent_link <> 'created' AND k.issued_time BETWEEN c.done_at - ? AND c.done_at
       AND coalesce(k.expires_at, k.expires_bound, c.done_at + 1) > c.done_at + ?
-    ORDER BY c.key_n, k.issued_time, k.n"""
+    ORDER BY key_n, k.issued_time, k.n"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """For each key that was ended, look at what it had minted shortly before."""
-    cuts = {one.row["n"]: one for one in scene.cut_keys()}
-    window = scene.thresholds.whole("before_cut")
-    if not cuts:
+    revocations = {one.credential["n"]: one for one in context.revoked_keys()}
+    window = context.thresholds.whole("before_cut")
+    if not revocations:
         return
-    scene.add_table(
-        "cut_recently",
-        {
-            "key_n": pa.array(list(cuts), pa.int64()),
-            "done_at": pa.array([one.done_at for one in cuts.values()], pa.int64()),
-            "window": pa.array([window] * len(cuts), pa.int64()),
-        },
-    )
+    add_revocations(context, "revoked_keys", revocations.values())
     found: dict[int, list[Row]] = {}
-    for row in scene.rows(_MINTED, (scene.thresholds.whole("outlives_by"),)):
+    for row in context.rows(_MINTED, (window, context.thresholds.whole("outlives_by"))):
         found.setdefault(row["key_n"], []).append(row)
     for n, minted in sorted(found.items()):
-        cut = cuts[n]
-        if all(row["kind"] != "session_token" for row in minted) and rotated(scene, cut):
+        revocation = revocations[n]
+        if all(row["kind"] != "session_token" for row in minted) and was_rotated(context, revocation):
             continue
-        used = [row for row in minted if (row["last"] or 0) > cut.done_at]
+        used = [row for row in minted if (row["last"] or 0) > revocation.done_at]
         severity: Severity = (
             "high" if any(row["kind"] == "session_token" for row in minted) else "medium" if used else "low"
         )
         yield Hit(
-            about=(cut.row["id"], cut.by),
-            time=cut.done_at,
+            about=(revocation.credential["id"], revocation.event),
+            time=revocation.done_at,
             severity=severity,
-            why=f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}; within {span(window)} before, it had minted "
+            why=f"{revocation.event_name} ended {named(revocation.credential)} at {at(revocation.done_at)}; within "
+            f"{span(window)} before, it had minted "
             f"{listed(named(row) + ' at ' + at(row['issued_time']) for row in minted)}, "
             f"which outlive it" + (", and have been used since." if used else "."),
             subject=n,
             places=(n, *(row["n"] for row in minted)),
-            events=(*(event_id(row["issue_event"], row["issue_text"]) or "" for row in minted), cut.by),
+            events=(*(issuance_of(row) for row in minted), revocation.event),
             count=len(minted),
             thresholds=("before_cut", "outlives_by", "new_for"),
         )
@@ -70,5 +70,6 @@ RULE = Rule(
     "rotated, by the signs of `outlived-key`, not at all.",
     references=("AWS Security Blog, 'What to do if you inadvertently expose an AWS access key'",),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, CREDENTIAL_IPS, PRINCIPAL_IPS, ATTRIBUTED_CHANGES),
     thresholds=("before_cut", "outlives_by", "new_for"),
 )

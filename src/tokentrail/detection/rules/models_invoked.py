@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, high_if_suspicious, hits_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.first_uses import (
+    FIRST_USE_READS,
+    HABITS,
+    FirstUse,
+    first_uses,
+    high_if_suspicious,
+    hits_of,
+)
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import event_names
+from tokentrail.detection.views import event_names
 from tokentrail.detection.wording import at, counted, listed
 
 _REGIONS = """
     SELECT c.region, min(coalesce(k.person, k.id)) AS one, count(DISTINCT coalesce(k.person, k.id)) AS people
-    FROM noted_calls c JOIN known k ON k.n = c.n WHERE c.kind = 'model' AND c.region IS NOT NULL GROUP BY c.region"""
-_OPENED = "SELECT DISTINCT n FROM noted_calls WHERE kind = 'model_access'"
+    FROM notable_calls c JOIN credential_details k ON k.n = c.n
+    WHERE c.kind = 'model' AND c.region IS NOT NULL GROUP BY c.region"""
+_OPENED = "SELECT DISTINCT n FROM notable_calls WHERE kind = 'model_access'"
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for invocations with two signs of a stranger, or of a lineage that is suspicious already."""
-    uses = first_uses(scene, "model", what="had invoked no model there", each_region=True)
+    uses = first_uses(context, "model", what="had invoked no model there", each_region=True)
     if not uses:
         return
-    regions = {row["region"]: row["people"] for row in scene.rows(_REGIONS)}
-    opened = {row["n"] for row in scene.rows(_OPENED)}
+    regions = {row["region"]: row["people"] for row in context.rows(_REGIONS)}
+    opened = {row["n"] for row in context.rows(_OPENED)}
     judged = [replace(use, signs=_signs(use, regions, opened)) for use in uses]
     told = [use for use in judged if len(use.signs) > 1 or use.suspicious]
-    yield from hits_of(scene, told, high_if_suspicious, _said)
+    yield from hits_of(context, told, high_if_suspicious, _said)
 
 
 def _said(use: FirstUse) -> str:
@@ -62,7 +70,8 @@ RULE = Rule(
         "Stratus Red Team, aws.impact.bedrock-invoke-model",
     ),
     find=find,
+    reads=(*FIRST_USE_READS,),
     late=True,
     thresholds=HABITS,
-    marks=event_names("model"),
+    prefilter=event_names("model"),
 )

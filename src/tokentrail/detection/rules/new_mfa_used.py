@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.reading import place_of
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.record_access import place_of
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, named, short
 from tokentrail.lineage.rows import Row, event_id
 
@@ -20,16 +22,16 @@ _DEVICES = """
     SELECT time, event_id, event_id_text, by_arn, n, in_account,
            nullif(regexp_extract(request, '"serialNumber":"([^"]+)"', 1), '') AS serial,
            nullif(regexp_extract(request, '"userName":"([^"]+)"', 1), '') AS owner
-    FROM changed WHERE name = 'EnableMFADevice'"""
+    FROM attributed_changes WHERE name = 'EnableMFADevice'"""
 _MAKER = "c.serial, c.time AS made_at, c.event_id AS made_event, c.event_id_text AS made_text, c.by_arn, c.n AS maker"
 _USED = f"""
     SELECT k.*, {_MAKER}
     FROM devices c
-    JOIN known k ON k.mfa_serial = c.serial AND k.issued_time BETWEEN c.time AND c.time + ?"""
+    JOIN credential_details k ON k.mfa_serial = c.serial AND k.issued_time BETWEEN c.time AND c.time + ?"""
 _SIGNED_IN = f"""
     SELECT k.*, {_MAKER}, f.segment, f.object, f.ordinal
     FROM devices c
-    JOIN known k ON k.api = 'ConsoleLogin' AND k.issued_time BETWEEN c.time AND c.time + ?
+    JOIN credential_details k ON k.api = 'ConsoleLogin' AND k.issued_time BETWEEN c.time AND c.time + ?
       AND k.caller_account = c.in_account
       AND lower(k.caller_name) = lower(coalesce(c.owner, regexp_extract(c.by_arn, ':user/(?:.*/)?([^/]+)$', 1)))
     JOIN credentials f ON f.n = k.n
@@ -38,36 +40,36 @@ _SIGNED_IN = f"""
 """Sign-ins of whom a device was enabled for; first of each device the first one, as no more than some are read."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Join devices that were enabled with what was minted, and who signed in, with them soon after."""
-    if not scene.table("devices", _DEVICES):
+    if not context.table("devices", _DEVICES):
         return
-    within = (scene.thresholds.whole("mfa_used_within"),)
-    used = [row for row in scene.rows(_USED, within) if _strange(scene, row)]
-    entered = [row for row in scene.rows(_SIGNED_IN, within) if _strange(scene, row)]
+    within = (context.thresholds.whole("mfa_used_within"),)
+    used = [row for row in context.rows(_USED, within) if _strange(context, row)]
+    entered = [row for row in context.rows(_SIGNED_IN, within) if _strange(context, row)]
     seen: set[str] = set()
-    for row in sorted([*used, *_with_the_device(scene, entered)], key=_order):
+    for row in sorted([*used, *_with_the_device(context, entered)], key=_order):
         if row["serial"] not in seen:
             seen.add(row["serial"])
-            yield _hit(scene, row)
+            yield _hit(context, row)
 
 
-def _strange(scene: Scene, row: Row) -> bool:
+def _strange(context: DetectionContext, row: Row) -> bool:
     """Whether somebody else enabled the device, or a suspicious lineage did."""
     other = row["by_arn"] is not None and row["by_arn"] != (row["caller_arn"] or row["by_arn"])
-    return other or scene.suspicious(row["maker"])
+    return other or context.suspicious(row["maker"])
 
 
 def _order(row: Row) -> tuple[Any, ...]:
     return row["serial"], row["issued_time"], row["n"], row["made_at"]
 
 
-def _with_the_device(scene: Scene, entered: list[Row]) -> list[Row]:
+def _with_the_device(context: DetectionContext, entered: list[Row]) -> list[Row]:
     """Those sign-ins whose records name the device that was enabled."""
-    entered = entered[: scene.thresholds.whole("most_records")]
+    entered = entered[: context.thresholds.whole("most_records")]
     if not entered:
         return []
-    read = scene.read(list(dict.fromkeys(map(place_of, entered))))
+    read = context.read(list(dict.fromkeys(map(place_of, entered))))
     devices = {place: _device(record) for place, record in read}
     return [row for row in entered if devices.get(place_of(row)) == row["serial"]]
 
@@ -78,9 +80,9 @@ def _device(record: Any) -> Any:
     return told.get("MFAIdentifier") if isinstance(told, dict) else None
 
 
-def _hit(scene: Scene, row: Row) -> Hit:
+def _hit(context: DetectionContext, row: Row) -> Hit:
     made = event_id(row["made_event"], row["made_text"]) or ""
-    severity: Severity = "high" if scene.suspicious(row["maker"]) else "medium"
+    severity: Severity = "high" if context.suspicious(row["maker"]) else "medium"
     how = "began by a sign-in" if row["api"] == "ConsoleLogin" else "was minted"
     return Hit(
         about=(row["serial"], made),
@@ -90,7 +92,7 @@ def _hit(scene: Scene, row: Row) -> Hit:
         f"{named(row)} {how} with it at {at(row['issued_time'])}.",
         subject=row["n"],
         places=(row["n"],) if row["maker"] is None else (row["n"], row["maker"]),
-        events=(made, event_id(row["issue_event"], row["issue_text"]) or ""),
+        events=(made, issuance_of(row)),
         count=2,
         thresholds=("mfa_used_within", "most_records"),
     )
@@ -110,7 +112,8 @@ RULE = Rule(
         "AWS CloudTrail User Guide, 'AWS Management Console sign-in events': MFAIdentifier",
     ),
     find=find,
-    marks=frozenset({"EnableMFADevice"}),
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES),
+    prefilter=frozenset({"EnableMFADevice"}),
     late=True,
     thresholds=("mfa_used_within", "most_records"),
 )

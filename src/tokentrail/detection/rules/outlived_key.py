@@ -4,71 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-
-from tokentrail.detection.cuts import Cut
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.rotation import rotated
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.revocations import Revocation, add_revocations, was_rotated
+from tokentrail.detection.views import (
+    ATTRIBUTED_CHANGES,
+    CREDENTIAL_DETAILS,
+    CREDENTIAL_EVENTS,
+    CREDENTIAL_IPS,
+    PRINCIPAL_IPS,
+)
 from tokentrail.detection.wording import at, counted, listed, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _USED = """
     SELECT key_n, n, uses, time, event_id, event_id_text, minted_after FROM (
-      SELECT c.key_n, k.n, d.time, d.event_id, d.event_id_text,
+      SELECT c.n AS key_n, k.n, d.time, d.event_id, d.event_id_text,
              coalesce(k.issued_time, 0) > c.done_at AS minted_after,
-             count(*) OVER (PARTITION BY c.key_n, k.n) AS uses,
-             row_number() OVER (PARTITION BY c.key_n, k.n ORDER BY d.time, d.event_id) AS place
-      FROM cut_now c
-      JOIN known k ON k.n > c.key_n AND k.n < c.key_n + c.span
-      JOIN deeds d ON d.n = k.n AND d.time > c.done_at AND d.error IS NULL AND NOT d.forwarded
+             count(*) OVER (PARTITION BY c.n, k.n) AS uses,
+             row_number() OVER (PARTITION BY c.n, k.n ORDER BY d.time, d.event_id) AS place
+      FROM revoked_keys c
+      JOIN credential_details k ON k.n > c.n AND k.n < c.n + c.span
+      JOIN credential_events d ON d.n = k.n AND d.time > c.done_at AND d.error IS NULL AND NOT d.forwarded
       WHERE d.name <> 'GetCallerIdentity'
-        AND NOT EXISTS (SELECT 1 FROM known m WHERE m.parent_link = 'created' AND m.n > c.key_n
+        AND NOT EXISTS (SELECT 1 FROM credential_details m WHERE m.parent_link = 'created' AND m.n > c.n
                         AND m.n <= k.n AND k.n < m.n + m.span)
     ) WHERE place = 1 ORDER BY key_n, time, event_id"""
 """First uses after the cut of what was minted from the key; what acts through things that it made is another story."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look among the descendants of each key that was ended for credentials that were used afterwards."""
-    cuts = {one.row["n"]: one for one in scene.cut_keys()}
-    if not cuts:
+    revocations = {one.credential["n"]: one for one in context.revoked_keys()}
+    if not revocations:
         return
-    scene.add_table(
-        "cut_now",
-        {
-            "key_n": pa.array(list(cuts), pa.int64()),
-            "span": pa.array([one.row["span"] for one in cuts.values()], pa.int64()),
-            "done_at": pa.array([one.done_at for one in cuts.values()], pa.int64()),
-        },
-    )
+    add_revocations(context, "revoked_keys", revocations.values())
     used: dict[int, list[Row]] = {}
-    for row in scene.rows(_USED):
+    for row in context.rows(_USED):
         used.setdefault(row["key_n"], []).append(row)
-    names = scene.known(row["n"] for found in used.values() for row in found)
+    names = context.credentials(row["n"] for found in used.values() for row in found)
     for n, found in sorted(used.items()):
-        yield _hit(cuts[n], found, names, quiet=rotated(scene, cuts[n]))
+        yield _hit(revocations[n], found, names, quiet=was_rotated(context, revocations[n]))
 
 
-def _hit(cut: Cut, found: list[Row], names: dict[int, Row], *, quiet: bool) -> Hit:
+def _hit(revocation: Revocation, found: list[Row], names: dict[int, Row], *, quiet: bool) -> Hit:
     fresh = [row for row in found if row["minted_after"]]
     severity: Severity = "critical" if fresh else "low" if quiet else "high"
     why = (
-        f"{cut.call} ended {named(cut.row)} at {at(cut.done_at)}, yet {counted(len(found), 'credential')} minted from "
-        f"it went on: {listed(named(names[row['n']]) for row in found)}, first at {at(found[0]['time'])}"
+        f"{revocation.event_name} ended {named(revocation.credential)} at {at(revocation.done_at)}, yet "
+        f"{counted(len(found), 'credential')} minted from it went on: "
+        f"{listed(named(names[row['n']]) for row in found)}, first at {at(found[0]['time'])}"
     )
     if fresh:
         why += f"; {counted(len(fresh), 'of them was', 'of them were')} minted only after the key was gone"
     elif quiet:
         why += "; all of it where the user's next key works too, an address of days ago: the key was rotated, it seems"
     return Hit(
-        about=(cut.row["id"],),
+        about=(revocation.credential["id"],),
         time=found[0]["time"],
         severity=severity,
         why=why + ".",
-        subject=cut.row["n"],
-        places=(cut.row["n"], *(row["n"] for row in found)),
-        events=(cut.by, *(event_id(row["event_id"], row["event_id_text"]) or "" for row in found)),
+        subject=revocation.credential["n"],
+        places=(revocation.credential["n"], *(row["n"] for row in found)),
+        events=(revocation.event, *(event_of(row) for row in found)),
         count=sum(row["uses"] for row in found),
         thresholds=("new_for",),
     )
@@ -89,5 +88,6 @@ RULE = Rule(
         "Netskope Threat Labs, 'Securing AWS Temporary Tokens'",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, CREDENTIAL_IPS, PRINCIPAL_IPS, ATTRIBUTED_CHANGES),
     thresholds=("new_for",),
 )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import CREDENTIAL_DETAILS, WORKLOAD_STARTS, with_lineage_start
 from tokentrail.detection.wording import at, counted, listed, named, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _ROLES = """
     SELECT into_role, CAST(row_number() OVER () AS INTEGER) AS role
-    FROM (SELECT DISTINCT into_role FROM known WHERE into_role IS NOT NULL)"""
+    FROM (SELECT DISTINCT into_role FROM credential_details WHERE into_role IS NOT NULL)"""
 _HOPS = """
     SELECT k.n, k.parent_n, r.role, k.depth > 1 AND k.kind = 'assumed_role' AND k.parent_link <> 'created' AS taken
-    FROM known k LEFT JOIN roles r ON r.into_role = k.into_role"""
+    FROM credential_details k LEFT JOIN roles r ON r.into_role = k.into_role"""
 """Numbers instead of names: there are as many as credentials, and each is looked up four times."""
 _RETURNED = """
     SELECT c.n, p.role AS through,
@@ -27,38 +28,40 @@ _RETURNED = """
     LEFT JOIN hops i ON i.n = h.parent_n
     WHERE c.taken AND c.role IN (coalesce(g.role, 0), coalesce(h.role, 0), coalesce(i.role, 0))"""
 _RETURNS = (
-    began("""
+    with_lineage_start("""
     SELECT k.n, k.root_n, k.into_role, k.issued_time, k.issue_event, k.issue_text, r.into_role AS through, c.left_n
-    FROM returned c JOIN known k ON k.n = c.n JOIN roles r ON r.role = c.through""")
-    + " ORDER BY began, issued_time, k.n"
+    FROM returned c JOIN credential_details k ON k.n = c.n JOIN roles r ON r.role = c.through""")
+    + " ORDER BY lineage_start, issued_time, k.n"
 )
 """Sessions of a role that an ancestor, two to four hops up, was of too, with another role between."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for chains that come back to a role again and again."""
     if not (
-        scene.table("roles", _ROLES) and scene.table("hops", _HOPS) and scene.table("returned", _RETURNED)
+        context.table("roles", _ROLES)
+        and context.table("hops", _HOPS)
+        and context.table("returned", _RETURNED)
     ):
         return
     chains: dict[int, list[Row]] = {}
-    for row in scene.rows(_RETURNS):
-        chains.setdefault(row["began"], []).append(row)
-    starts = scene.known(found[0]["left_n"] for found in chains.values())
+    for row in context.rows(_RETURNS):
+        chains.setdefault(row["lineage_start"], []).append(row)
+    starts = context.credentials(found[0]["left_n"] for found in chains.values())
     for _, found in sorted(chains.items()):
-        if len(found) >= scene.thresholds["juggled"]:
+        if len(found) >= context.thresholds["juggled"]:
             start = starts[found[0]["left_n"]]
             roles = sorted({short(row[name]) for row in found for name in ("into_role", "through")})
             yield Hit(
                 about=(start["id"],),
-                time=found[int(scene.thresholds["juggled"]) - 1]["issued_time"],
+                time=found[int(context.thresholds["juggled"]) - 1]["issued_time"],
                 severity="high",
                 why=f"From {named(start)} on, sessions took up {listed(roles)} in turn and came back to a role left "
                 f"before {counted(len(found), 'time')}, last at {at(found[-1]['issued_time'])}: each hop is good for "
                 "an hour more.",
                 subject=start["n"],
                 places=(start["n"], *(row["n"] for row in found)),
-                events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in found),
+                events=tuple(issuance_of(row) for row in found),
                 count=len(found),
                 thresholds=("juggled",),
             )
@@ -75,5 +78,6 @@ RULE = Rule(
     "must trust each other, ask whose job it is.",
     references=("hotnops, AWSRoleJuggler", "Hacking the Cloud, 'Role chain juggling'"),
     find=find,
+    reads=(CREDENTIAL_DETAILS, WORKLOAD_STARTS),
     thresholds=("juggled",),
 )

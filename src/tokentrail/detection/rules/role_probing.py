@@ -15,11 +15,13 @@ from operator import itemgetter
 
 import pyarrow as pa
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.reading import Place, place_of
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.record_access import Place, place_of
+from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
 from tokentrail.detection.wording import at, counted, listed, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _CALLS = """
     SELECT e.segment, e.identity, e.object, e.ordinal, e.time, e.event_id, e.event_id_text FROM facts e
@@ -29,36 +31,36 @@ _CALLS = """
 _REFUSED = """
     SELECT a.n, c.time, c.segment, c.object, c.ordinal, c.event_id, c.event_id_text,
            count(*) OVER (PARTITION BY a.n) AS refused
-    FROM refused_calls c JOIN actors a ON a.segment = c.segment AND a.identity = c.identity
+    FROM refused_calls c JOIN identity_credentials a ON a.segment = c.segment AND a.identity = c.identity
     WHERE a.n IS NOT NULL
     QUALIFY refused >= {many}"""
 _FOLLOWED = """
     SELECT r.*, coalesce(k.issued_time <= r.time + {soon}, FALSE) AS opened FROM refusals r
-    ASOF LEFT JOIN (SELECT parent_n, issued_time FROM known
+    ASOF LEFT JOIN (SELECT parent_n, issued_time FROM credential_details
                     WHERE api = 'AssumeRole' AND parent_n IN (SELECT n FROM refusals)) k
       ON k.parent_n = r.n AND k.issued_time >= r.time
     ORDER BY r.n, r.time, r.event_id"""
 """With whether any role opened to the caller right after: which one a call was for is not read yet."""
 _GRANTED = """
     SELECT t.segment, t.object, t.ordinal FROM tried t
-    ASOF JOIN (SELECT parent_n, role_arn, issued_time FROM known
+    ASOF JOIN (SELECT parent_n, role_arn, issued_time FROM credential_details
                WHERE api = 'AssumeRole' AND parent_n IN (SELECT n FROM tried)) k
       ON k.parent_n = t.n AND k.role_arn = t.role AND k.issued_time >= t.time
     WHERE k.issued_time <= t.time + {soon}"""
 _ROLE = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)")
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Count refused AssumeRole calls; which roles they were for stands only in their messages."""
-    many = scene.thresholds.whole("many_denied")
-    if not (scene.table("refused_calls", _CALLS) and scene.table("refusals", _REFUSED.format(many=many))):
+    many = context.thresholds.whole("many_denied")
+    if not (context.table("refused_calls", _CALLS) and context.table("refusals", _REFUSED.format(many=many))):
         return
     by_caller: dict[int, list[Row]] = {}
-    for row in scene.rows(_FOLLOWED.format(soon=scene.thresholds.whole("propagation"))):
+    for row in context.rows(_FOLLOWED.format(soon=context.thresholds.whole("propagation"))):
         by_caller.setdefault(row["n"], []).append(row)
-    tried = {n: some for n, refused in by_caller.items() if _names(some := _tried(scene, refused)) >= many}
-    granted = _granted(scene, by_caller, tried)
-    known = scene.known(tried)
+    tried = {n: some for n, refused in by_caller.items() if _names(some := _tried(context, refused)) >= many}
+    granted = _granted(context, by_caller, tried)
+    known = context.credentials(tried)
     for n, roles in sorted(tried.items()):
         left = {place: role for place, role in roles.items() if place not in granted}
         if _names(left) >= many:
@@ -71,16 +73,16 @@ def _names(tried: Mapping[Place, str]) -> int:
     return len({role.rpartition("/")[2] for role in tried.values()})
 
 
-def _tried(scene: Scene, refused: list[Row]) -> dict[Place, str]:
+def _tried(context: DetectionContext, refused: list[Row]) -> dict[Place, str]:
     """The roles of a caller's refused calls; of very many, those are read first after which nothing opened."""
-    asked = sorted(refused, key=itemgetter("opened"))[: scene.thresholds.whole("most_records")]
-    records = scene.read([place_of(row) for row in asked])
+    asked = sorted(refused, key=itemgetter("opened"))[: context.thresholds.whole("most_records")]
+    records = context.read([place_of(row) for row in asked])
     messages = ((place, str(record.get("errorMessage") or "")) for place, record in records)
     return {place: found[1] for place, message in messages if (found := _ROLE.search(message))}
 
 
 def _granted(
-    scene: Scene, by_caller: Mapping[int, list[Row]], tried: Mapping[int, Mapping[Place, str]]
+    context: DetectionContext, by_caller: Mapping[int, list[Row]], tried: Mapping[int, Mapping[Place, str]]
 ) -> set[Place]:
     """The refused calls after which the same caller was soon granted the same role."""
     rows = [
@@ -92,25 +94,25 @@ def _granted(
     if not rows:
         return set()
     names = ("segment", "object", "ordinal", "n", "time", "role")
-    scene.add_table(
+    context.add_table(
         "tried", {name: pa.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
     )
-    soon = scene.thresholds.whole("propagation")
-    return {place_of(row) for row in scene.rows(_GRANTED.format(soon=soon))}
+    soon = context.thresholds.whole("propagation")
+    return {place_of(row) for row in context.rows(_GRANTED.format(soon=soon))}
 
 
 def _hit(known: Row, first: Row, refused: list[Row], roles: list[str]) -> Hit:
     """The hit; it is identified by the caller's first refusal, whatever is learned later."""
     severity: Severity = "high" if known["kind"] in ("service_role", "session_token") else "medium"
     return Hit(
-        about=(known["id"], event_id(first["event_id"], first["event_id_text"]) or ""),
+        about=(known["id"], event_of(first)),
         time=refused[0]["time"],
         severity=severity,
         why=f"{named(known)} was refused {counted(len(roles), 'role')} from {at(refused[0]['time'])} to "
         f"{at(refused[-1]['time'])}: {listed(role.rpartition('/')[2] for role in roles)}.",
         subject=known["n"],
         places=(known["n"],),
-        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in refused),
+        events=tuple(event_of(row) for row in refused),
         count=len(refused),
         thresholds=("many_denied", "propagation", "most_records"),
     )
@@ -130,5 +132,6 @@ RULE = Rule(
         "IAM User Guide, 'Troubleshoot IAM': changes are not always immediately visible",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS),
     thresholds=("many_denied", "propagation", "most_records"),
 )

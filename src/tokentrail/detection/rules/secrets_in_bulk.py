@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.detection.first_uses import HABITS, FirstUse, first_uses, hits_of
+from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.first_uses import FIRST_USE_READS, HABITS, FirstUse, first_uses, hits_of
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import event_names
+from tokentrail.detection.views import event_names
 from tokentrail.detection.wording import at, counted
 
 _BATCH = 20
 """Secrets that one call gives at most (AWS Secrets Manager API Reference, 'BatchGetSecretValue': MaxResults)."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for many such calls, or for two signs of a stranger, by who is no workload."""
-    many = scene.thresholds.whole("many_batches")
+    many = context.thresholds.whole("many_batches")
     told = [
-        use for use in first_uses(scene, "secret_batch", what="had read none so") if _is_strange(use, many)
+        use for use in first_uses(context, "secret_batch", what="had read none so") if _is_strange(use, many)
     ]
-    yield from hits_of(scene, told, _severity, _said, "many_batches")
+    yield from hits_of(context, told, _severity, _said, "many_batches")
 
 
 def _severity(use: FirstUse) -> Severity:
@@ -54,7 +54,8 @@ RULE = Rule(
         "Stratus Red Team, aws.credential-access.secretsmanager-batch-retrieve-secrets",
     ),
     find=find,
+    reads=(*FIRST_USE_READS,),
     late=True,
     thresholds=(*HABITS, "many_batches"),
-    marks=event_names("secret_batch"),
+    prefilter=event_names("secret_batch"),
 )

@@ -6,30 +6,32 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS
 from tokentrail.detection.wording import at, counted, listed, named, span
 from tokentrail.events.vocabulary import HANDED_OUT
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _READ = f"""d.secret AND d.error IS NULL AND NOT d.forwarded
       AND d.name NOT IN ({", ".join(f"'{name}'" for name in sorted(HANDED_OUT))})
       AND d.name NOT LIKE 'GetFunction%'"""
 _COUNTS = f"""
     SELECT d.n, sum(len(string_split(coalesce(d.resource, ''), chr(10)))) AS secrets
-    FROM some_deeds d WHERE {_READ} GROUP BY d.n"""
+    FROM some_credential_events d WHERE {_READ} GROUP BY d.n"""
 _COUNTS_IN_ALL = "SELECT n, sum(secrets) AS secrets FROM {parts} GROUP BY n"
 _READERS = """
     SELECT n, person, kind = 'service_role' OR coalesce(subject, '') LIKE 'system:serviceaccount:%' AS hosted
-    FROM known WHERE person IN (
-      SELECT k.person FROM secret_counts c JOIN known k ON k.n = c.n WHERE c.secrets >= {many})"""
+    FROM credential_details WHERE person IN (
+      SELECT k.person FROM secret_counts c JOIN credential_details k ON k.n = c.n WHERE c.secrets >= {many})"""
 """All credentials of principals of which one read many: most cases have none. A workload, a Kubernetes pod by web
 identity among them, reads all of its settings when it starts: what of it is new, only a case with days before tells."""
 _READS = f"""
     SELECT d.n, r.person, r.hosted, d.time, d.name, d.event_id, d.event_id_text,
            coalesce(d.resource, '') <> '' AS listed,
            unnest(string_split(coalesce(d.resource, ''), chr(10))) AS secret
-    FROM some_deeds d JOIN secret_readers r ON r.n = d.n WHERE {_READ}"""
+    FROM some_credential_events d JOIN secret_readers r ON r.n = d.n WHERE {_READ}"""
 """
 Reads that name no secret are one together, as all may be of the same. Not with the whole of what a call names beside
 each part of it: one forged record would fill memory.
@@ -45,22 +47,22 @@ _SWEPT = """
     ORDER BY r.n, r.time, r.event_id, r.secret"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Count, within a short time, secrets that their reader's principal had not read before."""
-    many, within = scene.thresholds.whole("many_secrets"), scene.thresholds.whole("swept_within")
-    scene.table("secret_counts", _COUNTS, _COUNTS_IN_ALL)
-    if not scene.table("secret_readers", _READERS.format(many=many)):
+    many, within = context.thresholds.whole("many_secrets"), context.thresholds.whole("swept_within")
+    context.batched_table("secret_counts", _COUNTS, _COUNTS_IN_ALL)
+    if not context.table("secret_readers", _READERS.format(many=many)):
         return
-    scene.table("secret_reads", _READS)
-    first, _ = scene.history()
-    settled = first + int(86_400 * scene.thresholds["habit_days"])
-    by_reader = groupby(scene.rows(_SWEPT, (settled, many)), itemgetter("n"))
+    context.batched_table("secret_reads", _READS)
+    first, _ = context.history()
+    settled = first + int(86_400 * context.thresholds["habit_days"])
+    by_reader = groupby(context.rows(_SWEPT, (settled, many)), itemgetter("n"))
     swept = {n: run for n, found in by_reader if (run := _run(list(found), many, within))}
-    known = scene.known(swept)
+    known = context.credentials(swept)
     for n, run in sorted(swept.items()):
         severity: Severity = "high" if known[n]["kind"] in ("service_role", "session_token") else "medium"
         yield Hit(
-            about=(known[n]["id"], event_id(run[0]["event_id"], run[0]["event_id_text"]) or ""),
+            about=(known[n]["id"], event_of(run[0])),
             time=run[many - 1]["time"],
             severity=severity,
             why=f"{named(known[n])} read {counted(len(run), 'secret')} within {span(within)} from {at(run[0]['time'])} "
@@ -68,7 +70,7 @@ def find(scene: Scene) -> Iterator[Hit]:
             f"{listed(row['secret'].rpartition(':')[2] if row['listed'] else row['name'] or '?' for row in run)}.",
             subject=n,
             places=(n,),
-            events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in run),
+            events=tuple(event_of(row) for row in run),
             count=len(run),
             thresholds=("many_secrets", "swept_within", "habit_days"),
         )
@@ -97,5 +99,6 @@ RULE = Rule(
         "ssm-retrieve-securestring-parameters",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS),
     thresholds=("many_secrets", "swept_within", "habit_days"),
 )

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
 _LIKELY = """
-    SELECT k.n FROM known k JOIN known p ON p.n = k.parent_n AND hash(p.into_role) = hash(k.into_role)
+    SELECT k.n FROM credential_details k
+    JOIN credential_details p ON p.n = k.parent_n AND hash(p.into_role) = hash(k.into_role)
     WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'"""
 """What a role is called takes more room than all else that is compared of the many."""
 _SELF = """
     SELECT k.n, k.parent_n, k.into_role, k.issued_time, k.issue_event, k.issue_text,
            EXISTS (SELECT 1 FROM issuances s WHERE s.event_id = k.issue_event AND NOT s.explicit_trust) AS untold
-    FROM likely_selves l JOIN known k ON k.n = l.n JOIN known p ON p.n = k.parent_n
+    FROM likely_selves l JOIN credential_details k ON k.n = l.n JOIN credential_details p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.into_role = p.into_role AND k.parent_link <> 'created'
     ORDER BY k.into_role, k.issued_time, k.n"""
 
@@ -26,17 +28,17 @@ _SELF = """
 _UNTOLD = "; its trust policy does not allow it, and AWS lets it pass since the role did so before 2022"
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather, by role, sessions minted by a session of the same role."""
-    if not scene.table("likely_selves", _LIKELY):
+    if not context.table("likely_selves", _LIKELY):
         return
-    most = scene.thresholds.whole("most_events")
+    most = context.thresholds.whole("most_events")
     by_role = [
-        _Renewed(role, found, most) for role, found in groupby(scene.rows(_SELF), itemgetter("into_role"))
+        _Renewed(role, found, most) for role, found in groupby(context.rows(_SELF), itemgetter("into_role"))
     ]
-    earliest = scene.known(one.places[0] for one in by_role)
+    earliest = context.credentials(one.places[0] for one in by_role)
     for one in by_role:
-        suspicious = any(map(scene.suspicious, one.places))
+        suspicious = any(map(context.suspicious, one.places))
         severity: Severity = "high" if suspicious else "medium" if one.untold else "low"
         yield Hit(
             about=(one.role,),
@@ -83,5 +85,6 @@ RULE = Rule(
         "IAM User Guide, 'Logging IAM and AWS STS API calls with AWS CloudTrail': explicitTrustGrant",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS,),
     late=True,
 )

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.privilege_gains import OWN_CALLS, PrivilegeGain, privilege_gains
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, listed, named, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather such changes by the credential that made them, until they are a habit of its principal."""
-    changes = privilege_gains(scene)
-    makers = {one.row["n"] for one in changes if one.row["n"] is not None}
-    known = scene.known(makers)
+    changes = privilege_gains(context)
+    change_actors = {one.row["n"] for one in changes if one.row["n"] is not None}
+    known = context.credentials(change_actors)
     begun: dict[str, int] = {}
     found: dict[tuple[int, str], list[PrivilegeGain]] = {}
     for one in changes:
         n, arn = one.row["n"], one.row["by_arn"] or ""
         person = (known[n]["person"] if n in known else None) or arn
         since = begun.setdefault(person, one.row["time"])
-        if one.row["time"] <= since + scene.thresholds["habit_after"] or scene.suspicious(n):
+        if one.row["time"] <= since + context.thresholds["habit_after"] or context.suspicious(n):
             found.setdefault((n if n is not None else -1, arn), []).append(one)
     for (n, arn), made in sorted(found.items()):
-        yield _hit(known.get(n), arn, made, suspicious=n >= 0 and scene.suspicious(n))
+        yield _hit(known.get(n), arn, made, suspicious=n >= 0 and context.suspicious(n))
 
 
 def _hit(maker: Row | None, arn: str, made: list[PrivilegeGain], *, suspicious: bool) -> Hit:
     worst: Severity = max((one.severity for one in made), key=SEVERITIES.index)
-    events = tuple(event_id(one.row["event_id"], one.row["event_id_text"]) or "" for one in made)
+    events = tuple(event_of(one.row) for one in made)
     return Hit(
         about=(maker["id"] if maker else arn, events[0]),
         time=made[0].row["time"],
@@ -63,7 +65,8 @@ RULE = Rule(
         "MITRE ATT&CK, T1098.003 'Additional Cloud Roles'",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES),
     late=True,
-    marks=frozenset(OWN_CALLS),
+    prefilter=frozenset(OWN_CALLS),
     thresholds=("habit_after",),
 )

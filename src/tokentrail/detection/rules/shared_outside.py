@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import LOGGED
-from tokentrail.detection.trusts import ANYBODY, account_in, let_in
+from tokentrail.detection.trust_policies import ANYBODY, account_in, let_in
+from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS, LOGGED
 from tokentrail.detection.wording import at, listed, named, short
-from tokentrail.lineage.rows import Row, event_id, object_of
+from tokentrail.lineage.rows import Row, object_of
 from tokentrail.spelling import quoted
 
 _THINGS = {
@@ -34,25 +35,25 @@ _NAMES = tuple(sorted({name for _, name in _THINGS}))
 _SOURCES = tuple(sorted({f"{service}.amazonaws.com" for service, _ in _THINGS}))
 _SHARED = f"""
     SELECT c.n, c.source, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account
-    FROM changed c WHERE c.name IN {_NAMES!r} AND c.source IN {_SOURCES!r} AND c.by_service IS NULL
+    FROM attributed_changes c WHERE c.name IN {_NAMES!r} AND c.source IN {_SOURCES!r} AND c.by_service IS NULL
     ORDER BY c.time, c.event_id"""
 _EVERYBODY = "all"
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather what was shared by the credential that did, for each account until sharing with it is a habit."""
-    known = {row["account"] for row in scene.rows(LOGGED)}
+    known = {row["account"] for row in context.rows(LOGGED)}
     begun: dict[tuple[str, str], int] = {}
     found: dict[tuple[int, str], list[tuple[Row, str]]] = {}
-    for row in list(scene.rows(_SHARED)):
+    for row in list(context.rows(_SHARED)):
         for account in sorted(_given_to(row) - known - {row["in_account"]}):
             since = begun.setdefault((row["in_account"] or "", account), row["time"])
-            if row["time"] <= since + scene.thresholds["habit_after"] or scene.suspicious(row["n"]):
+            if row["time"] <= since + context.thresholds["habit_after"] or context.suspicious(row["n"]):
                 maker = (row["n"] if row["n"] is not None else -1, row["by_arn"] or "")
                 found.setdefault(maker, []).append((row, account))
-    makers = scene.known(n for n, _ in found if n >= 0)
+    change_actors = context.credentials(n for n, _ in found if n >= 0)
     for (n, arn), shared in sorted(found.items()):
-        yield _hit(makers.get(n), arn, shared, suspicious=n >= 0 and scene.suspicious(n))
+        yield _hit(change_actors.get(n), arn, shared, suspicious=n >= 0 and context.suspicious(n))
 
 
 def _given_to(row: Row) -> set[str]:
@@ -89,7 +90,7 @@ def _what(row: Row, account: str) -> str:
 def _hit(maker: Row | None, arn: str, shared: list[tuple[Row, str]], *, suspicious: bool) -> Hit:
     public = any(account == ANYBODY for _, account in shared)
     severity: Severity = "high" if public or suspicious else "medium"
-    events = tuple(dict.fromkeys(event_id(row["event_id"], row["event_id_text"]) or "" for row, _ in shared))
+    events = tuple(dict.fromkeys(event_of(row) for row, _ in shared))
     first = shared[0][0]
     what = listed(dict.fromkeys(_what(*one) for one in shared))
     return Hit(
@@ -125,7 +126,8 @@ RULE = Rule(
         "Stratus Red Team, aws.exfiltration.ec2-share-ami, ec2-share-ebs-snapshot, rds-share-snapshot",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES),
     late=True,
-    marks=frozenset(_NAMES),
+    prefilter=frozenset(_NAMES),
     thresholds=("habit_after",),
 )

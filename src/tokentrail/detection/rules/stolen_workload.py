@@ -10,25 +10,31 @@ from typing import Literal
 import pyarrow as pa
 
 from tokentrail.detection.call_kinds import ATTACK_TOOLS, BY_HAND, DESKTOP, WINDOWS
+from tokentrail.detection.cited_events import first_events
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import (
+    CREDENTIAL_DETAILS,
+    CREDENTIAL_EVENTS,
+    WORKLOAD_STARTS,
+    with_lineage_start,
+)
 from tokentrail.detection.wording import at, listed, named
 from tokentrail.detection.workloads import INSTANCE, RUNTIME, SIGNED_THERE, WORKLOADS
 from tokentrail.lineage.addresses import is_public
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 from tokentrail.spelling import quoted
 
 _ADDRESSED = (
     "NOT c.forwarded AND c.ip IS NOT NULL AND c.ip NOT LIKE '%amazonaws%' AND c.ip NOT LIKE 'AWS Internal%'"
 )
 _RUNNING = f"""
-    SELECT c.n, c.ip, bool_or(contains(c.agent, 'AWS_Lambda_')) AS in_lambda FROM some_deeds c
+    SELECT c.n, c.ip, bool_or(contains(c.agent, 'AWS_Lambda_')) AS in_lambda FROM some_credential_events c
     WHERE contains(c.agent, 'exec-env/AWS_') AND regexp_matches(c.agent, '{RUNTIME}') AND {_ADDRESSED}
     GROUP BY c.n, c.ip"""
 _RUNNING_IN_ALL = "SELECT n, ip, bool_or(in_lambda) AS in_lambda FROM {parts} GROUP BY n, ip"
 _NAMED = f"""
-    SELECT *, coalesce(session_name, split_part(principal_id, ':', -1), '') AS host FROM known
+    SELECT *, coalesce(session_name, split_part(principal_id, ':', -1), '') AS host FROM credential_details
     WHERE kind = 'assumed_role' AND api IS NULL AND NOT regexp_matches(host, '^$|@|{INSTANCE}')
       AND coalesce(issuer_arn, '') NOT LIKE '%/AWSReservedSSO_%'"""
 _HOSTED = f"""
@@ -45,7 +51,7 @@ from an address of AWS. At home, developers run functions under their own sessio
 """
 _VISITS = f"""
     SELECT n, ip, agent, count(*) AS events, min(time) AS first FROM (
-      SELECT c.n, c.ip, trim(c.agent, '[]') AS agent, c.time FROM some_deeds c JOIN hosted h ON h.n = c.n
+      SELECT c.n, c.ip, trim(c.agent, '[]') AS agent, c.time FROM some_credential_events c JOIN hosted h ON h.n = c.n
       WHERE {_ADDRESSED} AND {SIGNED_THERE}
     ) GROUP BY n, ip, agent"""
 """S3 writes some user agents in brackets."""
@@ -54,19 +60,19 @@ _VISITS_IN_ALL = """
     FROM {parts} GROUP BY n, ip, agent"""
 _ALL_GUESTS = """
     SELECT g.*, k.root_n, t.kind FROM (
-      SELECT DISTINCT d.n, d.ip, d.agent FROM deeds d
+      SELECT DISTINCT d.n, d.ip, d.agent FROM credential_events d
       JOIN (SELECT v.ip FROM visits v JOIN hosted h ON h.n = v.n GROUP BY v.ip HAVING count(DISTINCT h.person) = 1) v
         ON v.ip = d.ip
       WHERE NOT d.forwarded AND NOT EXISTS (SELECT 1 FROM hosted h WHERE h.n = d.n)
-    ) g JOIN known k ON k.n = g.n JOIN known t ON t.n = k.root_n"""
+    ) g JOIN credential_details k ON k.n = g.n JOIN credential_details t ON t.n = k.root_n"""
 _GUESTS = f"""
     SELECT ip, trim(agent, '[]') AS agent,
            bool_or(kind IN ('console_session', 'identity_center') OR regexp_matches(agent, '{DESKTOP}')
                    OR regexp_matches(agent, '{BY_HAND}') OR regexp_matches(agent, '{ATTACK_TOOLS}')) AS by_hand
-    FROM ({began(_ALL_GUESTS)})
-    WHERE began = root_n AND kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')
+    FROM ({with_lineage_start(_ALL_GUESTS)})
+    WHERE lineage_start = root_n AND kind NOT IN ('service_role', 'assumed_role_web_identity', 'forwarded')
       AND (kind <> 'identity_center' OR ip NOT IN (
-        SELECT d.ip FROM deeds d JOIN hosted h ON h.n = d.n
+        SELECT d.ip FROM credential_events d JOIN hosted h ON h.n = d.n
         WHERE d.name = 'CreateTokenWithIAM' AND d.error IS NULL AND d.ip IS NOT NULL))
     GROUP BY ip, trim(agent, '[]')"""
 """
@@ -115,12 +121,6 @@ they have elsewhere, too, or if hosts of another role are seen. But a thief who 
 elsewhere, too: what is used nowhere where a session of the role began its work is none of the host's (`theirs`), unless
 several hosts use it, each where no other does: such are given an address of their own once they run.
 """
-_FIRST = """
-    SELECT n, ip, event_id, event_id_text FROM (
-      SELECT d.n, d.ip, d.event_id, d.event_id_text,
-             row_number() OVER (PARTITION BY d.n, d.ip ORDER BY d.time, d.event_id) AS place
-      FROM deeds d JOIN sought s ON s.n = d.n
-    ) WHERE place = 1"""
 
 
 _About = Literal["place", "tool", "company"]
@@ -178,54 +178,51 @@ class _Role:
                 homes[ip] = min(first, homes.get(ip, first))
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look at each address and tool that a workload's credential was used from; one finding a role and address."""
-    _add_running(scene)
-    if not (scene.table("hosted", _HOSTED) and scene.table("visits", _VISITS, _VISITS_IN_ALL)):
+    _add_running(context)
+    if not (context.table("hosted", _HOSTED) and context.batched_table("visits", _VISITS, _VISITS_IN_ALL)):
         return
-    scene.table("guests", _GUESTS)
-    visits = list(scene.rows(_ABROAD))
-    roles = _roles(scene, visits)
-    outside_tells = not _usually_outside(scene, visits)
+    context.table("guests", _GUESTS)
+    visits = list(context.rows(_ABROAD))
+    roles = _roles(context, visits)
+    outside_tells = not _usually_outside(context, visits)
     strange = _strange(visits)
     found: dict[tuple[str, str], list[tuple[Row, Sequence[_Sign]]]] = {}
     for row in visits:
         place = row["person"] or "", row["ip"]
         odd = _odd(row) and place in strange
-        outside = _outside(scene, row, roles[place[0]]) if outside_tells else ()
-        if signs := [*outside, *_signs(scene, row, roles[place[0]], odd)]:
+        outside = _outside(context, row, roles[place[0]]) if outside_tells else ()
+        if signs := [*outside, *_signs(context, row, roles[place[0]], odd)]:
             found.setdefault(place, []).append((row, signs))
     judged = {place: (seen, severity) for place, seen in found.items() if (severity := _severity(seen))}
     if not judged:
         return
-    known = scene.known(row["n"] for seen, _ in judged.values() for row, _ in seen)
-    first = {
-        (row["n"], row["ip"]): event_id(row["event_id"], row["event_id_text"]) or ""
-        for row in scene.rows(_FIRST)
-    }
+    known = context.credentials(row["n"] for seen, _ in judged.values() for row, _ in seen)
+    first = first_events(context, known, by="ip")
     for _, (seen, severity) in sorted(judged.items()):
         seen.sort(key=lambda one: (one[0]["first"], one[0]["n"]))
-        events = list(dict.fromkeys(first[row["n"], row["ip"]] for row, _ in seen))
-        yield _hit(scene, known, seen, severity, events)
+        events = list(dict.fromkeys(first[row["n"], row["ip"]][0] for row, _ in seen))
+        yield _hit(context, known, seen, severity, events)
 
 
-def _add_running(scene: Scene) -> None:
+def _add_running(context: DetectionContext) -> None:
     """Register where user agents of functions and tasks called from, and whether that is AWS's."""
-    scene.table("running", _RUNNING, _RUNNING_IN_ALL)
-    ips = [row["ip"] for row in scene.rows("SELECT DISTINCT ip FROM running")]
-    are_aws = [scene.addresses.of(ip).aws is not None for ip in ips]
-    scene.add_table("places", {"ip": pa.array(ips, pa.string()), "aws": pa.array(are_aws, pa.bool_())})
+    context.batched_table("running", _RUNNING, _RUNNING_IN_ALL)
+    ips = [row["ip"] for row in context.rows("SELECT DISTINCT ip FROM running")]
+    are_aws = [context.addresses.of(ip).aws is not None for ip in ips]
+    context.add_table("places", {"ip": pa.array(ips, pa.string()), "aws": pa.array(are_aws, pa.bool_())})
 
 
-def _roles(scene: Scene, visits: Sequence[Row]) -> Mapping[str, _Role]:
+def _roles(context: DetectionContext, visits: Sequence[Row]) -> Mapping[str, _Role]:
     """The roles of workloads by name."""
     roles: dict[str, _Role] = defaultdict(_Role)
     for row in visits:
-        roles[row["person"] or ""].add(row, scene.addresses.inside_aws(row["ip"]))
+        roles[row["person"] or ""].add(row, context.addresses.inside_aws(row["ip"]))
     return roles
 
 
-def _usually_outside(scene: Scene, visits: Sequence[Row]) -> bool:
+def _usually_outside(context: DetectionContext, visits: Sequence[Row]) -> bool:
     """
     Whether most workloads call from outside AWS from the start, so that being outside tells nothing of one.
 
@@ -235,7 +232,7 @@ def _usually_outside(scene: Scene, visits: Sequence[Row]) -> bool:
     for row in visits:
         if row["ip"] == row["home"] and row["platform"] not in _AWAY_FROM_AWS and is_public(row["ip"]):
             homes[row["person"] or ""].add(row["ip"])
-    outside = sum(all(map(scene.addresses.outside_aws, ips)) for ips in homes.values())
+    outside = sum(all(map(context.addresses.outside_aws, ips)) for ips in homes.values())
     return outside >= _MANY_ROLES and 2 * outside > len(homes)
 
 
@@ -255,11 +252,11 @@ def _strange(visits: Sequence[Row]) -> set[tuple[str, str]]:
     return {place for place, row in first.items() if _odd(row)}
 
 
-def _signs(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
+def _signs(context: DetectionContext, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
     """What speaks for it that a visit was made off the host, besides being outside AWS."""
-    astray = [*_astray(scene, row, role, odd)]
+    astray = [*_astray(context, row, role, odd)]
     yield from astray
-    yield from _foreign_tool(scene, row, role)
+    yield from _foreign_tool(context, row, role)
     if row["shared"]:
         reason = "a non-workload identity used the same tool from the same address"
         yield _Sign(about="company", weight="weak", reason=reason)
@@ -267,9 +264,9 @@ def _signs(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
         yield _Sign(about="company", weight="weak", reason="a non-workload identity works from this address")
 
 
-def _outside(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
+def _outside(context: DetectionContext, row: Row, role: _Role) -> Iterator[_Sign]:
     """Whether a visit came from outside AWS; of pods and others, where the role had been inside."""
-    addresses = scene.addresses
+    addresses = context.addresses
     if row["platform"] in _AWAY_FROM_AWS or not addresses.outside_aws(row["ip"]):
         return
     was_inside = role.inside is not None and role.inside < row["first"]
@@ -295,7 +292,7 @@ def _outside(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
         )
 
 
-def _astray(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
+def _astray(context: DetectionContext, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
     """Whether a visit came from elsewhere than its credential, its host or its role until then, with another tool."""
     if odd:
         weight: _Weight = "weak"
@@ -303,7 +300,7 @@ def _astray(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
             weight = "high" if row["alone"] and _comparable(row) else "medium"
         yield _Sign(
             about="place", weight=weight,
-            reason=f"it had been used from {scene.addresses.in_words(row['home'])} until then; new IP and user agent "
+            reason=f"it had been used from {context.addresses.in_words(row['home'])} until then; new IP and user agent "
             "for this role",
         )  # fmt: skip
     elif row["home"] == row["ip"] and row["only_here"]:
@@ -313,15 +310,15 @@ def _astray(scene: Scene, row: Row, role: _Role, odd: bool) -> Iterator[_Sign]:
             whose = "its role's other sessions" if row["shared"] else "its host's other sessions"
             yield _Sign(
                 about="place", weight="weak",
-                reason=f"{whose} had been used from {scene.addresses.in_words(since[1])}; new IP and user "
+                reason=f"{whose} had been used from {context.addresses.in_words(since[1])}; new IP and user "
                 "agent for them",
             )  # fmt: skip
 
 
-def _foreign_tool(scene: Scene, row: Row, role: _Role) -> Iterator[_Sign]:
+def _foreign_tool(context: DetectionContext, row: Row, role: _Role) -> Iterator[_Sign]:
     """Whether a visit was made with a tool that has no place on its host."""
     platform, ip = row["platform"], row["ip"]
-    outside = scene.addresses.outside_aws(ip)
+    outside = context.addresses.outside_aws(ip)
     tool = quoted((row["agent"] or "")[:_TEXT_MOST])
     if row["desktop"] or (row["windows"] and _never_windows(row, role)):
         weight: _Weight = "medium" if platform == "cluster" or (platform == "ec2" and outside) else "weak"
@@ -357,7 +354,7 @@ def _severity(seen: Sequence[tuple[Row, Sequence[_Sign]]]) -> Severity | None:
 
 
 def _hit(
-    scene: Scene,
+    context: DetectionContext,
     known: Mapping[int, Row],
     seen: Sequence[tuple[Row, Sequence[_Sign]]],
     severity: Severity,
@@ -371,14 +368,14 @@ def _hit(
         time=visits[0]["first"],
         severity=severity,
         why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
-        f"{quoted(scene.addresses.in_words(visits[0]['ip'][:_TEXT_MOST]))} at {at(visits[0]['first'])}: "
+        f"{quoted(context.addresses.in_words(visits[0]['ip'][:_TEXT_MOST]))} at {at(visits[0]['first'])}: "
         f"{'; and '.join(reasons)}.",
         subject=places[0],
         places=places,
         events=tuple(events),
         count=sum(row["events"] for row in visits),
         thresholds=("same_hole",),
-        hole=visits[0]["person"],
+        source_key=visits[0]["person"],
     )
 
 
@@ -425,5 +422,6 @@ RULE = Rule(
         "Stratus Red Team, aws.credential-access.ec2-steal-instance-credentials",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, WORKLOAD_STARTS),
     thresholds=("same_hole",),
 )

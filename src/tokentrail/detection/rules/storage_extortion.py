@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokentrail.aws.calls.names import operation_of
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.reading import Place, place_of
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import event_names
+from tokentrail.detection.record_access import Place, place_of
+from tokentrail.detection.views import (
+    CREDENTIAL_DETAILS,
+    CREDENTIAL_EVENTS,
+    NOTABLE_CALLS,
+    S3_CALLS,
+    event_names,
+)
 from tokentrail.detection.wording import at, counted, joined, named
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _DELETES = "('DeleteObject', 'DeleteObjects')"
 _MANY = f"""
@@ -21,15 +28,15 @@ _MANY = f"""
              CAST(coalesce(sum(s.calls) FILTER (s.name IN {_DELETES}), 0) AS BIGINT) AS deleted,
              CAST(coalesce(sum(s.calls) FILTER (s.name = 'CopyObject'), 0) AS BIGINT) AS copied,
              min(s.first) FILTER (s.name IN {_DELETES}) AS first
-      FROM s3_calls s JOIN known k ON k.n = s.n WHERE s.name <> 'GetObject' GROUP BY ALL)
+      FROM s3_calls s JOIN credential_details k ON k.n = s.n WHERE s.name <> 'GetObject' GROUP BY ALL)
     SELECT t.*, (SELECT max(o.deleted) FROM totals o
                  WHERE o.person = t.person AND o.first < t.first AND o.n <> t.n
                    AND (o.root_n <> t.root_n OR o.kind = 'service_role')) AS most
     FROM totals t WHERE t.deleted >= ? OR t.copied >= ?"""
-_SETTINGS = "SELECT DISTINCT n FROM noted_calls WHERE kind = 'retention'"
+_SETTINGS = "SELECT DISTINCT n FROM notable_calls WHERE kind = 'retention'"
 _RECORDS = f"""
     SELECT d.n, d.name, d.time, d.segment, d.object, d.ordinal, d.event_id, d.event_id_text
-    FROM deeds d JOIN sought s ON s.n = d.n
+    FROM credential_events d JOIN storage_actors s ON s.n = d.n
     WHERE d.source = 's3.amazonaws.com' AND d.error IS NULL AND NOT d.forwarded
       AND d.name IN ({", ".join(repr(name) for name in sorted(event_names("retention")))}, 'CopyObject',
                      'DeleteObject', 'DeleteObjects')
@@ -53,35 +60,35 @@ class _Attack:
     rows: list[Row] = field(default_factory=list)
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Put together, for each credential, what it did to objects and to how long they are kept."""
-    many, times = scene.thresholds.whole("many_deleted"), scene.thresholds["bulk_times"]
-    totals = {row["n"]: row for row in scene.rows(_MANY, (many, many))}
-    asked = {*totals, *(row["n"] for row in scene.rows(_SETTINGS))}
+    many, times = context.thresholds.whole("many_deleted"), context.thresholds["bulk_times"]
+    totals = {row["n"]: row for row in context.rows(_MANY, (many, many))}
+    asked = {*totals, *(row["n"] for row in context.rows(_SETTINGS))}
     if not asked:
         return
     attacks: dict[int, _Attack] = {n: _Attack() for n in sorted(asked)}
     for n, total in totals.items():
         if total["deleted"] >= max(many, times * (total["most"] or 0)):
             attacks[n].deleted = total["deleted"]
-    _read(scene, attacks)
+    _read(context, attacks)
     for n, total in totals.items():
         if 0 < attacks[n].encrypted == attacks[n].copies:
             attacks[n].encrypted = max(total["copied"], attacks[n].encrypted)
-    known = scene.known(attacks)
+    known = context.credentials(attacks)
     for n, one in attacks.items():
-        severity = _severity(one, suspicious=scene.suspicious(n))
+        severity = _severity(one, suspicious=context.suspicious(n))
         if severity is not None and one.rows:
             yield _hit(known[n], one, severity)
 
 
-def _read(scene: Scene, attacks: dict[int, _Attack]) -> None:
+def _read(context: DetectionContext, attacks: dict[int, _Attack]) -> None:
     """Look at the records of changed settings and of the first copies."""
-    scene.seek(attacks)
-    each = max(1, scene.thresholds.whole("most_events") // 2)
-    rows: dict[Place, Row] = {place_of(row): row for row in scene.rows(_RECORDS.format(each=each))}
+    context.add_credentials("storage_actors", attacks)
+    each = max(1, context.thresholds.whole("most_events") // 2)
+    rows: dict[Place, Row] = {place_of(row): row for row in context.rows(_RECORDS.format(each=each))}
     unread = [place for place, row in rows.items() if not row["name"].startswith("DeleteObject")]
-    records = dict(scene.read(sorted(unread)[: scene.thresholds.whole("most_records")]))
+    records = dict(context.read(sorted(unread)[: context.thresholds.whole("most_records")]))
     for place, row in rows.items():
         one, record = attacks[row["n"]], records.get(place)
         if row["name"].startswith("DeleteObject"):
@@ -155,7 +162,7 @@ def _hit(maker: Row, one: _Attack, severity: Severity) -> Hit:
             f"made {counted(one.deleted, 'call')} that delete objects, far more than its principal did before"
         )
     did += [f"changed a bucket so that it {what}" for what in dict.fromkeys(one.settings)]
-    events = tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in one.rows)
+    events = tuple(event_of(row) for row in one.rows)
     return Hit(
         about=(maker["id"], events[0]),
         time=one.rows[0]["time"],
@@ -186,7 +193,8 @@ RULE = Rule(
         "Halcyon, 'Abusing AWS Native Services: Ransomware Encrypting S3 Buckets with SSE-C' (Codefinger)",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, NOTABLE_CALLS, S3_CALLS),
     late=True,
-    marks=event_names("retention") | {"CopyObject", "DeleteObject", "DeleteObjects"},
+    prefilter=event_names("retention") | {"CopyObject", "DeleteObject", "DeleteObjects"},
     thresholds=("many_deleted", "bulk_times", "most_records", "most_events"),
 )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import first_events
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import LOGGED
+from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, LOGGED
 from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.events.vocabulary import VPC_ENDPOINT
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _THROUGH = f"""
     SELECT d.n, d.endpoint_account AS owner, count(*) AS events, min(d.time) AS first,
            min(CASE WHEN regexp_matches(d.endpoint, '^{VPC_ENDPOINT}$') THEN d.endpoint END) AS endpoint
-    FROM some_deeds d
+    FROM some_credential_events d
     WHERE d.endpoint_account IS NOT NULL AND NOT d.forwarded AND regexp_matches(d.endpoint_account, '^[0-9]{{12}}$')
     GROUP BY d.n, d.endpoint_account"""
 _THROUGH_IN_ALL = """
@@ -22,41 +23,33 @@ _THROUGH_IN_ALL = """
     FROM {parts} GROUP BY n, owner"""
 _STRANGE = f"SELECT * FROM through WHERE owner NOT IN ({LOGGED})"
 _USES = """
-    SELECT s.owner, s.endpoint, s.events, s.first AS came, k.* FROM strange s JOIN known k ON k.n = s.n
+    SELECT s.owner, s.endpoint, s.events, s.first AS came, k.* FROM strange s JOIN credential_details k ON k.n = s.n
     WHERE k.seen_account IS NULL OR k.seen_account <> s.owner
     ORDER BY s.owner, k.root_n, came, k.n"""
-_FIRST = """
-    SELECT n, owner, event_id, event_id_text FROM (
-      SELECT s.n, s.owner, d.event_id, d.event_id_text,
-             row_number() OVER (PARTITION BY s.n, s.owner ORDER BY d.time, d.event_id) AS place
-      FROM strange s JOIN deeds d ON d.n = s.n AND d.endpoint_account = s.owner AND NOT d.forwarded
-    ) WHERE place = 1"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for owners of endpoints whose trails the case does not hold; one finding an owner and lineage."""
-    if not scene.table("through", _THROUGH, _THROUGH_IN_ALL):
+    if not context.batched_table("through", _THROUGH, _THROUGH_IN_ALL):
         return  # most cases have no such call, and whose trails they hold need not be asked
-    scene.table("strange", _STRANGE)
+    context.table("strange", _STRANGE)
     by_owner: dict[str, list[Row]] = {}
-    for row in scene.rows(_USES):
+    for row in context.rows(_USES):
         by_owner.setdefault(row["owner"], []).append(row)
     if not by_owner:
         return
-    first = {
-        (row["n"], row["owner"]): event_id(row["event_id"], row["event_id_text"]) or ""
-        for row in scene.rows(_FIRST)
-    }
-    begin = scene.history()[0] + 86_400 * scene.thresholds["habit_days"]
+    comers = {row["n"] for rows in by_owner.values() for row in rows}
+    first = first_events(context, comers, by="endpoint_account", where="NOT d.forwarded")
+    begin = context.history()[0] + 86_400 * context.thresholds["habit_days"]
     for owner, uses in sorted(by_owner.items()):
-        if len({row["person"] for row in uses}) >= scene.thresholds["shared_endpoint"]:
+        if len({row["person"] for row in uses}) >= context.thresholds["shared_endpoint"]:
             continue  # the network account of an organisation, which many come through
         lineages: dict[int, list[Row]] = {}
         for row in uses:
             lineages.setdefault(row["root_n"], []).append(row)
         unheard_of = min(row["came"] for row in uses) >= begin
         for found in lineages.values():
-            yield _hit(owner, found, [first[row["n"], owner] for row in found], unheard_of=unheard_of)
+            yield _hit(owner, found, [first[row["n"], owner][0] for row in found], unheard_of=unheard_of)
 
 
 def _hit(owner: str, found: list[Row], events: list[str], *, unheard_of: bool) -> Hit:
@@ -93,5 +86,6 @@ RULE = Rule(
         "Amazon GuardDuty, 'InstanceCredentialExfiltration.InsideAWS'",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS),
     thresholds=("habit_days", "shared_endpoint"),
 )

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, counted, named, short
-from tokentrail.lineage.rows import event_id
 
 _NAMED = "(?:^|:)(?:repo|repository|repository_owner|project_path|organization):([^/:@]+)(?:@([0-9]+))?"
 _NUMBERED, _ITSELF = "(?:^|:)repository_owner_id:([0-9]+)", "(?:^|:)repository_id:([0-9]+)"
@@ -29,7 +30,7 @@ _BUILDS = f"""
                       nullif(regexp_extract(subject, '{_NAMED}', 2), '')) AS number,
              CASE WHEN owner IS NULL AND number IS NULL
                   THEN nullif(regexp_extract(subject, '{_ITSELF}', 1), '') END AS repository
-      FROM (SELECT n, into_role, issued_time, coalesce(subject, caller_name) AS subject FROM known
+      FROM (SELECT n, into_role, issued_time, coalesce(subject, caller_name) AS subject FROM credential_details
             WHERE api = 'AssumeRoleWithWebIdentity' AND into_role IS NOT NULL AND issued_time IS NOT NULL)
       WHERE subject NOT LIKE 'system:serviceaccount:%'
     ) WHERE coalesce(owner, number, repository) IS NOT NULL"""
@@ -47,18 +48,18 @@ _STRANGE = f"""
       FROM ({_OWNERS}) o JOIN builds b ON b.into_role = o.into_role AND b.issued_time < o.came.time
            AND {_SAME} IS NOT NULL
       WHERE o.came.time >= ? GROUP BY ALL
-    ) e JOIN known k ON k.n = e.who
+    ) e JOIN credential_details k ON k.n = e.who
     WHERE NOT e.known_before AND e.before >= ? ORDER BY k.issued_time, k.n"""
 """An owner who was renamed has the same number, and whoever took up a name that was given up has another one."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for the first token of an owner's for a role that others' tokens had been taking up."""
-    if not scene.table("builds", _BUILDS):
+    if not context.table("builds", _BUILDS):
         return
-    begin = scene.history()[0] + 86_400 * scene.thresholds["habit_days"]
-    for row in list(scene.rows(_STRANGE, (int(begin), scene.thresholds.whole("mints_are_habit")))):
-        event = event_id(row["issue_event"], row["issue_text"]) or ""
+    begin = context.history()[0] + 86_400 * context.thresholds["habit_days"]
+    for row in list(context.rows(_STRANGE, (int(begin), context.thresholds.whole("mints_are_habit")))):
+        event = issuance_of(row)
         yield Hit(
             about=(row["into_role"], row["subject"]),
             time=row["issued_time"],
@@ -92,6 +93,7 @@ RULE = Rule(
         "Datadog Security Labs, 'No keys attached: exploring GitHub-to-AWS keyless authentication flaws'",
     ),
     find=find,
-    marks=frozenset({"AssumeRoleWithWebIdentity"}),
+    reads=(CREDENTIAL_DETAILS,),
+    prefilter=frozenset({"AssumeRoleWithWebIdentity"}),
     thresholds=("habit_days", "mints_are_habit"),
 )

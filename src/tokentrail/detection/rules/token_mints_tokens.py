@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.detection.cited_events import issuance_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import CREDENTIAL_DETAILS, WORKLOAD_STARTS, with_lineage_start
 from tokentrail.detection.wording import at, counted, listed, named, short
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _MINTING = """
-    SELECT n, kind, coalesce(person, id) AS person FROM known
+    SELECT n, kind, coalesce(person, id) AS person FROM credential_details
     WHERE (kind = 'session_token' AND mfa_serial IS NULL AND NOT coalesce(mfa, FALSE))
        OR kind IN ('scoped', 'federation_token')
        OR (kind = 'unknown' AND NOT coalesce(mfa, TRUE) AND contains(coalesce(arn, ''), ':user/'))"""
 """The last: a user's temporary credential whose minting was not seen, and that is no console's. It has no second factor
 if it says so."""
 _MINTED = (
-    began("""
+    with_lineage_start("""
     SELECT k.*, p.person AS minter, coalesce(k.issued_time, k.first) AS minted
-    FROM minting p JOIN known k ON k.parent_n = p.n
+    FROM minting p JOIN credential_details k ON k.parent_n = p.n
     WHERE k.parent_link <> 'created' AND (p.kind <> 'federation_token' OR k.kind <> 'console_session')
     QUALIFY coalesce(min(minted) OVER (PARTITION BY k.parent_n)
                      < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)""")
@@ -29,28 +30,31 @@ _MINTED = (
 """Without the tokens that mint when their principal's tokens have done so for days: credential tools do it daily."""
 _CHAINS = """
     SELECT p.person AS maker, min({{'time': k.issued_time, 'n': k.n}}).n AS n
-    FROM known k JOIN known p ON p.n = k.parent_n
+    FROM credential_details k JOIN credential_details p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'
       AND p.kind IN ('assumed_role', 'assumed_role_saml', 'assumed_role_web_identity', 'service_role')
     GROUP BY p.person, k.into_role HAVING min(k.issued_time) >= {since} AND p.person <> k.into_role"""
 _CHAINED = """
-    SELECT k.*, f.maker AS parent_person FROM chains f JOIN known k ON k.n = f.n ORDER BY k.issued_time, k.n"""
+    SELECT k.*, f.maker AS parent_person FROM chains f JOIN credential_details k ON k.n = f.n
+    ORDER BY k.issued_time, k.n"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look at tokens that mint, and at role chains that are new to the case."""
-    if scene.table("minting", _MINTING):
-        yield from _from_tokens(scene)
-    yield from _new_chains(scene)
+    if context.table("minting", _MINTING):
+        yield from _from_tokens(context)
+    yield from _new_chains(context)
 
 
-def _from_tokens(scene: Scene) -> Iterator[Hit]:
+def _from_tokens(context: DetectionContext) -> Iterator[Hit]:
     """One finding a principal and lineage, however many tokens mint until that is a habit."""
     stories: dict[tuple[int, str], dict[int, list[Row]]] = {}
-    settled = int(86_400 * scene.thresholds["habit_days"])
-    for row in scene.rows(_MINTED.format(settled=settled)):
-        stories.setdefault((row["began"], row["minter"]), {}).setdefault(row["parent_n"], []).append(row)
-    parents = scene.known(n for by_token in stories.values() for n in by_token)
+    settled = int(86_400 * context.thresholds["habit_days"])
+    for row in context.rows(_MINTED.format(settled=settled)):
+        stories.setdefault((row["lineage_start"], row["minter"]), {}).setdefault(row["parent_n"], []).append(
+            row
+        )
+    parents = context.credentials(n for by_token in stories.values() for n in by_token)
     for _, by_token in sorted(stories.items()):
         yield _from_token([parents[n] for n in by_token], list(by_token.values()))
 
@@ -65,30 +69,30 @@ def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
     more = f"; {counted(len(tokens) - 1, 'more token')} of its principal did so until that was a habit"
     in_all = f", and {counted(len(every), 'credential')} were minted in all"
     return Hit(
-        about=(tokens[0]["id"], event_id(started["issue_event"], started["issue_text"]) or ""),
+        about=(tokens[0]["id"], issuance_of(started)),
         time=started["minted"] or 0,
         severity=severity,
         why=f"{named(tokens[0])}, itself minted without a second factor, minted "
         f"{counted(len(first), 'credential')}{into}: {listed(row['id'] for row in first)}, first at "
         f"{at(started['minted'] or 0)}{more + in_all if len(tokens) > 1 else ''}.",
-        subject=started["began"],
+        subject=started["lineage_start"],
         places=(*(token["n"] for token in tokens), *(row["n"] for row in every)),
-        events=tuple(event_id(row["issue_event"], row["issue_text"]) or "" for row in every),
+        events=tuple(issuance_of(row) for row in every),
         count=len(every),
         thresholds=("habit_days",),
     )
 
 
-def _new_chains(scene: Scene) -> Iterator[Hit]:
-    first, _ = scene.history()
-    known_since = first + int(86_400 * scene.thresholds["habit_days"])
-    if not scene.table("chains", _CHAINS.format(since=known_since)):
+def _new_chains(context: DetectionContext) -> Iterator[Hit]:
+    first, _ = context.history()
+    known_since = first + int(86_400 * context.thresholds["habit_days"])
+    if not context.table("chains", _CHAINS.format(since=known_since)):
         return
-    rows = list(scene.rows(_CHAINED))
-    parents = scene.known(row["parent_n"] for row in rows)
+    rows = list(context.rows(_CHAINED))
+    parents = context.credentials(row["parent_n"] for row in rows)
     for row in rows:
         parent = parents[row["parent_n"]]
-        event = event_id(row["issue_event"], row["issue_text"]) or ""
+        event = issuance_of(row)
         yield Hit(
             about=(row["parent_person"] or "", row["into_role"] or "", event),
             time=row["issued_time"],
@@ -119,5 +123,6 @@ RULE = Rule(
         "Elastic, 'AWS STS Role Chaining' (new terms over ten days)",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, WORKLOAD_STARTS),
     thresholds=("habit_days",),
 )

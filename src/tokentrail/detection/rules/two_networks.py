@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentrail.detection.many_hands import many_hands
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.published_key import many_hands
+from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, CREDENTIAL_IPS, PRINCIPAL_IPS
 from tokentrail.detection.wording import at, named, span
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 _PRIVATE = (
     "ip LIKE '10.%' OR ip LIKE '192.168.%' OR ip LIKE '127.%' OR ip LIKE '169.254.%' OR ip LIKE 'f%:%' "
@@ -22,8 +24,8 @@ _PRIVATE = (
 _NETWORKS = f"""
     SELECT *, count(*) OVER (PARTITION BY n, version) AS networks FROM (
       SELECT n, CASE WHEN ip LIKE '%:%' THEN 6 ELSE 4 END AS version, network, min(first) AS first, max(last) AS last
-      FROM stays WHERE NOT ({_PRIVATE}) AND n IN (
-        SELECT n FROM stays WHERE NOT ({_PRIVATE}) GROUP BY n HAVING min(network) < max(network))
+      FROM credential_ips WHERE NOT ({_PRIVATE}) AND n IN (
+        SELECT n FROM credential_ips WHERE NOT ({_PRIVATE}) GROUP BY n HAVING min(network) < max(network))
       GROUP BY 1, 2, 3
     ) QUALIFY networks > 1"""
 _ARRIVALS = """
@@ -57,58 +59,61 @@ _TURNS = f"""
       FROM (
         SELECT d.n, c.version, d.time, d.ip, d.agent, d.event_id, d.event_id_text, s.network,
                w.first AS first_of_network, (a.n IS NOT NULL) AS settled
-        FROM two_homes c JOIN known k ON k.n = c.n
-        JOIN stays s ON s.n = c.n AND CASE WHEN s.ip LIKE '%:%' THEN 6 ELSE 4 END = c.version
+        FROM two_homes c JOIN credential_details k ON k.n = c.n
+        JOIN credential_ips s ON s.n = c.n AND CASE WHEN s.ip LIKE '%:%' THEN 6 ELSE 4 END = c.version
         JOIN its_networks w ON w.n = c.n AND w.version = c.version AND w.network = s.network
         LEFT JOIN arrivals a ON a.n = c.n AND a.version = c.version AND a.network = s.network
-        JOIN deeds d ON d.n = s.n AND d.ip = s.ip AND NOT d.forwarded
+        JOIN credential_events d ON d.n = s.n AND d.ip = s.ip AND NOT d.forwarded
                     AND d.time BETWEEN coalesce(c.since, d.time) AND coalesce(c.until, d.time)
         WHERE k.kind NOT IN ('console_session', 'forwarded', 'service_role') AND NOT ({_PRIVATE.replace("ip", "s.ip")})
       ) v
     ) t WHERE t.before <> t.network OR t.time = t.first_of_network
     ORDER BY t.n, t.time, t.event_id"""
 """Where a credential's address changes network, and where a network first appears."""
-_HOMES = "SELECT h.* FROM homes h JOIN known k ON k.person = h.person JOIN sought s ON s.n = k.n"
+_PRINCIPAL_IPS = """
+    SELECT h.* FROM principal_ips h JOIN credential_details k ON k.person = h.person
+    WHERE k.n IN (SELECT n FROM turned_credentials)"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for a network that appears late and is used in turn with the old one, then for many at once."""
-    bars = scene.thresholds
+    bars = context.thresholds
     counts = {"most": bars.whole("most_networks"), "within": bars.whole("roams_within")}
-    if not scene.table("its_networks", _NETWORKS):
+    if not context.table("its_networks", _NETWORKS):
         return
     told = set[int | None]()
-    if scene.table("arrivals", _ARRIVALS.format(**counts)) and scene.table(
+    if context.table("arrivals", _ARRIVALS.format(**counts)) and context.table(
         "two_homes", _CANDIDATES.format(**counts)
     ):
-        for hit in _in_turn(scene):
+        for hit in _in_turn(context):
             told.add(hit.subject)
             yield hit
-    yield from (hit for hit in many_hands(scene) if hit.subject not in told)
+    yield from (hit for hit in many_hands(context) if hit.subject not in told)
 
 
-def _in_turn(scene: Scene) -> Iterator[Hit]:
+def _in_turn(context: DetectionContext) -> Iterator[Hit]:
     """Those of one late network: the first that counts of each credential."""
-    bars = scene.thresholds
+    bars = context.thresholds
     turns: dict[int, list[Row]] = {}
-    for row in scene.rows(_TURNS):
+    for row in context.rows(_TURNS):
         turns.setdefault(row["n"], []).append(row)
-    known = scene.known(turns)
-    homes = {(row["person"], row["ip"]): row for row in scene.rows(_HOMES)}
+    known = context.credentials(turns)
+    context.add_credentials("turned_credentials", turns)
+    homes = {(row["person"], row["ip"]): row for row in context.rows(_PRINCIPAL_IPS)}
     for n, listed in sorted(turns.items()):
-        for came, back in _signs(scene, listed, bars["returns_within"]):
+        for came, back in _signs(context, listed, bars["returns_within"]):
             home = homes.get((known[n]["person"], came["ip"]))
             if (
                 home is not None
                 and home["elsewhere"] >= bars["habit_calls"]
                 and came["time"] - home["first"] < bars["new_for"]
-                and (hit := _hit(scene, known[n], listed, came, back))
+                and (hit := _hit(context, known[n], listed, came, back))
             ):
                 yield hit
                 break
 
 
-def _signs(scene: Scene, turns: list[Row], within: float) -> Iterator[tuple[Row, Row | None]]:
+def _signs(context: DetectionContext, turns: list[Row], within: float) -> Iterator[tuple[Row, Row | None]]:
     """
     First calls from a network that came later, each with the return to the one before it; then those without one.
 
@@ -127,7 +132,7 @@ def _signs(scene: Scene, turns: list[Row], within: float) -> Iterator[tuple[Row,
         if (back := _back(turns, place, within)) is not None:
             yield row, back
     for _, row in came:
-        if row["time"] - row["time_before"] <= within and scene.addresses.far_apart(
+        if row["time"] - row["time_before"] <= within and context.addresses.far_apart(
             row["ip"], row["ip_before"]
         ):
             yield row, None
@@ -146,29 +151,29 @@ def _back(turns: list[Row], place: int, within: float) -> Row | None:
     return None
 
 
-def _hit(scene: Scene, known: Row, turns: list[Row], came: Row, back: Row | None) -> Hit | None:
+def _hit(context: DetectionContext, known: Row, turns: list[Row], came: Row, back: Row | None) -> Hit | None:
     there = {"ip": came["ip_before"], "network": came["before"]} if back is None else back
     other = came["agent"] not in {row["agent"] for row in turns if row["network"] == there["network"]}
-    near = scene.addresses.same_owner(came["ip"], there["ip"])
-    far = scene.addresses.far_apart(came["ip"], there["ip"])
+    near = context.addresses.same_owner(came["ip"], there["ip"])
+    far = context.addresses.far_apart(came["ip"], there["ip"])
     if not other and (back is None or not far):
         return None  # one machine that changes between office, home and train, or starts a tunnel
     tool = ", by another tool" if other else ", by the same tool"
-    before = scene.addresses.in_words(there["ip"])
+    before = context.addresses.in_words(there["ip"])
     last = (
         f", {span(came['time'] - came['time_before'])} after {before}, in another country"
         if back is None
         else f", and from {before} again at {at(back['time'])}{', in another country' if far else ''}"
     )
     return Hit(
-        about=(known["id"], event_id(came["event_id"], came["event_id_text"]) or ""),
+        about=(known["id"], event_of(came)),
         time=came["time"],
         severity=_severity(known, other=other, near=near, far=far),
-        why=f"{named(known)} was used from {scene.addresses.in_words(came['ip'])} at {at(came['time'])}, where it was "
-        f"never used before{tool}{last}.",
+        why=f"{named(known)} was used from {context.addresses.in_words(came['ip'])} at {at(came['time'])}, where it "
+        f"was never used before{tool}{last}.",
         subject=known["n"],
         places=(known["n"],),
-        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in (came, back) if row),
+        events=tuple(event_of(row) for row in (came, back) if row),
         count=len(turns),
         thresholds=("most_networks", "roams_within", "returns_within", "new_for", "habit_calls"),
     )
@@ -197,6 +202,7 @@ RULE = Rule(
         "Elastic, issues 5412, 4753 and 5310: noise of address rules, console sessions, IPv6 beside IPv4",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, CREDENTIAL_IPS, PRINCIPAL_IPS),
     thresholds=(
         "most_networks",
         "roams_within",

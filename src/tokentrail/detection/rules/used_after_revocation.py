@@ -5,65 +5,63 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import pyarrow as pa
-
-from tokentrail.detection.cuts import Cut
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.revocations import REVOCATION_READS, Revocation, add_revocations
+from tokentrail.detection.views import CREDENTIAL_EVENTS
 from tokentrail.detection.wording import at, counted, listed, named, span
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 from tokentrail.policy.history.survival import Ended, called, outlives
 
 _CALLED = """
     SELECT c.n, d.source, d.name, d.time, d.event_id, d.event_id_text, count(*) OVER alike AS uses
-    FROM cut_then c JOIN deeds d
-      ON d.n = c.n AND d.time > c.effective_at AND d.error IS NULL AND NOT d.forwarded
+    FROM revoked c JOIN credential_events d
+      ON d.n = c.n AND d.time > greatest(c.ended_at, c.done_at) + ? AND d.error IS NULL AND NOT d.forwarded
     WINDOW alike AS (PARTITION BY c.n, d.source, d.name)
     QUALIFY row_number() OVER (alike ORDER BY d.time, d.event_id) = 1
     ORDER BY d.time, d.event_id, d.source, d.name"""
 """Of each credential, the first call of each kind, and how many there were."""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Look for successful calls after the time at which each ending must have taken effect."""
-    cuts = {one.row["n"]: one for one in (*scene.cut_keys(), *scene.cut_sessions())}
-    grace = scene.thresholds.whole("propagation")
-    if not cuts:
+    revocations = {one.credential["n"]: one for one in (*context.revoked_keys(), *context.revoked_sessions())}
+    grace = context.thresholds.whole("propagation")
+    if not revocations:
         return
-    endings = {n: _ended(one, grace) for n, one in cuts.items()}
-    moments = [int(one.effective_at.timestamp()) for one in endings.values()]
-    scene.add_table(
-        "cut_then", {"n": pa.array(list(cuts), pa.int64()), "effective_at": pa.array(moments, pa.int64())}
-    )
+    endings = {n: _ended(one, grace) for n, one in revocations.items()}
+    add_revocations(context, "revoked", revocations.values())
     calls: dict[int, list[Row]] = {}
-    for row in scene.rows(_CALLED):
+    for row in context.rows(_CALLED, (grace,)):
         time = datetime.fromtimestamp(row["time"], UTC)
         if outlives([endings[row["n"]]], time, called(row["source"], row["name"])):
             calls.setdefault(row["n"], []).append(row)
     used: dict[str, list[Row]] = {}
     for n, rows in calls.items():
         uses = sum(row["uses"] for row in rows)
-        used.setdefault(cuts[n].by, []).append({**rows[0], "uses": uses})
+        used.setdefault(revocations[n].event, []).append({**rows[0], "uses": uses})
     for by, found in sorted(used.items()):
-        cut = cuts[found[0]["n"]]
+        revocation = revocations[found[0]["n"]]
         yield Hit(
             about=(by,),
             time=found[0]["time"],
             severity="high",
-            why=f"{cut.sentence}, at {at(cut.done_at)}; yet {listed(named(cuts[row['n']].row) for row in found)} "
+            why=f"{revocation.sentence}, at {at(revocation.done_at)}; yet "
+            f"{listed(named(revocations[row['n']].credential) for row in found)} "
             f"called with success more than {span(grace)} later, first at {at(found[0]['time'])} "
             f"({counted(sum(row['uses'] for row in found), 'call')}).",
             subject=found[0]["n"],
             places=tuple(row["n"] for row in found),
-            events=(by, *(event_id(row["event_id"], row["event_id_text"]) or "" for row in found)),
+            events=(by, *(event_of(row) for row in found)),
             count=sum(row["uses"] for row in found),
             thresholds=("propagation",),
         )
 
 
-def _ended(cut: Cut, grace: int) -> Ended:
-    done = datetime.fromtimestamp(max(cut.at, cut.done_at) + grace, UTC)
-    return Ended(effective_at=done, unusable=cut.unusable)
+def _ended(revocation: Revocation, grace: int) -> Ended:
+    done = datetime.fromtimestamp(max(revocation.ended_at, revocation.done_at) + grace, UTC)
+    return Ended(effective_at=done, unusable=revocation.unusable)
 
 
 RULE = Rule(
@@ -79,5 +77,6 @@ RULE = Rule(
         "OFFENSAI, 'AWS IAM eventual consistency persistence'",
     ),
     find=find,
+    reads=(*REVOCATION_READS, CREDENTIAL_EVENTS),
     thresholds=("propagation",),
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tokentrail.detection.cited_events import first_events
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.reading import Place, place_of
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.record_access import Place, place_of
+from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS
 from tokentrail.detection.wording import at, counted, named
 from tokentrail.lineage.rows import Row, event_id
 
@@ -16,34 +18,35 @@ _WEAK = """
     FROM (SELECT n, kind, mfa, mfa IS NULL AS unused, coalesce(person, id) AS person, issue_event, issue_text,
                  coalesce(issued_time, first) AS time,
                  CASE WHEN kind = 'console_session' THEN coalesce(arn, caller_arn) ELSE arn END AS arn
-          FROM known WHERE kind IN ('console_session', 'long_term_key', 'session_token')) k
+          FROM credential_details WHERE kind IN ('console_session', 'long_term_key', 'session_token')) k
     JOIN credentials f ON f.n = k.n
     WHERE (k.kind = 'console_session' AND k.arn LIKE '%:user/%' AND k.mfa IS NOT TRUE) OR k.arn LIKE 'arn:%:iam::%:root'
     ORDER BY time, k.n"""
 """A person of a directory has signed in there, with or without a second factor, which the log does not tell (AWS
 CloudTrail User Guide, 'AWS Management Console sign-in events')."""
-_FIRST = """
-    SELECT n, event_id, event_id_text FROM (
-      SELECT d.n, d.event_id, d.event_id_text, row_number() OVER (PARTITION BY d.n ORDER BY d.time, d.event_id) AS place
-      FROM deeds d JOIN sought s ON s.n = d.n) WHERE place = 1"""
 
 
-def find(scene: Scene) -> Iterator[Hit]:
+def find(context: DetectionContext) -> Iterator[Hit]:
     """Gather such credentials by whose they are: one finding for each, about the first."""
     found: dict[str, list[Row]] = {}
-    rows = [row for row in scene.rows(_WEAK) if row["time"] is not None]
-    read = [place_of(row) for row in rows if _must_be_read(row)][: scene.thresholds.whole("most_records")]
-    without = {place for place, record in scene.read(read) if _without_mfa(record)} if read else set[Place]()
+    rows = [row for row in context.rows(_WEAK) if row["time"] is not None]
+    read = [place_of(row) for row in rows if _must_be_read(row)][: context.thresholds.whole("most_records")]
+    without = (
+        {place for place, record in context.read(read) if _without_mfa(record)} if read else set[Place]()
+    )
     for row in rows:
         if not _must_be_read(row) or place_of(row) in without:
             found.setdefault(row["person"], []).append(row)
     if not found:
         return
-    known = scene.known(row["n"] for rows in found.values() for row in rows)
-    first = {row["n"]: event_id(row["event_id"], row["event_id_text"]) or "" for row in scene.rows(_FIRST)}
+    credentials = context.credentials(row["n"] for rows in found.values() for row in rows)
+    first = first_events(context, credentials)
     for person, rows in found.items():
-        events = [event_id(row["issue_event"], row["issue_text"]) or first.get(row["n"], "") for row in rows]
-        yield _hit(person, rows, known[rows[0]["n"]], events)
+        events = [
+            event_id(row["issue_event"], row["issue_text"]) or first.get((row["n"], None), [""])[0]
+            for row in rows
+        ]
+        yield _hit(person, rows, credentials[rows[0]["n"]], events)
 
 
 def _must_be_read(row: Row) -> bool:
@@ -89,5 +92,6 @@ RULE = Rule(
         "IAM User Guide, 'Root user best practices'; Stratus Red Team, aws.initial-access.console-login-without-mfa",
     ),
     find=find,
+    reads=(CREDENTIAL_DETAILS, CREDENTIAL_EVENTS),
     thresholds=("most_records",),
 )

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import COLUMNS, SEEN
 from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.hits import FIRST, MATCHED_CALLS
@@ -49,7 +49,7 @@ _ASKED = """
     GROUP BY segment, object, ordinal ORDER BY segment, object, ordinal"""
 _SEEN = f"""
     SELECT m.*, w.n, {FIRST} AS event, row_number() OVER (ORDER BY m.grouped, m.time, m.event_id, m.rule) AS pos
-    FROM sigma_counted m LEFT JOIN actors w ON w.segment = m.segment AND w.identity = m.identity"""
+    FROM sigma_counted m LEFT JOIN identity_credentials w ON w.segment = m.segment AND w.identity = m.identity"""
 """Few calls are set aside before anybody looks for whose they are: all callers are then not held in memory."""
 _SPANS = """
     SELECT *, coalesce(bool_or(reached) OVER after, FALSE) AS belongs,
@@ -103,7 +103,7 @@ class _Counted:
         return _CALL.format(rule=self.rule, grouped=grouped, value=value) + joined
 
 
-def correlated(scene: Scene, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
+def correlated(context: DetectionContext, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
     """For each correlation and group that meets it, all that does."""
     places = {one.rule.id: number for number, one in enumerate(rules.simple)}
     counted_ = [
@@ -111,9 +111,9 @@ def correlated(scene: Scene, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
                  _name(one.value, name) if one.value else None)
         for number, one in enumerate(rules.correlations) for name in dict.fromkeys(one.of)
     ]  # fmt: skip
-    _tell(scene, rules.correlations, counted_)
+    _tell(context, rules.correlations, counted_)
     for number, one in enumerate(rules.correlations):
-        yield from ((one.rule, hit) for hit in _hits(scene, one, number, counted_, places))
+        yield from ((one.rule, hit) for hit in _hits(context, one, number, counted_, places))
 
 
 def _name(names: dict[str, str], rule: str) -> str:
@@ -135,7 +135,9 @@ def _shown(told: str) -> str:
     return hide_secrets(told)[:_MOST].replace(_BETWEEN, " ")
 
 
-def _tell(scene: Scene, correlations: Sequence[Correlation], counted_: Sequence[_Counted]) -> None:
+def _tell(
+    context: DetectionContext, correlations: Sequence[Correlation], counted_: Sequence[_Counted]
+) -> None:
     """Read the records that must tell what groups them or what is counted of them."""
     wanted: list[str] = []
     for number, one in enumerate(counted_):
@@ -146,28 +148,28 @@ def _tell(scene: Scene, correlations: Sequence[Correlation], counted_: Sequence[
                     each.calls(0, told=False) for each in counted_ if each.correlation == one.correlation
                 ]
                 enough = f"sigma_enough_{number}"
-                _keep_enough(scene, enough, correlations[one.correlation], " UNION ALL ".join(alike))
+                _keep_enough(context, enough, correlations[one.correlation], " UNION ALL ".join(alike))
                 calls = f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM {enough})"
             wanted.append(f"SELECT segment, object, ordinal, {number} AS counted FROM ({calls})")
-    told = scene.growing_table("sigma_told")
+    told = context.growing_table("sigma_told")
     told.add(_TOLD.empty_table())
     if wanted:
-        scene.table("sigma_asked", " UNION ALL ".join(wanted))
-        _tell_of(scene, counted_, told)
+        context.batched_table("sigma_asked", " UNION ALL ".join(wanted))
+        _tell_of(context, counted_, told)
     told.register()
 
 
-def _tell_of(scene: Scene, counted_: Sequence[_Counted], told: GrowingTable) -> None:
+def _tell_of(context: DetectionContext, counted_: Sequence[_Counted], told: GrowingTable) -> None:
     fields = [
         ([Field.of(name) for name in one.group], Field.of(one.value) if one.value else None)
         for one in counted_
     ]
     rows: list[tuple[Any, ...]] = []
-    for part in scene.parts(_ASKED):
-        asked = scene.arrow(part)
+    for part in context.batches(_ASKED):
+        asked = context.arrow(part)
         columns: list[list[Any]] = [asked[name].to_pylist() for name in asked.column_names]
         segments, objects, ordinals, numbers = columns
-        for row, record in scene.scan(asked):
+        for row, record in context.scan(asked):
             for number in numbers[row]:
                 group, value = fields[number]
                 grouped = _BETWEEN.join(_shown("\n".join(one.texts(record))) for one in group)
@@ -187,24 +189,28 @@ def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     )
 
 
-def _keep_enough(scene: Scene, name: str, correlation: Correlation, calls: str) -> int:
+def _keep_enough(context: DetectionContext, name: str, correlation: Correlation, calls: str) -> int:
     """
     Keep the groups that may meet a correlation, as they have enough matches in all. Returns how many there are.
 
     What tells matches apart takes memory, and is left to those who look at these groups.
     """
-    scene.table(
+    context.batched_table(
         "sigma_groups", f"SELECT grouped, rule, count(*) AS matches FROM ({calls}) GROUP BY grouped, rule"
     )
     enough = (
         f"sum(matches) >= {correlation.least}" if correlation.way.endswith("count")
         else f"count(DISTINCT rule) >= {len(set(correlation.of))}"
     )  # fmt: skip
-    return scene.table(name, f"SELECT grouped FROM sigma_groups GROUP BY grouped HAVING {enough}")
+    return context.table(name, f"SELECT grouped FROM sigma_groups GROUP BY grouped HAVING {enough}")
 
 
 def _hits(
-    scene: Scene, correlation: Correlation, number: int, counted_: Sequence[_Counted], places: dict[str, int]
+    context: DetectionContext,
+    correlation: Correlation,
+    number: int,
+    counted_: Sequence[_Counted],
+    places: dict[str, int],
 ) -> Iterator[Hit]:
     calls = " UNION ALL ".join(
         one.calls(place) for place, one in enumerate(counted_) if one.correlation == number
@@ -213,25 +219,25 @@ def _hits(
         correlation.way == "value_count"
     ):  # without the field there is no value: as null in a count of distinct values
         calls = f"SELECT * FROM ({calls}) WHERE value <> ''"
-    if not _keep_enough(scene, "sigma_enough", correlation, calls):
+    if not _keep_enough(context, "sigma_enough", correlation, calls):
         return
-    scene.table(
+    context.batched_table(
         "sigma_counted", f"SELECT * FROM ({calls}) WHERE grouped IN (SELECT grouped FROM sigma_enough)"
     )
-    scene.table(SEEN, _SEEN)
+    context.table(SEEN, _SEEN)
     if correlation.query is None:
-        _keep_in_order(scene, correlation, [places[one] for one in correlation.of])
+        _keep_in_order(context, correlation, [places[one] for one in correlation.of])
         spans = _IN_ORDER
     else:
         spans = _SPANS.format(reached=correlation.query, seconds=correlation.seconds)
-    most, credentials = map(scene.thresholds.whole, ("most_events", "most_credentials"))
-    for row in scene.rows(_HITS.format(spans=spans, most=most, places=credentials)):
+    most, credentials = map(context.thresholds.whole, ("most_events", "most_credentials"))
+    for row in context.rows(_HITS.format(spans=spans, most=most, places=credentials)):
         yield _hit(correlation, row, credentials)
 
 
-def _keep_in_order(scene: Scene, correlation: Correlation, of: Sequence[int]) -> None:
+def _keep_in_order(context: DetectionContext, correlation: Correlation, of: Sequence[int]) -> None:
     """Keep the matches of each sequence that meets the rules in their order, as SQL knows no such sequence."""
-    ordered = scene.rows(f"SELECT grouped, time, rule, pos FROM {SEEN} ORDER BY pos")
+    ordered = context.rows(f"SELECT grouped, time, rule, pos FROM {SEEN} ORDER BY pos")
     runs = [
         run
         for _, group in groupby(ordered, lambda row: row["grouped"])
@@ -239,7 +245,7 @@ def _keep_in_order(scene: Scene, correlation: Correlation, of: Sequence[int]) ->
     ]
     rows = [(row["pos"], row is run[-1]) for run in runs for row in run]
     pos, last = pa.array([one for one, _ in rows], pa.int64()), pa.array([one for _, one in rows], pa.bool_())
-    scene.add_table("sigma_in_order", {"pos": pos, "last": last})
+    context.add_table("sigma_in_order", {"pos": pos, "last": last})
 
 
 def _in_order(of: Sequence[int], seconds: int, matches: Iterable[Row]) -> Iterator[tuple[Row, ...]]:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.reading import SigmaRules
+from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
 from tokentrail.detection.wording import FEW, at, counted, listed, named, short
 from tokentrail.lineage.rows import Row, event_id
 
+HIT_READS = (IDENTITY_CREDENTIALS, CREDENTIAL_DETAILS)
+"""The views that hits and correlations are told from."""
 MATCHED = "sigma_matched"
 """The table of which rule matched which record: `rule`, `segment`, `object`, `ordinal`."""
 MATCHED_CALLS = f"""
@@ -25,7 +28,7 @@ _THEIRS = f"""
     {MATCHED_CALLS}
     LEFT JOIN (
       SELECT i.segment, i.identity, i.arn, i.account, w.n, w.root_n FROM some_identities i
-      LEFT JOIN some_actors w ON w.segment = i.segment AND w.identity = i.identity
+      LEFT JOIN some_identity_credentials w ON w.segment = i.segment AND w.identity = i.identity
     ) i ON i.segment = e.segment AND i.identity = e.identity
     WHERE r.rule IN (SELECT rule FROM sigma_shown)"""
 """Callers are brought together with their credentials before anything else: they are fewer than calls."""
@@ -50,16 +53,16 @@ _BATCH = 1_000
 """Hits that are told at a time."""
 
 
-def rule_hits(scene: Scene, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
+def rule_hits(context: DetectionContext, rules: SigmaRules) -> Iterator[tuple[Rule, Hit]]:
     """What each rule matched that is a finding by itself."""
-    most, places = map(scene.thresholds.whole, ("most_events", "most_credentials"))
+    most, places = map(context.thresholds.whole, ("most_events", "most_credentials"))
     shown = [number for number, one in enumerate(rules.simple) if one.shown]
-    scene.add_table("sigma_shown", {"rule": pa.array(shown, pa.int32())})
-    scene.table("sigma_calls", _CALLS.format(most=most, call=FIRST))
-    scene.table("sigma_callers", _CALLERS)
-    for some in scene.arrow(_HITS.format(most=most, places=places)).to_batches(_BATCH):
+    context.add_table("sigma_shown", {"rule": pa.array(shown, pa.int32())})
+    context.batched_table("sigma_calls", _CALLS.format(most=most, call=FIRST))
+    context.batched_table("sigma_callers", _CALLERS)
+    for some in context.arrow(_HITS.format(most=most, places=places)).to_batches(_BATCH):
         rows = some.to_pylist()
-        known = scene.known(n for row in rows for n in (row["places"] or ())[:FEW])
+        known = context.credentials(n for row in rows for n in (row["places"] or ())[:FEW])
         for row in rows:
             rule = rules.simple[row["rule"]].rule
             yield rule, _hit(rule, row, known)

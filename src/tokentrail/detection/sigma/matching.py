@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.growing_table import GrowingTable
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.rule_failures import Failures
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.sigma.backend import COLUMNS, FLAGS, Query
 from tokentrail.detection.sigma.correlation import correlated
-from tokentrail.detection.sigma.hits import MATCHED, rule_hits
+from tokentrail.detection.sigma.hits import HIT_READS, MATCHED, rule_hits
 from tokentrail.detection.sigma.reading import SigmaRules
 from tokentrail.errors import QueryFailed
 
@@ -49,55 +49,56 @@ the filter and behind it.
 """
 
 
-def sigma_hits(scene: Scene, rules: SigmaRules, failures: Failures) -> list[tuple[Rule, Hit]]:
+def sigma_hits(context: DetectionContext, rules: SigmaRules, failures: Failures) -> list[tuple[Rule, Hit]]:
     """
     What each rule matched, by lineage, then what the correlations found; queried beside other threads.
 
     Args:
-        scene: What to judge.
+        context: What to judge.
         rules: The rules.
         failures: Notes each rule that the engine refuses, which costs no other.
     """
-    with scene.apart():
+    with context.apart():
         queries = {number: one.query for number, one in enumerate(rules.simple)}
         try:
-            _match_all(scene, queries)
+            _match_all(context, queries)
         except QueryFailed:
-            _match_all(scene, _sound(scene, rules, queries, failures))
-        return [*rule_hits(scene, rules), *correlated(scene, rules)]
+            _match_all(context, _sound(context, rules, queries, failures))
+        context.prepare(HIT_READS)
+        return [*rule_hits(context, rules), *correlated(context, rules)]
 
 
 def _sound(
-    scene: Scene, rules: SigmaRules, queries: Mapping[int, Query], failures: Failures
+    context: DetectionContext, rules: SigmaRules, queries: Mapping[int, Query], failures: Failures
 ) -> dict[int, Query]:
     """The queries that the engine runs over this evidence; each is tried by itself, as one failed among all."""
     sound: dict[int, Query] = {}
     for number, query in queries.items():
         with failures.isolated("rule", rules.simple[number].rule.id):
-            _match_all(scene, {number: query})
+            _match_all(context, {number: query})
             sound[number] = query
     return sound
 
 
-def _match_all(scene: Scene, queries: Mapping[int, Query]) -> None:
+def _match_all(context: DetectionContext, queries: Mapping[int, Query]) -> None:
     """Make the table of which rules, by number, matched which records."""
-    matched = scene.growing_table(MATCHED)
+    matched = context.growing_table(MATCHED)
     matched.add(_MATCHED.empty_table())
     numbers = list(queries)
     for start in range(0, len(numbers), _BITS):
         block = {number: queries[number] for number in numbers[start : start + _BITS]}
-        for part in scene.parts(_CALLS):  # before there is any text of a rule in it
-            _match(scene, block, part, matched)
+        for part in context.batches(_CALLS):  # before there is any text of a rule in it
+            _match(context, block, part, matched)
     matched.register()
 
 
-def _match(scene: Scene, block: Mapping[int, Query], calls: str, matched: GrowingTable) -> None:
+def _match(context: DetectionContext, block: Mapping[int, Query], calls: str, matched: GrowingTable) -> None:
     """Add what some rules match of some calls."""
     queries = list(block.values())
     each = ", ".join(f"{one.prefilter} AS q{bit}" for bit, one in enumerate(queries))
     met = _mask(f"q{bit}" for bit in range(len(queries)))
     open_ = _mask("FALSE" if one.exact else f"q{bit} IS NULL" for bit, one in enumerate(queries))
-    found = scene.arrow(f"""
+    found = context.arrow(f"""
         SELECT * FROM (
           SELECT {", ".join(_PLACE)}, {met} AS met, {open_} AS open
           FROM (SELECT {", ".join(_PLACE)}, {each} FROM ({calls})) {_ONCE}
@@ -107,9 +108,9 @@ def _match(scene: Scene, block: Mapping[int, Query], calls: str, matched: Growin
     if len(undecided):
         wanted = found.take(undecided).append_column("row", pa.array(undecided))
         wanted = wanted.sort_by([("segment", "ascending"), ("object", "ascending"), ("ordinal", "ascending")])
-        asking = _Asking(scene, queries, len(wanted))
+        asking = _Asking(context, queries, len(wanted))
         open_to = wanted["open"].to_numpy().tolist()
-        for row, record in scene.scan(wanted):
+        for row, record in context.scan(wanted):
             asking.add(open_to[row], row, record)
         asking.ask()
         masks[wanted["row"].to_numpy()] |= asking.met
@@ -130,8 +131,8 @@ def _mask(conditions: Iterator[str]) -> str:
 class _Asking:
     """Asks rules of records, many at a time."""
 
-    def __init__(self, scene: Scene, queries: Sequence[Query], count: int) -> None:
-        self._scene, self._queries = scene, queries
+    def __init__(self, context: DetectionContext, queries: Sequence[Query], count: int) -> None:
+        self._scene, self._queries = context, queries
         numbers = {
             one: number for number, one in enumerate({one: 0 for each in queries for one in each.fields})
         }

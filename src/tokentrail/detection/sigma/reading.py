@@ -309,7 +309,7 @@ def _rule(one: SigmaRule | SigmaCorrelationRule) -> Rule:
         false_alarm="; ".join(" ".join(str(each).split()) for each in one.falsepositives)
         or "The rule does not say.",
         references=tuple(str(each) for each in one.references),
-        find=lambda scene: (),
+        find=lambda context: (),
     )
 
 

@@ -1,4 +1,4 @@
-"""How a scene reads raw records."""
+"""How a context reads raw records."""
 
 from __future__ import annotations
 

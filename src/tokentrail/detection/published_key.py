@@ -12,28 +12,29 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tokentrail.detection.cited_events import event_of
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit
-from tokentrail.detection.scene import Scene
 from tokentrail.detection.wording import at, counted, listed, named, span
-from tokentrail.lineage.rows import Row, event_id
+from tokentrail.lineage.rows import Row
 
 THRESHOLDS = ("many_networks", "many_tools", "new_for", "habit_after")
 _CROWDED = """
     SELECT DISTINCT w.n FROM (
       SELECT n, count(*) OVER (PARTITION BY n ORDER BY first RANGE BETWEEN {within} PRECEDING AND CURRENT ROW) AS about
       FROM its_networks
-    ) w JOIN known k ON k.n = w.n
+    ) w JOIN credential_details k ON k.n = w.n
     WHERE w.about >= {many} AND k.kind NOT IN ('console_session', 'forwarded', 'service_role')"""
 _NETWORKS = """
     SELECT w.n, w.first, d.ip, d.event_id, d.event_id_text
     FROM its_networks w JOIN crowded c ON c.n = w.n
-    JOIN stays s ON s.n = w.n AND s.network = w.network AND s.first = w.first
-    JOIN deeds d ON d.n = s.n AND d.ip = s.ip AND d.time = s.first AND NOT d.forwarded
+    JOIN credential_ips s ON s.n = w.n AND s.network = w.network AND s.first = w.first
+    JOIN credential_events d ON d.n = s.n AND d.ip = s.ip AND d.time = s.first AND NOT d.forwarded
     QUALIFY row_number() OVER (PARTITION BY w.n, w.network ORDER BY d.ip, d.event_id) = 1
     ORDER BY w.n, w.first, d.event_id"""
 _TOOLS = r"""
     SELECT d.n, regexp_extract(d.agent, '^\[?([^ \]]+)', 1) AS tool, min(d.time) AS first
-    FROM deeds d JOIN crowded c ON c.n = d.n WHERE NOT d.forwarded AND d.agent IS NOT NULL
+    FROM credential_events d JOIN crowded c ON c.n = d.n WHERE NOT d.forwarded AND d.agent IS NOT NULL
     GROUP BY 1, 2 ORDER BY 1, 3"""
 _COUNTRIES = 3
 """The least number of countries, if these can be looked up: the addresses of a gateway are in one or two."""
@@ -47,27 +48,27 @@ class _Crowd:
     tools: int
 
 
-def many_hands(scene: Scene) -> Iterator[Hit]:
+def many_hands(context: DetectionContext) -> Iterator[Hit]:
     """Look for days on which many networks and tools were new to a credential; it needs the table `its_networks`."""
-    bars = scene.thresholds
+    bars = context.thresholds
     within = bars.whole("new_for")
-    if not scene.table("crowded", _CROWDED.format(within=within, many=bars.whole("many_networks"))):
+    if not context.table("crowded", _CROWDED.format(within=within, many=bars.whole("many_networks"))):
         return
     networks, tools = dict[int, list[Row]](), dict[int, list[Row]]()
-    for row in scene.rows(_NETWORKS):
+    for row in context.rows(_NETWORKS):
         networks.setdefault(row["n"], []).append(row)
-    for row in scene.rows(_TOOLS):
+    for row in context.rows(_TOOLS):
         tools.setdefault(row["n"], []).append(row)
-    known = scene.known(networks)
+    known = context.credentials(networks)
     for n, arrived in sorted(networks.items()):
-        crowd = _crowd(scene, arrived, tools.get(n, []), within)
+        crowd = _crowd(context, arrived, tools.get(n, []), within)
         if crowd is not None:
-            yield _hit(scene, known[n], crowd)
+            yield _hit(context, known[n], crowd)
 
 
-def _crowd(scene: Scene, networks: list[Row], tools: list[Row], within: int) -> _Crowd | None:
+def _crowd(context: DetectionContext, networks: list[Row], tools: list[Row], within: int) -> _Crowd | None:
     """The first day on which enough was new; in its first day of use, when all is new, twice as much is required."""
-    bars = scene.thresholds
+    bars = context.thresholds
     habit = networks[0]["first"] + bars["habit_after"]
     for since, times in ((habit, 1), (networks[0]["first"], 2)):
         came, brought = deque[Row](), deque[int]()
@@ -87,22 +88,22 @@ def _crowd(scene: Scene, networks: list[Row], tools: list[Row], within: int) -> 
             if (
                 len(came) >= times * bars["many_networks"]
                 and len(brought) >= times * bars["many_tools"]
-                and _apart(scene, came)
+                and _apart(context, came)
             ):
                 return _Crowd(list(came), len(brought))
     return None
 
 
-def _apart(scene: Scene, came: deque[Row]) -> bool:
+def _apart(context: DetectionContext, came: deque[Row]) -> bool:
     """Whether the networks are in enough countries; true if that can't be looked up."""
-    countries = {scene.addresses.of(row["ip"]).country for row in came} - {None}
+    countries = {context.addresses.of(row["ip"]).country for row in came} - {None}
     return not countries or len(countries) >= _COUNTRIES
 
 
-def _hit(scene: Scene, known: Row, crowd: _Crowd) -> Hit:
+def _hit(context: DetectionContext, known: Row, crowd: _Crowd) -> Hit:
     first, last = crowd.networks[0]["first"], crowd.networks[-1]["first"]
     addresses = listed(
-        (scene.addresses.in_words(row["ip"]) for row in crowd.networks), of=len(crowd.networks)
+        (context.addresses.in_words(row["ip"]) for row in crowd.networks), of=len(crowd.networks)
     )
     return Hit(
         about=(known["id"], "many hands"),
@@ -113,7 +114,7 @@ def _hit(scene: Scene, known: Row, crowd: _Crowd) -> Hit:
         f"as a key that was published: {addresses}.",
         subject=known["n"],
         places=(known["n"],),
-        events=tuple(event_id(row["event_id"], row["event_id_text"]) or "" for row in crowd.networks),
+        events=tuple(event_of(row) for row in crowd.networks),
         count=len(crowd.networks),
         thresholds=THRESHOLDS,
     )

@@ -1,5 +1,5 @@
 """
-The described rows of all credentials, for rules: a query, or with many credentials, files that queries read in part.
+The view `credential_details`: a query, or with many credentials, files that queries read in part.
 
 Describing a credential joins records of the segments in which it was issued and used. With many credentials, those
 issued in some segments are described at a time, so that the joins need memory for these segments alone; a session is
@@ -19,7 +19,7 @@ _TOGETHER = 32_768
 _TURNS = 64
 """Rounds at most, since each reads the whole forest; with more credentials, each round takes more of them."""
 
-_KNOWN = """
+_DETAILS = """
     SELECT n, parent_n, root_n, depth, span, id, root_id, parent_link, created_what, created_owner, kind,
            key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn, federated_provider,
            source_identity, ec2_delivery, in_scope_of, sign_in_session, on_behalf_of, api, issue_event, issue_text,
@@ -69,7 +69,7 @@ def are_many(engine: Engine) -> bool:
     return bool(row["credentials"] > _TOGETHER)
 
 
-def set_aside(engine: Engine, folder: Path) -> None:
+def write_files(engine: Engine, folder: Path) -> None:
     """Write the described rows of all credentials to files in a folder, those of some segments at a time."""
     listed = engine.rows(_SEGMENTS)
     most = max(_TOGETHER, sum(row["credentials"] for row in listed) // _TURNS)
@@ -121,4 +121,4 @@ def _query(sources: dict[str, str]) -> str:
     [text] = statements("8_credentials.sql")
     for name, source in sources.items():
         text = text.replace(f"{{{name}}}", source)
-    return _KNOWN.format(person=_PERSON, described=text)
+    return _DETAILS.format(person=_PERSON, described=text)

@@ -1,47 +1,49 @@
 """
-The part of docs/detection.md that follows from the rules.
+Write the generated part of docs/rules.md, the catalogue of rules, from the rules' own fields.
 
-`python tests/detection/catalogue_page.py` writes it anew.
+    python tools/rules_page.py
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.model import Rule
 
-PAGE = Path(__file__).parents[2] / "docs" / "detection.md"
-BEGIN, END = (
-    "<!-- catalogue: written by tests/detection/catalogue_page.py -->\n",
-    "<!-- end of the catalogue -->\n",
-)
+PAGE = Path(__file__).parents[1] / "docs" / "rules.md"
+BEGIN, END = "<!-- catalogue: `just rules-page` writes it -->\n", "<!-- end of the catalogue -->\n"
 
 
 def catalogue() -> str:
     """The catalogue and the thresholds as Markdown."""
     lines = ["| Rule | Up to | Finds | ATT&CK |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| [`{one.id}`](#{one.id}) | {one.severity} | {one.title} | {' '.join(one.attack)} |"
-        for one in CATALOGUE
+        f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {rule.title} | {' '.join(rule.attack)} |"
+        for rule in CATALOGUE
     ]
-    for one in CATALOGUE:
-        lines += [
-            "",
-            f"### {one.id}",
-            "",
-            f"{one.title}.",
-            "",
-            one.why,
-            "",
-            f"*False alarm?* {one.false_alarm}",
-            "",
-        ]
-        if one.thresholds:
-            lines.append(f"*Thresholds:* {', '.join(f'`{name}`' for name in one.thresholds)}.")
-        lines.append(f"*From:* {'; '.join(one.references)}.")
+    for rule in CATALOGUE:
+        lines += ["", *_section(rule)]
     return "\n".join([*lines, "", "### Thresholds", "", *_thresholds()]) + "\n"
+
+
+def _section(rule: Rule) -> Iterator[str]:
+    yield from (f"### {rule.id}", "")
+    yield from (f"{rule.title}. Up to {rule.severity}; {', '.join(rule.attack)}.", "")
+    yield from (rule.why, "")
+    yield from (f"*False alarm?* {rule.false_alarm}", "")
+    if rule.prefilter:
+        yield f"*Needs one of:* {_names(rule.prefilter)}."
+    if rule.thresholds:
+        yield f"*Thresholds:* {_names(rule.thresholds)}."
+    yield f"*From:* {'; '.join(rule.references)}."
+
+
+def _names(names: frozenset[str] | tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in (sorted(names) if isinstance(names, frozenset) else names))
 
 
 def _thresholds() -> list[str]:

@@ -28,7 +28,7 @@ class Columns(Mapping[str, Sequence[Any]]):
         return self._table.num_columns
 
 
-class Picked(Mapping[str, Any]):
+class LazyRow(Mapping[str, Any]):
     """A row as a view of columns, which takes a fraction of a dictionary's memory."""
 
     __slots__ = ("_columns", "_place")

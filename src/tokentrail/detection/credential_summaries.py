@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.context import DetectionContext
 from tokentrail.lineage.rows import OWNER, Row, owner
 
 _TOLD = (
@@ -24,7 +24,7 @@ _TOLD = (
 _TOGETHER = 1_000
 
 
-class Brief(NamedTuple):
+class CredentialSummary(NamedTuple):
     """What findings say about a credential."""
 
     age: int
@@ -36,29 +36,32 @@ class Brief(NamedTuple):
     root_id: str
 
 
-class Briefs:
+class CredentialSummaries:
     """The briefs of some credentials, by their places in the forest."""
 
-    def __init__(self, scene: Scene, places: Set[int]) -> None:
-        self._columns = _columns(scene, places) if scene.large else None
-        known = {} if scene.large else scene.known(places)
+    def __init__(self, context: DetectionContext, places: Set[int]) -> None:
+        self._columns = _columns(context, places) if context.large else None
+        known = {} if context.large else context.credentials(places)
         self._rows = {n: _brief(row) for n, row in known.items()}
 
-    def each(self, asked: Iterable[Sequence[int]]) -> Iterator[list[Brief]]:
+    def each(self, asked: Iterable[Sequence[int]]) -> Iterator[list[CredentialSummary]]:
         """For each finding, given by its credentials' places, the briefs of these in their order."""
         for some in _together(asked):
             told = iter(self._of([n for places in some for n in places]))
             for places in some:
                 yield list(islice(told, len(places)))
 
-    def _of(self, places: list[int]) -> Iterable[Brief]:
+    def _of(self, places: list[int]) -> Iterable[CredentialSummary]:
         if self._columns is None:
             return (self._rows[n] for n in places)
         n = self._columns["n"].to_numpy()
         at = np.searchsorted(n, places)
         assert np.array_equal(n[at], places)  # else a finding would name another credential
         found = self._columns.take(at)
-        return (Brief(*row) for row in zip(*(found[name].to_pylist() for name in Brief._fields), strict=True))
+        return (
+            CredentialSummary(*row)
+            for row in zip(*(found[name].to_pylist() for name in CredentialSummary._fields), strict=True)
+        )
 
 
 def _together(asked: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
@@ -75,20 +78,20 @@ def _together(asked: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield some
 
 
-def _brief(row: Row) -> Brief:
+def _brief(row: Row) -> CredentialSummary:
     who = (row["seen_account"], row["arn"])
     age = row["issued_at"] or row["issued_time"] or row["first"] or 0
     account, principal = who if all(who) else owner(row)
-    return Brief(age, row["id"], row["root_n"], account, principal, row["root_id"])
+    return CredentialSummary(age, row["id"], row["root_n"], account, principal, row["root_id"])
 
 
-def _columns(scene: Scene, places: Set[int]) -> pa.Table:
+def _columns(context: DetectionContext, places: Set[int]) -> pa.Table:
     """The briefs as columns, sorted by place; for unused credentials, more columns are read to find their owner."""
     import pyarrow.compute as pc  # takes its time to load, for large cases alone
 
-    told = scene.columns_of(places, _TOLD).sort_by("n")
+    told = context.columns_of(places, _TOLD).sort_by("n")
     unseen = told["unseen"].combine_chunks()
-    asked = scene.columns_of(told["n"].filter(unseen).to_numpy().tolist(), ("n", *OWNER)).sort_by("n")
+    asked = context.columns_of(told["n"].filter(unseen).to_numpy().tolist(), ("n", *OWNER)).sort_by("n")
     owners = [owner(row) for some in asked.to_batches(_TOGETHER) for row in some.to_pylist()]
     accounts, principals = (pa.array([one[at] for one in owners], pa.string()) for at in (0, 1))
     return pa.table(

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tokentrail.detection.catalogue import CATALOGUE
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Finding
-from tokentrail.detection.scene import Scene
+from tokentrail.detection.views import CREDENTIAL_IPS
 from tokentrail.errors import UsageError
 
+_IPS = "SELECT DISTINCT s.ip FROM credential_ips s JOIN judged_credentials o ON o.n = s.n"
 _NAMES = frozenset({"rule", "principal", "address", "until", "why"})
 
 
@@ -64,9 +66,9 @@ class Allowed:
         """How many entries no longer count at a time."""
         return sum(one.until is not None and as_of >= one.until for one in self.entries)
 
-    def covers(self, finding: Finding, scene: Scene, places: Sequence[int]) -> bool:
+    def covers(self, finding: Finding, context: DetectionContext, places: Sequence[int]) -> bool:
         """Whether an entry that still counts matches a finding, whose credentials are at some places in the forest."""
-        return any(_meets(entry, finding, scene, places) for entry in self.entries)
+        return any(_meets(entry, finding, context, places) for entry in self.entries)
 
 
 def _entry(given: Any, where: str) -> Entry:
@@ -114,8 +116,8 @@ def _until(value: Any) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _meets(entry: Entry, finding: Finding, scene: Scene, places: Sequence[int]) -> bool:
-    if entry.until is not None and scene.as_of >= entry.until:
+def _meets(entry: Entry, finding: Finding, context: DetectionContext, places: Sequence[int]) -> bool:
+    if entry.until is not None and context.as_of >= entry.until:
         return False
     if entry.rule is not None and not fnmatch.fnmatchcase(finding.rule, entry.rule):
         return False
@@ -123,12 +125,13 @@ def _meets(entry: Entry, finding: Finding, scene: Scene, places: Sequence[int]) 
         finding.principals and all(fnmatch.fnmatchcase(one, entry.principal) for one in finding.principals)
     ):
         return False
-    return entry.address is None or _from_there(entry.address, scene, places)
+    return entry.address is None or _from_there(entry.address, context, places)
 
 
 def _from_there(
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network, scene: Scene, places: Sequence[int]
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network, context: DetectionContext, places: Sequence[int]
 ) -> bool:
-    scene.seek(places)
-    found = {row["ip"] for row in scene.rows("SELECT DISTINCT s.ip FROM stays s JOIN sought o ON o.n = s.n")}
+    context.prepare((CREDENTIAL_IPS,))
+    context.add_credentials("judged_credentials", places)
+    found = {row["ip"] for row in context.rows(_IPS)}
     return bool(found) and all(ipaddress.ip_address(one) in network for one in found)

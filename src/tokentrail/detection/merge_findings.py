@@ -6,17 +6,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
+from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import SEVERITIES, Hit, Rule
-from tokentrail.detection.scene import Scene
-from tokentrail.detection.tables import began
+from tokentrail.detection.views import WORKLOAD_STARTS, with_lineage_start
 from tokentrail.detection.wording import at, counted
 
 Found: TypeAlias = tuple[Rule, Hit]
 _TOLD = 2
 """Sentences of a story, after which it is said how much more there is."""
+_MERGED = (
+    "SELECT n, parent_n, root_n, span FROM credential_details WHERE n IN (SELECT n FROM merged_credentials)"
+)
 _NODES = f"""
-    SELECT n, parent_n, began, span
-    FROM ({began("SELECT n, parent_n, root_n, span FROM known WHERE n IN (SELECT n FROM sought)")})"""
+    SELECT n, parent_n, lineage_start, span
+    FROM ({with_lineage_start(_MERGED)})"""
 _CLIMBED = 64
 """Steps up to what a story's credentials descend from: no chain of anybody's design is as long."""
 
@@ -27,7 +30,7 @@ class _Node(NamedTuple):
     span: int
 
 
-def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> list[Found]:
+def merge_findings(context: DetectionContext, hits: Sequence[Found], *, together: bool = True) -> list[Found]:
     """
     Put together what one rule found of one lineage.
 
@@ -35,32 +38,32 @@ def stories(scene: Scene, hits: Sequence[Found], *, together: bool = True) -> li
     of one hole. A story is known by its first hit, so that it stays the same when more of it comes.
 
     Args:
-        scene: Where they were found.
+        context: Where they were found.
         hits: What was found.
         together: Whether to; else each hit is a story, whose subject alone is settled.
     """
-    nodes = _nodes(scene, {hit.subject for _, hit in hits if together and hit.subject is not None})
+    nodes = _nodes(context, {hit.subject for _, hit in hits if together and hit.subject is not None})
     lineages: dict[tuple[str, int | str], list[Found]] = {}
     apart: list[Found] = []
     for rule, hit in hits:
         if hit.subject is None:
             apart.append((rule, hit))
         elif together and not _is_sigma(rule):
-            lineages.setdefault((rule.id, hit.hole or nodes[hit.subject].root), []).append((rule, hit))
+            lineages.setdefault((rule.id, hit.source_key or nodes[hit.subject].root), []).append((rule, hit))
     told: list[list[Found]] = []
     for (_, of), found in lineages.items():
-        told += _within(found, scene.thresholds["same_hole" if isinstance(of, str) else "same_story"])
+        told += _within(found, context.thresholds["same_hole" if isinstance(of, str) else "same_story"])
     told += [
         [(rule, hit)] for rule, hit in hits if hit.subject is not None and (_is_sigma(rule) or not together)
     ]
     spread = [
-        subjects for story in told if story[0][1].hole is None and len(subjects := _subjects(story)) > 1
+        subjects for story in told if story[0][1].source_key is None and len(subjects := _subjects(story)) > 1
     ]
     if spread:
-        nodes |= _nodes(scene, {min(subjects) for subjects in spread} - nodes.keys())
+        nodes |= _nodes(context, {min(subjects) for subjects in spread} - nodes.keys())
         split = [subjects for subjects in spread if not _covers(min(subjects), max(subjects), nodes)]
-        nodes |= _nodes(scene, scene.ancestors({min(subjects) for subjects in split}) if split else ())
-    return [*apart, *(_one(scene, story, nodes) for story in told)]
+        nodes |= _nodes(context, context.ancestors({min(subjects) for subjects in split}) if split else ())
+    return [*apart, *(_one(context, story, nodes) for story in told)]
 
 
 def _is_sigma(rule: Rule) -> bool:
@@ -68,11 +71,12 @@ def _is_sigma(rule: Rule) -> bool:
     return rule.id.startswith("sigma:")
 
 
-def _nodes(scene: Scene, places: Collection[int]) -> dict[int, _Node]:
+def _nodes(context: DetectionContext, places: Collection[int]) -> dict[int, _Node]:
     if not places:
         return {}
-    scene.seek(places)
-    found = scene.arrow(_NODES)
+    context.prepare((WORKLOAD_STARTS,))
+    context.add_credentials("merged_credentials", places)
+    found = context.arrow(_NODES)
     rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
     return {n: _Node(parent, root, span) for n, parent, root, span in rows}
 
@@ -95,7 +99,7 @@ def _subjects(story: Iterable[Found]) -> list[int]:
     ]
 
 
-def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found:
+def _one(context: DetectionContext, story: Sequence[Found], nodes: dict[int, _Node]) -> Found:
     """A story's hits as one hit; a single hit stays as it is."""
     rule, first = story[0]
     if len(story) == 1:
@@ -108,9 +112,9 @@ def _one(scene: Scene, story: Sequence[Found], nodes: dict[int, _Node]) -> Found
         first,
         severity=max((hit.severity for hit in hits), key=SEVERITIES.index),
         why=_why(hits),
-        subject=_above(_subjects(story), nodes) if first.hole is None else first.subject,
+        subject=_above(_subjects(story), nodes) if first.source_key is None else first.subject,
         places=tuple(dict.fromkeys(n for hit in hits for n in (hit.subject, *hit.places) if n is not None)),
-        events=events[: scene.thresholds.whole("most_events")],
+        events=events[: context.thresholds.whole("most_events")],
         count=len(events) if listed else sum(hit.count for hit in hits),
         thresholds=tuple(dict.fromkeys(name for hit in hits for name in hit.thresholds)),
         principals=tuple(dict.fromkeys(one for hit in hits for one in hit.principals)),
@@ -122,7 +126,7 @@ def _why(hits: Sequence[Hit]) -> str:
     """The first sentences of a story, each once, and how often the same was found besides."""
     said = list(dict.fromkeys(hit.why for hit in hits))
     more = len(said) - _TOLD
-    where = "in this lineage" if hits[0].hole is None else "of this role"
+    where = "in this lineage" if hits[0].source_key is None else "of this role"
     rest = f" The same was found {counted(more, 'more time')} {where}, last at {at(hits[-1].time)}."
     return " ".join(said[:_TOLD]) + (rest if more > 0 else "")
 
