@@ -228,4 +228,4 @@ def test_what_else_is_said_of_calls_is_said_of_rows_that_are_kept() -> None:
     left = {operation for (_, operation), one in kept.items() if one.creates}
 
     assert set() == said - set(kept)
-    assert set() == {*map(operation_of, lasting_access.RULE.marks)} - left
+    assert set() == {*map(operation_of, lasting_access.RULE.prefilter)} - left

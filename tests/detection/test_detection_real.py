@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from catalogue_page import PAGE
 
 from evidence import Json, real
 from tokentrail.case import Case
 from tokentrail.detection.model import Finding
 
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 STRATUS = {
     "credential-access.ec2-steal-instance-credentials": "stolen-workload",
     "credential-access.secretsmanager-batch-retrieve-secrets": "secrets-in-bulk",

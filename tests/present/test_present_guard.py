@@ -32,8 +32,8 @@ def guardrail(**changes: Any) -> Guardrail:
         "setting": None, "prevents": EVIL, "limits": EVIL, "stage": 1, "attach": EVIL,
         "backtest": Backtest(
             events=9, attacker_events=4, attacker_blocked=2, attacker_refused=1, attacker_undecided=1, ordinary_events=5,
-            ordinary_blocked=3, ordinary_undecided=1, undecided=2, story_ends_at=NINE, broken=broken, undecided_by=broken,
-            attacker_calls=(call,),
+            ordinary_blocked=3, ordinary_refused=2, ordinary_undecided=1, undecided=2, story_ends_at=NINE, broken=broken,
+            undecided_by=broken, attacker_calls=(call,),
         ),
     }  # fmt: skip
     return Guardrail(**(values | changes))

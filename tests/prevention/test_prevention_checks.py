@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -260,6 +261,33 @@ def test_what_nobody_used_for_ninety_days() -> None:
     )
 
     assert ["Never", "Old", "old", "old"] == sorted(whom(found))
+
+
+def test_users_without_mfa_are_named_with_what_a_thief_needs() -> None:
+    """A password or an active key without a device; not with one, nor where nothing is left to sign in or call with."""
+    root_user = replace(report("root").users[0], name="<root_account>", arn=f"arn:aws:iam::{HOME}:root")
+    safe = replace(report("safe", keys=(key(),), password=True).users[0], mfa=True)
+    reports = (
+        report("ada", password=True), report("bot", keys=(key(),)), report("both", keys=(key(), key()), password=True),
+        report("idle", keys=(key(active=False),)), Report(users=(safe, root_user)),
+    )  # fmt: skip
+    found = audited(None, "users-without-mfa", reports=reports)
+
+    assert {("ada", "high"), ("bot", "medium"), ("both", "high"), (f"arn:aws:iam::{HOME}:root", "high")} == {
+        ((one.principal or "").rpartition("/")[2], one.severity) for one in found
+    }
+    assert ["user/both has a password and 2 active keys, and no MFA device."] == [
+        one.why for one in found if "both" in one.why
+    ]
+
+
+def test_a_key_that_policies_deny_without_mfa_needs_no_device() -> None:
+    """Where keys and tokens are denied everything without MFA, only a password is worth a finding."""
+    holders = [user(name, doc(may("*"), TOKENS)) for name in ("bot", "ada")]
+    reports = (report("bot", keys=(key(),)), report("ada", keys=(key(),), password=True))
+    found = audited(None, "users-without-mfa", snapshot(users=holders), reports=reports)
+
+    assert ["ada"] == whom(found)
 
 
 def test_roles_that_may_do_or_trust_more_than_is_seen() -> None:

@@ -17,6 +17,7 @@ from tokentrail.prevention.checks import (
     trust_cycles,
     trusts_strangers,
     unused_credentials,
+    users_without_mfa,
 )
 from tokentrail.prevention.guardrails import (
     instance_pinned,
@@ -67,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     long_term_keys.CHECK,
     endless_api_keys.CHECK,
     tokens_without_mfa.CHECK,
+    users_without_mfa.CHECK,
     federation_allowed.CHECK,
     roles_open_to_users.CHECK,
     trusts_strangers.CHECK,
