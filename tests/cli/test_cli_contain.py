@@ -179,6 +179,27 @@ def test_an_unknown_subject_is_2(run: Run, case: Path) -> None:
     assert run("contain", "--case", case).code == 2
 
 
+def test_what_only_guard_reads_beside_a_snapshot_is_named(
+    run: Run, case: Path, told: Story, tmp_path: Path
+) -> None:
+    """A credential report and a list of roles given with --iam are no error: they are named, and the plan is the same."""
+    holder = {"Arn": f"arn:aws:iam::{HOME}:user/ada", "UserName": "ada", "UserId": "AIDAX", "Path": "/"}
+    (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}))
+    (tmp_path / "roles.json").write_text(
+        json.dumps({"Roles": [{"Arn": f"arn:aws:iam::{HOME}:role/Deploy", "MaxSessionDuration": 7200}]})
+    )
+    (tmp_path / "report.csv").write_text(
+        "user,arn,user_creation_time,password_enabled,mfa_active,access_key_1_active\n"
+        f"ada,{holder['Arn']},2020-01-01T00:00:00+00:00,false,false,true\n"
+    )
+    asked = ("contain", told.a.key_id, "--case", case, "--iam", "iam.json", "--format", "json")
+    alone, with_more = run(*asked), run(*asked, "--iam", "report.csv", "--iam", "roles.json")
+
+    assert (alone.code, alone.out) == (with_more.code, with_more.out)
+    for name in ("report.csv", "roles.json"):
+        assert f"{name}: no IAM snapshot" in with_more.err
+
+
 def test_a_snapshot_widens_the_proof(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
     """With --iam the scope is trust policies, in JSON and in words."""
     holder = {"Arn": told.user.arn, "UserName": "support", "UserId": told.user.id, "Path": "/"}

@@ -17,7 +17,7 @@ from web_cases import Served, console
 from evidence import assume_role, call, session, user
 from hostile import HOSTILE, read
 from tokentrail import Case, dossier
-from tokentrail.cli.snapshots import read_snapshot
+from tokentrail.cli.snapshots import read_iam_files
 from tokentrail.present.document import document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
@@ -229,7 +229,7 @@ def test_snapshots_widen_the_proof(folder: Path, told: Story, tmp_path: Path) ->
     """With `serve --iam` plans are proved over trust policies, as `contain --iam` does."""
     holder = {"Arn": told.user.arn, "UserName": "support", "UserId": told.user.id, "Path": "/"}
     (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}))
-    with console(folder, (read_snapshot(tmp_path / "iam.json"),)) as served:
+    with console(folder, read_iam_files([tmp_path / "iam.json"]).snapshots) as served:
         plan = served.get("/plan.json", subject=told.a.key_id).json
 
     assert plan["proof"]["scope"] == "trust-policies"

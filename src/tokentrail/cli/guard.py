@@ -17,10 +17,9 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
+from tokentrail.cli.snapshots import read, read_iam_files
 from tokentrail.cli.subjects import GivenSubjects
-from tokentrail.errors import UsageError
-from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement
+from tokentrail.policy.account.supplements import controls
 from tokentrail.present import words
 from tokentrail.present.document import document
 from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
@@ -128,29 +127,11 @@ def _show(options: CommonOptions, found: Guard, form: str | None, *, whole: bool
 
 def _given(files: Sequence[Path], scps: Sequence[Path], policies: Sequence[Path]) -> Given:
     """Read what lies beside the case."""
-    snapshots: list[Snapshot] = []
-    reports: list[Report] = []
-    lengths: dict[str, int] = {}
-    for path in files:
-        content = _content(path)
-        match supplement(content, str(path)):
-            case Report() as report:
-                reports.append(report)
-            case SessionLengths() as longest:
-                lengths.update(longest.of)
-            case None:
-                snapshots.append(Snapshot.read(content, str(path)))
+    found = read_iam_files(files)
     return Given(
-        snapshots=tuple(snapshots),
-        reports=tuple(reports),
-        lengths=lengths,
-        controls=tuple(one for path in scps for one in controls(_content(path), path.name)),
-        policies=tuple((path.name, _content(path)) for path in policies),
+        snapshots=found.snapshots,
+        reports=found.reports,
+        lengths=found.lengths,
+        controls=tuple(one for path in scps for one in controls(read(path), path.name)),
+        policies=tuple((path.name, read(path)) for path in policies),
     )
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror or error}.") from error

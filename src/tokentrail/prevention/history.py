@@ -126,7 +126,8 @@ _BIRTHS = """
 """The calls of these events, which are looked up once, since an event may be in any segment."""
 _MAY_GIVE_BIRTH = """
     e.event_id IS NOT NULL AND (e.source, e.name) IN (SELECT (source, name) FROM refused_actions)
-    AND (s.api IS NOT NULL OR e.event_id IN (SELECT created_event FROM credentials WHERE parent_link = 'created'))"""
+    AND (s.api IS NOT NULL OR e.event_id IN (
+      SELECT created_event FROM credentials WHERE parent_link = 'created' UNION ALL SELECT event_id FROM links))"""
 """Whether a call may be one of `refused_actions` that issued a credential or created what one acts through."""
 _UNBORN = """
     CREATE OR REPLACE TEMP TABLE unborn AS
