@@ -554,6 +554,26 @@ def key_made_active(world: World) -> None:
     world.user("cleo").iam("UpdateAccessKey", userName="ada", accessKeyId=key.key_id, status="Active")
 
 
+@fires("containment-undone", "medium")
+def api_key_made_active(world: World) -> None:
+    """Somebody else makes an API key active again that a responder had deactivated."""
+    key = ada(world)
+    named = {"serviceSpecificCredentialId": key.creates_api_key(key.user).id, "userName": "ada"}
+    world.user("bea").iam("UpdateServiceSpecificCredential", **named, status="Inactive")
+    world.user("cleo").iam("UpdateServiceSpecificCredential", **named, status="Active")
+
+
+@spares("containment-undone")
+def new_api_key_made_active(world: World) -> None:
+    """An API key that was made within the evidence, and that nobody has deactivated since, is made active."""
+    key = ada(world)
+    named = {
+        "serviceSpecificCredentialId": key.creates_api_key(key.user, shows_id=True).id,
+        "userName": "ada",
+    }
+    world.user("cleo").iam("UpdateServiceSpecificCredential", **named, status="Active")
+
+
 @fires("containment-undone", "critical")
 def quarantine_detached(world: World) -> None:
     """A user detaches AWS's quarantine from itself."""

@@ -29,8 +29,13 @@ from tokentrail.policy.history.timeline import PlacedPolicy, step_at
 from tokentrail.policy.language.documents import Document
 from tokentrail.policy.language.evaluate import cutoff_of
 
+_KEY_NAMED = {
+    "UpdateAccessKey": "accessKeyId",
+    "UpdateServiceSpecificCredential": "serviceSpecificCredentialId",
+}
+"""The calls that make a key active or inactive, each with the parameter that names the key."""
 _CALLS = (
-    "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy", "UpdateAccessKey",
+    *_KEY_NAMED, "PutRolePolicy", "PutUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy",
     "AttachUserPolicy", "AttachRolePolicy", "DetachUserPolicy", "DetachRolePolicy",
     "PutUserPermissionsBoundary", "PutRolePermissionsBoundary", "DeleteUserPermissionsBoundary",
     "DeleteRolePermissionsBoundary",
@@ -64,9 +69,10 @@ _CONTROLLED = f"""
     WHERE c.source = 'organizations.amazonaws.com' AND c.name IN {tuple(sorted(CALLS))!r}"""
 _KEYS = """
     SELECT id FROM (SELECT DISTINCT regexp_extract(id, '^([^@]+)', 1) AS id FROM credential_details
-                    WHERE kind = 'long_term_key')
-    WHERE id NOT IN (SELECT coalesce(regexp_extract(response, '"accessKeyId":"([^"]+)"', 1), '') FROM attributed_changes
-                     WHERE name = 'CreateAccessKey')"""
+                    WHERE kind IN ('long_term_key', 'api_key'))
+    WHERE id NOT IN (
+      SELECT coalesce(regexp_extract(response, '"(accessKeyId|serviceSpecificCredentialId)":"([^"]+)"', 2), '')
+      FROM attributed_changes WHERE name IN ('CreateAccessKey', 'CreateServiceSpecificCredential'))"""
 """A key that was made within the evidence was active from then on."""
 _DENYING = ("AWSDenyAll", "AWSCompromisedKeyQuarantine")
 _REVOCATION = "AWSRevokeOlderSessions"
@@ -93,7 +99,7 @@ def find(context: DetectionContext) -> Iterator[Hit]:
         thing = _thing(row, asked)
         if thing is None:
             continue
-        switches = row["name"] == "UpdateAccessKey"
+        switches = row["name"] in _KEY_NAMED
         first = switches and thing not in switched
         if switches:
             switched.add(thing)
@@ -189,8 +195,8 @@ def _thing(row: Row, asked: Mapping[str, Any]) -> _Thing | None:
     account = row["in_account"] or ""
     who = str(asked.get("roleName") or asked.get("userName") or "")
     name = row["name"]
-    if name == "UpdateAccessKey":  # whose it is may be left out: the caller's own
-        return (account, "key", "", str(asked.get("accessKeyId")))
+    if name in _KEY_NAMED:  # whose it is may be left out: the caller's own
+        return (account, "key", "", str(asked.get(_KEY_NAMED[name])))
     if name.endswith("PermissionsBoundary"):
         return (account, "role boundary" if "Role" in name else "user boundary", who, "")
     if name.startswith(("Attach", "Detach")):
@@ -203,7 +209,7 @@ def _thing(row: Row, asked: Mapping[str, Any]) -> _Thing | None:
 
 def _contains(row: Row, asked: Mapping[str, Any], ledger: Ledger) -> bool:
     name = row["name"]
-    if name == "UpdateAccessKey":
+    if name in _KEY_NAMED:
         return bool(asked.get("status") == "Inactive")
     if name.startswith("Put") and name.endswith("Boundary"):
         return _denies_all(ledger, str(asked.get("permissionsBoundary", "")), row["time"])
@@ -310,6 +316,7 @@ RULE = Rule(
         "AWS Identity and Access Management User Guide, 'AWSCompromisedKeyQuarantineV3'",
         "IAM User Guide, 'Permissions boundaries for IAM entities'",
         "AWS Organizations User Guide, 'Service control policies (SCPs)'",
+        "IAM API Reference, 'UpdateAccessKey' and 'UpdateServiceSpecificCredential'",
     ),
     find=find,
     reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES, CHANGE_ACTORS),
