@@ -174,7 +174,7 @@ SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         id="whoami-first",
-        says="from an address, GetCallerIdentity came first, and then other kinds of calls: {detail}",
+        says="from an address, GetCallerIdentity came first (kinds of calls after it: {detail})",
         reads=(LEAD_CALLS,),
         sql=f"""
             WITH there AS (
