@@ -187,6 +187,7 @@ def test_circles_of_trust_by_name_by_account_and_by_wildcard() -> None:
         tuple(one.rpartition("/")[2] for one in item.whither) for item in found if item.severity == "high"
     )
     assert all(item.lives is None for item in found)
+    assert f"role/Ping of {HOME}, role/Pong of {HOME} may" in " ".join(item.why for item in found)
 
 
 def test_a_circle_that_a_policy_cuts_is_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tokentrail.aws.principals import account_of
 from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
@@ -21,7 +22,7 @@ def find(estate: Estate) -> Iterator[AuditFinding]:
     for circle, safe in [(one, True) for one in sure] + [
         (one, False) for one in circles(possible) if not set(one) <= in_sure
     ]:
-        names = listed(short(one) for one in circle)
+        names = listed(f"{short(one)} of {account_of(one)}" for one in circle)
         alone = len(circle) == 1
         yield finding(
             _NAME, CHECK.title, "high" if safe else "low", circle[0], about=circle,
