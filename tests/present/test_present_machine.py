@@ -109,7 +109,14 @@ def test_a_span_is_from_and_to() -> None:
     """Gaps are spelled with `from` and `to`, in coverage and in a trace alike."""
     gap = Gap(account="1", region=None, start=NINE, end=None, why="no events")
     assert document(trace(credential(), gaps=(gap,)))["gaps"] == [
-        {"account": "1", "region": None, "from": "2026-11-23T09:00:00Z", "to": None, "why": "no events"}
+        {
+            "account": "1",
+            "region": None,
+            "from": "2026-11-23T09:00:00Z",
+            "to": None,
+            "why": "no events",
+            "kind": "missing_log",
+        }
     ]
     covered = Coverage(
         account="1",

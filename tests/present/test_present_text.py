@@ -18,7 +18,6 @@ from rich.cells import cell_len
 from evidence import counted
 from tokentrail.containment.model import Call
 from tokentrail.lineage.model import (
-    SILENT,
     ApiUse,
     Created,
     Gap,
@@ -402,11 +401,25 @@ def test_the_silent_hours_of_a_region_are_one_sentence_where_there_are_many() ->
     """Where little goes on there are thousands, which would hide what else is missing; a few are listed."""
     lacking = Gap(account="111122223333", region=None, start=None, end=None, why="no data events")
     silent = [
-        Gap(account="111122223333", region=region, start=NINE, end=NINE + timedelta(hours=hours), why=SILENT)
+        Gap(
+            account="111122223333",
+            region=region,
+            start=NINE,
+            end=NINE + timedelta(hours=hours),
+            why="no events in these hours",
+            kind="silent_hours",
+        )
         for hours in (9, 5)
         for region in ("eu-west-1", "us-east-1")
     ]
-    alone = Gap(account="111122223333", region="eu-west-3", start=NINE, end=None, why=SILENT)
+    alone = Gap(
+        account="111122223333",
+        region="eu-west-3",
+        start=NINE,
+        end=None,
+        why="no events in these hours",
+        kind="silent_hours",
+    )
 
     assert 6 == len(words.gaps([lacking, *silent, alone], most=6))
     told = words.gaps([lacking, *silent, alone], most=5)

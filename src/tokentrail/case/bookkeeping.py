@@ -96,14 +96,19 @@ def holds_nothing(one: Rejection) -> bool:
 
 def lacking(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, ...]:
     """A sentence for each thing that the carriers of some objects, or of all, leave out, and for masked ids."""
+    return (*left_out_by_carriers(folder, digests), *masked_ids(folder, digests))
+
+
+def left_out_by_carriers(folder: CaseFolder, digests: Set[str] | None = None) -> tuple[str, ...]:
+    """A sentence for each thing that the carriers of some objects, or of all, leave out."""
     objects = [
         one for one in folder.snapshot().objects().values() if digests is None or one.sha256 in digests
     ]
     carriers = Counter(carrier for one in objects for carrier in one.carriers)
-    return (*sentences(carriers, len(objects)), *_masked(folder, digests))
+    return tuple(sentences(carriers, len(objects)))
 
 
-def _masked(folder: CaseFolder, digests: Set[str] | None) -> Iterator[str]:
+def masked_ids(folder: CaseFolder, digests: Set[str] | None = None) -> Iterator[str]:
     """Say in how many records of some objects, or of all, ids are masked."""
     snapshot = folder.snapshot()
     many, seen = 0, set[str]()

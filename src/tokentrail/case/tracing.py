@@ -193,8 +193,8 @@ class Tracing:
         judged, strays = noted(self._folder)
         missing = proofs.but_quiet(missing, judged)
         unproven = proofs.gaps(judged, strays, accounts)
-        carried = coverage.left_out(view.lacking(self._folder))
-        altered = coverage.left_out(view.contradicting())
+        carried = view.lacking(self._folder)
+        altered = coverage.left_out(view.contradicting(), "contradicting_copies")
         unread = coverage.left_out(unfinished(self._folder))
         return replace(
             found,

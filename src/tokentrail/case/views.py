@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tokentrail.case import linking
 from tokentrail.case.asked import utc
-from tokentrail.case.bookkeeping import lacking
+from tokentrail.case.bookkeeping import left_out_by_carriers, masked_ids
 from tokentrail.case.copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import busy, coverage, rows
 from tokentrail.lineage.derived_database import reopen
 from tokentrail.lineage.grow import LINKING, ForestSize, grow
+from tokentrail.lineage.model import Gap
 from tokentrail.lineage.segment_tables import fill
 from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
@@ -67,7 +68,7 @@ class View:
     spans: tuple[int | None, int | None] = (None, None)
     """When the first and the last event of the case is, those after the moment too, in seconds since 1970."""
     _covered: tuple[Coverage, ...] | None = None
-    _lacking: tuple[str, ...] | None = None
+    _lacking: tuple[Gap, ...] | None = None
     _contradicting: tuple[str, ...] | None = None
     _forest: Forest | None = None
 
@@ -88,10 +89,12 @@ class View:
             self._covered = coverage.coverage(self.engine)
         return self._covered
 
-    def lacking(self, folder: CaseFolder) -> tuple[str, ...]:
+    def lacking(self, folder: CaseFolder) -> tuple[Gap, ...]:
         """What the carriers of the evidence leave out; looked for when first asked for."""
         if self._lacking is None:
-            self._lacking = lacking(folder)
+            self._lacking = coverage.left_out(left_out_by_carriers(folder)) + coverage.left_out(
+                masked_ids(folder), "masked_ids"
+            )
         return self._lacking
 
     def contradicting(self) -> tuple[str, ...]:

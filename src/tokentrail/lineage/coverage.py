@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 
 from tokentrail.aws.principals import IAM_REGIONS
-from tokentrail.lineage.model import SILENT, Gap
+from tokentrail.lineage.model import Gap, GapKind
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
@@ -93,7 +93,8 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
             region=one.region,
             start=gap.start,
             end=gap.end,
-            why=SILENT,
+            why="no events in these hours",
+            kind="silent_hours",
         )
         for one in concerned
         for gap in one.gaps
@@ -125,7 +126,7 @@ def gaps(covered: Iterable[Coverage], accounts: set[str]) -> tuple[Gap, ...]:
             )  # fmt: skip
         if not any(one.data_events for one in own):
             found.append(
-                Gap(account=account, region=None, start=first, end=last,
+                Gap(account=account, region=None, start=first, end=last, kind="no_data_events",
                     why="no data events: reads of S3 objects and the like do not show")
             )  # fmt: skip
     return tuple(found)
@@ -155,14 +156,16 @@ def weightiest_first(found: Iterable[Gap]) -> tuple[Gap, ...]:
 
 
 def _weight(one: Gap) -> tuple[bool, timedelta]:
-    if one.why != SILENT or one.start is None or one.end is None:
+    if one.kind != "silent_hours" or one.start is None or one.end is None:
         return False, timedelta()
     return True, one.start - one.end
 
 
-def left_out(sentences: Iterable[str]) -> tuple[Gap, ...]:
-    """What the carriers of the evidence leave out, as gaps of whatever accounts."""
-    return tuple(Gap(account=None, region=None, start=None, end=None, why=one) for one in sentences)
+def left_out(sentences: Iterable[str], kind: GapKind = "missing_log") -> tuple[Gap, ...]:
+    """What the evidence leaves out, as gaps of whatever accounts."""
+    return tuple(
+        Gap(account=None, region=None, start=None, end=None, why=one, kind=kind) for one in sentences
+    )
 
 
 def _at(seconds: int) -> datetime:

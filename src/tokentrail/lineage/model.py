@@ -204,8 +204,18 @@ class PrincipalUse:
     """How many more of the trace may have: at most twenty are listed, the tainted ones first."""
 
 
-SILENT = "no events in these hours"
-"""What a gap says that is nothing but silence: where little goes on, there are thousands of them."""
+GapKind = Literal[
+    "missing_log",
+    "silent_hours",
+    "no_data_events",
+    "unused_credentials",
+    "masked_ids",
+    "contradicting_copies",
+]
+"""
+Which evidence is lacking: a log or a part of it, hours without any event (where little goes on, there are thousands of
+them), data events, the keys of issued credentials that nobody is seen to use, ids, or copies of a record that agree.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +227,7 @@ class Gap:
     start: datetime | None
     end: datetime | None
     why: str
+    kind: GapKind = "missing_log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

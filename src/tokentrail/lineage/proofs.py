@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from tokentrail.lineage.model import SILENT, Gap
+from tokentrail.lineage.model import Gap
 from tokentrail.results import Coverage, LogPeriod, UnlistedLog
 
 _WHY = {
@@ -100,7 +100,7 @@ def gaps(
 def but_quiet(found: Iterable[Gap], periods: Iterable[LogPeriod]) -> tuple[Gap, ...]:
     """The gaps, without hours of silence of which digests prove that nothing was delivered that the case lacks."""
     whole = [one for one in periods if one.verdict == "complete" and not one.not_in_case]
-    return tuple(one for one in found if not whole or one.why != SILENT or not _quiet(one, whole))
+    return tuple(one for one in found if not whole or one.kind != "silent_hours" or not _quiet(one, whole))
 
 
 def _quiet(one: Gap, whole: Sequence[LogPeriod]) -> bool:

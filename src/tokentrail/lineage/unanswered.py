@@ -20,8 +20,6 @@ from tokentrail.lineage.segment_tables import LONGEST, rows_with
 from tokentrail.spelling import counted, instant, listed
 from tokentrail.store.interface import Engine
 
-MINTED = "issued credentials whose keys"
-"""By this its gaps are told from hours without events."""
 _HOUR = 3_600
 _END = datetime.max.replace(tzinfo=UTC)
 _LISTED = 3
@@ -82,11 +80,13 @@ def _gap(account: str | None, calls: Sequence[tuple[datetime, datetime, str, str
     many = len(calls)
     times, ends, named, callers = zip(*calls, strict=True)
     why = (
-        f"{counted(many, 'call')} ({_some(named)}) by {_some(callers)} {MINTED} "
+        f"{counted(many, 'call')} ({_some(named)}) by {_some(callers)} issued credentials whose keys "
         "the log does not show and that nobody is seen to use: listed nowhere, they may work until "
         f"{instant(max(ends))}"
     )
-    return Gap(account=account, region=None, start=min(times), end=max(times), why=why)
+    return Gap(
+        account=account, region=None, start=min(times), end=max(times), why=why, kind="unused_credentials"
+    )
 
 
 def _named(row: dict[str, Any]) -> str:

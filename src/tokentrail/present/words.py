@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tokentrail import spelling
-from tokentrail.lineage.model import KINDS, SILENT, Credential, Gap, HandedOut, State, Trace, why_each
+from tokentrail.lineage.model import KINDS, Credential, Gap, HandedOut, State, Trace, why_each
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
 from tokentrail.spelling import listed as listed
@@ -368,11 +368,11 @@ def gaps(found: Sequence[Gap], most: int) -> list[str]:
     """Say what evidence is missing, where and when; of more than `most`, a region's silent hours are one sentence."""
     silent: dict[tuple[str | None, str | None], list[Gap]] = {}
     for one in found if len(found) > most else ():
-        if one.why == SILENT:
+        if one.kind == "silent_hours":
             silent.setdefault((one.account, one.region), []).append(one)
     told = []
     for one in found:
-        alike = silent.get((one.account, one.region), []) if one.why == SILENT else []
+        alike = silent.get((one.account, one.region), []) if one.kind == "silent_hours" else []
         if len(alike) < 2:
             told.append(_gap(one, one.why))
         elif one is alike[0]:  # the longest, as they come

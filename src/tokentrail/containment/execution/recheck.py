@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tokentrail.aws.principals import Principal, principal_of_arn
+from tokentrail.aws.principals import Principal, arn_of, principal_of_arn
 from tokentrail.containment.cutoff import moved, whole_second
 from tokentrail.containment.execution.history import StepRecord
 from tokentrail.containment.execution.undone_steps import changes_of, is_undone
@@ -184,7 +184,7 @@ def _surviving(
     for principal, pool in sorted(outcome.pools.items()):
         name = counterexample.name_of_mintable(incident.arn(principal))
         if pool.life.ends is NEVER and name not in shown:
-            minter = short(pool.first.removeprefix("pool:"))
+            minter = short(arn_of(pool.first) if isinstance(pool.first, Principal) else pool.first)
             yield Uncovered(
                 name=name,
                 principal=incident.arn(principal),

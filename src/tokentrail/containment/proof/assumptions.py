@@ -14,9 +14,7 @@ from tokentrail.containment.incident.credential_sources import GRANTED
 from tokentrail.containment.incident.incident_model import EntryPoint, IncidentModel, Source, WayKind, assumes
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.proof.game import NEVER, Outcome
-from tokentrail.events.masked_ids import MASK_IDS
 from tokentrail.lineage.model import Gap
-from tokentrail.lineage.unanswered import MINTED
 from tokentrail.spelling import counted, instant, listed, more, quoted, short
 
 _MOST, _MANY = 6, 50
@@ -379,11 +377,6 @@ def _by_token(incident: IncidentModel) -> Iterator[str]:
         yield f"the same is so of {len(agents) - _MOST:,} more sign-in sessions"
 
 
-def _altered(gap: Gap) -> bool:
-    """Whether a gap stands for events whose copies differ, and not for missing ones."""
-    return "came in copies" in gap.why
-
-
 def _unseen(incident: IncidentModel, outcome: Outcome, gaps: Sequence[Gap]) -> Iterator[str]:
     unknown = [source for source in incident.sources if source.mints.kind == "unknown"]
     still = [source for source in unknown if source.until is None]
@@ -396,18 +389,18 @@ def _unseen(incident: IncidentModel, outcome: Outcome, gaps: Sequence[Gap]) -> I
     if seconds:
         some = ", ".join(f"{one:%H:%M:%S}" for one in seconds[:3]) + (", …" if len(seconds) > 3 else "")
         yield f"nobody minted unseen under a spared session's name in the very second of its issue ({some})"
-    if any(_altered(gap) for gap in gaps):
+    kinds = {gap.kind for gap in gaps}
+    if "contradicting_copies" in kinds:
         yield "of events that came in copies which contradict each other, those count that AWS wrote"
-    if any(MASK_IDS in gap.why for gap in gaps):
+    if "masked_ids" in kinds:
         yield (
             "no credential descends from the subjects that only ids would tie to them which the evidence masks "
             "(sessions are linked by principal and time of issue instead)"
         )
-    yield from (f"nobody uses what no step may reach: {gap.why}" for gap in gaps if MINTED in gap.why)
-    silent = [
-        gap for gap in gaps
-        if "data events" not in gap.why and MINTED not in gap.why and MASK_IDS not in gap.why and not _altered(gap)
-    ]  # fmt: skip
+    yield from (
+        f"nobody uses what no step may reach: {gap.why}" for gap in gaps if gap.kind == "unused_credentials"
+    )
+    silent = [gap for gap in gaps if gap.kind in ("missing_log", "silent_hours")]
     if silent:
         many = "gaps" if len(silent) > 1 else "gap"
         yield f"nothing was minted in the {len(silent):,} {many} of the evidence that `trace` lists"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from tokentrail.aws.principals import Principal
+from tokentrail.aws.principals import Principal, arn_of
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
     HeldCredential,
@@ -20,7 +20,7 @@ from tokentrail.containment.incident.incident_model import (
 )
 from tokentrail.containment.model import AttackerMove, Replay, Survivor
 from tokentrail.containment.planned_step import PlannedStep
-from tokentrail.containment.proof.game import NEVER, ContainmentGame, Outcome
+from tokentrail.containment.proof.game import NEVER, ContainmentGame, Minter, Outcome
 from tokentrail.containment.proof.ways_around import RENEWAL, SOON, AttackerAsset, ways
 from tokentrail.spelling import instant, short
 
@@ -61,7 +61,7 @@ def survivors(
                 if issued and pool.last is not NEVER
                 else None
             )
-            minter = _minter(incident, held.get(pool.first), pool.first)
+            minter = _minter(incident, held, pool.first)
             doubts = game.undecided(pool.sample, None) if pool.sample else ()
             why = f"can be minted by {minter} and outlives every step{_escaped(doubts)}"
             found.append(
@@ -259,11 +259,12 @@ def _held(name: str, kind: str, called: str | None) -> str:
     return f"{name} ({_KINDS.get(kind, 'session')}{f' of {called}' if called else ''})"
 
 
-def _minter(incident: IncidentModel, one: HeldCredential | None, minter: str) -> str:
+def _minter(incident: IncidentModel, held: Mapping[str, HeldCredential], minter: Minter) -> str:
     """What mints, in words: a credential of the evidence, a session of a role, or a source."""
-    if one is not None:
-        return _held(one.id, one.kind, short(incident.arn(one.principal)))
-    return f"a {short(minter.removeprefix('pool:'))} session" if minter.startswith("pool:") else minter
+    if isinstance(minter, Principal):
+        return f"a {short(arn_of(minter))} session"
+    one = held.get(minter)
+    return _held(one.id, one.kind, short(incident.arn(one.principal))) if one is not None else minter
 
 
 def _what(arn: str | None) -> str:

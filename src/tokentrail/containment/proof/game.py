@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from tokentrail.aws.principals import Principal, arn_of, caseless
+from tokentrail.aws.principals import Principal, caseless
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
     Edge,
@@ -66,6 +66,10 @@ class Lifetime:
     """The number of the move that ends it, from 0; `None` if none does."""
 
 
+Minter = str | Principal
+"""What mints: a credential, by its id; a source, by its label; or the unseen sessions of a principal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnseenSessions:
     """All credentials that may have been minted unseen for one principal."""
@@ -79,9 +83,9 @@ class UnseenSessions:
     """The life of the longest-lived of them."""
     sample: Caller | None
     """One of the longest-lived."""
-    minter: str
-    """The last minter: a credential id, `pool:ARN`, or the label of a source."""
-    first: str
+    minter: Minter
+    """The last minter."""
+    first: Minter
     """The minter that started it, if `minter` is the pool itself, which renews itself; else the same as `minter`."""
 
 
@@ -155,7 +159,7 @@ class ContainmentGame:
     ) -> dict[Principal, UnseenSessions]:
         """Let pools grow from the credentials and sources, and from each other, until none grows any more."""
         pools: dict[Principal, UnseenSessions] = {}
-        fresh: list[tuple[Principal, datetime, str]] = []
+        fresh: list[tuple[Principal, datetime, Minter]] = []
         for one in self._incident.held:
             fresh += self._minted(one, lives[one.id])
         fresh += self._tokens_of_denied_keys(lives, sources)
@@ -172,15 +176,15 @@ class ContainmentGame:
             known = pools.get(principal)
             if last <= start or (known is not None and known.last >= last):
                 continue
-            own = minter == f"pool:{arn_of(principal)}"
+            own = minter == principal
             pool = self._pool(principal, start, last, minter, known.first if own and known else minter)
             pools[principal] = pool
-            fresh.append((principal, pool.life.ends, f"pool:{arn_of(principal)}"))
+            fresh.append((principal, pool.life.ends, principal))
             if known is None or _outlives(pool.life, known.life):
-                fresh += self._passed_on(principal, pool.life, f"pool:{arn_of(principal)}")
+                fresh += self._passed_on(principal, pool.life, principal)
         return pools
 
-    def _minted(self, one: HeldCredential, life: Lifetime) -> Iterator[tuple[Principal, datetime, str]]:
+    def _minted(self, one: HeldCredential, life: Lifetime) -> Iterator[tuple[Principal, datetime, Minter]]:
         if one.kind in ("forwarded", "api_key"):  # with an API key nobody calls STS
             return
         if one.kind == "long_term_key" and one.principal.kind in ("user", "root"):
@@ -192,7 +196,7 @@ class ContainmentGame:
 
     def _tokens_of_denied_keys(
         self, lives: Mapping[str, Lifetime], sources: Mapping[Source, Lifetime]
-    ) -> Iterator[tuple[Principal, datetime, str]]:
+    ) -> Iterator[tuple[Principal, datetime, Minter]]:
         """
         The users for which a key that is denied everything still mints tokens that are not, and until when.
 
@@ -245,8 +249,8 @@ class ContainmentGame:
         return max(life.ends, ending.done_at + self._margin) if ending else life.ends
 
     def _passed_on(
-        self, by: Principal, life: Lifetime, minter: str
-    ) -> Iterator[tuple[Principal, datetime, str]]:
+        self, by: Principal, life: Lifetime, minter: Minter
+    ) -> Iterator[tuple[Principal, datetime, Minter]]:
         """The roles into which a credential or pool mints, and until when; a service does so as long as it works."""
         for edge in self.edges.get(by, ()):
             until = min(life.mints_until, self.shut(edge.into)) if edge.direct else life.ends
@@ -344,7 +348,7 @@ class ContainmentGame:
         return Lifetime(ends=NEVER, mints_until=NEVER)
 
     def _pool(
-        self, principal: Principal, start: datetime, last: datetime, minter: str, first: str
+        self, principal: Principal, start: datetime, last: datetime, minter: Minter, first: Minter
     ) -> UnseenSessions:
         """The pool of what is issued at or after `start` and before `last`."""
         longest, until = Lifetime(ends=start, mints_until=start), start

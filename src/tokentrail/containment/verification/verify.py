@@ -31,7 +31,7 @@ from tokentrail.containment.verification.judge import (
 )
 from tokentrail.errors import ActionRefused
 from tokentrail.lineage.coverage import gaps
-from tokentrail.lineage.model import SILENT, TimelineEvent, Trace, TracedCredential
+from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.policy.history.survival import called, from_service
 from tokentrail.policy.language.context import LASTING
 from tokentrail.results import Coverage
@@ -144,7 +144,7 @@ def _unlogged(plan: Plan, covered: Sequence[Coverage]) -> list[str]:
     whose: dict[str, list[str]] = {}
     known = {one.account for one in covered if one.account}
     for gap in gaps(covered, known & (_accounts(plan) or known)):
-        if gap.why != SILENT:
+        if gap.kind != "silent_hours":
             whose.setdefault(gap.why, []).append(str(gap.account))
     return [f"The log of {listed(accounts, 3)} has {why}." for why, accounts in whose.items()]
 
