@@ -266,7 +266,7 @@ def test_a_verb_says_that_it_updates_the_case(older: Path, monkeypatch: pytest.M
     )
 
     assert expected.out == first.out == second.out
-    assert "of an older format. Its columns are made anew" in " ".join(first.err.split())
+    assert "of an older format. Its columns are read again" in " ".join(first.err.split())
     assert not second.err
 
 
