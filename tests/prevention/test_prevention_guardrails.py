@@ -201,6 +201,20 @@ def test_a_role_refuses_users_tokens(answer: Guard) -> None:
     assert (1, 5, 0) == (found.attacker_refused, found.attacker_blocked, found.ordinary_blocked)
 
 
+def test_api_keys_of_models_are_refused_but_to_who_uses_one() -> None:
+    """The thief's calls with a key that it made; the colleague who works with one is spared, as is a key of CodeCommit."""
+    world, key, ria = stolen()
+    ria.creates_api_key(ria.user).calls("bedrock:InvokeModel", count=2)
+    thief = key.seen_from(THIEF)
+    thief.creates_api_key(key.user, shows_id=True).seen_from(THIEF).calls("bedrock:InvokeModel", count=4)
+    [found] = made(world, "no-api-keys", key.id, source_ips=[THIEF])
+
+    assert [f"arn:aws:iam::{HOME}:user/ria"] == statement(found)["Condition"]["ArnNotEquals"][
+        "aws:PrincipalArn"
+    ]
+    assert (4, 0) == (found.backtest.attacker_refused, found.backtest.ordinary_blocked)
+
+
 def test_source_identity_is_asked_of_everybody(answer: Guard) -> None:
     """The thief's two assumptions and Ria's one lack it, so that what she does in the role is never done."""
     found = one(answer, "trust-source-identity").backtest
