@@ -131,8 +131,9 @@ SELECT key, min(form) AS form, min(account) AS account, min(principal) AS princi
 CREATE TABLE bearing AS
 SELECT s.sighting, s.account, s.key, split_part(s.key, ':', 2) AS service, s.first, s.last, min(u.name) AS name
 FROM sightings s JOIN (
-  SELECT account, key, principal, caseless(regexp_extract(user_arn, ':user/(?:.*/)?([^/]+)$', 1)) AS name
-  FROM people WHERE key LIKE 'bearer-key:%' AND user_arn IS NOT NULL
+  SELECT account, key, principal, caseless(called) AS name FROM (
+    SELECT account, key, principal, regexp_extract(user_arn, ':user/(?:.*/)?([^/]+)$', 1) AS called
+    FROM people WHERE key LIKE 'bearer-key:%' AND user_arn IS NOT NULL)
 ) u ON u.account = s.account AND u.key = s.key AND u.principal = s.principal
 WHERE s.class = 'long' AND s.key LIKE 'bearer-key:%'
 GROUP BY s.sighting, s.account, s.key, s.first, s.last HAVING count(DISTINCT u.name) = 1 AND min(u.name) <> '';
@@ -147,15 +148,19 @@ SELECT account, id AS key, name, service, min(since) AS since FROM (
 
 -- A call is such a key's where no other one of its user and service can have made it: it was there before the first of
 -- these calls, and was not inactive or deleted for a minute before the last (as `shut` says).
-CREATE TABLE borne AS
-SELECT b.sighting, min(k.account) AS account, min(k.key) AS key FROM bearing b
+CREATE TABLE only_keys AS
+SELECT b.sighting, b.last, min(k.account) AS account, min(k.key) AS key FROM bearing b
 JOIN api_keys k ON k.account = b.account AND k.name = b.name AND k.service IN (b.service, '')
-GROUP BY b.sighting, b.first, b.last
-HAVING count(DISTINCT k.key) = 1 AND min(k.since) <= b.first AND NOT EXISTS (
-  SELECT 1 FROM makings m WHERE m.what = 'api_key_status' AND m.id = min(k.key) AND m.account = min(k.account)
-    AND m.document <> 'Active' AND m.time + 60 < b.last AND NOT EXISTS (
-      SELECT 1 FROM makings o WHERE o.what = 'api_key_status' AND o.id = m.id AND o.account = m.account
-        AND o.document = 'Active' AND o.time BETWEEN m.time AND b.last));
+GROUP BY b.sighting, b.first, b.last HAVING count(DISTINCT k.key) = 1 AND min(k.since) <= b.first;
+CREATE TABLE closed_keys AS
+SELECT k.sighting FROM only_keys k
+JOIN makings m ON m.what = 'api_key_status' AND m.id = k.key AND m.account = k.account
+  AND m.document <> 'Active' AND m.time + 60 < k.last
+LEFT JOIN makings o ON o.what = 'api_key_status' AND o.id = m.id AND o.account = m.account
+  AND o.document = 'Active' AND o.time >= m.time AND o.time <= k.last
+WHERE o.id IS NULL;
+CREATE TABLE borne AS
+SELECT sighting, account, key FROM only_keys WHERE sighting NOT IN (SELECT sighting FROM closed_keys);
 
 -- The same as `shaped`, with stray sightings given to the credential that has their key, and API keys' to these.
 CREATE TABLE formed AS
