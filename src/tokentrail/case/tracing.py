@@ -175,9 +175,7 @@ class Tracing:
         self, hosts: Mapping[str, Collection[str]], since: datetime, *, as_of: datetime | None = None
     ) -> dict[str, Closing]:
         """Tell by what call of anybody's each of some hosts, given with its roles, was shut and left so."""
-        from tokentrail.containment.incident.closed_hosts import (
-            closed,  # takes its time to load, and few verbs verify
-        )
+        from tokentrail.containment.incident.closed_hosts import closed  # few verbs verify
 
         return closed(self._views.forest(as_of), hosts, since)
 

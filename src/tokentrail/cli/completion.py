@@ -50,13 +50,14 @@ def rules_beginning(_: click.Context, __: click.Parameter, begun: str) -> list[C
 
 def _case(context: click.Context) -> Path | str:
     """The case that the line names so far; else that of the variable, of the settings, or the default."""
-    from tokentrail.cli.settings import FILE, read_settings
+    from tokentrail.cli.settings import DEFAULT_CASE, read_settings, settings_file
 
     given: Any = context.params.get("case")
     source = context.get_parameter_source("case")
-    if source in (None, click.core.ParameterSource.DEFAULT) and Path(FILE).is_file():
-        given = read_settings(Path(FILE)).get("case", given)
-    return given if given is not None else "tokentrail-case"
+    if source in (None, click.core.ParameterSource.DEFAULT):
+        path = settings_file(context.find_root().params.get("settings"))
+        given = read_settings(path).get("case", given) if path else given
+    return given if given is not None else DEFAULT_CASE
 
 
 def _spoken_for(principal: str | None) -> str:

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from tokentrail.cli.completion import credentials_beginning
 from tokentrail.cli.failure import guarded
+from tokentrail.cli.settings import DEFAULT_CASE as DEFAULT_CASE
 from tokentrail.cli.settings import tell_settings
 from tokentrail.errors import CaseError, UsageError
 from tokentrail.present.document import moment, timestamp
@@ -27,7 +28,6 @@ Format = Literal[
     "text", "json", "jsonl", "csv", "dot", "mermaid", "ocsf", "asff", "md", "indicators", "stix", "navigator"
 ]
 FORMATS = ("text", "json", "jsonl", "csv")
-DEFAULT_CASE = "tokentrail-case"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

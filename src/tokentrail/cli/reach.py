@@ -44,9 +44,7 @@ class Route:
 
     def accounts(self, run: str) -> Accounts:
         """Make the way to the accounts; nothing is called yet."""
-        from tokentrail.containment.execution.aws import (
-            Accounts,  # loads the SDK, which other verbs do without
-        )
+        from tokentrail.containment.execution.aws import Accounts  # loads the SDK
 
         return Accounts(run, profiles=self.profiles, role_arn=self.role_arn, endpoint_url=self.endpoint_url)
 

@@ -25,6 +25,7 @@ from tokentrail.present.safe import safe
 from tokentrail.store.place import on_s3
 
 FILE = "tokentrail.toml"
+DEFAULT_CASE = "tokentrail-case"
 VARIABLE = "TOKENTRAIL_CONFIG"
 _LARGEST = 1 << 20
 """Bytes of a file of settings that are read."""
@@ -40,10 +41,9 @@ Settings = Mapping[str, Any]
 
 
 def _place(value: Any, folder: Path) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError("expected a path")
+    path = _file(value, folder)
     try:
-        return value if on_s3(value) else str(folder / value)
+        return value if on_s3(value) else path
     except CaseError as error:
         raise ValueError(str(error)) from error
 
@@ -122,6 +122,14 @@ def _setting(name: str, value: Any, path: Path) -> tuple[str, Any]:
         raise UsageError(f"{path}: {name}: {error}.") from error
 
 
+def settings_file(given: str | None) -> Path | None:
+    """The file of settings that counts: the one that was named, else that of the working directory, if any."""
+    named = os.environ.get(VARIABLE) if given is None else given
+    if named is not None:
+        return Path(named) if named else None
+    return Path(FILE) if Path(FILE).is_file() else None
+
+
 def use_settings(context: click.Context, given: str | None, verbs: list[str]) -> None:
     """
     Let the options of all verbs default to the settings of a file.
@@ -131,11 +139,8 @@ def use_settings(context: click.Context, given: str | None, verbs: list[str]) ->
         given: The file that was named; an empty name means none at all.
         verbs: The names of the verbs.
     """
-    path = Path(FILE) if given is None else Path(given)
-    none = given == "" or (
-        given is None and os.environ.get(VARIABLE) == ""
-    )  # an empty variable is unset for click
-    if none or (given is None and not path.is_file()):
+    path = settings_file(given)
+    if path is None:
         return
     settings = read_settings(path)
     reaching = {"profiles": settings["profiles"]} if "profiles" in settings else {}

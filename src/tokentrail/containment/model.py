@@ -37,6 +37,11 @@ class Call:
     """`None` for IAM and Organizations, which are the same in all regions."""
 
 
+def iam(account: str, operation: str, **parameters: object) -> Call:
+    """A call to IAM."""
+    return Call(account=account, service="iam", operation=operation, parameters=parameters)
+
+
 _KEY_CALLS = {
     ("UpdateAccessKey", "Inactive"): "AccessKeyId", ("DeleteAccessKey", None): "AccessKeyId",
     ("UpdateServiceSpecificCredential", "Inactive"): "ServiceSpecificCredentialId",

@@ -15,7 +15,7 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment.incident.incident_model import Source
 from tokentrail.containment.incident.residual import is_unnamed
 from tokentrail.containment.incident.workloads import REGION
-from tokentrail.containment.model import Call
+from tokentrail.containment.model import Call, iam
 
 _MOST = 12
 """How many things a sentence names."""
@@ -33,9 +33,9 @@ def closing_call(source: Source) -> Call | None:
     """
     match source.kind:
         case "password" if not source.mints.is_root:
-            return _iam(source, "DeleteLoginProfile", UserName=source.id)
+            return iam(source.account, "DeleteLoginProfile", UserName=source.id)
         case "trust" if document := source.before.get("document"):
-            return _iam(source, "UpdateAssumeRolePolicy", RoleName=source.id, PolicyDocument=document)
+            return iam(source.account, "UpdateAssumeRolePolicy", RoleName=source.id, PolicyDocument=document)
         case "sign_in" if source.id.startswith("arn:") and region_of(source):
             return _call(source, "signin", "BatchRevokeSessions", sessionArns=[source.id])
         case "provider" if source.made and source.what is None:
@@ -88,9 +88,9 @@ def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[l
 def _deleting_provider(source: Source) -> Call | None:
     """Delete an identity provider of the attacker's, or disable its trust anchor or profile of IAM Roles Anywhere."""
     if ":oidc-provider/" in source.id:
-        return _iam(source, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=source.id)
+        return iam(source.account, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=source.id)
     if ":saml-provider/" in source.id:
-        return _iam(source, "DeleteSAMLProvider", SAMLProviderArn=source.id)
+        return iam(source.account, "DeleteSAMLProvider", SAMLProviderArn=source.id)
     what, _, number = source.id.rpartition(":")[2].partition("/")
     if ":rolesanywhere:" not in source.id or not number:
         return None
@@ -119,10 +119,6 @@ def _stopping_host(source: Source) -> Call | None:
             return _call(source, "codebuild", "StopBuild", id=source.id)
         case _:
             return None
-
-
-def _iam(source: Source, operation: str, **parameters: object) -> Call:
-    return Call(account=source.account, service="iam", operation=operation, parameters=parameters)
 
 
 def _call(source: Source, service: str, operation: str, **parameters: object) -> Call | None:

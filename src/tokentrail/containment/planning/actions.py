@@ -20,7 +20,7 @@ from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
-from tokentrail.containment.model import Action, Call
+from tokentrail.containment.model import Action, Call, iam
 from tokentrail.containment.planned_step import ORGANIZATIONS, PlannedStep, new_policy
 from tokentrail.policy.account.holders import size_of
 from tokentrail.spelling import instant, joined, listed, short, without_ids
@@ -45,11 +45,6 @@ _LOCK_OUT = documents.text([
 
 DEACTIVATES: tuple[Action, ...] = ("deactivate-key", "deactivate-api-key")
 """Actions that make keys inactive."""
-
-
-def iam(account: str, operation: str, **parameters: object) -> Call:
-    """A call to IAM."""
-    return Call(account=account, service="iam", operation=operation, parameters=parameters)
 
 
 def of_keys(action: Action, keys: Iterable[HeldCredential]) -> PlannedStep:

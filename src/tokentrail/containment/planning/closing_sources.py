@@ -16,9 +16,8 @@ from tokentrail.containment.incident.incident_model import IncidentModel, Source
 from tokentrail.containment.incident.residual import is_unnamed
 from tokentrail.containment.incident.reversal_index import trusted
 from tokentrail.containment.incident.workloads import RUN_BY
-from tokentrail.containment.model import Action, Call
+from tokentrail.containment.model import Action, Call, iam
 from tokentrail.containment.planned_step import PlannedStep
-from tokentrail.containment.planning.actions import iam
 
 _FOR_GOOD = frozenset({"StopTask", "StopBuild"})
 """

@@ -17,6 +17,7 @@ from tokentrail.aws.principals import Principal, in_any_account, permission_set
 from tokentrail.containment import documents
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
+from tokentrail.containment.model import iam
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.planning import actions
 from tokentrail.policy.language.context import LASTING
@@ -63,7 +64,7 @@ def _in_permission_set(
     incident: IncidentModel, role: Principal, denied_for_good: Set[Principal]
 ) -> PlannedStep:
     document = documents.text(statements(incident, [role], denied_for_good))
-    written = actions.iam(
+    written = iam(
         role.account, "PutRolePolicy", RoleName=role.name, PolicyName=actions.DENY, PolicyDocument=document
     )
     cut = role not in denied_for_good
