@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -24,7 +23,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import CaseError
-from tokentrail.lineage import adding, graft
+from tokentrail.lineage import adding
 from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
@@ -63,47 +62,37 @@ def adding_always(*, marked: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def in_little_room(seed: int) -> Iterator[None]:
-    """There is room between the places of what was added, or none; no query fails."""
-    close = mock.patch.object(graft, "_WIDE", 1) if seed % 5 < 3 else nullcontext()
-    strict = mock.patch.object(linking, "_FALL_BACK_ON", TooMuch)  # what fails otherwise would be hidden
-    with close, strict:
+def failing_openly() -> Iterator[None]:
+    """What fails but for `TooMuch` is raised: a fault would be hidden by linking all at once."""
+    with mock.patch.object(linking, "_FALL_BACK_ON", TooMuch):
         yield
 
 
 def linked(case: Case) -> dict[str, Any]:
-    """All that linking says, each place by how many are before it, and how many credentials each tree has."""
+    """All that linking says, each credential by its id instead of its number."""
     case.close()
     view = case._views.open(None)
-    ends = [row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY n")]
-    place = {n: before for before, n in enumerate(ends)}
+    ids = {row["n"]: row["id"] for row in view.engine.rows("SELECT n, id FROM credentials")}
     grown = view.size
     found: dict[str, Any] = {"grown": (grown.records, grown.credentials, grown.first, grown.last)}
     for name, columns in _N.items():
         rows = view.engine.rows(f"SELECT * FROM {name}")
         if name == "credentials":
             check_nesting(rows)
-            rows = [
-                {**row, "span": bisect_left(ends, row["n"] + row["span"]) - place[row["n"]]} for row in rows
-            ]
-        told = [{**row, **{one: place.get(row[one], row[one]) for one in columns}} for row in rows]
+        told = [{**row, **{one: ids.get(row[one], row[one]) for one in columns}} for row in rows]
         found[name] = sorted(told, key=str)
     found["duplicates"] = view.engine.rows("SELECT * FROM duplicates ORDER BY ALL")
     return found
 
 
 def check_nesting(rows: Sequence[dict[str, Any]]) -> None:
-    """Each tree of places lies within its parent's, and beside all others; parents, roots and depths say the same."""
-    around: list[tuple[int, int]] = []
-    for row in sorted(rows, key=lambda one: int(one["n"])):
-        first, last = row["n"], row["n"] + row["span"]
-        while around and around[-1][1] < first:
-            around.pop()
-        assert not around or last < around[-1][1]
-        assert row["parent_n"] == (around[-1][0] if around else None)
-        assert row["root_n"] == (around[0][0] if around else first)
-        assert row["depth"] == len(around)
-        around.append((first, last))
+    """Roots and depths are what parents say, and no two credentials have one number."""
+    known = {row["n"]: row for row in rows}
+    assert len(known) == len(rows)
+    for row in rows:
+        above = known.get(row["parent_n"])
+        assert row["root_n"] == (row["n"] if above is None else above["root_n"])
+        assert row["depth"] == (0 if above is None else above["depth"] + 1)
 
 
 def linked_at_once(case: Case) -> dict[str, Any]:
@@ -142,7 +131,7 @@ def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, se
     """
     records = forged(world.records(), seed, 0.05 + seed % 8 / 20) if false else world.records()
     parts = cut(records, seed) if seed % 2 else shuffled(records, seed)
-    with adding_always(marked=seed % 3 > 0), in_little_room(seed // 3), fed(*parts) as case:
+    with adding_always(marked=seed % 3 > 0), failing_openly(), fed(*parts) as case:
         found = linked(case)
         told = everything(case) if found["credentials"] else ""
 
@@ -155,7 +144,7 @@ def test_segments_that_were_merged_are_added_in_place_of_theirs(world: World, se
     """What stood in several segments stands in one: identities and issuing calls are found there, and no more before."""
     parts = cut(world.records(), seed)
     merging = mock.patch("tokentrail.store.merge.AT_ONCE", 2)
-    with adding_always(), in_little_room(seed // 3), fed(*parts, *parts[:1]) as case, merging:
+    with adding_always(), failing_openly(), fed(*parts, *parts[:1]) as case, merging:
         case.newest()
         merge_small(case.folder)
 
@@ -311,7 +300,7 @@ def test_what_comes_late_tells_who_else_can_have_called(tell: Callable[[World], 
     records = world.records()
     parts = [[one for one in records if (one["eventName"] == late) == last] for last in (False, True)]
     assert all(parts)
-    with adding_always(), in_little_room(2), fed(*parts) as case:
+    with adding_always(), failing_openly(), fed(*parts) as case:
         assert was_added_to(case)
         found = linked(case)
         assert linked_at_once(case) == found
@@ -342,13 +331,13 @@ def _issued_later() -> dict[str, list[Json]]:
 
 
 @pytest.mark.parametrize("last", [["EN", "M", "+N"], ["ENPQ", "O"]])
-def test_what_came_where_others_left_stays_in_one_gap(last: list[str]) -> None:
-    """Two roots turn out to be somebody's sessions: into their room come others, which move as a whole, or have company."""
+def test_what_turns_out_to_be_minted_gets_its_root_and_depth(last: list[str]) -> None:
+    """Roots turn out to be somebody's sessions, with what they minted; others come before and after them."""
     did = _issued_later()
     steps = ["ada A B C Z", "L", "+B +C", *(one if one in did else " ".join(one) for one in last)]
     with (
         adding_always(),
-        in_little_room(3),
+        failing_openly(),
         fed(*([one for name in step.split() for one in did[name]] for step in steps)) as case,
     ):
         assert was_added_to(case)

@@ -277,7 +277,7 @@ def told(*parts: Sequence[Record]) -> list[tuple[Any, ...]]:
             SELECT f.n, f.id, f.parent_n, f.root_n, f.depth, f.parent_link, f.kind, f.events, f.created_thing,
                    list(l.parent ORDER BY l.parent) FILTER (WHERE l.parent IS NOT NULL) AS others
             FROM credentials f LEFT JOIN links l ON l.child = f.n
-            GROUP BY ALL ORDER BY f.n""")
+            GROUP BY ALL ORDER BY f.id""")
         return [
             (row["id"], ids.get(row["parent_n"]), ids[row["root_n"]], *[ids[n] for n in row["others"] or ()],
              *(row[name] for name in ("depth", "parent_link", "kind", "events", "created_thing")))

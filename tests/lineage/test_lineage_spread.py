@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.lineage.grow import BY_AGE
-from tokentrail.lineage.number import labelled, number
 from tokentrail.lineage.spread import in_rounds
+from tokentrail.lineage.trees import number
 from tokentrail.store.duck import DuckEngine
-
-
-class Grouped(DuckEngine):
-    """DuckDB with groups one after the other: what a cluster does side by side."""
-
-    def grouped(
-        self, sql: str, by: str, work: Callable[[pa.Table], pa.Table], schema: pa.Schema, name: str
-    ) -> None:
-        rows = self.table(sql)
-        groups = [work(rows.filter(pa.compute.equal(rows[by], key))) for key in rows[by].unique()]
-        self.register(f"given_{name}", pa.concat_tables(groups) if groups else schema.empty_table())
-        self.run(f"CREATE TABLE {name} AS SELECT * FROM given_{name}")
 
 
 @st.composite
@@ -43,15 +29,15 @@ def forests(draw: st.DrawFn) -> pa.Table:
 
 @given(forests())
 def test_roots_by_rounds_of_joins_are_those_of_pointer_doubling(rows: pa.Table) -> None:
-    """Places, parents, roots, depths and sizes are the same for any forest, and for rings that false evidence holds."""
-    engine = Grouped(threads=1)
+    """Numbers, parents, roots and depths are the same for any forest, and for rings that false evidence holds."""
+    engine = DuckEngine(threads=1)
     engine.register("given_parents", rows)
     engine.run("CREATE TABLE parents AS SELECT * FROM given_parents")
-    expected = labelled(number(engine.table(BY_AGE)))
+    expected = number(engine.table(BY_AGE))
 
     in_rounds(engine)
 
-    found = engine.table("SELECT ck, n, parent, root, depth, span FROM places ORDER BY n")
+    found = engine.table("SELECT ck, n, parent, root, depth FROM places ORDER BY n")
     engine.close()
     assert expected.to_pylist() == found.to_pylist()
 

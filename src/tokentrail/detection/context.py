@@ -11,7 +11,6 @@ thread only.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -26,8 +25,8 @@ import pyarrow as pa
 
 from tokentrail.detection import credential_details
 from tokentrail.detection.addresses import Addresses
-from tokentrail.detection.ancestors import Ancestors
 from tokentrail.detection.growing_table import GrowingTable
+from tokentrail.detection.kinship import Kinship
 from tokentrail.detection.lazy_rows import Columns, LazyRow
 from tokentrail.detection.record_access import Read, Scan, one_by_one
 from tokentrail.detection.revocations import (
@@ -42,7 +41,9 @@ from tokentrail.detection.views import (
     BATCH_QUERIES,
     BATCHED_TABLES,
     CREDENTIAL_DETAILS,
+    HOSTED,
     VIEWS,
+    WORKLOAD_STARTS,
     View,
 )  # fmt: skip
 from tokentrail.events.ids import digests
@@ -97,8 +98,9 @@ class DetectionContext:
         self._made: dict[str, str] = {}
         self._effects: dict[frozenset[str] | None, Effects] = {}
         self._possible_revocations: Sequence[Row] | None = None
-        self._suspects: dict[int, int] = {}
-        self._starts: list[int] = []
+        self._suspects = set[int]()
+        self._suspected: set[int] | None = None
+        """These and all that descends from them, once somebody asks."""
         self._revoked_keys: tuple[Revocation, ...] | None = None
         self._revoked_sessions: tuple[Revocation, ...] | None = None
         self.forest = forest
@@ -123,7 +125,7 @@ class DetectionContext:
         self._is_large: bool | None = None
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
-        self._ancestors = Ancestors(engine, forest, self._thinking)
+        self.kinship = Kinship(engine, self._thinking)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """The rows of a query over prepared views, fetched batch by batch."""
@@ -228,9 +230,18 @@ class DetectionContext:
                 self._engine.run(f"CREATE OR REPLACE VIEW {view.name} AS {view.query}")
             else:
                 form = "TABLE"
-                query = view.query if view is not CREDENTIAL_DETAILS else credential_details.all_at_once()
-                self._keep(view.name, self._parts(view, query), view.combine, form)
+                self._keep(view.name, self._parts(view, self._query(view)), view.combine, form)
             self._made[view.name] = form
+
+    def _query(self, view: View) -> str:
+        """The query for the rows of a view."""
+        if view is CREDENTIAL_DETAILS:
+            return credential_details.all_at_once()
+        if view is WORKLOAD_STARTS:
+            hosts = [row["n"] for row in self.rows(HOSTED)]
+            self._engine.register("hosted", pa.table(dict(self.kinship.below(hosts))))
+            return "SELECT n, start AS host FROM hosted"
+        return view.query
 
     def _parts(self, view: View, query: str) -> Sequence[str]:
         return self.batches(query) if view.batched else [query]
@@ -338,7 +349,7 @@ class DetectionContext:
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """All ancestors of some credentials."""
-        return self._ancestors.step_by_step(places) if self.large else self._ancestors.at_once(places)
+        return self.kinship.ancestors(places)
 
     def occurring(self, names: Set[str]) -> frozenset[str]:
         """Those of some names of calls and kinds of credentials that occur in the evidence."""
@@ -383,21 +394,18 @@ class DetectionContext:
         )
         return row["first"], row["last"]
 
-    def suspect(self, places: Iterable[tuple[int, int]]) -> None:
-        """Note suspicious credentials, given by place and span, with all their descendants."""
-        for place, span in places:
-            self._suspects[place] = max(span, self._suspects.get(place, 0))
-        outermost: dict[int, int] = {}
-        end = -1
-        for place, span in sorted(self._suspects.items()):
-            if place >= end:  # else it lies within the one before: subtrees nest or lie apart
-                outermost[place] = span
-                end = place + span
-        self._suspects, self._starts = outermost, list(outermost)
+    def suspect(self, places: Iterable[int]) -> None:
+        """Note suspicious credentials, with all their descendants."""
+        with self._thinking:
+            self._suspects.update(places)
+            self._suspected = None
 
     def suspicious(self, place: int | None) -> bool:
         """Whether an earlier rule found this credential or one of its ancestors suspicious."""
-        if place is None:
+        if place is None or not self._suspects:
             return False
-        before = bisect_right(self._starts, place) - 1
-        return before >= 0 and place < self._starts[before] + self._suspects[self._starts[before]]
+        with self._thinking:
+            if self._suspected is None:
+                found: Any = self.kinship.below(self._suspects)["n"]
+                self._suspected = set(found.to_pylist())
+            return place in self._suspected

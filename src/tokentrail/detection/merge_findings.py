@@ -14,12 +14,12 @@ from tokentrail.detection.wording import at, counted
 Found: TypeAlias = tuple[Rule, Hit]
 _TOLD = 2
 """Sentences of a story, after which it is said how much more there is."""
-_MERGED = (
-    "SELECT n, parent_n, root_n, span FROM credential_details WHERE n IN (SELECT n FROM merged_credentials)"
-)
 _NODES = f"""
-    SELECT n, parent_n, lineage_start, span
-    FROM ({with_lineage_start(_MERGED)})"""
+    SELECT n, parent_n, lineage_start FROM ({
+    with_lineage_start(
+        "SELECT n, parent_n, root_n FROM credential_details WHERE n IN (SELECT n FROM merged_credentials)"
+    )
+})"""
 _CLIMBED = 64
 """Steps up to what a story's credentials descend from: no chain of anybody's design is as long."""
 
@@ -27,7 +27,6 @@ _CLIMBED = 64
 class _Node(NamedTuple):
     parent: int | None
     root: int
-    span: int
 
 
 def merge_findings(context: DetectionContext, hits: Sequence[Found], *, together: bool = True) -> list[Found]:
@@ -56,13 +55,13 @@ def merge_findings(context: DetectionContext, hits: Sequence[Found], *, together
     told += [
         [(rule, hit)] for rule, hit in hits if hit.subject is not None and (_is_sigma(rule) or not together)
     ]
-    spread = [
-        subjects for story in told if story[0][1].source_key is None and len(subjects := _subjects(story)) > 1
-    ]
-    if spread:
-        nodes |= _nodes(context, {min(subjects) for subjects in spread} - nodes.keys())
-        split = [subjects for subjects in spread if not _covers(min(subjects), max(subjects), nodes)]
-        nodes |= _nodes(context, context.ancestors({min(subjects) for subjects in split}) if split else ())
+    spread = {
+        n
+        for story in told
+        if story[0][1].source_key is None and len(subjects := _subjects(story)) > 1
+        for n in subjects
+    }
+    nodes |= _nodes(context, (spread | context.ancestors(spread)) - nodes.keys())
     return [*apart, *(_one(context, story, nodes) for story in told)]
 
 
@@ -78,7 +77,7 @@ def _nodes(context: DetectionContext, places: Collection[int]) -> dict[int, _Nod
     context.add_credentials("merged_credentials", places)
     found = context.arrow(_NODES)
     rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
-    return {n: _Node(parent, root, span) for n, parent, root, span in rows}
+    return {n: _Node(parent, root) for n, parent, root in rows}
 
 
 def _within(found: Iterable[Found], gap: float) -> Iterator[list[Found]]:
@@ -132,16 +131,17 @@ def _why(hits: Sequence[Hit]) -> str:
 
 
 def _above(subjects: Sequence[int], nodes: dict[int, _Node]) -> int:
-    """The nearest credential that all of some are, or descend from; descendants are a range of places."""
-    place, last = min(subjects), max(subjects)
-    for _ in range(_CLIMBED):
-        parent = nodes[place].parent
-        if parent is None or _covers(place, last, nodes):
-            return place
-        place = parent
-    return nodes[place].root
+    """The nearest credential that all of some are, or descend from."""
+    chain = _chain(subjects[0], nodes)
+    for other in set(subjects):
+        others = frozenset(_chain(other, nodes))
+        chain = [n for n in chain if n in others]
+    return chain[0] if chain else nodes[subjects[0]].root
 
 
-def _covers(place: int, last: int, nodes: dict[int, _Node]) -> bool:
-    """Whether the last of some credentials is a descendant of one, or itself."""
-    return place + nodes[place].span > last
+def _chain(place: int, nodes: dict[int, _Node]) -> list[int]:
+    """A credential and its ancestors, upwards."""
+    chain = [place]
+    while len(chain) <= _CLIMBED and (parent := nodes[chain[-1]].parent) is not None:
+        chain.append(parent)
+    return chain

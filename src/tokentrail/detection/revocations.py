@@ -68,8 +68,8 @@ _DENYING = """
                            '(arn:[^"]+:policy/[^"]+)', 1), '') AS policy
     FROM attributed_changes WHERE name IN ('CreatePolicy', 'CreatePolicyVersion') AND document LIKE '%"Deny"%'"""
 _USED_AFTER = """
-    SELECT DISTINCT d.ip FROM credential_events d JOIN credential_details k ON k.n = d.n
-    WHERE k.n > ? AND k.n < ? AND d.time > ? AND d.error IS NULL AND NOT d.forwarded"""
+    SELECT DISTINCT d.ip FROM credential_events d JOIN minted_by_key k ON k.n = d.n
+    WHERE d.n <> ? AND d.time > ? AND d.error IS NULL AND NOT d.forwarded"""
 _NEXT_KEY = """
     SELECT s.ip, h.first FROM credential_details k JOIN credential_ips s ON s.n = k.n
     JOIN principal_ips h ON h.person = k.person AND h.ip = s.ip
@@ -195,10 +195,8 @@ def was_rotated(context: DetectionContext, revocation: Revocation) -> bool:
     settled_ips = {
         key["ip"] for key in context.rows(_NEXT_KEY, (row["n"], row["person"])) if key["first"] <= settled
     }
-    used = {
-        event["ip"]
-        for event in context.rows(_USED_AFTER, (row["n"], row["n"] + row["span"], revocation.done_at))
-    }
+    context.add_table("minted_by_key", context.kinship.below({row["n"]}))
+    used = {event["ip"] for event in context.rows(_USED_AFTER, (row["n"], revocation.done_at))}
     return bool(settled_ips) and used <= settled_ips
 
 
@@ -206,7 +204,7 @@ def add_revocations(context: DetectionContext, name: str, revocations: Iterable[
     """
     Register revocations as a table.
 
-    Its columns are `n`, `span` and `role` of the credential, and `ended_at`, `done_at` and `event` of the revocation.
+    Its columns are `n` and `role` of the credential, and `ended_at`, `done_at` and `event` of the revocation.
     """
     listed = list(revocations)
     credentials = [revocation.credential for revocation in listed]
@@ -214,7 +212,6 @@ def add_revocations(context: DetectionContext, name: str, revocations: Iterable[
         name,
         {
             "n": pa.array([row["n"] for row in credentials], pa.int64()),
-            "span": pa.array([row["span"] for row in credentials], pa.int64()),
             "role": pa.array([row["into_role"] for row in credentials], pa.string()),
             "ended_at": pa.array([revocation.ended_at for revocation in listed], pa.int64()),
             "done_at": pa.array([revocation.done_at for revocation in listed], pa.int64()),

@@ -150,11 +150,8 @@ def _hits(context: DetectionContext, rules: Sequence[Rule], failures: Failures) 
     for late in (False, True):
         fresh = [*_found(context, [rule for rule in rules if rule.late is late], failures)]
         context.prepare((CREDENTIAL_DETAILS,))
-        credentials = context.credentials(hit.subject for _, hit in fresh if hit.subject is not None)
         context.suspect(
-            (hit.subject, credentials[hit.subject]["span"])
-            for _, hit in fresh
-            if hit.subject is not None and at_least(hit.severity, "medium")
+            hit.subject for _, hit in fresh if hit.subject is not None and at_least(hit.severity, "medium")
         )
         hits += fresh
     return hits

@@ -192,25 +192,16 @@ CHANGE_ACTORS = View(
 """The credentials that made changes, with their principals."""
 WORKLOAD_STARTS = View(
     name="workload_starts",
-    query="""
-        WITH ends AS (
-          SELECT n AS place, 1 AS step FROM credential_details WHERE parent_link = 'created' AND kind = 'service_role'
-          UNION ALL SELECT n + span, -1 FROM credential_details
-          WHERE parent_link = 'created' AND kind = 'service_role'),
-        levels AS (
-          SELECT place, step, sum(step) OVER (ORDER BY place, step ROWS UNBOUNDED PRECEDING) AS level FROM ends),
-        places AS (SELECT * FROM levels QUALIFY row_number() OVER (PARTITION BY place ORDER BY step DESC, level) = 1)
-        SELECT p.place AS n, o.place AS host FROM places p
-        ASOF LEFT JOIN (SELECT place, level FROM levels WHERE step = 1) o
-          ON o.level = p.level AND p.place >= o.place""",
+    query="",
     needs=(CREDENTIAL_DETAILS,),
 )
 """
-From each place in the forest on until the next: the session of what somebody started that the place is or lies below.
+Credentials with the innermost session (`host`) of what somebody started that they are or descend from.
 
-It is the innermost, as these are ranges within ranges. Such a session's lineage is another's, yet starts anew there, as
-what runs has other hands in it.
+Such a session's lineage is another's, yet starts anew there, as what runs has other hands in it.
 """
+HOSTED = "SELECT n FROM credential_details WHERE parent_link = 'created' AND kind = 'service_role'"
+"""The sessions of what somebody started."""
 VIEWS = (
     CREDENTIAL_DETAILS, IDENTITY_ROOTS, IDENTITY_CREDENTIALS, CREDENTIAL_EVENTS, CREDENTIAL_IPS, PRINCIPAL_IPS,
     NOTABLE_CALLS, S3_CALLS, ATTRIBUTED_CHANGES, CHANGE_ACTORS, WORKLOAD_STARTS,
@@ -237,5 +228,5 @@ def with_lineage_start(query: str) -> str:
     """Add `lineage_start` to rows with `n` and `root_n`: the workload session that starts it, else its root."""
     return (
         f"SELECT k.*, coalesce(s.host, k.root_n) AS lineage_start FROM ({query}) k "
-        "ASOF LEFT JOIN workload_starts s ON k.n >= s.n"
+        "LEFT JOIN workload_starts s ON s.n = k.n"
     )

@@ -3,9 +3,9 @@ Add new records to a forest: only what they touch (`touched`) is linked again; a
 
 The derived database is copied, and in the copy the rows of what was linked again are replaced.
 
-The result is the same as linking everything at once, except for the numbers of places; tests compare the two. If too
-much is touched for this to be quicker, or the part alone can't decide (`_ODD`), `TooMuch` is raised, and everything is
-linked.
+A credential that was there before keeps its number, and new ones get higher numbers. But for the numbers, the result is
+the same as linking everything at once; tests compare the two. If too much is touched for this to be quicker, or the
+part alone can't decide (`_ODD`), `TooMuch` is raised, and everything is linked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tokentrail.lineage import placing, segment_tables
+import pyarrow as pa
+
+from tokentrail.lineage import segment_tables
 from tokentrail.lineage.grow import (
     KEPT,
     LINKING_FILES,
@@ -27,6 +29,7 @@ from tokentrail.lineage.grow import (
     statements,
 )
 from tokentrail.lineage.touched import Naming, TooMuch, Touched
+from tokentrail.lineage.trees import NONE, Ring, depths_and_roots, positions
 from tokentrail.store.interface import Engine
 from tokentrail.store.tidying import DATABASE
 
@@ -176,41 +179,45 @@ _ODD = {
 
 
 _STORED = ("credentials", "names", "credential_identities", "links")
-_PLACED_ELSEWHERE = "(SELECT n FROM unplaced EXCEPT SELECT old FROM carried)"
+_MOST = 1_500_000
+"""Credentials whose place is found at once at most; each takes some memory."""
+_UPROOTED = """
+SELECT DISTINCT s.root_n FROM touched_forest s
+JOIN numbered p ON p.n = s.n WHERE p.parent_n IS DISTINCT FROM s.parent_n"""
+"""The roots of trees in which a credential got another parent."""
+_KIN = f"""
+SELECT n, parent_n, root_n, depth FROM stored_credentials
+WHERE root_n IN ({_UPROOTED}) AND n NOT IN (SELECT n FROM touched_before)"""
+"""What else lies in these trees."""
+_OUTSIDE = """
+SELECT n, root_n, depth FROM stored_credentials
+WHERE n IN (SELECT parent_n FROM numbered UNION SELECT parent_n FROM kin)
+  AND n NOT IN (SELECT n FROM numbered UNION SELECT n FROM kin)"""
+"""Parents in other trees, all of which stay where they are."""
 _CHANGES = (
     """
     DELETE FROM derived.main.credentials WHERE n IN (SELECT n FROM touched_before)""",
     """
-    UPDATE derived.main.credentials s
-    SET n = c.n, parent_n = c.parent, root_n = c.root, depth = c.depth, span = c.span
-    FROM carried c WHERE s.n = c.old""",
+    UPDATE derived.main.credentials s SET root_n = c.root, depth = c.depth FROM carried c WHERE s.n = c.n""",
     f"INSERT INTO derived.main.credentials BY NAME {OUTPUT['credentials']}",
     """
     DELETE FROM derived.main.names WHERE n IN (SELECT n FROM touched_before)""",
-    """
-    UPDATE derived.main.names s SET n = c.n FROM carried c WHERE s.n = c.old""",
     f"INSERT INTO derived.main.names BY NAME {OUTPUT['names']}",
-    f"""
+    """
     DELETE FROM derived.main.credential_identities
-    WHERE n IN {_PLACED_ELSEWHERE} OR segment IN (SELECT segment FROM removed_segments)""",
+    WHERE n IN (SELECT n FROM vanished) OR segment IN (SELECT segment FROM removed_segments)""",
     """
     DELETE FROM derived.main.credential_identities s USING moved m
     WHERE m.segment = s.segment AND m.identity = s.identity""",
-    """
-    UPDATE derived.main.credential_identities s SET n = c.n FROM carried c WHERE s.n = c.old""",
     """
     INSERT INTO derived.main.credential_identities BY NAME
     SELECT o.n, w.segment, w.identity FROM credential_identities w JOIN places o ON o.ck = w.ck
     WHERE w.ck >= 0 AND NOT EXISTS (
       SELECT 1 FROM had h WHERE h.segment = w.segment AND h.identity = w.identity AND h.n = o.n
-        AND h.n IN (SELECT old FROM staying) AND h.segment NOT IN (SELECT segment FROM removed_segments))
+        AND h.segment NOT IN (SELECT segment FROM removed_segments))
     ORDER BY o.n, w.segment, w.identity""",
     """
     DELETE FROM derived.main.links WHERE child IN (SELECT n FROM touched_before)""",
-    """
-    UPDATE derived.main.links s SET child = c.n FROM carried c WHERE s.child = c.old""",
-    """
-    UPDATE derived.main.links s SET parent = m.n FROM replaced m WHERE s.parent = m.old""",
     f"INSERT INTO derived.main.links BY NAME {OUTPUT['links']}",
     """
     DELETE FROM derived.main.duplicates""",
@@ -221,7 +228,7 @@ _CHANGES = (
     ),
 )
 """
-What becomes of each table: rows of what was linked again are replaced, and rows of what moved get their places.
+What becomes of each table: rows of what was linked again are replaced, and what lies below it gets its root and depth.
 
 Of the tables of segments those rows are removed that count no more; `segment_tables.fill` adds what is lacking then.
 """
@@ -278,10 +285,43 @@ def _added(
             raise TooMuch(why)
     if _tells_apart(engine):
         raise TooMuch("an id may be another one's too")
-    placing.place(engine)
+    _place(engine)
     for one in _CHANGES:
         engine.run(one)
     return _size(engine, records, before)
+
+
+def _place(engine: Engine) -> None:
+    """
+    Make `places`, the numbers, parents, roots and depths of what was linked again, and `carried`: what lies below it.
+
+    Raises:
+        TooMuch: there is a ring of parents, or too much lies in the trees concerned.
+    """
+    for one in statements("add_3_numbered.sql"):
+        engine.run(one)
+    engine.run(f"CREATE TABLE kin AS {_KIN}")
+    rows = engine.table("SELECT n, parent_n FROM numbered UNION ALL SELECT n, parent_n FROM kin")
+    if rows.num_rows > _MOST:
+        raise TooMuch(f"the places of {rows.num_rows} credentials are to be found anew")
+    outside = engine.table(_OUTSIDE)
+    names, parents = (rows[one].fill_null(pa.scalar(NONE)).to_numpy() for one in ("n", "parent_n"))
+    try:
+        depth, top = depths_and_roots(positions(names, parents), cut=False)
+    except Ring as error:
+        raise TooMuch("parents go round in a ring") from error
+    others, roots, depths = (outside[one].to_numpy() for one in ("n", "root_n", "depth"))
+    above = positions(others, parents[top])
+    inside = above != NONE
+    root, lower = names[top].copy(), depth.copy()
+    root[inside] = roots[above[inside]]
+    lower[inside] += depths[above[inside]] + 1
+    found = {"n": names, "root": root, "depth": lower}
+    engine.register(
+        "found_places", pa.table({name: pa.array(one, pa.int64()) for name, one in found.items()})
+    )
+    for one in statements("add_4_places.sql"):
+        engine.run(one)
 
 
 def _size(engine: Engine, records: int, before: ForestSize) -> ForestSize:

@@ -2,14 +2,13 @@
 Questions to a forest: which credentials a name means, what is above and below them, what they did, and their states.
 
 It reads the tables that `grow` derived, through the store's engine, and no more of them than a question needs. A
-credential is named here by its place (`n`): its number in preorder, so that the descendants of a credential are the
-range of places behind its own (`number`).
+credential is named here by its number in the derived database (`n`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,7 @@ from tokentrail.lineage.judges import JUDGED_APART, Judges
 from tokentrail.lineage.mints import DATA_ACCESS, Mints
 from tokentrail.lineage.model import Credential, Kind
 from tokentrail.lineage.naming import Naming
-from tokentrail.lineage.part import LOOKED_UP, Part, Span
+from tokentrail.lineage.part import LOOKED_UP, Part
 from tokentrail.lineage.portal import Portal
 from tokentrail.lineage.requests import Requests
 from tokentrail.lineage.rollups import RollUp
@@ -68,7 +67,7 @@ _AGE = (
 )
 _AT_ONCE, _BATCH, _REMEMBERED, _ACCOUNTS = 50_000, 8_192, 100_000, 64
 _CLIMBED = 64
-"""Generations of ancestors that are read one after another, before ranges of places are compared instead."""
+"""Generations of ancestors that are read one after another, before whole trees are read instead."""
 _SEARCHED = (
     "id", "arn", "child_arn", "caller_arn", "role_arn", "issuer_arn", "session_name", "principal_id", "issue_ip",
     "array_to_string(keys, ' ')", "array_to_string(ips, ' ')",
@@ -244,29 +243,17 @@ class Forest(Naming):
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """The places of all ancestors of some credentials."""
-        found = self._part.spans(places)
+        found = self._part.above(places)
         if len(found) > LOOKED_UP:
-            return self._ranges_around(found)
-        above, fresh = set[int](), found
+            return self._part.chains(found)
+        ancestors, fresh = set[int](), found
         for _ in range(_CLIMBED):
-            ups = {span.parent for span in fresh.values() if span.parent is not None} - above
+            ups = {one.parent for one in fresh.values() if one.parent is not None} - ancestors
             if not ups:
-                return above
-            above |= ups
-            fresh = self._part.spans(ups)
-        return self._ranges_around(found)
-
-    def _ranges_around(self, found: Mapping[int, Span]) -> set[int]:
-        """The same by ranges: the ancestors of a credential are those whose range of places holds its own."""
-        first, last = min(span.root for span in found.values()), max(found)
-        self._part.choose(found)
-        return places_in(
-            self._engine.table(
-                f"""
-                SELECT DISTINCT c.n FROM (SELECT n, span FROM credentials WHERE n BETWEEN {first} AND {last}) c
-                JOIN chosen s ON c.n < s.n AND s.n < c.n + c.span AND c.n >= s.root_n"""
-            )
-        )
+                return ancestors
+            ancestors |= ups
+            fresh = self._part.above(ups)
+        return self._part.chains(found)
 
     def descendants(self, places: Iterable[int]) -> tuple[set[int], list[Row]]:
         """

@@ -15,16 +15,12 @@ from importlib import resources
 from pathlib import Path
 
 from tokentrail.events.columns import TABLES
-from tokentrail.lineage.number import labelled, number
+from tokentrail.lineage.trees import number
 from tokentrail.store.interface import Linker, Step
 from tokentrail.store.tidying import DATABASE
 
-LINKING = 23
-"""
-Part of the name of what is derived: a case that was linked otherwise is linked anew.
-
-Also one of which idle changes (`idle`) were left out by other rules, what a policy denies (`policy`) among them.
-"""
+LINKING = 24
+"""Part of the name of what is derived: a case that was linked otherwise is linked anew."""
 
 CONSOLE = "signin.amazonaws.com"
 """Who invoked what a console session called, until 2020 or so: no service that calls in somebody's name."""
@@ -88,7 +84,7 @@ _AT_ONCE = (
 """Where all is linked at once, nobody was linked before, and all calls are at hand."""
 
 BY_AGE = "SELECT ck, coalesce(parent_ck, -1) AS parent_ck FROM parents ORDER BY coalesce(moment, 0), id"
-"""Siblings and roots by time, then id."""
+"""Credentials by time, then id."""
 
 _BOUNDS = """
 SELECT s.first, s.last, p.credentials, p.roots > q.roots AS rings FROM span s
@@ -125,7 +121,7 @@ def statements(name: str) -> list[str]:
 
 def in_memory(engine: Linker) -> None:
     """Number the forest in this process: `places` from `parents`."""
-    engine.register("placement", labelled(number(engine.table(BY_AGE))))
+    engine.register("placement", number(engine.table(BY_AGE)))
     engine.run("CREATE TABLE places AS SELECT * FROM placement")
 
 
@@ -133,7 +129,7 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into a database in `folder`.
 
-    Its tables are `credentials` (one row each, in preorder: descendants of `n` are those between it and `n + span`),
+    Its tables are `credentials` (one row each, numbered as `n`, those of a tree one after the other),
     `credential_identities` (n ← segment, identity), `links` (what acts through things that others made, beyond
     parents), and what else `OUTPUT` lists.
 
@@ -317,7 +313,7 @@ _CHOSEN = {
 
 OUTPUT = {
     "credentials": """
-        SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, o.span, p.id,
+        SELECT o.n, o.parent AS parent_n, o.root AS root_n, o.depth, p.id,
                CASE WHEN o.parent IS NULL THEN NULL ELSE p.parent_link END AS parent_link,
                p.kind,
                CASE WHEN p.form = 'long' THEN nullif(f.account, '') END AS key_account, y.keys,
@@ -347,7 +343,7 @@ OUTPUT = {
 }  # fmt: skip
 """The query of each table that is derived."""
 COLUMNS = {
-    "credentials": "n, parent_n, root_n, depth, span, id, parent_link, kind, key_account, keys, segment, object, "
+    "credentials": "n, parent_n, root_n, depth, id, parent_link, kind, key_account, keys, segment, object, "
     "ordinal, identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last, created_what, "
     "created_thing, created_api, created_event, created_text, created_time, created_owner, created_ip, created_agent",
     "names": "name, n, own",

@@ -1,8 +1,8 @@
 """
-The credentials that an answer is about: their rows, their calls, and their position in the tree.
+The credentials that an answer is about: their rows, their calls, and what is above and below them.
 
 A few credentials are looked up (`lookup`). For many, their rows and calls go into temporary tables (`chosen`, `acts`,
-`their_places`), which the queries of the answer read. Credentials are named by their places (`n`, see `number`).
+`their_places`), which the queries of the answer read. Credentials are named by their numbers (`n`).
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from tokentrail.aws.calls.names import operation_of
 from tokentrail.lineage.candidates import batches
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.lookup import Lookup
-from tokentrail.lineage.number import GAP
 from tokentrail.lineage.rollups import DEEDS_OF_FACTS, RollUp
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.trees import NONE, Integers, nearest, positions
 from tokentrail.store.interface import Engine
 
 LOOKED_UP = 200
 """Credentials that are looked up one by one, at most."""
 _FEWEST, _FEWEST_CALLS = 20, 2_000
 """Credentials, and calls of theirs, that are looked up at most to see which of them meet a condition."""
-_NEAR = 20_000
-"""Credentials of trees whose whole rows are read from the file; for more, a query reads only their places."""
 _REMEMBERED = 1_000_000
 _SCHEMAS: dict[tuple[type, bool], pa.Schema] = {}
 """By engine, and whether addresses are among the columns."""
@@ -45,10 +44,9 @@ SELECT {} FROM chosen c WHERE c.segment IS NOT NULL AND (c.parent_n IS NULL OR c
 """The issuing calls of credentials that no credential in the evidence minted: of sign-ins, or from outside."""
 
 
-class Span(NamedTuple):
-    """The position of a subtree: its places are `n` to `n + span`; and the places of its parent and its root."""
+class Above(NamedTuple):
+    """What is above a credential: its parent, and the root of its tree, which may be itself."""
 
-    span: int
     parent: int | None
     root: int
 
@@ -68,7 +66,7 @@ class Part:
         self._lookup = Lookup(engine, folder)
         self._gathered: tuple[frozenset[int], str] | None = None
         self._some: dict[str, str] = {}
-        self._known: dict[int, Span] = {}
+        self._above: dict[int, Above] = {}
 
     def inventory(self, places: Iterable[int], order: str) -> pa.Table:
         """
@@ -146,43 +144,57 @@ class Part:
             )
             self._gathered = None
 
-    def spans(self, places: Iterable[int]) -> dict[int, Span]:
-        """The positions of the subtrees of some credentials, by place."""
+    def above(self, places: Iterable[int]) -> dict[int, Above]:
+        """The parent and the root of each of some credentials."""
         wanted = set(places)
-        missing = wanted.difference(self._known)
+        missing = wanted.difference(self._above)
         if missing:
-            if len(self._known) + len(missing) > _REMEMBERED:
-                self._known.clear()
+            if len(self._above) + len(missing) > _REMEMBERED:
+                self._above.clear()
                 missing = wanted
             for row in self._plain(missing):
-                self._known[row["n"]] = Span(row["span"], row["parent_n"], row["root_n"])
-        return {n: self._known[n] for n in wanted if n in self._known}
+                self._above[row["n"]] = Above(row["parent_n"], row["root_n"])
+        return {n: self._above[n] for n in wanted if n in self._above}
 
     def trees(self, places: Iterable[int]) -> set[int]:
-        """The places of some credentials and of all their descendants."""
-        apart: list[tuple[int, int]] = []
-        for n, span in sorted(self.spans(places).items()):
-            if (
-                not apart or n > apart[-1][1]
-            ):  # else it is in the subtree before: subtrees never overlap in part
-                apart.append((n, n + span.span))
-        if sum(end - n for n, end in apart) < 2 * GAP * _NEAR:
-            return _places(self._engine.ranges("credentials", "n", apart))
-        self._engine.register("apart", pa.table({
-            "first": pa.array([n for n, _ in apart], pa.int64()),
-            "last": pa.array([end for _, end in apart], pa.int64()),
-        }))  # fmt: skip
-        found = self._engine.table(f"""
-            SELECT f.n FROM credentials f JOIN apart t ON f.n BETWEEN t.first AND t.last
-            WHERE f.n BETWEEN {apart[0][0]} AND {apart[-1][1]}""")
-        return _places(found)
+        """Some credentials and all their descendants."""
+        roots: dict[int, set[int]] = {}
+        for n, above in self.above(places).items():
+            roots.setdefault(above.root, set()).add(n)
+        whole = {root for root, some in roots.items() if root in some}
+        parts = roots.keys() - whole
+        found = _places(self._tree("n", whole)) if whole else set()
+        if parts:
+            names, parents = _pairs(self._tree("n, parent_n", parts))
+            starts = np.isin(names, [n for root in parts for n in roots[root]])
+            found |= set(names[nearest(positions(names, parents), starts) != NONE].tolist())
+        return found
+
+    def chains(self, places: Iterable[int]) -> set[int]:
+        """All ancestors of some credentials, however many there are, by the parents of all in their trees."""
+        known = self.above(places)
+        names, parents = _pairs(self._tree("n, parent_n", {one.root for one in known.values()}))
+        up = dict(zip(names.tolist(), parents.tolist(), strict=True))
+        found = set[int]()
+        for n in known:
+            above = up.get(n, NONE)
+            while above != NONE and above not in found:
+                found.add(above)
+                above = up.get(above, NONE)
+        return found
+
+    def _tree(self, columns: str, roots: Collection[int]) -> pa.Table:
+        """Some columns of all credentials of the trees below some roots."""
+        # Of values that a subquery lists, DuckDB reads only the parts of the table that may hold them.
+        sql = f"SELECT {columns} FROM credentials WHERE root_n IN (SELECT unnest(?))"
+        return self._engine.table(sql, (sorted(roots),))
 
     def _plain(self, places: Set[int]) -> Iterable[Row]:
         if len(places) <= LOOKED_UP:
             return self._lookup.forest_rows(places).values()
         self._engine.register("picked", pa.table({"n": pa.array(sorted(places), pa.int64())}))
         return self._engine.rows(f"""
-            SELECT n, span, parent_n, root_n FROM credentials c
+            SELECT n, parent_n, root_n FROM credentials c
             WHERE {_span("c.n", places)} AND n IN (SELECT n FROM picked)""")
 
     def rows(self, places: Iterable[int]) -> Sequence[Row]:
@@ -297,6 +309,12 @@ class Part:
             self._engine.register("picked", pa.table({"n": pa.array(listed, pa.int64())}))
             only = f"SELECT c.* FROM credentials c JOIN picked p ON p.n = c.n WHERE {where}"
         self._set("chosen", only)
+
+
+def _pairs(found: pa.Table) -> tuple[Integers, Integers]:
+    """Credentials and their parents; -1 for none."""
+    parents: Any = found["parent_n"].fill_null(pa.scalar(NONE))
+    return found["n"].to_numpy(), parents.to_numpy()
 
 
 def _places(found: pa.Table) -> set[int]:

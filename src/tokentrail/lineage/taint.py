@@ -1,13 +1,12 @@
 """
-Which credentials are tainted, by their places alone: for questions to which most of a large case may be the answer.
+Which credentials are tainted, by their numbers alone: for questions to which most of a large case may be the answer.
 
-The same as `trace` finds, without what is known of each of them. A credential is known here by how many have a place
-before it, and a tree is a range of these.
+The same as `trace` finds, without what is known of each of them. A credential is known here by its position among all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.rows import moment
 from tokentrail.lineage.trace import Narrowing, starts_of
+from tokentrail.lineage.trees import NONE, Flags, Integers, nearest, positions
 from tokentrail.store.interface import Engine
 
-Places = NDArray[np.int64]
 _EDGES = """
     SELECT f.parent_n AS parent, f.n AS child, f.parent_link = 'created' AS made, f.created_event AS event,
            CASE WHEN f.parent_link = 'created' THEN f.created_time ELSE f.issued_time END AS time, c.ip
@@ -31,7 +30,7 @@ _EDGES = """
 """What was minted, made or set by some credentials, when and from where; of what was made, the event tells that."""
 
 
-def tainted(engine: Engine, forest: Forest, subjects: Sequence[str], narrowing: Narrowing) -> Places:
+def tainted(engine: Engine, forest: Forest, subjects: Sequence[str], narrowing: Narrowing) -> Integers:
     """
     The subjects, what was minted or made from them as `narrowing` admits, and all that descends from those, in order.
 
@@ -40,41 +39,46 @@ def tainted(engine: Engine, forest: Forest, subjects: Sequence[str], narrowing: 
         UsageError: a prefix fits several.
     """
     found = starts_of(forest, subjects)
-    every = np.sort(_columns(engine.table("SELECT n FROM credentials"))[0])
+    every, above = _columns(engine.table("SELECT n, coalesce(parent_n, -1) FROM credentials ORDER BY n"))
+    up = positions(every, above)
     parents, children = (
-        np.searchsorted(every, ends) for ends in _columns(engine.table("SELECT parent, child FROM links"))
+        positions(every, ends) for ends in _columns(engine.table("SELECT parent, child FROM links"))
     )
+    starts = positions(every, np.array(sorted(found), dtype=np.int64))
     reached = np.zeros(len(every), dtype=np.bool_)
-    starts = fresh = np.searchsorted(every, np.array(sorted(found), dtype=np.int64))
+    fresh = starts
     while len(fresh):
-        for start, end in _trees(engine, every, fresh):
-            reached[start:end] = True
+        reached[fresh] = True
+        reached = nearest(up, reached) != NONE
         below = children[reached[parents]]
         fresh = np.unique(below[~reached[below]])
     if narrowing != Narrowing():
-        reached = _narrowed(engine, forest, every, starts, reached, narrowing)
+        children = np.concatenate([np.flatnonzero(up != NONE), children])
+        parents = np.concatenate([up[up != NONE], parents])
+        admitted = np.array([*_admitted(engine, forest, every[starts], narrowing)], dtype=np.int64)
+        reached = _narrowed(parents, children, reached, starts, positions(every, admitted))
     return every[reached]
 
 
 def _narrowed(
-    engine: Engine,
-    forest: Forest,
-    every: Places,
-    starts: Places,
-    reached: NDArray[np.bool_],
-    narrowing: Narrowing,
-) -> NDArray[np.bool_]:
-    edges = engine.table(
-        "SELECT parent_n, n FROM credentials WHERE parent_n IS NOT NULL UNION ALL SELECT parent, child FROM links"
-    )
-    parents, children = (np.searchsorted(every, ends) for ends in _columns(edges))
+    parents: Integers, children: Integers, reached: Flags, starts: Integers, admitted: Integers
+) -> Flags:
+    """
+    The starts, and what descends from what was admitted.
+
+    Args:
+        parents: The parent of each link.
+        children: The child of each link.
+        reached: Whether each is a start, or descends from one.
+        starts: The starts.
+        admitted: Those of their children that are admitted.
+    """
     inside = reached[parents] & reached[children]
     order = np.argsort(parents[inside], kind="stable")
     parents, children = parents[inside][order], children[inside][order]
     found = np.zeros(len(reached), dtype=np.bool_)
     found[starts] = True
-    admitted = np.array([*_admitted(engine, forest, every[starts], narrowing)], dtype=np.int64)
-    fresh = np.unique(np.searchsorted(every, admitted))
+    fresh = np.unique(admitted)
     fresh = fresh[~found[fresh]]
     while len(fresh):
         found[fresh] = True
@@ -85,7 +89,7 @@ def _narrowed(
     return found
 
 
-def _admitted(engine: Engine, forest: Forest, starts: Places, narrowing: Narrowing) -> Iterator[int]:
+def _admitted(engine: Engine, forest: Forest, starts: Integers, narrowing: Narrowing) -> Iterator[int]:
     engine.register("taint_from", pa.table({"n": starts}))
     made = engine.rows(f"SELECT DISTINCT event FROM ({_EDGES}) WHERE made AND event IS NOT NULL")
     addresses = forest.addresses(row["event"] for row in made)
@@ -103,15 +107,5 @@ def numbers(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
     return np.repeat(starts - before, sizes) + np.arange(sizes.sum(), dtype=np.int64)
 
 
-def _trees(engine: Engine, every: Places, some: Places) -> Iterable[tuple[int, int]]:
-    """Where the trees below some credentials begin among all, and where they end."""
-    engine.register("taint_from", pa.table({"n": every[some]}))
-    first, span = _columns(
-        engine.table("SELECT f.n, f.span FROM credentials f JOIN taint_from s ON s.n = f.n")
-    )
-    starts, ends = np.searchsorted(every, first), np.searchsorted(every, first + span)
-    return zip(starts.tolist(), ends.tolist(), strict=True)
-
-
-def _columns(table: pa.Table) -> list[Places]:
+def _columns(table: pa.Table) -> list[Integers]:
     return [np.asarray(column.to_numpy(), dtype=np.int64) for column in table.columns]

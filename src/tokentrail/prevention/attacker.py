@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from tokentrail.detection.model import Finding, at_least
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.taint import Places
 from tokentrail.lineage.trace import Narrowing
+from tokentrail.lineage.trees import Integers
 from tokentrail.prevention.calls import add_table
 from tokentrail.prevention.history import Start
 from tokentrail.store.interface import Engine
@@ -42,7 +42,7 @@ class Attacker:
     """The attacker's credentials, which may be most of a case: no object is made of each."""
 
     subjects: tuple[str, ...] = ()
-    places: Places = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    places: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """In the forest, in order."""
     names: tuple[str, ...] = ()
     """Their ids, in the same order."""
@@ -93,7 +93,7 @@ def of_subjects(
     engine: Engine,
     forest: Forest,
     subjects: tuple[str, ...],
-    places: Places,
+    places: Integers,
     narrowing: Narrowing,
     since: HandedOut,
 ) -> Attacker:
@@ -128,7 +128,7 @@ def of_findings(
     engine: Engine,
     forest: Forest,
     subjects: tuple[str, ...],
-    places: Places,
+    places: Integers,
     findings: Sequence[Finding],
     since: HandedOut,
 ) -> Attacker:
@@ -164,7 +164,7 @@ def of_findings(
 
 
 def _attacker(
-    engine: Engine, subjects: tuple[str, ...], places: Places, starts: tuple[Start, ...], said: str
+    engine: Engine, subjects: tuple[str, ...], places: Integers, starts: tuple[Start, ...], said: str
 ) -> Attacker:
     add_table(engine, "tainted", {"n": pa.array(places)})
     named: list[Any] = engine.table(_IDS)["id"].to_pylist()

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
-from tokentrail.lineage.taint import Places
+from tokentrail.lineage.trees import Integers
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, add_table
@@ -196,7 +196,7 @@ class History:
     """The calls of one case at one moment, the attacker's and everybody else's."""
 
     def __init__(
-        self, engine: Engine, attackers: Places, starts: Sequence[Start], scratch: Path | None = None
+        self, engine: Engine, attackers: Integers, starts: Sequence[Start], scratch: Path | None = None
     ) -> None:
         """Tell the calls of some credentials, given by place, from all others; `scratch` is made for large tables."""
         self._engine = engine
@@ -410,7 +410,7 @@ class History:
             groups.parameters,
         )
 
-    def _register_attackers(self, attackers: Places, starts: Sequence[Start]) -> None:
+    def _register_attackers(self, attackers: Integers, starts: Sequence[Start]) -> None:
         since = {one.n: one.since for one in starts}
         self.add_table(
             "attackers",

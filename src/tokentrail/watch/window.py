@@ -66,23 +66,24 @@ _CREDENTIALS = (
     LEFT JOIN credentials m ON m.n = f.parent_n
     LEFT JOIN persons q ON q.n = f.parent_n LEFT JOIN actors b ON b.person = q.person
     QUALIFY row_number() OVER (
-              PARTITION BY p.person, f.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.n
+              PARTITION BY p.person, f.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.id
             ) <= {_OF_A_PRINCIPAL}
          OR b.person IS NOT NULL AND row_number() OVER (
-              PARTITION BY p.person, q.person, f.kind, m.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.n
+              PARTITION BY p.person, q.person, f.kind, m.kind, f.depth ORDER BY coalesce(f.issued_time, f.first), f.id
             ) <= {_OF_A_HABIT}""",
     f"""
     CREATE TABLE kin AS
     SELECT n FROM credentials WHERE root_n IN (SELECT root_n FROM credentials SEMI JOIN acting USING (n))
-    QUALIFY row_number() OVER (PARTITION BY root_n ORDER BY coalesce(issued_time, first) DESC, n DESC)
+    QUALIFY row_number() OVER (PARTITION BY root_n ORDER BY coalesce(issued_time, first) DESC, id DESC)
             <= {_OF_A_LINEAGE}""",
     f"""
     CREATE TABLE named AS
-    SELECT f.n FROM credentials f JOIN (
-      SELECT DISTINCT t.n, t.span FROM credentials t JOIN names a ON a.n = t.n JOIN (
+    WITH RECURSIVE below AS (
+      SELECT a.n FROM names a JOIN (
         SELECT unnest(regexp_extract_all(request, '"accessKeyId":"([^"]+)"', 1)) AS name FROM changes WHERE {_IN_WINDOW}
       ) c ON c.name = a.name
-    ) k ON f.n >= k.n AND f.n < k.n + k.span""",
+      UNION SELECT f.n FROM credentials f JOIN below b ON f.parent_n = b.n)
+    SELECT n FROM below""",
     f"""
     CREATE TABLE makers AS
     SELECT w.n FROM changes c JOIN credential_identities w ON w.segment = c.segment AND w.identity = c.identity

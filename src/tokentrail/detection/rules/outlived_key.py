@@ -25,13 +25,13 @@ _USED = """
              count(*) OVER (PARTITION BY c.n, k.n) AS uses,
              row_number() OVER (PARTITION BY c.n, k.n ORDER BY d.time, d.event_id) AS place
       FROM revoked_keys c
-      JOIN credential_details k ON k.n > c.n AND k.n < c.n + c.span
+      JOIN minted_by_keys m ON m.start = c.n AND m.n <> c.n
+      JOIN credential_details k ON k.n = m.n
       JOIN credential_events d ON d.n = k.n AND d.time > c.done_at AND d.error IS NULL AND NOT d.forwarded
       WHERE d.name <> 'GetCallerIdentity'
-        AND NOT EXISTS (SELECT 1 FROM credential_details m WHERE m.parent_link = 'created' AND m.n > c.n
-                        AND m.n <= k.n AND k.n < m.n + m.span)
     ) WHERE place = 1 ORDER BY key_n, time, event_id"""
 """First uses after the cut of what was minted from the key; what acts through things that it made is another story."""
+_CREATED = "SELECT n FROM credential_details WHERE parent_link = 'created'"
 
 
 def find(context: DetectionContext) -> Iterator[Hit]:
@@ -40,6 +40,8 @@ def find(context: DetectionContext) -> Iterator[Hit]:
     if not revocations:
         return
     add_revocations(context, "revoked_keys", revocations.values())
+    created = [row["n"] for row in context.rows(_CREATED)]
+    context.add_table("minted_by_keys", context.kinship.below(revocations.keys(), apart=created))
     used: dict[int, list[Row]] = {}
     for row in context.rows(_USED):
         used.setdefault(row["key_n"], []).append(row)

@@ -64,13 +64,16 @@ _IN_ORDER = f"""
 _HITS = """
     SELECT grouped, count(*) AS count, min(event, {most}) AS first, min(met) AS met, max(event.time) AS last,
            count(DISTINCT stretch) AS stretches, arg_min({{'n': n}}, event) AS by,
-           list_slice(list_sort(list(DISTINCT n) FILTER (n IS NOT NULL)), 1, {places}) AS places,
+           [one.n FOR one IN list_slice(list_sort(
+             list(DISTINCT {{'age': age, 'id': id, 'n': n}}) FILTER (n IS NOT NULL)), 1, {places})] AS places,
            list(DISTINCT arn) FILTER (n IS NULL AND arn <> '') AS principals,
            list(DISTINCT account) FILTER (account <> '') AS accounts
     FROM (
-      SELECT grouped, event, any_value(n) AS n, any_value(arn) AS arn, any_value(account) AS account,
-             min(time) FILTER (reached) AS met, any_value(stretch) AS stretch
-      FROM ({spans}) WHERE belongs GROUP BY grouped, event
+      SELECT m.*, c.id, coalesce(c.issued_at, c.first, c.created_time, 0) AS age FROM (
+        SELECT grouped, event, any_value(n) AS n, any_value(arn) AS arn, any_value(account) AS account,
+               min(time) FILTER (reached) AS met, any_value(stretch) AS stretch
+        FROM ({spans}) WHERE belongs GROUP BY grouped, event
+      ) m LEFT JOIN credentials c ON c.n = m.n
     ) GROUP BY grouped ORDER BY grouped"""
 
 

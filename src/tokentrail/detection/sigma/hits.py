@@ -46,8 +46,11 @@ _HITS = """
             FROM sigma_calls GROUP BY rule, root, lone, name)
       GROUP BY rule, root, lone),
     callers AS (
-      SELECT rule, root, lone, count(DISTINCT n) AS credentials, min(DISTINCT n, {places}) AS places
-      FROM sigma_callers GROUP BY rule, root, lone)
+      SELECT rule, root, lone, count(*) AS credentials,
+             [one.n FOR one IN min(
+               {{'age': coalesce(c.issued_at, c.first, c.created_time, 0), 'id': c.id, 'n': c.n}}, {places})] AS places
+      FROM (SELECT DISTINCT rule, root, lone, n FROM sigma_callers) JOIN credentials c USING (n)
+      GROUP BY rule, root, lone)
     SELECT * FROM calls LEFT JOIN callers USING (rule, root, lone) ORDER BY rule, root, lone"""
 _BATCH = 1_000
 """Hits that are told at a time."""

@@ -1,7 +1,7 @@
 -- All that is known of credentials.
 -- Who they are and how they were issued is read where it was recorded. Names in braces stand for tables, see `described`.
 
-SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, f.created_what,
+SELECT f.n, f.parent_n, f.root_n, f.depth, f.id, a.id AS parent_id, o.id AS root_id, f.parent_link, f.created_what,
        f.created_thing, f.created_api, f.created_event, f.created_text, f.created_time, f.created_owner, f.created_ip,
        f.created_agent, f.kind, f.key_account, f.keys, s.seen_account, s.principal_id, s.arn, s.mfa, s.issuer_type,
        -- Some records tell of a session without its issuer: its own ARN has the role's name, and not its path.

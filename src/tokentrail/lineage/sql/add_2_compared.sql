@@ -64,7 +64,7 @@ SELECT n FROM stored_credentials WHERE created_what IN ('access_key', 'api_key')
 
 -- What was known of them.
 CREATE OR REPLACE TABLE touched_forest AS
-SELECT f.n, f.parent_n, f.root_n, f.depth, f.span, f.id, f.kind, f.issued_at, f.first, f.expires_at, f.expires_bound,
+SELECT f.n, f.parent_n, f.root_n, f.depth, f.id, f.kind, f.issued_at, f.first, f.expires_at, f.expires_bound,
        coalesce(f.issued_at, f.first, f.created_time, 0) AS moment
 FROM stored_credentials f
 WHERE f.n IN (SELECT n FROM touched_before);

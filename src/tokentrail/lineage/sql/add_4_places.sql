@@ -1,20 +1,11 @@
--- The places of all that was linked again or moved, now that those that needed another one have it (`grafts`).
+-- The places of what was linked again, once roots and depths are known (`found_places`).
 
--- Credentials that were not linked again, and moved.
-CREATE TABLE carried AS
-SELECT -who - 1 AS old, n, parent, root, depth, span FROM grafts WHERE who < -1;
-
--- Those that were, and the makers outside of them that they name.
+-- Those that were linked again, and the makers outside of them that they name.
 CREATE TABLE places AS
-SELECT who AS ck, n, parent, root, depth, span FROM grafts WHERE who >= 0
+SELECT c.ck, c.n, c.parent_n AS parent, f.root, f.depth FROM numbered c JOIN found_places f ON f.n = c.n
 UNION ALL
-SELECT ck, old, parent_n, root_n, depth, span FROM staying
-UNION ALL
-SELECT m.maker, coalesce(c.n, -m.maker - 1), NULL, NULL, NULL, NULL
-FROM (SELECT DISTINCT maker FROM makers WHERE maker < -1) m LEFT JOIN carried c ON c.old = -m.maker - 1;
+SELECT DISTINCT maker, -maker - 1, NULL, NULL, NULL FROM makers WHERE maker < -1;
 
--- Former places and new ones, for links from credentials that were not linked again.
-CREATE TABLE replaced AS
-SELECT old, n FROM carried
-UNION ALL
-SELECT h.old, p.n FROM handles h JOIN places p ON p.ck = h.ck WHERE h.old <> p.n;
+-- Those that were not, and whose root or depth is another one now.
+CREATE TABLE carried AS
+SELECT f.n, f.root, f.depth FROM found_places f JOIN kin k ON k.n = f.n WHERE f.root <> k.root_n OR f.depth <> k.depth;
