@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 from case_tables import FIRES
+from hypothesis import given
+from hypothesis import strategies as st
 from rule_cases import world
 
 from evidence import in_segments
 from noisy_company import NoisyCompany
 from tokentrail import Case
-from tokentrail.detection import ancestors, context, credential_details, views
+from tokentrail.detection import context, credential_details, views
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.kinship import Kinship
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
+from tokentrail.store.duck import DuckEngine
 from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
 
@@ -180,29 +183,20 @@ def test_raw_records_are_asked_for_some_segments_at_a_time(
         assert asked(some, what) == asked(at_once, what) != []
 
 
-def test_a_large_forest_is_climbed_to_the_same_credentials(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """
-    What stands above some credentials is the same step by step as at once, and beyond as many steps as are taken; so
-    it is in a small forest, which is read at once.
-    """
+def test_kinship_is_that_of_the_forest(case: Case) -> None:
+    """What stands above some credentials, and what below them, is what the forest tells."""
     view = case._views.open(None)
     forest = case._views.forest(None)
     places = [
-        row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY depth DESC, n LIMIT 9")
+        row["n"] for row in view.engine.rows("SELECT n FROM credentials ORDER BY depth DESC, id LIMIT 9")
     ]
     expected = forest.ancestors(places)
-    with closing(DetectionContext(view.engine, forest)) as small:
-        assert small.ancestors(places) == expected
-        assert small.ancestors([]) == set()
-    many(monkeypatch, 7)
-    for steps in (64, 1):
-        monkeypatch.setattr(ancestors, "_CLIMBED", steps)
-        with closing(DetectionContext(view.engine, forest, scratch=tmp_path / str(steps))) as large:
-            assert large.ancestors(places) == expected
-            assert large.ancestors([]) == set()
     assert len(expected) > 2
+    with closing(DetectionContext(view.engine, forest)) as context:
+        assert context.ancestors(places) == expected
+        assert context.ancestors([]) == set()
+        for root in expected:
+            assert set(context.kinship.below([root])["n"].to_pylist()) == forest._part.trees([root])
 
 
 def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
@@ -220,33 +214,31 @@ def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
         assert 30_000 == len(engine.execute(stolen_workload._ABROAD).fetchall())
 
 
-def test_each_place_is_told_the_innermost_host_that_it_lies_below() -> None:
-    """Tasks that tasks started lie within one another, side by side and at the very end of what holds them."""
-    chance, rows = random.Random(7), list[tuple[int, int, int, str | None]]()
-
-    def grows(root: int | None, depth: int) -> None:
-        n = len(rows)
-        rows.append((n, n, 0, None))
-        while depth < 6 and chance.random() < 0.7:
-            grows(n if root is None else root, depth + 1)
-        made = "created" if root is not None and chance.random() < 0.5 else None
-        rows[n] = (n, n if root is None else root, len(rows) - n, made)
-
-    for _ in range(20):
-        grows(None, 0)
-    hosts = [(n, n + span) for n, _, span, made in rows if made]
-    with duckdb.connect() as engine:
-        columns = dict(zip(("n", "root_n", "span", "parent_link"), zip(*rows, strict=True), strict=True))
-        engine.register("grown", pa.table(columns))
-        engine.execute("CREATE TABLE credential_details AS SELECT *, 'service_role' AS kind FROM grown")
-        engine.execute(f"CREATE TABLE workload_starts AS {views.WORKLOAD_STARTS.query}")
-        told = dict(
-            engine.execute(
-                f"SELECT n, lineage_start FROM ({views.with_lineage_start('SELECT n, root_n FROM credential_details')})"
-            ).fetchall()
+@given(
+    st.integers(1, 60).flatmap(
+        lambda count: st.tuples(
+            st.tuples(*(st.integers(-1, one - 1) for one in range(count))),
+            st.sets(st.integers(0, count - 1)),
+            st.sets(st.integers(0, count - 1)),
         )
+    )
+)
+def test_each_credential_is_told_the_nearest_start_above_it(
+    forest: tuple[tuple[int, ...], set[int], set[int]],
+) -> None:
+    """Starts lie within one another and side by side; what counts as nobody's descendant has none but itself."""
+    parents, starts, apart = forest
+    with closing(DuckEngine(threads=1)) as engine:
+        engine.register("given", pa.table({"n": range(len(parents)), "parent_n": parents}))
+        engine.run("CREATE TABLE credentials AS SELECT n, nullif(parent_n, -1) AS parent_n FROM given")
+        found = Kinship(engine, nullcontext()).below(starts, apart)
+        told = dict(zip(found["n"].to_pylist(), found["start"].to_pylist(), strict=True))
 
-    assert len(hosts) > 20
-    assert told == {
-        n: max([one for one, end in hosts if one <= n < end], default=root) for n, root, _, _ in rows
-    }
+    def nearest(one: int) -> int | None:
+        while one not in starts:
+            if one in apart or parents[one] < 0:
+                return None
+            one = parents[one]
+        return one
+
+    assert told == {one: top for one in range(len(parents)) if (top := nearest(one)) is not None}

@@ -80,10 +80,7 @@ def test_a_view_can_be_made_by_itself(case: Case, made: View) -> None:
 def read_by(rule: Rule, case: Case, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The views that a rule's queries name, asked twice: as if nothing and as if everything were suspicious."""
     view, forest = case._views.open(None), case._views.forest(None)
-    roots = [
-        (row["n"], row["span"])
-        for row in view.engine.rows("SELECT n, span FROM credentials WHERE parent_n IS NULL")
-    ]
+    roots = [row["n"] for row in view.engine.rows("SELECT n FROM credentials WHERE parent_n IS NULL")]
     with closing(DetectionContext(view.engine, forest, read=reader(case._folder))) as context:
         context.prepare(rule.reads)
         with monkeypatch.context() as patched:

@@ -239,8 +239,8 @@ class DetectionContext:
             return credential_details.all_at_once()
         if view is WORKLOAD_STARTS:
             hosts = [row["n"] for row in self.rows(HOSTED)]
-            self._engine.register("hosted", pa.table(dict(self.kinship.below(hosts))))
-            return "SELECT n, start AS host FROM hosted"
+            self._engine.register("given_workload_starts", pa.table(dict(self.kinship.below(hosts))))
+            return "SELECT n, start AS host FROM given_workload_starts"
         return view.query
 
     def _parts(self, view: View, query: str) -> Sequence[str]:

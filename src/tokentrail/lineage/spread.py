@@ -32,7 +32,8 @@ FROM {last} a LEFT JOIN ringed r ON r.ck = a.ck"""
 _STARTS = """
 CREATE TABLE starts AS
 SELECT t.root, CAST(sum(t.many) OVER (
-  ORDER BY coalesce(p.moment, 0), p.id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - t.many AS BIGINT) + 1 AS start
+  ORDER BY coalesce(p.moment, 0), p.id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+) - t.many AS BIGINT) + 1 AS start
 FROM (SELECT root, count(*) AS many FROM rooted GROUP BY root) t JOIN parents p ON p.ck = t.root"""
 _NUMBERED = """
 CREATE TABLE numbered AS

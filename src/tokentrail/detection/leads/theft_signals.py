@@ -160,7 +160,7 @@ SIGNALS: tuple[Signal, ...] = (
                              list(head ORDER BY head)[:{_FEW}] AS heads
                       FROM visits GROUP BY n HAVING count(*) > 1)
             SELECT lead, max(CASE WHEN public > 1 THEN 1.0 ELSE 0.4 END) AS strength,
-                   CAST(max(networks) AS VARCHAR) AS detail, arg_max(heads, (public, networks, -n)) AS heads
+                   CAST(max(networks) AS VARCHAR) AS detail, arg_max(heads, (public, networks, -heads[1].time)) AS heads
             FROM moved GROUP BY lead""",
     ),
     Signal(

@@ -12,18 +12,18 @@ from tokentrail.detection.wording import at, listed, named, span
 from tokentrail.lineage.rows import Row
 
 _AT_LEAST = with_lineage_start(
-    "SELECT n, root_n, depth, issued_time FROM credential_details "
+    "SELECT n, id, root_n, depth, issued_time FROM credential_details "
     "WHERE depth >= {deep} AND issued_time IS NOT NULL AND kind <> 'forwarded'"
 )
 _DEEPEST = f"""
     SELECT n FROM (
       SELECT d.n, d.depth, d.issued_time,
-             row_number() OVER (PARTITION BY d.lineage_start ORDER BY d.depth DESC, d.issued_time, d.n) AS place
+             row_number() OVER (PARTITION BY d.lineage_start ORDER BY d.depth DESC, d.issued_time, d.id) AS place
       FROM ({_AT_LEAST}) d JOIN credential_details b ON b.n = d.lineage_start WHERE d.depth - b.depth >= {{deep}}
     ) k
     LEFT JOIN (SELECT depth, min(issued_time) AS first FROM credential_details GROUP BY depth) d ON d.depth = k.depth
     WHERE k.place = 1 AND d.first >= k.issued_time - {{habit}}"""
-_DEEP = "SELECT k.* FROM deepest d JOIN credential_details k ON k.n = d.n ORDER BY k.n"
+_DEEP = "SELECT k.* FROM deepest d JOIN credential_details k ON k.n = d.n ORDER BY k.id"
 """The deepest of each lineage, unless that was a habit of some lineage; what was started begins one of its own."""
 
 

@@ -18,12 +18,12 @@ from tokentrail.lineage.rows import Row
 _TOKENS = """
     SELECT * FROM (
       SELECT k.*, k.segment_of AS segment,
-             row_number() OVER (PARTITION BY k.caller_arn, k.issue_ip ORDER BY k.issued_time, k.n) AS place,
-             row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.n) AS turn
+             row_number() OVER (PARTITION BY k.caller_arn, k.issue_ip ORDER BY k.issued_time, k.id) AS place,
+             row_number() OVER (PARTITION BY k.caller_arn ORDER BY k.issued_time, k.id) AS turn
       FROM (SELECT k.*, f.segment AS segment_of, f.object, f.ordinal
             FROM credential_details k JOIN credentials f ON f.n = k.n) k
       WHERE k.api = 'GetFederationToken'
-    ) WHERE place = 1 ORDER BY turn > 1, issued_time, n"""
+    ) WHERE place = 1 ORDER BY turn > 1, issued_time, id"""
 """Of each user the first token from each address: a broker's are many, and a thief of its key is elsewhere."""
 
 _FIRST = {True: "that this user was seen to mint", False: "of this user from that address"}
@@ -39,7 +39,7 @@ def find(context: DetectionContext) -> Iterator[Hit]:
         if _allows_all(record.get("requestParameters") or {})
     ]
     told = set[str]()
-    for row in sorted(found, key=lambda row: (row["issued_time"], row["n"])):
+    for row in sorted(found, key=lambda row: (row["issued_time"], row["id"])):
         if row["caller_arn"] not in told:
             told.add(row["caller_arn"])
             yield _hit(row)

@@ -36,7 +36,7 @@ _SIGNED_IN = f"""
       AND lower(k.caller_name) = lower(coalesce(c.owner, regexp_extract(c.by_arn, ':user/(?:.*/)?([^/]+)$', 1)))
     JOIN credentials f ON f.n = k.n
     WHERE c.serial IS NOT NULL
-    ORDER BY row_number() OVER (PARTITION BY c.serial, c.time ORDER BY k.issued_time, k.n), c.serial, c.time, k.n"""
+    ORDER BY row_number() OVER (PARTITION BY c.serial, c.time ORDER BY k.issued_time, k.id), c.serial, c.time, k.id"""
 """Sign-ins of whom a device was enabled for; first of each device the first one, as no more than some are read."""
 
 

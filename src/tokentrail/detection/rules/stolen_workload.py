@@ -86,7 +86,7 @@ _ABROAD = f"""
           ) WHERE place = 1),
     theirs AS (SELECT person, ip FROM (
             SELECT p.person, o.ip, o.ip = f.ip AS own,
-                   row_number() OVER (PARTITION BY p.person, o.ip ORDER BY o.first, o.n, o.agent) AS place
+                   row_number() OVER (PARTITION BY p.person, o.ip ORDER BY o.first, o.ip = f.ip DESC) AS place
             FROM visits o JOIN hosted p ON p.n = o.n JOIN firsts f ON f.n = o.n
           ) WHERE place = 1 AND own),
     tools AS (SELECT p.person, o.agent, count(DISTINCT o.ip) AS places,
@@ -201,7 +201,7 @@ def find(context: DetectionContext) -> Iterator[Hit]:
     known = context.credentials(row["n"] for seen, _ in judged.values() for row, _ in seen)
     first = first_events(context, known, by="ip")
     for _, (seen, severity) in sorted(judged.items()):
-        seen.sort(key=lambda one: (one[0]["first"], one[0]["n"]))
+        seen.sort(key=lambda one: (one[0]["first"], known[one[0]["n"]]["id"]))
         events = list(dict.fromkeys(first[row["n"], row["ip"]][0] for row, _ in seen))
         yield _hit(context, known, seen, severity, events)
 

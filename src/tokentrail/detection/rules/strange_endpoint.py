@@ -25,7 +25,7 @@ _STRANGE = f"SELECT * FROM through WHERE owner NOT IN ({LOGGED})"
 _USES = """
     SELECT s.owner, s.endpoint, s.events, s.first AS came, k.* FROM strange s JOIN credential_details k ON k.n = s.n
     WHERE k.seen_account IS NULL OR k.seen_account <> s.owner
-    ORDER BY s.owner, k.root_n, came, k.n"""
+    ORDER BY s.owner, came, k.id"""
 
 
 def find(context: DetectionContext) -> Iterator[Hit]:

@@ -25,18 +25,18 @@ _NAMED = "(?:^|:)(?:repo|repository|repository_owner|project_path|organization):
 _NUMBERED, _ITSELF = "(?:^|:)repository_owner_id:([0-9]+)", "(?:^|:)repository_id:([0-9]+)"
 _BUILDS = f"""
     SELECT * FROM (
-      SELECT n, into_role, issued_time, subject, nullif(lower(regexp_extract(subject, '{_NAMED}', 1)), '') AS owner,
+      SELECT n, id, into_role, issued_time, subject, nullif(lower(regexp_extract(subject, '{_NAMED}', 1)), '') AS owner,
              coalesce(nullif(regexp_extract(subject, '{_NUMBERED}', 1), ''),
                       nullif(regexp_extract(subject, '{_NAMED}', 2), '')) AS number,
              CASE WHEN owner IS NULL AND number IS NULL
                   THEN nullif(regexp_extract(subject, '{_ITSELF}', 1), '') END AS repository
-      FROM (SELECT n, into_role, issued_time, coalesce(subject, caller_name) AS subject FROM credential_details
+      FROM (SELECT n, id, into_role, issued_time, coalesce(subject, caller_name) AS subject FROM credential_details
             WHERE api = 'AssumeRoleWithWebIdentity' AND into_role IS NOT NULL AND issued_time IS NOT NULL)
       WHERE subject NOT LIKE 'system:serviceaccount:%'
     ) WHERE coalesce(owner, number, repository) IS NOT NULL"""
 _OWNERS = """
-    SELECT into_role, owner, number, repository, min({'time': issued_time, 'n': n, 'subject': subject}) AS came,
-           count(*) AS sessions, list_sort(list({'time': issued_time, 'n': n}))[:50] AS some
+    SELECT into_role, owner, number, repository, min({'time': issued_time, 'id': id, 'n': n, 'subject': subject}) AS came,
+           count(*) AS sessions, list_sort(list({'time': issued_time, 'id': id, 'n': n}))[:50] AS some
     FROM builds GROUP BY into_role, owner, number, repository"""
 _SAME = "coalesce(b.number = o.number, b.owner = o.owner, b.repository = o.repository)"
 _STRANGE = f"""
@@ -49,7 +49,7 @@ _STRANGE = f"""
            AND {_SAME} IS NOT NULL
       WHERE o.came.time >= ? GROUP BY ALL
     ) e JOIN credential_details k ON k.n = e.who
-    WHERE NOT e.known_before AND e.before >= ? ORDER BY k.issued_time, k.n"""
+    WHERE NOT e.known_before AND e.before >= ? ORDER BY k.issued_time, k.id"""
 """An owner who was renamed has the same number, and whoever took up a name that was given up has another one."""
 
 

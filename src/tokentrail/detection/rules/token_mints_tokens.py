@@ -25,18 +25,18 @@ _MINTED = (
     WHERE k.parent_link <> 'created' AND (p.kind <> 'federation_token' OR k.kind <> 'console_session')
     QUALIFY coalesce(min(minted) OVER (PARTITION BY k.parent_n)
                      < min(minted) OVER (PARTITION BY p.person) + {settled}, TRUE)""")
-    + " ORDER BY minted, issue_event, k.n"
+    + " ORDER BY minted, issue_event, k.id"
 )
 """Without the tokens that mint when their principal's tokens have done so for days: credential tools do it daily."""
 _CHAINS = """
-    SELECT p.person AS maker, min({{'time': k.issued_time, 'n': k.n}}).n AS n
+    SELECT p.person AS maker, min({{'time': k.issued_time, 'id': k.id, 'n': k.n}}).n AS n
     FROM credential_details k JOIN credential_details p ON p.n = k.parent_n
     WHERE k.api = 'AssumeRole' AND k.parent_link <> 'created'
       AND p.kind IN ('assumed_role', 'assumed_role_saml', 'assumed_role_web_identity', 'service_role')
     GROUP BY p.person, k.into_role HAVING min(k.issued_time) >= {since} AND p.person <> k.into_role"""
 _CHAINED = """
     SELECT k.*, f.maker AS parent_person FROM chains f JOIN credential_details k ON k.n = f.n
-    ORDER BY k.issued_time, k.n"""
+    ORDER BY k.issued_time, k.id"""
 
 
 def find(context: DetectionContext) -> Iterator[Hit]:
