@@ -132,6 +132,11 @@ def _matches(
             )  # fmt: skip
 
 
+def _began(row: Row) -> int:
+    """When a credential began, as far as the evidence tells."""
+    return next((row[name] for name in ("issued_at", "first", "created_time") if row[name] is not None), 0)
+
+
 def _leads(context: DetectionContext, matches: Mapping[int, Sequence[_Match]]) -> Iterator[Lead]:
     """Leads by the matches of their signals, in their order."""
     weights = {lead: _weights(lead, found) for lead, found in matches.items()}
@@ -144,7 +149,8 @@ def _leads(context: DetectionContext, matches: Mapping[int, Sequence[_Match]]) -
     credentials = context.forest.credentials([*rows.values()])
     states = {n: credential.state for n, credential in zip(rows, credentials, strict=True)}
     for rank, (lead, found) in enumerate(matches.items(), 1):
-        ordered = [n for _, n in sorted((-weight, n) for n, weight in weights[lead].items())]
+        weighed = weights[lead]
+        ordered = sorted(weighed, key=lambda n: (-weighed[n], _began(rows[n]), rows[n]["id"]))
         root = roots[ordered[0]]
         shown = [root] if root in ordered else []
         places = [*shown, *(n for n in ordered if n != root)][:_CREDENTIALS_MOST]

@@ -35,7 +35,8 @@ _BUILDS = f"""
       WHERE subject NOT LIKE 'system:serviceaccount:%'
     ) WHERE coalesce(owner, number, repository) IS NOT NULL"""
 _OWNERS = """
-    SELECT into_role, owner, number, repository, min({'time': issued_time, 'id': id, 'n': n, 'subject': subject}) AS came,
+    SELECT into_role, owner, number, repository,
+           min({'time': issued_time, 'id': id, 'n': n, 'subject': subject}) AS came,
            count(*) AS sessions, list_sort(list({'time': issued_time, 'id': id, 'n': n}))[:50] AS some
     FROM builds GROUP BY into_role, owner, number, repository"""
 _SAME = "coalesce(b.number = o.number, b.owner = o.owner, b.repository = o.repository)"
