@@ -132,6 +132,12 @@ def lasting_key(row: Row) -> str | None:
     return next(iter(keys_of(row)), None) if row["kind"] in LASTING else None
 
 
+def expired(row: Row, as_of: datetime) -> bool:
+    """Whether the end that a session was given lies before a moment: what changes did to it makes no difference."""
+    end = moment(row["expires_at"]) or moment(row["expires_bound"])
+    return end is not None and end <= as_of and row["kind"] != "long_term_key"
+
+
 def credential(row: Row, judge: Judge) -> Credential:
     """Read one row, and judge its state."""
     who = caller(row)
