@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import check_word, names, narrowing_of
 from tokentrail.case.views import Views
-from tokentrail.containment.incident.attackers import subjects_by_now
 from tokentrail.containment.incident.build_model import PlanRequest, build_model
 from tokentrail.containment.incident.incident_model import LONGEST
+from tokentrail.containment.incident.taint import subjects_by_now
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.planning import whatif
 from tokentrail.containment.planning.plan import contain
