@@ -55,7 +55,7 @@ from tokentrail.containment.incident.removed_protections import removed_protecti
 from tokentrail.containment.incident.reversal_index import ReversalIndex
 from tokentrail.containment.incident.service_removals import issued_where, removals
 from tokentrail.containment.incident.shared_ip_credentials import neighbours
-from tokentrail.containment.incident.taint import ExtendedTaint, extended_taint, held_of, log_ends
+from tokentrail.containment.incident.taint import ExtendedTaint, held_of
 from tokentrail.containment.incident.unreviewed_calls import calls_of, given_calls, unknown_calls
 from tokentrail.containment.incident.upstream_minters import minters
 from tokentrail.containment.incident.writers import beyond, reactivated, writers, writing
@@ -67,7 +67,6 @@ from tokentrail.lineage.trace import Narrowing, starts_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.ledger import NameBindings
-from tokentrail.results import Coverage
 
 _CONTAINS = (
     "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
@@ -95,16 +94,21 @@ class PlanRequest:
 
 
 def build_model(
-    forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest
+    forest: Forest, trace: Trace, theirs: ExtendedTaint, unseen: Mapping[str, datetime], asked: PlanRequest
 ) -> IncidentModel:
     """
     Make the incident of a trace.
 
-    In this order: the attacker's credentials, what they left behind, the sources that hand out more, the principals
-    within reach, and the other credentials of these principals.
+    In this order: what the attacker's credentials left behind, the sources that hand out more, the principals within
+    reach, and the other credentials of these principals.
+
+    Args:
+        forest: The forest of the trace.
+        trace: The trace of the subjects.
+        theirs: The credentials that count as the attacker's (`extended_taint`).
+        unseen: By account, when the log stops being complete (`log_ends`).
+        asked: What the plan is for.
     """
-    unseen = log_ends(covered, asked.lag, forest.as_of)
-    theirs = extended_taint(forest, trace, unseen, asked.narrowing)
     people = persons.by_name(forest, theirs.held)
     theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
     known = set(theirs.tainted)
