@@ -221,6 +221,8 @@ def caller(row: Row) -> Caller:
         sign_in_session_arn=row["sign_in_session"],
         federated_provider=row["federated_provider"] or _provider(row),
         person=row["on_behalf_of"],
+        origin_subject=row["origin_subject"],
+        origin_issuer=row["origin_issuer"],
         ec2_instance=row["ec2_delivery"] is not None,
     )
 
@@ -284,7 +286,8 @@ def _principal(row: Row, role: str | None, session: str | None, account: str | N
 def _identity(row: Row) -> str | None:
     if row["delegate"]:
         return f"account {row['delegate']}"
-    return row["subject"] or row["on_behalf_of"] or (row["caller_name"] if row["api"] in _FEDERATED else None)
+    named = row["origin_subject"] or row["subject"] or row["on_behalf_of"]
+    return named or (row["caller_name"] if row["api"] in _FEDERATED else None)
 
 
 def _is_made_key(row: Row) -> bool:
