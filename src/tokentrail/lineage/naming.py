@@ -28,8 +28,8 @@ from tokentrail.store.interface import Engine
 _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
     "a principal id, an IP address, an instance id, a person as `onBehalfOf` names them (the user id in Identity "
-    "Center's directory, or the subject, such as an address), or an event id; `tokentrail credentials` lists what there "
-    "is."
+    "Center's directory, or the subject, such as an address), or an event id; `tokentrail credentials` lists what "
+    "there is."
 )
 _STRANGER = (
     "records of calls name this principal and no key, as logs do of whoever calls from another account, so that no "
