@@ -116,6 +116,28 @@ def test_what_was_refused_then_counts_for_nothing() -> None:
     assert len(world.records()) - len(denied) == found.events
 
 
+@pytest.mark.parametrize(
+    ("pattern", "condition", "refused"),
+    [
+        ("bedrock:CallWithBearerToken", None, 3), ("*:CallWithBearerToken", None, 3 + 2),
+        ("bedrock-mantle:CallWithBearerToken", None, 2), ("logs:CallWithBearerToken", None, 0),
+        ("bedrock:CallWithBearerToken", {"StringEquals": {"bedrock:bearerTokenType": "LONG_TERM"}}, 3),
+        ("bedrock:CallWithBearerToken", {"StringEquals": {"bedrock:bearerTokenType": "SHORT_TERM"}}, 0),
+    ],
+)  # fmt: skip
+def test_a_policy_of_ones_own_refuses_calls_with_api_keys(pattern: str, condition: Any, refused: int) -> None:
+    """Each endpoint asks for the permission of its own prefix; the user's calls with an access key need none of it."""
+    world, key, _ = stolen()
+    thief = key.seen_from(THIEF)
+    thief.calls("bedrock:InvokeModel", count=5)
+    api_key = thief.creates_api_key(key.user, shows_id=True).seen_from(THIEF)
+    api_key.calls("bedrock:InvokeModel", count=3)
+    api_key.calls("bedrock-mantle:CreateInference", count=2)
+    found = fares(world, key.id, policy=scp(deny(pattern, condition)), source_ips=[THIEF]).backtest
+
+    assert (refused, 0) == (found.attacker_refused, found.undecided)
+
+
 def test_no_policy_stops_what_can_t_be_denied() -> None:
     """A deny of GetSessionToken and GetCallerIdentity by name, or of everything, stops neither."""
     world, key = robbed()

@@ -86,16 +86,25 @@ def filled(row: Row) -> dict[str, Any]:
 
 
 def call_of(row: Row, account_orgs: dict[str, str] | None = None) -> Call:
-    """The call of a row: its possible actions, its resources, and the condition keys that are known."""
+    """
+    The call of a row: its possible actions, its resources, and the condition keys that are known.
+
+    Of API keys only the long-term ones have calls of their own (`events.bearer`); Amazon Bedrock User Guide, 'Control
+    permissions for generating and using Amazon Bedrock API keys' (`bedrock:bearerTokenType`).
+    """
     context = dict(_context_of_caller(row))
     _add_network(context, row)
     _add_request(context, row)
     _add_minting(context, row)
+    if row["kind"] == "api_key":
+        context["bedrock:bearertokentype"] = ("LONG_TERM",)
     organisation = (account_orgs or {}).get(row["home"] or "")
     if organisation:
         context["aws:principalorgid"] = (organisation,)
     undeniable = row.get("event") == "undeniable"
-    actions = ("sts:getcalleridentity",) if undeniable else actions_of(row["source"], row["name"])
+    by_api_key = row["kind"] == "api_key"
+    actions = actions_of(row["source"], row["name"], by_api_key=by_api_key)
+    actions = ("sts:getcalleridentity",) if undeniable else actions
     return Call.of(actions, _resources(row, actions), context)
 
 
