@@ -94,7 +94,8 @@ class Wire:
     A proxy before moto that counts calls by action, and can refuse, answer late, or kill.
 
     `before` sees an action before moto does, and may answer in its place; `after` sees it once moto has answered.
-    An answer is a status and an error's code, or a status and a whole page.
+    An answer is a status and an error's code, or a status and a whole page. What is read by GET, as IAM Toolbox is, is
+    among `pages`, each a status and a JSON document.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -102,6 +103,7 @@ class Wire:
         self.agents: set[str] = set()
         self.before: Hook = lambda action: None
         self.after: Hook = lambda action: None
+        self.pages: dict[str, tuple[int, Any]] = {}
         wire, target = self, urlsplit(upstream)
 
         class Handler(BaseHTTPRequestHandler):
@@ -140,6 +142,19 @@ class Wire:
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                wire.agents.add(self.headers["User-Agent"])
+                status, answer = wire.pages.get(self.path, (404, {"message": "no such id"}))
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                if status >= 400:
+                    code = {403: "AccessDeniedException", 404: "ResourceNotFoundException"}[status]
+                    self.send_header("x-amzn-ErrorType", code)
+                self.end_headers()
+                self.wfile.write(content)
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -14,10 +14,10 @@ from contain_cases import actions, as_given, asked, checked, hit, planned, step
 from evidence import AWAY, HOME, START, at, call, held, session
 from tokentrail import Case
 from tokentrail.aws.principals import Principal
-from tokentrail.containment.incident.attackers import held_of
 from tokentrail.containment.incident.credential_sources import TaintedCredential, once, passwords
 from tokentrail.containment.incident.incident_model import ALWAYS, Source
 from tokentrail.containment.incident.persistence import AttackerAction
+from tokentrail.containment.incident.taint import held_of
 from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.administration import trust_policy

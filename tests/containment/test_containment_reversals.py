@@ -20,6 +20,7 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
 
 _ARN = "arn:aws:iam::111122223333:policy/p"
+_IDP = "arn:aws:iam::111122223333:oidc-provider/idp.example"
 _SET = "arn:aws:sso:::permissionSet/ssoins-1/ps-1"
 _KEY, _OWN = {"sSHPublicKeyId": "APKA1"}, {"userName": "ria", "policyName": "p"}
 _DUMP = {"dBSnapshotIdentifier": "d", "attributeName": "restore"}
@@ -34,6 +35,10 @@ Call = tuple[str, dict[str, Any], dict[str, Any] | None]
 PAIRS: list[tuple[Call, tuple[str, dict[str, Any]]]] = [
     (("iam:AttachRolePolicy", {"roleName": "r", "policyArn": _ARN}, None),
      ("iam:DetachRolePolicy", {"roleName": "r", "policyArn": _ARN})),
+    (("iam:UpdateOpenIDConnectProvider", {"openIDConnectProviderArn": _IDP, "contextProvider": {}}, None),
+     ("iam:DeleteOpenIDConnectProvider", {"openIDConnectProviderArn": _IDP})),
+    (("rolesanywhere:PutAttributeMapping", {"profileId": "1-3"}, None),
+     ("rolesanywhere:DeleteProfile", {"profileId": "1-3"})),
     (("iam:AddUserToGroup", {"userName": "ria", "groupName": "g"}, None),
      ("iam:RemoveUserFromGroup", {"userName": "ria", "groupName": "g"})),
     (("iam:CreatePolicy", {"policyName": "p"}, {"policy": {"arn": _ARN}}), ("iam:DeletePolicy", {"policyArn": _ARN})),

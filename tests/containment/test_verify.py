@@ -291,7 +291,7 @@ def evidence(case: Case, plan: Plan) -> Evidence:
     )  # fmt: skip
 
 
-def looked(stand: Stand, plan: Plan, *records: Any) -> Verification:
+def looked(stand: Stand, plan: Plan, *records: Any, ask_aws: bool = False) -> Verification:
     """What verify says, given the calls of the attacker since."""
     base = [
         record("ListBuckets", "2026-11-23T10:00:00Z", user("support", stand.key), source="s3.amazonaws.com"),
@@ -301,7 +301,8 @@ def looked(stand: Stand, plan: Plan, *records: Any) -> Verification:
     ]  # fmt: skip
     with held([*base, *records]) as case, stand.cloud() as cloud, stand.journal(plan) as journal:
         told = history(journal.lines)
-        return verify(plan, told, cloud, evidence(case, plan), now=datetime(2026, 11, 23, 12, 30, tzinfo=UTC))
+        now = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+        return verify(plan, told, cloud, evidence(case, plan), now=now, ask_aws=ask_aws)
 
 
 def deed(key: str, clock: str, role: str, error: str | None = None) -> Any:

@@ -35,7 +35,12 @@ SESSION: dict[str, Any] = {
         "signInSessionArn": "arn:signin",
     },
     "invokedBy": "athena.amazonaws.com",
-    "onBehalfOf": {"userId": "person", "identityStoreArn": "arn:store"},
+    "onBehalfOf": {
+        "userId": "person",
+        "identityStoreArn": "arn:store",
+        "subject": "ada@corp",
+        "issuer": "https://idp.example",
+    },
     "inScopeOf": {"credentialsIssuedTo": "arn:function"},
     "invokedByDelegate": {"accountId": "444455556666"},
 }
@@ -61,7 +66,8 @@ def test_every_member_has_its_column() -> None:
         "user_name": None, "created": 1_709_251_200, "mfa": True, "issuer_type": "Role", "issuer_id": "AROAEXAMPLE",
         "issuer_arn": "arn:role", "federated_provider": "arn:oidc", "source_identity": "ada@example.com",
         "ec2_delivery": "2.0", "assumed_root": True, "sign_in_session": "arn:signin",
-        "invoked_by": "athena.amazonaws.com", "on_behalf_of": "person", "in_scope_of": "arn:function",
+        "invoked_by": "athena.amazonaws.com", "on_behalf_of": "person",
+        "origin_subject": "ada@corp", "origin_issuer": "https://idp.example", "in_scope_of": "arn:function",
         "delegate": "444455556666",
     }  # fmt: skip
 
@@ -115,7 +121,7 @@ WHO = st.fixed_dictionaries({}, optional={
         "attributes": JSON | st.fixed_dictionaries({"creationDate": JSON, "mfaAuthenticated": JSON}),
         "sessionIssuer": JSON | st.just({"type": "Role"}), "assumedRoot": JSON,
     }),
-    "onBehalfOf": JSON | st.fixed_dictionaries({"userId": JSON}),
+    "onBehalfOf": JSON | st.fixed_dictionaries({"userId": JSON, "subject": JSON, "issuer": JSON}),
 })  # fmt: skip
 
 

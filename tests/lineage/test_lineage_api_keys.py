@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -66,6 +67,55 @@ def test_calls_are_no_keys_where_two_may_have_made_them(world: World) -> None:
     assert (unknown.events, unknown.access_key_ids, unknown.principal) == (3, (), ada.arn)
     assert "several" in (unknown.origin_detail or "")
     assert unknown.id not in tainted(world, eve.id)
+
+
+def named(world: World, user: Any) -> set[str]:
+    """The keys that the detail of a user's calls without key id names as those that may have made them."""
+    detail = keys_of(world)[f"{BEARER_KEY}bedrock:{user.id}"].origin_detail or ""
+    return set(re.findall(r"ACCA\w+", detail))
+
+
+def test_the_keys_that_may_have_made_calls_are_named(world: World) -> None:
+    """Of calls without key id all keys of the user and service are named that worked then, and no other key."""
+    ada, eve, bob = world.user("ada"), world.user("eve"), world.user("bob")
+    gone, asleep = ada.creates_api_key(ada), eve.creates_api_key(ada)
+    for one, call_name, more in (
+        (gone, "DeleteServiceSpecificCredential", {}),
+        (asleep, "UpdateServiceSpecificCredential", {"status": "Inactive"}),
+    ):
+        ada.iam(call_name, userName="ada", serviceSpecificCredentialId=one.id, **more)
+    world.wait(300)
+    mine, theirs = ada.creates_api_key(ada), eve.creates_api_key(ada)
+    ada.creates_api_key(ada, service="codecommit.amazonaws.com")
+    bob.creates_api_key(bob)
+    mine.calls("bedrock:InvokeModel", {"modelId": "m"}, count=3)
+    world.wait(300)
+    eve.creates_api_key(ada)
+
+    assert named(world, ada.user) == {mine.id, theirs.id}
+
+
+def test_a_key_that_was_active_again_may_have_made_calls(world: World) -> None:
+    """An inactive key that was made active again before the last of the calls is named; where none is, that is said."""
+    ada, bob = world.user("ada"), world.user("bob")
+    back, other = ada.creates_api_key(ada), ada.creates_api_key(ada)
+    for status in ("Inactive", "Active"):
+        ada.iam(
+            "UpdateServiceSpecificCredential",
+            userName="ada",
+            serviceSpecificCredentialId=back.id,
+            status=status,
+        )
+        world.wait(300)
+    with world.unlogged():
+        unseen = bob.creates_api_key(bob)
+    for one in (other, unseen):
+        one.calls("bedrock:InvokeModel", {"modelId": "m"})
+
+    assert named(world, ada.user) == {back.id, other.id}
+    assert named(world, bob.user) == set()
+    detail = keys_of(world)[f"{BEARER_KEY}bedrock:{bob.user.id}"].origin_detail or ""
+    assert "any key of the user's that was made before the evidence begins" in detail
 
 
 @pytest.mark.parametrize(

@@ -149,5 +149,5 @@ def held(entry: Entry) -> HeldCredential:
         sign_in_session=identity.sign_in_session,
         provider=identity.federated_provider,
         assumed_root=identity.assumed_root,
-        person=str(identity.on_behalf_of["userId"]) if identity.on_behalf_of else None,
+        person=str(user) if (user := (identity.on_behalf_of or {}).get("userId")) else None,
     )

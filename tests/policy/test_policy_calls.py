@@ -37,6 +37,25 @@ def test_which_permission_it_was(pattern: str, actions: tuple[str, ...], expecte
     assert expected is denied(doc(deny(pattern)), Call.of(actions, None, {}))
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "expected"),
+    [
+        ("bedrock-runtime", "Converse", ("bedrock:invokemodel", "bedrock:callwithbearertoken")),
+        ("bedrock-mantle", "CreateInference", ("bedrock-mantle:createinference", "bedrock-mantle:callwithbearertoken")),
+        ("monitoring", "PutMetricData", ("cloudwatch:putmetricdata", "cloudwatch:callwithbearertoken")),
+        ("codecommit", "GitPull", ("codecommit:gitpull",)), ("cassandra", "Select", ("cassandra:select",)),
+    ],
+)  # fmt: skip
+def test_a_call_with_an_api_key_needs_leave_to_use_one(
+    source: str, name: str, expected: tuple[str, ...]
+) -> None:
+    """Services of API keys ask for `CallWithBearerToken` under their own prefix; Git and Keyspaces have none of it."""
+    of = f"{source}.amazonaws.com"
+
+    assert expected == actions_of(of, name, by_api_key=True)
+    assert expected[:1] == actions_of(of, name)
+
+
 def test_all_but_some_actions() -> None:
     """NotAction spares what it names, for sure only where the log tells which it was."""
     document = doc({"Effect": "Deny", "NotAction": "s3:Get*", "Resource": "*"})

@@ -116,6 +116,50 @@ def test_what_was_refused_then_counts_for_nothing() -> None:
     assert len(world.records()) - len(denied) == found.events
 
 
+@pytest.mark.parametrize(
+    ("condition", "refused"),
+    [
+        ({"NumericGreaterThan": {"iam:ServiceSpecificCredentialAgeDays": "30"}}, {"bedrock 90"}),
+        ({"Null": {"iam:ServiceSpecificCredentialAgeDays": "true"}}, {"bedrock None", "codecommit None"}),
+        ({"StringEquals": {"iam:ServiceSpecificCredentialServiceName": "codecommit.amazonaws.com"}}, {"codecommit None"}),
+    ],
+)  # fmt: skip
+def test_a_policy_of_ones_own_on_days_of_api_keys(condition: Any, refused: set[str]) -> None:
+    """The days and the service that a call asked for are its condition keys; a key for ever has no days."""
+    world, key, _ = stolen()
+    asked = [("bedrock", 90), ("bedrock", 7), ("bedrock", None), ("codecommit", None)]
+    users = {f"{service} {days}": world.user(f"u{number}") for number, (service, days) in enumerate(asked)}
+    for (service, days), user_key in zip(asked, users.values(), strict=True):
+        user_key.creates_api_key(user_key.user, service=f"{service}.amazonaws.com", days=days)
+    document = scp(deny("iam:CreateServiceSpecificCredential", condition))
+    found = fares(world, key.id, policy=document, source_ips=[THIEF]).backtest
+
+    arns = {f"arn:aws:iam::{HOME}:user/{made.user.name}": name for name, made in users.items()}
+    assert refused == {arns[item.principal] for item in found.broken}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "condition", "refused"),
+    [
+        ("bedrock:CallWithBearerToken", None, 3), ("*:CallWithBearerToken", None, 3 + 2),
+        ("bedrock-mantle:CallWithBearerToken", None, 2), ("logs:CallWithBearerToken", None, 0),
+        ("bedrock:CallWithBearerToken", {"StringEquals": {"bedrock:bearerTokenType": "LONG_TERM"}}, 3),
+        ("bedrock:CallWithBearerToken", {"StringEquals": {"bedrock:bearerTokenType": "SHORT_TERM"}}, 0),
+    ],
+)  # fmt: skip
+def test_a_policy_of_ones_own_refuses_calls_with_api_keys(pattern: str, condition: Any, refused: int) -> None:
+    """Each endpoint asks for the permission of its own prefix; the user's calls with an access key need none of it."""
+    world, key, _ = stolen()
+    thief = key.seen_from(THIEF)
+    thief.calls("bedrock:InvokeModel", count=5)
+    api_key = thief.creates_api_key(key.user, shows_id=True).seen_from(THIEF)
+    api_key.calls("bedrock:InvokeModel", count=3)
+    api_key.calls("bedrock-mantle:CreateInference", count=2)
+    found = fares(world, key.id, policy=scp(deny(pattern, condition)), source_ips=[THIEF]).backtest
+
+    assert (refused, 0) == (found.attacker_refused, found.undecided)
+
+
 def test_no_policy_stops_what_can_t_be_denied() -> None:
     """A deny of GetSessionToken and GetCallerIdentity by name, or of everything, stops neither."""
     world, key = robbed()
@@ -175,8 +219,22 @@ def test_a_private_address_is_a_vpc_s_of_which_the_log_tells_no_more() -> None:
     ).backtest
     by_vpc = fares(world, policy=scp(deny("*", {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}))).backtest
 
+    by_owner = {"StringNotEqualsIfExists": {"aws:VpceAccount": HOME}}
+    by_endpoint = fares(world, policy=scp(deny("*", by_owner))).backtest
+
+    assert (0, 2) == (by_endpoint.ordinary_blocked, by_endpoint.ordinary_undecided)
     assert (2, 0) == (by_address.ordinary_blocked, by_address.ordinary_undecided)
     assert (0, 2) == (by_vpc.ordinary_blocked, by_vpc.ordinary_undecided)
+
+
+@pytest.mark.parametrize("key", ["SourceVpcArn", "VpceAccount", "VpceOrgID", "VpceOrgPaths"])
+def test_direct_calls_have_no_key_of_an_endpoint(key: str) -> None:
+    """Only what comes through a VPC endpoint has them (IAM User Guide, 'AWS global condition context keys')."""
+    world = World(START)
+    world.user("ada", ip=OFFICE).calls("s3:ListBuckets", count=2)
+    found = fares(world, policy=scp(deny("*", {"Null": {f"aws:{key}": "true"}}))).backtest
+
+    assert (2, 0) == (found.ordinary_blocked, found.ordinary_undecided)
 
 
 def test_the_endpoint_that_a_record_names_is_judged() -> None:

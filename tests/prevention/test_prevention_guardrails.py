@@ -215,6 +215,27 @@ def test_api_keys_of_models_are_refused_but_to_who_uses_one() -> None:
     assert (4, 0) == (found.backtest.attacker_refused, found.backtest.ordinary_blocked)
 
 
+@pytest.mark.parametrize(
+    ("service", "days", "refused"),
+    [
+        ("bedrock", None, True), ("bedrock", 91, True), ("aws-external-anthropic", 36_600, True), ("bedrock", 90, False),
+        ("bedrock", 1, False), ("codecommit", None, False), ("cassandra", None, False),
+    ],
+)  # fmt: skip
+def test_new_api_keys_expire(service: str, days: int | None, refused: bool) -> None:
+    """A key for ever, or for more than 90 days, is refused with what is done with it; Git's and Keyspaces' have no days."""
+    world, key, _ = stolen()
+    thief = key.seen_from(THIEF)
+    made_key = thief.creates_api_key(key.user, service=f"{service}.amazonaws.com", days=days, shows_id=True)
+    made_key.seen_from(THIEF).calls("bedrock:InvokeModel", count=4)
+    [found] = made(world, "api-keys-expire", key.id, source_ips=[THIEF])
+
+    assert ((1, 1 + 4) if refused else (0, 0)) == (
+        found.backtest.attacker_refused, found.backtest.attacker_blocked
+    )  # fmt: skip
+    assert 0 == found.backtest.undecided
+
+
 def test_source_identity_is_asked_of_everybody(answer: Guard) -> None:
     """The thief's two assumptions and Ria's one lack it, so that what she does in the role is never done."""
     found = one(answer, "trust-source-identity").backtest

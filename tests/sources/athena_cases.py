@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import sqlglot
-from cloud_cases import Answer, Cloud, Cut, Refusal, Request
+from asked_cases import ROW, Asked
+from cloud_cases import Answer, Refusal
 from sqlglot import exp
 
-from tokentrail import Case
-from tokentrail.results import IngestSummary
-from tokentrail.sources.interface import Queries, Wanted
 from tokentrail.testing.mapped import ocsf_documents
 from tokentrail.testing.names import Json
 from tokentrail.testing.wrapped import text
 
 SOURCE = "athena:trails.events"
-ROW = 1000
-"""Bytes of a row, as the stand-in counts what was scanned."""
 _TEXTS = (
     "eventversion", "eventtime", "eventsource", "eventname", "awsregion", "sourceipaddress", "useragent", "errorcode",
     "errormessage", "requestparameters", "responseelements", "additionaleventdata", "requestid", "eventid", "readonly",
@@ -114,20 +109,15 @@ def _hive(kind: pa.DataType) -> str:
 
 
 @dataclass
-class Athena:
-    """A table of records, for a wire's `fault`."""
+class Athena(Asked):
+    """A table of records."""
 
-    cloud: Cloud
-    records: list[Json]
     form: str = "projected"
     """`plain`, `projected`, `dated` (year, month, day), `view`, `lake-1` or `lake-2`."""
     requests: list[Json] = field(default_factory=list)
     """The queries that were started."""
-    rows: int = 0
-    """Rows that were returned."""
-    refuse: Any = None
-    page: int | None = None
-    stopped: list[str] = field(default_factory=list)
+    source = SOURCE
+    target = "AmazonAthena."
 
     def __post_init__(self) -> None:
         moments = [datetime.fromisoformat(one["eventTime"]) for one in self.records]
@@ -168,20 +158,9 @@ class Athena:
         self._engine.register("arriving", table)
         self._engine.execute("CREATE TABLE trails.events AS SELECT * FROM arriving")
         self._results: dict[str, tuple[list[str], list[tuple[Any, ...]], int]] = {}
-        self.cloud.wire.fault = self
+        super().__post_init__()
 
-    def __call__(self, request: Request) -> Refusal | Cut | Answer | None:
-        if not request.headers.get("X-Amz-Target", "").startswith("AmazonAthena."):
-            return None
-        asked = json.loads(request.content)
-        if self.refuse and (refusal := self.refuse(request.operation, asked)):
-            return refusal
-        return {
-            "GetTableMetadata": self._described, "StartQueryExecution": self._start, "GetQueryExecution": self._state,
-            "GetQueryResults": self._page, "StopQueryExecution": self._stop,
-        }[request.operation](asked)  # fmt: skip
-
-    def _described(self, asked: Json) -> Answer:
+    def get_table_metadata(self, asked: Json) -> Answer:
         assert ("AwsDataCatalog", "trails", "events") == tuple(
             asked[name] for name in ("CatalogName", "DatabaseName", "TableName")
         )
@@ -193,7 +172,7 @@ class Athena:
             told["Parameters"] = self.parameters
         return Answer({"TableMetadata": told})
 
-    def _start(self, asked: Json) -> Answer | Refusal:
+    def start_query_execution(self, asked: Json) -> Answer | Refusal:
         self.requests.append(asked)
         query = sqlglot.parse_one(asked["QueryString"], read="athena")
         given = [sqlglot.parse_one(one, read="athena") for one in asked["ExecutionParameters"]]
@@ -221,7 +200,7 @@ class Athena:
         told = " AND ".join(one.sql(dialect="duckdb") for one in pruning) or "true"
         return ROW * self._engine.execute(f"SELECT count(*) FROM trails.events WHERE {told}").fetchall()[0][0]
 
-    def _state(self, asked: Json) -> Answer:
+    def get_query_execution(self, asked: Json) -> Answer:
         scanned = self._results[asked["QueryExecutionId"]][2]
         state = "RUNNING" if asked["QueryExecutionId"] in self.slow else "SUCCEEDED"
         return Answer(
@@ -234,17 +213,14 @@ class Athena:
             }
         )
 
-    slow: tuple[str, ...] = ()
-    """Queries that never end by themselves."""
-
-    def _stop(self, asked: Json) -> Answer:
+    def stop_query_execution(self, asked: Json) -> Answer:
         self.stopped.append(asked["QueryExecutionId"])
         return Answer({})
 
-    def _page(self, asked: Json) -> Answer:
+    def get_query_results(self, asked: Json) -> Answer:
         names, rows, _ = self._results[asked["QueryExecutionId"]]
         start = int(asked.get("NextToken", 0))
-        size = self.page or asked["MaxResults"]
+        size = min(self.page, asked["MaxResults"])
         every = [tuple(names), *rows]
         cells = [
             {"Data": [{} if one is None else {"VarCharValue": str(one)} for one in row]}
@@ -255,19 +231,6 @@ class Athena:
         if start + size < len(every):
             told["NextToken"] = str(start + size)
         return Answer(told)
-
-    def ingest(self, *subjects: str, queries: Queries | None = None, **wanted: Any) -> IngestSummary:
-        """Ask for some keys, over all that there is."""
-        moments = [datetime.fromisoformat(one["eventTime"]) for one in self.records]
-        bounds = {
-            "since": min(moments) - timedelta(hours=1),
-            "until": max(moments) + timedelta(hours=1),
-        } | wanted
-        with Case.open(self.cloud.case) as case:
-            return case.ingest(
-                [SOURCE], access=[self.cloud.access], workers=1,
-                wanted=Wanted(subjects=subjects, queries=queries or Queries(), **bounds),
-            )  # fmt: skip
 
     @property
     def parameters_sent(self) -> set[str]:

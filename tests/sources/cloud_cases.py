@@ -39,6 +39,11 @@ class Request:
         return self.headers.get("X-Amz-Target", "").rpartition(".")[2]
 
     @property
+    def json(self) -> Any:
+        """What is asked of such a service."""
+        return json.loads(self.content)
+
+    @property
     def key(self) -> str:
         """The object that is meant; empty for a listing."""
         return unquote(urlsplit(self.path).path.removeprefix(f"/{BUCKET}").removeprefix("/"))

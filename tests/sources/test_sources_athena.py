@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from athena_cases import ROW, SOURCE, Athena
+from asked_cases import ROW, followed, lineage
+from athena_cases import SOURCE, Athena
 from cloud_cases import Cloud, Refusal
 from hypothesis import HealthCheck, given, settings
 
@@ -28,14 +29,6 @@ FORMS = ("plain", "projected", "dated", "view", "lake-1", "lake-2")
 @pytest.fixture(name="told", scope="module")
 def _told() -> Story:
     return story()
-
-
-def lineage(case: Case, key: str, **options: Any) -> dict[str, tuple[Any, ...]]:
-    """Who is in a trace, below whom and why, and in what state."""
-    return {
-        one.id: (one.parent, one.parent_link, one.state, one.ended_by)
-        for one in case.trace([key], **options).credentials
-    }
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -210,32 +203,6 @@ def test_hostile_ids_stay_values(cloud: Cloud, hostile: Any) -> None:
 
     assert athena.rows < 20
     assert not [one for one in athena.parameters_sent if "OR 1" in one or "UNION" in one or "DROP" in one]
-
-
-def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    """
-    A lineage without what can't be asked for, and what is below it.
-
-    These are sessions of roles and machines that it made or started, and sessions whose issuing call no log shows.
-    Which session created a key is seen in that call alone, which may not tell its id.
-    """
-    unasked = ("created", "inferred")
-    left = {key for key, (_, link, *_) in found.items() if link in unasked and not key.startswith("AKIA")}
-    while more := {key for key, (parent, *_) in found.items() if parent in left} - left:
-        left |= more
-    makers = {
-        parent
-        for _, (parent, link, *_) in found.items()
-        if link == "created"
-        and parent
-        and not parent.startswith("AKIA")
-        and found.get(parent, (1,))[0] is None
-    }
-    return {
-        key: (None if one[0] in makers else one[0], *one[1:])
-        for key, one in found.items()
-        if key not in left | makers
-    }
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -28,7 +28,10 @@ from tokentrail.store.interface import Manifest
 from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
 
-LACKED = {"identities": ("delegate",), "issuances": ("requester_arn", "token_id")}
+LACKED = {
+    "identities": ("delegate", "origin_subject", "origin_issuer"),
+    "issuances": ("requester_arn", "token_id"),
+}
 """The columns that segments of format 3 did not have."""
 RECEIVED_AT = 1_700_000_000
 

@@ -1,7 +1,7 @@
 """
 What counts as the attacker's beyond what was minted: sessions that hosts, portals and sign-ins handed out since.
 
-Every verb asks here, and a plan counts the same (`containment.handed`).
+Every verb asks here, and a plan counts the same (`containment.incident.taint`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tokentrail.lineage.trace import Narrowing
 from tokentrail.results import Coverage
 
 if TYPE_CHECKING:
-    from tokentrail.containment.incident.source_issued import BeyondTrace
+    from tokentrail.containment.incident.taint import ExtendedTaint
 
 MOST_FOLLOWED = 100_000
 """Credentials of a trace up to which their sources are followed: for each, one more object is made."""
@@ -28,7 +28,7 @@ def follow_sources(
     found: Trace,
     covered: Callable[[], Sequence[Coverage]],
     narrowing: Narrowing,
-) -> BeyondTrace | None:
+) -> ExtendedTaint | None:
     """
     Follow the hosts, portals and sign-ins behind the tainted credentials of a trace; `None` if there are too many.
 
@@ -40,9 +40,9 @@ def follow_sources(
     """
     if len(found.credentials) > MOST_FOLLOWED:
         return None
-    from tokentrail.containment.incident.attackers import beyond_trace  # loads half of what plans
+    from tokentrail.containment.incident.taint import extended_taint, log_ends  # load half of what plans
 
-    return beyond_trace(forest, found, covered(), LAG, narrowing)
+    return extended_taint(forest, found, log_ends(covered(), LAG, forest.as_of), narrowing)
 
 
 def leads_to_a_source(found: Trace) -> bool:
@@ -52,14 +52,14 @@ def leads_to_a_source(found: Trace) -> bool:
     return any(map(has_source, theirs.values())) or any(map(may_open, made))
 
 
-def roots(found: Trace, more: BeyondTrace) -> tuple[str, ...]:
+def roots(found: Trace, more: ExtendedTaint) -> tuple[str, ...]:
     """The credentials that sources handed out, without their descendants."""
     return (*more.subjects[len(found.subject) :], *more.spent)
 
 
-def handed_out(forest: Forest, more: BeyondTrace) -> tuple[HandedOut, ...]:
+def handed_out(forest: Forest, more: ExtendedTaint) -> tuple[HandedOut, ...]:
     """Everything that sources handed out, with its descendants and states, by time, then id."""
-    why = more.why | more.spent
+    why = {**more.why, **more.spent}
     found = forest.credentials(forest.named(sorted(why))) if why else []
     return tuple(
         HandedOut(credential=one.id, state=one.state, why=why[one.id])

@@ -147,7 +147,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
     ) -> IngestSummary:
         """
         Read evidence into the case: files, folders, `-` for standard input, `s3://bucket/prefix`, `sqs:URL`,
-        `lookup-events:`, `athena:DATABASE.TABLE`.
+        `lookup-events:`, `athena:DATABASE.TABLE`, `lake:EVENT-DATA-STORE`, `logs:LOG-GROUP`.
 
         Args:
             sources: What to read; what the case holds already is not read twice.
@@ -156,7 +156,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             bound: Bytes that one object may expand to.
             progress: Told bytes done and bytes in all.
             access: How AWS is reached; several ways are for `lookup-events:` over several accounts.
-            wanted: Which accounts, regions and days; of `lookup-events:` and `athena:`, which keys to follow.
+            wanted: Which accounts, regions and days; of a source that is asked, which keys to follow.
             engine: What reads and links instead of this machine's processes.
 
         Raises:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from tokentrail.case.asked import check_word, names, narrowing_of
 from tokentrail.case.views import Views
-from tokentrail.containment.incident.attackers import subjects_by_now
 from tokentrail.containment.incident.build_model import PlanRequest, build_model
 from tokentrail.containment.incident.incident_model import LONGEST
+from tokentrail.containment.incident.taint import extended_taint, log_ends, subjects_by_now
 from tokentrail.containment.model import Plan, Strategy
 from tokentrail.containment.planning import whatif
 from tokentrail.containment.planning.plan import contain
@@ -78,7 +78,9 @@ def plan(
         delete_created=delete_created,
         also=whatif.principals_named(steps),
     )
-    scene = build_model(forest, found, views.open(as_of).covered(), asked)
+    unseen = log_ends(views.open(as_of).covered(), lag, forest.as_of)
+    theirs = extended_taint(forest, found, unseen, narrowing)
+    scene = build_model(forest, found, theirs, unseen, asked)
     return (
         prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
     )
@@ -108,12 +110,14 @@ def recheck(
         management_account=rechecking.management_account_of(plan),
         also=rechecking.principals_of(plan),
     )
+    unseen = log_ends(covered, plan.lag, forest.as_of)
     found = family(forest, plan.subjects, narrowing=narrowing, gaps=())
-    scene = build_model(forest, found, covered, asked)
-    if known := [row["id"] for row in forest.named(sorted(set(plan.tainted).difference(scene.tainted)))]:
+    theirs = extended_taint(forest, found, unseen, narrowing)
+    if known := [row["id"] for row in forest.named(sorted(set(plan.tainted).difference(theirs.tainted)))]:
         subjects = (*plan.subjects, *known)  # what counted as the attacker's still does
         found = family(forest, subjects, narrowing=narrowing, gaps=())
-        scene = build_model(forest, found, covered, asked)
+        theirs = extended_taint(forest, found, unseen, narrowing)
+    scene = build_model(forest, found, theirs, unseen, asked)
     return rechecking.recheck(scene, plan, done)
 
 

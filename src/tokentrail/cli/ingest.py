@@ -18,7 +18,7 @@ from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
 from tokentrail.results import IngestSummary
-from tokentrail.sources.dispatch import ATHENA, check_exist, follows
+from tokentrail.sources.dispatch import ASKED, ATHENA, check_exist, follows
 from tokentrail.sources.interface import Queries
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "--subject", "subjects", multiple=True, metavar="KEY",
-    help="Of lookup-events: and athena:, only what a trace of this access key needs. Repeatable.",
+    help="Of a source that is asked, only what a trace of this access key needs. Repeatable.",
 )  # fmt: skip
 @click.option("--workgroup", metavar="NAME", help="Of athena:, the workgroup that queries run in.")
 @click.option(
@@ -43,13 +43,15 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--max-scan", type=click.IntRange(min=1), metavar="BYTES",
-    help="Of athena:, how much queries may scan; then it stops, and resumes when run again.",
+    help="Of athena:, lake: and logs:, how much queries may scan; it stops there, and resumes when run again.",
 )  # fmt: skip
 @click.option(
     "--scan-price", type=click.FloatRange(min=0), metavar="AMOUNT",
-    help="Of athena:, what scanning a terabyte costs you, for an estimate.",
+    help="Of athena:, lake: and logs:, what scanning a terabyte costs you, for an estimate.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Of athena:, show the first queries, and send none.")
+@click.option(
+    "--dry-run", is_flag=True, help="Of athena:, lake: and logs:, show the first queries, and send none."
+)
 @click.option(
     "--master",
     metavar="URL",
@@ -73,7 +75,8 @@ def command(
     """
     Read evidence into the case: log files, folders of them, - for standard input, s3://BUCKET/PREFIX,
     sqs:URL for what a queue's notifications name, until it is empty, lookup-events: for what CloudTrail
-    itself keeps for 90 days, or athena:DATABASE.TABLE, which is asked for the lineage of --subject.
+    itself keeps for 90 days, or, asked for the lineage of --subject alone, athena:DATABASE.TABLE,
+    lake:EVENT-DATA-STORE (CloudTrail Lake) or logs:LOG-GROUP (CloudWatch Logs).
 
     CloudTrail's own files and every usual carrier of its records are known by their content: LookupEvents,
     EventBridge, CloudWatch Logs, Athena, CloudTrail Lake, Elastic, Splunk and Security Lake (OCSF), plain, gzip,
@@ -105,10 +108,12 @@ def _check(sources: tuple[str, ...], subjects: tuple[str, ...], queries: Queries
     """Refuse options that say how to ask where nothing is asked."""
     if subjects and not any(map(follows, sources)):
         raise UsageError(
-            "--subject chooses what lookup-events: and athena: fetch. Name one, or leave --subject out."
+            "--subject chooses what lookup-events:, athena:, lake: and logs: fetch. Name one, or leave --subject out."
         )
-    if queries != Queries() and not any(one.startswith(ATHENA) for one in sources):
-        raise UsageError("--workgroup, --output, --max-scan and --scan-price are for athena:DATABASE.TABLE.")
+    if queries != Queries() and not any(one.startswith(ASKED) for one in sources):
+        raise UsageError("--max-scan and --scan-price are for athena:, lake: and logs:, which take queries.")
+    if (queries.workgroup or queries.output) and not any(one.startswith(ATHENA) for one in sources):
+        raise UsageError("--workgroup and --output are for athena:DATABASE.TABLE.")
 
 
 def _show_queries(sources: tuple[str, ...], intake: Intake) -> None:

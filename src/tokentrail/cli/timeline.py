@@ -45,9 +45,10 @@ def command(
     List the calls of subjects and of all that descends from them, in order of time.
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
-    session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
-    directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
-    Analyzer as JSON, a folder of such files, or - for one on standard input.
+    session, a principal id, an IP address, an instance id, a person as `onBehalfOf` names them (the user id in
+    Identity Center's directory, or the subject: alice@corp), or an event id; or a file with an
+    alert of GuardDuty, Security Hub (ASFF or OCSF) or Access Analyzer as JSON, a folder of such files, or -
+    for one on standard input.
     As text, four or more like calls in a row become one line; the other formats give each call its own.
     As CSV, the first columns are Timesketch's, so that it can be imported there.
     """

@@ -41,9 +41,10 @@ def command(
     Trace subjects: what they descend from, what descends from them, what all of it did, made and learned.
 
     SUBJECT is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or
-    session, a principal id, an IP address, an instance id, the user id of somebody in Identity Center's
-    directory, or an event id; or a file with an alert of GuardDuty, Security Hub (ASFF or OCSF) or Access
-    Analyzer as JSON, a folder of such files, or - for one on standard input.
+    session, a principal id, an IP address, an instance id, a person as `onBehalfOf` names them (the user id in
+    Identity Center's directory, or the subject: alice@corp), or an event id; or a file with an
+    alert of GuardDuty, Security Hub (ASFF or OCSF) or Access Analyzer as JSON, a folder of such files, or -
+    for one on standard input.
     What counts as the attacker's is marked "! tainted": the subject and all that descends from it, unless
     --attacker-since, --source-ip or --trusted-ip narrow it.
     As dot (Graphviz) or mermaid, it is the lineage as a graph.

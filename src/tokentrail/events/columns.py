@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _label = pa.dictionary(pa.int32(), pa.string())
 
@@ -64,7 +64,9 @@ IDENTITIES = _schema(
     ("assumed_root", pa.bool_()),
     ("sign_in_session", _label),
     ("invoked_by", _label),
-    ("on_behalf_of", _label),
+    ("on_behalf_of", _label),  # userId: of a user of IAM Identity Center
+    ("origin_subject", _label),  # whom the identity provider, or a certificate, says that the session acts for
+    ("origin_issuer", _label),  # who says so
     ("in_scope_of", _label),
     ("delegate", _label),  # invokedByDelegate: the account to which somebody delegated access for a time
 )  # fmt: skip

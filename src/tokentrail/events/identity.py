@@ -1,7 +1,8 @@
 """
 Decode `userIdentity`, once for each of its spellings in a segment.
 
-Source: CloudTrail User Guide, 'CloudTrail userIdentity element'.
+Sources: CloudTrail User Guide, 'CloudTrail userIdentity element'; EMR Serverless User Guide, 'Audit identity with
+simplified trusted identity propagation' (`onBehalfOf` of Identity Center and of a federated identity).
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class _Context(msgspec.Struct, gc=False):
 
 class _OnBehalfOf(msgspec.Struct, gc=False):
     userId: str | None = None
+    subject: str | None = None
+    issuer: str | None = None
 
 
 class _InScopeOf(msgspec.Struct, gc=False):
@@ -98,7 +101,8 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
     odd: list[int] = []
     (
         kinds, ids, arns, accounts, keys, users, invokers, providers, created, factors, issuer_kinds, issuer_ids,
-        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, scopes, delegates, key_services,
+        issuer_arns, _, federations, sources, deliveries, roots, sign_ins, behalves, subjects, vouchers, scopes,
+        delegates, key_services,
     ) = _identities(raws, odd, compiled=compiled)  # fmt: skip
     principals, masked_principals = principal_ids(filled(ids), arns, kinds)
     keys, masked_keys = key_ids(_key_ids(keys, ids), principals, kinds, filled(created))
@@ -123,6 +127,8 @@ def columns(raws: Sequence[bytes], *, compiled: bool = True) -> tuple[list[Seque
         filled(sign_ins),
         filled(invokers),
         filled(behalves),
+        filled(subjects),
+        filled(vouchers),
         filled(scopes),
         filled(delegates),
     ], lost
@@ -168,7 +174,9 @@ def _forgiving(value: dict[str, Any]) -> Identity:
             assumedRoot=text(context, "assumedRoot"),
             signInSessionArn=text(context, "signInSessionArn"),
         ),
-        onBehalfOf=_OnBehalfOf(userId=text(value, "onBehalfOf", "userId")),
+        onBehalfOf=_OnBehalfOf(
+            **{name: text(value, "onBehalfOf", name) for name in _OnBehalfOf.__struct_fields__}
+        ),
         inScopeOf=_InScopeOf(credentialsIssuedTo=text(value, "inScopeOf", "credentialsIssuedTo")),
         invokedByDelegate=_Delegate(accountId=text(value, "invokedByDelegate", "accountId")),
         apiKeyService=text(value, "apiKeyService"),

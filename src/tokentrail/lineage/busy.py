@@ -34,7 +34,8 @@ BUSY = 5_000
 """Calls from which on a credential is busy."""
 SEEN = (
     "account", "principal_id", "mfa", "arn", "issuer_type", "issuer_arn", "federated_provider", "source_identity",
-    "ec2_delivery", "sign_in_session", "on_behalf_of", "in_scope_of", "delegate",
+    "ec2_delivery", "sign_in_session", "on_behalf_of", "origin_subject", "origin_issuer",
+    "in_scope_of", "delegate",
 )  # fmt: skip
 """What identities say of their credential."""
 IDENTITIES, CHANGES = "identities", "changes"

@@ -7,7 +7,7 @@ Few records are looked up by their key ids; for many, a query over the whole for
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -29,12 +29,32 @@ SELECT * FROM (
   GROUP BY e.ip, e.segment, e.identity)
 QUALIFY count(DISTINCT coalesce(principal || ' ' || created::VARCHAR, key_id)) OVER (PARTITION BY ip) <= ?"""
 """A session of the console shows many keys, all under one principal and time: none is counted twice."""
+_ACTING_FOR = """
+SELECT i.segment, i.identity, i.key_id, i.created, i.on_behalf_of, i.origin_subject, i.origin_issuer FROM {} i
+WHERE i.on_behalf_of IN (SELECT unnest($1)) OR i.origin_subject IN (SELECT unnest($1))"""
+_FIRST_EVENT = """
+SELECT e.segment, e.identity, min({{'time': e.time, 'event': e.event_id, 'text': e.event_id_text}}) AS first
+FROM ({}) e SEMI JOIN named_identities i ON i.segment = e.segment AND i.identity = e.identity GROUP BY ALL"""
 _WHO = "FROM credential_identities w JOIN named_identities i ON i.segment = w.segment AND i.identity = w.identity"
 _ISSUED = """
 SELECT f.n FROM credentials f
 JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
 Identity = tuple[int, int]
 """A segment, and the number of an identity in it."""
+
+
+class ActingFor(NamedTuple):
+    """That the calls of a credential name a person (`onBehalfOf`)."""
+
+    n: int
+    """The credential's place."""
+    person: str
+    issuer: str | None
+    """Who vouches for the name; `None` for the user id of a directory of IAM Identity Center."""
+    time: int
+    """Of the first such call."""
+    event_id: bytes | None
+    event_text: str | None
 
 
 def callers(engine: Engine, some: Mapping[str, str], where: str, value: Any) -> set[int]:
@@ -69,6 +89,38 @@ def first_from(
             there = found.setdefault(row["ip"], {})
             there[n] = min(there.get(n, row["first"]), row["first"])
     return {ip: there for ip, there in found.items() if len(there) <= most}
+
+
+def acting_for(engine: Engine, persons: Sequence[str]) -> list[ActingFor]:
+    """
+    The credentials whose calls name some persons, each with the first such call: the earliest first.
+
+    A person is named by the user id in a directory of Identity Center, or by the subject that the identity provider or
+    the certificate vouched for. AWS puts it into the session, and no caller can change it (IAM User Guide, 'Trusted
+    identity propagation with IAM').
+    """
+    some = engine.holding(names=persons)
+    named = engine.table(_ACTING_FOR.format(some["some_identities"]), (list(persons),))
+    if not named.num_rows:
+        return []
+    owners = _owners(engine, named)
+    engine.register("named_identities", named)
+    events = engine.table(_FIRST_EVENT.format(facts_of(engine, some["some_events"]))).to_pylist()
+    firsts = {(row["segment"], row["identity"]): row["first"] for row in events}
+    found: dict[tuple[int, str, str | None], ActingFor] = {}
+    asked = frozenset(persons)
+    for row in named.to_pylist():
+        where = row["segment"], row["identity"]
+        if where not in owners or where not in firsts:
+            continue
+        names = {(row["on_behalf_of"], None), (row["origin_subject"], row["origin_issuer"])}
+        for person, issuer in names:
+            if person in asked:
+                first = firsts[where]
+                one = ActingFor(owners[where], person, issuer, first["time"], first["event"], first["text"])
+                before = found.setdefault(one[:3], one)
+                found[one[:3]] = min(before, one, key=lambda told: (told.time, told.event_id or b""))
+    return sorted(found.values(), key=lambda one: (one.time, one.n, one.person, one.issuer or ""))
 
 
 def seen_as(engine: Engine, identities: pa.Table) -> set[int]:

@@ -39,7 +39,7 @@ HASHED = {
         "CASE WHEN issuer_arn IS NOT NULL THEN split_part(issuer_arn, '/', -1) "
         "WHEN arn LIKE '%:assumed-role/%' THEN split_part(arn, '/', 2) END",
         "split_part(principal_id, ':', 1)",
-        "split_part(principal_id, ':', -1)", "on_behalf_of",
+        "split_part(principal_id, ':', -1)", "on_behalf_of", "origin_subject",
         "CASE WHEN key_id NOT LIKE 'AKIA%' OR type IN ('AssumedRole', 'Role', 'FederatedUser') THEN key_id END",
     ),
     "issuances": (
@@ -50,7 +50,7 @@ HASHED = {
     "(SELECT DISTINCT segment, ip FROM events)": ("ip",),
 }  # fmt: skip
 """By table, the names that segments are found by: what stands behind an ARN's last slash, the role's name in the ARN of
-a session without issuer, both parts of a principal id, whom of a directory somebody acts for, and the keys of calls,
+a session without issuer, both parts of a principal id, whom somebody acts for, and the keys of calls,
 but for long-term ones, which are in most segments."""
 _IN_FOREST = ("k.id", "array_to_string(k.keys, ' ')")
 

@@ -14,6 +14,7 @@ from tokentrail.lineage.rows import Row
 
 _SESSION = re.compile("arn:.*:sts::.*:assumed-role/.*/.*", re.DOTALL)
 _NAMES_SEEN = SEEN[SEEN.index("arn") :]
+_OF_ONE_PERSON = ("origin_subject", "origin_issuer")
 FROM_ISSUING_CALL = {
     "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
     "issue_account": "account",
@@ -26,7 +27,11 @@ _BY_CHILD_ID = frozenset({"GetFederationToken", "CreateSession", "GetCredentials
 
 
 def merged(identities: Sequence[Row]) -> dict[str, Any]:
-    """Merge what the identities of one credential say: of values that differ, the lowest; MFA if any says so."""
+    """
+    Merge what the identities of one credential say: of values that differ, the lowest; MFA if any says so.
+
+    A session whose calls name several persons is no one's.
+    """
     mfa = [one["mfa"] for one in identities if one["mfa"] is not None]
     account = min((one["account"] for one in identities if one["account"]), default="")
     return {
@@ -37,7 +42,12 @@ def merged(identities: Sequence[Row]) -> dict[str, Any]:
             name: min((one[name] for one in identities if one[name] is not None), default=None)
             for name in _NAMES_SEEN
         },
+        **{name: _only({one[name] for one in identities} - {None}) for name in _OF_ONE_PERSON},
     }
+
+
+def _only(values: set[Any]) -> Any:
+    return values.pop() if len(values) == 1 else None
 
 
 def from_records(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -> dict[str, Any]:

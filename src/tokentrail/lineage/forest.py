@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokentrail.errors import CaseError
 from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage import api_keys
 from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
@@ -203,7 +205,7 @@ class Forest(Naming):
         for start in range(0, len(ordered), _AT_ONCE):
             found = self._part.inventory(ordered.slice(start, _AT_ONCE).to_numpy().tolist(), f"{_AGE}, id")
             for batch in found.to_batches(_BATCH):
-                yield from batch.to_pylist()
+                yield from self._with_api_keys(batch.to_pylist())
 
     def run_out(self) -> dict[Kind, int]:
         """How many of each kind have expired; one that an action ended before counts as expired, too."""
@@ -297,15 +299,29 @@ class Forest(Naming):
 
     def credentials(self, found: Sequence[Row]) -> list[Credential]:
         """Make credentials, with their states, of described rows; some are remembered for the next question."""
-        judge, told = self._judge_for([row for row in found if row["n"] not in self._told]), []
+        new = [row for row in found if row["n"] not in self._told]
+        judge, told = self._judge_for(new), []
+        known = {row["n"]: row for row in self._with_api_keys(new)}
         for row in found:
             one = self._told.get(row["n"])
             if one is None:
-                one = credential(row, judge(row))
+                one = credential(known[row["n"]], judge(row))
                 if len(self._told) < _REMEMBERED:
                     self._told[row["n"]] = one
             told.append(one)
         return told
+
+    def _with_api_keys(self, found: Sequence[Row]) -> Sequence[Row]:
+        """Rows, those of calls with API keys whose records show no id with the keys that may have made them."""
+        keyless = [row for row in found if api_keys.is_keyless(row)]
+        if not keyless:
+            return found
+        homes = {home for row in keyless for home in (row["seen_account"], row["key_account"]) if home}
+        table = self._changes_of(homes)
+        of_keys = pc.is_in(table["name"], pa.array(sorted(api_keys.CHANGES), pa.string()))
+        changes = entries(table.filter(of_keys), _seconds(self.as_of))
+        told = {row["n"]: row for row in api_keys.with_candidates(keyless, changes)}
+        return [told.get(row["n"], row) for row in found]
 
     def ids(self, places: Iterable[int]) -> dict[int, str]:
         """The ids of some credentials whose calls are wanted, by place."""

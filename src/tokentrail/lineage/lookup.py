@@ -12,7 +12,7 @@ Credentials are named by their places (`n`, see `number`), and an identity by it
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,23 @@ class Lookup:
         """What the calls of each of some credentials come to; that of busy ones is remembered."""
         own = self.forest_rows(places)
         busy = {n for n, row in own.items() if (row["events"] or 0) > _BUSY} | self.with_roll_ups(own)
-        return pa.concat_tables([
-            roll_up.few(self._acts_of(own.keys() - busy)), *(self._busy_sum(roll_up, n) for n in sorted(busy))
-        ])  # fmt: skip
+        few, sums = roll_up.few(self._acts_of(own.keys() - busy)), list[pa.Table]()
+        for group in self._groups(sorted(busy)):
+            self._acts_of(n for n in group if (roll_up.name, n) not in self._sums)
+            sums += (self._busy_sum(roll_up, n) for n in group)
+        return pa.concat_tables([few, *sums])
+
+    def _groups(self, busy: Iterable[int]) -> Iterator[list[int]]:
+        """Busy credentials in groups whose calls are few enough to be read at once, which takes one question."""
+        group, held = list[int](), 0
+        for n in busy:
+            calls = self.calls((n,))
+            if group and held + calls > _CALLS:
+                yield group
+                group, held = [], 0
+            group.append(n)
+            held += calls
+        yield group
 
     def _busy_sum(self, roll_up: RollUp, n: int) -> pa.Table:
         found = self._sums.get((roll_up.name, n))

@@ -239,6 +239,19 @@ class HandedOut:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPerson:
+    """That calls of a subject's credential name the person whom the subject names."""
+
+    credential: str
+    person: str
+    issuer: str | None
+    """Who vouches for the name; `None` for the user id of a directory of IAM Identity Center."""
+    event_id: str
+    """The first call whose record says so (`onBehalfOf`)."""
+    time: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Trace(NotebookTable):
     """A subject's lineage: ancestors, descendants, what they did, made and learned."""
@@ -257,6 +270,8 @@ class Trace(NotebookTable):
     """What is counted nowhere else."""
     handed: tuple[HandedOut, ...] | None = None
     """What sources behind the tainted ones handed out since, as a plan counts it; `None`: that was not looked for."""
+    persons: tuple[NamedPerson, ...] = ()
+    """Where a person is the subject: why each credential is theirs."""
 
     @property
     def minters(self) -> tuple[str, ...]:

@@ -27,8 +27,9 @@ from tokentrail.store.interface import Engine
 
 _FORMS = (
     "A subject is an access key id, a credential id or a unique prefix of one, the ARN of a user, role or session, "
-    "a principal id, an IP address, an instance id, the user id of somebody in Identity Center's directory, or an "
-    "event id; `tokentrail credentials` lists what there is."
+    "a principal id, an IP address, an instance id, a person as `onBehalfOf` names them (the user id in Identity "
+    "Center's directory, or the subject, such as an address), or an event id; `tokentrail credentials` lists what "
+    "there is."
 )
 _STRANGER = (
     "records of calls name this principal and no key, as logs do of whoever calls from another account, so that no "
@@ -79,8 +80,6 @@ arn IS NULL AND child_arn IS NULL AND session_name = ? AND regexp_matches(coales
 _OF_ROLE = "split_part(i.arn, ':', 5) = ? AND starts_with(split_part(i.arn, ':assumed-role/', 2), ? || '/')"
 """Whether a session's own ARN is of an account's role of some name."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
-_PERSON = re.compile(r"([0-9a-f]{10}-)?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""How a directory names its users (Identity Store API Reference, 'User': `UserId`)."""
 
 
 class Naming:
@@ -107,9 +106,9 @@ class Naming:
         found = self._named(subject)
         if found:
             return found
-        ways = [self.speaking_for, self._by_event, self._by_prefix]
+        ways = [self.speaking_for, self._acting_for, self._by_event, self._by_prefix]
         if uuid_bytes(subject):  # which is an event's id more often than a person's, and sooner looked up
-            ways[:2] = ways[1::-1]
+            ways[:3] = [self._by_event, self.speaking_for, self._acting_for]
         return next(filter(None, (way(subject) for way in ways)))
 
     def _unknown(self, subject: str) -> str:
@@ -206,6 +205,13 @@ class Naming:
             if found:
                 return found
         return set()
+
+    def acting_for(self, persons: Sequence[str]) -> list[callers.ActingFor]:
+        """As `callers.acting_for`."""
+        return callers.acting_for(self._engine, persons)
+
+    def _acting_for(self, person: str) -> set[int]:
+        return {one.n for one in self.acting_for([person])}
 
     def _candidates(self, meaning: Meaning) -> set[int]:
         """Candidates for a meaning: all that it fits are among them."""
@@ -328,8 +334,6 @@ def _meanings(subject: str) -> Iterator[Meaning]:
             "contains(i.principal_id, ?)", (subject,), "c.session_name = ? OR contains(c.child_id, ?)", (subject,) * 2,
             subject,
         )  # fmt: skip
-    if _PERSON.fullmatch(subject):
-        yield Meaning("on_behalf_of = ?", (subject,), "i.on_behalf_of = ?", (subject,), "FALSE", (), subject)
     yield Meaning(
         "principal_id = ? OR child = ? OR starts_with(principal_id, ? || ':') OR starts_with(child, ? || ':')",
         (subject,) * 4,

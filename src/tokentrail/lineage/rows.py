@@ -18,6 +18,7 @@ from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.events.values import provider_of, session_of
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
 from tokentrail.policy.language.context import LASTING, Caller
+from tokentrail.spelling import listed as enumerated
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -132,6 +133,12 @@ def lasting_key(row: Row) -> str | None:
     return next(iter(keys_of(row)), None) if row["kind"] in LASTING else None
 
 
+def expired(row: Row, as_of: datetime) -> bool:
+    """Whether the end that a session was given lies before a moment: what changes did to it makes no difference."""
+    end = moment(row["expires_at"]) or moment(row["expires_bound"])
+    return end is not None and end <= as_of and row["kind"] != "long_term_key"
+
+
 def credential(row: Row, judge: Judge) -> Credential:
     """Read one row, and judge its state."""
     who = caller(row)
@@ -221,6 +228,8 @@ def caller(row: Row) -> Caller:
         sign_in_session_arn=row["sign_in_session"],
         federated_provider=row["federated_provider"] or _provider(row),
         person=row["on_behalf_of"],
+        origin_subject=row["origin_subject"],
+        origin_issuer=row["origin_issuer"],
         ec2_instance=row["ec2_delivery"] is not None,
     )
 
@@ -284,7 +293,8 @@ def _principal(row: Row, role: str | None, session: str | None, account: str | N
 def _identity(row: Row) -> str | None:
     if row["delegate"]:
         return f"account {row['delegate']}"
-    return row["subject"] or row["on_behalf_of"] or (row["caller_name"] if row["api"] in _FEDERATED else None)
+    named = row["origin_subject"] or row["subject"] or row["on_behalf_of"]
+    return named or (row["caller_name"] if row["api"] in _FEDERATED else None)
 
 
 def _is_made_key(row: Row) -> bool:
@@ -357,9 +367,15 @@ def detail(row: Row) -> str | None:
 def _borne(row: Row) -> str | None:
     """Whose the calls with an API key are whose records show no key id, if there are any (`4_credentials.sql`)."""
     if row["id"].startswith(BEARER_KEY):
+        known = enumerated(row.get("candidates") or ())
+        whose = (
+            f"{known} may have made them, or a key that"
+            if known
+            else "They may be of any key of the user's that"
+        )
         return (
-            "calls with an API key whose records show no key id: the evidence shows none of this user and service, or "
-            "several, or none that worked all the time, so that any of the user's may have made them"
+            "calls with an API key whose records show no key id: of this user and service the evidence shows no key, "
+            f"or several, or none that worked all the time. {whose} was made before the evidence begins"
         )
     if any(key.startswith(BEARER_KEY) for key in row["keys"] or ()):
         return (

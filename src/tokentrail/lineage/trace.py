@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 
@@ -14,7 +14,7 @@ from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.lineage import doings, rows
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.model import Credential, Gap, Link, Trace, TracedCredential
+from tokentrail.lineage.model import Credential, Gap, Link, NamedPerson, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.spelling import instant
 
@@ -170,8 +170,24 @@ def _family(
         resources=(),
         secrets_read=(),
         gaps=gaps + _orphans(credentials),
+        persons=_named(forest, subjects, listed),
     )
     return found, {n: row["id"] for n, row in listed.items()}
+
+
+def _named(forest: Forest, subjects: Sequence[str], listed: Mapping[int, Row]) -> tuple[NamedPerson, ...]:
+    """Why credentials of a trace are a person's whom a subject names."""
+    return tuple(
+        NamedPerson(
+            credential=listed[one.n]["id"],
+            person=one.person,
+            issuer=one.issuer,
+            event_id=event_id(one.event_id, one.event_text) or "",
+            time=datetime.fromtimestamp(one.time, UTC),
+        )
+        for one in forest.acting_for(subjects)
+        if one.n in listed
+    )
 
 
 def people(forest: Forest, found: Trace) -> set[str]:

@@ -56,6 +56,7 @@ WORDS = {
     "counterexample": "How an attacker gets past a plan that is not complete, with times.",
     "cutoff": "The moment in a policy before which issued tokens are denied.",
     "gaps": "Evidence that the answer lacks, by account, region and hours.",
+    "persons": "Where a person is the subject: the first call of each session that names them (`onBehalfOf`).",
     "handed": "What a host, portal or sign-in behind the attacker's credentials handed out since; a plan counts it.",
     "holds_if": "What must be true for a plan's proof to hold, a sentence each.",
     "lag": "How late the log may be, in seconds.",

@@ -20,7 +20,7 @@ from tokentrail.present.document import Document, moment
 Some: TypeAlias = str | list[str]
 TracePart = Literal[
     "credentials", "links", "created", "principals", "apis", "resources", "secrets_read", "gaps", "by_principal",
-    "handed", "subject",
+    "handed", "persons", "subject",
 ]  # fmt: skip
 PlanPart = Literal["steps", "tainted", "not_spared", "residual_risks", "subjects"]
 StatusPart = Literal["coverage", "rejected", "warnings", "unfinished"]
@@ -29,7 +29,8 @@ _Subjects = Annotated[
     Some,
     msgspec.Meta(
         description="One or several of: an access key id, a credential id or a unique prefix of one, the ARN of a "
-        "user, role or session, a principal id, an IP address, an instance id, an event id."
+        "user, role or session, a principal id, an IP address, an instance id, a person's user id or subject "
+        "(`onBehalfOf`), an event id."
     ),
 ]
 _Networks = msgspec.Meta(description="IP addresses or networks in CIDR notation.")

@@ -5,6 +5,7 @@ The server: the protocol over standard input and output, until the assistant clo
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import json
 import os
@@ -113,6 +114,10 @@ class Desk:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, told, self._tools, name, arguments)
 
+    def prepare(self) -> None:
+        """Open the case, and load what plans need, before anybody asks."""
+        self._pool.submit(_prepare, self._tools)
+
     def judge_ahead(self) -> None:
         """Judge the newest evidence before anybody asks, unless there is so much that it should be asked for."""
         self._pool.submit(_judge_ahead, self._tools)
@@ -122,6 +127,12 @@ class Desk:
         ended = self._pool.submit(self._tools.close)
         self._pool.shutdown(wait=False)
         return ended
+
+
+def _prepare(tools: CaseTools) -> None:
+    importlib.import_module("tokentrail.case.planning")
+    with suppress(TokenTrailError):  # told when it is asked for
+        tools.status(asked.StatusQuestion())
 
 
 def _judge_ahead(tools: CaseTools) -> None:
@@ -169,6 +180,7 @@ def serve(folder: Path | str, as_of: datetime | None, snapshots: Sequence[Snapsh
 
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, leave)
+    quick.prepare()
     judging.judge_ahead()
     try:
         asyncio.run(_until_closed(built(quick, judging)))

@@ -102,7 +102,7 @@ class CaseTools:
         case = self._case(when)
         found: Trace = self._keep(("trace", when, *about.items()), lambda: case.trace(as_of=when, **about))
         states = Counter(one.state for one in found.credentials if one.tainted)
-        also = [] if found.handed is None else words.handed(found)
+        also = [*words.named_persons(found), *([] if found.handed is None else words.handed(found))]
         missing = words.gaps(found.gaps, 0)
         if found.handed is None:
             missing.append(

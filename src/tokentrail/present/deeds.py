@@ -200,6 +200,16 @@ def write_verification(found: Verification, paper: Paper) -> None:
                 rest=" " * 6,
             )
         paper.and_more(len(chosen), _MOST, " (--format json lists all)", lead="  and")
+    if found.refusals:
+        paper.heading(f"Refused: {words.number(len(found.refusals), 'call')} that AWS can explain")
+    for refusal in found.refusals[:_MOST]:
+        paper.wrapped(
+            f"{refusal.call} at {timestamp(refusal.time)} (event {refusal.event_id}), authorization id "
+            f"{refusal.authorization_id}: {refusal.why}",
+            first=f"  {refusal.credential}  ",
+            rest=" " * 6,
+        )
+    paper.and_more(len(found.refusals), _MOST, " (--format json lists all)", lead="  and")
 
 
 def _heading(step: Step, paper: Paper) -> None:

@@ -99,7 +99,7 @@ def _incident(found: Investigation, paper: Paper) -> None:
     if used.first and used.last:
         paper.wrapped(words.dwell(used), first=_label("when"))
         paper.wrapped(words.whence(used, _TOOLS), first=_label("from"))
-    for sentence in words.handed(trace):
+    for sentence in (*words.named_persons(trace), *words.handed(trace)):
         paper.wrapped(sentence, first=_label("also"))
     paper.wrapped(_damage(trace), first=_label("damage"))
     if (narrower := owner_address(used)) is not None and not narrowed:

@@ -67,6 +67,8 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
         paper.wrapped(f"{one.id} itself: {words.state(one)}.")
     else:
         paper.wrapped(f"{name}: {len(subjects):,} credentials, of which {words.still_work(subjects)}.")
+    for sentence in words.named_persons(trace):
+        paper.wrapped(sentence)
     if down:
         _beyond(trace, subjects, paper)
     tainted = [one for one in below if one.tainted]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tokentrail import spelling
-from tokentrail.lineage.model import KINDS, Credential, Gap, HandedOut, State, Trace, why_each
+from tokentrail.lineage.model import KINDS, Credential, Gap, HandedOut, NamedPerson, State, Trace, why_each
 from tokentrail.present.document import timestamp
 from tokentrail.spelling import joined as joined
 from tokentrail.spelling import listed as listed
@@ -190,6 +190,21 @@ def handed(trace: Trace) -> list[str]:
     told = why_each(((one.credential, one.why) for one in trace.handed), 3)
     end = "" if listed_here else " A plan ends those that work; here they are named, and not traced."
     return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
+
+
+def named_persons(trace: Trace) -> list[str]:
+    """Say by which calls each person of the subject is tied to the sessions, and who vouches for the name."""
+    by_person: dict[str, list[NamedPerson]] = {}
+    for one in trace.persons:
+        by_person.setdefault(one.person, []).append(one)
+    sentences = []
+    for name, found in by_person.items():
+        issuers = sorted({one.issuer for one in found if one.issuer})
+        vouched = f", vouched for by {listed(issuers, 3)}" if issuers else ""
+        each = dict.fromkeys(f"{one.credential} (event {one.event_id})" for one in found)
+        doubt = " These may be different people of one name." if len(issuers) > 1 else ""
+        sentences.append(f"{name} is named by onBehalfOf{vouched} in calls of {listed([*each], 3)}.{doubt}")
+    return sentences
 
 
 def where(step: Step) -> str:

@@ -20,6 +20,7 @@ from tokentrail.prevention.checks import (
     users_without_mfa,
 )
 from tokentrail.prevention.guardrails import (
+    api_keys_expire,
     instance_pinned,
     keys_from_known_networks,
     known_regions,
@@ -61,6 +62,7 @@ GUARDRAILS: tuple[GuardrailRule, ...] = (
     own_organisation.GUARDRAIL,
     no_new_keys.GUARDRAIL,
     no_api_keys.GUARDRAIL,
+    api_keys_expire.GUARDRAIL,
     no_federation_tokens.GUARDRAIL,
     known_regions.GUARDRAIL,
     logging_kept.GUARDRAIL,

@@ -37,6 +37,8 @@ ACTION, EVENT = ("source", "name"), ("event",)
 """The columns of the action; and the one that is enough for a policy about all actions."""
 _ADDRESS = ("ip", "endpoint")
 _ENDPOINT = re.compile(VPC_ENDPOINT)
+_OF_ENDPOINTS = ("aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths")
+"""Keys of calls through VPC endpoints that some services give (IAM User Guide, 'AWS global condition context keys')."""
 COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
     "aws:principalarn": ("principal",), "aws:username": ("principal", "user_name"), "aws:principalaccount": ("home",),
     "aws:principalorgid": ("home",), "aws:sourceip": _ADDRESS, "aws:sourcevpc": _ADDRESS, "aws:sourcevpce": _ADDRESS,
@@ -49,6 +51,9 @@ COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
     "aws:ec2instancesourcevpc": ("ec2_delivery",), "aws:ec2instancesourceprivateipv4": ("ec2_delivery",),
     "sts:rolesessionname": ("session_name", "issued"), "sts:sourceidentity": ("asked_identity", "issued"),
     "sts:durationseconds": ("duration", "issued"),
+    **dict.fromkeys(_OF_ENDPOINTS, _ADDRESS),
+    "iam:servicespecificcredentialservicename": ("api_key_service",),
+    "iam:servicespecificcredentialagedays": ("api_key_service", "api_key_days"),
 }  # fmt: skip
 """By condition key: the columns that its value is taken from."""
 _ANYBODY = {
@@ -86,16 +91,26 @@ def filled(row: Row) -> dict[str, Any]:
 
 
 def call_of(row: Row, account_orgs: dict[str, str] | None = None) -> Call:
-    """The call of a row: its possible actions, its resources, and the condition keys that are known."""
+    """
+    The call of a row: its possible actions, its resources, and the condition keys that are known.
+
+    Of API keys only the long-term ones have calls of their own (`events.bearer`); Amazon Bedrock User Guide, 'Control
+    permissions for generating and using Amazon Bedrock API keys' (`bedrock:bearerTokenType`).
+    """
     context = dict(_context_of_caller(row))
     _add_network(context, row)
     _add_request(context, row)
     _add_minting(context, row)
+    _add_made_key(context, row)
+    if row["kind"] == "api_key":
+        context["bedrock:bearertokentype"] = ("LONG_TERM",)
     organisation = (account_orgs or {}).get(row["home"] or "")
     if organisation:
         context["aws:principalorgid"] = (organisation,)
     undeniable = row.get("event") == "undeniable"
-    actions = ("sts:getcalleridentity",) if undeniable else actions_of(row["source"], row["name"])
+    by_api_key = row["kind"] == "api_key"
+    actions = actions_of(row["source"], row["name"], by_api_key=by_api_key)
+    actions = ("sts:getcalleridentity",) if undeniable else actions
     return Call.of(actions, _resources(row, actions), context)
 
 
@@ -203,7 +218,7 @@ def _add_network(context: dict[str, Known], row: Row) -> None:
         context["aws:sourcevpce"] = (endpoint,) if endpoint else PRESENT
     else:
         context["aws:sourceip"] = (address,)
-        for key in ("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"):
+        for key in ("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip", *_OF_ENDPOINTS):
             context[key] = ABSENT
 
 
@@ -237,6 +252,21 @@ def _add_minting(context: dict[str, Known], row: Row) -> None:
     ):  # of the caller alone: whoever lacks MFA may give it in a call
         context.pop("aws:multifactorauthpresent", None)
         context.pop("aws:multifactorauthage", None)
+
+
+def _add_made_key(context: dict[str, Known], row: Row) -> None:
+    """
+    Add the condition keys of a call that makes an API key.
+
+    AWS does not say whether a request for a key that never expires has `iam:ServiceSpecificCredentialAgeDays`; it is
+    taken to lack it, so that no policy is counted on that refuses such keys only if it has (IAM User Guide, 'IAM and
+    AWS STS condition context keys'; IAM API Reference, 'CreateServiceSpecificCredential').
+    """
+    if row.get("api_key_service"):
+        context["iam:servicespecificcredentialservicename"] = (row["api_key_service"],)
+        if "api_key_days" in row:
+            days = row["api_key_days"]
+            context["iam:servicespecificcredentialagedays"] = ABSENT if days is None else (days,)
 
 
 _ASKED = (

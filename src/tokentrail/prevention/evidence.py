@@ -285,7 +285,8 @@ def gather(history: History, objects: Iterable[str], snapshots: Sequence[Snapsho
 def _way(row: Row) -> Way:
     return Way(
         theirs=row["theirs"], kind=row["kind"], type=row["type"] or "", account=row["home"],
-        principal=row["principal"], forwarded=row["forwarded"], actions=actions_of(row["source"], row["name"]),
+        principal=row["principal"], forwarded=row["forwarded"],
+        actions=actions_of(row["source"], row["name"], by_api_key=row["kind"] == "api_key"),
         ec2=row.get("ec2_delivery"), ip=row.get("ip"),
     )  # fmt: skip
 

@@ -67,10 +67,18 @@ _SQL = {
     "event": "CASE WHEN e.source = 'sts.amazonaws.com' AND e.name IN ('GetSessionToken', 'GetCallerIdentity') THEN "
     "'undeniable' WHEN e.source = 'signin.amazonaws.com' AND e.name NOT LIKE '%OAuth2%' THEN 'signin' ELSE 'any' END",
     "mfa_serial": "s.mfa_serial", "issued": "s.api IS NOT NULL", "subject": "s.subject", "issuer": "i.issuer_arn",
+    "api_key_service": "k.service", "api_key_days": "k.days",
 }  # fmt: skip
 _ISSUING = frozenset(
     {"role_arn", "session_name", "asked_identity", "duration", "mfa_serial", "issued", "subject"}
 )
+_MAKING_KEYS = frozenset({"api_key_service", "api_key_days"})
+_MADE_KEYS = """
+    CREATE OR REPLACE TEMP TABLE made_api_keys AS
+    SELECT segment, object, ordinal, regexp_extract(request, '"serviceName":"([^"]+)"', 1) AS service,
+           nullif(regexp_extract(request, '"credentialAgeDays":"?([0-9]{1,5})[^0-9]', 1), '') AS days
+    FROM changes WHERE source = 'iam.amazonaws.com' AND name = 'CreateServiceSpecificCredential'"""
+"""The calls that made API keys, with the service and the days that they asked for."""
 _SIDES = """
     SELECT s.segment, s.object, s.ordinal, s.shared_id, i.type = 'AWSAccount' AS outside FROM some_issuances s
     JOIN some_identities i ON i.segment = s.segment AND i.identity = s.identity
@@ -427,6 +435,7 @@ class History:
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
         self._engine.run(ARRIVALS)
+        self._engine.run(_MADE_KEYS)
         self._calls.register_callers(_CALLERS, SEGMENTS)
         self._calls.keep("sides", _SIDES)
         for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
@@ -472,12 +481,14 @@ def _with_verdict(schema: pa.Schema) -> pa.Schema:
 
 def _from(columns: frozenset[str], more: str = "") -> str:
     issuing = f"LEFT JOIN some_issuances s ON {_ON.format('s')}" if columns & _ISSUING else ""
+    making = f"LEFT JOIN made_api_keys k ON {_ON.format('k')}" if columns & _MAKING_KEYS else ""
     return f"""
         FROM some_facts e
         JOIN some_identities i ON i.segment = e.segment AND i.identity = e.identity
         {WHOSE.format("e")}
         LEFT JOIN some_twins d ON {_ON.format("d")}
         {issuing}
+        {making}
         {more}
         WHERE (e.error IS NULL OR NOT regexp_matches(e.error, '{REFUSED}'))
           AND d.segment IS NULL"""

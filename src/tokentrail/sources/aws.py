@@ -51,10 +51,12 @@ _CODES: dict[str, Kind] = {
     "InvalidSignatureException": "credentials", "RequestTimeTooSkewed": "credentials",
     "SlowDown": "throttled", "Throttling": "throttled", "ThrottlingException": "throttled",
     "RequestLimitExceeded": "throttled", "TooManyRequestsException": "throttled", "ServiceUnavailable": "throttled",
+    "LimitExceededException": "throttled", "MaxConcurrentQueriesException": "throttled",
     "PreconditionFailed": "changed", "412": "changed", "ConditionalRequestConflict": "changed",
     "RequestTimeout": "network",
     "AWS.SimpleQueueService.NonExistentQueue": "missing", "QueueDoesNotExist": "missing", "NotFound": "missing",
     "NotFoundException": "missing", "ResourceNotFoundException": "missing",
+    "EventDataStoreNotFoundException": "missing",
 }  # fmt: skip
 _SIGN_IN = (
     sdk.SSOError, sdk.TokenRetrievalError, sdk.RefreshWithMFAUnsupportedError, sdk.LoginError,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tokentrail.errors import UsageError
 from tokentrail.sources import files, trail
@@ -11,13 +12,18 @@ from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, S
 from tokentrail.sources.part import Part
 from tokentrail.spelling import listed
 
+if TYPE_CHECKING:
+    from tokentrail.sources.querying import Asker
+
 LOOKUP = "lookup-events:"
 ATHENA = "athena:"
+ASKED = (ATHENA, "lake:", "logs:")
+"""Sources that take queries."""
 
 
 def is_remote(source: str) -> bool:
     """Whether a source lies in AWS."""
-    return source.startswith(("s3://", LOOKUP, ATHENA, QUEUE))
+    return source.startswith(("s3://", LOOKUP, *ASKED, QUEUE))
 
 
 def check_exist(sources: Iterable[str]) -> None:
@@ -32,7 +38,7 @@ def check_exist(sources: Iterable[str]) -> None:
 
 def follows(source: str) -> bool:
     """Whether a source is asked for the lineage of subjects, and not read."""
-    return source.startswith((LOOKUP, ATHENA))
+    return source.startswith((LOOKUP, *ASKED))
 
 
 def queries(sources: Iterable[str], access: Access, wanted: Wanted) -> list[str]:
@@ -41,18 +47,19 @@ def queries(sources: Iterable[str], access: Access, wanted: Wanted) -> list[str]
 
     Raises:
         SourceError: a table can't be looked at.
-        UsageError: a source takes no queries.
+        UsageError: a source takes no queries, or names nothing.
     """
-    from tokentrail.sources import athena, aws
+    from tokentrail.sources import aws, querying
 
     try:
         shown: list[str] = []
         for source in sources:
-            if not source.startswith(ATHENA):
+            if not source.startswith(ASKED):
                 raise UsageError(
-                    f"{source}: --dry-run shows queries. Give athena:DATABASE.TABLE, or leave it out."
+                    f"{source}: --dry-run shows queries. Give athena:DATABASE.TABLE, lake:EVENT-DATA-STORE or "
+                    "logs:LOG-GROUP, or leave it out."
                 )
-            shown += athena.shown(source, access, wanted)
+            shown += querying.shown(_asker(source, access, wanted))
         return shown
     finally:
         aws.close(access)
@@ -71,7 +78,8 @@ def batches(
     List the evidence of some sources, in batches that go into the case one after the other.
 
     Args:
-        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`, `athena:DATABASE.TABLE`, `sqs:URL`.
+        sources: Files, folders, `-`, `s3://bucket/prefix`, `lookup-events:`, `athena:DATABASE.TABLE`,
+            `lake:EVENT-DATA-STORE`, `logs:LOG-GROUP`, `sqs:URL`.
         accesses: How AWS is reached: one, or several for `lookup-events:`.
         wanted: Which part is wanted.
         notes: The notes of the case, where LookupEvents keeps how far it got.
@@ -111,12 +119,13 @@ def _far(
             return
         if len(accesses) > 1:
             raise UsageError(
-                f"{source}: one --profile reads a bucket, queue or table. Run it once for each of them and profile."
+                f"{source}: one --profile reads a bucket or queue, or asks a source. Run it once for each of them and "
+                "profile."
             )
-        if source.startswith(ATHENA):
-            from tokentrail.sources import athena
+        if source.startswith(ASKED):
+            from tokentrail.sources import querying
 
-            yield from athena.batches(source, accesses[0], wanted, notes)
+            yield from querying.batches(_asker(source, accesses[0], wanted), notes)
             return
         if source.startswith(QUEUE):
             from tokentrail.sources import drain
@@ -127,6 +136,16 @@ def _far(
     finally:
         for access in accesses:
             aws.close(access)
+
+
+def _asker(source: str, access: Access, wanted: Wanted) -> Asker:
+    """What asks a source that takes queries."""
+    from tokentrail.sources.athena import Athena
+    from tokentrail.sources.insights import Insights
+    from tokentrail.sources.lake import Lake
+
+    kinds: dict[str, type[Asker]] = dict(zip(ASKED, (Athena, Lake, Insights), strict=True))
+    return kinds[source[: source.index(":") + 1]](source, access, wanted)
 
 
 def _near(sources: Sequence[str], wanted: Wanted, spread: Spread | None) -> Batch:

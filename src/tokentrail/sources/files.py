@@ -118,7 +118,7 @@ def check_exist(sources: Iterable[str]) -> None:
         if source != "-" and not Path(source).exists():
             raise SourceError(
                 f"{source}: no such file or folder. Give log files, folders of them, - for stdin, s3://BUCKET/PREFIX, "
-                "sqs:URL, lookup-events: or athena:DATABASE.TABLE."
+                "sqs:URL, lookup-events:, athena:DATABASE.TABLE, lake:EVENT-DATA-STORE or logs:LOG-GROUP."
             )
 
 

@@ -55,7 +55,7 @@ LOOKUPS = frozenset({"AccessKeyId", "Username", "EventName"})
 """What LookupEvents can be searched by (CloudTrail API Reference, 'LookupAttribute')."""
 QUERIES = frozenset({"AccessKeyId", "PrincipalId", "EventName", "IssuedKeyId", "SharedEventId"})
 """What a source can be searched by that takes queries. A query costs what it scans, so all is asked together."""
-_VALUE = re.compile(r"[\w+=,.@:/-]{1,512}", re.ASCII)
+VALUE = re.compile(r"[\w+=,.@:/-]{1,512}", re.ASCII)
 """What ids and names of principals consist of (IAM User Guide, 'IAM and AWS STS quotas'); others are not asked for."""
 _EVERY_CHANGE = tuple(sorted(IAM_CHANGES | POLICY_CHANGES))
 """Calls that change what a credential can do, or outlive it; one query has room for all."""
@@ -152,7 +152,7 @@ class Following:
                 self._asked.add(asked)
                 if one.window[0] > one.window[1]:
                     continue
-                if _VALUE.fullmatch(one.value):
+                if VALUE.fullmatch(one.value):
                     fresh.append(one)
                 else:
                     self.unasked += 1
@@ -272,7 +272,7 @@ class Following:
             )
         if "IssuedKeyId" in self._searches:
             if self._first is None:
-                found.append("No use of the subject is in what was asked: look at --since and the table.")
+                found.append("No use of the subject is in what was asked: look at --since and the source.")
             if self._principals:
                 found.append(f"Asked by principal, for console sessions: {joined(sorted(self._principals))}.")
             found.append(

@@ -37,6 +37,8 @@ _DENIED = {
     "sqs": "Access was denied. docs/policies/watch.json lists what a queue and its bucket need; the queue's own policy "
     "may refuse too.",
     "athena": "Access was denied. docs/policies/athena.json lists what queries need; Lake Formation may refuse, too.",
+    "lake": "Access was denied. docs/policies/lake.json lists what queries need.",
+    "logs": "Access was denied. docs/policies/logs.json lists what queries need.",
     "other": "Access was denied. docs/policies/read.json lists what reading needs.",
 }
 

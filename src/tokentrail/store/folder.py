@@ -41,7 +41,7 @@ from tokentrail.store.tidying import forget_databases, tidy
 if TYPE_CHECKING:
     from tokentrail.store.mirror import Mirror
 
-FORMAT = 4
+FORMAT = 5
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 _COUNT = itertools.count()
 _MARK = secrets.token_hex(4)

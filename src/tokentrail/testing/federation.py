@@ -39,6 +39,15 @@ class Person:
         return {"userId": self.user_id, "identityStoreArn": self.store}
 
 
+def propagated(subject: str, issuer: str, provider: str) -> Json:
+    """
+    Write the `onBehalfOf` element of a session whose provider propagates identities.
+
+    Source: EMR Serverless User Guide, 'Audit identity with simplified trusted identity propagation'.
+    """
+    return {"subject": subject, "subjectType": "user", "issuer": issuer, "federatedProviderArn": provider}
+
+
 def saml(
     stage: Stage,
     role: Role,

@@ -267,8 +267,9 @@ def _actor(record: Json, names: dict[str, str]) -> tuple[Json, Json]:
         user[names["account"]] = identity.get("accountId")
     else:
         user["account"] = {"uid": identity.get("accountId")}
-    if person and names["principal"] == "uid_alt":
-        user["uid_alt"] = person.get("userId")
+    directory = {"userId", "identityStoreArn"} if names["principal"] == "uid_alt" else set[str]()
+    if "userId" in person and directory:
+        user["uid_alt"] = person["userId"]
     created, factor = attributes.get("creationDate"), attributes.get("mfaAuthenticated")
     actor = {
         "user": user,
@@ -288,8 +289,9 @@ def _actor(record: Json, names: dict[str, str]) -> tuple[Json, Json]:
     for member in ("sourceIdentity", "ec2RoleDelivery", "assumedRoot", "signInSessionArn"):
         rest |= _flat(context.get(member), f"userIdentity.sessionContext.{member}")
     rest |= _flat(identity.get("inScopeOf"), "userIdentity.inScopeOf")
-    if names["principal"] != "uid_alt":
-        rest |= _flat(person, "userIdentity.onBehalfOf")
+    rest |= _flat(
+        {name: value for name, value in person.items() if name not in directory}, "userIdentity.onBehalfOf"
+    )
     rest |= _scalars(record, _ELSEWHERE)
     for member in ("additionalEventData", "serviceEventDetails"):
         rest |= _flat(record.get(member), member)

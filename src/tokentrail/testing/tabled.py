@@ -30,6 +30,7 @@ _ATHENA_IDENTITY = (
     "username",
     "onbehalfof",
 )
+_ATHENA_PERSON = ("userid", "identitystorearn")
 _ATHENA_CONTEXT = ("attributes", "sessionissuer", "ec2roledelivery", "webidfederationdata")
 _JSON_COLUMNS = frozenset(
     {"requestparameters", "responseelements", "additionaleventdata", "serviceeventdetails"}
@@ -87,6 +88,8 @@ def splunk_raw_csv(records: Iterable[Json]) -> bytes:
 def _athena_identity(identity: Json) -> Json:
     small = _small(identity)
     found = {name: small.get(name) for name in _ATHENA_IDENTITY}
+    if person := small.get("onbehalfof"):
+        found["onbehalfof"] = {name: person.get(name) for name in _ATHENA_PERSON}
     context = small.get("sessioncontext")
     found["sessioncontext"] = context and {name: context.get(name) for name in _ATHENA_CONTEXT}
     return found

@@ -5,7 +5,7 @@ would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -183,12 +183,17 @@ class World(Stage):
         duration: int = 3600,
         ip: str = OFFICE,
         user_agent: str = CLI,
+        issuer: str | None = None,
     ) -> Credential:
-        """Bring in a subject of a SAML provider."""
+        """Bring in a subject of a SAML provider, which propagates identities if an issuer is given."""
+        into = self._as_role(role)
         entry = federation.saml(
-            self, self._as_role(role), subject, session_name=session_name or subject, provider=provider,
+            self, into, subject, session_name=session_name or subject, provider=provider,
             duration=duration, ip=ip, user_agent=user_agent,
         )  # fmt: skip
+        if issuer:
+            arn = f"arn:aws:iam::{into.account}:saml-provider/{provider}"
+            entry.identity = replace(entry.identity, on_behalf_of=federation.propagated(subject, issuer, arn))
         return self._arrived(entry, ip, user_agent)
 
     def oidc(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tokentrail.errors import CaseError, UsageError
+from tokentrail.sources.dispatch import follows
 from tokentrail.sources.interface import QUEUE, Access, Wanted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.place import on_s3
@@ -54,7 +55,7 @@ def feed_of(source: str, accesses: Sequence[Access], wanted: Wanted, case: Path,
 
     if source.startswith("s3://"):
         return BucketFeed(source, accesses[0], _held(case), wanted=wanted)
-    if source == "-" or source.startswith(("lookup-events:", "athena:")):
+    if source == "-" or follows(source):
         raise UsageError(f"{source}: can't be followed. Give sqs:URL, s3://BUCKET/PREFIX or a folder.")
     return FolderFeed(source)
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.case.views import View
-from tokentrail.containment.incident.attackers import subjects_by_now
-from tokentrail.containment.incident.source_issued import used_from
+from tokentrail.containment.incident.taint import subjects_by_now, used_from
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row

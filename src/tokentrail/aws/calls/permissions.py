@@ -63,20 +63,38 @@ Reference, the pages of Amazon SNS, AWS KMS and Amazon DynamoDB.
 """
 
 
+_WITH_API_KEYS = frozenset({
+    "aws-external-anthropic", "bedrock", "bedrock-mantle", "cloudwatch", "logs", "sagemaker", "xray",
+})  # fmt: skip
+"""
+Prefixes of services that ask for `CallWithBearerToken` beside the permission of the call, where an API key makes it.
+
+Sources: Service Authorization Reference, the pages of these services; Amazon Bedrock User Guide, 'Control permissions
+for generating and using Amazon Bedrock API keys' (each endpoint asks for the permission of its own prefix).
+"""
+
+
 def prefix_of(service: str) -> str:
     """The prefix of a service's permissions, by the first part of its events' source."""
     return _PREFIXES.get(service, service)
 
 
 @lru_cache(maxsize=8192)
-def actions_of(source: str | None, name: str | None) -> tuple[str, ...]:
+def actions_of(source: str | None, name: str | None, *, by_api_key: bool = False) -> tuple[str, ...]:
     """
-    Name every permission that a call needs, in lower case.
+    Name every permission that a call needs, in lower case, that of the call itself first.
 
     Args:
         source: The event's source, such as `s3.amazonaws.com`.
         name: The event's name.
+        by_api_key: Whether the call was made with an API key.
     """
+    own = _actions(source, name)
+    service = own[0].partition(":")[0]
+    return (*own, f"{service}:callwithbearertoken") if by_api_key and service in _WITH_API_KEYS else own
+
+
+def _actions(source: str | None, name: str | None) -> tuple[str, ...]:
     if not source or not name:
         return ("*",)
     bare = source.removesuffix(".amazonaws.com")

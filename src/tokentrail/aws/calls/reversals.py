@@ -37,6 +37,8 @@ UNDONE_BY: tuple[tuple[str, str, str, str], ...] = (
     ("iam", "CreateServiceSpecificCredential", "DeleteServiceSpecificCredential",
      "serviceSpecificCredentialId=~serviceSpecificCredential.serviceSpecificCredentialId"),
     ("iam", "ResetServiceSpecificCredential", "DeleteServiceSpecificCredential", "serviceSpecificCredentialId"),
+    ("iam", "UpdateOpenIDConnectProvider", "DeleteOpenIDConnectProvider", "openIDConnectProviderArn"),
+    ("rolesanywhere", "PutAttributeMapping", "DeleteProfile", "profileId"),
     ("iam", "EnableOutboundWebIdentityFederation", "DisableOutboundWebIdentityFederation", ""),
     ("s3", "PutBucketPolicy", "DeleteBucket", "bucketName"),
     ("s3", "PutBucketReplication", "DeleteBucketReplication DeleteBucket", "bucketName"),

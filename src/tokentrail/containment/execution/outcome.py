@@ -4,7 +4,8 @@ The typed results of `apply`, `undo` and `verify`: what was sent, what came of i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -133,6 +134,32 @@ class CredentialVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A call of the attacker's that was refused, with the id by which AWS says why."""
+
+    credential: str
+    event_id: str
+    time: datetime
+    call: str
+    account: str
+    region: str | None
+    authorization_id: str
+    answered: bool = False
+    """Whether AWS was asked, and said which statements refused it."""
+    ours: bool | None = None
+    """Whether a policy of the plan's refused it; `None` if that is not known."""
+    steps: tuple[int, ...] = ()
+    """The steps that wrote what refused it."""
+    by: Literal["identity-based policy", "service control policy"] | None = None
+    """The type of the plan's policy that refused it."""
+    policies: tuple[str, ...] = ()
+    """All policies that refused it, by ARN or, for inline ones, by a name that AWS made up."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """The condition keys of the request."""
+    why: str = "AWS was not asked (--ask-aws does)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """Whether a plan that was carried out has held."""
 
@@ -144,3 +171,5 @@ class Verification:
     steps: tuple[StepVerdict, ...]
     credentials: tuple[CredentialVerdict, ...]
     notes: tuple[str, ...]
+    refusals: tuple[Refusal, ...] = ()
+    """Calls that were refused since the first step took effect and that AWS can explain: some of each credential."""

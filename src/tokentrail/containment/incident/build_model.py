@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from tokentrail.aws.calls.names import service_of
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.incident import persons
-from tokentrail.containment.incident.attackers import Attackers, attackers, held_of, log_ends
 from tokentrail.containment.incident.closing_calls import running_on
 from tokentrail.containment.incident.contradicted_endings import (
     ContradictedEnding,
@@ -27,6 +26,7 @@ from tokentrail.containment.incident.credential_sources import (
     behind,
     by_trust,
     doubtful_resets,
+    logins,
     nameless,
     once,
     passwords,
@@ -34,9 +34,10 @@ from tokentrail.containment.incident.credential_sources import (
     settled,
     signed_out,
     strangers,
+    taken_over,
+    ways_in,
 )
 from tokentrail.containment.incident.edges import allowed_edges, closure, seen_edges
-from tokentrail.containment.incident.functions import taken_over
 from tokentrail.containment.incident.identified import identified
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
@@ -49,13 +50,12 @@ from tokentrail.containment.incident.incident_model import (
 from tokentrail.containment.incident.indirect_sessions import asked as asked_for
 from tokentrail.containment.incident.indirect_sessions import possible_sessions, unseen_grants
 from tokentrail.containment.incident.living import federated_in, living_of
-from tokentrail.containment.incident.logins import logins
 from tokentrail.containment.incident.persistence import AttackerAction, Leftovers, left_behind
 from tokentrail.containment.incident.removed_protections import removed_protections
 from tokentrail.containment.incident.reversal_index import ReversalIndex
 from tokentrail.containment.incident.service_removals import issued_where, removals
 from tokentrail.containment.incident.shared_ip_credentials import neighbours
-from tokentrail.containment.incident.source_issued import ways_in
+from tokentrail.containment.incident.taint import ExtendedTaint, held_of
 from tokentrail.containment.incident.unreviewed_calls import calls_of, given_calls, unknown_calls
 from tokentrail.containment.incident.upstream_minters import minters
 from tokentrail.containment.incident.writers import beyond, reactivated, writers, writing
@@ -67,7 +67,6 @@ from tokentrail.lineage.trace import Narrowing, starts_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.ledger import NameBindings
-from tokentrail.results import Coverage
 
 _CONTAINS = (
     "UpdateAccessKey", "DeleteAccessKey", "PutUserPolicy", "PutRolePolicy", "AttachUserPolicy", "AttachRolePolicy",
@@ -95,16 +94,21 @@ class PlanRequest:
 
 
 def build_model(
-    forest: Forest, trace: Trace, covered: Sequence[Coverage], asked: PlanRequest
+    forest: Forest, trace: Trace, theirs: ExtendedTaint, unseen: Mapping[str, datetime], asked: PlanRequest
 ) -> IncidentModel:
     """
     Make the incident of a trace.
 
-    In this order: the attacker's credentials, what they left behind, the sources that hand out more, the principals
-    within reach, and the other credentials of these principals.
+    In this order: what the attacker's credentials left behind, the sources that hand out more, the principals within
+    reach, and the other credentials of these principals.
+
+    Args:
+        forest: The forest of the trace.
+        trace: The trace of the subjects.
+        theirs: The credentials that count as the attacker's (`extended_taint`).
+        unseen: By account, when the log stops being complete (`log_ends`).
+        asked: What the plan is for.
     """
-    unseen = log_ends(covered, asked.lag, forest.as_of)
-    theirs = attackers(forest, trace, unseen, asked.narrowing)
     people = persons.by_name(forest, theirs.held)
     theirs.held[:] = [persons.with_person(one, people) for one in theirs.held]
     known = set(theirs.tainted)
@@ -137,23 +141,23 @@ def build_model(
         persons=persons.persons([one.held for one in attack.seen], innocents, reach.edges),
         edges=tuple(edge for edge in reach.edges if edge.by in reach.assumable), sources=tuple(once(sources.open)),
         let_in=sources.let_in, ways_in=tuple(ways_in(forest, attack.seen)),
-        writers=tuple(sorted(writers(theirs.deeds, held, alive, reach.reached, asked.reach).items())),
-        writing=frozenset(writing(theirs.deeds, theirs.held, reach.reached, asked.reach)),
+        writers=tuple(sorted(writers(theirs.actions, held, alive, reach.reached, asked.reach).items())),
+        writing=frozenset(writing(theirs.actions, theirs.held, reach.reached, asked.reach)),
         changes=changes, unseen_since=unseen, beyond=tuple(beyond(asked.reach, reach.reached)),
         responders=_responders(forest, known, reach.concerned, held), uncertain=frozenset(left.uncertain),
         made_users=frozenset(left.users), made_roles=frozenset(left.roles), without_access=asked.without_access,
         management_account=asked.management_account, delete_created=asked.delete_created, reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
         entered=tuple(dict.fromkeys((
-            *left.entered, *reactivated(changes, held, theirs.deeds), *_namesakes(names, reach.concerned),
+            *left.entered, *reactivated(changes, held, theirs.actions), *_namesakes(names, reach.concerned),
             *unnamed_liftings((one for _, one in theirs.pairs), changes, asked.margin),
-            *doubtful_resets(attack.seen, theirs.deeds, changes), *persons.conditions(people),
+            *doubtful_resets(attack.seen, theirs.actions, changes), *persons.conditions(people),
             *signed_out(attack.seen, forest.as_of),
         ))),
-        minters=minters(forest, theirs.beyond.subjects, known),
+        minters=minters(forest, theirs.subjects, known),
         left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
         strangers=tuple(strangers(attack.seen, attack.reversals.deleted)), held_there=sources.held_there,
-        handed=theirs.beyond.why, doubts=tuple(theirs.beyond.doubts),
+        handed=theirs.why, doubts=tuple(theirs.doubts),
         possible=tuple(possible_sessions(forest, given, attack.seen, others)),
         unseen_grants=tuple(unseen_grants(forest, given, attack.seen, attack.deeds)),
         neighbours=tuple(
@@ -191,7 +195,7 @@ class _Attack:
 
 def _attack(
     forest: Forest,
-    theirs: Attackers,
+    theirs: ExtendedTaint,
     unseen: Mapping[str, datetime],
     contradicted: Sequence[ContradictedEnding],
 ) -> _Attack:
@@ -201,12 +205,12 @@ def _attack(
         for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)
     ]
     earliest = forest.as_of - LONGEST["user"]
-    accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.deeds}
+    accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.actions}
     changes = list(without(forest.changes(accounts), contradicted))
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
-    own = {deed.event_id for deed in theirs.deeds}
-    reversals = ReversalIndex(changes, removals(forest, theirs.deeds, names), own)
-    starts = starts_of(forest, theirs.beyond.subjects)
+    own = {deed.event_id for deed in theirs.actions}
+    reversals = ReversalIndex(changes, removals(forest, theirs.actions, names), own)
+    starts = starts_of(forest, theirs.subjects)
     ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
     return _Attack(
         rows=[row for row, _ in theirs.pairs], ids=ids, starts=starts,
@@ -215,8 +219,8 @@ def _attack(
             one.held for one in seen
             if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
         ],
-        accounts=accounts, changes=changes, reversals=reversals, deeds=theirs.deeds,
-        left=left_behind(theirs.deeds, [one.held for one in seen], reversals),
+        accounts=accounts, changes=changes, reversals=reversals, deeds=theirs.actions,
+        left=left_behind(theirs.actions, [one.held for one in seen], reversals),
     )  # fmt: skip
 
 
@@ -308,7 +312,7 @@ def _others(
 
 
 def _at_work(
-    forest: Forest, theirs: Attackers, tainted: Set[str]
+    forest: Forest, theirs: ExtendedTaint, tainted: Set[str]
 ) -> list[tuple[Row, Credential, HeldCredential]]:
     """The attacker's credentials, and others of each principal of which any had ended: one policy denies them all."""
     found = [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)]
@@ -320,8 +324,8 @@ def _at_work(
     ]
 
 
-def _spent(forest: Forest, theirs: Attackers) -> Iterable[tuple[Row, Credential]]:
-    listed = forest.named(sorted(theirs.beyond.spent))
+def _spent(forest: Forest, theirs: ExtendedTaint) -> Iterable[tuple[Row, Credential]]:
+    listed = forest.named(sorted(theirs.spent))
     return zip(listed, forest.credentials(listed), strict=True)
 
 

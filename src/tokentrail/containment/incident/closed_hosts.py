@@ -16,7 +16,7 @@ from datetime import datetime
 
 from tokentrail.aws.calls.names import operation_of
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.containment.incident.source_issued import SESSION_NAMED
+from tokentrail.containment.incident.taint_sources import SESSION_NAMED
 from tokentrail.containment.incident.workloads import name_of, session_of, texts_at
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.history.changes import Change

@@ -6,14 +6,16 @@ An expired credential points to its source as well as a living one does: whoever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pyarrow.compute as pc
+
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
-from tokentrail.containment.incident.incident_model import ALWAYS, HeldCredential, Source
+from tokentrail.containment.incident.incident_model import ALWAYS, EntryPoint, HeldCredential, Source, WayKind
 from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.containment.incident.reversal_index import (
     PASSWORD_CHANGES,
@@ -21,8 +23,12 @@ from tokentrail.containment.incident.reversal_index import (
     sets_something_else,
 )
 from tokentrail.containment.incident.source_kinds import certified
+from tokentrail.containment.incident.taint_sources import NAMED_OR_SIGNED_IN, SESSION_NAMED
 from tokentrail.containment.incident.workloads import session_of
+from tokentrail.lineage import rollups, rows
+from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
+from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.spelling import instant, listed, short
@@ -52,6 +58,11 @@ _PASSWORDS_GIVEN = frozenset(
 _PROVIDERS_GONE = {
     "DeleteSAMLProvider": "sAMLProviderArn", "DeleteOpenIDConnectProvider": "openIDConnectProviderArn",
 }  # fmt: skip
+_GRANT = "CreateOAuth2Token"
+_GRANTS = """
+SELECT a.n, a.time, a.ip, i.sign_in_session FROM acts a JOIN issuances i
+  ON i.segment = a.segment AND i.object = a.object AND i.ordinal = a.ordinal
+WHERE i.api LIKE 'CreateOAuth2Token%' ORDER BY a.time, a.event_id"""
 _BY_SOMEBODY = frozenset(
     {
         "assumed_role",
@@ -129,6 +140,42 @@ def refreshing(one: HeldCredential, arn: str | None) -> Source:
     """The sign-in session that handed out a credential, or that it opened; both act as the same principal."""
     why = "the sign-in session refreshes its credentials by itself"
     return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
+
+
+def logins(
+    forest: Forest,
+    tainted: Iterable[TaintedCredential],
+    ids: Mapping[int, str],
+    own: Set[str],
+    narrowing: Narrowing,
+) -> Iterator[Source]:
+    """
+    The sign-in sessions of `aws login` that tainted credentials opened, whether they were seen in use or not.
+
+    The record of the grant names no key, so that the inventory has no credential for it before one is used. Its refresh
+    token is valid for twelve hours or as long as its user or role may stay signed in (`SIGN_IN`), and credentials that
+    it is exchanged for later are newer than any cutoff (AWS Sign-In User Guide, 'Sign in through the AWS CLI'). A
+    session whose credentials are known is also found by `behind`; `once` merges them.
+
+    Args:
+        forest: The forest of the trace.
+        tainted: The tainted credentials.
+        ids: The ids of the same, by place.
+        own: The ids of those that may also be in their owner's hands.
+        narrowing: Which acts of these are the attacker's.
+    """
+    seen = {one.held.id: one for one in tainted}
+    calls: Any = forest.rolled_up(ids, rollups.APIS)
+    places = set(calls.filter(pc.starts_with(calls["name"], _GRANT))["n"].to_pylist())
+    told = {one.credential.parent for one in seen.values() if one.held.kind == "oauth_login"}
+    for row in forest.done_by(places, _GRANTS) if places else ():
+        one, time = ids[row["n"]], rows.moment(row["time"])
+        if time is None or forest.as_of - time >= SIGN_IN:
+            continue
+        if one in own and not narrowing.admits(time, row["ip"]):
+            continue
+        if row["sign_in_session"] or one not in told:
+            yield refreshing(seen[one].held, row["sign_in_session"])
 
 
 def passwords(
@@ -304,6 +351,81 @@ def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterato
             "evidence begins may allow whoever signs in as a user or role up to ninety days "
             "(MaxSigninSessionDuration, as `aws iam get-login-profile` and `aws iam get-role` tell it)"
         )
+
+
+def taken_over(
+    forest: Forest, sources: Sequence[Source], tainted: Set[str]
+) -> tuple[list[Source], list[tuple[str, str]]]:
+    """
+    Replace function sources whose role is not known by one for each role that the function was seen with.
+
+    The call that changes a function's code names no role (AWS Lambda API Reference, 'UpdateFunctionCode'). The new code
+    can steal sessions that the function was handed before, since they are in its environment (AWS Lambda Developer
+    Guide, 'Working with Lambda environment variables').
+
+    Returns:
+        The sources; and the ids of living sessions that are not tainted, each with the function that holds it.
+    """
+    wanted = {
+        (one.account, one.id) for one in sources if one.what == "function" and one.mints.kind == "unknown"
+    }
+    if not wanted:
+        return list(sources), []
+    names = sorted({name for _, name in wanted})
+    found = forest.chosen_rows(forest.called(names, SESSION_NAMED, (names, names), "f.kind = 'service_role'"))
+    roles: dict[tuple[str, str], set[Principal]] = {}
+    held = []
+    for row, one in zip(found, forest.credentials(found), strict=True):
+        caller = rows.caller(row)
+        host, role = (caller.account or "", caller.session_name or ""), caller.acts_as
+        if host in wanted and role.kind == "role":
+            roles.setdefault(host, set()).add(role)
+            if one.state in ("active", "unknown") and one.id not in tainted:
+                held.append((one.id, host[1]))
+    known: list[Source] = []
+    for source in sources:
+        of = (source.account, source.id)
+        seen = roles.get(of) if source.what == "function" and source.mints.kind == "unknown" else None
+        known += [replace(source, mints=role) for role in sorted(seen)] if seen else [source]
+    return known, held
+
+
+def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[EntryPoint]:
+    """Portals, certificates and SAML sign-ins behind tainted credentials, with other roles that each has opened."""
+    first: dict[tuple[WayKind, str, str], datetime | None] = {}
+    own = set()
+    for seen in theirs:
+        one = seen.credential
+        own.add(seen.held.principal)
+        key = _way(seen.held.caller.session_name, one.kind, seen.target, certified=certified(one))
+        if key is not None:
+            known = first.setdefault(key, one.issued_at)
+            first[key] = min(known, one.issued_at) if known and one.issued_at else None
+    names = sorted({name for _, name, _ in first})
+    kept = "f.kind IN ('identity_center', 'service_role', 'assumed_role_saml')"
+    found = forest.called_rows(names, NAMED_OR_SIGNED_IN, (names, names), kept) if names else ()
+    opened = {
+        (_way(caller.session_name, row["kind"], row["target"], certified=True), caller.acts_as)
+        for row in found
+        for caller in (rows.caller(row),)
+    }
+    for key in sorted(first):
+        others = sorted(role for way, role in opened if way == key and role not in own)
+        yield EntryPoint(key[0], key[1], first[key], tuple(others))
+
+
+def _way(
+    name: str | None, kind: str, target: str | None, *, certified: bool
+) -> tuple[WayKind, str, str] | None:
+    """What let a person or machine in: its kind and name; for SAML also the provider's name, without account."""
+    match kind:
+        case "identity_center" if name:
+            return "portal", name, ""
+        case "service_role" if name and certified:
+            return "certificate", name, ""
+        case "assumed_role_saml" if name:
+            return "saml", name, (target or "").partition(":saml-provider/")[2]
+    return None
 
 
 def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:

@@ -383,7 +383,7 @@ class IncidentModel:
     held_there: tuple[tuple[str, str], ...] = ()
     """Other living sessions that a function held when the attacker changed its code: id, and the function."""
     handed: Mapping[str, str] = field(default_factory=dict)
-    """By id of a tainted credential that a trace does not call so: why it counts (see `source_issued`)."""
+    """By id of a tainted credential that a trace does not call so: why it counts (see `taint`)."""
     doubts: tuple[tuple[str, str], ...] = ()
     """Other living credentials that a source handed out either to its owner or to the attacker: id and reason."""
     possible: tuple[PossibleSession, ...] = ()

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from tokentrail.containment.incident.credential_sources import TaintedCredential
 from tokentrail.containment.incident.incident_model import HeldCredential, PossibleSession, UnseenGrant
 from tokentrail.containment.incident.persistence import AttackerAction
-from tokentrail.containment.incident.source_issued import SESSION_NAMED
+from tokentrail.containment.incident.taint_sources import SESSION_NAMED
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import State

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.incident.incident_model import Edge, HeldCredential
-from tokentrail.containment.incident.source_issued import SESSION_NAMED
+from tokentrail.containment.incident.taint_sources import SESSION_NAMED
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.spelling import listed

@@ -30,6 +30,7 @@ LEFT = {
     "service_role": "something that acts with a role", "launch_template": "a template for EC2 instances",
     "environment": "a Cloud9 environment", "lightsail_access": "access to Lightsail", "webhook": "a webhook of builds",
     "workspace_token": "a way into Grafana", "ssm_document": "a Systems Manager document",
+    "identity_propagation": "a change to whom sessions are said to act for",
 }  # fmt: skip
 """What an attacker leaves that lets somebody in or acts for the attacker, and that a plan names without removing it."""
 

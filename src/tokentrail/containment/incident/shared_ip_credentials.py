@@ -58,16 +58,18 @@ def _came_after(
         others = came.get(address, {})
         if all(time >= first for time in others.values()):
             where = dict.fromkeys(others, address) | where
-    there = [(one, row, where[row["n"]]) for row, one in _credentials(forest, where.keys()) if one.may_mint]
+    there = [(one, row, where[row["n"]]) for row, one in _living(forest, where.keys())]
     # Only the first are named in a plan: long-term keys, and those at the attacker's first addresses.
     there.sort(key=lambda each: (each[0].kind != "long_term_key", brought[each[2]]))
     for one, row, address in there:
         yield one, SharedIpCredential(row["id"], address, own[brought[address][1]].id)
 
 
-def _credentials(forest: Forest, places: Set[int]) -> Iterator[tuple[Row, Credential]]:
+def _living(forest: Forest, places: Set[int]) -> Iterator[tuple[Row, Credential]]:
+    """Those of some credentials that may mint; of most, their expiry says that they don't, and no change is read."""
     listed = forest.chosen_rows(places) if places else ()
-    return zip(listed, forest.credentials(listed), strict=True)
+    left = [row for row in listed if not rows.expired(row, forest.as_of)]
+    return ((row, one) for row, one in zip(left, forest.credentials(left), strict=True) if one.may_mint)
 
 
 def _brought(

@@ -1,7 +1,7 @@
 """
 Whether a trace may lead to a source of credentials at all: told by its credentials and what they made, without a query.
 
-Most traces lead to none, and are spared the search (`source_issued`, `role_sessions`) and all that it loads.
+Most traces lead to none, and are spared the search (`taint`) and all that it loads.
 """
 
 from __future__ import annotations

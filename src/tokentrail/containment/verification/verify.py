@@ -14,12 +14,13 @@ from tokentrail.aws.principals import principal_of_arn
 from tokentrail.containment.execution.cloud import CallFailed, Cloud
 from tokentrail.containment.execution.history import History, ResourceRecord, StepRecord
 from tokentrail.containment.execution.operations import change, references
-from tokentrail.containment.execution.outcome import Verification
+from tokentrail.containment.execution.outcome import Refusal, Verification
 from tokentrail.containment.execution.recheck import Recheck
 from tokentrail.containment.execution.sending import together
 from tokentrail.containment.incident.closed_hosts import Closing
 from tokentrail.containment.incident.workloads import name_of
 from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.containment.verification.authorization import authorization_id, explained
 from tokentrail.containment.verification.judge import (
     AttackerCredential,
     Denier,
@@ -45,6 +46,8 @@ _REASON = re.compile(
 )
 """How AWS's error message gives the reason: the type of policy, and its ARN if known."""
 _OURS = ":policy/TokenTrail-"
+_EXPLAINED_EACH, _EXPLAINED_MOST = 3, 60
+"""How many refusals AWS is asked about, or are named to be asked about: of each credential, and in all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,13 @@ class Evidence:
 
 
 def verify(
-    plan: Plan, history: History, cloud: Cloud | None, evidence: Evidence | None, *, now: datetime
+    plan: Plan,
+    history: History,
+    cloud: Cloud | None,
+    evidence: Evidence | None,
+    *,
+    now: datetime,
+    ask_aws: bool = False,
 ) -> Verification:
     """
     Judge a plan by its journal, the state of the accounts, and the evidence in the case.
@@ -77,6 +86,7 @@ def verify(
         cloud: The accounts, if they may be read.
         evidence: The case, if there is one.
         now: The present time.
+        ask_aws: Whether AWS is asked which statements refused the attacker's calls.
     """
     notes: list[str] = []
     unreachable = _unreachable(plan, history, cloud) if cloud is not None else {}
@@ -87,10 +97,14 @@ def verify(
     effects = _effects_of(plan, history, standing, by_hand)
     held = _known_to_plan(plan)
     events: tuple[ObservedCall, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     if evidence is not None:
         trace = evidence.retrace()
         held = _attacker_credentials(plan, trace)
-        events = _observed(evidence, trace.subject, {one.id for one in held}, effects)
+        events, refusals = _observed(evidence, trace.subject, {one.id for one in held}, effects)
+        if cloud is not None and ask_aws:
+            refusals = explained(refusals, cloud, history)
+            events = _as_explained(events, refusals)
         notes += _about_added(held, trace, evidence.recheck(history.steps, now).ended_by)
         effects = _with_log_proofs(plan, history, evidence, effects, _started_by_attacker(trace))
     else:
@@ -112,7 +126,7 @@ def verify(
         )
     return Verification(
         verdict=verdict, evidence_until=newest, looked_back=standing is not None, steps=steps, credentials=credentials,
-        notes=tuple(notes),
+        notes=tuple(notes), refusals=refusals,
     )  # fmt: skip
 
 
@@ -309,31 +323,64 @@ def _updated(held: AttackerCredential, one: TracedCredential | None) -> Attacker
 
 def _observed(
     evidence: Evidence, subjects: Sequence[str], tainted: set[str], effects: Sequence[StepEffect]
-) -> tuple[ObservedCall, ...]:
-    """The calls of tainted credentials that bear on the verdict: all since the first step took effect, and refusals."""
+) -> tuple[tuple[ObservedCall, ...], tuple[Refusal, ...]]:
+    """
+    The calls of tainted credentials that bear on the verdict: all since the first step took effect, and refusals.
+
+    Beside them some of the refusals since then that AWS can explain.
+    """
     first = min((effect.at for effect in effects if effect.at), default=None)
     if first is None:
-        return ()
+        return (), ()
+    found: list[ObservedCall] = []
+    refusals: dict[str, list[Refusal]] = {}
+    for event in evidence.timeline(subjects):
+        if event.credential not in tainted or event.began:
+            continue
+        denied, since = _denied(event), event.time >= first
+        if not (denied or since):
+            continue
+        record = evidence.record(event.object, event.ordinal) if denied and since else None
+        found.append(_observed_call(event, record))
+        some = refusals.setdefault(event.credential, [])
+        if (named := authorization_id(record)) and event.account and len(some) < _EXPLAINED_EACH:
+            some.append(_refusal(event, event.account, named))
+    return tuple(found), tuple(one for some in refusals.values() for one in some)[:_EXPLAINED_MOST]
+
+
+def _refusal(event: TimelineEvent, account: str, named: str) -> Refusal:
+    return Refusal(
+        credential=event.credential, event_id=event.event_id, time=event.time, account=account, region=event.region,
+        call=called(event.event_source, event.event_name), authorization_id=named,
+    )  # fmt: skip
+
+
+def _as_explained(events: Iterable[ObservedCall], refusals: Iterable[Refusal]) -> tuple[ObservedCall, ...]:
+    """The same calls: where AWS said what refused one, that counts, and no longer what its message says."""
+    told = {(one.credential, one.event_id): one.by for one in refusals if one.answered}
     return tuple(
-        _observed_call(event, evidence, first)
-        for event in evidence.timeline(subjects)
-        if event.credential in tainted and not event.began and (event.time >= first or _denied(event))
+        replace(one, denied_by=told[key]) if (key := (one.credential, one.event_id)) in told else one
+        for one in events
     )
 
 
-def _observed_call(event: TimelineEvent, evidence: Evidence, first: datetime) -> ObservedCall:
-    denied = _denied(event)
+def _observed_call(event: TimelineEvent, record: Any) -> ObservedCall:
+    """
+    A call as it bears on the verdict.
+
+    Args:
+        event: The call.
+        record: Its raw record, if it was refused since the first step took effect.
+    """
     return ObservedCall(
         time=event.time,
         event_id=event.event_id,
         credential=event.credential,
         call=called(event.event_source, event.event_name),
-        denied=denied,
+        denied=_denied(event),
         failed=event.error_code is not None,
         forwarded=from_service(event.source_ip),
-        denied_by=_denier(evidence.record(event.object, event.ordinal))
-        if denied and event.time >= first
-        else None,
+        denied_by=_denier(record),
     )
 
 

@@ -23,6 +23,7 @@ _NAMES = (
     "AddPermission20150331v2", "CreateFunctionUrlConfig", "CreateActivation", "CreatePolicyVersion",
     "AttachRolePolicy", "EnableOutboundWebIdentityFederation", "CreateOAuth2PublicClient",
     "AddClientIDToOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "UpdateTrustAnchor",
+    "UpdateOpenIDConnectProvider", "PutAttributeMapping",
     "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
     "CreateAccountAssignment", "CreateGroupMembership", "AttachGroupPolicy", "AddUserToGroup", "PutUserPolicy",
     "PutRolePolicy", "PutGroupPolicy", "AcquireRole", "IssueCertificate",

@@ -62,8 +62,9 @@ LOST = {
     ),
     CLOUDWATCH_LOGS: "no event above 256 KB, and of a subscription or a query only what its filter matches.",
     TABLE: (
-        "the columns that somebody chose. Athena's usual ones lack sourceIdentity, inScopeOf, identityProvider and "
-        "signInSessionArn: source identities and some origins are then unknown."
+        "the columns that somebody chose. Athena's usual ones lack sourceIdentity, inScopeOf, identityProvider, "
+        "signInSessionArn and whom onBehalfOf names but by a directory's user id: source identities, some origins and "
+        "persons are then unknown."
     ),
     WITHOUT_ANSWERS: (
         "no credential is seen issued and no key made, so that nothing seems to descend from a credential that minted "

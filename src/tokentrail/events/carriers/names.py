@@ -23,7 +23,9 @@ OPEN = frozenset({"requestParameters", "responseElements", "additionalEventData"
 """Members whose own members are a service's, and spelled as the carrier has them."""
 _IDENTITY = (
     "type", "principalId", "arn", "accountId", "accessKeyId", "userName", "invokedBy", "identityProvider",
-    "credentialId", "onBehalfOf.userId", "onBehalfOf.identityStoreArn", "inScopeOf.sourceArn",
+    "credentialId", "onBehalfOf.userId", "onBehalfOf.identityStoreArn",
+    "onBehalfOf.identityCenterInstanceArn", "onBehalfOf.subject", "onBehalfOf.subjectType", "onBehalfOf.issuer",
+    "onBehalfOf.federatedProviderArn", "inScopeOf.sourceArn",
     "inScopeOf.sourceAccount", "inScopeOf.issuerType", "inScopeOf.credentialsIssuedTo",
     "invokedByDelegate.accountId",
     "sessionContext.attributes.creationDate", "sessionContext.attributes.mfaAuthenticated",

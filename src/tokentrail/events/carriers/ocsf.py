@@ -284,7 +284,7 @@ def _mend_principal(identity: Members, actor: Members) -> None:
     """Work out a role session's principal id where the field holds the person that the call is made for."""
     kind = identity.get("type")
     if kind == "IdentityCenterUser" and identity.get("principalId"):
-        identity["onBehalfOf"] = _person(identity.pop("principalId"), actor)
+        _put_person(identity, identity.pop("principalId"), actor)
     if kind != "AssumedRole":
         return
     issuer = _at(identity, *_ISSUER[1:], "principalId")
@@ -297,12 +297,14 @@ def _mend_principal(identity: Members, actor: Members) -> None:
         return
     identity["principalId"] = f"{issuer}:{arn.rpartition('/')[2]}"
     if held:
-        identity["onBehalfOf"] = _person(held, actor)
+        _put_person(identity, held, actor)
 
 
-def _person(user: Any, actor: Members) -> Members:
+def _put_person(identity: Members, user: Any, actor: Members) -> None:
+    """Put a directory's user beside what the record tells otherwise of the person that the call is made for."""
     store = _at(actor, "idp", "uid")
-    return {"userId": user} | ({"identityStoreArn": store} if store else {})
+    told = {"userId": user} | ({"identityStoreArn": store} if store else {})
+    identity["onBehalfOf"] = _object(identity, "onBehalfOf") | told
 
 
 def _data(text: Any) -> Any:

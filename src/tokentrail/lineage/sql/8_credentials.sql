@@ -8,7 +8,7 @@ SELECT f.n, f.parent_n, f.root_n, f.depth, f.id, a.id AS parent_id, o.id AS root
        coalesce(s.issuer_arn, CASE WHEN c.role_arn IS NULL AND s.arn LIKE 'arn:%:sts::%:assumed-role/%/%' THEN
          'arn:' || split_part(s.arn, ':', 2) || ':iam::' || split_part(s.arn, ':', 5) || ':role/' || split_part(s.arn, '/', 2) END) AS issuer_arn,
        s.federated_provider, coalesce(s.source_identity, c.source_identity, CASE WHEN c.api = 'AssumeRole' THEN p.source_identity END) AS source_identity, s.ec2_delivery,
-       s.sign_in_session, s.on_behalf_of, s.in_scope_of, s.delegate, c.api, c.event_id AS issue_event, c.event_id_text AS issue_text,
+       s.sign_in_session, s.on_behalf_of, s.origin_subject, s.origin_issuer, s.in_scope_of, s.delegate, c.api, c.event_id AS issue_event, c.event_id_text AS issue_text,
        c.ip AS issue_ip, c.agent AS issue_agent, c.account AS issue_account, f.issued_time,
        CASE WHEN c.api LIKE 'AssumeRole%' OR c.api IN ('GetFederationToken', 'CreateSession', 'GetCredentialsForIdentity')
                  THEN coalesce(c.child_id, '')
@@ -28,7 +28,11 @@ LEFT JOIN (
          bool_or(i.mfa) AS mfa, min(i.issuer_type) AS issuer_type, min(i.issuer_arn) AS issuer_arn,
          min(i.federated_provider) AS federated_provider, min(i.source_identity) AS source_identity,
          min(i.ec2_delivery) AS ec2_delivery, min(i.sign_in_session) AS sign_in_session,
-         min(i.on_behalf_of) AS on_behalf_of, min(i.in_scope_of) AS in_scope_of,
+         min(i.on_behalf_of) AS on_behalf_of,
+         -- A session whose calls name several persons is no one's.
+         CASE WHEN min(i.origin_subject) = max(i.origin_subject) THEN min(i.origin_subject) END AS origin_subject,
+         CASE WHEN min(i.origin_issuer) = max(i.origin_issuer) THEN min(i.origin_issuer) END AS origin_issuer,
+         min(i.in_scope_of) AS in_scope_of,
          min(i.delegate) AS delegate
   FROM {identities} i JOIN {credential_identities} w ON w.segment = i.segment AND w.identity = i.identity
   GROUP BY w.n

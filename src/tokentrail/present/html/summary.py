@@ -25,6 +25,7 @@ def summary(dossier: Dossier, names: Names) -> Html:
     tainted = [one for one in trace.credentials if one.tainted]
     alive = [one for one in tainted if one.state in words.ALIVE]
     subject = words.listed((brief(one, 80) for one in trace.subject), 3)
+    said = (*words.named_persons(trace), *words.handed(trace))
     last = dossier.status.last
     quiet = f", last event {timestamp(last)}" if last and last < trace.as_of else ""
     return tag(
@@ -33,7 +34,7 @@ def summary(dossier: Dossier, names: Names) -> Html:
             class_="kicker"),
         tag("h1", words.verdict(tainted)),
         tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
-        *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in words.handed(trace)),
+        *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in said),
         _narrowed(dossier),
         _about(dossier, names),
         tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
