@@ -39,7 +39,7 @@ def first_events(
 
     Args:
         context: The case; `FIRST_EVENT_READS` must be prepared.
-        places: The credentials, by their places in the forest.
+        places: The credentials, by their numbers.
         by: A column of `credential_events` by which a credential's events are told apart.
         where: The SQL condition for the events `d`.
         most: How many events of each.

@@ -202,7 +202,7 @@ class DetectionContext:
         self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_{name}")
 
     def add_credentials(self, name: str, places: Iterable[int]) -> None:
-        """Register some credentials, by their places in the forest, as a table with the column `n`."""
+        """Register some credentials, by their numbers, as a table with the column `n`."""
         self.add_table(name, {"n": pa.array(sorted(set(places)), pa.int64())})
 
     def growing_table(self, name: str) -> GrowingTable:

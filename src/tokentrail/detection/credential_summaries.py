@@ -37,7 +37,7 @@ class CredentialSummary(NamedTuple):
 
 
 class CredentialSummaries:
-    """The briefs of some credentials, by their places in the forest."""
+    """The briefs of some credentials, by their numbers."""
 
     def __init__(self, context: DetectionContext, places: Set[int]) -> None:
         self._columns = _columns(context, places) if context.large else None

@@ -56,7 +56,7 @@ class Finding(NotebookLine):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """What a rule found, by places in the forest."""
+    """What a rule found, with credentials by their numbers."""
 
     about: tuple[str, ...]
     """What identifies the finding: ids of credentials and events, which later evidence does not change."""
@@ -64,7 +64,7 @@ class Hit:
     severity: Severity
     why: str
     subject: int | None
-    """The credential to start from, by its place in the forest."""
+    """The credential to start from, by its number."""
     places: tuple[int, ...]
     """All credentials concerned."""
     events: tuple[str, ...]

@@ -17,7 +17,7 @@ from tokentrail.lineage.rows import event_id, event_ids, made_of
 _OF_APIS = ("n", "source", "name", "count", "errors", "first", "last")
 _OF_RESOURCES = ("n", "arn", "name", "count", "errors", "bytes_out", "first", "last")
 Ids = Mapping[int, str]
-"""The credentials by their places in the forest."""
+"""The credentials by their numbers."""
 
 
 def created(forest: Forest, ids: Ids) -> tuple[Created, ...]:

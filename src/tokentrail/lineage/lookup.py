@@ -6,7 +6,7 @@ the evidence. The rows are the same as those of `8_credentials.sql`, which tests
 remembered, since one question leads to the next: the same long-term key issued many of the sessions that people ask
 about.
 
-Credentials are named by their places (`n`, see `number`), and an identity by its segment and its number there.
+Credentials are named by their numbers (`n`), and an identity by its segment and its number there.
 """
 
 from __future__ import annotations

@@ -26,12 +26,12 @@ from tokentrail.detection.workloads import WORKLOADS
 
 _LEADS = f"""
     WITH roots AS (
-      SELECT j.n, r.n AS root,
+      SELECT j.n, r.n AS root, r.id, coalesce(r.issued_at, r.first, 0) AS began,
              CASE WHEN r.kind = 'long_term_key' THEN r.id ELSE coalesce(r.person, r.id) END AS principal
       FROM ({with_lineage_start("SELECT n, root_n FROM credential_details")}) j
       JOIN credential_details r ON r.n = j.lineage_start
       WHERE r.kind <> 'forwarded' AND coalesce(r.issuer_arn, r.role_arn, '') NOT LIKE '%:role/aws-service-role/%')
-    SELECT n, root, min(root) OVER (PARTITION BY principal) AS lead FROM roots"""
+    SELECT n, root, first_value(root) OVER (PARTITION BY principal ORDER BY began, id) AS lead FROM roots"""
 _GROUPED = "lead, n, source, name, error, agent, ip, region, console, read_only, slot"
 _CALLS = """
     SELECT l.lead, d.n, d.source, d.name, d.error, trim(d.agent, '[]') AS agent, d.ip, d.region, d.console, d.read_only,
