@@ -147,6 +147,7 @@ def test_a_trace_has_the_names_of_the_contract() -> None:
         "gaps",
         "by_principal",
         "handed",
+        "persons",
     ]
     made = Created(by=KEY, event_id="e", time=NINE, event_name="CreateUser", what="user", id="eve")
     assert set(document(made)) == {"by", "event_id", "time", "event_name", "what", "id"}

@@ -62,8 +62,8 @@ def test_it_holds_the_tables_of_the_page(asked: tuple[duckdb.DuckDBPyConnection,
 
 
 def test_what_came_of_a_key_is_asked(asked: tuple[duckdb.DuckDBPyConnection, Path, Any, Any]) -> None:
-    """The key, its token and its sessions, each below what issued it."""
-    assert [(0, "long_term_key"), (1, "assumed_role"), (2, "assumed_role"), (1, "session_token")] == [
+    """The key, its token and its sessions, by how deep below the key they are."""
+    assert [(0, "long_term_key"), (1, "assumed_role"), (1, "session_token"), (2, "assumed_role")] == [
         (depth, kind) for depth, _, kind, *_ in _answer(asked, 0)
     ]
 
