@@ -22,7 +22,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from tokentrail import __version__
 from tokentrail.errors import SourceError, UsageError
@@ -155,14 +154,6 @@ class SparkEngine:
     def suspects(self) -> pa.Table | None:
         """Nothing: here a query is as quick."""
         return None
-
-    def grouped(
-        self, sql: str, by: str, work: Callable[[pa.Table], pa.Table], schema: pa.Schema, name: str
-    ) -> None:
-        """Make a table of what `work` makes of each group of a query's rows, wherever the group lies."""
-        with self._shelf.explained():
-            found = self._query(sql).groupBy(by).applyInArrow(work, from_arrow_schema(schema))
-            self._shelf.keep(name, found)
 
     def close(self) -> None:
         """Let go of what was in between."""
