@@ -19,9 +19,9 @@ from evidence import in_segments
 from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import context, credential_details, views
+from tokentrail.detection.ancestry import Ancestry
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.context import DetectionContext
-from tokentrail.detection.kinship import Kinship
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect
@@ -183,7 +183,7 @@ def test_raw_records_are_asked_for_some_segments_at_a_time(
         assert asked(some, what) == asked(at_once, what) != []
 
 
-def test_kinship_is_that_of_the_forest(case: Case) -> None:
+def test_ancestry_is_that_of_the_forest(case: Case) -> None:
     """What stands above some credentials, and what below them, is what the forest tells."""
     view = case._views.open(None)
     forest = case._views.forest(None)
@@ -196,7 +196,7 @@ def test_kinship_is_that_of_the_forest(case: Case) -> None:
         assert context.ancestors(places) == expected
         assert context.ancestors([]) == set()
         for root in expected:
-            assert set(context.kinship.below([root])["n"].to_pylist()) == forest._part.trees([root])
+            assert set(context.ancestry.below([root])["n"].to_pylist()) == forest._part.trees([root])
 
 
 def test_one_role_of_thousands_of_sessions_is_judged_in_little_room() -> None:
@@ -231,7 +231,7 @@ def test_each_credential_is_told_the_nearest_start_above_it(
     with closing(DuckEngine(threads=1)) as engine:
         engine.register("given", pa.table({"n": range(len(parents)), "parent_n": parents}))
         engine.run("CREATE TABLE credentials AS SELECT n, nullif(parent_n, -1) AS parent_n FROM given")
-        found = Kinship(engine, nullcontext()).below(starts, apart)
+        found = Ancestry(engine, nullcontext()).below(starts, apart)
         told = dict(zip(found["n"].to_pylist(), found["start"].to_pylist(), strict=True))
 
     def nearest(one: int) -> int | None:

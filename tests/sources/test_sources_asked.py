@@ -23,7 +23,7 @@ from evidence import AWAY, HOME, START, held, kept
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
-from tokentrail.sources import insights
+from tokentrail.sources import logs_insights
 from tokentrail.sources.interface import Queries
 from tokentrail.sources.query_sql import literal
 from tokentrail.testing import World
@@ -264,10 +264,10 @@ def test_a_literal_of_logs_insights_is_the_text_or_refused_in_words(value: str) 
     """A text whose meaning within quotes is not documented is put into no query."""
     if not re.fullmatch(r"[A-Za-z0-9_+=,.@:/-]+", value):
         with pytest.raises(UsageError, match="can't be put into a query") as refusal:
-            insights.quoted(value)
+            logs_insights.quoted(value)
         assert "\x1b" not in str(refusal.value) and "\n" not in str(refusal.value)
         return
-    told = insights.quoted(value)
+    told = logs_insights.quoted(value)
     assert told == f'"{value}"'
     holds = condition(f"fields @message | filter x in [{told}] | limit 1")
     assert holds({"x": value}) and not holds({"x": value + "x"}) and not holds({})
@@ -303,7 +303,7 @@ def fetched(cloud: Cloud) -> int:
 
 def test_more_rows_than_a_query_gives_come_by_parts_of_its_time(cloud: Cloud, monkeypatch: Any) -> None:
     """Where more match than come, the time is split until all do, and no row is lost."""
-    monkeypatch.setattr(insights, "LIMIT", 50)
+    monkeypatch.setattr(logs_insights, "LIMIT", 50)
     world, key = busy(40, 10)
     logs = Logs(cloud, world.records())
     logs.ingest(key)
@@ -314,7 +314,7 @@ def test_more_rows_than_a_query_gives_come_by_parts_of_its_time(cloud: Cloud, mo
 
 def test_a_second_that_has_more_than_a_query_gives_is_read_whole(cloud: Cloud, monkeypatch: Any) -> None:
     """By FilterLogEvents, page by page, and that second alone."""
-    monkeypatch.setattr(insights, "LIMIT", 50)
+    monkeypatch.setattr(logs_insights, "LIMIT", 50)
     world, key = busy(3, 10)
     ada = world.user("ada")
     ada.calls("ec2:DescribeInstances", count=120, every=0)

@@ -25,8 +25,8 @@ import pyarrow as pa
 
 from tokentrail.detection import credential_details
 from tokentrail.detection.addresses import Addresses
+from tokentrail.detection.ancestry import Ancestry
 from tokentrail.detection.growing_table import GrowingTable
-from tokentrail.detection.kinship import Kinship
 from tokentrail.detection.lazy_rows import Columns, LazyRow
 from tokentrail.detection.record_access import Read, Scan, one_by_one
 from tokentrail.detection.revocations import (
@@ -125,7 +125,7 @@ class DetectionContext:
         self._is_large: bool | None = None
         self._thinking = RLock()
         """Held while something is worked out that several rules want."""
-        self.kinship = Kinship(engine, self._thinking)
+        self.ancestry = Ancestry(engine, self._thinking)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """The rows of a query over prepared views, fetched batch by batch."""
@@ -239,7 +239,7 @@ class DetectionContext:
             return credential_details.all_at_once()
         if view is WORKLOAD_STARTS:
             hosts = [row["n"] for row in self.rows(HOSTED)]
-            self._engine.register("given_workload_starts", pa.table(dict(self.kinship.below(hosts))))
+            self._engine.register("given_workload_starts", pa.table(dict(self.ancestry.below(hosts))))
             return "SELECT n, start AS host FROM given_workload_starts"
         return view.query
 
@@ -349,7 +349,7 @@ class DetectionContext:
 
     def ancestors(self, places: Iterable[int]) -> set[int]:
         """All ancestors of some credentials."""
-        return self.kinship.ancestors(places)
+        return self.ancestry.ancestors(places)
 
     def occurring(self, names: Set[str]) -> frozenset[str]:
         """Those of some names of calls and kinds of credentials that occur in the evidence."""
@@ -406,6 +406,6 @@ class DetectionContext:
             return False
         with self._thinking:
             if self._suspected is None:
-                found: Any = self.kinship.below(self._suspects)["n"]
+                found: Any = self.ancestry.below(self._suspects)["n"]
                 self._suspected = set(found.to_pylist())
             return place in self._suspected

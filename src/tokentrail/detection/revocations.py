@@ -195,7 +195,7 @@ def was_rotated(context: DetectionContext, revocation: Revocation) -> bool:
     settled_ips = {
         key["ip"] for key in context.rows(_NEXT_KEY, (row["n"], row["person"])) if key["first"] <= settled
     }
-    context.add_table("minted_by_key", context.kinship.below({row["n"]}))
+    context.add_table("minted_by_key", context.ancestry.below({row["n"]}))
     used = {event["ip"] for event in context.rows(_USED_AFTER, (row["n"], revocation.done_at))}
     return bool(settled_ips) and used <= settled_ips
 

@@ -17,7 +17,7 @@ from tokentrail.sources.athena_table import table
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Question
 from tokentrail.sources.interface import Access, Wanted
-from tokentrail.sources.querying import Asker, Progress, Query
+from tokentrail.sources.query_service import Asker, Progress, Query
 
 _TOGETHER = 200
 """Questions in a query, at most: its text may have 262,144 bytes."""

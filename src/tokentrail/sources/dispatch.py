@@ -13,7 +13,7 @@ from tokentrail.sources.part import Part
 from tokentrail.spelling import listed
 
 if TYPE_CHECKING:
-    from tokentrail.sources.querying import Asker
+    from tokentrail.sources.query_service import Asker
 
 LOOKUP = "lookup-events:"
 ATHENA = "athena:"
@@ -49,7 +49,7 @@ def queries(sources: Iterable[str], access: Access, wanted: Wanted) -> list[str]
         SourceError: a table can't be looked at.
         UsageError: a source takes no queries, or names nothing.
     """
-    from tokentrail.sources import aws, querying
+    from tokentrail.sources import aws, query_service
 
     try:
         shown: list[str] = []
@@ -59,7 +59,7 @@ def queries(sources: Iterable[str], access: Access, wanted: Wanted) -> list[str]
                     f"{source}: --dry-run shows queries. Give athena:DATABASE.TABLE, lake:EVENT-DATA-STORE or "
                     "logs:LOG-GROUP, or leave it out."
                 )
-            shown += querying.shown(_asker(source, access, wanted))
+            shown += query_service.shown(_asker(source, access, wanted))
         return shown
     finally:
         aws.close(access)
@@ -123,9 +123,9 @@ def _far(
                 "profile."
             )
         if source.startswith(ASKED):
-            from tokentrail.sources import querying
+            from tokentrail.sources import query_service
 
-            yield from querying.batches(_asker(source, accesses[0], wanted), notes)
+            yield from query_service.batches(_asker(source, accesses[0], wanted), notes)
             return
         if source.startswith(QUEUE):
             from tokentrail.sources import drain
@@ -141,8 +141,8 @@ def _far(
 def _asker(source: str, access: Access, wanted: Wanted) -> Asker:
     """What asks a source that takes queries."""
     from tokentrail.sources.athena import Athena
-    from tokentrail.sources.insights import Insights
-    from tokentrail.sources.lake import Lake
+    from tokentrail.sources.cloudtrail_lake import Lake
+    from tokentrail.sources.logs_insights import Insights
 
     kinds: dict[str, type[Asker]] = dict(zip(ASKED, (Athena, Lake, Insights), strict=True))
     return kinds[source[: source.index(":") + 1]](source, access, wanted)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tokentrail.sources.following import Question
-from tokentrail.sources.querying import Query
+from tokentrail.sources.query_service import Query
 from tokentrail.sources.spans import Span
 
 

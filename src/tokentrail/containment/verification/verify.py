@@ -20,7 +20,7 @@ from tokentrail.containment.execution.sending import together
 from tokentrail.containment.incident.closed_hosts import Closing
 from tokentrail.containment.incident.workloads import name_of
 from tokentrail.containment.model import Call, Plan, Step
-from tokentrail.containment.verification.authorization import authorization_id, explained
+from tokentrail.containment.verification.authorization_details import authorization_id, explained
 from tokentrail.containment.verification.judge import (
     AttackerCredential,
     Denier,

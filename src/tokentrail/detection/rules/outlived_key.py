@@ -41,7 +41,7 @@ def find(context: DetectionContext) -> Iterator[Hit]:
         return
     add_revocations(context, "revoked_keys", revocations.values())
     created = [row["n"] for row in context.rows(_CREATED)]
-    context.add_table("minted_by_keys", context.kinship.below(revocations.keys(), apart=created))
+    context.add_table("minted_by_keys", context.ancestry.below(revocations.keys(), apart=created))
     used: dict[int, list[Row]] = {}
     for row in context.rows(_USED):
         used.setdefault(row["key_n"], []).append(row)

@@ -25,7 +25,7 @@ from tokentrail.errors import UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import VALUE, Question
 from tokentrail.sources.interface import Access, Wanted
-from tokentrail.sources.querying import LATE, Asker, Progress, Query
+from tokentrail.sources.query_service import LATE, Asker, Progress, Query
 from tokentrail.sources.spans import Span
 from tokentrail.spelling import at
 

@@ -15,7 +15,7 @@ from tokentrail.store.interface import Engine
 _PARENTS = "SELECT n, coalesce(parent_n, -1) AS parent_n FROM credentials ORDER BY n"
 
 
-class Kinship:
+class Ancestry:
     """
     The parents of all credentials of a case, read when first needed; several threads may use it at once.
 

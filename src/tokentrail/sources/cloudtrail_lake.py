@@ -16,8 +16,8 @@ from tokentrail.errors import UsageError
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Question
 from tokentrail.sources.interface import Access, Wanted
+from tokentrail.sources.query_service import Asker, Progress, Query
 from tokentrail.sources.query_sql import Table
-from tokentrail.sources.querying import Asker, Progress, Query
 
 _LONGEST = 10_000
 """Characters of a query (CloudTrail API Reference, 'StartQuery')."""

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from test_verify import DENIED, ROLE_SESSION, deed, looked
 
 from tokentrail.containment.execution.outcome import Refusal, Verification
-from tokentrail.containment.verification import authorization
-from tokentrail.containment.verification.authorization import authorization_id
+from tokentrail.containment.verification import authorization_details
+from tokentrail.containment.verification.authorization_details import authorization_id
 from tokentrail.present.document import document
 
 ID = "1a2b3c4d5e6f7g8h9i0j"
@@ -194,10 +194,10 @@ ODD = st.recursive(
 @given(st.dictionaries(st.sampled_from(["requestContext", "evaluations", "policies"]), ODD), ODD)
 def test_whatever_is_answered_nothing_raises(told: dict[str, Any], policy: Any) -> None:
     """An answer of another shape than AWS's model has tells nothing, and breaks nothing."""
-    list(authorization._denying([told]))
-    authorization._context([told])
-    authorization._bearers([told])
-    list(authorization._denials(policy))
+    list(authorization_details._denying([told]))
+    authorization_details._context([told])
+    authorization_details._bearers([told])
+    list(authorization_details._denials(policy))
 
 
 def test_what_was_not_asked_is_not_known() -> None:
