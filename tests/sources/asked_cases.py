@@ -78,7 +78,8 @@ def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     A lineage without what can't be asked for, and what is below it.
 
     These are sessions of roles and machines that it made or started, and sessions whose issuing call no log shows.
-    Which session created a key is seen in that call alone, which may not tell its id.
+    Which session created a key is seen in that call alone, which may not tell its id. Where services made calls for a
+    session under other key ids, which are not asked for, its parent is matched with them, and else recorded.
     """
     unasked = ("created", "inferred")
     left = {key for key, (_, link, *_) in found.items() if link in unasked and not key.startswith("AKIA")}
@@ -93,7 +94,7 @@ def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
         and found.get(parent, (1,))[0] is None
     }
     return {
-        key: (None if one[0] in makers else one[0], *one[1:])
+        key: (None if one[0] in makers else one[0], "recorded" if one[1] == "matched" else one[1], *one[2:])
         for key, one in found.items()
         if key not in left | makers
     }

@@ -186,6 +186,24 @@ def test_both_records_of_a_call_across_accounts_come_in(cloud: Cloud, service: S
 
 
 @each_service
+def test_calls_that_services_made_for_a_session_are_named_as_not_asked_for(
+    cloud: Cloud, service: Service
+) -> None:
+    """They show other key ids: the session has its parent and state, and the summary says what is missing."""
+    world = World(START)
+    ada = world.user("ada")
+    child = ada.assumes("Deploy")
+    child.via("cloudformation.amazonaws.com", fresh_key=True).calls("ec2:DescribeVpcs")
+    summary = service(cloud, world.records()).ingest(ada.key_id)
+
+    assert any("calls that services made for a session" in one for one in summary.asked)
+    with Case.open(cloud.case) as case, held(world) as other:
+        fetched, whole = lineage(case, ada.key_id)[child.key_id], lineage(other, ada.key_id)[child.key_id]
+    assert fetched == (ada.key_id, "recorded", *whole[2:])
+    assert whole[:2] == (ada.key_id, "matched")
+
+
+@each_service
 def test_more_questions_than_a_query_holds_go_into_several(cloud: Cloud, service: Service) -> None:
     """Four hundred sessions of one key: no query is longer than the service takes, and none is left out."""
     world = World(START)
