@@ -75,11 +75,21 @@ def judged(incident: Incident, plan: Json, bite: int = 10) -> Outcome:
 
 
 def conditions(incident: Incident, plan: Json) -> None:
-    """Whatever may be the attacker's, still works, and is not in the plan is named as a condition of the proof."""
+    """
+    Whatever may be the attacker's and still works is named as a condition of the proof, unless the plan ends it too.
+
+    What it ends beside the attacker's is no condition, as a complete plan is complete as well if that is his.
+    """
     aws = SimulatedAws.of(incident.world, at=incident.at)
-    for id in incident.possible - set(plan["tainted"]):
-        told = any(id in sentence for sentence in plan["proof"]["holds_if"])
-        assert told or not aws.works(aws.credentials[id], incident.at)
+    left = {
+        id for id in incident.possible - set(plan["tainted"]) if aws.works(aws.credentials[id], incident.at)
+    }
+    unnamed = {id for id in left if not any(id in sentence for sentence in plan["proof"]["holds_if"])}
+    if unnamed:
+        hit = {one["credential"] for step in plan["steps"] for one in step["collateral"]}
+        assert unnamed <= hit
+        outcome = play(aws, taken(incident, plan) | unnamed, plan)
+        assert not (plan["proof"]["complete"] and outcome.survivors), words(outcome)
 
 
 def words(outcome: Outcome) -> str:
