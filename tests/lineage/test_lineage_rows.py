@@ -32,6 +32,12 @@ def test_what_is_no_object_is_an_empty_one(text: str | None) -> None:
     assert object_of(text) == {}
 
 
+@pytest.mark.parametrize("before", ["", '"half a pair":"\\ud800",'])
+def test_what_is_nested_too_deeply_counts_as_no_object(before: str) -> None:
+    """A column of a case that somebody else made may nest as deeply as they like: no answer ends over it."""
+    assert object_of("{" + before + '"a":' + "[" * 100_000 + "]" * 100_000 + "}") == {}
+
+
 @pytest.mark.parametrize("kind", [pa.binary(16), pa.binary()])
 def test_event_ids_of_a_column_are_spelled_as_one_by_one(kind: pa.DataType) -> None:
     """Whole columns of ids, slices of them, and those with none or an odd one read as each id by itself."""

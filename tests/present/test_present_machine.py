@@ -250,12 +250,12 @@ def test_no_formula_begins_where_a_semicolon_cuts_a_cell() -> None:
 
 def test_a_formula_behind_white_space_quotes_or_another_delimiter_stays_text() -> None:
     """Spreadsheets drop what stands before a formula, or cut the cell there."""
-    hostile = [" =1+1", '"=1+1', "|=cmd", "\u00a0@SUM(1)", "' \t-1+1", "a|=1", 'a; "=1']
+    hostile = [" =1+1", '"=1+1', "|=cmd", "\u00a0@SUM(1)", "' \t-1+1", "a|=1", 'a; "=1', f"a;{' ' * 99}=1"]
     stream = io.StringIO()
     write_csv([{"a": one} for one in hostile], ["a"], stream)
     cells = [cell for [cell] in read_csv(stream.getvalue())[1:]]
     assert [cell[0] for cell in cells[:5]] == ["'"] * 5
-    assert cells[5:] == ["a|'=1", "a;' \"=1"]
+    assert cells[5:] == ["a|'=1", "a;' \"=1", f"a;'{' ' * 99}=1"]
 
 
 def test_formulas_get_an_apostrophe() -> None:

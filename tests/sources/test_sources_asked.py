@@ -24,6 +24,7 @@ from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import SourceError, UsageError
 from tokentrail.sources import logs_insights
+from tokentrail.sources.following import _text
 from tokentrail.sources.interface import Queries
 from tokentrail.sources.query_sql import literal
 from tokentrail.testing import World
@@ -457,3 +458,8 @@ def test_a_dry_run_shows_queries_and_sends_none(
     assert 0 == run("ingest", asked.source, *options, "--max-scan", "100000000").code
     assert asked.texts
     assert 2 == run("ingest", asked.source, *options, "--workgroup", "ir").code
+
+
+def test_a_change_that_is_nested_too_deeply_names_nobody() -> None:
+    """Whoever makes a call may nest its request as they like: asking for a lineage does not end over it."""
+    assert _text('{"userName":' + "[" * 100_000 + "]" * 100_000 + "}", "userName") == ""

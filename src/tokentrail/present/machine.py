@@ -25,7 +25,7 @@ What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection")
 
 Some drop white space and quotes in front of it, or cut a cell at other delimiters than the comma.
 """
-_FORMULA_WITHIN = re.compile(rf"""([;|])(?=[\s"']{{0,8}}{_STARTS}|[\t\r\n])""")
+_FORMULA_WITHIN = re.compile(rf"""([;|])(?=[\s"']*{_STARTS}|[\t\r\n])""")
 """The same behind a delimiter at which spreadsheets may cut cells, as they do where the comma parts decimals."""
 
 

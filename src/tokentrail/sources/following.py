@@ -307,10 +307,10 @@ class Following:
 
 
 def _text(told: str | None, *path: str) -> str:
-    """A text in what a change tells; empty where there is none, whatever stands there."""
+    """A text in what a change tells; empty where there is none, whatever stands there and however deeply nested."""
     try:
         found = json.loads(told or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
