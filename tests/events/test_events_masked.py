@@ -133,3 +133,15 @@ def test_real_evidence_has_ids() -> None:
         segment.add(path.read_bytes())
         reasons = segment.tables()["rejected"].column("reason").to_pylist()
         assert masked_ids.MASKED not in reasons, path
+
+
+@pytest.mark.parametrize("depth", [10, 900, 30_000])
+def test_a_masked_id_beside_what_nests_deeply_ends_no_reading(depth: int) -> None:
+    """Whoever writes a request that nests deeply beside a masked key id can't keep the other records from being read."""
+    text = '{"accessKeyId":"AKIA****","userName":"u","x":' + "[" * depth + "]" * depth + "}"
+
+    [left, other], masked = masked_ids.named_key_ids([text, '{"userName":"v"}'])
+
+    assert [0] == masked
+    assert '{"userName":"v"}' == other
+    assert "AKIA" not in (left or "")

@@ -144,18 +144,22 @@ def named_key_ids(texts: Column) -> tuple[Column, list[int]]:
     ]
     found = list(texts)
     for place in masked:
-        left = _without_masked(msgspec.json.decode(texts[place] or ""))
-        found[place] = msgspec.json.encode(left).decode() if left else None
+        try:
+            left = msgspec.json.decode(texts[place] or "")
+            _remove_masked(left)
+            found[place] = msgspec.json.encode(left).decode() if left else None
+        except RecursionError:  # as deep as this is no request of IAM's
+            found[place] = None
     return found, masked
 
 
-def _without_masked(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_masked(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: _without_masked(item)
-        for name, item in value.items()
-        if not (name == "accessKeyId" and isinstance(item, str) and is_masked(item))
-    }
+def _remove_masked(value: Any) -> None:
+    """Remove masked key ids wherever they stand in decoded JSON, however deep."""
+    inside = [value]
+    while inside:
+        one = inside.pop()
+        if isinstance(one, dict):
+            key = one.get("accessKeyId")
+            if isinstance(key, str) and is_masked(key):
+                del one["accessKeyId"]
+        inside += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
