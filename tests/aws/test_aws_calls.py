@@ -75,7 +75,7 @@ LOGGED_WITHOUT_MODEL = {
     "s3express": "CreateSession DeleteBucketPolicy PutBucketPolicy",  # a name of its own for directory buckets
     "signin": "ConsoleLogin CreateOAuth2PublicClient GetSigninToken SwitchRole",
     "ssm": "RequestManagedInstanceRoleToken",  # of agents
-    "sso": "AssociateDirectory CreateExternalIdPConfigurationForDirectory CreateTokenWithIAM "
+    "sso": "AssociateDirectory CreateExternalIdPConfigurationForDirectory CreateToken CreateTokenWithIAM "
     "EnableExternalIdPConfigurationForDirectory Federate UpdateDirectoryAssociation "
     "UpdateExternalIdPConfigurationForDirectory",  # of the console and the access portal
     "sso-directory": "AddMemberToGroup CreateProvisioningTenant CreateUser EnableUser UpdatePassword UpdateUser",

@@ -56,6 +56,13 @@ MADE: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str]] = {
         "ecs:CreateService", {"cluster": "mine", "serviceName": "s", "taskRoleArn": JOB}, None,
         "--cluster=mine --service=s --desired-count 0",
     ),
+    "microvm": (
+        "lambda:RunMicrovm", {"imageIdentifier": "image", "executionRoleArn": JOB}, {"microvmId": "vm-1"},
+        "lambda-microvms terminate-microvm",
+    ),
+    "microvm_image": (
+        "lambda:CreateMicrovmImage", {"name": "image", "buildRoleArn": JOB}, None, "delete-microvm-image",
+    ),
     "profile": ("iam:AddRoleToInstanceProfile", {"instanceProfileName": "p", "roleName": "Job"}, None, "remove-role"),
 }  # fmt: skip
 

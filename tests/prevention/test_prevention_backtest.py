@@ -266,7 +266,7 @@ ADA = f"arn:aws:iam::{HOME}:user/ada"
 KEYS = [
     ("ArnEquals", "aws:PrincipalArn", ADA, (3, 0)),
     ("StringEquals", "aws:username", "ada", (3, 0)),
-    ("StringEquals", "aws:PrincipalAccount", HOME, (5, 0)),  # the sixth is never made
+    ("StringEquals", "aws:PrincipalAccount", HOME, (6, 0)),  # the sixth is never made
     ("StringLike", "aws:userid", "*:run7", (1, 0)),
     ("IpAddress", "aws:SourceIp", OFFICE, (2, 0)),
     ("StringEquals", "aws:SourceVpce", "vpce-0a1b2c3d4e5f60718", (1, 0)),
@@ -275,7 +275,7 @@ KEYS = [
     ("StringLike", "aws:UserAgent", "tool/*", (3, 0)),  # the fourth is never made
     ("DateLessThan", "aws:CurrentTime", "2026-11-23T09:01:00Z", (2, 0)),
     ("NumericLessThan", "aws:EpochTime", str(int(START.timestamp()) + 60), (2, 0)),
-    ("DateGreaterThan", "aws:TokenIssueTime", "2026-11-23T09:01:04Z", (2, 0)),
+    ("DateGreaterThan", "aws:TokenIssueTime", "2026-11-23T09:01:04Z", (3, 0)),
     ("Bool", "aws:MultiFactorAuthPresent", "true", (2, 0)),  # the third is never made
     (
         "NumericLessThan",
@@ -285,6 +285,13 @@ KEYS = [
     ),  # of a token's MFA the log does not tell the age
     ("StringEquals", "aws:SourceIdentity", "ada", (1, 0)),
     ("StringLike", "aws:FederatedProvider", "*githubusercontent*", (1, 0)),
+    (
+        "StringEquals",
+        "aws:OriginIdentity/Subject",
+        "grace@corp",
+        (1, 3),
+    ),  # other roles' sessions may have it unseen
+    ("StringLike", "aws:OriginIdentity/Issuer", "https://idp.corp/*", (1, 3)),
     ("NumericEquals", "ec2:RoleDelivery", "2.0", (1, 0)),
     ("Null", "ec2:SourceInstanceARN", "false", (1, 0)),
     ("StringEquals", "sts:RoleSessionName", "run7", (1, 0)),
@@ -311,6 +318,7 @@ def _told() -> Guard:
     session.calls("ec2:DescribeInstances", region="eu-west-1")
     world.instance("Web", ip="10.0.0.9").calls("s3:ListBuckets", vpc_endpoint="vpce-0a1b2c3d4e5f60718")
     world.oidc("Build", "repo:example/shop:ref:refs/heads/main").calls("s3:ListBuckets")
+    world.saml("Analyst", "grace@corp", issuer="https://idp.corp/tenant").calls("s3:ListBuckets")
     policies = [
         (key, scp(deny("sts:AssumeRole" if key.startswith("sts:") else "*", {operator: {key: value}})))
         for operator, key, value, _ in KEYS

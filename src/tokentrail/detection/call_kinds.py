@@ -23,12 +23,21 @@ _PERSISTENCE = frozenset({
     "access_key", "activation", "anywhere_profile", "assignment", "certificate", "cluster_access", "delegation",
     "directory_user", "function", "function_policy", "function_url", "group_membership", "identity_pool", "layer",
     "login_profile", "oauth_client", "outbound_federation", "permission_set", "pod_identity", "policy", "provider",
-    "role", "service_credential", "ssh_key", "trust", "trust_anchor", "user",
+    "role", "root_access", "service_credential", "ssh_key", "trust", "trust_anchor", "user",
 })  # fmt: skip
 """What a call leaves behind, by the catalogue's names, that lets somebody back in or gives them more power."""
 _OPENING = frozenset({"bucket_access", "grant", "replication", "resource_policy", "share"})
 _HOST_ENTRY = frozenset(
-    {"command", "instance_attribute", "instance_reset", "key_pair", "shell", "ssh", "ssm_session"}
+    {
+        "command",
+        "instance_attribute",
+        "instance_reset",
+        "key_pair",
+        "microvm_token",
+        "shell",
+        "ssh",
+        "ssm_session",
+    }
 )
 _LISTED: dict[CallKind, dict[str, str]] = {
     "data": {

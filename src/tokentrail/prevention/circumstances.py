@@ -29,7 +29,7 @@ ALWAYS = ("kind", "type", "forwarded", "by_service", "linked")
 IDENTITY = frozenset(
     {
         *ALWAYS, "principal", "home", "user_name", "mfa", "source_identity", "federated_provider", "ec2_delivery",
-        "sign_in_session", "issuer",
+        "sign_in_session", "issuer", "origin_subject", "origin_issuer",
     }
 )  # fmt: skip
 """Columns of the caller: they have far fewer distinct values than calls do."""
@@ -47,6 +47,7 @@ COLUMNS_OF_KEYS: dict[str, tuple[str, ...]] = {
     "aws:multifactorauthpresent": ("mfa", "mfa_serial"), "aws:multifactorauthage": ("mfa", "mfa_serial"),
     "aws:userid": ("principal_id", "principal", "home"), "aws:sourceidentity": ("source_identity",),
     "aws:signinsessionarn": ("sign_in_session",), "aws:federatedprovider": ("federated_provider",),
+    "aws:originidentity/subject": ("origin_subject",), "aws:originidentity/issuer": ("origin_issuer",),
     "ec2:sourceinstancearn": ("ec2_delivery",), "ec2:roledelivery": ("ec2_delivery",),
     "aws:ec2instancesourcevpc": ("ec2_delivery",), "aws:ec2instancesourceprivateipv4": ("ec2_delivery",),
     "sts:rolesessionname": ("session_name", "issued"), "sts:sourceidentity": ("asked_identity", "issued"),
@@ -160,6 +161,8 @@ def _context_of_caller(row: Row) -> Context:
         mfa=row.get("mfa"),
         sign_in_session_arn=row.get("sign_in_session"),
         federated_provider=row.get("federated_provider"),
+        origin_subject=row.get("origin_subject"),
+        origin_issuer=row.get("origin_issuer"),
         ec2_instance=row.get("ec2_delivery") is not None,
     )
     context = dict(context_of(caller))

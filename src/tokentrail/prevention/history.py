@@ -61,7 +61,8 @@ _SQL = {
     "region": "e.region", "agent": "e.agent", "endpoint": "e.endpoint", "time": "e.time", "resource": "e.resource",
     "created": "i.created", "mfa": "i.mfa", "linked": LINKED,
     "principal_id": "i.principal_id", "source_identity": "i.source_identity", "sign_in_session": "i.sign_in_session",
-    "federated_provider": "i.federated_provider", "ec2_delivery": "i.ec2_delivery", "role_arn": "s.role_arn",
+    "federated_provider": "i.federated_provider", "ec2_delivery": "i.ec2_delivery",
+    "origin_subject": "i.origin_subject", "origin_issuer": "i.origin_issuer", "role_arn": "s.role_arn",
     "session_name": "s.session_name", "asked_identity": "s.source_identity", "duration": "s.duration",
     "by_service": f"{SERVICE} IS NOT NULL AND coalesce(w.kind = 'service_role', FALSE) AND i.ec2_delivery IS NULL",
     "event": "CASE WHEN e.source = 'sts.amazonaws.com' AND e.name IN ('GetSessionToken', 'GetCallerIdentity') THEN "

@@ -45,6 +45,7 @@ IAM: tuple[Row, ...] = (
      "~serviceSpecificCredential.serviceSpecificCredentialId userName"),
     ("service_credential", "iam", "ResetServiceSpecificCredential", "serviceSpecificCredentialId"),
     ("outbound_federation", "iam", "EnableOutboundWebIdentityFederation", ""),
+    ("root_access", "iam", "EnableOrganizationsRootSessions EnableOrganizationsRootCredentialsManagement", ""),
     ("delegation", "iam", "AcceptDelegationRequest SendDelegationToken", "delegationRequestId"),
 )  # fmt: skip
 """Calls to IAM and to AWS Organizations by which somebody can mint credentials later, or may do more."""
@@ -92,6 +93,8 @@ OTHER: tuple[Row, ...] = (
     ("replication", "s3", "PutBucketReplication", "bucketName"),
     ("resource_policy", "logs", "PutSubscriptionFilter", "logGroupName"),
     ("function_url", "lambda", "CreateFunctionUrlConfig UpdateFunctionUrlConfig", "functionName"),
+    ("service_role", "ec2", "AssociateEnclaveCertificateIamRole", "roleArn certificateArn"),
+    ("support_access", "supportauthz", "CreateSupportPermit", "~arn name"),
     ("key_pair", "ec2", "CreateKeyPair ImportKeyPair", "~keyPairId keyName"),
     ("key_pair", "lightsail", "CreateKeyPair ImportKeyPair", "keyPairName"),
     ("cluster_access", "eks", "CreateAccessEntry UpdateAccessEntry AssociateAccessPolicy UpdateClusterConfig "

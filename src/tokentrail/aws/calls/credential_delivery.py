@@ -72,8 +72,13 @@ is whoever else has the instance's credentials (Amazon ECS Developer Guide, 'Ama
 instance may come at each other's).
 """
 
-PERSON_TOKENS: Mapping[str, str] = {"sso-oauth": "CreateTokenWithIAM", "sso": "CreateTokenWithIAM"}
-"""Calls that give an application a person's token (IAM Identity Center OIDC API Reference, 'CreateTokenWithIAM')."""
+PERSON_TOKENS: Mapping[str, str] = {"sso-oauth sso": "CreateToken CreateTokenWithIAM"}
+"""
+Calls that give an application a person's token (IAM Identity Center OIDC API Reference).
+
+CreateToken is logged under `sso.amazonaws.com` (IAM Identity Center User Guide, 'Understanding CloudTrail events for
+IAM Identity Center').
+"""
 
 FOREIGN_TOKENS: Mapping[str, str] = {"sts": "GetWebIdentityToken"}
 """Calls that give a token for services outside AWS (AWS STS API Reference, 'GetWebIdentityToken')."""
@@ -84,6 +89,7 @@ TOKENS: Mapping[str, str] = {
     "GetWorkloadAccessTokenForJWT GetWorkloadAccessTokenForUserId",
     "chime": "CreateAttendee BatchCreateAttendee GetAttendee ListAttendees GetBot ListBots",
     "codeartifact": "GetAuthorizationToken",
+    "amplifyuibuilder": "ExchangeCodeForToken",
     "codecatalyst": "CreateAccessToken",
     "cognito-identity": "GetOpenIdToken GetOpenIdTokenForDeveloperIdentity",
     "cognito-idp": "AdminInitiateAuth AdminRespondToAuthChallenge GetClientToken GetDerivedToken "
@@ -113,7 +119,6 @@ TOKENS: Mapping[str, str] = {
     "redshift-serverless": "GetCredentials GetIdentityCenterAuthToken",
     "route53domains": "RetrieveDomainAuthCode",
     "signin": "CreateBearerToken",
-    "sso-oauth": "CreateToken",
     "sts": "GetServiceBearerToken",
     "wickr": "GetOidcInfo",
     "workmail": "AssumeImpersonationRole",
@@ -215,6 +220,9 @@ NO_CREDENTIAL: Mapping[str, Mapping[str, str]] = {
         "servicecatalog": "DescribePortfolioShareStatus",
         "wisdom": "GetNextMessage GetRecommendations QueryAssistant",
         "xray": "StartTraceRetrieval",
+    },
+    "a client or code that opens nothing until a person agrees: CreateToken then gives the token": {
+        "oidc sso-oauth": "RegisterClient StartDeviceAuthorization",
     },
     "only key ids: CreateBucketAccessKey alone tells the secret (Amazon Lightsail API Reference)": {
         "lightsail": "GetBucketAccessKeys",

@@ -98,6 +98,8 @@ RUNS: tuple[Row, ...] = (
     ("web_environment", "elasticbeanstalk", "CreateEnvironment UpdateEnvironment", "environmentName environmentId"),
     ("blueprint", "glue", "StartBlueprintRun", "blueprintName"),
     ("quantum_job", "braket", "CreateJob", "jobName"),
+    ("microvm", "lambda", "RunMicrovm", "~microvmId imageIdentifier"),
+    ("microvm_image", "lambda", "CreateMicrovmImage UpdateMicrovmImage", "~imageArn imageIdentifier name"),
 )  # fmt: skip
 """Calls that run the caller's commands or code with a role."""
 
@@ -146,6 +148,7 @@ ENTERED: tuple[Row, ...] = (
     ("sandbox", "bedrock-agentcore", "StartCodeInterpreterSession InvokeCodeInterpreter StartBrowserSession "
      "InvokeBrowser InvokeAgentRuntimeCommand", "codeInterpreterIdentifier browserIdentifier agentRuntimeArn"),
     ("streaming_link", "appstream", "CreateStreamingURL CreateImageBuilderStreamingURL", "fleetName name"),
+    ("microvm_token", "lambda", "CreateMicrovmAuthToken CreateMicrovmShellAuthToken", "microvmIdentifier"),
     ("environment_member", "cloud9", "CreateEnvironmentMembership UpdateEnvironmentMembership", "environmentId"),
 )  # fmt: skip
 """Calls by which a caller gets at the credentials of what runs with a role already."""

@@ -317,6 +317,17 @@ _OF_MORE_SERVICES: Mapping[str, Workload] = {
         called="Braket job", roles=("roleArn",),
         stop="aws braket cancel-job --region {region}, with the ARN of {name}",
     ),
+    "microvm": Workload(
+        called="Lambda MicroVM", roles=("executionRoleArn",), without_role=False,
+        ended_by={"TerminateMicrovm": "microvmIdentifier"},
+        stop="aws lambda-microvms terminate-microvm --region {region} --microvm-identifier={name}",
+    ),
+    "microvm_image": Workload(
+        called="Lambda MicroVM image", roles=("buildRoleArn",), without_role=False,
+        ended_by={"DeleteMicrovmImage": "imageIdentifier"},
+        stop="aws lambda-microvms delete-microvm-image --region {region} --image-identifier={name}, and "
+        "terminate the MicroVMs that run it (`aws lambda-microvms list-microvms`)",
+    ),
 }  # fmt: skip
 _DOORS: Mapping[str, Workload] = {
     "identity_pool": Workload(

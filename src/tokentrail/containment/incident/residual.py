@@ -20,6 +20,8 @@ LEFT = {
     "instance_profile": "an instance profile", "function_policy": "a function's policy",
     "function_url": "a function URL",
     "outbound_federation": "outbound web identity federation", "delegation": "a delegation",
+    "root_access": "an organisation's right to act as root in its accounts",
+    "support_access": "a permit for AWS Support",
     "oauth_client": "an OAuth client", "instance_attribute": "a change to an instance",
     "cluster_access": "a way into an EKS cluster", "identity_pool_setting": "a setting of a Cognito identity pool",
     "pool_user": "a way into a Cognito user pool", "device": "a way in for IoT devices",
@@ -41,6 +43,7 @@ ENTERED = {
     "notebook_link": "a link to notebooks or workflows was made", "deployment": "something was deployed",
     "instance_reset": "a root volume was replaced", "sandbox": "an AgentCore session was opened",
     "streaming_link": "a link to a desktop was made", "environment_member": "a Cloud9 environment was shared",
+    "microvm_token": "a token for a Lambda MicroVM was made",
     "build": "a build was started", "start_script": "an instance was given a script that it runs when it starts",
     "private_certificate": _CERTIFIED,
 }  # fmt: skip
