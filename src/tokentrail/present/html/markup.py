@@ -9,17 +9,13 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from markupsafe import Markup as Html
+
 from tokentrail.present.safe import ELLIPSIS, safe
 
 _VOID = frozenset(["meta", "input", "br", "hr", "col", "link"])
 _LONG = 200
 """Characters of a name that are shown where a name is only named."""
-
-
-class Html(str):
-    """Text that is markup already."""
-
-    __slots__ = ()
 
 
 Child = str | None
