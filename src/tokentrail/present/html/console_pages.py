@@ -69,7 +69,9 @@ def _column(name: str, asked: Mapping[str, str], live: Live) -> SortableColumn:
     chosen = asked.get("sort") == name.lower()
     kept = [(key, value) for key, value in live.query if key not in ("sort", "page")]
     place = address(live.path, kept if chosen else [*kept, ("sort", name.lower())], live.as_of)
-    return SortableColumn(name, place, "in order of time again" if chosen else f"sort by {name.lower()}", chosen)
+    return SortableColumn(
+        name, place, "in order of time again" if chosen else f"sort by {name.lower()}", chosen
+    )
 
 
 def timeline_page(

@@ -92,7 +92,8 @@ def _of_others(sheet: Sheet) -> int:
 def lifelines_file(dossier: Dossier) -> str:
     """Draw the lifelines as a file of their own."""
     picture = laid_out(dossier, linked=False).picture
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + lifelines(picture, asset("lifelines.css")) + "\n"
+    drawn = lifelines(picture, asset("lifelines.css"))
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{drawn}\n'
 
 
 def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True, room: int = ROOM) -> Sheet:
