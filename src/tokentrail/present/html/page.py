@@ -143,7 +143,7 @@ def page(
     )
     frame = {
         "title": title, "version": version, "live": live, "console": console_bar(live) if live else None,
-        "policy": policy, "style": Html(style), "script": Html(script),
+        "policy": Html(policy), "style": Html(style), "script": Html(script),
     }  # fmt: skip
     return f"{render(template, **frame, **view)}\n"
 
