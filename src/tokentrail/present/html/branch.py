@@ -10,11 +10,8 @@ from dataclasses import dataclass, replace
 
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
-from tokentrail.present.document import timestamp
-from tokentrail.present.html.console import Live, address, console_bar, pages, story
-from tokentrail.present.html.markup import brief, join, tag
-from tokentrail.present.html.page import Sheet, footer, whole
-from tokentrail.present.html.pieces import section
+from tokentrail.present.html.console import Live, address, story, turning
+from tokentrail.present.html.page import Sheet, page
 from tokentrail.present.html.tree import above, branch, group_of, living_first, search
 from tokentrail.present.lineage import birth
 
@@ -57,26 +54,15 @@ def _said(one: Credential) -> str:
 
 
 def branch_page(
-    sheet: Sheet, part: Part, found: Sequence[Credential], count: int, page: int, *, more: bool, live: Live,
+    sheet: Sheet, part: Part, found: Sequence[Credential], count: int, number: int, *, more: bool, live: Live,
     version: str,
 ) -> str:  # fmt: skip
     """Show some of the credentials of a part, each with what it did and what descends from it."""
     dossier, names = sheet.dossier, replace(sheet.names, live=live)
-    back = tag("a", tag("code", brief(words.listed(dossier.trace.subject, 2), 120)),
-               href=address("/trace", story(live), live.as_of) + "#lineage")  # fmt: skip
-    said = f"{words.number(count, 'credential')} found in the lineage of " if part.find else (
-        f"{words.number(count, 'credential')} of one kind, role and parent in the lineage of "
+    drawn = branch(dossier.trace, dossier.bystanders, found, names, alone=bool(part.find)) if found else None
+    return page(
+        "lineage_page.html", "Part of a lineage", version, live, fetches=True, as_of=dossier.trace.as_of,
+        count=words.number(count, "credential"), part=part, drawn=drawn, search=search(live, part.find),
+        back=address("/trace", story(live), live.as_of) + "#lineage",
+        subject=words.listed(dossier.trace.subject, 2), turning=turning(live, number, more),
     )  # fmt: skip
-    drawn = branch(dossier.trace, dossier.bystanders, found, names, alone=bool(part.find))
-    body = join([
-        console_bar(live),
-        tag("header",
-            tag("p", tag("b", "TokenTrail"), f"  as of {timestamp(dossier.trace.as_of)}", class_="kicker"),
-            tag("h1", "Part of a lineage")),
-        tag("main",
-            section("lineage", "Lineage", tag("p", said, back, class_="note"), search(live, part.find),
-                    drawn if found else tag("p", "None.", class_="empty"), pages(live, page, more)),
-            id="content"),
-        footer(version),
-    ])  # fmt: skip
-    return whole("Part of a lineage · TokenTrail", body, live=True, fetches=True)

@@ -11,13 +11,13 @@ from typing import get_args
 from tokentrail.lineage.model import KINDS, Kind, Overview, State
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.console import Live, address, console_bar, trace_address
+from tokentrail.present.html.console import Live, address, trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section, severity_badge
 from tokentrail.present.html.leads import any_strong, leads_section, subject_of
-from tokentrail.present.html.markup import Html, brief, join, prose, tag
-from tokentrail.present.html.page import footer, navigation, whole
+from tokentrail.present.html.markup import Html, brief, prose, tag
+from tokentrail.present.html.page import navigation, page
 from tokentrail.present.html.pieces import figure, section, table
 from tokentrail.results import Status
 from tokentrail.spelling import more
@@ -87,21 +87,21 @@ def case_page(
     titles = dict(_PLACES)
     places = [(place, titles[place]) for place, shown in ahead if shown is not None]
     places += [one for one in _PLACES if one[0] not in ("leads", "first")]
-    body = join([
-        console_bar(live) if live else None,
-        tag(
-            "header",
-            tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
-            tag("h1", _headline(found, subjects)),
-            tag("p", prose(_advice(subjects, leads, live)), class_="lead"),
-            _figures(found, findings, status),
-        ),
-        navigation(tuple(places)),
-        tag("main", *(shown for _, shown in ahead), candidates(found, names), kinds(found, live),
-            findings_section(findings, names, failed=failed), evidence_section(status, None), id="content"),
-        footer(version),
-    ])  # fmt: skip
-    return whole(f"Case {case_id} · TokenTrail", body, live=live is not None)
+    header = tag(
+        "header",
+        tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
+        tag("h1", _headline(found, subjects)),
+        tag("p", prose(_advice(subjects, leads, live)), class_="lead"),
+        _figures(found, findings, status),
+    )
+    content = [
+        *(shown for _, shown in ahead), candidates(found, names), kinds(found, live),
+        findings_section(findings, names, failed=failed), evidence_section(status, None),
+    ]  # fmt: skip
+    return page(
+        "parts.html", f"Case {case_id}", version, live, header=header, navigation=navigation(tuple(places)),
+        content=content,
+    )  # fmt: skip
 
 
 def _headline(found: Overview, subjects: FindingSubjects) -> str:

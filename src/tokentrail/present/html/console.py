@@ -14,7 +14,7 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.markup import Html, brief, tag
 from tokentrail.spelling import more
 
 Query = tuple[tuple[str, str], ...]
@@ -93,7 +93,7 @@ def twin(live: Live) -> str:
 
 def console_bar(live: Live) -> Html:
     """Build the bar above a page."""
-    moment = [("as_of", timestamp(live.as_of))] if live.as_of else []
+    moment = asked_moment(live)
     return tag(
         "div",
         tag(
@@ -190,7 +190,7 @@ def _narrowing(live: Live) -> Html:
         for name, told, hint in _NARROWING
     ]  # fmt: skip
     kept = [(name, value) for name, value in live.query if name in ("subject", "strategy")]
-    moment = [("as_of", timestamp(live.as_of))] if live.as_of else []
+    moment = asked_moment(live)
     some = narrowed(live)
     return tag(
         "details",
@@ -228,19 +228,17 @@ def spread(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:
     return tuple(merged[place] for place in places)
 
 
-def pages(live: Live, page: int, more: bool) -> Html | None:
-    """Lead to the page before and after, of a list of many pages."""
+def turning(live: Live, page: int, more: bool) -> list[tuple[str, str]]:
+    """The ways to the page before and after, of a list of many pages: what each is called, and its address."""
     rest = [(name, value) for name, value in live.query if name != "page"]
-    parts = []
-    if page > 1:
-        parts.append(
-            tag("a", "◂ before", href=address(live.path, [*rest, ("page", str(page - 1))], live.as_of))
-        )
-    if more:
-        parts.append(
-            tag("a", "more ▸", href=address(live.path, [*rest, ("page", str(page + 1))], live.as_of))
-        )
-    return tag("p", join(parts, "  "), class_="pages") if parts else None
+    ways = [("◂ before", page - 1)] if page > 1 else []
+    ways += [("more ▸", page + 1)] if more else []
+    return [(told, address(live.path, [*rest, ("page", str(to))], live.as_of)) for told, to in ways]
+
+
+def asked_moment(live: Live) -> Query:
+    """What a form of a page sends along so that its answer is about the same moment."""
+    return (("as_of", timestamp(live.as_of)),) if live.as_of else ()
 
 
 def hidden(values: Iterable[tuple[str, str]]) -> list[Html]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from markupsafe import Markup
+
 from tokentrail.present.safe import ELLIPSIS, safe
 
 _VOID = frozenset(["meta", "input", "br", "hr", "col", "link"])
@@ -16,12 +18,8 @@ _LONG = 200
 """Characters of a name that are shown where a name is only named."""
 
 
-class Html(str):
-    """Text that is markup already."""
-
-    __slots__ = ()
-
-
+Html = Markup
+"""Text that is markup already."""
 Child = str | None
 """What stands within an element: markup as it is, text escaped, `None` nothing."""
 Value = str | int | float | bool | None

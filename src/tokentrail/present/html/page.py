@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from tokentrail.lineage.model import CallLines
 from tokentrail.present import words
@@ -23,13 +24,14 @@ from tokentrail.present.html.evidence import evidence_section
 from tokentrail.present.html.findings import findings_section
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
-from tokentrail.present.html.markup import Child, Html, join, tag
+from tokentrail.present.html.markup import Html, tag
 from tokentrail.present.html.plan import plan_section
 from tokentrail.present.html.records import records_part
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import picture_section, rules
 from tokentrail.present.html.summary import summary
 from tokentrail.present.html.taken import taken_section
+from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import timeline_section
 from tokentrail.present.html.tree import tree_section
 from tokentrail.present.html.window import window
@@ -63,24 +65,20 @@ def sheet_page(sheet: Sheet) -> str:
     tree = tree_section(
         dossier.trace, dossier.bystanders, names
     )  # first: all else leads to what is on the page
-    body = join([
-        console_bar(live) if live else None,
-        summary(dossier, names),
-        navigation(_SECTIONS),
-        tag("main",
-            picture_section(sheet.picture),
-            plan_section(dossier.plan, names),
-            tree,
-            timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
-            taken_section(dossier.trace, names),
-            findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
-            evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
-            id="content",
-        ),
-        footer(dossier.version),
-    ])  # fmt: skip
-    return whole(f"{words.verdict(tainted)} · TokenTrail", body, rules(dossier.plan), live=live is not None,
-                 fetches=names.here is not None)  # fmt: skip
+    content = [
+        picture_section(sheet.picture),
+        plan_section(dossier.plan, names),
+        tree,
+        timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
+        taken_section(dossier.trace, names),
+        findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
+        evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
+    ]
+    return page(
+        "parts.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
+        fetches=names.here is not None, header=summary(dossier, names), navigation=navigation(_SECTIONS),
+        content=content,
+    )  # fmt: skip
 
 
 def _of_others(sheet: Sheet) -> int:
@@ -94,7 +92,8 @@ def _of_others(sheet: Sheet) -> int:
 def lifelines_file(dossier: Dossier) -> str:
     """Draw the lifelines as a file of their own."""
     picture = laid_out(dossier, linked=False).picture
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + lifelines(picture, asset("lifelines.css")) + "\n"
+    drawn = lifelines(picture, asset("lifelines.css"))
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{drawn}\n'
 
 
 def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True, room: int = ROOM) -> Sheet:
@@ -119,14 +118,22 @@ def navigation(places: tuple[tuple[str, str], ...]) -> Html:
     )
 
 
-def footer(version: str) -> Html:
-    """Close the page."""
-    told = f"TokenTrail {version}. Times are UTC. Access key ids are names, not secrets; secrets are not on this page."
-    return tag("footer", tag("p", told))
+def page(
+    template: str, title: str, version: str, live: Live | None, *, more_style: str = "", fetches: bool = False,
+    **view: Any,
+) -> str:  # fmt: skip
+    """
+    Render a page from its template.
 
-
-def whole(title: str, body: Child, more_style: str = "", *, live: bool = False, fetches: bool = False) -> str:
-    """Put a page together; in a live console, forms may ask the console itself, and so may folds that it has."""
+    Args:
+        template: A template that extends `page.html`.
+        title: What the page is called.
+        version: Of the program that writes it.
+        live: The console that it is shown in; its forms may ask the console itself.
+        more_style: Style rules of this page alone.
+        fetches: Whether the page's script asks the console for folds that the page has no room for.
+        view: What the template shows.
+    """
     style = asset("page.css") + asset("lifelines.css") + more_style
     script = asset("page.js")
     fetching = "; connect-src 'self'" if live and fetches else ""
@@ -134,19 +141,11 @@ def whole(title: str, body: Child, more_style: str = "", *, live: bool = False, 
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data: blob:; "
         f"base-uri 'none'; form-action {_OURS if live else _NOBODY}{fetching}"
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("style", Html(style)),
-    )  # fmt: skip
-    top = tag("a", "To the content", href="#content", class_="skip")
-    page = tag("html", head, tag("body", top, body, tag("script", Html(script))), lang="en")
-    return f"<!DOCTYPE html>\n{page}\n"
+    frame = {
+        "title": title, "version": version, "live": live, "console": console_bar(live) if live else None,
+        "policy": Html(policy), "style": Html(style), "script": Html(script),
+    }  # fmt: skip
+    return f"{render(template, **frame, **view)}\n"
 
 
 @cache

@@ -14,7 +14,7 @@ from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.markup import Child, Html, brief, join, prose, tag
 from tokentrail.spelling import more
 
-_SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
+SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
 STATES = {"active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired"}
 
 
@@ -65,7 +65,7 @@ def happened(time: str, event_id: str, names: Names) -> Html:
 
 def state(one: Credential) -> Html:
     """Whether it works: sign and word."""
-    sign = tag("span", _SIGNS[one.state], aria_hidden="true")
+    sign = tag("span", SIGNS[one.state], aria_hidden="true")
     return tag("span", sign, " ", STATES[one.state], class_=f"state {one.state}")
 
 

@@ -1,0 +1,66 @@
+"""
+The templates of the pages: the one environment that renders them, and what stands in it beside a page's own data.
+
+All that a template prints is made visible and inert by `safe`, then escaped, unless it is `Markup`. Which filters a
+template may use is named here: none of them declares text to be markup that was not built by us.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from tokentrail.present import words
+from tokentrail.present.document import timestamp
+from tokentrail.present.html.console import address, trace_address
+from tokentrail.present.html.markup import brief, lines, prose
+from tokentrail.present.safe import safe
+from tokentrail.spelling import more
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_LAYOUT = re.compile(r"(?<=[>}])\n\s*(?=[<{])")
+
+
+def render(template: str, /, **view: Any) -> Markup:
+    """Render a template with the data that it shows; a name that it has not been given is an error."""
+    return Markup(_environment().get_template(template).render(view))  # noqa: S704  # its environment escapes
+
+
+def visible(value: object) -> object:
+    """Make what a template prints visible and inert; `None` prints nothing."""
+    if isinstance(value, Markup):
+        return value
+    return "" if value is None else safe(str(value))
+
+
+@cache
+def _environment() -> Environment:
+    """Build the environment when the first page is made, since the command line starts faster without Jinja2."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    made = Environment(
+        loader=FunctionLoader(_source), autoescape=True, finalize=visible, undefined=StrictUndefined
+    )
+    made.filters = {
+        "brief": brief, "comma": "{:,}".format, "default": made.filters["default"], "lines": lines, "prose": prose,
+        "timestamp": timestamp,
+    }  # fmt: skip
+    made.globals |= {"address": address, "more": more, "trace_address": trace_address, "words": words}
+    return made
+
+
+def _source(name: str) -> str:
+    """
+    Read a template.
+
+    A line break between two tags is layout, and no white space on the page: it becomes a comment, which keeps the
+    numbers of lines in messages.
+    """
+    text = (resources.files("tokentrail.present.html") / "templates" / name).read_text("utf-8")
+    return _LAYOUT.sub("{#\n#}", text.strip())
