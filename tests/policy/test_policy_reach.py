@@ -390,7 +390,9 @@ def test_who_may_take_running_workloads_over() -> None:
     """New code in an old function, or a layer before it, gets its role's credentials without PassRole."""
     found = reach(users=[user("support", doc(may("lambda:Update*"))), user("ria", S3)])
 
-    assert found.may_take_over(SUPPORT) == ("UpdateFunctionCode", "UpdateFunctionConfiguration")
+    assert found.may_take_over(SUPPORT) == (
+        "UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateMicrovmImage",
+    )  # fmt: skip
     assert found.may_take_over(user_arn("ria")) == ()
 
 
