@@ -26,6 +26,10 @@ lint:
 test *arguments:
     uv run --locked --group test pytest -n auto {{ arguments }}
 
+# The fast tier of the tests, for while one works: under two minutes.
+quick *arguments:
+    uv run --locked --group test pytest -n auto -m "quick and not long and not parity" {{ arguments }}
+
 # All tests, the long ones too, and Hypothesis trying harder: takes many minutes.
 long *arguments:
     HYPOTHESIS_PROFILE=long uv run --locked --group test pytest -n auto -m "long or not long" {{ arguments }}

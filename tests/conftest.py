@@ -1,5 +1,6 @@
 """
-What all tests share: how much Hypothesis tries, who runs which test, and that no module is compiled again and again.
+What all tests share: how much Hypothesis tries, who runs which test, which are quick, and that no module is compiled
+again and again.
 
 `HYPOTHESIS_PROFILE=long` tries harder; tests that name a number of examples of their own keep it.
 """
@@ -34,6 +35,28 @@ if sys.dont_write_bytecode:
 for _name, _value in environment().items():
     # What processes of ours are started with counts for those that xdist starts: DuckDB plans in less time so.
     os.environ.setdefault(_name, _value)
+
+
+QUICK = (
+    "aws", "contract", "events", "oracle", "policy", "present", "testing",
+    "laws/test_laws_calls.py", "lineage/test_lineage_grow.py", "lineage/test_lineage_inventory.py",
+    "lineage/test_lineage_issuers.py", "lineage/test_lineage_taint.py", "lineage/test_lineage_edits.py",
+    "store/test_store_duck.py", "store/test_store_derived_database.py", "store/test_store_merge.py",
+    "sources/test_sources_alerts.py", "sources/test_sources_files.py", "detection/test_detection_real.py",
+    "detection/test_detection_story.py", "detection/test_detection_noise.py", "containment/test_planfile.py",
+    "containment/test_journal.py", "containment/test_undo.py", "containment/test_containment_reversals.py",
+    "containment/test_containment_partitions.py", "prevention/test_prevention_fates.py", "cli/test_cli_help.py",
+    "cli/test_cli_identify.py", "watch/test_watch_ledger.py",
+)  # fmt: skip
+"""Folders and files of the fast tier: the pure layers in full, and of every other layer what answers in a moment."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast tier, which `just quick` runs."""
+    quick = {Path(__file__).parent / one for one in QUICK}
+    for item in items:
+        if not quick.isdisjoint((item.path, *item.path.parents)):
+            item.add_marker("quick")
 
 
 def pytest_collection_finish() -> None:
