@@ -38,13 +38,13 @@ for _name, _value in environment().items():
 
 
 QUICK = (
-    "aws", "events", "oracle", "policy", "present", "testing",
-    "laws/test_laws_calls.py", "lineage/test_lineage_grow.py", "lineage/test_lineage_inventory.py",
-    "lineage/test_lineage_issuers.py", "lineage/test_lineage_taint.py", "lineage/test_lineage_edits.py",
-    "store/test_store_duck.py", "store/test_store_derived_database.py",     "sources/test_sources_alerts.py", "detection/test_detection_real.py",
-    "containment/test_planfile.py",
-    "containment/test_journal.py",     "containment/test_containment_partitions.py", "prevention/test_prevention_fates.py", "cli/test_cli_help.py",
-    "cli/test_cli_identify.py", "watch/test_watch_ledger.py",
+    "aws", "events", "oracle", "policy", "present", "testing", "laws/test_laws_calls.py",
+    "lineage/test_lineage_grow.py", "lineage/test_lineage_inventory.py", "lineage/test_lineage_issuers.py",
+    "lineage/test_lineage_taint.py", "lineage/test_lineage_edits.py", "store/test_store_duck.py",
+    "store/test_store_derived_database.py", "sources/test_sources_alerts.py",
+    "detection/test_detection_real.py", "containment/test_planfile.py", "containment/test_journal.py",
+    "containment/test_containment_partitions.py", "prevention/test_prevention_fates.py",
+    "cli/test_cli_help.py", "cli/test_cli_identify.py", "watch/test_watch_ledger.py",
 )  # fmt: skip
 """Folders and files of the fast tier: the pure layers in full, and of every other layer what answers in a moment."""
 
