@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from tokentrail.aws.calls.names import operation_of
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import Rule
 
@@ -36,7 +37,7 @@ def _section(rule: Rule) -> Iterator[str]:
     yield from (rule.why, "")
     yield from (f"*False alarm?* {rule.false_alarm}", "")
     if rule.prefilter:
-        yield f"*Needs one of:* {_names(rule.prefilter)}."
+        yield f"*Needs one of:* {_names(frozenset(map(operation_of, rule.prefilter)))}."
     if rule.thresholds:
         yield f"*Thresholds:* {_names(rule.thresholds)}."
     yield f"*From:* {'; '.join(rule.references)}."

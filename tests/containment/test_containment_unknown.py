@@ -27,7 +27,8 @@ HARMLESS = (
     "ssm:TagResource", "acm:ExportCertificate",
 )  # fmt: skip
 TOKENS = (
-    "codecatalyst:CreateAccessToken", "amplifyuibuilder:ExchangeCodeForToken", "workmail:AssumeImpersonationRole", "quicksight:GetDashboardEmbedUrl",
+    "codecatalyst:CreateAccessToken", "amplifyuibuilder:ExchangeCodeForToken", "workmail:AssumeImpersonationRole",
+    "quicksight:GetDashboardEmbedUrl",
     "quicksight:GetSessionEmbedUrl", "athena:GetSessionEndpoint", "iot:CreateProvisioningClaim",
     "cognito-idp:AdminInitiateAuth", "lightsail:CreateContainerServiceRegistryLogin", "evs:GetDepotUrl",
     "gamelift:GetComputeAuthToken", "redshift-serverless:GetIdentityCenterAuthToken", "ecr:GetAuthorizationToken",

@@ -387,7 +387,11 @@ def test_who_may_take_scps_away() -> None:
 
 
 def test_who_may_take_running_workloads_over() -> None:
-    """New code in an old function, or a layer before it, gets its role's credentials without PassRole."""
+    """
+    New code in an old function, or a layer before it, gets its role's credentials without PassRole.
+
+    A MicroVM's image may: its build role is named again, and whether that passes it again is not documented.
+    """
     found = reach(users=[user("support", doc(may("lambda:Update*"))), user("ria", S3)])
 
     assert found.may_take_over(SUPPORT) == (

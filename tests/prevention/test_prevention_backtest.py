@@ -266,7 +266,7 @@ ADA = f"arn:aws:iam::{HOME}:user/ada"
 KEYS = [
     ("ArnEquals", "aws:PrincipalArn", ADA, (3, 0)),
     ("StringEquals", "aws:username", "ada", (3, 0)),
-    ("StringEquals", "aws:PrincipalAccount", HOME, (6, 0)),  # the sixth is never made
+    ("StringEquals", "aws:PrincipalAccount", HOME, (6, 0)),  # the seventh is never made
     ("StringLike", "aws:userid", "*:run7", (1, 0)),
     ("IpAddress", "aws:SourceIp", OFFICE, (2, 0)),
     ("StringEquals", "aws:SourceVpce", "vpce-0a1b2c3d4e5f60718", (1, 0)),

@@ -148,7 +148,7 @@ def named_key_ids(texts: Column) -> tuple[Column, list[int]]:
             left = msgspec.json.decode(texts[place] or "")
             _remove_masked(left)
             found[place] = msgspec.json.encode(left).decode() if left else None
-        except RecursionError:  # as deep as this is no request of IAM's
+        except RecursionError:  # IAM takes no request that nests so deeply
             found[place] = None
     return found, masked
 

@@ -17,9 +17,8 @@ from markupsafe import Markup
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, trace_address
-from tokentrail.present.html.markup import brief, lines, prose
+from tokentrail.present.html.markup import brief, prose
 from tokentrail.present.safe import safe
-from tokentrail.spelling import more
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,10 +47,10 @@ def _environment() -> Environment:
         loader=FunctionLoader(_source), autoescape=True, finalize=visible, undefined=StrictUndefined
     )
     made.filters = {
-        "brief": brief, "comma": "{:,}".format, "default": made.filters["default"], "lines": lines, "prose": prose,
+        "brief": brief, "comma": "{:,}".format, "default": made.filters["default"], "prose": prose,
         "timestamp": timestamp,
     }  # fmt: skip
-    made.globals |= {"address": address, "more": more, "trace_address": trace_address, "words": words}
+    made.globals |= {"address": address, "trace_address": trace_address, "words": words}
     return made
 
 
