@@ -6,7 +6,7 @@ import base64
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from policy_cases import at
 
@@ -286,6 +286,7 @@ names = st.text("abAB*?", max_size=3)
     excluding=st.frozensets(st.builds("R:{}".format, names), max_size=2),
     name=names,
 )  # fmt: skip
+@example(operator="StringLike", wanted=["R:a*"], excluding=frozenset({"R:a*"}), name="ab")
 def test_a_choice_decides_only_what_holds_for_every_text_that_may_be_chosen(
     operator: str, wanted: list[str], excluding: frozenset[str], name: str
 ) -> None:

@@ -177,6 +177,9 @@ class _Made(msgspec.Struct, gc=False, omit_defaults=True):
     openIDConnectProviderArn: str | None = None
     keyPairId: str | None = None
     ruleArn: str | None = None
+    microvmId: str | None = None
+    imageArn: str | None = None
+    arn: str | None = None
     id: str | None = None
     name: str | None = None
 

@@ -35,6 +35,8 @@ Comparison = Callable[[Glob, str], Truth]
 Quantifier = Literal["", "ForAllValues", "ForAnyValue"]
 
 _ARN_PARTS = 6
+_WILDCARDS = frozenset("*?")
+"""What makes a value of a policy match more texts than the one that is spelled like it."""
 _EPOCH = re.compile(r"[+-]?\d+(\.\d+)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _YEAR_OR_MONTH = re.compile(r"\d{4}-\d{2}")
@@ -371,7 +373,8 @@ def _choice_matches(operator: Operator, value: str, known: ChosenText) -> Truth:
         return Truth.UNDECIDED
     if covers(value, known.pattern) if operator.compare is not _arn else _covers_arns(value, known.pattern):
         return Truth.YES
-    possible = value not in known.excluding and may_overlap(value, known.pattern)
+    excluded = value in known.excluding and not _WILDCARDS.intersection(value)
+    possible = not excluded and may_overlap(value, known.pattern)
     return Truth.UNDECIDED if possible else Truth.NO
 
 
