@@ -73,18 +73,27 @@ def lineage(case: Case, key: str, **options: Any) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+def followed(found: dict[str, tuple[Any, ...]], subject: str) -> dict[str, tuple[Any, ...]]:
     """
-    A lineage without what can't be asked for, and what is below it.
+    A subject's lineage without what can't be asked for, and what is in it by way of that alone.
 
-    These are sessions of roles and machines that it made or started, and sessions whose issuing call no log shows.
+    These are sessions of roles and machines that it made or started, sessions whose issuing call no log shows, and who
+    is inferred to have made a call of which the record names the principal of another account and no key.
     Which session created a key is seen in that call alone, which may not tell its id. Where services made calls for a
     session under other key ids, which are not asked for, its parent is matched with them, and else recorded.
     """
-    unasked = ("created", "inferred")
-    left = {key for key, (_, link, *_) in found.items() if link in unasked and not key.startswith("AKIA")}
-    while more := {key for key, (parent, *_) in found.items() if parent in left} - left:
-        left |= more
+    found = {
+        key: (None, None, *one[2:])
+        if one[1] in ("created", "inferred") and not key.startswith("AKIA")
+        else one
+        for key, one in found.items()
+    }
+    line = {subject}
+    while (above := found.get(subject, (None,))[0]) in found.keys() - line:
+        line.add(subject := above)
+    while more := {key for key, (parent, *_) in found.items() if parent in line} - line:
+        line |= more
+    found = {key: one for key, one in found.items() if key in line}
     makers = {
         parent
         for _, (parent, link, *_) in found.items()
@@ -96,5 +105,5 @@ def followed(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     return {
         key: (None if one[0] in makers else one[0], "recorded" if one[1] == "matched" else one[1], *one[2:])
         for key, one in found.items()
-        if key not in left | makers
+        if key not in makers
     }

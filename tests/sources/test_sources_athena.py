@@ -217,7 +217,9 @@ def test_a_trace_fetched_is_the_trace_over_everything(cloud: Cloud, world: World
             shutil.rmtree(cloud.case, ignore_errors=True)
             Athena(cloud, records).ingest(key)
             with Case.open(cloud.case) as case:
-                assert followed(lineage(whole, key, as_of=end)) == followed(lineage(case, key, as_of=end))
+                assert followed(lineage(whole, key, as_of=end), key) == followed(
+                    lineage(case, key, as_of=end), key
+                )
 
 
 # ---------------------------------------------------------------- wrong use

@@ -282,8 +282,9 @@ class Following:
             found.append(
                 "Not asked: what else the users and roles behind these keys did, sessions of roles that these keys "
                 "made or opened, sessions whose issuing call is not logged with their key, calls that services made "
-                "for a session (they show other key ids), what machines and functions that they started did, and what "
-                "else a session did that created one of these keys, whose id may show there alone."
+                "for a session (they show other key ids), what machines and functions that they started did, the keys "
+                "of callers of other accounts of whom a record names the principal alone, and what else a session "
+                "did that created one of these keys, whose id may show there alone."
             )
             return found
         if self._first is None:
@@ -301,7 +302,8 @@ class Following:
             )
         found.append(
             "Not asked: what else the users and roles behind these keys did, calls that services made for a session "
-            "(they show other key ids), and service control policies."
+            "(they show other key ids), the keys of callers of other accounts of whom a record names the principal "
+            "alone, and service control policies."
         )
         return found
 
