@@ -24,11 +24,12 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
-from tokentrail.present.html.markup import brief, join, tag
+from tokentrail.present.html.markup import join, tag
 from tokentrail.present.html.page import asset
 from tokentrail.present.html.pieces import table
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.window import window
+from tokentrail.present.safe import brief
 from tokentrail.results import IngestSummary, Status
 
 _MOST = 50

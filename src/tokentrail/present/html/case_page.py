@@ -13,12 +13,14 @@ from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
 from tokentrail.present.html.console import Live, address, trace_address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.evidence import evidence_section
+from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import findings_section, severity_badge
 from tokentrail.present.html.leads import any_strong, leads_section, subject_of
-from tokentrail.present.html.markup import Html, brief, prose, tag
+from tokentrail.present.html.markup import Html, prose, tag
 from tokentrail.present.html.page import navigation, page
 from tokentrail.present.html.pieces import figure, section, table
+from tokentrail.present.html.templating import render
+from tokentrail.present.safe import brief
 from tokentrail.results import Status
 from tokentrail.spelling import more
 
@@ -96,7 +98,7 @@ def case_page(
     )
     content = [
         *(shown for _, shown in ahead), candidates(found, names), kinds(found, live),
-        findings_section(findings, names, failed=failed), evidence_section(status, None),
+        findings_section(findings, names, failed=failed), render("evidence.html", evidence=evidence_view(status, None)),
     ]  # fmt: skip
     return page(
         "parts.html", f"Case {case_id}", version, live, header=header, navigation=navigation(tuple(places)),

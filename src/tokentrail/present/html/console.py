@@ -14,7 +14,8 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.markup import Html, brief, tag
+from tokentrail.present.html.markup import Html, tag
+from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
 Query = tuple[tuple[str, str], ...]

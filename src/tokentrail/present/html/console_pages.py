@@ -12,13 +12,15 @@ from tokentrail.lineage.model import KINDS, Credential, TimelineEvent
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address, asked_moment, narrowed, turning
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.evidence import evidence_section
+from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import findings_section
-from tokentrail.present.html.markup import Html, brief
+from tokentrail.present.html.markup import Html
 from tokentrail.present.html.page import page
 from tokentrail.present.html.pieces import SIGNS, STATES
-from tokentrail.present.html.records import headline, record_text, whereabouts
+from tokentrail.present.html.records import shown_record
+from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import moment, outcome
+from tokentrail.present.safe import brief
 from tokentrail.present.timeline import resource
 from tokentrail.results import RawRecord, Status
 
@@ -107,16 +109,13 @@ def findings_page(
 
 def evidence_page(status: Status, live: Live, version: str) -> str:
     """Tell what was read, and what was not."""
-    content = evidence_section(status, None)
+    content = render("evidence.html", evidence=evidence_view(status, None))
     return page("console_page.html", "What the answers rest on", version, live, content=content)
 
 
 def record_page(one: RawRecord, live: Live, version: str) -> str:
     """Show one record."""
-    return page(
-        "record_page.html", "A record", version, live, headline=headline(one.record), whereabouts=whereabouts(one),
-        record=record_text(one.record),
-    )  # fmt: skip
+    return page("record_page.html", "A record", version, live, record=shown_record(one))
 
 
 def refusal_page(

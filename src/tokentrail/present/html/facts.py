@@ -14,9 +14,10 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, story
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.markup import Html, join, tag
 from tokentrail.present.html.pieces import event, happened, reference
 from tokentrail.present.lineage import birth, uses
+from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
 _TOP = 8

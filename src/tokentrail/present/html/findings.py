@@ -11,8 +11,9 @@ from tokentrail.present.document import Document
 from tokentrail.present.findings import past_the_first, subject_first
 from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, prose, tag
+from tokentrail.present.html.markup import Html, join, prose, tag
 from tokentrail.present.html.pieces import and_more, event, references, section
+from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
 _MOST = 200

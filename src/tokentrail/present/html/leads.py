@@ -10,9 +10,9 @@ from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, prose, tag
+from tokentrail.present.html.markup import Html, join, prose, tag
 from tokentrail.present.html.pieces import section
-from tokentrail.present.safe import safe
+from tokentrail.present.safe import brief, safe
 from tokentrail.spelling import more
 
 _MOST = 5

@@ -11,11 +11,9 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from tokentrail.present.safe import ELLIPSIS, safe
+from tokentrail.present.safe import safe
 
 _VOID = frozenset(["meta", "input", "br", "hr", "col", "link"])
-_LONG = 200
-"""Characters of a name that are shown where a name is only named."""
 
 
 Html = Markup
@@ -69,11 +67,6 @@ def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
     if name in _VOID:
         return Html(f"<{head}>")
     return Html(f"<{head}>{''.join([escape(one) for one in children if one is not None])}</{name}>")
-
-
-def brief(text: str, most: int = _LONG) -> str:
-    """Cut a name that is too long to be one, and say how long it is."""
-    return text if len(text) <= most else f"{text[:most]}{ELLIPSIS} ({len(text):,} characters)"
 
 
 def number(value: float) -> str:

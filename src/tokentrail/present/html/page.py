@@ -20,13 +20,13 @@ from tokentrail.present.damage import total_calls
 from tokentrail.present.html.chronicle import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
-from tokentrail.present.html.evidence import evidence_section
+from tokentrail.present.html.evidence import EvidenceView, evidence_view
 from tokentrail.present.html.findings import findings_section
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.markup import Html, tag
 from tokentrail.present.html.plan import plan_section
-from tokentrail.present.html.records import records_part
+from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import picture_section, rules
 from tokentrail.present.html.summary import summary
@@ -72,13 +72,18 @@ def sheet_page(sheet: Sheet) -> str:
         timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
         taken_section(dossier.trace, names),
         findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
-        evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
+        render("evidence.html", evidence=_evidence(dossier, names)),
     ]
     return page(
         "parts.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
         fetches=names.here is not None, header=summary(dossier, names), navigation=navigation(_SECTIONS),
         content=content,
     )  # fmt: skip
+
+
+def _evidence(dossier: Dossier, names: Names) -> EvidenceView:
+    records = (shown_record(one, names.records.get(one.event_id)) for one in dossier.records)
+    return evidence_view(dossier.status, dossier.trace, dossier.notes, records)
 
 
 def _of_others(sheet: Sheet) -> int:

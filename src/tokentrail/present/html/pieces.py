@@ -11,7 +11,8 @@ from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Child, Html, brief, join, prose, tag
+from tokentrail.present.html.markup import Child, Html, join, prose, tag
+from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
 SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}

@@ -13,7 +13,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, lines, prose, tag
+from tokentrail.present.html.markup import Html, join, lines, prose, tag
 from tokentrail.present.html.pieces import (
     and_more,
     bullets,
@@ -24,6 +24,7 @@ from tokentrail.present.html.pieces import (
     unstolen,
 )
 from tokentrail.present.plan import policies_apart, write_script
+from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
 _MOST = 60

@@ -13,8 +13,9 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.flags import Picture, consequence
 from tokentrail.present.html.lifelines import lifelines
-from tokentrail.present.html.markup import Html, brief, tag
+from tokentrail.present.html.markup import Html, tag
 from tokentrail.present.html.pieces import event, section
+from tokentrail.present.safe import brief
 
 _MOST = 40
 _ENDED = {

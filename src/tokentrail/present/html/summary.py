@@ -12,8 +12,9 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Dossier, Names
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.markup import Html, join, tag
 from tokentrail.present.html.pieces import badge, bullets, conditions, figure, happened, unstolen
+from tokentrail.present.safe import brief
 from tokentrail.results import AttackerActivity
 
 _MOST, _FEW, _NAMED = 8, 3, 4

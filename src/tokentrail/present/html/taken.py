@@ -9,8 +9,9 @@ from tokentrail.present import words
 from tokentrail.present.damage import ALONE, MADE, calls, known_secrets, resources, unkeyed
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, tag
+from tokentrail.present.html.markup import Html, tag
 from tokentrail.present.html.pieces import and_more, happened, reference, references, section, table
+from tokentrail.present.safe import brief
 
 _MOST = 200
 _ALL = "`tokentrail trace --format json` has all of them"

@@ -17,8 +17,8 @@ from markupsafe import Markup
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, trace_address
-from tokentrail.present.html.markup import brief, prose
-from tokentrail.present.safe import safe
+from tokentrail.present.html.markup import lines
+from tokentrail.present.safe import brief, safe
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,6 +38,12 @@ def visible(value: object) -> object:
     return "" if value is None else safe(str(value))
 
 
+def code_apart(text: str) -> list[tuple[str, bool]]:
+    """Split a sentence at its backticks, and say of each part whether it is code; of an odd number none counts."""
+    parts = text.split("`")
+    return [(part, n % 2 == 1) for n, part in enumerate(parts)] if len(parts) % 2 else [(text, False)]
+
+
 @cache
 def _environment() -> Environment:
     """Build the environment when the first page is made, since the command line starts faster without Jinja2."""
@@ -47,8 +53,8 @@ def _environment() -> Environment:
         loader=FunctionLoader(_source), autoescape=True, finalize=visible, undefined=StrictUndefined
     )
     made.filters = {
-        "brief": brief, "comma": "{:,}".format, "default": made.filters["default"], "prose": prose,
-        "timestamp": timestamp,
+        "brief": brief, "comma": "{:,}".format, "code_apart": code_apart,
+        "default": made.filters["default"], "length": len, "lines": lines, "timestamp": timestamp,
     }  # fmt: skip
     made.globals |= {"address": address, "trace_address": trace_address, "words": words}
     return made

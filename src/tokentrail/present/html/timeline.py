@@ -9,8 +9,9 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.markup import Html, join, tag
 from tokentrail.present.html.pieces import reference, section
+from tokentrail.present.safe import brief
 from tokentrail.present.timeline import on_what
 
 _HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")

@@ -19,8 +19,9 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, hidden, lineage_address, story
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.facts import Doings, doings_of, facts, until
-from tokentrail.present.html.markup import Html, brief, join, tag
+from tokentrail.present.html.markup import Html, join, tag
 from tokentrail.present.html.pieces import and_more, badge, section, state
+from tokentrail.present.safe import brief
 
 FULL, LISTED = 4000, 16_000
 """Credentials that are told in full, and those that have a line besides; of the rest, the ids stand below."""
