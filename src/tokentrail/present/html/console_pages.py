@@ -14,12 +14,12 @@ from tokentrail.present.html.console import Live, address, asked_moment, narrowe
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import findings_section
-from tokentrail.present.html.markup import Html
 from tokentrail.present.html.page import page
 from tokentrail.present.html.pieces import SIGNS, STATES
 from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import moment, outcome
+from tokentrail.present.html.views import Reference
 from tokentrail.present.safe import brief
 from tokentrail.present.timeline import resource
 from tokentrail.results import RawRecord, Status
@@ -46,8 +46,9 @@ class ListedCall:
     """A call of the list of all calls."""
 
     event: TimelineEvent
-    time: Html
+    time: Reference
     """The moment, leading to the raw record."""
+    credential: Reference
     result: str
     resource: str
 
@@ -82,15 +83,17 @@ def timeline_page(
 ) -> str:  # fmt: skip
     """List the calls of a subject and of all that descends from it, each leading to its record."""
     names = Names({}, {}, live=live)
-    calls = [
-        ListedCall(one, moment(one, names), one.error_code or outcome(one) or "", resource(one))
-        for one in events
-    ]
+    calls = [_listed_call(one, names) for one in events]
     return page(
-        "timeline_page.html", "Timeline", version, live, calls=calls, subjects=subjects, wanted=search, names=names,
+        "timeline_page.html", "Timeline", version, live, calls=calls, subjects=subjects, wanted=search,
         kept=(*(("subject", one) for one in subjects), *asked_moment(live)), narrowed=narrowed(live),
         turning=turning(live, number, more),
     )  # fmt: skip
+
+
+def _listed_call(one: TimelineEvent, names: Names) -> ListedCall:
+    result = one.error_code or outcome(one)
+    return ListedCall(one, moment(one, names), names.reference(one.credential), result, resource(one))
 
 
 def findings_page(

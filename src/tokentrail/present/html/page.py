@@ -30,9 +30,9 @@ from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import picture_section, rules
 from tokentrail.present.html.summary import summary
-from tokentrail.present.html.taken import taken_section
+from tokentrail.present.html.taken import taken_view
 from tokentrail.present.html.templating import render
-from tokentrail.present.html.timeline import timeline_section
+from tokentrail.present.html.timeline import timeline_view
 from tokentrail.present.html.tree import tree_section
 from tokentrail.present.html.window import window
 
@@ -69,8 +69,8 @@ def sheet_page(sheet: Sheet) -> str:
         picture_section(sheet.picture),
         plan_section(dossier.plan, names),
         tree,
-        timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
-        taken_section(dossier.trace, names),
+        render("timeline.html", timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet))),
+        render("taken.html", taken=taken_view(dossier.trace, names)),
         findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
         render("evidence.html", evidence=_evidence(dossier, names)),
     ]

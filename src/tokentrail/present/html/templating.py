@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from tokentrail.present import words
+from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.markup import lines
 from tokentrail.present.safe import brief, safe
+from tokentrail.spelling import more
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -54,9 +55,9 @@ def _environment() -> Environment:
     )
     made.filters = {
         "brief": brief, "comma": "{:,}".format, "code_apart": code_apart,
-        "default": made.filters["default"], "length": len, "lines": lines, "timestamp": timestamp,
+        "default": made.filters["default"], "length": len, "lines": lines, "more": more, "timestamp": timestamp,
     }  # fmt: skip
-    made.globals |= {"address": address, "trace_address": trace_address, "words": words}
+    made.globals |= {"damage": damage, "address": address, "trace_address": trace_address, "words": words}
     return made
 
 
