@@ -13,11 +13,10 @@ from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address, asked_moment, narrowed, turning
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_view
-from tokentrail.present.html.findings import findings_section
+from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.page import page
 from tokentrail.present.html.pieces import SIGNS, STATES
 from tokentrail.present.html.records import shown_record
-from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.html.views import Reference
 from tokentrail.present.safe import brief
@@ -106,14 +105,16 @@ def findings_page(
         "findings_page.html", title, version, live, choosing=findings is not None, asked=asked,
         severities=[(one, one) for one in reversed(SEVERITIES)],
         accounts=[(one, brief(one, 40)) for one in accounts[:_ACCOUNTS]], kept=asked_moment(live),
-        content=findings_section(findings, Names({}, {}, live=live), failed=failed),
+        findings=findings_view(findings, Names({}, {}, live=live), failed=failed),
     )  # fmt: skip
 
 
 def evidence_page(status: Status, live: Live, version: str) -> str:
     """Tell what was read, and what was not."""
-    content = render("evidence.html", evidence=evidence_view(status, None))
-    return page("console_page.html", "What the answers rest on", version, live, content=content)
+    evidence = evidence_view(status, None)
+    return page(
+        "console_page.html", "What the answers rest on", version, live, section="evidence.html", evidence=evidence
+    )  # fmt: skip
 
 
 def record_page(one: RawRecord, live: Live, version: str) -> str:

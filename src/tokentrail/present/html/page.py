@@ -21,10 +21,10 @@ from tokentrail.present.html.chronicle import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.evidence import EvidenceView, evidence_view
-from tokentrail.present.html.findings import findings_section
+from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
-from tokentrail.present.html.markup import Html, tag
+from tokentrail.present.html.markup import Html
 from tokentrail.present.html.plan import plan_section
 from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.rows import actions, rows
@@ -65,19 +65,13 @@ def sheet_page(sheet: Sheet) -> str:
     tree = tree_section(
         dossier.trace, dossier.bystanders, names
     )  # first: all else leads to what is on the page
-    content = [
-        picture_section(sheet.picture),
-        plan_section(dossier.plan, names),
-        tree,
-        render("timeline.html", timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet))),
-        render("taken.html", taken=taken_view(dossier.trace, names)),
-        findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
-        render("evidence.html", evidence=_evidence(dossier, names)),
-    ]
     return page(
-        "parts.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
-        fetches=names.here is not None, header=summary(dossier, names), navigation=navigation(_SECTIONS),
-        content=content,
+        "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
+        fetches=names.here is not None, places=_SECTIONS, summary=summary(dossier, names),
+        lifelines=picture_section(sheet.picture), plan=plan_section(dossier.plan, names), lineage=tree,
+        timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet)),
+        taken=taken_view(dossier.trace, names), evidence=_evidence(dossier, names),
+        findings=findings_view(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
     )  # fmt: skip
 
 
@@ -114,13 +108,6 @@ def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True,
         trace=trace, plan=dossier.plan, rows=laid, actions=done, window=shown, names=names, linked=linked
     )
     return Sheet(dossier=dossier, names=names, picture=picture, chronicle=chronicle)
-
-
-def navigation(places: tuple[tuple[str, str], ...]) -> Html:
-    """Lead to the sections."""
-    return tag(
-        "nav", *(tag("a", title, href=f"#{anchor}") for anchor, title in places), aria_label="Sections"
-    )
 
 
 def page(

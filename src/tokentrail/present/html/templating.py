@@ -54,8 +54,8 @@ def _environment() -> Environment:
         loader=FunctionLoader(_source), autoescape=True, finalize=visible, undefined=StrictUndefined
     )
     made.filters = {
-        "brief": brief, "comma": "{:,}".format, "code_apart": code_apart,
-        "default": made.filters["default"], "length": len, "lines": lines, "more": more, "timestamp": timestamp,
+        "brief": brief, "code_apart": code_apart, "comma": "{:,}".format, "default": made.filters["default"],
+        "length": len, "lines": lines, "more": more, "tenth": "{:.1f}".format, "timestamp": timestamp,
     }  # fmt: skip
     made.globals |= {"damage": damage, "address": address, "trace_address": trace_address, "words": words}
     return made
