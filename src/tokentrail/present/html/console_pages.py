@@ -15,7 +15,6 @@ from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.page import page
-from tokentrail.present.html.pieces import SIGNS, STATES
 from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.html.views import Reference
@@ -63,7 +62,7 @@ def credentials_page(
         columns=[_column(name, asked, live) for name in _SORTED],
         kept=((("sort", sort),) if sort else ()) + asked_moment(live), turning=turning(live, number, more),
         note=f"Every credential that the evidence shows, issued or used, {order}.",
-        signs=SIGNS, states=STATES, kinds=KINDS,
+        kinds=KINDS,
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ from tokentrail.present.html.summary import summary
 from tokentrail.present.html.taken import taken_view
 from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import timeline_view
-from tokentrail.present.html.tree import tree_section
+from tokentrail.present.html.tree import lineage_view
 from tokentrail.present.html.window import window
 
 _OURS, _NOBODY = "'self'", "'none'"
@@ -62,13 +62,13 @@ def sheet_page(sheet: Sheet) -> str:
     """Build the page of a sheet; with what a live console adds, if it is shown in one."""
     dossier, names, live = sheet.dossier, sheet.names, sheet.names.live
     tainted = [one for one in dossier.trace.credentials if one.tainted]
-    tree = tree_section(
+    lineage = lineage_view(
         dossier.trace, dossier.bystanders, names
     )  # first: all else leads to what is on the page
     return page(
         "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
         fetches=names.here is not None, places=_SECTIONS, summary=summary(dossier, names),
-        lifelines=picture_section(sheet.picture), plan=plan_section(dossier.plan, names), lineage=tree,
+        lifelines=picture_section(sheet.picture), plan=plan_section(dossier.plan, names), lineage=lineage,
         timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet)),
         taken=taken_view(dossier.trace, names), evidence=_evidence(dossier, names),
         findings=findings_view(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),

@@ -15,9 +15,6 @@ from tokentrail.present.html.markup import Child, Html, join, prose, tag
 from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
-SIGNS = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
-STATES = {"active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired"}
-
 
 def section(anchor: str, title: str, *children: Child, note: str | None = None) -> Html:
     """Build a section of the page, with its heading and a sentence below it."""
@@ -66,8 +63,8 @@ def happened(time: str, event_id: str, names: Names) -> Html:
 
 def state(one: Credential) -> Html:
     """Whether it works: sign and word."""
-    sign = tag("span", SIGNS[one.state], aria_hidden="true")
-    return tag("span", sign, " ", STATES[one.state], class_=f"state {one.state}")
+    sign = tag("span", words.SIGNS[one.state], aria_hidden="true")
+    return tag("span", sign, " ", words.STATES[one.state], class_=f"state {one.state}")
 
 
 def conditions(plan: Plan) -> str:
