@@ -25,11 +25,11 @@ from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.markup import Html
-from tokentrail.present.html.plan import plan_section
+from tokentrail.present.html.plan import plan_view
 from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.rows import actions, rows
-from tokentrail.present.html.steps import picture_section, rules
-from tokentrail.present.html.summary import summary
+from tokentrail.present.html.steps import lifelines_view, rules
+from tokentrail.present.html.summary import summary_view
 from tokentrail.present.html.taken import taken_view
 from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import timeline_view
@@ -67,8 +67,8 @@ def sheet_page(sheet: Sheet) -> str:
     )  # first: all else leads to what is on the page
     return page(
         "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
-        fetches=names.here is not None, places=_SECTIONS, summary=summary(dossier, names),
-        lifelines=picture_section(sheet.picture), plan=plan_section(dossier.plan, names), lineage=lineage,
+        fetches=names.here is not None, places=_SECTIONS, summary=summary_view(dossier, names),
+        lifelines=lifelines_view(sheet.picture), plan=plan_view(dossier.plan, names), lineage=lineage,
         timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet)),
         taken=taken_view(dossier.trace, names), evidence=_evidence(dossier, names),
         findings=findings_view(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
