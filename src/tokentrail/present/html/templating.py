@@ -12,12 +12,11 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, trace_address
-from tokentrail.present.html.markup import lines
 from tokentrail.present.safe import brief, safe
 from tokentrail.spelling import more
 
@@ -37,6 +36,11 @@ def visible(value: object) -> object:
     if isinstance(value, Markup):
         return value
     return "" if value is None else safe(str(value))
+
+
+def lines(text: str) -> Markup:
+    """Make text of several lines visible and inert; they stay lines."""
+    return Markup("\n").join(escape(safe(line)) for line in text.split("\n"))
 
 
 def code_apart(text: str) -> list[tuple[str, bool]]:
