@@ -12,11 +12,12 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, trace_address
+from tokentrail.present.html.svg import escape
 from tokentrail.present.safe import brief, safe
 from tokentrail.spelling import more
 
@@ -40,7 +41,7 @@ def visible(value: object) -> object:
 
 def lines(text: str) -> Markup:
     """Make text of several lines visible and inert; they stay lines."""
-    return Markup("\n").join(escape(safe(line)) for line in text.split("\n"))
+    return Markup("\n").join(map(escape, text.split("\n")))
 
 
 def code_apart(text: str) -> list[tuple[str, bool]]:
