@@ -12,7 +12,7 @@ from typing import get_args
 from tokentrail.lineage.model import KINDS, Candidate, Kind, Overview, State
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.console import Live, address, trace_address
+from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import Severity, findings_view, severity
@@ -202,14 +202,10 @@ def _figures(found: Overview, findings: Sequence[Document] | None, status: Statu
     )
 
 
-def _named(credential: str, names: Names) -> Reference:
-    return Reference(brief(credential), trace_address(credential, names.live) if names.live else None)
-
-
 def _followed(one: FindingSubject, names: Names) -> FollowedSubject:
     family = words.number(one.credentials, "credential")
     return FollowedSubject(
-        severity=severity(one.severity), subject=_named(one.subject, names), of=brief(one.of, 120),
+        severity=severity(one.severity), subject=names.traced(one.subject), of=brief(one.of, 120),
         works=f"{one.alive:,} of {family} from it still {words.verb(one.alive, 'works', 'work')}", alive=one.alive,
         titles=brief("; ".join(one.titles) + more(one.findings - len(one.titles)), 600),
     )  # fmt: skip
@@ -227,7 +223,7 @@ def _others(subjects: FindingSubjects) -> str:
 
 def _candidate(one: Candidate, names: Names) -> ShownCandidate:
     return ShownCandidate(
-        name=_named(one.id, names), kind=KINDS.get(one.kind, one.kind), state=one.state, minted=one.minted,
+        name=names.traced(one.id), kind=KINDS.get(one.kind, one.kind), state=one.state, minted=one.minted,
         events=one.events, account=one.account or "-", principal=brief(words.principal(one.principal)),
     )  # fmt: skip
 

@@ -57,8 +57,10 @@ def credentials_page(
     """List credentials that meet what was asked."""
     sort = asked.get("sort")
     order = f"sorted by {sort}" if sort else "in order of time"
+    names = Names({}, {}, live=live)
     return page(
-        "credentials.html", "Credentials in the evidence", version, live, credentials=found, asked=asked,
+        "credentials.html", "Credentials in the evidence", version, live, asked=asked,
+        credentials=[(names.traced(one.id), one) for one in found],
         columns=[_column(name, asked, live) for name in _SORTED],
         kept=((("sort", sort),) if sort else ()) + asked_moment(live), turning=turning(live, number, more),
         note=f"Every credential that the evidence shows, issued or used, {order}.",
@@ -83,7 +85,8 @@ def timeline_page(
     names = Names({}, {}, live=live)
     calls = [_listed_call(one, names) for one in events]
     return page(
-        "timeline_page.html", "Timeline", version, live, calls=calls, subjects=subjects, wanted=search,
+        "timeline_page.html", "Timeline", version, live, calls=calls, wanted=search,
+        subjects=[names.traced(one, 80) for one in subjects],
         kept=(*(("subject", one) for one in subjects), *asked_moment(live)), narrowed=narrowed(live),
         turning=turning(live, number, more),
     )  # fmt: skip

@@ -135,6 +135,10 @@ class Names:
         """Several of them, and how many more there are."""
         return excerpt(credentials, most, self.reference)
 
+    def traced(self, subject: str, most: int = 200) -> Reference:
+        """A subject as it is written, leading to its trace in a console."""
+        return Reference(brief(subject, most), trace_address(subject, self.live) if self.live else None)
+
     def event(self, event_id: str) -> Reference:
         """An event's id, leading to its raw record where there is a way to it."""
         return Reference(brief(event_id, 60), self.record(event_id))

@@ -50,7 +50,7 @@ def evidence_view(
     )  # fmt: skip
     return EvidenceView(
         told=told, digest=status.evidence_digest, gaps=tuple(dict.fromkeys(sentences)),
-        gaps_left=max(0, len(gaps) - _MOST), coverage=first(status.coverage, _MOST, len(status.coverage)),
+        gaps_left=max(0, len(gaps) - _MOST), coverage=first(status.coverage, _MOST),
         rejections=_rejections(status), rejected=excerpt(status.rejected, _MOST, _rejected), records=tuple(records),
     )  # fmt: skip
 

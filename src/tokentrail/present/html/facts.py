@@ -98,7 +98,7 @@ def facts_of(doings: Doings, one: TracedCredential, names: Names) -> CredentialF
         hand=words.hand(one) if one.parent else "", parent=names.reference(one.parent) if one.parent else None,
         ties=tuple(map(_tie, doings.ties.get(one.id, ()))), uses=brief(uses(one), 600),
         rests=excerpt(rests if any(map(names.record, rests)) else (), len(rests), names.event),
-        user_agent=brief(issued.user_agent or "") if issued else "", keys=first(keys, _KEYS, len(keys)),
+        user_agent=brief(issued.user_agent or "") if issued else "", keys=first(keys, _KEYS),
         source_identity=brief(one.source_identity or ""),
         made=excerpt(doings.made.get(one.id, ()), _KEYS, lambda each: _made(each, names)),
         secrets=excerpt(doings.secrets.get(one.id, ()), _KEYS, lambda each: _secret(each, names)),

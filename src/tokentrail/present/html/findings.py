@@ -11,7 +11,7 @@ from typing import Literal
 from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.findings import past_the_first, subject_first
-from tokentrail.present.html.console import address, trace_address
+from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.views import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
@@ -181,4 +181,4 @@ def _trace(one: Document, names: Names) -> Reference | None:
     subject = one.get("subject")
     if names.live is None or not subject or str(subject) in names.anchors:
         return None
-    return Reference(brief(str(subject)), trace_address(str(subject), names.live))
+    return names.traced(str(subject))

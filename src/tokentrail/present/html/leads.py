@@ -9,7 +9,6 @@ from typing import get_args
 from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.views import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief, safe
@@ -77,7 +76,7 @@ def _lead(one: Document, names: Names) -> ShownLead:
     subject, state = subject_of(one), str(one.get("state") or "")
     return ShownLead(
         strong=bool(one.get("strong")),
-        subject=Reference(brief(subject, 120), trace_address(subject, names.live) if names.live else None),
+        subject=names.traced(subject, 120),
         who=brief(f"  {one.get('account') or '-'} {words.principal(one.get('principal'))}", 160),
         reasons=excerpt(list(one.get("reasons") or ()), _REASONS, lambda each: _reason(each, names)),
         score=float(one.get("score") or 0), state=state if state in _STATES else "of unknown state",

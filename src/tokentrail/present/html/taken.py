@@ -70,8 +70,8 @@ def taken_view(trace: Trace, names: Names) -> TakenView:
         secrets=excerpt(secrets, _MOST, lambda one: _secret(one, names)),
         rotate=f"{words.number(len(secrets), 'secret')} read: rotate {words.verb(len(secrets), 'it', 'these')}",
         made=excerpt([one for one in trace.created if one.by in tainted], _MOST, lambda one: _made(one, names)),
-        resources=first(touched, _MOST, len(touched)), calls=first(called, _MOST, len(called)), kinds=len(called),
-        unkeyed=first(alone, _MOST, len(alone)),
+        resources=first(touched, _MOST), calls=first(called, _MOST), kinds=len(called),
+        unkeyed=first(alone, _MOST),
     )  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from markupsafe import Markup
 
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.console import address, trace_address
 from tokentrail.present.html.svg import escape
 from tokentrail.present.safe import brief, safe
 from tokentrail.spelling import more
@@ -62,7 +61,7 @@ def _environment() -> Environment:
         "brief": brief, "code_apart": code_apart, "comma": "{:,}".format, "default": made.filters["default"],
         "length": len, "lines": lines, "more": more, "tenth": "{:.1f}".format, "timestamp": timestamp,
     }  # fmt: skip
-    made.globals |= {"damage": damage, "address": address, "trace_address": trace_address, "words": words}
+    made.globals |= {"damage": damage, "words": words}
     return made
 
 

@@ -6,9 +6,8 @@ A view model holds plain values, chosen and cut; how they are laid out, the temp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, TypeVar
 
 Entry = TypeVar("Entry")
@@ -38,9 +37,9 @@ def excerpt(sources: Sequence[Source], most: int, view: Callable[[Source], Entry
     return Excerpt(tuple(map(view, sources[:most])), max(0, len(sources) - most))
 
 
-def first(sources: Iterable[Entry], most: int, count: int) -> Excerpt[Entry]:
-    """Show the first so many entries of a list that has `count` of them, as they are."""
-    return Excerpt(tuple(islice(sources, most)), max(0, count - most))
+def first(entries: Sequence[Entry], most: int) -> Excerpt[Entry]:
+    """Show the first so many entries of a list as they are."""
+    return Excerpt(tuple(entries[:most]), max(0, len(entries) - most))
 
 
 @dataclass(frozen=True, slots=True)
