@@ -64,6 +64,12 @@ class GivenSubjects:
 
         places = [one for one in subjects if is_alert(one)]
         alerts = [alert for one in dict.fromkeys(places) for alert in read_alerts(one, _standard_input)]
+        for one in subjects:
+            if one not in places and os.path.isfile(one):
+                raise UsageError(
+                    f"{one}: a file, but no alert, whose name ends in .json or .jsonl. `tokentrail identify "
+                    f"{shlex.quote(one)}` says which credentials stand in it, and how to investigate them."
+                )
         return cls(tuple(one for one in subjects if one not in places), tuple(dict.fromkeys(alerts)))
 
     def asked(self, case: Case, options: CommonOptions, source_ips: tuple[str, ...]) -> Asked:
