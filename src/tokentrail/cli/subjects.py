@@ -140,6 +140,11 @@ def _told(alert: Alert, found: AlertSubjects) -> list[str]:
     said = [
         f"{alert.source} alert {alert.id} ({alert.title}){when}: the subject is {listed(found.subjects)}."
     ]
+    if roles := [one for one in found.subjects if ":role/" in one and not alert.addresses]:
+        said.append(
+            f"All sessions of {listed(roles)} count as the attacker's, colleagues' too: give one session's id, or "
+            "--source-ip, to count some of them."
+        )
     if found.missing:
         said.append(f"It also names {listed(found.missing)}, of which the evidence holds no call.")
     return said
