@@ -34,10 +34,29 @@ def test_a_short_name_is_no_subject_and_whose_it_is_is_said() -> None:
             assert f"Did you mean {', '.join(meant)}?" in str(error.value)
             for one in meant:
                 case.trace([one])
-        for name in ("user/Admin", "Support", "role/ria", "nobody", "/"):
+        for name in ("nobody", "/"):
             with pytest.raises(UsageError) as error:
                 case.trace([name])
             assert "Did you mean" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("MyBuketRole", "role/MyBucketRole"), ("mybucketrole", "role/MyBucketRole"), ("role/MyBcuketRole", "role/MyBucketRole"),
+        ("suport", "user/support"), ("user/MyBucketRole", "role/MyBucketRole"), ("MyBookedRole", None), ("evan", None),
+        ("eva", "user/eve"), ("support" * 30, None),
+    ],
+)  # fmt: skip
+def test_a_name_with_a_typo_is_suggested(typed: str, meant: str | None) -> None:
+    """Two letters may be wrong, one of a short name; upper and lower case and the kind don't matter."""
+    world = World(START)
+    for name in ("support", "eve"):
+        world.user(name).calls("s3:ListBuckets")
+    world.user("eve").assumes("MyBucketRole", "job")
+    with held(world) as case, pytest.raises(UsageError) as error:
+        case.trace([typed])
+    assert (f"Did you mean arn:aws:iam::{HOME}:{meant}?" if meant else "A subject is") in str(error.value)
 
 
 def test_an_account_or_network_is_told_to_be_no_subject() -> None:

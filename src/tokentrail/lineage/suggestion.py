@@ -8,30 +8,39 @@ from tokentrail.aws.leaked_strings import account_of_key
 from tokentrail.spelling import listed
 from tokentrail.store.interface import Engine
 
-_ARNS_ENDING = r"""
-SELECT DISTINCT arn FROM (
-  SELECT i.arn FROM {some_identities} i
-  UNION ALL
-  SELECT i.issuer_arn FROM {some_identities} i
-  UNION ALL
-  SELECT c.child_arn FROM {some_issuances} c
-  UNION ALL
-  SELECT c.role_arn FROM {some_issuances} c
-  UNION ALL
-  SELECT 'arn:aws:iam::' || f.key_account || ':user/' || f.created_owner
-  FROM credentials f WHERE f.created_what IN ('access_key', 'api_key')
-) WHERE starts_with(arn, 'arn:') AND split_part(arn, '/', -1) = ?"""
+_ARNS = """(
+  SELECT DISTINCT arn, split_part(arn, '/', -1) AS last FROM (
+    SELECT i.arn FROM {some_identities} i
+    UNION ALL
+    SELECT i.issuer_arn FROM {some_identities} i
+    UNION ALL
+    SELECT c.child_arn FROM {some_issuances} c
+    UNION ALL
+    SELECT c.role_arn FROM {some_issuances} c
+    UNION ALL
+    SELECT 'arn:aws:iam::' || f.key_account || ':user/' || f.created_owner
+    FROM credentials f WHERE f.created_what IN ('access_key', 'api_key')
+  ) WHERE starts_with(arn, 'arn:')
+)"""
+_ENDING = f"SELECT arn FROM {_ARNS} WHERE last = ?"
+_ENDING_ALIKE = f"""
+SELECT arn, damerau_levenshtein(lower(last), $1) AS far FROM {_ARNS}
+WHERE length(last) BETWEEN length($1) - $2 AND length($1) + $2 AND far <= $2 ORDER BY far, arn LIMIT 100"""
 _ALIKE = """
 SELECT DISTINCT name, damerau_levenshtein(name, $4) AS far FROM names
 WHERE length(name) BETWEEN $1 AND $2 AND left(name, 2) = left($3, 2) AND damerau_levenshtein(name, $3) <= $5
 ORDER BY far, name LIMIT 6"""
 _ACCOUNTS = "SELECT DISTINCT account FROM events WHERE account IS NOT NULL ORDER BY account LIMIT 100"
 _TYPOS = 2
+_FEW_LETTERS = 6
+"""The length below which a name differs by one letter at most from what it may have been meant for."""
 _KEY = re.compile(r"(akia|asia|acca)[a-z0-9]{12,}", re.IGNORECASE)
 _API_KEY = "ACCA"
 """How ids of API keys begin, which tell no account."""
 _ARN = re.compile(r"arn:[\w-]+:(?:iam|sts)::(\d{12}):.+", re.DOTALL | re.ASCII)
 _MOST = 5
+_LONGEST = 64
+"""Letters of a name of a user, role or session at most (IAM User Guide, 'IAM and AWS STS quotas')."""
 
 
 def suggestion(engine: Engine, subject: str) -> str:
@@ -49,7 +58,7 @@ def suggestion(engine: Engine, subject: str) -> str:
     if _KEY.fullmatch(subject):
         alike = _keys_like(engine, subject.upper())
         return f"Did you mean {listed(alike, _MOST)}?" if alike else _of_account(engine, subject.upper())
-    arns = _arns_of(engine, subject)
+    arns = _arns_of(engine, subject) or _arns_like(engine, subject)
     if arns:
         return f"Did you mean {listed(arns, _MOST)}?"
     named = _ARN.match(subject)
@@ -95,7 +104,7 @@ def _held(there: list[str]) -> str:
 def _arns_of(engine: Engine, subject: str) -> list[str]:
     """The ARNs of users, roles and sessions with this short name, such as `support`, `user/support` or `Admin/ria`."""
     last = subject.rpartition("/")[2]
-    rows = engine.rows(_ARNS_ENDING.format_map(engine.holding(names=(last,))), (last,)) if last else []
+    rows = engine.rows(_ENDING.format_map(engine.holding(names=(last,))), (last,)) if last else []
     found: dict[tuple[str, str], str] = {}
     for arn in sorted(row["arn"] for row in rows):
         *_, account, resource = arn.split(":", 5)
@@ -104,3 +113,13 @@ def _arns_of(engine: Engine, subject: str) -> list[str]:
         if subject in (last, pathless, resource, resource.removeprefix("assumed-role/")):
             found.setdefault((account, pathless), arn)
     return list(found.values())
+
+
+def _arns_like(engine: Engine, subject: str) -> list[str]:
+    """The ARNs whose last part is a name like this one, but for a letter or two; the most alike first."""
+    last = subject.rpartition("/")[2].lower()
+    if not 3 <= len(last) <= _LONGEST:
+        return []
+    typos = 1 if len(last) < _FEW_LETTERS else _TYPOS
+    rows = engine.rows(_ENDING_ALIKE.format_map(engine.everywhere()), (last, typos))
+    return [row["arn"] for row in rows if row["far"] == rows[0]["far"]]
