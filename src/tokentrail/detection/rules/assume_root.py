@@ -12,7 +12,7 @@ from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row
 
 _SWITCHED_ON = """
-    SELECT n, by_arn, time, event_id, event_id_text FROM attributed_changes
+    SELECT n, by_arn, in_account, time, event_id, event_id_text FROM attributed_changes
     WHERE source = 'iam.amazonaws.com' AND name = 'EnableOrganizationsRootSessions' ORDER BY time, event_id"""
 """AssumeRoot works from then on (IAM API Reference, 'EnableOrganizationsRootSessions')."""
 
@@ -31,7 +31,8 @@ def find(context: DetectionContext) -> Iterator[Hit]:
     for n, found in by_maker.items():
         when = found[0]["issued_time"] or found[0]["first"] or 0
         maker = named(change_actors[n]) if n is not None else "a credential that is not in the evidence"
-        switch = _shortly_before(switched_on, when, context.thresholds["new_for"])
+        there = [row for row in switched_on if row["in_account"] == found[0]["caller_account"]]
+        switch = _shortly_before(there, when, context.thresholds["new_for"])
         severity: Severity = "high" if switch else "medium"
         if context.suspicious(n):
             severity = "critical"
