@@ -519,12 +519,17 @@ def _denying(condition: Mapping[str, object]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def _support(world: World) -> Credential:
+    """The key of a support engineer."""
+    return world.user("support")
+
+
 class Theft:
     """Applies drawn deeds to a world: the thief's, the colleagues', the responder's."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, leaks: Callable[[World], Credential] = _support) -> None:
         self.world = World(START, seed)
-        self.leaked = self.world.user("support")
+        self.leaked = leaks(self.world)
         self.theirs: list[Credential] = []
         self.possible: set[str] = set()
         self.delegated: set[str] = set()
@@ -945,8 +950,76 @@ def incidents(*, largest: int = 10, deeds: Sequence[Deed] = DEEDS) -> st.SearchS
     return st.builds(played_incident, drawn, st.integers(0, 9))
 
 
-def played_incident(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
-    theft = Theft(seed)
+PERSONS, ISSUERS = ("alice@corp", "bob@corp"), ("https://idp.corp.example", "https://idp.partner.example")
+ORIGINS: tuple[dict[str, object], ...] = (
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[0]}},
+    {"StringLike": {"aws:OriginIdentity/Subject": "alice@*"}},
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[0], "aws:OriginIdentity/Issuer": ISSUERS[0]}},
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[0], "aws:OriginIdentity/Issuer": ISSUERS[1]}},
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[1]}},
+    {"StringNotEquals": {"aws:OriginIdentity/Subject": PERSONS[1]}},
+    {"StringNotEqualsIfExists": {"aws:OriginIdentity/Issuer": ISSUERS[0]}},
+    {"Null": {"aws:OriginIdentity/Subject": "true"}},
+    {"Null": {"aws:OriginIdentity/Subject": "false"}},
+)
+"""Denies by the person whom an identity provider propagates: of Alice, of her colleague, of all but one, of none."""
+
+
+def _by_provider(world: World, a: int, b: int) -> Credential:
+    """A session that a person opens by an identity provider that propagates identities."""
+    return world.saml(
+        ROLES[a % 2], PERSONS[b % 2], session_name=f"at-{b % 3}", issuer=ISSUERS[a // 2 % 5 // 4]
+    )
+
+
+def alices(world: World) -> Credential:
+    """Alice's session, which the provider propagates."""
+    return _by_provider(world, 0, 0)
+
+
+def colleague_by_provider(theft: Theft, a: int, b: int) -> None:
+    """Work in a role through the identity provider, as Alice's colleague, or as an Alice of another provider."""
+    name = (2 * b + 1, 2 * b)[a // 2 % 5 == 4]
+    if theft.spared(ROLES[a % 2]):
+        theft.comes(_by_provider(theft.world, a, name))
+
+
+def admin_denies_person(theft: Theft, a: int, b: int) -> None:
+    """Deny a role everything by whom its sessions act for, in its own policy or in the organisation's."""
+    role, admin = theft.role_of_interest(b), theft.world.user("admin")
+    condition = ORIGINS[a % len(ORIGINS)]
+    theft.exact &= not theft.guarded  # two of them may leave no person that escapes both
+    theft.guards(role.arn, Guard(lambda _: condition, {}))
+    theft.closed.add(role.arn)
+    if a // len(ORIGINS) % 2:
+        _governs(theft, _denying({**condition, "ArnLike": {"aws:PrincipalArn": role.arn}}))
+    else:
+        admin.iam(
+            "PutRolePolicy", roleName=role.name, policyName=f"Origin{a}", policyDocument=_denying(condition)
+        )
+    theft.comes(admin)
+    theft.world.wait(20)
+
+
+PERSONAL_DEEDS: Sequence[Deed] = (
+    thief_assumes, thief_assumes, thief_juggles, thief_creates_key, thief_starts_instance, colleague_by_provider,
+    colleague_by_provider, colleague_assumes, colleague_calls, admin_denies_person, admin_denies_person,
+    admin_denies_person, responder_revokes, time_passes,
+)  # fmt: skip
+"""What happens where people come by an identity provider that propagates who they are."""
+
+
+def personal_incidents(*, largest: int = 8) -> st.SearchStrategy[Incident]:
+    """Draw thefts of a session of Alice's, whom her identity provider propagates, as of their newest event."""
+    numbers = st.integers(0, 59)
+    drawn = st.lists(st.tuples(st.sampled_from(list(PERSONAL_DEEDS)), numbers, numbers), max_size=largest)
+    return st.builds(partial(played_incident, leaks=alices), drawn, st.integers(0, 9))
+
+
+def played_incident(
+    deeds: list[tuple[Deed, int, int]], seed: int, leaks: Callable[[World], Credential] = _support
+) -> Incident:
+    theft = Theft(seed, leaks)
     for deed, a, b in deeds:
         deed(theft, a, b)
     world = theft.world

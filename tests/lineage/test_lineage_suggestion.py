@@ -120,6 +120,24 @@ def test_a_key_of_which_there_is_no_call_is_told_by_its_account() -> None:
             SubjectNotFound, match=f"No call by that key is in the evidence. The case holds logs of {HOME}"
         ):
             case.trace(["AKIAIOSFODNN7EXAMPLE"])
+        with pytest.raises(SubjectNotFound, match=f"No call by that key .* The case holds logs of {HOME}"):
+            case.trace(["ACCA12345ABCDEXAMPLE"])
+
+
+def test_an_arn_of_which_there_is_no_call_is_told_by_its_account() -> None:
+    """As that of an API key's user: the log of its account is missing, or the time at which it was used."""
+    world = World(START)
+    world.user("support").calls("s3:ListBuckets")
+    arn = f"arn:aws:iam::{HOME}:user/BedrockAPIKey-abcd"
+    with held(world) as case:
+        with pytest.raises(
+            SubjectNotFound, match=f"account {HOME}, whose log the case holds: no call in its name"
+        ):
+            case.trace([arn])
+        with pytest.raises(
+            SubjectNotFound, match=f"account {AWAY}. The case holds logs of {HOME}: ingest that"
+        ):
+            case.trace([arn.replace(HOME, AWAY)])
 
 
 def test_an_id_as_timelines_shorten_it_names_the_credential() -> None:

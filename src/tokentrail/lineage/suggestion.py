@@ -34,7 +34,10 @@ _ACCOUNTS = "SELECT DISTINCT account FROM events WHERE account IS NOT NULL ORDER
 _TYPOS = 2
 _FEW_LETTERS = 6
 """The length below which a name differs by one letter at most from what it may have been meant for."""
-_KEY = re.compile(r"(akia|asia)[a-z0-9]{12,}", re.IGNORECASE)
+_KEY = re.compile(r"(akia|asia|acca)[a-z0-9]{12,}", re.IGNORECASE)
+_API_KEY = "ACCA"
+"""How ids of API keys begin, which tell no account."""
+_ARN = re.compile(r"arn:[\w-]+:(?:iam|sts)::(\d{12}):.+", re.DOTALL | re.ASCII)
 _MOST = 5
 _LONGEST = 64
 """Letters of a name of a user, role or session at most (IAM User Guide, 'IAM and AWS STS quotas')."""
@@ -56,7 +59,10 @@ def suggestion(engine: Engine, subject: str) -> str:
         alike = _keys_like(engine, subject.upper())
         return f"Did you mean {listed(alike, _MOST)}?" if alike else _of_account(engine, subject.upper())
     arns = _arns_of(engine, subject) or _arns_like(engine, subject)
-    return f"Did you mean {listed(arns, _MOST)}?" if arns else ""
+    if arns:
+        return f"Did you mean {listed(arns, _MOST)}?"
+    named = _ARN.match(subject)
+    return _without_calls(engine, f"It is of account {named[1]}", named[1], "in its name") if named else ""
 
 
 def _keys_like(engine: Engine, key: str) -> list[str]:
@@ -67,19 +73,32 @@ def _keys_like(engine: Engine, key: str) -> list[str]:
 
 def _of_account(engine: Engine, key: str) -> str:
     """Of which account a key is that nothing in the case was done with, and what the case holds."""
-    account = account_of_key(key)
-    there = sorted(row["account"] for row in engine.rows(_ACCOUNTS))
-    known = f"The case holds logs of {listed(there, _MOST)}" if there else "The case holds no log"
+    account = None if key.startswith(_API_KEY) else account_of_key(key)
     if account is None:
+        held = _held(_logged(engine))
         return (
-            f"No call by that key is in the evidence. {known}: ingest the log of the key's account and time."
+            f"No call by that key is in the evidence. {held}: ingest the log of the key's account and time."
         )
+    return _without_calls(engine, f"The key's id tells that it is of account {account}", account, "by it")
+
+
+def _without_calls(engine: Engine, whose: str, account: str, by: str) -> str:
+    """What to ingest to find calls of somebody of an account, of whom the evidence holds none."""
+    there = _logged(engine)
     if account in there:
         return (
-            f"The key's id tells that it is of account {account}, whose log the case holds: no call by it is there. "
-            "Ingest the time at which it was used, and data events."
+            f"{whose}, whose log the case holds: no call {by} is there. Ingest the time at which it was used, and data "
+            "events."
         )
-    return f"The key's id tells that it is of account {account}. {known}: ingest that account's."
+    return f"{whose}. {_held(there)}: ingest that account's."
+
+
+def _logged(engine: Engine) -> list[str]:
+    return sorted(row["account"] for row in engine.rows(_ACCOUNTS))
+
+
+def _held(there: list[str]) -> str:
+    return f"The case holds logs of {listed(there, _MOST)}" if there else "The case holds no log"
 
 
 def _arns_of(engine: Engine, subject: str) -> list[str]:
