@@ -53,11 +53,6 @@ def upgrade(older: OlderFormat, progress: Progress | None = None) -> CaseFolder:
             f"{older} Nothing can be written here, so it can't be updated. Copy it to where you can write, and name "
             "the copy with --case: it is updated when it is opened."
         )
-    if _led_elsewhere(folder):
-        raise CaseError(
-            f"{older} Its segments or manifests are links to elsewhere, where nothing is written. Copy the case "
-            "without links, and name the copy with --case."
-        )
     try:
         with _locked(folder.path / "case.json"):
             if _format(folder) != FORMAT:
@@ -79,11 +74,6 @@ def _locked(marker: Path) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)  # let go of when the file is closed, or the process killed
         yield
-
-
-def _led_elsewhere(folder: CaseFolder) -> bool:
-    """Whether writing here would write elsewhere: a case that somebody else made may lead to one's own files."""
-    return any((folder.path / name).is_symlink() for name in ("case.json", "segments", "manifests"))
 
 
 def _make_segments_anew(folder: CaseFolder, progress: Progress | None) -> None:
