@@ -29,7 +29,7 @@ from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
-from tokentrail.store.temporary import new_folder
+from tokentrail.store.temporary import leave, made_folder, new_folder
 from tokentrail.store.tidying import DATABASE, SPILL
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class View:
         self.engine.close()
         if self.scratch:
             shutil.rmtree(self.derived, ignore_errors=True)
+        leave()
 
 
 class Views:
@@ -313,7 +314,7 @@ class Views:
 
     def _sized(self, records: int, *, roomy: bool = False) -> DuckEngine:
         """An engine that suits a number of records; `roomy` gives it as much memory as the machine allows."""
-        spill = (self._folder.path / "derived" if self._folder.writable else new_folder()) / SPILL
+        spill = self._folder.path / "derived" / SPILL if self._folder.writable else made_folder()
         threads, memory = 1 if records < _FEW else None, _ALL if roomy else None
         within = [self._folder.path]
         return DuckEngine(spill, threads=threads, records=records, memory=memory, within=within)

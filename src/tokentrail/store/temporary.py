@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -16,11 +17,22 @@ def own_folder() -> Path:
     return _of(os.getpid(), tempfile.gettempdir())
 
 
-def new_folder() -> Path:
-    """A new folder in it."""
+def made_folder() -> Path:
+    """The same, made."""
     own = own_folder()
     own.mkdir(mode=0o700, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=own))
+    return own
+
+
+def new_folder() -> Path:
+    """A new folder in it."""
+    return Path(tempfile.mkdtemp(dir=made_folder()))
+
+
+def leave() -> None:
+    """Remove it if nothing is left in it."""
+    with suppress(OSError):
+        own_folder().rmdir()
 
 
 @cache
