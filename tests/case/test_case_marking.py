@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -117,7 +118,7 @@ def test_names_are_marked_beside_what_linking_reduces(tmp_path: Path, snapshot: 
             mock.patch.object(linking, "_FILED_FROM", 0),
             mock.patch.object(linking, "_in_own_cursor", wraps=linking._in_own_cursor) as apart,
         ):
-            linking.derive(folder, snapshot, into, _engines)
+            linking.derive(folder, snapshot, into, partial(_engines, tmp_path))
         assert bool(busy) == apart.called
         with duckdb.connect(str(into / DATABASE), read_only=True) as read:
             tables = {one: read.execute(f"FROM {one} ORDER BY ALL").fetchall() for one in OUTPUT}
@@ -135,7 +136,7 @@ def test_what_fails_in_one_of_two_threads_fails_in_all(tmp_path: Path, snapshot:
         mock.patch.object(linking, "_keep_names", side_effect=ZeroDivisionError),
         pytest.raises(ZeroDivisionError),
     ):
-        linking.derive(_unlinked(tmp_path), snapshot, tmp_path, _engines)
+        linking.derive(_unlinked(tmp_path), snapshot, tmp_path, partial(_engines, tmp_path))
 
 
 def _unlinked(tmp_path: Path) -> CaseFolder:
@@ -145,8 +146,8 @@ def _unlinked(tmp_path: Path) -> CaseFolder:
 
 
 @contextmanager
-def _engines(records: int, roomy: bool) -> Iterator[duck.DuckEngine]:
-    with closing(duck.DuckEngine(records=records, threads=1)) as engine:
+def _engines(within: Path, records: int, roomy: bool) -> Iterator[duck.DuckEngine]:
+    with closing(duck.DuckEngine(records=records, threads=1, within=[within])) as engine:
         yield engine
 
 

@@ -15,6 +15,7 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from evidence import copied
 from shell import Run
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.context import DetectionContext
@@ -63,7 +64,7 @@ def test_what_a_finding_rests_on_is_told_when_asked(run: Run, case: Path) -> Non
 def test_the_command_of_a_finding_works_where_it_is_pasted(run: Run, case: Path, told: Story) -> None:
     """It names the case, unless that is the default one; other formats keep to the command that scripts know."""
     for name in ("my case", "tokentrail-case"):
-        Path(name).symlink_to(case, target_is_directory=True)
+        copied(case, Path(name))
 
     assert (
         f"next         tokentrail contain {told.a.key_id} --case 'my case'\n"

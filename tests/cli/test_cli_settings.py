@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence import copied
 from hostile import HOSTILE
 from shell import Run
 from tokentrail.testing.story import Story
@@ -50,7 +51,7 @@ def test_the_file_is_named_or_left_out(
 ) -> None:
     """By `--config` or a variable; an empty name means none; paths in it are relative to its folder."""
     (tmp_path / "apart").mkdir()
-    (tmp_path / "apart" / "story").symlink_to(case, target_is_directory=True)
+    copied(case, tmp_path / "apart" / "story")
     (tmp_path / "apart" / "mine.toml").write_text('case = "story"\n')
     expected = run("status", "--case", case, "--format", "json").out
     assert run("--config", "apart/mine.toml", "status", "--format", "json").out == expected

@@ -134,7 +134,9 @@ def test_linking_reads_the_new_segments_and_no_others(
         read = segments_read(monkeypatch)
         monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
 
-        grown = linking.derive(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
+        grown = linking.derive(
+            case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0, within=[case.path]))
+        )
 
         assert len(world_of(5)) == grown.records
         assert set(snapshot.folders) - before == read
@@ -154,7 +156,9 @@ def test_a_record_that_turns_up_again_has_only_the_segments_read_that_may_hold_i
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         read = segments_read(monkeypatch)
 
-        grown = linking.derive(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
+        grown = linking.derive(
+            case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0, within=[case.path]))
+        )
 
         assert len(large) + len(small) == grown.records
         assert set(snapshot.folders) - {second.segment} == read
@@ -177,7 +181,9 @@ def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         read = segments_read(monkeypatch)
 
-        linking.derive(case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0)))
+        linking.derive(
+            case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0, within=[case.path]))
+        )
 
         assert set(snapshot.folders) - ({older} if apart else set()) == read
 

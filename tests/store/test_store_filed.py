@@ -171,7 +171,7 @@ def test_columns_of_wide_tables_are_of_kinds_that_files_keep(
             into = tmp_path / f"into {spill is None}"
             into.mkdir()
             monkeypatch.setattr(grow, "_ROOM", 1 << 60)  # so that nothing is dropped
-            with filing(monkeypatch, spill, records=10, threads=1) as engine:
+            with filing(monkeypatch, spill, records=10, threads=1, within=[tmp_path, case.path]) as engine:
                 for name in ("events", "identities", "issuances", "changes"):
                     engine.segments(name, list(snapshot.folders.values()))
                 grow.grow(engine, into)

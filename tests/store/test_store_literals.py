@@ -93,7 +93,7 @@ def test_a_case_is_read_after_temporary_files_were_cleared(case: Path, tmp_path:
 def test_a_name_that_is_no_pattern_is_spelled_as_it_is(tmp_path: Path) -> None:
     """A quote does not end it."""
     path = tmp_path / "it's.parquet"
-    engine = DuckEngine(threads=1)
+    engine = DuckEngine(threads=1, within=[tmp_path])
     engine.park("SELECT 1 AS n", path)
     assert engine.rows(f"SELECT * FROM {reading([path, path])}") == [{"n": 1}, {"n": 1}]
     assert str(tmp_path) in reading([path])

@@ -161,13 +161,14 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
 
         Raises:
             SourceError: a source can't be listed or read; what was read until then is kept.
-            CaseError: the case lies in a bucket, and it can't be put there.
+            CaseError: the case lies in a bucket, and it can't be put there; or it is another user's.
         """
         from tokentrail.sources import dispatch
         from tokentrail.sources.interface import Access, Wanted
         from tokentrail.store.ingest import ingest  # what reads evidence takes its time to load
         from tokentrail.store.tasks import Options
 
+        self._folder.see_own()
         started = time.monotonic()
         sharing = Sharing(self._folder, self._views, engine)
         read = engine.ingest if engine else partial(ingest, workers=workers)

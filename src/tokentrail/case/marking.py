@@ -41,7 +41,7 @@ def marked(folders: Sequence[Path]) -> Marked:
     """Mark the names of some segments, by where their tables lie."""
     ordered = sorted(folders, key=lambda one: one.name)
     segments = [one.name for one in ordered]
-    with closing(DuckEngine(threads=1)) as engine:
+    with closing(DuckEngine(threads=1, within={one.parent for one in ordered})) as engine:
         for name in TABLES:
             engine.segments(name, ordered)
         return Marked(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -30,6 +29,7 @@ from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
+from tokentrail.store.temporary import leave, made_folder, new_folder
 from tokentrail.store.tidying import DATABASE, SPILL
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class View:
         self.engine.close()
         if self.scratch:
             shutil.rmtree(self.derived, ignore_errors=True)
+        leave()
 
 
 class Views:
@@ -222,7 +223,7 @@ class Views:
     def _aside(self, snapshot: Snapshot, stored: Path | None) -> View:
         """The same of a case that can't be written: what is still to be worked out goes to a temporary folder."""
         if stored is not None:
-            scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
+            scratch = new_folder()
             with suppress(CaseError, OSError, ValueError, RecursionError):
                 for path in sorted(stored.rglob("*")):
                     beside = scratch / path.relative_to(stored)
@@ -287,7 +288,7 @@ class Views:
 
     def _earlier(self, snapshot: Snapshot, until: int | None) -> View:
         """The view of an earlier moment: its forest is derived from the evidence up to then, and goes with it."""
-        scratch = Path(tempfile.mkdtemp(prefix="tokentrail-"))
+        scratch = new_folder()
         with ExitStack() as failed:
             failed.callback(shutil.rmtree, scratch, ignore_errors=True)
             engine = self._engine(snapshot, until)
@@ -313,9 +314,10 @@ class Views:
 
     def _sized(self, records: int, *, roomy: bool = False) -> DuckEngine:
         """An engine that suits a number of records; `roomy` gives it as much memory as the machine allows."""
-        spill = self._folder.path / "derived" / SPILL
+        spill = self._folder.path / "derived" / SPILL if self._folder.writable else made_folder()
         threads, memory = 1 if records < _FEW else None, _ALL if roomy else None
-        return DuckEngine(spill, threads=threads, records=records, memory=memory)
+        within = [self._folder.path]
+        return DuckEngine(spill, threads=threads, records=records, memory=memory, within=within)
 
 
 def _to_roll_up(snapshot: Snapshot, folder: Path) -> tuple[int, set[int] | None]:

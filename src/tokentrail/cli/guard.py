@@ -19,12 +19,14 @@ from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
 from tokentrail.cli.snapshots import read, read_iam_files
 from tokentrail.cli.subjects import GivenSubjects
+from tokentrail.errors import UsageError
 from tokentrail.policy.account.supplements import controls
 from tokentrail.present import words
 from tokentrail.present.document import document
 from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
-from tokentrail.present.snippets import cloudformation, terraform, write_files
+from tokentrail.present.snippets import cloudformation, files, terraform
 from tokentrail.prevention.guard import Given
+from tokentrail.store.trusted import see_way, write_file
 
 if TYPE_CHECKING:
     from tokentrail.prevention.model import Guard
@@ -107,7 +109,15 @@ def command(
 
 def _write(found: Guard, folder: Path) -> None:
     """Write the guardrails, and say what else lies there, as policies of an earlier run do."""
-    count = write_files(found.guardrails, folder)
+    written = files(found.guardrails)
+    see_way(folder, UsageError)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be written: {error.strerror or error}.") from error
+    for name, text in written.items():
+        write_file(folder / name, text.encode())
+    count = len(written)
     others = sum(1 for _ in folder.iterdir()) - count
     beside = (
         f" {words.number(others, 'other file')} there, which this answer has no part in." if others else ""

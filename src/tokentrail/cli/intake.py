@@ -75,7 +75,7 @@ def intake_options(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in (
         click.option(
-            "--max-expansion", type=click.IntRange(min=1), metavar="BYTES", show_default="2 GiB",
+            "--max-expansion", type=click.IntRange(min=1), metavar="BYTES", show_default="512 MiB",
             help="How far one object may unpack; what lies beyond is not read, and said.",
         ),
         click.option(

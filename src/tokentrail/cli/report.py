@@ -38,6 +38,7 @@ from tokentrail.present.indicators import indicators_csv, indicators_stix, navig
 from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.paper import Paper
 from tokentrail.spelling import counted
+from tokentrail.store.trusted import write_file
 
 _STDOUT = Path("-")
 _FORMS: dict[str, Callable[[Dossier], str]] = {
@@ -153,10 +154,7 @@ def _put(path: Path, content: bytes, credentials: int) -> Written:
     if path == _STDOUT:
         sys.stdout.write(content.decode())
     else:
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise UsageError(f"{path}: can't be written: {error.strerror or error}.") from error
+        write_file(path, content)
     return Written(file=str(path), bytes=len(content), credentials=credentials)
 
 

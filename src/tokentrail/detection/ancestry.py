@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.lineage.trees import NONE, Integers, nearest, positions
+from tokentrail.lineage.rows import damaged
+from tokentrail.lineage.trees import NONE, Integers, Ring, nearest, positions
 from tokentrail.store.interface import Engine
 
 _PARENTS = "SELECT n, coalesce(parent_n, -1) AS parent_n FROM credentials ORDER BY n"
@@ -58,6 +59,9 @@ class Ancestry:
         """
         names, up = self._read()
         marked = np.isin(names, np.array([*starts], np.int64))
-        top = nearest(np.where(np.isin(names, np.array([*apart], np.int64)), NONE, up), marked)
+        try:
+            top = nearest(np.where(np.isin(names, np.array([*apart], np.int64)), NONE, up), marked)
+        except Ring as error:
+            raise damaged("credentials descend from themselves") from error
         found = np.flatnonzero(top != NONE)
         return {"n": pa.array(names[found]), "start": pa.array(names[top[found]])}

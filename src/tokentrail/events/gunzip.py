@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from isal import isal_zlib
 
 GZIP_MAGIC = b"\x1f\x8b"
-DEFAULT_BOUND = 2 << 30
-"""Bytes that one object may expand to: a 50 MB log file expands to about 400 MB, a bomb to far more."""
+DEFAULT_BOUND = 512 << 20
+"""Bytes that one object may expand to: a 50 MB log file expands to about 400 MB, a bomb to far more. While it is
+expanded, twice as much is in memory."""
+UNTOLD_BOUND = 2 << 30
+"""The same of an object that was read in before the case told it, and what a file that is not packed may have."""
 _STEP = 1 << 10
 """Bytes that are expanded at a time in a damaged stream, where an error loses those of the step."""
 _WINDOW = 1 << 14
@@ -90,6 +93,8 @@ def _member(data: bytes, at: int, room: int) -> tuple[bytes, int, str | None]:
                 fed, window = fed + len(given), 2 * window
             parts.append(stream.decompress(given, most + 1))
             left -= len(parts[-1])
+            if left < 0:
+                parts[-1] = parts[-1][:left]
             most = left
             if not given and not parts[-1]:
                 break
@@ -99,7 +104,7 @@ def _member(data: bytes, at: int, room: int) -> tuple[bytes, int, str | None]:
     out = parts[0] if len(parts) == 1 else b"".join(parts)
     if left < 0:
         return (
-            out[:room],
+            out,
             len(data),
             f"expands beyond the bound of {room} bytes; raise it with --max-expansion",
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
 
 from tokentrail.aws.principals import IAM_REGIONS
 from tokentrail.lineage.model import Gap, GapKind
+from tokentrail.lineage.rows import damaged, moment
 from tokentrail.results import Coverage, HourGap
 from tokentrail.store.interface import Engine
 
@@ -169,4 +170,7 @@ def left_out(sentences: Iterable[str], kind: GapKind = "missing_log") -> tuple[G
 
 
 def _at(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    found = moment(seconds)
+    if found is None:
+        raise damaged(f"{seconds} is no time that a calendar has")
+    return found

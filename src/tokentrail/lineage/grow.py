@@ -343,12 +343,16 @@ OUTPUT = {
 }  # fmt: skip
 """The query of each table that is derived."""
 COLUMNS = {
-    "credentials": "n, parent_n, root_n, depth, id, parent_link, kind, key_account, keys, segment, object, "
-    "ordinal, identity, issued_time, issued_at, expires_at, expires_bound, events, errors, first, last, created_what, "
-    "created_thing, created_api, created_event, created_text, created_time, created_owner, created_ip, created_agent",
-    "names": "name, n, own",
-    "credential_identities": "n, segment, identity",
-    "links": "child, parent, what, thing, api, event_id, event_id_text, time",
-    "duplicates": "segment, object, ordinal",
+    "credentials": "n BIGINT, parent_n BIGINT, root_n BIGINT, depth BIGINT, id VARCHAR, parent_link VARCHAR, "
+    "kind VARCHAR, key_account VARCHAR, keys VARCHAR[], segment BIGINT, object INTEGER, ordinal INTEGER, "
+    "identity INTEGER, issued_time BIGINT, issued_at BIGINT, expires_at BIGINT, expires_bound BIGINT, "
+    "events BIGINT, errors BIGINT, first BIGINT, last BIGINT, created_what VARCHAR, "
+    "created_thing VARCHAR, created_api VARCHAR, created_event BLOB, "
+    "created_text VARCHAR, created_time BIGINT, created_owner VARCHAR, created_ip VARCHAR, created_agent VARCHAR",
+    "names": "name VARCHAR, n BIGINT, own BOOLEAN",
+    "credential_identities": "n BIGINT, segment BIGINT, identity INTEGER",
+    "links": "child BIGINT, parent BIGINT, what VARCHAR, thing VARCHAR, api VARCHAR, event_id BLOB, "
+    "event_id_text VARCHAR, time BIGINT",
+    "duplicates": "segment BIGINT, object INTEGER, ordinal INTEGER",
 }
-"""Those of each table, by which it is told from what somebody put in its place."""
+"""Those of each table with their types, by which it is told from what somebody put in its place."""

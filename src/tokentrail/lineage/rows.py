@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.errors import CaseError
 from tokentrail.events.bearer import BEARER_KEY
 from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.events.values import provider_of, session_of
@@ -48,6 +49,13 @@ def moment(seconds: int | None) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def damaged(what: str) -> CaseError:
+    """The error of who finds in a derived table what nothing that links writes there."""
+    return CaseError(
+        f"what was derived of the evidence is damaged ({what}). Work it out anew: `tokentrail rebuild --case CASE`."
+    )
 
 
 def values(column: pa.Array[Any]) -> list[Any]:
@@ -127,6 +135,8 @@ def made_of(kind: type[_T], order: Sequence[int], members: Mapping[str, Sequence
 
 def keys_of(row: Row) -> tuple[str, ...]:
     """The access key ids of a credential that the evidence does not mask; what has one alone is called by it."""
+    if row["id"] is None:
+        raise damaged("a credential has no id")
     keys = row["keys"] or ((row["id"],) if "@" not in row["id"] else ())
     return tuple(key for key in keys if not is_stand_in(key))
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from tokentrail.events.columns import TABLES
 from tokentrail.lineage.grow import facts_of
 from tokentrail.store.interface import Engine
 
@@ -28,6 +27,7 @@ class SegmentTable(NamedTuple):
     """Such a table."""
 
     columns: str
+    """With their types, by which the table is told from what somebody put in its place."""
     by: str
     """What it is sorted by; rows of later ingests follow, sorted among themselves."""
     query: str
@@ -42,9 +42,10 @@ _LASTING = {
 }
 LONGEST: Mapping[str, int] = MappingProxyType(_LASTING)
 """Seconds that what each call of STS issues lasts at most; see `lineage.unanswered`."""
-_CHANGED = ", ".join(TABLES["changes"].names)
 _ACCOUNT_CHANGES = SegmentTable(
-    f"{_CHANGED}, caller_user, in_account, part",
+    "segment BIGINT, object INTEGER, ordinal INTEGER, time BIGINT, event_id BLOB, event_id_text VARCHAR, "
+    "identity INTEGER, account VARCHAR, source VARCHAR, name VARCHAR, request VARCHAR, document VARCHAR, "
+    "response VARCHAR, caller_user VARCHAR, in_account VARCHAR, part VARCHAR",
     "part, time",
     f"""
 SELECT c.*, CASE WHEN i.type = 'IAMUser' THEN i.user_name END AS caller_user,
@@ -76,7 +77,8 @@ _MANAGES = """coalesce(e.management, NOT coalesce(
 Before, trails had data events of S3's objects (Amazon S3 User Guide, 'Amazon S3 CloudTrail events') and of functions.
 """
 _COVERED_HOURS = SegmentTable(
-    "segment, account, region, hour, first, last, read_only_events, write_events, data_events",
+    "segment BIGINT, account VARCHAR, region VARCHAR, hour BIGINT, first BIGINT, last BIGINT, "
+    "read_only_events BOOLEAN, write_events BOOLEAN, data_events BOOLEAN",
     "account, region, hour, segment",
     f"""
 SELECT e.segment, coalesce(e.account, i.account) AS account, e.region, CAST(floor(e.time / 3600) AS BIGINT) AS hour,
@@ -90,7 +92,7 @@ GROUP BY 1, 2, 3, 4""",
 _VENDED = "s.api = 'lakeformation:GetDataAccess' AND s.session_name IS NOT NULL"
 _OPENED = "s.api = 'AssumeRoleWithWebIdentity'"
 _REQUESTED_SESSIONS = SegmentTable(
-    "whose, segment, time, what, name",
+    "whose VARCHAR, segment BIGINT, time BIGINT, what VARCHAR, name VARCHAR",
     "whose, time, segment, what, name",
     f"""
 SELECT i.principal_id AS whose, s.segment, s.time, 'session' AS what, s.session_name AS name
@@ -112,7 +114,8 @@ Sessions that were asked for in somebody's name.
 `whose` is a principal id, an ARN or the id of a token; `name` is that of the session (`session`), or its key id.
 """
 _UNANSWERED_REQUESTS = SegmentTable(
-    "caller, segment, time, event_id, event_id_text, api, role_arn, ip, duration",
+    "caller VARCHAR, segment BIGINT, time BIGINT, event_id BLOB, event_id_text VARCHAR, api VARCHAR, role_arn VARCHAR, "
+    "ip VARCHAR, duration BIGINT",
     "caller, time, segment, event_id",
     f"""
 SELECT i.key_id AS caller, s.segment, s.time, s.event_id, s.event_id_text, s.api, s.role_arn, s.ip, s.duration
@@ -121,7 +124,7 @@ WHERE s.key_id IS NULL AND i.key_id IS NOT NULL AND s.api IN {tuple(LONGEST)!r}"
 )
 """Calls that issued a credential whose key the log does not show, by the caller's key."""
 _PORTAL_SESSIONS = SegmentTable(
-    "person, target, segment, ip, first, last",
+    "person VARCHAR, target VARCHAR, segment BIGINT, ip VARCHAR, first BIGINT, last BIGINT",
     "person, target, segment, ip",
     """
 SELECT i.on_behalf_of AS person, s.target, s.segment, coalesce(s.ip, '') AS ip, min(s.time) AS first,
@@ -132,7 +135,8 @@ GROUP BY i.on_behalf_of, s.target, s.segment, s.ip""",
 )
 """What IAM Identity Center's access portal gave to people, by their ids in the directory."""
 _ASSUMED_ROLES = SegmentTable(
-    "segment, by_arn, into_arn, api, first",
+    "segment BIGINT, by_arn VARCHAR, into_arn VARCHAR, api VARCHAR, "
+    'first STRUCT("time" BIGINT, "event" BLOB, "text" VARCHAR)',
     "by_arn, into_arn, api, segment",
     f"""
 SELECT c.segment, c.by_arn, c.role_arn AS into_arn, c.api,
@@ -151,7 +155,7 @@ Which principals assumed which roles, with the first event that shows it.
 Of a role that was assumed from another partition, the record names who asked for the token.
 """
 _KEYLESS_CALLERS = SegmentTable(
-    "principal_id, account, segment, identity",
+    "principal_id VARCHAR, account VARCHAR, segment BIGINT, identity INTEGER",
     "principal_id, segment, identity",
     """
 SELECT i.principal_id, i.account, i.segment, i.identity FROM {some_identities} i
@@ -171,9 +175,9 @@ SEGMENT_TABLES: Mapping[str, SegmentTable] = MappingProxyType(
 )
 """Each by its name."""
 COLUMNS = MappingProxyType(
-    {"segments": "segment", **{name: one.columns for name, one in SEGMENT_TABLES.items()}}
+    {"segments": "segment BIGINT", **{name: one.columns for name, one in SEGMENT_TABLES.items()}}
 )
-"""The columns of each, and of the list of the segments whose rows they have."""
+"""The columns of each, with their types, and of the list of the segments whose rows they have."""
 
 
 def carry_over(engine: Engine, path: Path, before: Path, segments: Collection[int]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tokentrail.aws.principals import reserved
@@ -69,15 +68,6 @@ def files(guardrails: Sequence[Guardrail]) -> Mapping[str, str]:
     return found | {
         "guardrails.tf": terraform(guardrails), "guardrails.cloudformation.json": cloudformation(guardrails)
     }  # fmt: skip
-
-
-def write_files(guardrails: Sequence[Guardrail], folder: Path) -> int:
-    """Write them into a folder, which is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    listed = files(guardrails)
-    for name, text in listed.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return len(listed)
 
 
 def _named(guardrails: Iterable[Guardrail]) -> Iterable[tuple[Guardrail, str]]:

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
@@ -16,15 +16,22 @@ from typing import Any
 import duckdb
 
 from tokentrail.errors import CaseError, NoRoom, QueryFailed
+from tokentrail.store.literals import quoted
+from tokentrail.store.temporary import new_folder, own_folder
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
+    "allow_unsigned_extensions": False,
     "python_enable_replacements": False,
 }
 """Nothing is ever fetched behind the user's back (DuckDB documentation, 'Securing DuckDB'), and a name that is no
 table's is no Python variable's either."""
+_CHANGING = (
+    "disabled_optimizers", "memory_limit", "parquet_metadata_cache", "search_path", "threads",
+)  # fmt: skip
+"""Settings that are changed between queries; all others stay as they are."""
 _SHARE = "50%"
 """Share of the machine's memory that tables and joins may take; past that they spill to disk beside the case."""
 MACROS = (
@@ -90,7 +97,7 @@ def written_at(path: Path) -> Iterator[Path]:
     if "?" not in str(path.resolve()):
         yield path
         return
-    with TemporaryDirectory(prefix="tokentrail-") as folder:
+    with TemporaryDirectory(dir=new_folder()) as folder:
         there = Path(folder) / path.name
         if path.exists():
             shutil.copyfile(path, there)
@@ -98,8 +105,18 @@ def written_at(path: Path) -> Iterator[Path]:
         shutil.copyfile(there, path)
 
 
-def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory, which spills to a folder if one is named."""
+def opened(threads: int, spill: Path | None, within: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
+    """
+    A DuckDB in memory, which spills to a folder if one is named.
+
+    It loads no extension, and reads and writes files of some folders alone, links that lead out of them left aside,
+    whatever a database or a query asks for (DuckDB documentation, 'Securing DuckDB').
+
+    Args:
+        threads: That share a query's work.
+        spill: Where tables go that memory does not hold.
+        within: The folders, beside that for this process's own temporary files.
+    """
     config: dict[str, Any] = dict(_CLOSED)
     config["threads"] = threads
     config["preserve_insertion_order"] = False
@@ -107,8 +124,15 @@ def opened(threads: int, spill: Path | None) -> duckdb.DuckDBPyConnection:
     # Left out, it would be a folder wherever the process was started.
     config["temp_directory"] = "" if spill is None else str(spill)
     found = duckdb.connect(":memory:", config=config)
-    # A process that was started with `python -c` counts as interactive.
-    for setting in (_DRAWS_NOTHING, _READS_NO_MORE):
+    folders = [str(one) for one in (own_folder(), *within, *([] if spill is None else [spill]))]
+    # Where DuckDB would look for the log of a database in a folder whose name has a `?`; see `written_at`.
+    folders += [one.replace("?", ".wal?", 1) for one in folders if "?" in one]
+    # A process that was started with `python -c` counts as interactive, so that it would draw.
+    for setting in (
+        _DRAWS_NOTHING, _READS_NO_MORE, f"SET allowed_directories = [{', '.join(map(quoted, folders))}]",
+        "SET enable_external_access = false", f"SET allowed_configs = [{', '.join(map(quoted, _CHANGING))}]",
+        "SET lock_configuration = true",
+    ):  # fmt: skip
         with explained(setting):
             found.execute(setting)
     return found

@@ -6,8 +6,9 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ _LOOKED_UP = f"{_FORM}, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_FEW_ROWS}"
 _PARKED = f"FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1000, ROW_GROUP_SIZE {_ROWS}"
 """How what is soon forgotten is written: quickly, though it takes more than twice the room."""
 _MAKES = re.compile(r"CREATE TABLE (\w+) AS\b")
+_COLUMNS_OF = """
+SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = ? AND schema_name = 'main'"""
+_COLUMN = re.compile(r"(\w+) (\w+(?:\(.*?\))?(?:\[\])?)")
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
@@ -63,6 +67,7 @@ class DuckEngine(Holding):
         threads: int | None = None,
         records: int | None = None,
         memory: int | None = None,
+        within: Iterable[Path] = (),
     ) -> None:
         """
         Open one.
@@ -72,6 +77,7 @@ class DuckEngine(Holding):
             threads: That share a query's work; as many as there are processors by default.
             records: How many the tables will hold, if that is known.
             memory: Bytes that they may take; by default 4 GB, or 1 GB for each of more than four threads.
+            within: The folders whose files it may read and write, beside temporary ones.
         """
         self._one_by_one = records is not None and records < _FEW
         self.beside = records is not None and _FEW <= records < _BUSY and memory is None
@@ -83,7 +89,7 @@ class DuckEngine(Holding):
         self._is_aside = False
         many = records is not None and records >= _BUSY
         self._filed = Filed(spill, _PARKED) if spill is not None and many else None
-        self._whole = opened(threads, spill)
+        self._whole = opened(threads, spill, within)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))
         self.limit()
@@ -249,17 +255,30 @@ class DuckEngine(Holding):
         called = _BESIDE if beside else _DERIVED
         self.run(f"DETACH DATABASE IF EXISTS {called}")
         self.run(f"ATTACH {file(path)} AS {called} (READ_ONLY)")
-        found = self.rows(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main'",
-            (called,),
-        )
-        lacking = tables.keys() - {
-            row["table_name"] for row in found
-        }  # a view, which could read any file, is none
-        if lacking:
-            raise CaseError(f"{path}: damaged, it has no table {', '.join(sorted(lacking))}.")
+        for name, fault in self._other_than(called, tables):
+            raise CaseError(f"{path}: damaged, or made by something else: {name} {fault}.")
         for name, columns in tables.items():
-            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {called}.main.{name}")
+            listed = ", ".join(_columns(columns))
+            self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT {listed} FROM {called}.main.{name}")
+
+    def _other_than(self, called: str, tables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Tables that a database lacks, or that are not plain tables with their columns: a view could read any file."""
+        plain = {
+            row["table_name"]
+            for row in self.rows(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main' "
+                "AND NOT contains(sql, ' GENERATED ALWAYS ')",
+                (called,),
+            )
+        }
+        found: dict[str, dict[str, str]] = {}
+        for row in self.rows(_COLUMNS_OF, (called,)):
+            found.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
+        for name, columns in tables.items():
+            if name not in plain:
+                yield name, "is no table"
+            elif _alike(found.get(name, {})) != _alike(_columns(columns)):
+                yield name, "has other columns"
 
     def changing(self, path: Path) -> AbstractContextManager[None]:
         """Change the tables of a database file meanwhile; see `Engine`."""
@@ -407,6 +426,17 @@ class DuckEngine(Holding):
         self._whole.close()
         if self._filed is not None:
             self._filed.close()
+
+
+@cache
+def _columns(told: str) -> dict[str, str]:
+    """The type of each column, of a list such as `n BIGINT, keys VARCHAR[]`."""
+    return dict(_COLUMN.findall(told))
+
+
+def _alike(columns: Mapping[str, str]) -> dict[str, str]:
+    """The same with one type for whole numbers, as a cluster that links has shorter ones in places."""
+    return {name: "BIGINT" if kind == "INTEGER" else kind for name, kind in columns.items()}
 
 
 def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:

@@ -21,7 +21,6 @@ import json
 import os
 import secrets
 import shutil
-import stat
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +30,7 @@ import msgspec
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
+from tokentrail.store import trusted
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL, Pack
@@ -63,6 +63,8 @@ class CaseFolder:
     def __init__(self, path: Path, case_id: str) -> None:
         self.path = path
         self.case_id = case_id
+        self.is_own = True
+        """Whether it may be written; see `store.trusted`."""
         self.mirror: Mirror | None = None
         """What fetches the rest, if this folder stands for a case that lies in a bucket."""
         self._known: dict[str, Manifest] = {}
@@ -82,10 +84,11 @@ class CaseFolder:
 
         Raises:
             OlderFormat: its format is older.
-            CaseError: there is no case at `path`, the folder holds something else, its format is newer, or it is the
-                URI of a place that is no folder.
+            CaseError: there is no case at `path`, the folder holds something else, its format is newer, it is the URI
+                of a place that is no folder, or links in it lead elsewhere.
         """
         path = folder_of(path)
+        trusted.see_way(path)
         marker = path / "case.json"
         if not marker.exists():
             if not create:
@@ -93,12 +96,15 @@ class CaseFolder:
                     f"{path}: no case here. Start one with `tokentrail ingest SOURCE --case {path}`."
                 )
             _start(path, marker)
+        is_own = trusted.may_write(path)
         try:
             found = document(_read(marker))
             version, case_id = int(found["format"]), str(found["case_id"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
         if 0 < version < FORMAT:
+            if not is_own:
+                raise trusted.not_written(path)
             raise OlderFormat(path, case_id, version)
         if version != FORMAT:
             raise CaseError(
@@ -107,7 +113,19 @@ class CaseFolder:
                 f"`tokentrail ingest {path / 'objects'} --case NEW`."
             )
         path = path.absolute()  # `a:b/c` alone would be a URI to those who read Parquet
-        return cls(path, case_id)
+        opened = cls(path, case_id)
+        opened.is_own = is_own
+        return opened
+
+    def see_own(self) -> None:
+        """
+        Check that it may be written.
+
+        Raises:
+            CaseError: it is another user's, or others may write it.
+        """
+        if not self.is_own:
+            raise trusted.not_written(self.path)
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
@@ -149,7 +167,7 @@ class CaseFolder:
         for name, one in self._known.items():
             if one.segment not in replaced:
                 if name not in known:
-                    _see_files(f"{self._segments}/{one.segment}")
+                    trusted.see_files(f"{self._segments}/{one.segment}")
                 yield one
 
     def _manifest(self, name: str) -> Manifest:
@@ -169,7 +187,7 @@ class CaseFolder:
         """Where the bytes of an object lie; of a case in a bucket, they are fetched first."""
         self.at_hand([stored])
         if stored.reference:
-            return Location(stored.reference)
+            return Location(stored.reference, outside=True)
         if stored.pack is not None:
             return Location(f"{self._objects}/packs/{stored.pack}.tar", stored.at, stored.size)
         return Location(f"{self._objects}/{stored.sha256[:2]}/{stored.sha256[2:]}")
@@ -181,13 +199,16 @@ class CaseFolder:
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep an object's bytes; they may be there already."""
+        self.see_own()
         folder, name = f"{self._objects}/{sha256[:2]}", sha256[2:]
+        trusted.see_no_link(folder)
         if len(data) > SMALL and os.path.exists(f"{folder}/{name}"):  # small: written sooner than looked for
             return
         _write_in_folder(folder, name, data)
 
     def keep_pack(self, name: str, pack: Pack) -> None:
         """Keep the small objects of a segment, by whose name the archive goes."""
+        self.see_own()
         _write_in_folder(f"{self._objects}/packs", f"{name}.tar", pack)
 
     def publish(self, manifest: Manifest, *, received_at: int | None = None) -> None:
@@ -198,6 +219,7 @@ class CaseFolder:
             manifest: What makes it visible.
             received_at: When its evidence came in, in nanoseconds since 1970, if not now: the time that the file bears.
         """
+        self.see_own()
         try:
             text = msgspec.json.encode(manifest)
         except UnicodeEncodeError:  # a file's name that is no text
@@ -217,6 +239,7 @@ class CaseFolder:
 
     def place_note(self, name: str, value: Any) -> None:
         """Keep a document, all of it or not at all."""
+        self.see_own()
         (self.path / "notes").mkdir(mode=0o700, exist_ok=True)
         write_atomically(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
 
@@ -230,7 +253,7 @@ class CaseFolder:
         folder = self.path / "derived" / fingerprint
         if self.mirror is not None and not folder.exists():
             self.mirror.fetch_derived(fingerprint)
-        _see_files(str(folder))
+        trusted.see_files(str(folder))
         return folder if folder.exists() else None
 
     def all_derived(self, ending: str) -> list[Path]:
@@ -243,6 +266,7 @@ class CaseFolder:
 
     def new_derived(self) -> Path:
         """A folder to derive tables into; `place_derived` makes it visible."""
+        self.see_own()
         folder = self.path / "derived" / f".{secrets.token_hex(8)}"
         folder.mkdir(mode=0o700, parents=True)
         return folder
@@ -268,7 +292,7 @@ class CaseFolder:
     def writable(self) -> bool:
         """Whether anything can be written here: a case may lie on a drive that is protected against it."""
         derived = self.path / "derived"
-        return os.access(derived if derived.exists() else self.path, os.W_OK)
+        return self.is_own and os.access(derived if derived.exists() else self.path, os.W_OK)
 
     @contextmanager
     def scratch(self) -> Iterator[Path | None]:
@@ -309,29 +333,9 @@ def _read(path: Path | str) -> bytes:
     return Location(str(path)).read()
 
 
-def _see_files(folder: str) -> None:
-    """See that a folder holds files alone, as to open a pipe, which Parquet's readers do, would wait for ever."""
-    left = [folder]
-    while left:
-        with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
-            for one in entries:
-                if one.is_dir(follow_symlinks=False):
-                    left.append(one.path)
-                elif not _is_file(one):
-                    raise CaseError(f"{one.path}: no regular file. It is none of TokenTrail's; remove it.")
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether it is one, or was until a moment ago."""
-    try:
-        return entry.is_file() or stat.S_ISREG(entry.stat().st_mode)
-    except FileNotFoundError:
-        return True
-
-
 def _holds_files(folder: Path) -> bool:
     try:
-        _see_files(str(folder))
+        trusted.see_files(str(folder))
     except CaseError:
         return False
     return True
@@ -356,9 +360,18 @@ def _start(path: Path, marker: Path) -> None:
 
 
 def lay_out(path: Path) -> None:
-    """Make the folders of a case, for its owner alone."""
-    for part in ("", "objects", "segments", "manifests", "derived"):
-        (path / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    """
+    Make the folders of a case, for its owner alone.
+
+    Raises:
+        CaseError: links lead elsewhere, or what is there is another user's.
+    """
+    trusted.see_way(path)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not trusted.may_write(path):
+        raise trusted.not_written(path)
+    for part in ("objects", "segments", "manifests", "derived"):
+        (path / part).mkdir(mode=0o700, exist_ok=True)
     path.chmod(0o700)
 
 

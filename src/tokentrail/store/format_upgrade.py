@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.events.gunzip import DEFAULT_BOUND
+from tokentrail.events.gunzip import UNTOLD_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import FORMAT, CaseFolder, OlderFormat, segment_name, write_atomically
 from tokentrail.store.ingest import IN_PROCESS_BYTES, prepare_worker
@@ -53,11 +53,6 @@ def upgrade(older: OlderFormat, progress: Progress | None = None) -> CaseFolder:
             f"{older} Nothing can be written here, so it can't be updated. Copy it to where you can write, and name "
             "the copy with --case: it is updated when it is opened."
         )
-    if _led_elsewhere(folder):
-        raise CaseError(
-            f"{older} Its segments or manifests are links to elsewhere, where nothing is written. Copy the case "
-            "without links, and name the copy with --case."
-        )
     try:
         with _locked(folder.path / "case.json"):
             if _format(folder) != FORMAT:
@@ -79,11 +74,6 @@ def _locked(marker: Path) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)  # let go of when the file is closed, or the process killed
         yield
-
-
-def _led_elsewhere(folder: CaseFolder) -> bool:
-    """Whether writing here would write elsewhere: a case that somebody else made may lead to one's own files."""
-    return any((folder.path / name).is_symlink() for name in ("case.json", "segments", "manifests"))
 
 
 def _make_segments_anew(folder: CaseFolder, progress: Progress | None) -> None:
@@ -124,7 +114,7 @@ def _make_anew(path: Path, case_id: str, published: frozenset[str], old: Manifes
     with without_collection():
         segment = Segment(number)
         for stored in old.objects:
-            segment.bound = stored.bound or DEFAULT_BOUND
+            segment.bound = stored.bound or UNTOLD_BOUND
             summary = segment.add(_evidence(folder, old, stored))
             objects.append(
                 replace(

@@ -178,7 +178,8 @@ class Engine(Linker, Protocol):
 
         Args:
             path: The file.
-            tables: By name, the columns of each, by which it is told from what somebody put in its place.
+            tables: By name, the columns of each with their types, by which it is told from what somebody put in its
+                place.
             beside: Leave the tables of one that was opened before known, too.
 
         Raises:

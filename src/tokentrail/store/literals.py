@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from tokentrail.store.temporary import new_folder
 
 _PATTERN = re.compile(r"[*?\[]")
 """What DuckDB takes for a pattern of names, also in a list of files, and knows no way to spell otherwise."""
@@ -47,7 +46,7 @@ def _spelled(file: str) -> str:
     if last == len(path.parts) - 1:  # files are called by us
         return file
     folder = Path(*path.parts[: last + 1]).absolute()
-    link = _by_another_name(folder)
+    link = _by_another_name(folder, os.getpid())
     if not link.is_symlink():  # what removes old files from temporary folders may have taken it
         link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -56,14 +55,6 @@ def _spelled(file: str) -> str:
 
 
 @cache
-def _by_another_name(folder: Path) -> Path:
+def _by_another_name(folder: Path, _process: int) -> Path:
     """Where a link to a folder lies, for as long as this process lives."""
-    beside = Path(tempfile.mkdtemp(prefix="tokentrail-")).absolute()
-    atexit.register(_remove, beside, os.getpid())
-    return beside / folder.name.translate(_NO_PATTERN)
-
-
-def _remove(beside: Path, process: int) -> None:
-    """Remove a link, not what it leads to, when the process ends that made it, not one that it forked."""
-    if os.getpid() == process:
-        shutil.rmtree(beside, ignore_errors=True)
+    return new_folder() / folder.name.translate(_NO_PATTERN)

@@ -27,6 +27,8 @@ class Location(NamedTuple):
     """The offset of its first byte."""
     size: int | None = None
     """Its number of bytes; `None` for the whole file."""
+    outside: bool = False
+    """Whether it is a file of the user's that lies outside of the case, which may be a link."""
 
     def read(self) -> bytes:
         """
@@ -54,8 +56,9 @@ class Location(NamedTuple):
 
     def _opened(self) -> int:
         # O_NONBLOCK: in a case from somebody else there may be a pipe in place of the file, and opening it would block.
+        links = 0 if self.outside else os.O_NOFOLLOW
         try:
-            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | links)
         except ValueError as error:
             raise OSError(errno.EINVAL, "no name of a file", self.path) from error
 

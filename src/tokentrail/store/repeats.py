@@ -34,6 +34,8 @@ _RANGE = 1 << 64
 BEGINNING = np.uint64(_RANGE - OWNERS)
 """The bits of a mark that are not the number of its segment."""
 _SOME = 1 << 22
+_MOST_A_BYTE = 16
+"""Events for each byte of a file, of which what ingest writes has less than three, be all of its columns empty."""
 
 
 def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
@@ -49,7 +51,7 @@ def suspects(files: Sequence[Path], at_once: int = AT_ONCE) -> pa.Table:
 
 def sorted_marks(files: Sequence[Path], at_once: int = AT_ONCE) -> Iterator[Marks]:
     """The marks of all ids, sorted; in several parts, one after the other, where there are very many."""
-    count = sum(_opened(file).metadata.num_rows for file in files)
+    count = sum(map(_rows_of, files))
     passes = -(-count // at_once) or 1
     for number in range(passes):
         low, high = (end * _RANGE // passes // OWNERS * OWNERS for end in (number, number + 1))
@@ -130,7 +132,17 @@ def _wanted(chunk: pa.Array[Any], sought: Beginnings) -> pa.Array[Any]:
 def _chunks(files: Sequence[Path]) -> Iterator[tuple[int, pa.Array[Any]]]:
     for owner, file in enumerate(files):
         for chunk in _opened(file).read(columns=["event_id"], use_threads=False)["event_id"].chunks:
+            if chunk.type != _ID:
+                raise CaseError(f"{file}: is damaged, its event ids are no ids. Ingest its logs again.")
             yield owner, chunk.drop_null() if chunk.null_count else chunk
+
+
+def _rows_of(file: Path) -> int:
+    """How many events a file says that it has: a few bytes may claim any number, which nobody could look through."""
+    rows = int(_opened(file).metadata.num_rows)
+    if rows > _MOST_A_BYTE * file.stat().st_size:
+        raise CaseError(f"{file}: is damaged, it can't hold {rows:,} events. Ingest its logs again.")
+    return rows
 
 
 def _opened(file: Path) -> pq.ParquetFile:

@@ -146,7 +146,7 @@ class SparkEngine:
         parts.mkdir(mode=0o700)
         for name, sql in tables.items():
             self.write(sql, parts / name)
-        with closing(DuckEngine(parts)) as engine:
+        with closing(DuckEngine(parts, within=[path.parent])) as engine:
             files = {name: reading(sorted((parts / name).glob("*.parquet"))) for name in tables}
             engine.keep_tables(path, {name: f"FROM {one} ORDER BY ALL" for name, one in files.items()})
         shutil.rmtree(parts)

@@ -245,7 +245,8 @@ def window_of(view: View, snapshot: Snapshot, reach: Extent, scratch: Path) -> W
     records = sum(
         one.records for each in snapshot.manifests if each.segment in reach.whole for one in each.objects
     )
-    opened = _WindowEngine(scratch / "spill", threads=1)
+    within = [scratch, view.derived, *{one.parent for one in snapshot.folders.values()}]
+    opened = _WindowEngine(scratch / "spill", threads=1, within=within)
     try:
         for name in ("events", "identities", "issuances"):
             opened.segments(name, folders)

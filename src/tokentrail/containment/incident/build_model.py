@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from tokentrail.aws.calls.names import service_of
-from tokentrail.aws.principals import Principal
+from tokentrail.aws.principals import Principal, is_account
 from tokentrail.containment.incident import persons
 from tokentrail.containment.incident.closing_calls import running_on
 from tokentrail.containment.incident.contradicted_endings import (
@@ -268,7 +268,9 @@ def _sources(
     ]
     found = [one for one in found if one.mints not in attack.reversals.deleted]
     doors = [one for one in standing if one.kind == "provider" and one.made]
-    shutting_out = {one.id for one in doors if one.account not in asked.without_access}
+    shutting_out = {
+        one.id for one in doors if one.account not in asked.without_access and is_account(one.account)
+    }
     foreign = [one for one in found if one.assumed and one.id not in shutting_out]
     let_in = dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)
     return _Sources(found, tuple(let_in), tuple(held_there))

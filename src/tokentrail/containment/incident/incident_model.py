@@ -17,6 +17,7 @@ from tokentrail.aws.principals import (
     Principal,
     arn_of,
     caseless,
+    is_account,
     partition_in,
     under_any_path,
 )
@@ -438,10 +439,14 @@ class IncidentModel:
         """The sources that hand out a principal's credentials."""
         return self._sources_of.get(principal, ())
 
+    def barred(self, account: str) -> bool:
+        """Whether no call of ours can be made in an account: access is lacking, or a record calls so what is none."""
+        return account in self.without_access or not is_account(account)
+
     def within_reach(self, principal: Principal) -> bool:
-        """Whether our IAM calls can bind a principal: not root, nor AWS's own roles, nor in accounts without access."""
+        """Whether our IAM calls can bind a principal: not root, nor AWS's own roles, nor in barred accounts."""
         known = self.known.get(principal)
-        beyond = principal.is_root or principal.kind == "unknown" or principal.account in self.without_access
+        beyond = principal.is_root or principal.kind == "unknown" or self.barred(principal.account)
         return not beyond and not (known and (known.reserved or known.service_linked))
 
     def federates(self, principal: Principal) -> bool:

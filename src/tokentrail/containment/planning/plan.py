@@ -4,10 +4,10 @@ Make a plan of a incident: the moves as steps, what each ends and whom it affect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 
-from tokentrail.aws.principals import Principal, short_apart
+from tokentrail.aws.principals import Principal, is_account, short_apart
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.incident.credential_sources import SIGN_IN, SIGNED_IN
 from tokentrail.containment.incident.incident_model import LONGEST, IncidentModel
@@ -117,7 +117,7 @@ def _step(incident: IncidentModel, outcome: Outcome, number: int, move: PlannedS
     return Step(
         n=number + 1,
         action=move.action,
-        account=accounts.pop() if len(accounts) == 1 else None,
+        account=_only(accounts),
         principal=arns[0] if len(arns) == 1 else None,
         principals=arns,
         targets=move.targets,
@@ -143,6 +143,12 @@ def _step(incident: IncidentModel, outcome: Outcome, number: int, move: PlannedS
         signed_in=tuple(incident.arn(one) for one in signed_in),
         safe_but_for_sign_ins=safe if signed_in else None,
     )
+
+
+def _only(accounts: Set[str]) -> str | None:
+    """The account of a step, if it has one; what a record calls so may be none."""
+    [account, *others] = accounts or [""]
+    return account if not others and is_account(account) else None
 
 
 def _spares(incident: IncidentModel, move: PlannedStep) -> Iterator[tuple[str, datetime, str | None]]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokentrail.aws.principals import Principal
+from tokentrail.aws.principals import Principal, is_account
 from tokentrail.containment import documents
 from tokentrail.containment.incident.incident_model import (
     HeldCredential,
@@ -52,13 +52,11 @@ class _Needs:
     @property
     def keys(self) -> list[HeldCredential]:
         """The living long-term keys and API keys, without those of users that the attacker made, as these are ended."""
-        gone = self.incident.made_users | {
-            one for one in self.pools if one.account in self.incident.without_access
-        }
+        gone = self.incident.made_users | {one for one in self.pools if self.incident.barred(one.account)}
         return [
             one for one in self.live
             if one.kind in LASTING and one.principal not in gone
-            and one.principal.account not in self.incident.without_access
+            and (one.principal.kind == "unknown" or not self.incident.barred(one.principal.account))
         ]  # fmt: skip
 
     @property
@@ -153,7 +151,7 @@ def _made_users(incident: IncidentModel) -> Iterator[PlannedStep]:
 
     They are deleted if that was asked for, and where nothing else ends them.
     """
-    users = sorted(one for one in incident.made_users if one.account not in incident.without_access)
+    users = sorted(one for one in incident.made_users if not incident.barred(one.account))
     held = by_principal(incident.held)
     denied: dict[Principal, PlannedStep] = {}
     for user in users if not incident.delete_created else ():
@@ -176,9 +174,7 @@ def _closings(incident: IncidentModel, kind: SourceKind) -> list[PlannedStep]:
     once = {
         ("" if kind == "portal" else one.account, *one.name[2:]): one
         for one in incident.sources
-        if one.kind == kind
-        and one.until is None
-        and (kind == "portal" or one.account not in incident.without_access)
+        if one.kind == kind and one.until is None and (kind == "portal" or not incident.barred(one.account))
     }
     return [
         close_source(incident, one) for _, one in sorted(once.items()) if one.mints not in incident.made_users
@@ -206,7 +202,7 @@ def _scps(needs: _Needs) -> Iterator[PlannedStep]:
     incident = needs.incident
     beyond = [
         one for one in sorted({one.principal for one in needs.live} | needs.pools)
-        if not incident.within_reach(one) and one.kind != "unknown"
+        if not incident.within_reach(one) and one.kind != "unknown" and is_account(one.account)
         and not ((known := incident.known.get(one)) and known.service_linked)
     ]  # fmt: skip
     reserved = [
@@ -231,7 +227,8 @@ def _first(incident: IncidentModel, by_scp: Iterable[PlannedStep]) -> PlannedSte
     if manager is None or not incident.writers:
         return None
     bound = all(
-        one.account not in ("", manager)
+        one.account != manager
+        and is_account(one.account)
         and one.kind != "unknown"
         and not ((known := incident.known.get(one)) and known.service_linked)
         for one in writing
@@ -261,7 +258,7 @@ def _users(needs: _Needs) -> Iterator[PlannedStep]:
 def _roles(needs: _Needs) -> Iterator[PlannedStep]:
     """End the sessions of all roles that the attacker has or could have, in one step; deny roles it made for good."""
     incident = needs.incident
-    made = sorted(one for one in incident.made_roles if one.account not in incident.without_access)
+    made = sorted(one for one in incident.made_roles if not incident.barred(one.account))
     if made:
         yield actions.with_document(incident, "deny-role", actions.DENY, documents.deny_all(), made)
     live = {one.principal for one in needs.live}
@@ -344,10 +341,6 @@ def _cannot_spare(
     if one.kind not in LASTING and one.issued_at is None:
         return "when it was issued is not in the evidence, so that no policy can tell it from the attacker's"
     known = incident.known.get(one.principal)
-    if (
-        one.principal.is_root
-        or one.principal.account in incident.without_access
-        or (known and known.reserved)
-    ):
+    if one.principal.is_root or incident.barred(one.principal.account) or (known and known.reserved):
         return "only a service control policy reaches its principal, and it does not tell sessions apart"
     return None

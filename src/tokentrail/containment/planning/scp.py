@@ -160,9 +160,7 @@ def _partition(incident: IncidentModel, principal: Principal) -> str:
 def _still_minted(incident: IncidentModel, live: Sequence[HeldCredential]) -> set[Principal]:
     """The principals for which more may be minted after the cutoff."""
     keys = {one.principal for one in live if one.kind in LASTING}
-    unreached = {
-        one.mints for one in incident.sources if one.account in incident.without_access and one.until is None
-    }
+    unreached = {one.mints for one in incident.sources if incident.barred(one.account) and one.until is None}
     return keys | unreached | {edge.into for edge in incident.edges}
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
-from tokentrail.aws.principals import Principal, short_apart
+from tokentrail.aws.principals import Principal, is_account, short_apart
 from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.incident.credential_sources import GRANTED
 from tokentrail.containment.incident.incident_model import EntryPoint, IncidentModel, Source, WayKind, assumes
@@ -478,6 +478,12 @@ def residual_risks(incident: IncidentModel, moves: Sequence[PlannedStep]) -> Ite
         yield (
             f"account{'s' * (len(barred) > 1)} {listed(barred, _MOST)}: without access, only the owner or the "
             "organisation can end what lives there"
+        )
+    told = {one.principal.account for one in incident.held} | {one.account for one in incident.sources}
+    if unknown := sorted(one for one in told if one and not is_account(one)):
+        yield (
+            f"what the evidence puts into {listed([quoted(one) for one in unknown], _MOST)}, which no account is "
+            "called: no call can be made there, so that no step ends it. Find out whose it is by the raw records"
         )
     if incident.held:
         yield f"what a deny does not end: {', '.join(OUTLIVES)}"
