@@ -325,7 +325,7 @@ def measured(command: list[str], limit: float, seconds: float) -> Run:
         err.seek(0)
         told = err.read().decode(errors="replace").strip().splitlines()
     failed = process.returncode not in (0, 1)
-    line = next((one for one in told if "rror" in one or "can't" in one), told[-1] if told else "")
+    line = next((one for one in told if "error" in one.lower() or "can't" in one), told[-1] if told else "")
     return Run(time.perf_counter() - started, peak, process.returncode, why or (line[:160] if failed else ""))
 
 

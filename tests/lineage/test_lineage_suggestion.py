@@ -43,8 +43,8 @@ def test_a_short_name_is_no_subject_and_whose_it_is_is_said() -> None:
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("MyBuketRole", "role/MyBucketRole"), ("mybucketrole", "role/MyBucketRole"), ("role/MyBcuketRole", "role/MyBucketRole"),
-        ("suport", "user/support"), ("user/MyBucketRole", "role/MyBucketRole"), ("MyBookedRole", None), ("evan", None),
+        ("MyBuketRole", "role/MyBucketRole"), ("mybucketrole", "role/MyBucketRole"), ("role/MyBukcetRole", "role/MyBucketRole"),
+        ("supports", "user/support"), ("user/MyBucketRole", "role/MyBucketRole"), ("MyBookedRole", None), ("evan", None),
         ("eva", "user/eve"), ("support" * 30, None),
     ],
 )  # fmt: skip
