@@ -155,7 +155,7 @@ def test_links_of_ones_own_on_the_way_are_followed(case: Path, tmp_path: Path) -
         assert 2 == len(list(opened.credentials()))
 
 
-def test_anothers_link_on_the_way_is_not_followed(
+def test_a_link_of_another_user_on_the_way_is_not_followed(
     case: Path, tmp_path: Path, as_stranger: Callable[[Path], None]
 ) -> None:
     """Whoever may write a folder on the way could choose the case, or where a new one is made."""
