@@ -300,16 +300,15 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
     """Judge whether a document denies a credential effectively all actions on all resources."""
     if isinstance(policy, Malformed):
         return Verdict(extent=Extent.UNDECIDED, reason=f"could not be read: {policy.reason}")
-    total = _total_denial(policy, context)
-    if total is not None:  # in a plan's documents one nearly always decides, and others need not be judged
-        return Verdict(extent=Extent.ALL, reason=complete_reason(total))
-    judged = [
-        (
-            statement,
-            _for_anybody(statement, all_hold(statement.conditions, context, variables=policy.variables)),
-        )
-        for statement in policy.denials
-    ]
+    truths: dict[int, Truth] = {}
+    for total in policy.total_denials:  # in a plan's documents one nearly always decides, so that others wait
+        truths[id(total)] = truth = all_hold(total.conditions, context, variables=policy.variables)
+        if truth is Truth.YES:
+            return Verdict(extent=Extent.ALL, reason=complete_reason(total))
+    for other in policy.denials:
+        if id(other) not in truths:
+            truths[id(other)] = all_hold(other.conditions, context, variables=policy.variables)
+    judged = [(statement, _for_anybody(statement, truths[id(statement)])) for statement in policy.denials]
     certain = [statement for statement, truth in judged if truth is Truth.YES]
     possible = [statement for statement, truth in judged if truth is not Truth.NO]
     remaining = _remaining(certain)
@@ -321,14 +320,6 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
             [statement for statement, truth in judged if truth is Truth.UNDECIDED], policy, Request(context)
         )
     return _lesser(certain, remaining)
-
-
-def _total_denial(document: Document, context: Context) -> Statement | None:
-    """The statement that by itself denies everything to a credential, if any: the one with the fewest conditions."""
-    for statement in document.total_denials:
-        if all_hold(statement.conditions, context, variables=document.variables) is Truth.YES:
-            return statement
-    return None
 
 
 def _undecided(statements: Sequence[Statement], document: Document, request: Request) -> Verdict:
