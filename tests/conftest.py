@@ -21,8 +21,21 @@ from tokentrail.store.workers import environment
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 settings.register_profile("default", max_examples=2, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("pure", max_examples=50, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=600, deadline=None, suppress_health_check=_SLOW)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+settings.load_profile(_PROFILE)
+PURE = (
+    "aws",
+    "events",
+    "oracle",
+    "policy",
+    "present",
+    "testing",
+    "containment/test_containment_documents.py",
+)
+"""Folders and files whose examples need no case, so that fifty take a moment. A case takes half a second: tests that make
+one for each example try two, and the laws of lineage ten that hold five worlds each (`strategies.FIFTY_WORLDS`)."""
 
 if sys.dont_write_bytecode:
     # As images of containers like to have it, so that nothing lies beside the sources. But tests start this program a
@@ -49,11 +62,20 @@ QUICK = (
 """Folders and files of the fast tier: the pure layers in full, and of every other layer what answers in a moment."""
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Have the tests of a module try as many examples as befits it: they take the profile that it is imported under."""
+    if isinstance(collector, pytest.Module) and _PROFILE == "default":
+        settings.load_profile("pure" if _among(PURE, collector.path) else "default")
+
+
+def _among(listed: tuple[str, ...], path: Path) -> bool:
+    return not {Path(__file__).parent / one for one in listed}.isdisjoint((path, *path.parents))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the fast tier, which `just quick` runs."""
-    quick = {Path(__file__).parent / one for one in QUICK}
     for item in items:
-        if not quick.isdisjoint((item.path, *item.path.parents)):
+        if _among(QUICK, item.path):
             item.add_marker("quick")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tokentrail.testing import ConsoleSession, Credential, LongTermKey, Role, User, WorkloadSession, World
@@ -28,9 +29,22 @@ ACTIONS = ("s3:ListBuckets", "ec2:DescribeInstances", "dynamodb:GetItem", "sts:G
 class Play:
     """Applies drawn steps to a world; a step that makes no sense where it stands does nothing."""
 
-    def __init__(self, seed: int) -> None:
-        self.world = World(START, seed)
+    def __init__(self, world: World, number: int = 0) -> None:
+        """
+        Begin with nobody.
+
+        Args:
+            world: Where it is played.
+            number: Which of several plays in this world it is: each has two accounts of its own.
+        """
+        self.world = world
+        self.home, self.away = (f"{int(one) + number}" for one in (HOME, AWAY))
         self.cast: list[tuple[Credential, int]] = []
+        world.account_id = self.home
+
+    def other(self, account: str) -> str:
+        """The other of its two accounts."""
+        return self.home if account == self.away else self.away
 
     def joins(self, credential: Credential, depth: int = 0) -> None:
         """Put a credential among those that may act."""
@@ -58,7 +72,7 @@ Step = Callable[[Play, int, int], None]
 
 def user(play: Play, a: int, b: int) -> None:
     """Let an IAM user act through a long-term key, the first or a further one."""
-    known = play.world.user(NAMES[a % 3], account=AWAY if b % 5 == 0 else HOME)
+    known = play.world.user(NAMES[a % 3], account=play.away if b % 5 == 0 else play.home)
     play.joins(known.key() if b % 7 == 0 else known)
 
 
@@ -71,7 +85,7 @@ def assume(play: Play, a: int, b: int) -> None:
 def assume_across(play: Play, a: int, b: int) -> None:
     """Chain into a role of the other account, with both trails in the evidence or one."""
     if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
-        other = HOME if chosen[0].account == AWAY else AWAY
+        other = play.other(chosen[0].account)
         sides: tuple[Sides, ...] = ("both", "caller", "role")
         session = chosen[0].assumes(
             ROLES[b % 4], f"from-{chosen[0].account}", account=other, sides=sides[b % 3]
@@ -143,11 +157,11 @@ def identity_center(play: Play, a: int, b: int) -> None:
     """Come in through Identity Center, by command line or browser, as somebody who may have been made known just before."""
     name = f"{NAMES[a % 3]}@example.com"
     if b % 4 == 1 and (chosen := play.pick(a)):
-        chosen[0].creates_directory_user(play.world.person(name, AWAY))
+        chosen[0].creates_directory_user(play.world.person(name, play.away))
     session = play.world.identity_center(
         name,
         ("Developer", "Support")[b % 2],
-        directory_account=AWAY,
+        directory_account=play.away,
         console=b % 3 == 0,
     )
     session.calls(ACTIONS[b % 4], count=1 + b % 2)
@@ -210,7 +224,7 @@ def call(play: Play, a: int, b: int) -> None:
 def call_outside(play: Play, a: int, b: int) -> None:
     """Call something of another account's, whose log alone has it."""
     if chosen := play.pick(a):
-        owner = HOME if chosen[0].account == AWAY else AWAY
+        owner = play.other(chosen[0].account)
         chosen[0].calls("s3:GetObject", {"bucketName": "far", "key": "{n}"}, owner=owner, count=1 + b % 2)
 
 
@@ -258,13 +272,13 @@ def scoped(play: Play, a: int, b: int) -> None:
 def root(play: Play, a: int, b: int) -> None:
     """Become a member account's root for a task."""
     if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
-        session = chosen[0].assumes_root(AWAY)
+        session = chosen[0].assumes_root(play.away)
         session.calls("s3:DeleteBucketPolicy", {"bucketName": "locked"})
 
 
 def certificate(play: Play, a: int, b: int) -> None:
     """Come in with a certificate, of an authority that somebody may have had trusted just before."""
-    anchor = f"arn:aws:rolesanywhere:us-east-1:{HOME}:trust-anchor/{b % 2}" if b % 3 else None
+    anchor = f"arn:aws:rolesanywhere:us-east-1:{play.home}:trust-anchor/{b % 2}" if b % 3 else None
     if anchor and (chosen := play.pick(a)):
         answer = {"trustAnchor": {"trustAnchorArn": anchor}}
         chosen[0].calls("rolesanywhere:CreateTrustAnchor", {"name": "ours"}, response=answer, read_only=False)
@@ -276,7 +290,7 @@ def certificate(play: Play, a: int, b: int) -> None:
 def data_access(play: Play, a: int, b: int) -> None:
     """Read a table's data with a session of Lake Formation's, within an account or across."""
     if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
-        other = AWAY if chosen[0].account == HOME else HOME
+        other = play.other(chosen[0].account)
         session = chosen[0].gets_data_access(
             ROLES[b % 4], account=other if b % 5 == 0 else None, names_principal=b % 2 == 0
         )
@@ -303,7 +317,7 @@ def delegate(play: Play, a: int, b: int) -> None:
     partner = play.pick(b)
     if (chosen := play.pick(a)) and chosen[1] < DEEPEST:
         trader = partner[0] if partner and b % 3 == 0 else None
-        session = chosen[0].delegates(AWAY, traded_by=trader)
+        session = chosen[0].delegates(play.away, traded_by=trader)
         session.calls(ACTIONS[b % 4], count=1 + b % 2)
 
 
@@ -312,7 +326,7 @@ def trust(play: Play, a: int, b: int) -> None:
     if chosen := play.pick(a):
         account = chosen[0].account
         principals: tuple[dict[str, str], ...] = (
-            {"AWS": f"arn:aws:iam::{AWAY if account == HOME else HOME}:root"},
+            {"AWS": f"arn:aws:iam::{play.other(account)}:root"},
             {"AWS": f"arn:aws:iam::{account}:root"},
             {"Federated": f"arn:aws:iam::{account}:saml-provider/corporate"},
             {"AWS": "*"},
@@ -378,6 +392,7 @@ def worlds(
     edits: bool = False,
     largest: int = 24,
     seeds: st.SearchStrategy[int] | None = None,
+    together: int = 1,
 ) -> st.SearchStrategy[World]:
     """
     Draw worlds in which credentials are born, chained, used and refused.
@@ -388,21 +403,32 @@ def worlds(
         edits: Whether roles' trust and keys' status are changed, which what a world knows of parents leaves out.
         largest: The most steps that a world takes.
         seeds: What identifiers are drawn from.
+        together: How many worlds are played one after the other in one, each in accounts of its own. A case of them
+            takes hardly longer than a case of one, so that many are tried in the time of few.
     """
     steps = [*COMMON, *(RARE if rare else ()), *((repeat,) if duplicates else ()), *(EDITS if edits else ())]
     numbers = st.integers(0, 59)
     drawn = st.lists(
         st.tuples(st.sampled_from(steps), numbers, numbers), min_size=min(6, largest), max_size=largest
     )
-    return st.builds(_played, drawn, seeds if seeds is not None else st.integers(0, 9))
+    plays = st.lists(drawn, min_size=together, max_size=together)
+    return st.builds(_played, plays, seeds if seeds is not None else st.integers(0, 9))
 
 
-def _played(steps: list[tuple[Step, int, int]], seed: int) -> World:
-    play = Play(seed)
-    user(play, 0, 1)
-    for step, a, b in steps:
-        step(play, a, b)
-    return play.world
+def _played(plays: list[list[tuple[Step, int, int]]], seed: int) -> World:
+    world = World(START, seed)
+    for number, steps in enumerate(plays):
+        play = Play(world, number)
+        user(play, 0, 1)
+        for step, a, b in steps:
+            step(play, a, b)
+    return world
+
+
+TOGETHER = 5
+"""Worlds in a case of a law of lineage."""
+FIFTY_WORLDS = settings(max_examples=max(50 // TOGETHER, settings().max_examples))
+"""How many cases such a law is tried on: fifty worlds, and more where more is asked for."""
 
 
 # ------------------------------------------------------------------------------------------------ containment
@@ -493,12 +519,17 @@ def _denying(condition: Mapping[str, object]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def _support(world: World) -> Credential:
+    """The key of a support engineer."""
+    return world.user("support")
+
+
 class Theft:
     """Applies drawn deeds to a world: the thief's, the colleagues', the responder's."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, leaks: Callable[[World], Credential] = _support) -> None:
         self.world = World(START, seed)
-        self.leaked = self.world.user("support")
+        self.leaked = leaks(self.world)
         self.theirs: list[Credential] = []
         self.possible: set[str] = set()
         self.delegated: set[str] = set()
@@ -919,8 +950,76 @@ def incidents(*, largest: int = 10, deeds: Sequence[Deed] = DEEDS) -> st.SearchS
     return st.builds(played_incident, drawn, st.integers(0, 9))
 
 
-def played_incident(deeds: list[tuple[Deed, int, int]], seed: int) -> Incident:
-    theft = Theft(seed)
+PERSONS, ISSUERS = ("alice@corp", "bob@corp"), ("https://idp.corp.example", "https://idp.partner.example")
+ORIGINS: tuple[dict[str, object], ...] = (
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[0]}},
+    {"StringLike": {"aws:OriginIdentity/Subject": "alice@*"}},
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[0], "aws:OriginIdentity/Issuer": ISSUERS[0]}},
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[0], "aws:OriginIdentity/Issuer": ISSUERS[1]}},
+    {"StringEquals": {"aws:OriginIdentity/Subject": PERSONS[1]}},
+    {"StringNotEquals": {"aws:OriginIdentity/Subject": PERSONS[1]}},
+    {"StringNotEqualsIfExists": {"aws:OriginIdentity/Issuer": ISSUERS[0]}},
+    {"Null": {"aws:OriginIdentity/Subject": "true"}},
+    {"Null": {"aws:OriginIdentity/Subject": "false"}},
+)
+"""Denies by the person whom an identity provider propagates: of Alice, of her colleague, of all but one, of none."""
+
+
+def _by_provider(world: World, a: int, b: int) -> Credential:
+    """A session that a person opens by an identity provider that propagates identities."""
+    return world.saml(
+        ROLES[a % 2], PERSONS[b % 2], session_name=f"at-{b % 3}", issuer=ISSUERS[a // 2 % 5 // 4]
+    )
+
+
+def alices(world: World) -> Credential:
+    """Alice's session, which the provider propagates."""
+    return _by_provider(world, 0, 0)
+
+
+def colleague_by_provider(theft: Theft, a: int, b: int) -> None:
+    """Work in a role through the identity provider, as Alice's colleague, or as an Alice of another provider."""
+    name = (2 * b + 1, 2 * b)[a // 2 % 5 == 4]
+    if theft.spared(ROLES[a % 2]):
+        theft.comes(_by_provider(theft.world, a, name))
+
+
+def admin_denies_person(theft: Theft, a: int, b: int) -> None:
+    """Deny a role everything by whom its sessions act for, in its own policy or in the organisation's."""
+    role, admin = theft.role_of_interest(b), theft.world.user("admin")
+    condition = ORIGINS[a % len(ORIGINS)]
+    theft.exact &= not theft.guarded  # two of them may leave no person that escapes both
+    theft.guards(role.arn, Guard(lambda _: condition, {}))
+    theft.closed.add(role.arn)
+    if a // len(ORIGINS) % 2:
+        _governs(theft, _denying({**condition, "ArnLike": {"aws:PrincipalArn": role.arn}}))
+    else:
+        admin.iam(
+            "PutRolePolicy", roleName=role.name, policyName=f"Origin{a}", policyDocument=_denying(condition)
+        )
+    theft.comes(admin)
+    theft.world.wait(20)
+
+
+PERSONAL_DEEDS: Sequence[Deed] = (
+    thief_assumes, thief_assumes, thief_juggles, thief_creates_key, thief_starts_instance, colleague_by_provider,
+    colleague_by_provider, colleague_assumes, colleague_calls, admin_denies_person, admin_denies_person,
+    admin_denies_person, responder_revokes, time_passes,
+)  # fmt: skip
+"""What happens where people come by an identity provider that propagates who they are."""
+
+
+def personal_incidents(*, largest: int = 8) -> st.SearchStrategy[Incident]:
+    """Draw thefts of a session of Alice's, whom her identity provider propagates, as of their newest event."""
+    numbers = st.integers(0, 59)
+    drawn = st.lists(st.tuples(st.sampled_from(list(PERSONAL_DEEDS)), numbers, numbers), max_size=largest)
+    return st.builds(partial(played_incident, leaks=alices), drawn, st.integers(0, 9))
+
+
+def played_incident(
+    deeds: list[tuple[Deed, int, int]], seed: int, leaks: Callable[[World], Credential] = _support
+) -> Incident:
+    theft = Theft(seed, leaks)
     for deed, a, b in deeds:
         deed(theft, a, b)
     world = theft.world

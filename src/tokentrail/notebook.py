@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import singledispatch
 from itertools import islice
 from typing import Any
@@ -24,11 +25,11 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
-from tokentrail.present.html.markup import brief, join, tag
 from tokentrail.present.html.page import asset
-from tokentrail.present.html.pieces import table
 from tokentrail.present.html.rows import actions, rows
+from tokentrail.present.html.templating import render
 from tokentrail.present.html.window import window
+from tokentrail.present.safe import brief
 from tokentrail.results import IngestSummary, Status
 
 _MOST = 50
@@ -57,6 +58,24 @@ _TABLES: dict[type, tuple[Sequence[str], Cells]] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotebookView:
+    """What a notebook shows of a result."""
+
+    line: str = ""
+    """All that is shown, if it is a line alone."""
+    headline: str = ""
+    colour: str | None = None
+    told: str = ""
+    """What follows the headline."""
+    picture: str | None = None
+    """As a `data:` address."""
+    heads: Sequence[str] = ()
+    cells: Sequence[Sequence[str]] = ()
+    caption: str = ""
+    note: str = ""
+
+
 @singledispatch
 def line(result: object) -> str:
     """Write a result in one short line."""
@@ -66,7 +85,7 @@ def line(result: object) -> str:
 @singledispatch
 def html(result: object) -> str:
     """Write a result as HTML: a trace as its lifelines, a list as a table."""
-    return tag("code", repr(result))
+    return render("notebook.html", shown=NotebookView(line=repr(result)))
 
 
 @line.register(Case)
@@ -156,13 +175,11 @@ def _trace_html(trace: Trace) -> str:
         trace=trace, plan=None, rows=laid, actions=done, window=shown, names=names, linked=False
     )
     drawn = base64.b64encode(lifelines(picture, asset("lifelines.css")).encode()).decode()
-    tainted = [one for one in trace.credentials if one.tainted]
-    return tag(
-        "div",
-        tag("p", tag("b", f"{words.verdict(tainted)}."), f" Traced from {words.listed(trace.subject, 3)}, as of ",
-            f"{timestamp(trace.as_of)}."),
-        tag("img", src=f"data:image/svg+xml;base64,{drawn}", alt=words.verdict(tainted), style="max-width: 100%"),
-    )  # fmt: skip
+    verdict = words.verdict([one for one in trace.credentials if one.tainted])
+    told = f" Traced from {words.listed(trace.subject, 3)}, as of {timestamp(trace.as_of)}."
+    picture_address = f"data:image/svg+xml;base64,{drawn}"
+    view = NotebookView(headline=f"{verdict}.", told=told, picture=picture_address, caption=verdict)
+    return render("notebook.html", shown=view)
 
 
 @html.register(Plan)
@@ -176,9 +193,11 @@ def _plan_html(plan: Plan) -> str:
         for step in plan.steps
     ]  # fmt: skip
     heads = ("step", "action", "where", "ends", "collateral")
-    told = tag("b", verdict, style=f"color: {_COLOURS[ending]}")
-    named = f": {brief(others)}" if ending == "doubt" else ""
-    return tag("div", tag("p", told, named), table(heads, cells, caption=f"{len(cells)} steps"))
+    view = NotebookView(
+        headline=verdict, colour=_COLOURS[ending], told=f": {brief(others)}" if ending == "doubt" else "",
+        heads=heads, cells=cells, caption=f"{len(cells)} steps",
+    )  # fmt: skip
+    return render("notebook.html", shown=view)
 
 
 @html.register(Rows)
@@ -189,8 +208,9 @@ def _rows_html(found: Iterable[Any]) -> str:
     kind = type(first[0]) if first else getattr(found, "kind", object)
     heads, cells = _TABLES.get(kind) or _of_credentials(kind)
     shown = [tuple(brief(cell, 300) for cell in cells(one)) for one in first[:_MOST]]
-    more = tag("p", f"the first {_MOST}; to_pandas() has all") if len(first) > _MOST else None
-    return join([table(heads, shown, caption=f"{kind.__name__}"), more])
+    note = f"the first {_MOST}; to_pandas() has all" if len(first) > _MOST else ""
+    view = NotebookView(heads=heads, cells=shown, caption=kind.__name__, note=note)
+    return render("notebook.html", shown=view)
 
 
 def _of_credentials(kind: type) -> tuple[Sequence[str], Cells]:

@@ -45,6 +45,12 @@ def test_a_credential_on_the_command_line_is_refused_and_not_repeated(run: Run, 
     assert run("identify", "--text", string).code == 1
 
 
+def test_an_id_is_no_secret_and_may_stand_on_the_command_line(run: Run, told: Story) -> None:
+    """Who has nothing but an id types it: whose it is is said, and what to run."""
+    ran = run("identify", told.a.key_id)
+    assert ran.code == 1 and f"--subject {told.a.key_id}" in ran.out and told.a.account in ran.out
+
+
 def test_nothing_found_is_said(run: Run, tmp_path: Path) -> None:
     """A file without a credential, and one that is not there, end in words."""
     (tmp_path / "a.txt").write_text("nothing here")

@@ -87,6 +87,27 @@ def test_who_may_be_the_owner_is_told_with_the_command_that_leaves_him_out(
     assert f"tokentrail investigate {logs} --subject {told.a.key_id} --trusted-ip " in text
 
 
+def test_a_session_is_told_with_what_made_it(run: Run, logs: Path, told: Story) -> None:
+    """An alert may name a session alone: who made it is told, the key that leaked is no part of the plan, and is a lead."""
+    out = run("investigate", logs, "--subject", told.d.key_id, "--case", "leak").out
+    flat = " ".join(out.split())
+
+    assert in_order(out, "\nsubject    ", "\nmade by    ", "\nwhen ")
+    assert in_order(
+        flat, f"made by {told.b.key_id} (session token", f"< {told.a.key_id} (long-term key", "start there:"
+    )
+    assert f"tokentrail investigate {logs} --subject {told.a.key_id} --case leak" in flat
+    assert f"in part {told.a.key_id}" in flat
+    assert f"strong lead outside this plan still works: {told.b.key_id}" in flat
+    assert "\nmade by" not in run("investigate", logs, "--subject", told.a.key_id, "--case", "leak").out
+
+
+def test_a_service_is_no_place_that_an_owner_calls_from(run: Run, logs: Path, told: Story) -> None:
+    """Of the addresses among which may be the owner's, none is a service's name."""
+    out = run("investigate", logs, "--subject", told.role.arn, "--case", "leak").out
+    assert "amazonaws.com since" not in out
+
+
 def test_strong_leads_outside_the_plan_are_told(case: Path, told: Story) -> None:
     """Who reads that one key is ended learns that another credential, which works, looks stolen as well."""
     with Case.open(case, create=False) as opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,12 @@ def test_only_actions_of_github_and_of_pypa_run() -> None:
     """Nobody else's code runs where something is published."""
     used = {one["uses"].partition("/")[0] for job in JOBS for one in steps(job) if "uses" in one}
     assert used == {"actions", "pypa"}
+
+
+def test_each_action_is_pinned_to_a_commit() -> None:
+    """A tag can be moved to other code; the hash of a commit can't."""
+    used = [one["uses"] for job in JOBS for one in steps(job) if "uses" in one]
+    assert used and not [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one)]
 
 
 def test_what_a_runner_is_told_is_no_part_of_a_script() -> None:

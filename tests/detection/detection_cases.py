@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from rule_cases import EKS, ELSEWHERE, GATEWAY, HOUSE, TOOL, ada, becomes_habit, fires, spares
+from rule_cases import EKS, ELSEWHERE, FARTHER, GATEWAY, HOUSE, TOOL, ada, becomes_habit, fires, spares
 
 from evidence import AWAY, HOME, START
 from tokentrail.testing import Credential, World
@@ -1139,6 +1139,22 @@ def root_taken(world: World) -> None:
     ada(world).assumes("Admin", "x").assumes_root(AWAY)
 
 
+@fires("assume-root", "high")
+def root_taken_at_once(world: World) -> None:
+    """Who switches on root sessions of the organisation's accounts takes one up."""
+    admin = ada(world).assumes("Admin", "x")
+    admin.iam("EnableOrganizationsRootSessions")
+    admin.assumes_root(AWAY)
+
+
+@fires("assume-root", "medium")
+def root_taken_long_after(world: World) -> None:
+    """Days after the organisation switched it on, somebody takes up the root user: it is told, and for itself alone."""
+    ada(world).iam("EnableOrganizationsRootSessions")
+    world.wait(hours=24 * 5)
+    world.user("bea").assumes("Admin", "x").assumes_root(AWAY)
+
+
 @spares("assume-root")
 def role_taken(world: World) -> None:
     """A role takes up a role of a member account."""
@@ -1275,6 +1291,67 @@ def application_that_acts_for_people(world: World) -> None:
         "sso-oauth:CreateTokenWithIAM", {"grantType": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
     )
     world.identity_center("ada", "Admin", ip="3.225.16.7", user_agent=TOOL).calls("s3:ListBuckets")
+
+
+# ---------------------------------------------------------------- device-code-phishing
+
+
+def _phished(world: World, thief: str = ELSEWHERE, minutes: int = 3) -> None:
+    """Ada works as every day, follows a link, and the sender takes up her administrator's role."""
+    world.identity_center("ada", "Reader", ip=HOUSE).calls("s3:ListBuckets")
+    world.wait(hours=20)
+    world.portal_sign_in("ada", ip=HOUSE)
+    world.wait(minutes * 60)
+    world.portal_token("ada", ip=thief)
+    world.identity_center("ada", "Admin", ip=thief).calls("iam:ListUsers")
+
+
+@fires("device-code-phishing", "medium")
+def follows_a_link_that_was_sent(world: World) -> None:
+    """A person signs in at home, and a tool that never was there gets the token, by a device code."""
+    _phished(world)
+
+
+@fires("device-code-phishing", "low")
+def signs_in_a_host_in_aws(world: World) -> None:
+    """The same with a tool at an address of AWS's, which may be a host of the person's own."""
+    _phished(world, GATEWAY)
+
+
+@fires("device-code-phishing", "medium")
+def sends_the_code_back(world: World) -> None:
+    """A person agrees to `aws login --remote` in a browser, and the code is redeemed elsewhere."""
+    browser = world.console_sign_in(world.user("ada"), ip=HOUSE)
+    browser.calls("s3:ListBuckets")
+    browser.logs_in(ip=ELSEWHERE).calls("iam:ListUsers")
+
+
+@spares("device-code-phishing")
+def signs_in_a_tool_at_home(world: World) -> None:
+    """A device code at the same place; a device code whose person signed in long before; other grants elsewhere."""
+    _phished(world, HOUSE)
+    _phished(world, FARTHER, minutes=60)
+    world.portal_sign_in("bea", ip=HOUSE)
+    for grant in ("refresh_token", "authorization_code"):
+        world.portal_token("bea", grant=grant, ip=ELSEWHERE)
+
+
+@spares("device-code-phishing")
+def signs_in_the_usual_host(world: World) -> None:
+    """A person who works on a host elsewhere every day signs it in from the desk; others' sign-ins are none of hers."""
+    for _ in range(3):
+        world.identity_center("ada", "Reader", ip=ELSEWHERE).calls("s3:ListBuckets")
+        world.wait(hours=24)
+    world.portal_sign_in("ada", ip=HOUSE)
+    world.portal_token("ada", ip=ELSEWHERE)
+    world.portal_sign_in("bea", ip=HOUSE)
+    world.portal_token("cleo", ip=ELSEWHERE)
+
+
+@spares("device-code-phishing")
+def logs_in_at_home(world: World) -> None:
+    """`aws login` redeems where the browser agreed."""
+    world.console_sign_in(world.user("ada"), ip=HOUSE).logs_in(ip=HOUSE).calls("s3:ListBuckets")
 
 
 @fires("console-from-key", "high")
@@ -1560,6 +1637,22 @@ def function_for_a_strangers_services(world: World) -> None:
 def all_power_inline(world: World) -> None:
     """A user is given all power by an inline policy."""
     _inline(world, "*", "*")
+
+
+@fires("lasting-access", "medium")
+def root_access_switched_on(world: World) -> None:
+    """An administrator lets the organisation's management account act as root in its accounts."""
+    admin = ada(world).assumes("Admin", "x")
+    admin.iam("EnableOrganizationsRootCredentialsManagement")
+    admin.iam("EnableOrganizationsRootSessions")
+
+
+@spares("lasting-access")
+def root_access_looked_at(world: World) -> None:
+    """Listing what is centralized switches nothing on, nor does switching it off."""
+    admin = ada(world).assumes("Admin", "x")
+    admin.iam("ListOrganizationsFeatures")
+    admin.iam("DisableOrganizationsRootSessions")
 
 
 @spares("lasting-access")

@@ -19,14 +19,14 @@ WITHOUT = {
         "models-invoked", "new-mfa-used", "outlived-key", "role-juggling", "role-probing",
         "secrets-in-bulk", "secrets-swept", "self-assumption", "self-escalation", "stolen-workload",
         "storage-extortion", "strange-endpoint", "token-mints-tokens", "two-networks",
-        "used-after-revocation", "weak-sign-in",
+        "used-after-revocation", "weak-sign-in", "device-code-phishing",
     },
-    "sourceIPAddress": {"code-changed", "host-entered", "stolen-workload", "two-networks"},
+    "sourceIPAddress": {"code-changed", "host-entered", "stolen-workload", "two-networks", "device-code-phishing"},
     "userAgent": {"attack-tool", "two-networks"},
     "requestParameters": {
         "containment-undone", "key-quarantined", "minted-before-the-cut", "new-mfa-used", "outlived-key",
         "secrets-swept", "self-assumption", "self-escalation", "shared-outside", "strange-repository",
-        "used-after-revocation",
+        "used-after-revocation", "device-code-phishing",
     },
     "responseElements": {
         "assume-root", "new-mfa-used", "self-assumption", "session-token-back-door", "strange-repository",
@@ -38,7 +38,7 @@ WITHOUT = {
         "logging-stopped", "minted-before-the-cut", "models-invoked", "new-mfa-used", "outlived-key",
         "role-probing", "secrets-in-bulk", "secrets-swept", "self-assumption", "self-escalation",
         "session-token-back-door", "shared-outside", "storage-extortion", "strange-repository",
-        "used-after-revocation",
+        "used-after-revocation", "device-code-phishing",
     },
     "errorMessage": {"role-probing"},
 }  # fmt: skip

@@ -102,6 +102,7 @@ SPELLINGS = [
     "X-Amz-Security-Token", "password", "newPassword", "masterUserPassword", "secretString", "webIdentityToken",
     "sAMLAssertion", "tradeInToken", "access_token", "refreshToken", "idToken", "authorizationToken", "client-secret",
     "token", "secret", "authToken", "activationCode", "activation_code", "privateKey", "certificatePrivateKey",
+    "serviceCredentialSecret", "serviceApiKeyValue",
 ]  # fmt: skip
 
 
@@ -142,6 +143,28 @@ def test_a_token_in_a_presigned_url_is_hidden(url: str, shown: str) -> None:
 
         assert "secretIsThis" not in hidden
         assert f"{HIDDEN}{shown}" in hidden
+
+
+@pytest.mark.parametrize("begins", ["ABSK", "bedrock-api-key-", "aws-external-anthropic-api-key-"])
+def test_an_api_key_is_hidden_wherever_it_stands(begins: str) -> None:
+    """It is its own secret: a variable, a header or a name may hold it; what stands around it is kept."""
+    told = {
+        "environment": {"variables": {"MODEL": begins + 6 * "QmVk/cm9j+a0FQSUtleS1hYmNkLWF0" + "=="}},
+        "kept": "beside",
+    }
+    for text in (json.dumps(told), json.dumps(told).replace("/", "\\/"), json.dumps({"a": json.dumps(told)})):
+        assert "QmVk" not in hide_secrets(text) and "a0FQ" not in hide_secrets(text)
+        assert "beside" in hide_secrets(text) and begins in hide_secrets(text)
+    for name in (f"{begins}rotation-role", f"{begins}-{'x' * 100}"):
+        assert f'{{"roleName":"{name}"}}' == hide_secrets(f'{{"roleName":"{name}"}}')
+
+
+def test_the_signature_of_a_presigned_url_is_hidden() -> None:
+    """Whoever has it has what the URL opens, until it expires."""
+    text = json.dumps(
+        {"templateURL": "https://b/t?X-Amz-Credential=AKIA&X-Amz-Signature=0a1b2c&X-Amz-Expires=9"}
+    )
+    assert text.replace("0a1b2c", HIDDEN) == hide_secrets(text)
 
 
 @pytest.mark.parametrize("kind", [{}, {"type": "PLAINTEXT"}])

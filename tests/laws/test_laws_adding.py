@@ -19,7 +19,7 @@ from test_laws_increments import SEEDS, days, fed
 
 from evidence import AWAY, START, real
 from forged import forged
-from strategies import worlds
+from strategies import FIFTY_WORLDS, TOGETHER, worlds
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import CaseError
@@ -121,7 +121,8 @@ def cut(records: Sequence[Json], seed: int) -> list[list[Json]]:
     return [part for part in parts if part]
 
 
-@given(worlds(rare=True, edits=True), SEEDS, st.booleans())
+@FIFTY_WORLDS
+@given(worlds(rare=True, edits=True, together=TOGETHER), SEEDS, st.booleans())
 def test_what_is_added_makes_a_forest_what_linking_at_once_does(world: World, seed: int, false: bool) -> None:
     """
     However records are cut and repeated: credentials, parents, places, names, identities and links, and all answers.

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, answers, by_id, counted, held, text
-from strategies import worlds
+from strategies import FIFTY_WORLDS, TOGETHER, worlds
 from tokentrail import Case, Credential
 from tokentrail.lineage.grow import OUTPUT
 from tokentrail.lineage.segment_tables import COLUMNS
@@ -47,7 +47,8 @@ def shuffled(records: Sequence[Json], seed: int) -> list[list[Json]]:
     return [again[start::pieces] for start in range(pieces)]
 
 
-@given(worlds(rare=True, edits=True), SEEDS)
+@FIFTY_WORLDS
+@given(worlds(rare=True, edits=True, together=TOGETHER), SEEDS)
 def test_order_repetition_and_splitting_change_nothing(world: World, seed: int) -> None:
     """Any permutation, repetition and split of the same records gives byte-identical answers."""
     records = world.records()
@@ -134,19 +135,22 @@ def _ancestry(one: Credential, found: dict[str, Credential]) -> list[str]:
     return line
 
 
-@given(worlds())
+@FIFTY_WORLDS
+@given(worlds(together=TOGETHER))
 def test_growing_the_records_of_a_world_gives_its_truth(world: World) -> None:
     """grow(records(world)) = world.truth, for the ways in that AWS documents in full."""
     assert [] == differences(world, answers(world))
 
 
-@given(worlds(rare=True))
+@FIFTY_WORLDS
+@given(worlds(rare=True, together=TOGETHER))
 def test_growing_the_rarer_ways_in_gives_the_truth_too(world: World) -> None:
     """grow(records(world)) = world.truth with aws login, sign-in tokens, scoped, root and certificate sessions."""
     assert [] == differences(world, answers(world))
 
 
-@given(worlds(rare=True), SEEDS)
+@FIFTY_WORLDS
+@given(worlds(rare=True, together=TOGETHER), SEEDS)
 def test_the_answer_at_a_moment_knows_nothing_later(world: World, seed: int) -> None:
     """The answer as of T is that of a case which only holds the records up to T."""
     records = world.records()
@@ -167,7 +171,8 @@ def test_the_answer_at_a_moment_knows_nothing_later(world: World, seed: int) -> 
         assert expected == places_forgotten(text(got))
 
 
-@given(worlds(rare=True))
+@FIFTY_WORLDS
+@given(worlds(rare=True, together=TOGETHER))
 def test_a_trace_holds_exactly_the_line_above_and_the_tree_below(world: World) -> None:
     """Descendants are the closure over parents and created links; ancestors the parents of parents; nothing else."""
     with held(world) as case:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_laws_forest import everything, places_forgotten, shuffled
 
 from evidence import START, copied, held
-from strategies import worlds
+from strategies import FIFTY_WORLDS, TOGETHER, worlds
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import NoRoom
@@ -62,7 +62,8 @@ def from_the_start(case: Case) -> dict[str, list[dict[str, Any]]]:
         return derived(case)
 
 
-@given(worlds(rare=True, edits=True), SEEDS)
+@FIFTY_WORLDS
+@given(worlds(rare=True, edits=True, together=TOGETHER), SEEDS)
 def test_ingesting_in_parts_gives_the_files_of_linking_at_once(world: World, seed: int) -> None:
     """However records are cut and repeated, the derived tables are byte-identical, and the answers those of one file."""
     with held(world) as whole:

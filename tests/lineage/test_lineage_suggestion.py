@@ -34,10 +34,29 @@ def test_a_short_name_is_no_subject_and_whose_it_is_is_said() -> None:
             assert f"Did you mean {', '.join(meant)}?" in str(error.value)
             for one in meant:
                 case.trace([one])
-        for name in ("user/Admin", "Support", "role/ria", "nobody", "/"):
+        for name in ("nobody", "/"):
             with pytest.raises(UsageError) as error:
                 case.trace([name])
             assert "Did you mean" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("MyBuketRole", "role/MyBucketRole"), ("mybucketrole", "role/MyBucketRole"), ("role/MyBcuketRole", "role/MyBucketRole"),
+        ("suport", "user/support"), ("user/MyBucketRole", "role/MyBucketRole"), ("MyBookedRole", None), ("evan", None),
+        ("eva", "user/eve"), ("support" * 30, None),
+    ],
+)  # fmt: skip
+def test_a_name_with_a_typo_is_suggested(typed: str, meant: str | None) -> None:
+    """Two letters may be wrong, one of a short name; upper and lower case and the kind don't matter."""
+    world = World(START)
+    for name in ("support", "eve"):
+        world.user(name).calls("s3:ListBuckets")
+    world.user("eve").assumes("MyBucketRole", "job")
+    with held(world) as case, pytest.raises(UsageError) as error:
+        case.trace([typed])
+    assert (f"Did you mean arn:aws:iam::{HOME}:{meant}?" if meant else "A subject is") in str(error.value)
 
 
 def test_an_account_or_network_is_told_to_be_no_subject() -> None:
@@ -101,6 +120,24 @@ def test_a_key_of_which_there_is_no_call_is_told_by_its_account() -> None:
             SubjectNotFound, match=f"No call by that key is in the evidence. The case holds logs of {HOME}"
         ):
             case.trace(["AKIAIOSFODNN7EXAMPLE"])
+        with pytest.raises(SubjectNotFound, match=f"No call by that key .* The case holds logs of {HOME}"):
+            case.trace(["ACCA12345ABCDEXAMPLE"])
+
+
+def test_an_arn_of_which_there_is_no_call_is_told_by_its_account() -> None:
+    """As that of an API key's user: the log of its account is missing, or the time at which it was used."""
+    world = World(START)
+    world.user("support").calls("s3:ListBuckets")
+    arn = f"arn:aws:iam::{HOME}:user/BedrockAPIKey-abcd"
+    with held(world) as case:
+        with pytest.raises(
+            SubjectNotFound, match=f"account {HOME}, whose log the case holds: no call in its name"
+        ):
+            case.trace([arn])
+        with pytest.raises(
+            SubjectNotFound, match=f"account {AWAY}. The case holds logs of {HOME}: ingest that"
+        ):
+            case.trace([arn.replace(HOME, AWAY)])
 
 
 def test_an_id_as_timelines_shorten_it_names_the_credential() -> None:

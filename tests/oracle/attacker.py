@@ -34,7 +34,9 @@ class Source:
     """What it hands out, but for the time."""
 
     def open(self, aws: SimulatedAws, at: datetime) -> bool:
-        """Tell whether it still gives."""
+        """Tell whether it still gives; that a provider lets the attacker in no more is a condition of any plan."""
+        if self.kind == "provider":
+            return at <= aws.at
         if self.kind == "password":
             return aws.iam.seen(("password", self.like.identity_arn), at) != {None}
         return not aws.stopped(self.kind, set(self.names), at)
@@ -362,6 +364,8 @@ def sources(aws: SimulatedAws, first: list[HeldCredential]) -> Iterator[Source]:
             yield Source(kind="host", names=frozenset(common), like=one)
         elif one.kind == "identity_center":
             yield Source(kind="portal", names=frozenset({*common, one.person or ""}), like=one)
+        elif one.kind in ("assumed_role_saml", "assumed_role_web_identity") and aws.parents[one.id] is None:
+            yield Source(kind="provider", names=frozenset({*common, one.provider or ""}), like=one)
         elif one.kind == "oauth_login":
             names = frozenset({*common, one.sign_in_session or "", one.identity_arn})
             yield Source(kind="sign-in", names=names, like=one)

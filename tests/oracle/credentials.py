@@ -27,6 +27,8 @@ _OF_INSTANCES = (
     "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:sourceinstancearn", "ec2:roledelivery",
 )  # fmt: skip
 """Keys that only what an EC2 instance was given has."""
+ORIGIN = ("aws:originidentity/subject", "aws:originidentity/issuer")
+"""Keys of the person for whom a session acts, and of who vouches for that."""
 LASTING = frozenset({"long_term_key", "api_key"})
 """Kinds that a user has until they are made inactive or deleted."""
 Tags = tuple[tuple[str, str], ...]
@@ -67,6 +69,8 @@ class HeldCredential:
     assumed_root: bool = False
     person: str | None = None
     """The user id of the person in the Identity Center directory."""
+    origin: tuple[str, str] | None = None
+    """The person, and who vouches for that, that an identity provider propagates; `None` if no call shows one."""
     history: tuple[str, ...] = ()
     """How the adversary came to it, a sentence a step."""
 
@@ -101,7 +105,18 @@ class HeldCredential:
         }
         if self.kind != "service_role":
             keys |= dict.fromkeys(_OF_INSTANCES)
-        return keys | self._mfa(at)
+        return keys | self._origin() | self._mfa(at)
+
+    def _origin(self) -> dict[str, Value | None]:
+        """
+        Give the keys about whom a session acts for, but for a role's session none of whose calls shows it.
+
+        Nobody chooses them, and AWS does not say which sessions keep them that a session opens: such a one may have any
+        of them, or none ("Trusted identity propagation with IAM", IAM User Guide).
+        """
+        if self.origin is None and self.type == "AssumedRole":
+            return {}
+        return dict(zip(ORIGIN, self.origin or (None, None), strict=True))
 
     def _mfa(self, at: datetime) -> dict[str, Value | None]:
         """
@@ -123,8 +138,8 @@ class HeldCredential:
         return {"aws:multifactorauthpresent": "true", **age}
 
 
-def held(entry: Entry) -> HeldCredential:
-    """Give a builder's credential as what the evidence shows of it."""
+def held(entry: Entry, origin: tuple[str, str] | None = None) -> HeldCredential:
+    """Give a builder's credential as what the evidence shows of it, and the person that its calls show."""
     identity, shown = entry.identity, entry.show()
     issuer = (identity.issuer or {}).get("arn", identity.arn)
     role = identity.type == "AssumedRole"
@@ -150,4 +165,5 @@ def held(entry: Entry) -> HeldCredential:
         provider=identity.federated_provider,
         assumed_root=identity.assumed_root,
         person=str(user) if (user := (identity.on_behalf_of or {}).get("userId")) else None,
+        origin=origin,
     )

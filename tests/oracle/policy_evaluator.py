@@ -34,7 +34,8 @@ KEYS = frozenset(
         "aws:VpcSourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID",
         "aws:VpceOrgPaths", "aws:UserAgent", "aws:RequestedRegion", "aws:SecureTransport", "aws:ViaAWSService",
         "aws:TagKeys", "aws:Ec2InstanceSourceVpc", "aws:Ec2InstanceSourcePrivateIPv4", "ec2:SourceInstanceARN",
-        "ec2:RoleDelivery", "identitystore:UserId", "sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity",
+        "ec2:RoleDelivery", "identitystore:UserId",
+        "aws:OriginIdentity/Subject", "aws:OriginIdentity/Issuer", "sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity",
         "sts:TransitiveTagKeys", "sts:DurationSeconds",
     )
 )  # fmt: skip

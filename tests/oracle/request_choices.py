@@ -110,7 +110,7 @@ class Apart:
             issued = bisect_left(self._cutoffs, one.issued_at), bisect_right(self._cutoffs, one.issued_at)
         return (
             one.kind, one.account, one.principal_arn, one.type, one.username, one.mfa, one.source_identity, one.tags,
-            one.sign_in_session, one.provider, one.assumed_root, one.person, issued,
+            one.sign_in_session, one.provider, one.assumed_root, one.person, one.origin, issued,
             one.mfa_at if self._by_age else None, one.userid if self._by_user else None,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,9 +104,10 @@ class SimulatedAws:
         records = world.records()
         at = at or _time(records[-1])
         made = cls(at, propagation=propagation, management=management)
+        origins = dict(_origins(record for record in records if _time(record) <= at))
         entries = [entry for entry in world._entries if entry.shown]
         for entry in sorted(entries, key=lambda one: one.show().depth):
-            made._enters(entry)
+            made._enters(entry, origins.get((entry.identity.principal_id, entry.identity.created)))
         actors = _Actors(entries)
         for record in records:
             if _time(record) <= at:
@@ -230,8 +231,8 @@ class SimulatedAws:
             if self.works(one, at or self.at):
                 yield one
 
-    def _enters(self, entry: Entry) -> None:
-        one = held(entry)
+    def _enters(self, entry: Entry, origin: tuple[str, str] | None) -> None:
+        one = held(entry, origin)
         if (one.begins and one.begins > self.at) or one.kind == "forwarded":
             return
         self.credentials[one.id] = one
@@ -344,6 +345,16 @@ class _Actors:
         if created is None:
             return None
         return self._by_date.get((identity["principalId"], datetime.fromisoformat(created)))
+
+
+def _origins(records: Iterable[Json]) -> Iterator[tuple[tuple[str, datetime | None], tuple[str, str]]]:
+    """List the sessions whose calls show for whom they act: each by principal and beginning, with person and issuer."""
+    for record in records:
+        person = record["userIdentity"].get("onBehalfOf") or {}
+        created = record["userIdentity"].get("sessionContext", {}).get("attributes", {}).get("creationDate")
+        if "subject" in person and created:
+            session = record["userIdentity"]["principalId"], datetime.fromisoformat(created)
+            yield session, (person["subject"], person["issuer"])
 
 
 def _time(record: Json) -> datetime:

@@ -188,6 +188,12 @@ KEYS: Mapping[str, Key] = {
     "aws:securetransport": Key(("true", "false"), ("Bool",), ("true", "false"), always=True),
     "aws:viaawsservice": Key(("true", "false"), ("Bool",), ("true", "false"), always=True),
     "identitystore:userid": Key(("9067-ria",), _TEXT, ("9067-ria", "9067-*")),
+    "aws:originidentity/subject": Key(
+        ("alice@corp", "bob@corp"), _TEXT, ("alice@corp", "*@corp", "a*", "Alice@corp", "${aws:SourceIdentity}")
+    ),
+    "aws:originidentity/issuer": Key(
+        ("https://idp.corp.example",), _TEXT, ("https://idp.corp.example", "https://idp.*", "https://idp.partner.example")
+    ),
     "sts:externalid": Key(("shared",), _TEXT, ("shared", "s*")),
     "sts:rolesessionname": Key(("ada", "ria"), _TEXT, ("ada", "${aws:username}", "*a")),
     "sts:sourceidentity": Key(("ria",), _TEXT, ("ria", "${aws:username}")),

@@ -46,9 +46,10 @@ from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
-from tokentrail.present.html.markup import Html, escape, lines, tag
 from tokentrail.present.html.page import asset, lifelines_file, report_page
 from tokentrail.present.html.rows import rows
+from tokentrail.present.html.svg import Svg, escape, tag
+from tokentrail.present.html.templating import lines
 from tokentrail.present.html.window import window
 from tokentrail.present.lineage import write_trace
 from tokentrail.present.markdown import incident_markdown
@@ -122,15 +123,15 @@ def test_escaped_text_reads_back_as_what_is_safe_to_see(text: str) -> None:
     found = read(tag("p", text, title=text))
     assert found.said == safe(text)
     assert found.tags == [("p", {"title": safe(text)})]
-    assert read(tag("pre", lines(text))).said == "\n".join(safe(line) for line in text.split("\n"))
+    assert read(tag("pre", Svg(lines(text)))).said == "\n".join(safe(line) for line in text.split("\n"))
 
 
 def test_markup_is_told_from_text_by_its_type() -> None:
     """What was built stays; what merely looks like markup is escaped."""
     assert escape("<b>") == "&lt;b&gt;"
     assert escape(tag("b")) == "<b></b>"
-    assert tag("p", Html("<i></i>"), "<i>", None, hidden=True, title=None, tabindex=0) == (
-        '<p hidden tabindex="0"><i></i>&lt;i&gt;</p>'
+    assert tag("p", Svg("<i></i>"), "<i>", None, title=None, tabindex=0) == (
+        '<p tabindex="0"><i></i>&lt;i&gt;</p>'
     )
 
 

@@ -200,6 +200,20 @@ def test_ids_can_be_copied(opened: Any) -> None:
     assert one.complaints == []
 
 
+def test_ids_can_be_copied_by_the_keyboard(opened: Any) -> None:
+    """The button comes beside a name that has the focus, is the next to have it, and copies the id behind the name."""
+    one = opened(report_page(dossier()), permissions=["clipboard-read", "clipboard-write"])
+    name = one.page.locator("#plan a.ref").first
+    name.focus()
+    one.page.keyboard.press("Tab")
+    expect(one.page.locator(".copy")).to_be_focused()
+    one.page.keyboard.press("Enter")
+    expect(one.page.locator(".copy")).to_have_text(re.compile("^(Copied|Selected: press Ctrl[+]C)$"))
+    if one.page.inner_text(".copy") == "Copied":
+        assert one.page.evaluate("navigator.clipboard.readText()") == name.get_attribute("title")
+    assert one.complaints == []
+
+
 def test_what_leads_off_the_page_tells_nobody_whence(opened: Any) -> None:
     """Links to ATT&CK, AWS's documentation and console are followed by a click alone, without a referrer."""
     one = opened(report_page(dossier()))

@@ -230,7 +230,7 @@ def test_a_case_that_grows_by_the_turn_stays_one_of_few_segments(
     """Small segments are merged once they are judged, and nothing is told again because of it."""
     monkeypatch.setattr("tokentrail.watch.watch.AT_ONCE", 4)
     monkeypatch.setattr("tokentrail.store.merge.AT_ONCE", 4)
-    sink, size = Remembering(), -(-len(records()) // 12)
+    sink, size = Remembering(), -(-len(records()) // 9)
     batches = [[records()[start : start + size]] for start in range(0, len(records()), size)]
     watched(tmp_path / "case", batches, sink)
     before = len(sink.notices)

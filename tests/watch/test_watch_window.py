@@ -172,11 +172,13 @@ def test_what_began_long_before_is_told(story: Callable[[World], Told], rule: st
 
 @pytest.mark.parametrize("late", [60, pytest.param(0, marks=pytest.mark.long)])
 def test_a_story_in_small_windows_is_told_as_detect_tells_it(late: int, tmp_path: Path) -> None:
-    """The leak and its containment, in order or up to sixty records late, judged a sixth at a time: the same findings."""
+    """The leak and its containment, in order or up to sixty records late, judged a third at a time: the same findings."""
     records, sink, chance = story(ordinary_day=False).world.records(), Remembering(), random.Random(5)
     order = sorted(range(len(records)), key=lambda place: (place + chance.uniform(0, late), place))
-    parts = [[[records[place] for place in order[start : start + 75]]] for start in range(0, len(order), 75)]
-    watched(tmp_path / "case", parts, sink, hot=150)
+    parts = [
+        [[records[place] for place in order[start : start + 150]]] for start in range(0, len(order), 150)
+    ]
+    watched(tmp_path / "case", parts, sink, hot=300)
 
     assert same(found(tmp_path / "case")) == same(sink.standing())
 
@@ -184,7 +186,7 @@ def test_a_story_in_small_windows_is_told_as_detect_tells_it(late: int, tmp_path
 def test_habits_are_known_from_before_the_window(tmp_path: Path) -> None:
     """A turn that judges a small part of ordinary days tells nothing that all of these days would not show."""
     records, sink = NoisyCompany(days=2).works().records(), Remembering()
-    size = -(-len(records) // 8)
+    size = -(-len(records) // 5)
     parts = [[records[start : start + size]] for start in range(0, len(records), size)]
     watched(tmp_path / "case", parts, sink, hot=size)
 

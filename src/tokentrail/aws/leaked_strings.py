@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -102,6 +103,37 @@ def leaked_credentials(text: str) -> tuple[LeakedCredential, ...]:
         for one in _in_line(line, number, lines):
             found.setdefault((one.kind, one.id, one.user, one.issued_at), one)
     return tuple(found.values())
+
+
+def secret_given(text: str) -> str | None:
+    """
+    Why a text is no name to ask for, if it holds a secret: what it is and which name to give. The secret is not in it.
+
+    Args:
+        text: What somebody gave as a name: an id, an ARN, or what leaked itself.
+    """
+    found = [one for one in leaked_credentials(text) if one.with_secret]
+    if found:
+        one = found[0]
+        given = f": give {shlex.quote(one.subject)} instead" if one.subject else ""
+        return f"holds a secret ({_IN_WORDS[one.kind]}){given}. {_NOT_HERE}"
+    bare = _SECRET.fullmatch(text)
+    if _TOKEN.search(text) or (bare and all(any(map(of, text)) for of in _OF_SECRETS)):
+        return f"looks like a secret key or a session token, which names nobody: give the id of its key. {_NOT_HERE}"
+    return None
+
+
+_IN_WORDS: dict[LeakedKind, str] = {
+    "long_term_key": "an access key with its secret", "temporary_key": "a temporary key with its secret",
+    "api_key": "an API key", "short_term_api_key": "a short-term API key", "presigned_url": "a presigned URL",
+    "service_bearer_token": "a bearer token",
+}  # fmt: skip
+_OF_SECRETS = (str.islower, str.isupper, str.isdigit)
+"""What a secret key has some letters of: a name of forty letters, such as a certificate's serial, lacks one of them."""
+_NOT_HERE = (
+    "Others on this machine can see what stands on a command line, and your shell keeps it: `tokentrail identify -` "
+    "reads what leaked from standard input"
+)
 
 
 def _in_line(line: str, number: int, lines: list[str]) -> Iterator[LeakedCredential]:

@@ -13,7 +13,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.errors import SubjectNotFound, TokenTrailError
+from tokentrail.events.values import hide_secrets
 from tokentrail.present.safe import safe
 
 if TYPE_CHECKING:
@@ -35,9 +37,17 @@ class Failure(click.ClickException):
         self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message, line by line, made safe for a terminal."""
+        """Print the message, line by line, made safe for a terminal; a secret that was given by mistake is blanked."""
         for line in self._lines:
-            click.echo(safe(line), file=file, err=file is None)
+            click.echo(safe(without_secrets(line)), file=file, err=file is None)
+
+
+def without_secrets(message: str) -> str:
+    """A message that may repeat an argument, without the secrets that somebody gave there by mistake."""
+    for argument in sys.argv[1:]:
+        if argument in message and secret_given(argument):
+            message = message.replace(argument, "(a secret)")
+    return hide_secrets(message)
 
 
 def guarded(command: Callable[..., None], options: CommonOptions, **others: Any) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from tokentrail.aws.leaked_strings import LeakedCredential, LeakedKind, leaked_credentials
+from tokentrail.aws.leaked_strings import LeakedCredential, LeakedKind, leaked_credentials, secret_given
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
@@ -63,6 +63,7 @@ def command(options: CommonOptions, files: tuple[str, ...], *, text: bool) -> No
     Say which AWS credential a leaked string or file holds, of which account and user, and how to investigate it.
 
     FILE is anything with text: a credentials file, a .env, Terraform's state, a diff, an email; - is standard input.
+    A key's id, which is no secret, may stand in its place.
     Known are access key ids, keys with their secret and session token, API keys of Bedrock and of Claude Platform on
     AWS, and presigned URLs. Nothing is sent anywhere, and no secret is printed or kept. The exit code is 1 if a
     credential is found.
@@ -83,8 +84,16 @@ def _contents(files: Iterable[str], *, as_text: bool) -> Iterable[tuple[str, str
             yield f"argument {place}", name
         elif name == "-":
             yield "standard input", _text(sys.stdin.buffer.read(_LARGEST + 1), "standard input")
+        elif _is_id(name):
+            yield f"argument {place}", name
         else:
             yield name, _text(_read(name, place), name)
+
+
+def _is_id(name: str) -> bool:
+    """Whether an argument is no file, but a credential's id without anything secret."""
+    found = leaked_credentials(name)
+    return bool(found) and not Path(name).exists() and found[0].id == name and not secret_given(name)
 
 
 def _read(name: str, place: int) -> bytes:

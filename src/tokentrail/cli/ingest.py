@@ -13,7 +13,7 @@ import click
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import Intake, days, intake_options
-from tokentrail.cli.options import CommonOptions, common
+from tokentrail.cli.options import SUBJECT, CommonOptions, common
 from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
 from tokentrail.present.holdings import write_ingest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
-    "--subject", "subjects", multiple=True, metavar="KEY",
+    "--subject", "subjects", multiple=True, type=SUBJECT, metavar="KEY",
     help="Of a source that is asked, only what a trace of this access key needs. Repeatable.",
 )  # fmt: skip
 @click.option("--workgroup", metavar="NAME", help="Of athena:, the workgroup that queries run in.")

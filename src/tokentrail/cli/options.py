@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import click
 from click.shell_completion import CompletionItem
 
+from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.cli.completion import credentials_beginning
 from tokentrail.cli.failure import guarded
 from tokentrail.cli.settings import DEFAULT_CASE as DEFAULT_CASE
@@ -153,8 +154,11 @@ class Subject(click.ParamType):
     name = "SUBJECT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take them off."""
-        return str(value).strip()
+        """Take them off; a secret that is given in place of a name is refused before anybody is asked for it."""
+        name = str(value).strip()
+        if why := secret_given(name):
+            self.fail(f"it {why}.", param, ctx)
+        return name
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -15,7 +15,7 @@ import click
 
 from tokentrail import __version__
 from tokentrail.cli.example import example
-from tokentrail.cli.failure import INTERRUPTED, Failure
+from tokentrail.cli.failure import INTERRUPTED, Failure, without_secrets
 from tokentrail.cli.memory import (
     LIBRARY_SETTINGS,
     environment_defaults,
@@ -66,6 +66,9 @@ class Verbs(click.Group):
         """Run a verb; Ctrl-C while it is loaded, or where it asks for something, ends it as Ctrl-C does later."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            error.message = without_secrets(error.message)
+            raise
         except (KeyboardInterrupt, click.Abort) as stopped:
             raise Failure(["Stopped before it was done."], INTERRUPTED) from stopped
 

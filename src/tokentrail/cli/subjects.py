@@ -64,6 +64,12 @@ class GivenSubjects:
 
         places = [one for one in subjects if is_alert(one)]
         alerts = [alert for one in dict.fromkeys(places) for alert in read_alerts(one, _standard_input)]
+        for one in subjects:
+            if one not in places and os.path.isfile(one):
+                raise UsageError(
+                    f"{one}: a file, but no alert, whose name ends in .json or .jsonl. `tokentrail identify "
+                    f"{shlex.quote(one)}` says which credentials stand in it, and how to investigate them."
+                )
         return cls(tuple(one for one in subjects if one not in places), tuple(dict.fromkeys(alerts)))
 
     def asked(self, case: Case, options: CommonOptions, source_ips: tuple[str, ...]) -> Asked:
@@ -134,6 +140,11 @@ def _told(alert: Alert, found: AlertSubjects) -> list[str]:
     said = [
         f"{alert.source} alert {alert.id} ({alert.title}){when}: the subject is {listed(found.subjects)}."
     ]
+    if roles := [one for one in found.subjects if ":role/" in one and not alert.addresses]:
+        said.append(
+            f"All sessions of {listed(roles)} count as the attacker's, colleagues' too: give one session's id, or "
+            "--source-ip, to count some of them."
+        )
     if found.missing:
         said.append(f"It also names {listed(found.missing)}, of which the evidence holds no call.")
     return said

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokentrail.spelling import instant
 
@@ -20,6 +20,8 @@ Statement = dict[str, Any]
 _SECOND = timedelta(seconds=1)
 _ISSUED = "aws:TokenIssueTime"
 _WHO = "aws:userid"
+_PERSON_KEYS = ("identitystore:userId", "aws:OriginIdentity/Subject", "aws:OriginIdentity/Issuer")
+"""The condition keys of a `Person`, in the order of its members."""
 
 USER_INLINE, ROLE_INLINE, MANAGED = 2_048, 10_240, 6_144
 """Most characters, without white space, of all inline policies of a user, of a role, and of one managed policy."""
@@ -34,6 +36,17 @@ _NAMED_MOST = 50
 """User ids in one statement, so that it fits in a managed policy: a user id has 86 characters at most."""
 MINTING = ("sts:*", "iam:*")
 """What `freeze-role` denies: all calls that mint a credential, or make something that can."""
+
+
+class Person(NamedTuple):
+    """A person, by what a policy can tell the sessions that act for one from others; empty where it can't."""
+
+    user_id: str = ""
+    """The user id in IAM Identity Center's directory."""
+    subject: str = ""
+    """Whom an identity provider that propagates identities says that the session acts for."""
+    issuer: str = ""
+    """Who vouches for the subject."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,16 +131,27 @@ def brackets(tokens: Iterable[Token]) -> list[Statement]:
 def of_principals(
     arns: Sequence[str],
     cutoff: datetime | None,
-    persons: Sequence[str] = (),
+    persons: Sequence[Person] = (),
     actions: Sequence[str] = ("*",),
 ) -> Statement:
     """Deny actions, by default all, to principals with some ARNs, for an SCP; if persons are given, only to these."""
     conditions: dict[str, dict[str, Any]] = {"ArnLike": {"aws:PrincipalArn": list(arns)}}
     if persons:
-        conditions["StringEquals"] = {"identitystore:userId": list(persons)}
+        conditions["StringEquals"] = _of_persons(persons)
     if cutoff is not None:
         conditions["DateLessThan"] = {_ISSUED: instant(cutoff)}
     return deny(conditions, actions)
+
+
+def _of_persons(persons: Sequence[Person]) -> dict[str, list[str]]:
+    """
+    The values of the keys by which sessions of some persons are told from others.
+
+    Sources: IAM Identity Center User Guide, 'Identity store context keys'; IAM User Guide, 'Trusted identity
+    propagation with IAM' (`aws:OriginIdentity/Subject` and `/Issuer`, which no holder of the session can change).
+    """
+    by_key = dict(zip(_PERSON_KEYS, zip(*persons, strict=True), strict=True))
+    return {key: sorted(set(values)) for key, values in by_key.items() if all(values)}
 
 
 def _window(start: datetime | None, end: datetime, spared: Iterable[Token]) -> Iterator[Statement]:

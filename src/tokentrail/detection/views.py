@@ -39,6 +39,22 @@ def _of_kind(kind: CallKind) -> str:
     )
 
 
+def network_of(ip: str) -> str:
+    """The SQL expression for the network of an address: its first two numbers."""
+    return (
+        f"CASE WHEN {ip} LIKE '%:%' THEN split_part({ip}, ':', 1) || ':' || split_part({ip}, ':', 2) "
+        f"ELSE split_part({ip}, '.', 1) || '.' || split_part({ip}, '.', 2) END"
+    )
+
+
+def is_address(ip: str) -> str:
+    """The SQL condition for a text that is an address, and no name of a service."""
+    return (
+        f"(regexp_matches({ip}, '^([0-9]{{1,3}}[.]){{3}}[0-9]{{1,3}}$') "
+        f"OR regexp_matches({ip}, '^[0-9a-fA-F.]*:[0-9a-fA-F:.]*$'))"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """A view of the evidence, which rules name in their queries."""
@@ -100,14 +116,12 @@ CREDENTIAL_EVENTS = View(
 """A row for each event of a credential, with the `n` of the credential."""
 CREDENTIAL_IPS = View(
     name="credential_ips",
-    query="""
+    query=f"""
         SELECT * FROM (
-          SELECT n, ip, CASE WHEN ip LIKE '%:%' THEN split_part(ip, ':', 1) || ':' || split_part(ip, ':', 2)
-                             ELSE split_part(ip, '.', 1) || '.' || split_part(ip, '.', 2) END AS network,
+          SELECT n, ip, {network_of("ip")} AS network,
                  count(*) AS events, count(*) - count(error) AS done, min(time) AS first, max(time) AS last
           FROM some_credential_events WHERE NOT forwarded AND ip IS NOT NULL GROUP BY n, ip
-        ) WHERE regexp_matches(ip, '^([0-9]{1,3}[.]){3}[0-9]{1,3}$')
-           OR regexp_matches(ip, '^[0-9a-fA-F.]*:[0-9a-fA-F:.]*$')""",
+        ) WHERE {is_address("ip")}""",
     batched=True,
     needs=(CREDENTIAL_EVENTS,),
     combine="""

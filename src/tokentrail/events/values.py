@@ -24,7 +24,8 @@ _SECRETS = (
     ("session", "token"), ("security", "token"), ("secret", "access", "key"), ("secret", "string"),
     ("secret", "binary"), ("web", "identity", "token"), ("saml", "assertion"), ("trade", "in", "token"),
     ("access", "token"), ("refresh", "token"), ("id", "token"), ("authorization", "token"), ("client", "secret"),
-    ("auth", "token"), ("activation", "code"), ("private", "key"), ("password",),
+    ("auth", "token"), ("activation", "code"), ("private", "key"), ("password",), ("credential", "secret"),
+    ("api", "key", "value"),
 )  # fmt: skip
 SECRET_ENDINGS = tuple("".join(words) for words in _SECRETS)
 """
@@ -44,10 +45,12 @@ _MEMBER = re.compile(
 )
 """A member whose name ends as those of secrets do: to look for the whole names takes twice as long."""
 _SECRET_IN_URL = re.compile(
-    r"(security-token(?:=|\\+u003d|%(?:25)*3D))(?:(?!%(?:25)*26)[^&\s\"'\\<>])+", re.IGNORECASE | re.ASCII
+    r"((?:security-token|amz-signature)(?:=|\\+u003d|%(?:25)*3D))(?:(?!%(?:25)*26)[^&\s\"'\\<>])+",
+    re.IGNORECASE | re.ASCII,
 )
 """
-How a presigned URL carries a session token, also where the URL is encoded as a part of another, or of one within one.
+How a presigned URL carries its signature and a session token, also where the URL is encoded as a part of another, or of
+one within one.
 
 Source: Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters (AWS Signature Version 4)'.
 """
@@ -63,9 +66,21 @@ Sources: Amazon ECS API Reference, 'KeyValuePair'; AWS CodeBuild API Reference, 
 """
 _OF_PAIRS = "environment"
 """How all members begin that hold such pairs."""
+_API_KEY = re.compile(
+    r"\b(?:(ABSK)(?:[A-Za-z0-9+=]|\\*/){30,}|((?:bedrock|aws-external-anthropic)-api-key-)(?:[\w+=-]|\\*/){130,})"
+    r"(?:[\w+=-]|\\*/)*",
+    re.ASCII,
+)
+"""
+An API key, wherever it stands: it is all that is needed to use it. No name of AWS's is as long as a short-term one.
+
+Sources: Amazon Bedrock User Guide, 'Handle compromised long-term and short-term API keys'; BeyondTrust,
+'bedrock-keys-security'.
+"""
 _SECRET_HINTS = (
     "ntoken", "ytoken", "stoken", "htoken", "dtoken", "_token", "-token", '"token', "secret", "password",
     "assertion", "activationc", "activation_c", "activation-c", "privatek", "private_k", "private-k",
+    "amz-signature", "absk", "api-key-", "apikeyv", "api_key_v",
 )  # fmt: skip
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
@@ -131,13 +146,14 @@ def uuid_bytes(text: str | None) -> bytes | None:
 
 
 def hide_secrets(text: str) -> str:
-    """Blank session tokens, secret keys and passwords in JSON text, nested and escaped ones too, and in URLs in it."""
+    """Blank tokens, secret keys, API keys and passwords in JSON text, nested and escaped too, and in URLs in it."""
     small = text.lower()
     if not any(hint in small for hint in _SECRET_HINTS):
         return text
     if _OF_PAIRS in small:
         text = _SECRET_PAIR.sub(r"\1" + HIDDEN, text)
-    return _SECRET_IN_URL.sub(r"\1" + HIDDEN, _MEMBER.sub(_blanked, text))
+    text = _SECRET_IN_URL.sub(r"\1" + HIDDEN, _MEMBER.sub(_blanked, text))
+    return _API_KEY.sub(r"\1\2" + HIDDEN, text)
 
 
 def _blanked(found: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
@@ -76,6 +77,6 @@ def _used_from_several(own: Sequence[Row]) -> list[Row]:
     """The uses of those subjects that were used from several addresses."""
     addresses: dict[int, set[str]] = {}
     for row in own:
-        if row["ip"]:
+        if parse_address(row["ip"]):  # a service that calls for somebody is no place
             addresses.setdefault(row["n"], set()).add(row["ip"])
     return [row for row in own if len(addresses.get(row["n"], ())) > 1]

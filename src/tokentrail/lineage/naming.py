@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.masked_ids import is_masked, is_stand_in
 from tokentrail.events.values import uuid_bytes
@@ -256,6 +257,8 @@ class Naming:
             (begins, f"{begins}{_LAST}", ends),
         ).to_pylist()
         if not found:
+            if why := secret_given(subject):
+                raise SubjectNotFound(f"the subject is not repeated here, as it {why}.")
             raise SubjectNotFound(f"{subject!r}: {self._unknown(subject)}")
         if len(found) > 1:
             some = ", ".join(row["id"] for row in found[:5])

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 
+from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.lineage import doings, rows
 from tokentrail.lineage.addresses import parse_address
@@ -117,7 +118,9 @@ def starts_of(forest: Forest, subjects: Iterable[str]) -> set[int]:
         except SubjectNotFound as error:
             unknown[subject] = error
     if len(unknown) > 1:
-        named = ", ".join(repr(one) for one in unknown)
+        named = ", ".join(
+            "(a secret, not repeated here)" if secret_given(one) else repr(one) for one in unknown
+        )
         raise SubjectNotFound(
             f"{named}: nothing in the case answers to these {len(unknown):,} as of {instant(forest.as_of)}; leave them "
             "out, or ask for each alone."

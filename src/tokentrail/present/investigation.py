@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokentrail.containment.model import Plan, Step
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import SEVERITIES, Finding
-from tokentrail.lineage.model import TimelineEvent, Trace
+from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, volume
 from tokentrail.present.document import timestamp
@@ -93,6 +93,13 @@ def _incident(found: Investigation, paper: Paper) -> None:
     paper.wrapped(
         f"{words.listed(trace.subject, 3)}{whose}, as of {timestamp(trace.as_of)}", first=_label("subject")
     )
+    if made_by := " < ".join(f"{one.id} ({words.kind(one)} of {words.who(one)})" for one in makers(trace)):
+        paper.wrapped(f"{made_by}: if that was stolen too, start there:", first=_label("made by"))
+        logs = " ".join(map(shlex.quote, found.logs))
+        first = shlex.quote(makers(trace)[-1].id)
+        paper.command(
+            words.pasted(f"tokentrail investigate {logs} --subject {first}", found.case), first=_label("")
+        )
     plan = found.plan
     if (narrowed := words.narrowed(**plan.narrowing)) is not None:
         paper.wrapped(narrowed, first=_label("narrowed"))
@@ -110,6 +117,24 @@ def _incident(found: Investigation, paper: Paper) -> None:
         paper.command(
             found.command(f"investigate {logs} --subject", f"--trusted-ip {narrower.name}"), first=_label("")
         )
+
+
+def makers(trace: Trace) -> list[TracedCredential]:
+    """Of a single subject that others made, those that are not taken for the attacker's: the nearest first."""
+    known = {one.id: one for one in trace.credentials}
+    if len(trace.subject) != 1 or trace.subject[0] not in known:
+        return []
+    found = list(_made_by(known[trace.subject[0]], known))
+    return [] if any(one.tainted for one in found) else found
+
+
+def _made_by(one: TracedCredential, known: Mapping[str, TracedCredential]) -> Iterator[TracedCredential]:
+    """What made a credential, what made that, and so on, as far as a trace has them."""
+    seen = {one.id}
+    while (maker := known.get(one.parent or "")) is not None and maker.id not in seen:
+        yield maker
+        seen.add(maker.id)
+        one = maker
 
 
 def owner_address(used: AttackerActivity) -> UsedFrom | None:
@@ -131,7 +156,6 @@ def _damage(trace: Trace) -> str:
 def _leads(found: Investigation, paper: Paper) -> None:
     strong = sum(lead.strong for lead in found.leads)
     paper.heading(f"Leads: {found.leads_in_all:,}, of which {strong:,} strong, the worst first")
-    traced = {one.id for one in found.trace.credentials}
     if found.leads:
         paper.line(
             (f"      {'STRENGTH':<9}{'SCORE':<6}{'STATE':<9}{'IN PLAN':<9}CREDENTIAL, PRINCIPAL", "bold")
@@ -141,7 +165,7 @@ def _leads(found: Investigation, paper: Paper) -> None:
         paper.entry(
             f"  {lead.rank:>2}  ", (f"{strength:<9}", style), f"{lead.score:>5.1f} ",
             (f"{lead.state:<9}", words.STYLES[lead.state]),
-            f"{'yes' if traced.intersection(lead.credentials) else '-':<9}", (lead.credential, "bold"), " ",
+            f"{_in_plan(lead, found.trace):<9}", (lead.credential, "bold"), " ",
             tail=words.principal(lead.principal), indent=" " * 34,
         )  # fmt: skip
         if lead.strong and lead.reasons:
@@ -149,23 +173,41 @@ def _leads(found: Investigation, paper: Paper) -> None:
     if found.leads_in_all > _LEADS:
         command = words.pasted("tokentrail leads", found.case)
         paper.command(f"and {found.leads_in_all - _LEADS:,} more: {command}", first="  ")
-    for sentence in _outside(found, traced):
+    for sentence in _outside(found):
         paper.wrapped(sentence, first="  ! ", style="bold yellow")
 
 
-def _outside(found: Investigation, traced: set[str]) -> Iterator[str]:
+def _in_plan(lead: Lead, trace: Trace) -> str:
+    """Whether a plan treats a lead's lineage as the attacker's, or leaves something in it that works."""
+    if not any(one.tainted and one.id in lead.credentials for one in trace.credentials):
+        return "-"
+    return "in part" if _spared(lead, trace) else "yes"
+
+
+def _spared(lead: Lead, trace: Trace) -> list[str]:
+    """Of a lead's lineage, what works and is not taken for the attacker's, such as what made the subject."""
+    known = {one.id: one for one in trace.credentials}
+    return [
+        one.id
+        for one in trace.credentials
+        if not one.tainted and one.state in words.ALIVE
+        and lead.credential in (one.id, *(maker.id for maker in _made_by(one, known)))
+    ]  # fmt: skip
+
+
+def _outside(found: Investigation) -> Iterator[str]:
     """Say which leads may still be somebody's whom this plan does not touch: else he would close the incident."""
+    told = {lead.credential: _in_plan(lead, found.trace) for lead in found.leads}
     left = [
-        lead
+        (_spared(lead, found.trace) or lead.credentials)[0]
         for lead in found.leads
-        if lead.strong and lead.state in words.ALIVE and traced.isdisjoint(lead.credentials)
+        if lead.strong and lead.state in words.ALIVE and told[lead.credential] != "yes"
     ]
     if left:
-        named = words.listed([lead.credentials[0] for lead in left], 3)
         yield (
             f"{words.number(len(left), 'strong lead')} outside this plan still {words.verb(len(left), 'works', 'work')}"
-            f": {named}. Look at each before you close: "
-            f"{words.pasted(f'tokentrail trace {shlex.quote(left[0].credentials[0])}', found.case)}"
+            f": {words.listed(left, 3)}. Look at each before you close: "
+            f"{words.pasted(f'tokentrail trace {shlex.quote(left[0])}', found.case)}"
         )
 
 

@@ -34,6 +34,8 @@ _INKLESS = frozenset(
 )
 _PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u25a0-\u25ff]*")
 """Most of what isn't ASCII, our own arrows and dots among it: it stands as it is, which is told at once."""
+_LONG = 200
+"""Characters of a name that are shown where a name is only named."""
 _MARKS_IN_A_ROW = 2
 """More combining marks than any script stacks would grow over the lines above and below."""
 
@@ -51,6 +53,11 @@ def safe(text: str, limit: int | None = None) -> str:
     plain = text.isprintable() if text.isascii() else _PLAIN.fullmatch(text)
     shown = text if plain else "".join(_visible(text))
     return shown if limit is None else cut(shown, limit)
+
+
+def brief(text: str, most: int = _LONG) -> str:
+    """Cut a name that is too long to be one, and say how long it is."""
+    return text if len(text) <= most else f"{text[:most]}{ELLIPSIS} ({len(text):,} characters)"
 
 
 def cut(text: str, columns: int) -> str:

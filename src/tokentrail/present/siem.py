@@ -44,6 +44,7 @@ _TACTICS = {
     "T1484": "Privilege Escalation",  # Domain or Tenant Policy Modification
     "T1525": "Persistence",  # Implant Internal Image
     "T1526": "Discovery",  # Cloud Service Discovery
+    "T1528": "Credential Access",  # Steal Application Access Token
     "T1530": "Collection",  # Data from Cloud Storage
     "T1548": "Privilege Escalation",  # Abuse Elevation Control Mechanism
     "T1550": "Lateral Movement",  # Use Alternate Authentication Material
@@ -51,6 +52,7 @@ _TACTICS = {
     "T1555": "Credential Access",  # Credentials from Password Stores
     "T1556": "Persistence",  # Modify Authentication Process
     "T1562": "Defense Evasion",  # Impair Defenses
+    "T1566": "Initial Access",  # Phishing
     "T1580": "Discovery",  # Cloud Infrastructure Discovery
     "T1648": "Execution",  # Serverless Execution
     "T1651": "Execution",  # Cloud Administration Command

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tokentrail.results import AttackerActivity
 
 STYLES: dict[State, str] = {"active": "bold red", "unknown": "yellow", "ended": "green", "expired": "dim"}
+SIGNS: dict[State, str] = {"active": "●", "unknown": "?", "ended": "✕", "expired": "○"}
+STATES: dict[State, str] = {
+    "active": "still works", "unknown": "may still work", "ended": "ended", "expired": "expired",
+}  # fmt: skip
+"""States as a page says them, each with a sign before it."""
 ALIVE = ("active", "unknown")
 """States in which a credential works, or may."""
 _OF_ACCOUNT = re.compile(r"(\d{12}): (.+)")

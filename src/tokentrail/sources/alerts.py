@@ -473,6 +473,12 @@ def _is_analyzer(value: Mapping[str, Any]) -> bool:
     return isinstance(value.get("resource"), str) and ("analyzedAt" in value or "findingType" in value)
 
 
+def _for(named: Iterable[Any]) -> str:
+    """Whom a finding lets in: an account, which is no subject by itself, or a principal."""
+    told = [one for one in dict.fromkeys(named) if isinstance(one, str)]
+    return f" for {', '.join(told[:3])}" if told else ""
+
+
 def _analyzer(value: Mapping[str, Any]) -> Alert:
     details = _each(value, "findingDetails")
     principals = [
@@ -483,7 +489,7 @@ def _analyzer(value: Mapping[str, Any]) -> Alert:
     return Alert(
         source="IAM Access Analyzer",
         id=quoted(_text(value, "id") or ""),
-        title=quoted(f"access to {value['resource']}"),
+        title=quoted(f"access to {value['resource']}{_for(named)}"),
         account=_text(value, "resourceOwnerAccount") or _text(value, "accountId"),
         principals=_principals([*named, value["resource"]]),
         first_seen=_moment(_at(value, "createdAt")),

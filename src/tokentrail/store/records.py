@@ -22,7 +22,7 @@ _NAMING = ("name", "Name", "key", "Key")
 """What names a variable whose value stands beside it (Amazon ECS API Reference, 'KeyValuePair')."""
 _DEEPEST = 200
 _SEPARATORS = re.compile(r"[\W_]")
-_MAY_HOLD = re.compile(r"(?i)token|secret|password|assertion")
+_MAY_HOLD = re.compile(r"(?i)token|secret|password|assertion|amz-signature|absk|api-?key")
 _NAMED = re.compile(
     r"(?i)((?:session|security)[\W_]{0,3}token|secret[\W_]?access[\W_]?key)([\"'\\]*\s*(?:[=:]|%(?:25)*3D)\s*[\"'\\]*)[^\s\"',}&]{16,}"
 )

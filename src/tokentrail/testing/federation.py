@@ -18,6 +18,7 @@ from tokentrail.testing.sts import assumed_role_user, credentials, issue
 from tokentrail.testing.truth import Entry
 
 GITHUB = "token.actions.githubusercontent.com"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _PORTAL_ADDRESS = "192.0.2.250"
 _PORTAL_AGENT = (
     "aws-internal/3 aws-sdk-java/1.12.797 Linux/5.10 OpenJDK_64-Bit_Server_VM/17.0.16 java/17.0.16"
@@ -88,13 +89,8 @@ def identity_center(
     afterwards.
     """
     created = stage.fresh_second(role.session_id(person.name))
-    credential_id = stage.ids.uuid()
-    portal = {
-        "type": "IdentityCenterUser",
-        "accountId": person.directory_account,
-        "onBehalfOf": person.on_behalf_of,
-        "credentialId": credential_id,
-    }
+    portal = _portal_identity(stage, person)
+    credential_id = portal["credentialId"]
     handing_out = Call(
         action="sso:GetRoleCredentials",
         ip=ip,
@@ -119,6 +115,55 @@ def identity_center(
     )  # fmt: skip
     entry.by_date = True
     return entry
+
+
+def portal_sign_in(stage: Stage, person: Person, *, ip: str, user_agent: str) -> None:
+    """
+    Sign a person in to the access portal, which says who it was twice.
+
+    Sources: IAM Identity Center User Guide, 'Understanding IAM Identity Center sign-in events' (UserAuthentication) and
+        'IAM Identity Center information in CloudTrail' (Authenticate).
+    """
+    signed_in = {
+        "type": "Unknown",
+        "principalId": person.directory_account,
+        "arn": "",
+        "accountId": person.directory_account,
+        "accessKeyId": "",
+        "userName": person.name,
+        "onBehalfOf": person.on_behalf_of,
+        "credentialId": stage.ids.uuid(),
+    }
+    authentication = Call(
+        action="signin:UserAuthentication", ip=ip, user_agent=user_agent, region=stage.region, read_only=False,
+        event_type="AwsServiceEvent", service_details={"UserAuthentication": "Success"},
+        additional={"AuthWorkflowID": stage.ids.uuid(), "CredentialType": "PASSWORD",
+                    "LoginTo": f"https://{person.store.rpartition('/')[2]}.awsapps.com/start/"},
+    )  # fmt: skip
+    stage.log(authentication, signed_in, account=person.directory_account)
+    opening = Call(
+        action="sso:Authenticate", ip=ip, user_agent=user_agent, region=stage.region, read_only=False,
+        event_type="AwsServiceEvent",
+    )  # fmt: skip
+    stage.log(opening, _portal_identity(stage, person), account=person.directory_account)
+
+
+def portal_token(stage: Stage, person: Person, *, grant_type: str, ip: str, user_agent: str) -> Json:
+    """
+    Give a tool a person's token of the access portal.
+
+    Source: IAM Identity Center User Guide, 'Understanding CloudTrail events for IAM Identity Center' (CreateToken).
+    """
+    hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
+    params: Json = {"clientId": stage.ids.blob(22), "clientSecret": hidden, "grantType": grant_type}
+    if grant_type.endswith(":device_code"):
+        params["deviceCode"] = stage.ids.blob(43)
+    giving = Call(
+        action="sso:CreateToken", ip=ip, user_agent=user_agent, region=stage.region, read_only=False, params=params,
+        response={"accessToken": hidden, "refreshToken": hidden, "idToken": hidden, "tokenType": "Bearer",
+                  "expiresIn": 28800},
+    )  # fmt: skip
+    return stage.log(giving, _portal_identity(stage, person), account=person.directory_account)
 
 
 def web_identity(
@@ -252,6 +297,16 @@ def roles_anywhere(
         stage, role_identity(role, serial, created, source_identity=name), kind="service_role",
         kind_from_uses="assumed_role", key=key, expires=expires, origin="service",
     )  # fmt: skip
+
+
+def _portal_identity(stage: Stage, person: Person) -> Json:
+    """Write a person as calls of the access portal show one."""
+    return {
+        "type": "IdentityCenterUser",
+        "accountId": person.directory_account,
+        "onBehalfOf": person.on_behalf_of,
+        "credentialId": stage.ids.uuid(),
+    }
 
 
 def _answer_saml(stage: Stage, call: Call, role: Role, subject: str, issued: Json) -> None:

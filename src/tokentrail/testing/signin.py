@@ -118,7 +118,8 @@ def log_in(actor: Actor, *, ip: str, user_agent: str) -> Entry:
     """
     stage, identity = actor.stage, actor.identity
     arn = f"arn:aws:signin:{stage.region}:{actor.account}:session/{stage.ids.uuid()}"
-    client = "arn:aws:signin:::devtools/same-device"
+    device = "same-device" if ip in ("", actor.ip) else "cross-device"
+    client = f"arn:aws:signin:::devtools/{device}"
     browser = identity.element(None, names_person=False)
     authorize = Call(
         action="signin:AuthorizeOAuth2Access", ip=actor.ip, user_agent=actor.user_agent, region=stage.region,

@@ -173,6 +173,20 @@ class World(Stage):
         self.pass_tick()
         return ConsoleSession(self, entry, ip=ip, user_agent=agent)
 
+    def portal_sign_in(self, person: str, *, ip: str = OFFICE, user_agent: str = BROWSER) -> None:
+        """Sign a person in to the access portal of IAM Identity Center."""
+        federation.portal_sign_in(self, self.person(person), ip=ip, user_agent=user_agent)
+        self.pass_tick()
+
+    def portal_token(
+        self, person: str, *, grant: str = federation.DEVICE_CODE, ip: str = OFFICE, user_agent: str = CLI
+    ) -> Json:
+        """Give a tool a person's token of the access portal, by a device code that the person agreed to."""
+        who = self.person(person)
+        written = federation.portal_token(self, who, grant_type=grant, ip=ip, user_agent=user_agent)
+        self.pass_tick()
+        return written
+
     def saml(
         self,
         role: Role | str,

@@ -131,6 +131,7 @@ def build_model(
     given = asked_for(forest, attack.ids, attack.subjects, asked.narrowing)
     alive = {one.id for _, one in theirs.pairs if one.state in ("active", "unknown")}
     alive |= {one.credential for one in contradicted}
+    told_apart = persons.persons([one.held for one in attack.seen], innocents, reach.edges, sources.open)
     return IncidentModel(
         case_id=asked.case_id, as_of=forest.as_of, subjects=trace.subject, narrowing=_narrowing(asked.narrowing),
         margin=asked.margin, lag=asked.lag, tainted=tuple(theirs.tainted),
@@ -138,7 +139,7 @@ def build_model(
         acted_as=frozenset(one.principal for one in theirs.held),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
         known=identified(told, reach.reached, names), renamed=names.present_names(),
-        persons=persons.persons([one.held for one in attack.seen], innocents, reach.edges),
+        persons=told_apart,
         edges=tuple(edge for edge in reach.edges if edge.by in reach.assumable), sources=tuple(once(sources.open)),
         let_in=sources.let_in, ways_in=tuple(ways_in(forest, attack.seen)),
         writers=tuple(sorted(writers(theirs.actions, held, alive, reach.reached, asked.reach).items())),
@@ -151,7 +152,7 @@ def build_model(
         entered=tuple(dict.fromkeys((
             *left.entered, *reactivated(changes, held, theirs.actions), *_namesakes(names, reach.concerned),
             *unnamed_liftings((one for _, one in theirs.pairs), changes, asked.margin),
-            *doubtful_resets(attack.seen, theirs.actions, changes), *persons.conditions(people),
+            *doubtful_resets(attack.seen, theirs.actions, changes), *persons.conditions(people, told_apart),
             *signed_out(attack.seen, forest.as_of),
         ))),
         minters=minters(forest, theirs.subjects, known),

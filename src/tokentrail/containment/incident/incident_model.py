@@ -21,7 +21,7 @@ from tokentrail.aws.principals import (
     partition_in,
     under_any_path,
 )
-from tokentrail.containment.documents import FULL_ACCESS, MANAGED_MOST, Token, controls_most
+from tokentrail.containment.documents import FULL_ACCESS, MANAGED_MOST, Person, Token, controls_most
 from tokentrail.policy.account.holders import Holder, size_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
@@ -342,8 +342,8 @@ class IncidentModel:
     known: Mapping[Principal, KnownPrincipal]
     renamed: Mapping[Principal, str]
     """By old name: the present names of renamed users, which calls must use."""
-    persons: Mapping[Principal, tuple[str, ...]]
-    """By role of Identity Center: the attacker's user ids in its directory, if they tell it from colleagues."""
+    persons: Mapping[Principal, tuple[Person, ...]]
+    """By role that people come in by: for whom the attacker acts, if that tells it from colleagues."""
     edges: tuple[Edge, ...]
     sources: tuple[Source, ...]
     let_in: tuple[tuple[str, str, Principal], ...]

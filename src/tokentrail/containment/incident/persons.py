@@ -1,5 +1,8 @@
 """
-The users of Identity Center's directory as whom the attacker acts, so that a policy can name them and spare colleagues.
+The people as whom the attacker acts, so that a policy can name them and spare colleagues.
+
+They are users of IAM Identity Center's directory, or whom an identity provider propagates (IAM User Guide, 'Trusted
+identity propagation with IAM').
 
 Most calls of a session show the user id (`onBehalfOf`), some services' do not (TrailTool, 'identity-first sessions':
 87 % of a live trail's in 2026). A session none of whose calls shows it is taken to be that of the person whom other
@@ -9,14 +12,16 @@ documented, so that the proof states it as an assumption.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tokentrail.aws.principals import Principal
-from tokentrail.containment.incident.incident_model import Edge, HeldCredential
+from tokentrail.containment.documents import Person
+from tokentrail.containment.incident.incident_model import Edge, HeldCredential, Source
 from tokentrail.containment.incident.taint_sources import SESSION_NAMED
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
+from tokentrail.policy.language.context import Caller
 from tokentrail.spelling import listed
 
 _KIND = "identity_center"
@@ -41,36 +46,68 @@ def with_person(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential
     return replace(one, caller=replace(one.caller, person=person)) if person else one
 
 
-def conditions(named: Mapping[str, str]) -> Iterator[str]:
-    """The proof's assumption, if user ids were taken from session names."""
+def conditions(named: Mapping[str, str], told_apart: Mapping[Principal, tuple[Person, ...]]) -> Iterator[str]:
+    """The proof's assumptions, if user ids were taken from session names, or identity providers propagate persons."""
     if named:
         yield (
             f"of {listed(sorted(named))}, sessions of Identity Center whose calls do not show whose they are belong to "
             "whom others of that name show"
         )
+    subjects = sorted({one.subject for each in told_apart.values() for one in each if one.subject})
+    if subjects:
+        yield (
+            f"each session that an identity provider opens for {listed(subjects)} acts for that person "
+            "(`aws:OriginIdentity/Subject`), as those in the log do"
+        )
 
 
 def persons(
-    held: Iterable[HeldCredential], innocents: Sequence[HeldCredential], edges: Iterable[Edge]
-) -> dict[Principal, tuple[str, ...]]:
+    held: Iterable[HeldCredential],
+    innocents: Sequence[HeldCredential],
+    edges: Iterable[Edge],
+    sources: Iterable[Source],
+) -> dict[Principal, tuple[Person, ...]]:
     """
-    By role of Identity Center: the directory's users as whom the attacker acts, or acted.
+    By role that people come in by: the persons for whom the attacker acts, or acted, there.
 
-    A role is left out if a session of the attacker's does not show its user, or if the role can be entered otherwise
-    than through the portal. A person whose laptop was stolen works in the same roles: the person's other sessions end
-    with the thief's, and nobody else's, whether or not a colleague's calls show a user id.
+    A role is left out if a session of the attacker's does not show its person, or if the role can be entered otherwise
+    than through the portal, or through a provider that the attacker did not touch. A person whose laptop was stolen
+    works in the same roles: the person's other sessions end with the thief's, and nobody else's, whether or not a
+    colleague's calls show a person.
     """
-    entered = {edge.into for edge in edges}
-    theirs: dict[Principal, set[str | None]] = {}
+    entered = {edge.into for edge in edges} | {one.mints for one in sources if not _lets_in_a_person(one)}
+    theirs: dict[Principal, set[Person]] = {}
     for one in held:
-        if one.kind == _KIND:
-            theirs.setdefault(one.principal, set()).add(one.caller.person)
-    otherwise = {one.principal for one in (*held, *innocents) if one.kind != _KIND}
+        if one.kind in _WAYS:
+            theirs.setdefault(one.principal, set()).add(_WAYS[one.kind](one.caller))
+    ways: dict[Principal, set[object]] = {}
+    for one in (*held, *innocents):
+        ways.setdefault(one.principal, set()).add(_WAYS.get(one.kind))
     return {
-        role: tuple(sorted(filter(None, found)))
+        role: tuple(sorted(found))
         for role, found in theirs.items()
-        if role not in entered | otherwise and None not in found
+        if role not in entered and len(ways[role]) == 1 and Person() not in found
     }
+
+
+def _lets_in_a_person(source: Source) -> bool:
+    """Whether what a source hands out acts for the person that it is known to let in."""
+    return source.kind == "portal" or (source.kind == "provider" and source.person is not None)
+
+
+def _of_directory(caller: Caller) -> Person:
+    return Person(user_id=caller.person or "")
+
+
+def _of_provider(caller: Caller) -> Person:
+    subject, issuer = caller.origin_subject, caller.origin_issuer
+    return Person(subject=subject, issuer=issuer) if subject and issuer else Person()
+
+
+_WAYS: Mapping[str, Callable[[Caller], Person]] = {
+    _KIND: _of_directory, "assumed_role_saml": _of_provider, "assumed_role_web_identity": _of_provider,
+}  # fmt: skip
+"""By kind of session that a person opens from outside: for whom it acts."""
 
 
 def _is_silent(one: HeldCredential) -> bool:

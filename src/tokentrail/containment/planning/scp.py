@@ -15,7 +15,7 @@ from itertools import groupby
 
 from tokentrail.aws.principals import Principal, in_any_account, permission_set
 from tokentrail.containment import documents
-from tokentrail.containment.documents import Statement
+from tokentrail.containment.documents import Person, Statement
 from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
 from tokentrail.containment.model import iam
 from tokentrail.containment.planned_step import PlannedStep
@@ -98,7 +98,7 @@ def deny_writes_first(incident: IncidentModel, principals: Sequence[Principal]) 
 
 def _no_writes(incident: IncidentModel, on: Sequence[Principal]) -> list[Statement]:
     """The statements that deny some principals, and federated users of theirs, all changes to IAM."""
-    found: dict[tuple[str, ...], dict[str, None]] = {}
+    found: dict[tuple[Person, ...], dict[str, None]] = {}
     for one in on:
         patterns = found.setdefault(incident.persons.get(one, ()), {})
         patterns[incident.pattern(one)] = None
@@ -135,7 +135,7 @@ def statements(
         denied_for_good: Those for whom more may be minted, so that they are denied for good.
         anywhere: Whether the statements name the principals in any account, so that one policy serves several.
     """
-    found: dict[tuple[tuple[str, ...], bool], dict[str, None]] = {}
+    found: dict[tuple[tuple[Person, ...], bool], dict[str, None]] = {}
     guests: dict[str, None] = {}
     for one in on:
         account = "*" if anywhere else one.account
@@ -150,7 +150,7 @@ def statements(
         for (persons, for_good), arns in sorted(
             found.items(), key=lambda one: (not one[0][0], one[0][0], not one[0][1])
         )
-    ]  # a directory's user and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
+    ]  # a person and no colleague (IAM Identity Center User Guide, 'Revoke active IAM role sessions')
 
 
 def _partition(incident: IncidentModel, principal: Principal) -> str:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tokentrail.aws.principals import Principal, caseless
+from tokentrail.containment.documents import Person
 from tokentrail.containment.incident.incident_model import IncidentModel
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.language.conditions import Condition, change_times, wanted
@@ -162,12 +163,13 @@ def hypothetical_credentials(
         who = user_id or (f"{unique}:{ANY_NAME}" if unique else None)
         name = who.partition(":")[2] if who else ANY_NAME
         hosted = principal in incident.handed_to_hosts_alone
-        for person in incident.persons.get(principal, (None,)):
+        for person in incident.persons.get(principal, (Person(),)):
             yield Caller(
                 kind="service_role" if hosted else "assumed_role", mfa=False if hosted else None,
                 account=account, role=arn, principal_id=who, session_name=name, issued_at=moment,
-                principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}", person=person,
-                hypothetical=True, named_unlike=other,
+                principal=f"arn:{partition}:sts::{account}:assumed-role/{principal.name}/{name}",
+                person=person.user_id or None, origin_subject=person.subject or None,
+                origin_issuer=person.issuer or None, hypothetical=True, named_unlike=other,
             )  # fmt: skip
     elif principal.kind == "root":
         yield Caller(

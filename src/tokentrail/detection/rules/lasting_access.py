@@ -26,7 +26,8 @@ _NAMES = (
     "UpdateOpenIDConnectProvider", "PutAttributeMapping",
     "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
     "CreateAccountAssignment", "CreateGroupMembership", "AttachGroupPolicy", "AddUserToGroup", "PutUserPolicy",
-    "PutRolePolicy", "PutGroupPolicy", "AcquireRole", "IssueCertificate",
+    "PutRolePolicy", "PutGroupPolicy", "AcquireRole", "IssueCertificate", "EnableOrganizationsRootSessions",
+    "EnableOrganizationsRootCredentialsManagement",
 )  # fmt: skip
 _INLINE = ("PutUserPolicy", "PutRolePolicy", "PutGroupPolicy")
 _SHARED = {
@@ -50,9 +51,18 @@ _MADE = f"""
     WHERE c.name IN {_NAMES!r} AND c.by_service IS NULL AND {_MEANT.format(of="c")}
       AND (c.name NOT IN {_INLINE!r} OR regexp_matches(coalesce(c.document, ''), '{_POWERS}'))
     ORDER BY c.n, c.time, c.event_id"""
-_STRONG = frozenset(
-    {"CreateSAMLProvider", "UpdateSAMLProvider", "CreateOpenIDConnectProvider", "CreateTrustAnchor"}
-)
+_STRONG = {
+    "CreateSAMLProvider": None, "UpdateSAMLProvider": None, "CreateOpenIDConnectProvider": None,
+    "CreateTrustAnchor": None,
+    "EnableOrganizationsRootSessions": "root sessions in the organisation's accounts (AssumeRoot)",
+    "EnableOrganizationsRootCredentialsManagement": "the right to manage its accounts' root credentials",
+}  # fmt: skip
+"""
+What always counts, and how it is told if not by the call's name.
+
+Source: IAM User Guide, 'Centralize root access for member accounts': the organisation's management account, and whom
+that delegates to, acts as root in all member accounts from then on.
+"""
 _WAYS_IN = frozenset(
     {
         "CreateLoginProfile",
@@ -127,7 +137,7 @@ def _outright(row: Row, asked: dict[str, Any], accounts: set[str]) -> tuple[Seve
     if name in ("CreateRole", "AcquireRole", "UpdateAssumeRolePolicy"):
         return _trust(row, str(asked.get("roleName") or _acquired(row)), accounts)
     if name in _STRONG:
-        return "medium", f"{name} {_target(asked)}"
+        return "medium", _STRONG[name] or f"{name} {_target(asked)}"
     if name == "CreateAccessKey" and not (own and not temporary):
         return "medium", f"a key for {_whose(row, who)}"
     if name == "CreateUser":
@@ -261,6 +271,7 @@ RULE = Rule(
     "day is left out, and so are calls that a service such as CloudFormation makes. Ask for the ticket.",
     references=(
         "IAM API Reference",
+        "IAM User Guide, 'Centralize root access for member accounts'",
         "MITRE ATT&CK, T1098 'Account Manipulation'",
         "Stratus Red Team, aws.persistence.*",
     ),

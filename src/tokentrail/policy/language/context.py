@@ -83,7 +83,7 @@ _CHOSEN: Mapping[PrincipalType, frozenset[str]] = {
     "role": frozenset(
         {
             "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:sourceidentity", "aws:signinsessionarn",
-            "aws:federatedprovider", "aws:originidentity/subject", "aws:originidentity/issuer", *_EC2_KEYS,
+            "aws:federatedprovider", *_EC2_KEYS,
         }
     ),
     "user": frozenset({"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:signinsessionarn"}),

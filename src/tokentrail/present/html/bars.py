@@ -10,15 +10,15 @@ from itertools import accumulate
 from math import log1p
 
 from tokentrail.present.html.chronicle import BIN
-from tokentrail.present.html.markup import Html, join, number, tag
 from tokentrail.present.html.rows import Row, stopped
+from tokentrail.present.html.svg import Svg, join, number, tag
 from tokentrail.present.html.window import Window
 
 BAR = 16.0
 """Height of a bar."""
 
 
-def defs() -> Html:
+def defs() -> Svg:
     """Define the patterns."""
     return tag(
         "defs",
@@ -29,7 +29,7 @@ def defs() -> Html:
     )  # fmt: skip
 
 
-def mark(kind: str, x: float, y: float) -> Html:
+def mark(kind: str, x: float, y: float) -> Svg:
     """Draw a cross (ended), a ring (goes on), a dot (works) or a question mark (may work)."""
     if kind == "cross":
         d = f"M{number(x - 4)} {number(y - 4)}l8 8m0-8l-8 8"
@@ -41,7 +41,7 @@ def mark(kind: str, x: float, y: float) -> Html:
     return tag("circle", class_="dot", cx=x, cy=y, r=5)
 
 
-def bar(row: Row, window: Window, y: float, height: float) -> Html:
+def bar(row: Row, window: Window, y: float, height: float) -> Svg:
     """
     Draw a line's bar: what was, in one piece; what is to come, in a paler one; what was cut off, as a dashed line.
 
@@ -57,7 +57,7 @@ def bar(row: Row, window: Window, y: float, height: float) -> Html:
     last = window.right if end is None else window.at(end)
     cut = begin is None or begin < window.start
     onward = bool(alive) and (end is None or end > window.end)
-    parts: list[Html | None] = []
+    parts: list[Svg | None] = []
     if not alive and last > reached + 1:
         parts.append(tag("line", class_="gone", x1=reached, x2=last, y1=y + height / 2, y2=y + height / 2))
     if reached > left:
@@ -69,7 +69,7 @@ def bar(row: Row, window: Window, y: float, height: float) -> Html:
     return join(parts)
 
 
-def crowd(row: Row, window: Window, y: float, height: float) -> Html:
+def crowd(row: Row, window: Window, y: float, height: float) -> Svg:
     """
     Draw a line of many: how many worked at each moment, the survivors solid, and what is to come of them paler.
 
@@ -81,7 +81,7 @@ def crowd(row: Row, window: Window, y: float, height: float) -> Html:
     still = _working([(one.issued_at, window.now) for one in alive], window)
     coming = _working([(window.now, one.expires_at or one.expires_bound) for one in alive], window)
     most = max([*every.values(), *coming.values(), 1])
-    parts: list[Html | None] = [
+    parts: list[Svg | None] = [
         _area("crowd", every, window, base, tall / most, window.left, now),
         _area("crowd-live", still, window, base, tall / most, window.left, now),
     ]
@@ -111,7 +111,7 @@ def _working(lives: _Lives, window: Window) -> dict[int, int]:
 
 def _area(
     kind: str, counts: Mapping[int, int], window: Window, base: float, scale: float, left: float, right: float
-) -> Html | None:
+) -> Svg | None:
     """Draw counts as an area of steps, within two edges."""
     d, before = "", 0
     for place in range(int((left - window.left) / BIN), int((right - window.left) / BIN) + 2):
@@ -127,7 +127,7 @@ def _area(
     return tag("path", class_=kind, d=d) if d else None
 
 
-def _solid(row: Row, left: float, right: float, y: float, height: float, cut: bool) -> Html:
+def _solid(row: Row, left: float, right: float, y: float, height: float, cut: bool) -> Svg:
     round_ = 2 if row.attackers else height / 2
     wide = max(right - left, 2.0)
     parts = [tag("rect", class_="bar", x=left, y=y, width=wide, height=height, rx=round_)]
@@ -139,7 +139,7 @@ def _solid(row: Row, left: float, right: float, y: float, height: float, cut: bo
     return join(parts)
 
 
-def _coming(row: Row, now: float, last: float, y: float, height: float, onward: bool) -> Html:
+def _coming(row: Row, now: float, last: float, y: float, height: float, onward: bool) -> Svg:
     """Draw what is to come: it goes when a step of the plan ends it, and a dashed line stays."""
     death = max((row.deaths.get(one.id, 0) for one in row.alive()), default=0)
     ends_all = all(row.deaths.get(one.id) for one in row.alive())
@@ -159,7 +159,7 @@ def _coming(row: Row, now: float, last: float, y: float, height: float, onward: 
 
 def _ticks(
     kind: str, bins: Mapping[int, int], window: Window, base: float, height: float, *, up: bool
-) -> Html | None:
+) -> Svg | None:
     if not bins:
         return None
     most = log1p(max(bins.values()))

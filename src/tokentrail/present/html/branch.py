@@ -12,7 +12,7 @@ from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.html.console import Live, address, story, turning
 from tokentrail.present.html.page import Sheet, page
-from tokentrail.present.html.tree import above, branch, group_of, living_first, search
+from tokentrail.present.html.tree import above, branch, group_of, living_first, searched
 from tokentrail.present.lineage import birth
 
 
@@ -59,10 +59,10 @@ def branch_page(
 ) -> str:  # fmt: skip
     """Show some of the credentials of a part, each with what it did and what descends from it."""
     dossier, names = sheet.dossier, replace(sheet.names, live=live)
-    drawn = branch(dossier.trace, dossier.bystanders, found, names, alone=bool(part.find)) if found else None
+    shown = branch(dossier.trace, dossier.bystanders, found, names, alone=bool(part.find)) if found else None
     return page(
         "lineage_page.html", "Part of a lineage", version, live, fetches=True, as_of=dossier.trace.as_of,
-        count=words.number(count, "credential"), part=part, drawn=drawn, search=search(live, part.find),
+        count=words.number(count, "credential"), part=part, branch=shown, kept=searched(live),
         back=address("/trace", story(live), live.as_of) + "#lineage",
         subject=words.listed(dossier.trace.subject, 2), turning=turning(live, number, more),
     )  # fmt: skip

@@ -6,27 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import get_args
 
-from tokentrail.lineage.model import KINDS, Kind, Overview, State
+from tokentrail.lineage.model import KINDS, Candidate, Kind, Overview, State
 from tokentrail.present import words
-from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.console import Live, address, trace_address
+from tokentrail.present.document import Document
+from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.evidence import evidence_section
-from tokentrail.present.html.findings import findings_section, severity_badge
-from tokentrail.present.html.leads import any_strong, leads_section, subject_of
-from tokentrail.present.html.markup import Html, brief, prose, tag
-from tokentrail.present.html.page import navigation, page
-from tokentrail.present.html.pieces import figure, section, table
+from tokentrail.present.html.evidence import evidence_view
+from tokentrail.present.html.findings import Severity, findings_view, severity
+from tokentrail.present.html.leads import any_strong, leads_view, subject_of
+from tokentrail.present.html.page import page
+from tokentrail.present.html.views import Figure, Reference
+from tokentrail.present.safe import brief
 from tokentrail.results import Status
 from tokentrail.spelling import more
 
 _STATES = get_args(State)
-_PLACES = (
-    ("leads", "Leads"), ("first", "First"), ("start", "Where to start"), ("kinds", "Kinds"), ("findings", "Findings"),
-    ("evidence", "Evidence"),
-)  # fmt: skip
+_PLACES = {
+    "leads": "Leads", "first": "First", "start": "Where to start", "kinds": "Kinds", "findings": "Findings",
+    "evidence": "Evidence",
+}  # fmt: skip
+_ALWAYS = ("start", "kinds", "findings", "evidence")
+"""Sections that every page of a case has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,59 @@ class FindingSubjects:
     """How many of these work themselves, or may."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedSubject:
+    """A subject that findings point to, as the page shows it."""
+
+    severity: Severity
+    subject: Reference
+    of: str
+    works: str
+    """How many credentials from it work, in words."""
+    alive: int
+    titles: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCandidate:
+    """A credential that an investigation might start from."""
+
+    name: Reference
+    kind: str
+    state: str
+    minted: int
+    events: int
+    account: str
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """How many credentials of a kind are in each state."""
+
+    kind: str
+    counts: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """What the page shows besides leads, findings and evidence."""
+
+    case_id: str
+    until: datetime | None
+    """Of the evidence."""
+    headline: str
+    advice: str
+    figures: tuple[Figure, ...]
+    places: tuple[tuple[str, str], ...]
+    """The page's sections in their order: the anchor and title of each."""
+    subjects: tuple[FollowedSubject, ...]
+    others: str
+    """How many subjects are not shown, in words."""
+    candidates: tuple[ShownCandidate, ...]
+    kinds: tuple[KindCount, ...]
+
+
 def case_page(
     case_id: str,
     found: Overview,
@@ -75,32 +131,21 @@ def case_page(
     Leads come before what findings point to where one is strong, and else after it: what only differs from the rest is
     no match for a finding.
     """
-    until = f"  ·  evidence until {timestamp(status.last)}" if status.last else ""
     names = Names({}, {}, live=live)
     subjects = subjects or FindingSubjects()
-    ahead = [
-        ("leads", leads_section(leads, names) if leads else None),
-        ("first", first(subjects, names) if subjects.shown else None),
-    ]
-    if subjects.shown and not any_strong(leads):
-        ahead.reverse()
-    titles = dict(_PLACES)
-    places = [(place, titles[place]) for place, shown in ahead if shown is not None]
-    places += [one for one in _PLACES if one[0] not in ("leads", "first")]
-    header = tag(
-        "header",
-        tag("p", tag("b", "TokenTrail"), f"  case {case_id}{until}", class_="kicker"),
-        tag("h1", _headline(found, subjects)),
-        tag("p", prose(_advice(subjects, leads, live)), class_="lead"),
-        _figures(found, findings, status),
-    )
-    content = [
-        *(shown for _, shown in ahead), candidates(found, names), kinds(found, live),
-        findings_section(findings, names, failed=failed), evidence_section(status, None),
-    ]  # fmt: skip
+    ahead = [name for name, shown in (("leads", leads), ("first", subjects.shown)) if shown]
+    if not any_strong(leads):
+        ahead.sort()  # `first` comes first
+    places = tuple((place, _PLACES[place]) for place in (*ahead, *_ALWAYS))
+    view = CaseView(
+        case_id=case_id, until=status.last, headline=_headline(found, subjects), advice=_advice(subjects, leads, live),
+        figures=_figures(found, findings, status), places=places,
+        subjects=tuple(_followed(one, names) for one in subjects.shown), others=_others(subjects),
+        candidates=tuple(_candidate(one, names) for one in found.candidates), kinds=_kinds(found, live),
+    )  # fmt: skip
     return page(
-        "parts.html", f"Case {case_id}", version, live, header=header, navigation=navigation(tuple(places)),
-        content=content,
+        "case.html", f"Case {case_id}", version, live, case=view, states=list(_STATES), leads=leads_view(leads, names),
+        findings=findings_view(findings, names, failed=failed), evidence=evidence_view(status, None),
     )  # fmt: skip
 
 
@@ -141,103 +186,62 @@ def _advice(subjects: FindingSubjects, leads: Sequence[Document], live: Live | N
     return "Nothing was found that points to a subject. Trace what you know: a key, an ARN, an address, an event."
 
 
-def _figures(found: Overview, findings: Sequence[Document] | None, status: Status) -> Html:
+def _figures(found: Overview, findings: Sequence[Document] | None, status: Status) -> tuple[Figure, ...]:
     working = sum(count for _, state, count in found.counts if state in ("active", "unknown"))
     accounts = len({one.account for one in status.coverage if one.account})
     lost = sum(one.count for one in status.rejected if one.field is None)
-    return tag(
-        "dl",
-        figure(f"{found.credentials:,}", "credentials"),
-        figure(f"{working:,}", "of these work, or may"),
-        figure("…", "findings are looked for")
+    return (
+        Figure(f"{found.credentials:,}", "credentials"),
+        Figure(f"{working:,}", "of these work, or may"),
+        Figure("…", "findings are looked for")
         if findings is None
-        else figure(f"{len(findings):,}", words.verb(len(findings), "finding", "findings")),
-        figure(f"{status.records:,}", "events"),
-        figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
-        figure(f"{lost:,}", "records that could not be read"),
-        class_="figures",
+        else Figure(f"{len(findings):,}", words.verb(len(findings), "finding", "findings")),
+        Figure(f"{status.records:,}", "events"),
+        Figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+        Figure(f"{lost:,}", "records that could not be read"),
+    )
+
+
+def _followed(one: FindingSubject, names: Names) -> FollowedSubject:
+    family = words.number(one.credentials, "credential")
+    return FollowedSubject(
+        severity=severity(one.severity), subject=names.traced(one.subject), of=brief(one.of, 120),
+        works=f"{one.alive:,} of {family} from it still {words.verb(one.alive, 'works', 'work')}", alive=one.alive,
+        titles=brief("; ".join(one.titles) + more(one.findings - len(one.titles)), 600),
     )  # fmt: skip
 
 
-def first(subjects: FindingSubjects, names: Names) -> Html:
-    """List what to look at first."""
-    items = []
-    for one in subjects.shown:
-        shown = tag("code", brief(one.subject))
-        named = tag("a", shown, href=trace_address(one.subject, names.live)) if names.live else shown
-        family = words.number(one.credentials, "credential")
-        works = f"{one.alive:,} of {family} from it still {words.verb(one.alive, 'works', 'work')}"
-        items.append(tag(
-            "li",
-            tag("h3", severity_badge(one.severity), " ", named, tag("span", f"  {brief(one.of, 120)}", class_="soft")),
-            tag("p", tag("strong", works, class_="bad" if one.alive else "good"), ". ",
-                brief("; ".join(one.titles) + more(one.findings - len(one.titles)), 600), "."),
-        ))  # fmt: skip
-    note = (
-        "Subjects that findings point to, the most severe first, with all that descends from each, and what hosts and "
-        "sign-ins behind it handed out since."
-    )
-    return section(
-        "first",
-        "Look at this first",
-        tag("ol", *items, class_="findings"),
-        _others(subjects),
-        note=note,
-    )
-
-
-def _others(subjects: FindingSubjects) -> Html | None:
+def _others(subjects: FindingSubjects) -> str:
     """Say how many subjects are not looked into here, and how many of them work."""
     if not subjects.others:
-        return None
+        return ""
     told = f"… and findings point to {words.number(subjects.others, 'more subject')}"
-    works = (
-        f", of which {subjects.working:,} still {words.verb(subjects.working, 'works', 'work')}"
-        if subjects.working
-        else ""
-    )
-    return tag("p", f"{told}{works}: see ", tag("a", "Findings", href="#findings"), ".", class_="note")
+    if not subjects.working:
+        return told
+    return f"{told}, of which {subjects.working:,} still {words.verb(subjects.working, 'works', 'work')}"
 
 
-def candidates(found: Overview, names: Names) -> Html:
-    """List what an investigation might start from."""
-    rows = [
-        (_named(one.id, names), KINDS.get(one.kind, one.kind), one.state, f"{one.minted:,}",
-         f"{one.events:,}", one.account or "-", brief(words.principal(one.principal)))
-        for one in found.candidates
-    ]  # fmt: skip
-    heads = ("Credential", "Kind", "State", "Minted", "Calls", "Account", "Principal")
-    body = (
-        table(heads, rows, caption="Credentials to start from", numbers=(3, 4))
-        if rows
-        else tag("p", "None.", class_="empty")
-    )
-    return section("start", "Where to start", body,
-                   note="Long-term keys and session tokens, those that minted most first.")  # fmt: skip
+def _candidate(one: Candidate, names: Names) -> ShownCandidate:
+    return ShownCandidate(
+        name=names.traced(one.id), kind=KINDS.get(one.kind, one.kind), state=one.state, minted=one.minted,
+        events=one.events, account=one.account or "-", principal=brief(words.principal(one.principal)),
+    )  # fmt: skip
 
 
-def _named(credential: str, names: Names) -> Html:
-    shown = tag("code", brief(credential))
-    return tag("a", shown, href=trace_address(credential, names.live)) if names.live else shown
-
-
-def kinds(found: Overview, live: Live | None = None) -> Html:
-    """Count by kind and state."""
+def _kinds(found: Overview, live: Live | None) -> tuple[KindCount, ...]:
+    """Count by kind and state; in a console each number leads to the list of what it counts."""
     by: dict[Kind, dict[State, int]] = {}
     for kind, state, count in found.counts:
         by.setdefault(kind, {})[state] = count
-    rows = [
-        (KINDS.get(kind, kind), *(_count(kind, state, counts.get(state, 0), live) for state in _STATES))
+    return tuple(
+        KindCount(
+            KINDS.get(kind, kind), tuple(_count(kind, state, counts.get(state, 0), live) for state in _STATES)
+        )
         for kind, counts in by.items()
-    ]
-    counted = table(("Kind", *_STATES), rows, caption="Credentials by kind and state", numbers=(1, 2, 3, 4))
-    return section("kinds", "Kinds and states", counted)
-
-
-def _count(kind: Kind, state: State, count: int, live: Live | None) -> Html | str:
-    """A number, leading to the list of what it counts in a console."""
-    if not count or live is None:
-        return f"{count:,}" if count else "-"
-    return tag(
-        "a", f"{count:,}", href=address("/credentials", [("kind", kind), ("state", state)], live.as_of)
     )
+
+
+def _count(kind: Kind, state: State, count: int, live: Live | None) -> Reference:
+    if not count or live is None:
+        return Reference(f"{count:,}" if count else "-")
+    return Reference(f"{count:,}", address("/credentials", [("kind", kind), ("state", state)], live.as_of))

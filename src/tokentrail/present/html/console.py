@@ -14,7 +14,7 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.markup import Html, brief, tag
+from tokentrail.present.safe import brief
 from tokentrail.spelling import more
 
 Query = tuple[tuple[str, str], ...]
@@ -91,35 +91,88 @@ def twin(live: Live) -> str:
     return address(path, live.query, live.as_of)
 
 
-def console_bar(live: Live) -> Html:
-    """Build the bar above a page."""
-    moment = asked_moment(live)
-    return tag(
-        "div",
-        tag(
-            "div",
-            tag("nav", *(_place(path, name, live) for path, name in _PLACES), aria_label="Console"),
-            tag(
-                "form",
-                tag("label", "Trace ", tag("input", type="search", name="subject", required=True, autocomplete="off",
-                                           spellcheck="false", placeholder="key, ARN, address, instance, event")),
-                *hidden(moment), tag("button", "Trace"), action="/trace", method="get", role="search",
-            ),
-            tag("a", "As JSON", href=twin(live), class_="twin"),
-            class_="asking",
-        ),
-        _slider(live),
-        tag("div", _turns(live), _narrowing(live), class_="asking") if live.path in _STORIES else None,
-        class_="console", role="region", aria_label="Console",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slider:
+    """The slider of time, in seconds since 1970, and the way to the turns before and after."""
+
+    begin: int
+    end: int
+    value: int
+    marks: tuple[int, ...]
+    shown: str
+    """The moment that is shown."""
+    before: Step
+    after: Step
+    action: str
+    newest: str | None
+    """The newest evidence, where another moment is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The way to the turn before or after the moment that is shown."""
+
+    sign: str
+    place: str | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownTurn:
+    """A turn of the story."""
+
+    time: str
+    what: str
+    place: str
+    here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NarrowingField:
+    """A field that narrows what counts as the attacker's."""
+
+    name: str
+    told: str
+    hint: str
+    value: str
+    offers: str
+    """The list of what the evidence offers to be chosen from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryBar:
+    """What the bar has for a page about a subject: its turns, and what counts as the attacker's."""
+
+    turns: tuple[ShownTurn, ...]
+    narrowed: bool
+    fields: tuple[NarrowingField, ...]
+    kept: Query
+    times: tuple[tuple[str, str], ...]
+    """Moments to choose from, and what happened then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleBar:
+    """What the bar above each page of a console shows."""
+
+    places: tuple[tuple[str, str, bool], ...]
+    """Address and name of each page of the whole case, and whether it is this one."""
+    moment: Query
+    twin: str
+    slider: Slider | None
+    story: StoryBar | None
+
+
+def console_bar(live: Live) -> ConsoleBar:
+    """Choose what the bar shows."""
+    places = tuple((address(path, (), live.as_of), name, path == live.path) for path, name in _PLACES)
+    return ConsoleBar(
+        places=places, moment=asked_moment(live), twin=twin(live), slider=_slider(live),
+        story=_story_bar(live) if live.path in _STORIES else None,
     )  # fmt: skip
 
 
-def _place(path: str, name: str, live: Live) -> Html:
-    here = "page" if path == live.path else None
-    return tag("a", name, href=address(path, (), live.as_of), aria_current=here)
-
-
-def _slider(live: Live) -> Html | None:
+def _slider(live: Live) -> Slider | None:
     if live.first is None or live.last is None:
         return None
     shown = live.as_of or live.newest or live.last
@@ -127,36 +180,23 @@ def _slider(live: Live) -> Html | None:
     end = max(live.last, live.as_of or live.last)  # `now` is later than all evidence, and no less asked
     if begin == end:
         return None
-    first, last = _seconds(begin), _seconds(end)
     marks = sorted({_seconds(one.time) for one in live.turns if begin <= one.time <= end})
     anchor = _anchor(live)
-    return tag(
-        "form",
-        *hidden(live.query),
-        tag("label", "As of", for_="at-time"),
-        _step(live, shown, anchor, back=True),
-        tag("input", type="range", name="at", id="at-time", min=first, max=last, step=1,
-            value=_seconds(min(shown, end)), list="at-turns", aria_valuetext=timestamp(shown)),
-        tag("datalist", *(tag("option", value=one) for one in marks), id="at-turns"),
-        _step(live, shown, anchor, back=False),
-        tag("output", timestamp(shown), id="at-told", for_="at-time"),
-        tag("button", "Show", id="at-show"),
-        tag("a", "Newest", href=address(live.path, live.query) + anchor) if live.as_of else
-        tag("span", "the newest evidence", class_="soft"),
-        action=live.path + anchor, method="get", class_="time",
+    return Slider(
+        begin=_seconds(begin), end=_seconds(end), value=_seconds(min(shown, end)), marks=tuple(marks),
+        shown=timestamp(shown), before=_step(live, shown, back=True), after=_step(live, shown, back=False),
+        action=live.path + anchor, newest=address(live.path, live.query) + anchor if live.as_of else None,
     )  # fmt: skip
 
 
-def _step(live: Live, shown: datetime, anchor: str, *, back: bool) -> Html:
-    """Lead to the turn before or after the moment that is shown."""
+def _step(live: Live, shown: datetime, *, back: bool) -> Step:
     near = [one for one in live.turns if (one.time < shown if back else one.time > shown)]
     sign, name = ("◂", "The turn before") if back else ("▸", "The turn after")
     if not near:
-        return tag("span", sign, class_="step off", aria_hidden="true")
+        return Step(sign=sign, place=None, told="")
     turn = near[-1] if back else near[0]
     told = f"{name}: {timestamp(turn.time)} {brief(turn.what, 120)}"
-    there = address(live.path, live.query, turn.time) + anchor
-    return tag("a", sign, href=there, class_="step", title=told, aria_label=told)
+    return Step(sign=sign, place=address(live.path, live.query, turn.time) + _anchor(live), told=told)
 
 
 def _anchor(live: Live) -> str:
@@ -164,48 +204,30 @@ def _anchor(live: Live) -> str:
     return "#lifelines" if live.path == "/trace" else ""
 
 
-def _turns(live: Live) -> Html | None:
-    if not live.turns:
-        return None
-    anchor = _anchor(live)
-    items = [
-        tag("li", tag("a", tag("time", timestamp(one.time)), " ", brief(one.what, 160),
-                      href=address(live.path, live.query, one.time) + anchor,
-                      aria_current="true" if one.time == live.as_of else None))
-        for one in live.turns
-    ]  # fmt: skip
-    return tag("details", tag("summary", f"Turns of the story: {len(live.turns):,}"), tag("ol", *items, class_="plain"),
-               class_="turns")  # fmt: skip
-
-
-def _narrowing(live: Live) -> Html:
-    """Ask what counts as the attacker's."""
+def _story_bar(live: Live) -> StoryBar:
     given: dict[str, list[str]] = {}
     for name, value in live.query:
         given.setdefault(name, []).append(value)
-    fields = [
-        tag("label", f"{told} ", tag("input", type="text", name=name, value=" ".join(given.get(name, ())),
-                                     placeholder=hint, autocomplete="off", spellcheck="false",
-                                     list="seen-times" if name == "since" else "seen-addresses"))
+    fields = tuple(
+        NarrowingField(
+            name=name, told=told, hint=hint, value=" ".join(given.get(name, ())),
+            offers="seen-times" if name == "since" else "seen-addresses",
+        )
         for name, told, hint in _NARROWING
-    ]  # fmt: skip
+    )  # fmt: skip
     kept = [(name, value) for name, value in live.query if name in ("subject", "strategy")]
-    moment = asked_moment(live)
-    some = narrowed(live)
-    return tag(
-        "details",
-        tag("summary", "What counts as the attacker's: " + ("narrowed" if some else "the subject and all from it")),
-        _offered("seen-times", [(timestamp(one.time), brief(one.what, 80)) for one in live.turns]),
-        _offered("seen-addresses", [(one, "") for one in live.addresses]),
-        tag("form", *hidden([*kept, *moment]), *fields, tag("button", "Narrow"), action=live.path, method="get",
-            class_="tools"),
-        class_="turns", open=some,
+    return StoryBar(
+        turns=tuple(_turn(one, live) for one in live.turns), narrowed=narrowed(live), fields=fields,
+        kept=(*kept, *asked_moment(live)),
+        times=tuple((timestamp(one.time), brief(one.what, 80)) for one in live.turns),
     )  # fmt: skip
 
 
-def _offered(name: str, values: Iterable[tuple[str, str]]) -> Html:
-    """What a field offers to be chosen from the evidence; anything else can be typed."""
-    return tag("datalist", *(tag("option", told or None, value=value) for value, told in values), id=name)
+def _turn(one: Turn, live: Live) -> ShownTurn:
+    place = address(live.path, live.query, one.time) + _anchor(live)
+    return ShownTurn(
+        time=timestamp(one.time), what=brief(one.what, 160), place=place, here=one.time == live.as_of
+    )
 
 
 def narrowed(live: Live) -> bool:
@@ -239,11 +261,6 @@ def turning(live: Live, page: int, more: bool) -> list[tuple[str, str]]:
 def asked_moment(live: Live) -> Query:
     """What a form of a page sends along so that its answer is about the same moment."""
     return (("as_of", timestamp(live.as_of)),) if live.as_of else ()
-
-
-def hidden(values: Iterable[tuple[str, str]]) -> list[Html]:
-    """Fields of a form that are sent along unseen."""
-    return [tag("input", type="hidden", name=name, value=value) for name, value in values]
 
 
 def _seconds(moment: datetime) -> int:

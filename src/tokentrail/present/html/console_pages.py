@@ -12,13 +12,13 @@ from tokentrail.lineage.model import KINDS, Credential, TimelineEvent
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address, asked_moment, narrowed, turning
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.evidence import evidence_section
-from tokentrail.present.html.findings import findings_section
-from tokentrail.present.html.markup import Html, brief
+from tokentrail.present.html.evidence import evidence_view
+from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.page import page
-from tokentrail.present.html.pieces import SIGNS, STATES
-from tokentrail.present.html.records import headline, record_text, whereabouts
+from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.timeline import moment, outcome
+from tokentrail.present.html.views import Reference
+from tokentrail.present.safe import brief
 from tokentrail.present.timeline import resource
 from tokentrail.results import RawRecord, Status
 
@@ -44,8 +44,9 @@ class ListedCall:
     """A call of the list of all calls."""
 
     event: TimelineEvent
-    time: Html
+    time: Reference
     """The moment, leading to the raw record."""
+    credential: Reference
     result: str
     resource: str
 
@@ -56,12 +57,14 @@ def credentials_page(
     """List credentials that meet what was asked."""
     sort = asked.get("sort")
     order = f"sorted by {sort}" if sort else "in order of time"
+    names = Names({}, {}, live=live)
     return page(
-        "credentials.html", "Credentials in the evidence", version, live, credentials=found, asked=asked,
+        "credentials.html", "Credentials in the evidence", version, live, asked=asked,
+        credentials=[(names.traced(one.id), one) for one in found],
         columns=[_column(name, asked, live) for name in _SORTED],
         kept=((("sort", sort),) if sort else ()) + asked_moment(live), turning=turning(live, number, more),
         note=f"Every credential that the evidence shows, issued or used, {order}.",
-        signs=SIGNS, states=STATES, kinds=KINDS,
+        kinds=KINDS,
     )  # fmt: skip
 
 
@@ -80,15 +83,18 @@ def timeline_page(
 ) -> str:  # fmt: skip
     """List the calls of a subject and of all that descends from it, each leading to its record."""
     names = Names({}, {}, live=live)
-    calls = [
-        ListedCall(one, moment(one, names), one.error_code or outcome(one) or "", resource(one))
-        for one in events
-    ]
+    calls = [_listed_call(one, names) for one in events]
     return page(
-        "timeline_page.html", "Timeline", version, live, calls=calls, subjects=subjects, wanted=search, names=names,
+        "timeline_page.html", "Timeline", version, live, calls=calls, wanted=search,
+        subjects=[names.traced(one, 80) for one in subjects],
         kept=(*(("subject", one) for one in subjects), *asked_moment(live)), narrowed=narrowed(live),
         turning=turning(live, number, more),
     )  # fmt: skip
+
+
+def _listed_call(one: TimelineEvent, names: Names) -> ListedCall:
+    result = one.error_code or outcome(one)
+    return ListedCall(one, moment(one, names), names.reference(one.credential), result, resource(one))
 
 
 def findings_page(
@@ -101,22 +107,21 @@ def findings_page(
         "findings_page.html", title, version, live, choosing=findings is not None, asked=asked,
         severities=[(one, one) for one in reversed(SEVERITIES)],
         accounts=[(one, brief(one, 40)) for one in accounts[:_ACCOUNTS]], kept=asked_moment(live),
-        content=findings_section(findings, Names({}, {}, live=live), failed=failed),
+        findings=findings_view(findings, Names({}, {}, live=live), failed=failed),
     )  # fmt: skip
 
 
 def evidence_page(status: Status, live: Live, version: str) -> str:
     """Tell what was read, and what was not."""
-    content = evidence_section(status, None)
-    return page("console_page.html", "What the answers rest on", version, live, content=content)
+    evidence = evidence_view(status, None)
+    return page(
+        "console_page.html", "What the answers rest on", version, live, section="evidence.html", evidence=evidence
+    )  # fmt: skip
 
 
 def record_page(one: RawRecord, live: Live, version: str) -> str:
     """Show one record."""
-    return page(
-        "record_page.html", "A record", version, live, headline=headline(one.record), whereabouts=whereabouts(one),
-        record=record_text(one.record),
-    )  # fmt: skip
+    return page("record_page.html", "A record", version, live, record=shown_record(one))
 
 
 def refusal_page(

@@ -12,9 +12,11 @@ from string import ascii_uppercase
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
-from tokentrail.present.document import Document
+from tokentrail.present.document import Document, timestamp
 from tokentrail.present.html.chronicle import Calls
 from tokentrail.present.html.console import Live, event_address, lineage_address, trace_address
+from tokentrail.present.html.views import Badge, Excerpt, Reference, excerpt
+from tokentrail.present.safe import brief
 from tokentrail.present.timeline import ShortNames
 from tokentrail.results import AttackerActivity, RawRecord, Status
 
@@ -123,6 +125,33 @@ class Names:
         if credential in self.letters:
             return self.letters[credential]
         return self._short.short(credential) if len(credential) >= 16 else credential
+
+    def reference(self, credential: str) -> Reference:
+        """A credential's name, leading to its place."""
+        short, place = brief(self.short(credential), 60), self.place(credential)
+        return Reference(short, place, brief(credential) if place else None)
+
+    def references(self, credentials: Sequence[str], most: int = 12) -> Excerpt[Reference]:
+        """Several of them, and how many more there are."""
+        return excerpt(credentials, most, self.reference)
+
+    def traced(self, subject: str, most: int = 200) -> Reference:
+        """A subject as it is written, leading to its trace in a console."""
+        return Reference(brief(subject, most), trace_address(subject, self.live) if self.live else None)
+
+    def event(self, event_id: str) -> Reference:
+        """An event's id, leading to its raw record where there is a way to it."""
+        return Reference(brief(event_id, 60), self.record(event_id))
+
+    def moment(self, time: datetime, event_id: str) -> Reference:
+        """A moment, leading to the raw record of what happened then."""
+        return Reference(timestamp(time), self.record(event_id))
+
+    def badge(self, one: Credential) -> Badge:
+        """A credential's name in its shape."""
+        side = "mine" if getattr(one, "tainted", False) else "theirs"
+        title = f"{self.whose(one)}: {brief(one.id)}"
+        return Badge(self.called(one), side, one.state in words.ALIVE, title)
 
     def called(self, one: Credential) -> str:
         """What a credential is called in a sentence: a colleague's by its session."""

@@ -5,7 +5,7 @@ What there is to say of one credential in the tree: whom it came from, what it d
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -14,10 +14,9 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, story
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import event, happened, reference
+from tokentrail.present.html.views import Excerpt, Reference, excerpt, first
 from tokentrail.present.lineage import birth, uses
-from tokentrail.spelling import more
+from tokentrail.present.safe import brief
 
 _TOP = 8
 _KEYS = 20
@@ -31,6 +30,40 @@ class Doings:
     made: dict[str, list[Created]] = field(default_factory=lambda: defaultdict(list))
     secrets: dict[str, list[SecretRead]] = field(default_factory=lambda: defaultdict(list))
     ties: dict[str, list[Link]] = field(default_factory=lambda: defaultdict(list))
+
+
+@dataclass(frozen=True, slots=True)
+class DoneThing:
+    """What a credential made, changed or learned, and when."""
+
+    time: Reference
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialFacts:
+    """What the tree tells of a credential."""
+
+    why: str
+    """Why it works or not."""
+    birth: str
+    hand: str
+    """How its parent handed it on."""
+    parent: Reference | None
+    ties: tuple[str, ...]
+    """Other credentials that it may have come from."""
+    uses: str
+    rests: Excerpt[Reference]
+    """The events that this rests on."""
+    user_agent: str
+    keys: Excerpt[str]
+    """Its other access keys."""
+    source_identity: str
+    made: Excerpt[DoneThing]
+    secrets: Excerpt[DoneThing]
+    taken: str
+    """Where all that it made and learned is told."""
+    calls: str
 
 
 def doings_of(trace: Trace) -> Doings:
@@ -55,68 +88,43 @@ def until(one: Credential) -> str:
     return timestamp(end) if end else "no end known"
 
 
-def facts(doings: Doings, one: TracedCredential, names: Names) -> Iterable[Html]:
-    """Yield paragraphs: why it works or not, whence it came, what it did and made."""
-    yield tag("p", brief(words.why(one), 600))
-    parent = join([f" {words.hand(one)} ", reference(one.parent, names)]) if one.parent else None
-    yield tag("p", brief(birth(one), 600), parent)
-    yield from (tag("p", f"Tied to {link.parent} as well ({link.link}{': ' + link.why if link.why else ''})")
-                for link in doings.ties.get(one.id, ()))  # fmt: skip
-    yield tag("p", brief(uses(one), 600))
-    yield from _details(one, names)
-    yield from _did(doings, one, names)
-
-
-def _details(one: TracedCredential, names: Names) -> Iterable[Html]:
-    rests = [each for each in (one.issued_by.event_id if one.issued_by else None, one.ended_by) if each]
-    if rests and any(names.record(each) for each in rests):
-        yield tag("p", "Rests on ", join((event(each, names) for each in rests), ", "))
-    agent = one.issued_by.user_agent if one.issued_by else None
-    if agent:
-        yield tag("p", "Minted with ", tag("code", brief(agent)))
+def facts_of(doings: Doings, one: TracedCredential, names: Names) -> CredentialFacts:
+    """Choose what is told: why it works or not, whence it came, what it did and made."""
+    issued, live = one.issued_by, names.live
+    rests = [each for each in (issued.event_id if issued else None, one.ended_by) if each]
     keys = [key for key in one.access_key_ids if key != one.id]
-    if keys:
-        shown = join((tag("code", key) for key in keys[:_KEYS]), " ")
-        yield tag("p", "Keys: ", shown, more(len(keys) - _KEYS))
-    if one.source_identity:
-        yield tag("p", "Source identity ", tag("code", brief(one.source_identity)))
+    return CredentialFacts(
+        why=brief(words.why(one), 600), birth=brief(birth(one), 600),
+        hand=words.hand(one) if one.parent else "", parent=names.reference(one.parent) if one.parent else None,
+        ties=tuple(map(_tie, doings.ties.get(one.id, ()))), uses=brief(uses(one), 600),
+        rests=excerpt(rests if any(map(names.record, rests)) else (), len(rests), names.event),
+        user_agent=brief(issued.user_agent or "") if issued else "", keys=first(keys, _KEYS),
+        source_identity=brief(one.source_identity or ""),
+        made=excerpt(doings.made.get(one.id, ()), _KEYS, lambda each: _made(each, names)),
+        secrets=excerpt(doings.secrets.get(one.id, ()), _KEYS, lambda each: _secret(each, names)),
+        taken=(address("/trace", story(live), live.as_of) if live and live.path == "/lineage" else "") + "#taken",
+        calls=_calls(doings.apis.get(one.id, ())),
+    )  # fmt: skip
 
 
-def _did(doings: Doings, one: TracedCredential, names: Names) -> Iterable[Html]:
-    made = [
-        tag("li", happened(timestamp(each.time), each.event_id, names),
-            f" {each.event_name}: {each.what.replace('_', ' ')} {brief(each.id or '')}")
-        for each in doings.made.get(one.id, ())[:_KEYS]
-    ]  # fmt: skip
-    secrets = [
-        tag(
-            "li",
-            happened(timestamp(each.time), each.event_id, names),
-            f" {each.event_name}: {brief(each.what or 'of unknown name')}",
-        )
-        for each in doings.secrets.get(one.id, ())[:_KEYS]
-    ]
-    if made:
-        yield tag("p", "Made or changed:")
-        yield tag("ul", *made, class_="plain")
-        yield from _left(len(doings.made[one.id]), names)
-    if secrets:
-        yield tag("p", "Secrets read:")
-        yield tag("ul", *secrets, class_="plain")
-        yield from _left(len(doings.secrets[one.id]), names)
-    calls = sorted(doings.apis.get(one.id, ()), key=attrgetter("count"), reverse=True)
-    if calls:
-        shown = (
-            f"{words.call(each.event_source, each.event_name)} ×{each.count:,}"
-            + (f" ({each.errors:,} refused)" if each.errors else "")
-            for each in calls
-        )
-        yield tag("p", "Called ", brief(words.listed(shown, _TOP), 900))
+def _tie(link: Link) -> str:
+    return f"Tied to {link.parent} as well ({link.link}{': ' + link.why if link.why else ''})"
 
 
-def _left(count: int, names: Names) -> Iterable[Html]:
-    """Say how many are not told here, and where they are: on the subject's page, if this is a part of its lineage."""
-    if count > _KEYS:
-        live = names.live
-        page = address("/trace", story(live), live.as_of) if live and live.path == "/lineage" else ""
-        yield tag("p", f"and {count - _KEYS:,} more, under ", tag("a", "Taken", href=f"{page}#taken"))
+def _made(one: Created, names: Names) -> DoneThing:
+    told = f"{one.event_name}: {one.what.replace('_', ' ')} {brief(one.id or '')}"
+    return DoneThing(names.moment(one.time, one.event_id), told)
+
+
+def _secret(one: SecretRead, names: Names) -> DoneThing:
+    told = f"{one.event_name}: {brief(one.what or 'of unknown name')}"
+    return DoneThing(names.moment(one.time, one.event_id), told)
+
+
+def _calls(used: Sequence[ApiUse]) -> str:
+    shown = (
+        f"{words.call(each.event_source, each.event_name)} ×{each.count:,}"
+        + (f" ({each.errors:,} refused)" if each.errors else "")
+        for each in sorted(used, key=attrgetter("count"), reverse=True)
+    )
+    return brief(words.listed(shown, _TOP), 900)

@@ -16,8 +16,8 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.labels import clock
-from tokentrail.present.html.markup import Html, tag
 from tokentrail.present.html.rows import Action, Row
+from tokentrail.present.html.svg import Svg, tag
 from tokentrail.present.html.window import Window
 from tokentrail.present.safe import cut, safe
 
@@ -106,7 +106,7 @@ def clusters(picture: Picture) -> list[Cluster]:
     return found
 
 
-def flag(cluster: Cluster, picture: Picture, layout: Layout, lane: int) -> Html:
+def flag(cluster: Cluster, picture: Picture, layout: Layout, lane: int) -> Svg:
     """Draw the lines of a cluster, its numbers, and its words."""
     window, many = picture.window, layout.flags > FLAGS
     y = HEAD + (0 if many else lane * LANE)
@@ -123,7 +123,7 @@ def flag(cluster: Cluster, picture: Picture, layout: Layout, lane: int) -> Html:
     return tag("g", tag("title", told), *parts, class_="action")
 
 
-def _words(cluster: Cluster, picture: Picture, x: float, y: float, half: float) -> Sequence[Html]:
+def _words(cluster: Cluster, picture: Picture, x: float, y: float, half: float) -> Sequence[Svg]:
     """Write what was done, and what came of it, where there is more room."""
     window, whole = picture.window, cluster.together()
     times = dict.fromkeys((clock(cluster.actions[0].time, window), clock(cluster.actions[-1].time, window)))
@@ -153,7 +153,7 @@ def consequence(one: Action, names: Names) -> str:
     return f"{text} · {left} {words.verb(len(one.spared), 'goes', 'go')} on"
 
 
-def crossings(cluster: Cluster, picture: Picture, layout: Layout) -> Html:
+def crossings(cluster: Cluster, picture: Picture, layout: Layout) -> Svg:
     """Mark on each bar what the actions did to it: a cross for an end, a ring for going on."""
     whole, parts = cluster.together(), []
     ended = {other.id: one for one in cluster.actions for other in one.ends}

@@ -16,8 +16,8 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, join, number, tag
 from tokentrail.present.html.rows import Row, name, stopped
+from tokentrail.present.html.svg import Svg, join, number, tag
 from tokentrail.present.html.window import Window
 from tokentrail.present.safe import cut, cut_middle, safe
 
@@ -47,7 +47,7 @@ def told(row: Row, names: Names) -> str:
     return f"{names.called(one)}: {words.kind(one)} of {words.who(one)}, {side}{birth}{parent}; {words.state(one)}"
 
 
-def badge(row: Row, label: str, y: float) -> Html:
+def badge(row: Row, label: str, y: float) -> Svg:
     """Draw the name: a filled square for the attacker's, a round outline for a colleague's; of many, how many."""
     middle = y + BAR / 2
     shape = (
@@ -71,14 +71,14 @@ def badge(row: Row, label: str, y: float) -> Html:
     return join([shape, tag("text", label, class_="letter", x=23, y=middle + 5, text_anchor="middle")])
 
 
-def _person(x: float, y: float) -> Html:
+def _person(x: float, y: float) -> Svg:
     return join([
         tag("circle", class_="person", cx=x, cy=y - 3.5, r=3.4),
         tag("path", class_="person", d=f"M{number(x - 6)} {number(y + 7)}a6 6 0 0 1 12 0z"),
     ])  # fmt: skip
 
 
-def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
+def inscription(row: Row, y: float, label: str) -> Iterable[Svg]:
     """Say at the left end whose a line is, and below what it is, and its id."""
     one = row.one
     of = words.part(one.role or one.principal)
@@ -103,7 +103,7 @@ def inscription(row: Row, y: float, label: str) -> Iterable[Html]:
     yield tag("text", kind, cut(safe(shown), 24), class_="id", x=46, y=y + 18)
 
 
-def caption(row: Row, window: Window, names: Names, y: float) -> Html | None:
+def caption(row: Row, window: Window, names: Names, y: float) -> Svg | None:
     """Say above the bar's beginning how, when and from where it was minted."""
     if not row.single:
         return None
@@ -124,7 +124,7 @@ def caption(row: Row, window: Window, names: Names, y: float) -> Html | None:
                text_anchor="end" if before else None)  # fmt: skip
 
 
-def status(row: Row, plan: Plan | None, window: Window, x: float, y: float) -> Html:
+def status(row: Row, plan: Plan | None, window: Window, x: float, y: float) -> Svg:
     """Say at the right end what has become of it, now and after each step of the plan."""
     dies = sorted({row.deaths.get(one.id, 0) for one in row.alive()} - {0})
     bounds = [0, *dies, (plan.steps[-1].n + 1 if plan and plan.steps else 1)]
@@ -135,7 +135,7 @@ def status(row: Row, plan: Plan | None, window: Window, x: float, y: float) -> H
     return tag("g", *parts, class_="status")
 
 
-def _verdict(row: Row, step: int, window: Window, x: float, y: float) -> Iterable[Html]:
+def _verdict(row: Row, step: int, window: Window, x: float, y: float) -> Iterable[Svg]:
     """The sign, the word, and what else there is to say, after a step of the plan."""
     alive, one, middle = row.alive(step), row.one, y + BAR / 2
     word, more, look = "ended" if one.ended_at else "expired", "", ""

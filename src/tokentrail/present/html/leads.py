@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.console import trace_address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, prose, tag
-from tokentrail.present.html.pieces import section
-from tokentrail.present.safe import safe
-from tokentrail.spelling import more
+from tokentrail.present.html.views import Excerpt, Reference, excerpt
+from tokentrail.present.safe import brief, safe
 
 _MOST = 5
 _REASONS = 4
 _EVENTS = 2
 _ID = 8
 _STATES = get_args(State)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadReason:
+    """What speaks for theft, with the first of its events."""
+
+    why: str
+    events: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownLead:
+    """A lead, and the way to its trace."""
+
+    strong: bool
+    subject: Reference
+    who: str
+    reasons: Excerpt[LeadReason]
+    score: float
+    state: str
+    next: str
+    """The command that looks at it, where there is no console."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadsView:
+    """What the section of the leads shows."""
+
+    any_strong: bool
+    leads: tuple[ShownLead, ...]
+    others: bool
+    """Whether there are more."""
 
 
 def any_strong(leads: Sequence[Document] | None) -> bool:
@@ -32,58 +62,34 @@ def subject_of(lead: Document) -> str:
     return str(next(iter(lead.get("credentials") or ()), lead.get("credential") or ""))
 
 
-def leads_section(leads: Sequence[Document], names: Names) -> Html:
-    """Build the section: the first leads, each with its reasons and the way to its trace."""
-    told = (
-        "Credentials ranked by how much speaks for theft. Strong ones come first; a weak one is only what differs most "
-        "from the rest of this evidence, and may well be harmless."
-        if any_strong(leads)
-        else "None is strong: these only differ most from the rest of this evidence, and may well be harmless."
-    )
+def leads_view(leads: Sequence[Document], names: Names) -> LeadsView:
+    """Choose what the section shows: the first leads, each with its reasons."""
     shown = [one for one in leads if one.get("reasons")][:_MOST] or list(leads[:1])
-    left = len(leads) > len(shown)
-    return section(
-        "leads",
-        "Leads",
-        tag("ol", *(_lead(one, names) for one in shown), class_="findings"),
-        tag("p", prose("`tokentrail leads` lists the others, too."), class_="note") if left else None,
-        note=told,
+    return LeadsView(
+        any_strong=any_strong(leads),
+        leads=tuple(_lead(one, names) for one in shown),
+        others=len(leads) > len(shown),
     )
 
 
-def _lead(one: Document, names: Names) -> Html:
-    strong = bool(one.get("strong"))
-    subject = subject_of(one)
-    shown = tag("code", brief(subject, 120))
-    reasons = list(one.get("reasons") or ())
-    state = str(one.get("state") or "")
-    who = f"  {one.get('account') or '-'} {words.principal(one.get('principal'))}"
-    left = more(len(reasons) - _REASONS)
-    return tag(
-        "li",
-        tag("h3", tag("span", "strong" if strong else "weak", class_=f"severity {'high' if strong else 'low'}"), " ",
-            tag("a", shown, href=trace_address(subject, names.live)) if names.live else shown,
-            tag("span", brief(who, 160), class_="soft")),
-        tag("ul", *(_reason(each, names) for each in reasons[:_REASONS]),
-            tag("li", left.strip(), class_="soft") if left else None) if reasons
-        else tag("p", "No sign of theft.", class_="empty"),
-        tag("p", f"Score {float(one.get('score') or 0):.1f}, ", state if state in _STATES else "of unknown state",
-            join([". Next: ", tag("a", "trace it", href=trace_address(subject, names.live))]) if names.live
-            else prose(f". Next: `{one.get('next')}`"), ".", class_="soft"),
+def _lead(one: Document, names: Names) -> ShownLead:
+    subject, state = subject_of(one), str(one.get("state") or "")
+    return ShownLead(
+        strong=bool(one.get("strong")),
+        subject=names.traced(subject, 120),
+        who=brief(f"  {one.get('account') or '-'} {words.principal(one.get('principal'))}", 160),
+        reasons=excerpt(list(one.get("reasons") or ()), _REASONS, lambda each: _reason(each, names)),
+        score=float(one.get("score") or 0), state=state if state in _STATES else "of unknown state",
+        next=f"{one.get('next')}",
     )  # fmt: skip
 
 
-def _reason(one: Document, names: Names) -> Html:
-    """A reason, with the first of its events."""
+def _reason(one: Document, names: Names) -> LeadReason:
     ids = [str(each) for each in one.get("events") or ()][:_EVENTS]
     why = str(one.get("why") or "")
-    rests = join([" (event ", join((_event(each, names) for each in ids), ", "), ")"]) if ids else None
-    return tag(
-        "li", brief(why[:1].upper() + why[1:], 400), tag("span", rests, class_="soft") if rests else None
-    )
+    return LeadReason(brief(why[:1].upper() + why[1:], 400), tuple(_short_event(each, names) for each in ids))
 
 
-def _event(event_id: str, names: Names) -> Html:
+def _short_event(event_id: str, names: Names) -> Reference:
     """The beginning of an event's id, leading to its raw record: whole ids would bury the reason."""
-    shown, place = tag("code", safe(event_id[:_ID])), names.record(event_id)
-    return shown if place is None else tag("a", shown, href=place, class_="event", title="the raw record")
+    return Reference(safe(event_id[:_ID]), names.record(event_id))

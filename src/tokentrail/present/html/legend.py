@@ -5,12 +5,12 @@ The line below the picture that explains its shapes.
 from __future__ import annotations
 
 from tokentrail.present.html.bars import mark
-from tokentrail.present.html.markup import Html, number, tag
+from tokentrail.present.html.svg import Svg, number, tag
 
 _CHARACTER = 6.4
 
 
-def legend(y: float, *, crowds: bool) -> Html:
+def legend(y: float, *, crowds: bool) -> Svg:
     """Explain the shapes, in a line below."""
     parts, x = [], 10.0
     entries = (
@@ -25,7 +25,7 @@ def legend(y: float, *, crowds: bool) -> Html:
     return tag("g", *parts, class_="legends", aria_hidden="true", transform="translate(0 4)")
 
 
-def _swatch(kind: str, x: float, y: float) -> Html:
+def _swatch(kind: str, x: float, y: float) -> Svg:
     if kind == "ring":
         return tag("g", mark("ring", x + 20, y + 5), class_="mine")
     if kind == "coming":

@@ -15,8 +15,8 @@ from tokentrail.present.html.bars import BAR, bar, defs
 from tokentrail.present.html.flags import FLAGS, HEAD, LANE, WIDTH, Layout, Picture, clusters, crossings, flag
 from tokentrail.present.html.labels import badge, caption, clock, inscription, status, told
 from tokentrail.present.html.legend import legend
-from tokentrail.present.html.markup import Html, join, number, tag
 from tokentrail.present.html.rows import Row
+from tokentrail.present.html.svg import Svg, join, number, tag
 from tokentrail.present.html.window import Window
 
 LEFT, RIGHT = 268.0, 1046.0
@@ -26,7 +26,7 @@ _BEFORE = 66.0
 """Where the axis' zone ends, clear of half a date at its left edge."""
 
 
-def lifelines(picture: Picture, style: str | None = None) -> Html:
+def lifelines(picture: Picture, style: str | None = None) -> Svg:
     """
     Draw the picture.
 
@@ -37,7 +37,7 @@ def lifelines(picture: Picture, style: str | None = None) -> Html:
     done = clusters(picture)
     layout = _layout(picture, len(done))
     height = layout.bottom + 40
-    sheet = tag("style", Html(style)) if style else None
+    sheet = tag("style", Svg(style)) if style else None
     return tag(
         "svg",
         tag("title", heading(picture), id="picture-title"),
@@ -74,10 +74,10 @@ def _layout(picture: Picture, flags: int) -> Layout:
     return Layout(top, tall, border, bottom, flags)
 
 
-def _time(picture: Picture, layout: Layout) -> Html:
+def _time(picture: Picture, layout: Layout) -> Svg:
     """Draw the axis, the grid, and what has not happened yet."""
     window, axis = picture.window, layout.top - 12
-    parts: list[Html] = []
+    parts: list[Svg] = []
     x = window.at(window.now)
     if window.now < window.end:
         parts.append(
@@ -100,7 +100,7 @@ def _time(picture: Picture, layout: Layout) -> Html:
     return tag("g", *parts, aria_hidden="true")
 
 
-def _hours(window: Window, layout: Layout) -> Html:
+def _hours(window: Window, layout: Layout) -> Svg:
     """Write the times on the axis, over the lines that cross it."""
     axis, day, parts = layout.top - 12, None, []
     moments = list(window.ticks())
@@ -118,7 +118,7 @@ def _hours(window: Window, layout: Layout) -> Html:
     return tag("g", *parts, aria_hidden="true")
 
 
-def _now(window: Window, top: float, bottom: float) -> Html:
+def _now(window: Window, top: float, bottom: float) -> Svg:
     x = window.at(window.now)
     text = f"as of {clock(window.now, window)}"
     after = window.right - x > 150
@@ -129,7 +129,7 @@ def _now(window: Window, top: float, bottom: float) -> Html:
     ])  # fmt: skip
 
 
-def _arrow(layout: Layout, row: Row, window: Window) -> Html | None:
+def _arrow(layout: Layout, row: Row, window: Window) -> Svg | None:
     """Draw the minting: from the parent's bar to the child's beginning."""
     if row.parent is None or not window.holds(row.minted) or row.minted is None:
         return None
@@ -148,7 +148,7 @@ def _arrow(layout: Layout, row: Row, window: Window) -> Html | None:
     )  # fmt: skip
 
 
-def _row(picture: Picture, layout: Layout, row: Row) -> Html:
+def _row(picture: Picture, layout: Layout, row: Row) -> Svg:
     y, names = layout.bar(row.place), picture.names
     label = names.called(row.one) if row.single else f"{len(row.members):,}"
     head = [badge(row, label, y), *inscription(row, y, label)]
@@ -176,7 +176,7 @@ def _classes(row: Row) -> str:
     return f"row {'mine' if row.attackers else 'theirs'} {'live' if alive else 'dead'}{dies}"
 
 
-def _border(picture: Picture, layout: Layout) -> Html | None:
+def _border(picture: Picture, layout: Layout) -> Svg | None:
     if layout.border > len(picture.rows):
         return None
     y = layout.y(layout.border) - 14

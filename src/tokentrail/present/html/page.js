@@ -133,17 +133,19 @@
     }
   }
 
-  /* One button, beside whichever id, command or text the pointer is on: it copies the whole of it. */
+  /* One button, beside whichever id, command or text the pointer or the keyboard is on: it copies the whole of it. */
   const copier = document.createElement("button");
   copier.type = "button";
   copier.className = "copy";
-  document.addEventListener("pointerover", ({ target }) => {
-    const text = target.closest("code, a.ref, pre");
+  const offer = ({ target }) => {
+    const text = target.closest("code, a.ref, pre") ?? target.closest("a")?.querySelector("code");
     if (!text || !text.closest("header, main") || copier.copied === text && copier.isConnected) return;
     copier.copied = text;
     copier.textContent = "Copy";
-    text.after(copier);
-  });
+    (text.closest("a") ?? text).after(copier);  /* a button within a link could not be reached */
+  };
+  document.addEventListener("pointerover", offer);
+  document.addEventListener("focusin", offer);
   copier.addEventListener("click", async (event) => {
     event.preventDefault();  /* in a heading that folds, it folds nothing */
     event.stopPropagation();

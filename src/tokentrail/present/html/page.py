@@ -14,26 +14,27 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from markupsafe import Markup
+
 from tokentrail.lineage.model import CallLines
 from tokentrail.present import words
 from tokentrail.present.damage import total_calls
 from tokentrail.present.html.chronicle import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar
 from tokentrail.present.html.dossier import Dossier, Names
-from tokentrail.present.html.evidence import evidence_section
-from tokentrail.present.html.findings import findings_section
+from tokentrail.present.html.evidence import EvidenceView, evidence_view
+from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
-from tokentrail.present.html.markup import Html, tag
-from tokentrail.present.html.plan import plan_section
-from tokentrail.present.html.records import records_part
+from tokentrail.present.html.plan import plan_view
+from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.rows import actions, rows
-from tokentrail.present.html.steps import picture_section, rules
-from tokentrail.present.html.summary import summary
-from tokentrail.present.html.taken import taken_section
+from tokentrail.present.html.steps import lifelines_view, rules
+from tokentrail.present.html.summary import summary_view
+from tokentrail.present.html.taken import taken_view
 from tokentrail.present.html.templating import render
-from tokentrail.present.html.timeline import timeline_section
-from tokentrail.present.html.tree import tree_section
+from tokentrail.present.html.timeline import timeline_view
+from tokentrail.present.html.tree import lineage_view
 from tokentrail.present.html.window import window
 
 _OURS, _NOBODY = "'self'", "'none'"
@@ -62,23 +63,22 @@ def sheet_page(sheet: Sheet) -> str:
     """Build the page of a sheet; with what a live console adds, if it is shown in one."""
     dossier, names, live = sheet.dossier, sheet.names, sheet.names.live
     tainted = [one for one in dossier.trace.credentials if one.tainted]
-    tree = tree_section(
+    lineage = lineage_view(
         dossier.trace, dossier.bystanders, names
     )  # first: all else leads to what is on the page
-    content = [
-        picture_section(sheet.picture),
-        plan_section(dossier.plan, names),
-        tree,
-        timeline_section(sheet.chronicle, names, of_others=_of_others(sheet)),
-        taken_section(dossier.trace, names),
-        findings_section(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
-        evidence_section(dossier.status, dossier.trace, dossier.notes, records_part(dossier.records, names)),
-    ]
     return page(
-        "parts.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
-        fetches=names.here is not None, header=summary(dossier, names), navigation=navigation(_SECTIONS),
-        content=content,
+        "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
+        fetches=names.here is not None, places=_SECTIONS, summary=summary_view(dossier, names),
+        lifelines=lifelines_view(sheet.picture), plan=plan_view(dossier.plan, names), lineage=lineage,
+        timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet)),
+        taken=taken_view(dossier.trace, names), evidence=_evidence(dossier, names),
+        findings=findings_view(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
     )  # fmt: skip
+
+
+def _evidence(dossier: Dossier, names: Names) -> EvidenceView:
+    records = (shown_record(one, names.records.get(one.event_id)) for one in dossier.records)
+    return evidence_view(dossier.status, dossier.trace, dossier.notes, records)
 
 
 def _of_others(sheet: Sheet) -> int:
@@ -111,13 +111,6 @@ def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True,
     return Sheet(dossier=dossier, names=names, picture=picture, chronicle=chronicle)
 
 
-def navigation(places: tuple[tuple[str, str], ...]) -> Html:
-    """Lead to the sections."""
-    return tag(
-        "nav", *(tag("a", title, href=f"#{anchor}") for anchor, title in places), aria_label="Sections"
-    )
-
-
 def page(
     template: str, title: str, version: str, live: Live | None, *, more_style: str = "", fetches: bool = False,
     **view: Any,
@@ -143,7 +136,7 @@ def page(
     )
     frame = {
         "title": title, "version": version, "live": live, "console": console_bar(live) if live else None,
-        "policy": Html(policy), "style": Html(style), "script": Html(script),
+        "policy": _ours(policy), "style": _ours(style), "script": _ours(script),
     }  # fmt: skip
     return f"{render(template, **frame, **view)}\n"
 
@@ -152,6 +145,11 @@ def page(
 def asset(name: str) -> str:
     """Read one of the files that lie beside this one."""
     return (resources.files("tokentrail.present.html") / name).read_text("utf-8")
+
+
+def _ours(text: str) -> Markup:
+    """A policy, style sheet or script, in which nothing is escaped."""
+    return Markup(text)  # noqa: S704  # no evidence is in it
 
 
 def _digest(text: str) -> str:

@@ -1,30 +1,22 @@
 """
-The plan's section: each step with what it ends, leaves and costs, its exact calls, the proof, and a script to copy.
+The plan: each step with what it ends, leaves and costs, its exact calls, the proof, and a script to copy.
 """
 
 from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from typing import Any, get_args
 
-from tokentrail.containment.model import Call, Collateral, Plan, Step, Strategy
+from tokentrail.containment.model import Call, Collateral, Plan, Step, Strategy, Survivor
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, lines, prose, tag
-from tokentrail.present.html.pieces import (
-    and_more,
-    bullets,
-    conditions,
-    reference,
-    references,
-    section,
-    unstolen,
-)
+from tokentrail.present.html.views import Excerpt, Reference, excerpt
 from tokentrail.present.plan import policies_apart, write_script
-from tokentrail.spelling import more
+from tokentrail.present.safe import brief
 
 _MOST = 60
 _CALLS = 30
@@ -35,140 +27,184 @@ _TEXT = 24_000
 """Characters of one policy, or of the script, beyond which the plan file is the place to look."""
 
 
-def plan_section(plan: Plan | None, names: Names) -> Html:
-    """Build the section."""
+@dataclass(frozen=True, slots=True)
+class NamedCredential:
+    """A credential, and with whose it is, where the page knows."""
+
+    name: Reference
+    whose: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCall:
+    """A call of a step, with its parameters as they are sent."""
+
+    operation: str
+    where: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyPart:
+    """A sentence on why a step is there; or a policy that a person is to attach, and how long that is."""
+
+    text: str
+    policy_length: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownStep:
+    """A step, what it ends, leaves and costs, and its calls."""
+
+    action: str
+    principals: Excerpt[str]
+    """Whom it acts on."""
+    ends: Excerpt[Reference]
+    ends_none: str
+    """What it does where it ends nothing."""
+    alive_after: Excerpt[Reference]
+    collateral: Excerpt[NamedCredential]
+    where: str
+    why: tuple[WhyPart, ...]
+    undo: str
+    needs: str
+    calls: Excerpt[ShownCall]
+    call_count: str
+    effect: str
+    """When the calls take effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownProof:
+    """What the plan's verdict rests on."""
+
+    scope: str
+    counterexample: tuple[str, ...]
+    survivors: Excerpt[str]
+    holds_if: tuple[str, ...]
+    lead: str
+    """Introduces what it holds on."""
+    not_spared: tuple[str, ...]
+    residual_risks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWays:
+    """What a console leads to: the plans of other strategies, and the plan as a file."""
+
+    strategies: tuple[tuple[str, str, bool], ...]
+    """Name and address of each, and whether it is the plan's own."""
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """What the section of the plan shows."""
+
+    note: str
+    verdict: str
+    ending: words.Ending
+    unstolen: Excerpt[NamedCredential]
+    """Credentials that must not have been stolen, if the plan is to be complete."""
+    ways: PlanWays | None
+    steps: Excerpt[ShownStep]
+    proof: ShownProof
+    script: str | None
+    """`None`: it is too long for a page."""
+
+
+def plan_view(plan: Plan | None, names: Names) -> PlanView | None:
+    """Choose what the section shows; `None` where no plan was asked for."""
     if plan is None:
-        return section("plan", "Plan", tag("p", "No containment plan was asked for.", class_="empty"))
+        return None
     title = f"{plan.strategy} plan" if plan.strategy else "given steps"
-    return section(
-        "plan", "Plan",
-        _verdict(plan, names),
-        strategies(plan, names.live) if names.live else None,
-        tag("ol", *(_step(step, names) for step in plan.steps[:_MOST]), class_="steps"),
-        and_more(len(plan.steps), _MOST, "the plan file (`contain -o`) has all of them"),
-        _proof(plan),
-        _script(plan) if plan.steps else None,
+    return PlanView(
         note=f"A {title} as of {timestamp(plan.as_of)}. Nothing was changed: `tokentrail apply` carries a plan out.",
+        verdict=_verdict(plan), ending=words.plan_verdict(plan)[1], unstolen=unstolen(plan, names, _NAMED),
+        ways=_ways(plan, names.live) if names.live else None,
+        steps=excerpt(plan.steps, _MOST, lambda step: _step(step, names)), proof=_proof(plan), script=_script(plan),
     )  # fmt: skip
 
 
-def strategies(plan: Plan, live: Live) -> Html:
-    """Lead to the plans of other strategies, and to the plan as a file."""
+def conditions(plan: Plan) -> str:
+    """Say on how many conditions a proof rests, wherever its verdict stands: who reads on is told which."""
+    held = len(plan.proof.holds_if)
+    return f", on {words.number(held, 'condition')}" if held else ""
+
+
+def unstolen(plan: Plan, names: Names, most: int) -> Excerpt[NamedCredential]:
+    """
+    Name the credentials that must not have been stolen, if the plan is to be complete.
+
+    Each is named by its whole id, since that is looked up.
+    """
+
+    def named(credential: str) -> NamedCredential:
+        person = names.people.get(credential)
+        name = Reference(brief(credential), names.place(credential))
+        return NamedCredential(name, brief(person, 40) if person else "")
+
+    return excerpt(plan.proof.may_be_stolen if plan.proof.complete else (), most, named)
+
+
+def _ways(plan: Plan, live: Live) -> PlanWays:
     rest = [(name, value) for name, value in live.query if name != "strategy"]
-    ways = [
-        tag("a", one, href=address(live.path, [*rest, ("strategy", one)], live.as_of) + "#plan",
-            aria_current="true" if one == plan.strategy else None)
+    strategies = tuple(
+        (one, address(live.path, [*rest, ("strategy", one)], live.as_of) + "#plan", one == plan.strategy)
         for one in get_args(Strategy)
-    ]  # fmt: skip
-    file = tag(
-        "a", "The plan as a file", href=address("/plan.json", live.query, live.as_of), download="plan.json"
     )
-    told = prose(", for `tokentrail apply`, which asks before it changes anything.")
-    return tag("p", "Strategy: ", join(ways, ", "), ". ", file, told, class_="note strategies")
+    return PlanWays(strategies=strategies, file=address("/plan.json", live.query, live.as_of))
 
 
-def _verdict(plan: Plan, names: Names) -> Html:
+def _verdict(plan: Plan) -> str:
     verdict, ending = words.plan_verdict(plan)
     if ending == "bad":
-        told = "Not complete: the attacker survives these steps."
-    elif ending == "doubt":
-        told = f"{verdict}:"
-    elif not plan.steps:
-        told = f"Nothing to do{conditions(plan)}: no tainted credential is alive, and none can be minted."
-    else:
-        count = words.number(len(plan.steps), "step")
-        told = f"Complete{conditions(plan)}: after {count}, nothing of the attacker's works or can be minted."
-    return tag("p", tag("strong", told), " ", unstolen(plan, names, _NAMED), class_=f"proof {ending}")
+        return "Not complete: the attacker survives these steps."
+    if ending == "doubt":
+        return f"{verdict}:"
+    if not plan.steps:
+        return f"Nothing to do{conditions(plan)}: no tainted credential is alive, and none can be minted."
+    count = words.number(len(plan.steps), "step")
+    return f"Complete{conditions(plan)}: after {count}, nothing of the attacker's works or can be minted."
 
 
-def _step(step: Step, names: Names) -> Html:
-    return tag(
-        "li",
-        tag("h3", brief(words.action(step))),
-        tag("dl", *_facts(step, names), class_="facts"),
-        _calls(step),
-    )  # fmt: skip
-
-
-def _facts(step: Step, names: Names) -> list[Html]:
-    nobody = "none seen"
-    hit = join(
-        (join([reference(one.credential, names), f" ({_whose(one, names)})"]) for one in step.collateral[:_HIT]),
-        ", ",
-    )  # fmt: skip
-    facts: list[tuple[str, Html | str]] = [
-        (
-            "Ends",
-            references(step.ends, names)
-            if step.ends
-            else words.PRECAUTION
-            if step.cutoff
-            else words.STOPS_NEW,
-        ),
-        (
-            "Still alive",
-            references(step.alive_after, names) if step.alive_after else "none of the attacker's",
-        ),
-        ("Collateral", join([hit, more(len(step.collateral) - _HIT)]) if step.collateral else nobody),
-        ("Where", words.where(step)),
-        ("Why", _why(step.why)),
-        ("Undo", words.undo(step)),
-    ]
-    if step.needs:
-        facts.append(("Needs", ", ".join(step.needs)))
-    if on := _principals(step):
-        named = (tag("span", brief(one), class_="principal") for one in on[:_HIT])
-        facts.insert(0, ("On", join([join(named, ", "), more(len(on) - _HIT)])))
-    return [join([tag("dt", name), tag("dd", told)]) for name, told in facts]
-
-
-def _principals(step: Step) -> list[str]:
-    """Whom a step acts on."""
-    return list(dict.fromkeys([*([step.principal] if step.principal else []), *step.principals]))
-
-
-def _why(why: str) -> Html:
-    """Write why, with each policy that a person is to attach laid out behind a fold, so that it can be copied whole."""
-    return join(
-        (
-            tag("details", tag("summary", f"the policy, {len(said):,} characters"),
-                tag("pre", lines(_laid_out(policy)), tabindex=0))
-            if policy is not None else said
-            for said, policy in policies_apart(why)
-        ),
-        " ",
-    )  # fmt: skip
-
-
-def _whose(one: Collateral, names: Names) -> str:
-    """Say whom a credential belongs to: the person, where its session names one, and the role or user."""
-    person = names.people.get(one.credential)
-    speaks = brief(words.principal(one.principal), 60)
-    return f"{brief(person, 40)}, {speaks}" if person else speaks
-
-
-def _calls(step: Step) -> Html:
-    if not step.calls:
-        return tag("p", "A person must do this; no call does it.", class_="note")
-    shown = [_call(one) for one in step.calls[:_CALLS]]
+def _step(step: Step, names: Names) -> ShownStep:
+    on = list(dict.fromkeys([*([step.principal] if step.principal else []), *step.principals]))
     moved = ""
     if step.cutoff:
         moved = f" The cutoff {timestamp(step.cutoff)} moves to the time of sending, if that is later."
-    return tag(
-        "details", tag("summary", f"{words.number(len(step.calls), 'call')}, exactly"),
-        tag("p", f"Takes effect within {step.bites_within} s.{moved}", class_="note"), *shown,
-        and_more(len(step.calls), _CALLS, "the plan file has all of them"),
+    return ShownStep(
+        action=brief(words.action(step)), principals=excerpt(on, _HIT, brief), ends=names.references(step.ends),
+        ends_none=words.PRECAUTION if step.cutoff else words.STOPS_NEW,
+        alive_after=names.references(step.alive_after),
+        collateral=excerpt(step.collateral, _HIT, lambda one: _hit(one, names)), where=words.where(step),
+        why=_why(step.why), undo=words.undo(step), needs=", ".join(step.needs),
+        calls=excerpt(step.calls, _CALLS, _call), call_count=words.number(len(step.calls), "call"),
+        effect=f"Takes effect within {step.bites_within} s.{moved}",
     )  # fmt: skip
 
 
-def _call(call: Call) -> Html:
-    rows = [
-        join([tag("dt", name), tag("dd", tag("pre", lines(_laid_out(value)[:_TEXT]), tabindex=0))])
-        for name, value in call.parameters.items()
-    ]
+def _hit(one: Collateral, names: Names) -> NamedCredential:
+    """Say whom a credential belongs to: the person, where its session names one, and the role or user."""
+    person = names.people.get(one.credential)
+    speaks = brief(words.principal(one.principal), 60)
+    return NamedCredential(
+        names.reference(one.credential), f"{brief(person, 40)}, {speaks}" if person else speaks
+    )
+
+
+def _why(why: str) -> tuple[WhyPart, ...]:
+    """Lay each policy that a person is to attach out, so that it can be copied whole."""
+    return tuple(
+        WhyPart(said) if policy is None else WhyPart(_laid_out(policy), len(said))
+        for said, policy in policies_apart(why)
+    )
+
+
+def _call(call: Call) -> ShownCall:
+    parameters = tuple((name, _laid_out(value)[:_TEXT]) for name, value in call.parameters.items())
     where = f" in {call.account}" + (f", {call.region}" if call.region else "")
-    return tag("div", tag("h4", tag("code", f"{call.service}:{call.operation}", class_="operation"), where),
-               tag("dl", *rows, class_="call"), class_="call")  # fmt: skip
+    return ShownCall(f"{call.service}:{call.operation}", where, parameters)
 
 
 def _laid_out(value: Any) -> str:
@@ -183,38 +219,24 @@ def _laid_out(value: Any) -> str:
         return value
 
 
-def _proof(plan: Plan) -> Html:
+def _proof(plan: Plan) -> ShownProof:
     proof = plan.proof
-    left = [
-        join(["survives", f" until {timestamp(one.until)}" if one.until else "", ": ", one.why])
-        for one in proof.survivors[:_HIT]
-    ]
-    return tag(
-        "div",
-        tag("h3", words.SCOPES[proof.scope]),
-        tag("p", "How the attacker gets past it:") if proof.counterexample else None,
-        bullets(proof.counterexample, "bad"),
-        bullets(left), and_more(len(proof.survivors), _HIT, "the plan file lists all"),
-        tag("p", "It holds if" if proof.complete else words.NOTHING_ELSE) if proof.holds_if else None,
-        bullets(words.some_of_each(proof.holds_if)), bullets(words.not_spared(plan)),
-        tag("h3", words.NOT_COVERED) if plan.residual_risks else None,
-        bullets(words.some_of_each(plan.residual_risks)),
+    return ShownProof(
+        scope=words.SCOPES[proof.scope], counterexample=proof.counterexample,
+        survivors=excerpt(proof.survivors, _HIT, _survivor), holds_if=tuple(words.some_of_each(proof.holds_if)),
+        lead="It holds if" if proof.complete else words.NOTHING_ELSE, not_spared=tuple(words.not_spared(plan)),
+        residual_risks=tuple(words.some_of_each(plan.residual_risks)),
     )  # fmt: skip
 
 
-def _script(plan: Plan) -> Html:
+def _survivor(one: Survivor) -> str:
+    return f"survives{f' until {timestamp(one.until)}' if one.until else ''}: {one.why}"
+
+
+def _script(plan: Plan) -> str | None:
+    if not plan.steps:
+        return ""
     stream = io.StringIO()
     write_script(plan, stream)
     text = stream.getvalue()
-    if len(text) > 10 * _TEXT:
-        return tag(
-            "p",
-            "The script is too long for this page: `tokentrail contain --script` prints it.",
-            class_="note",
-        )
-    return tag(
-        "details",
-        tag("summary", "The plan as a script of aws-cli calls"),
-        tag("button", "Copy the script", type="button", data_copy="script", class_="js", hidden=True),
-        tag("pre", lines(text.rstrip("\n")), id="script", tabindex=0),
-    )
+    return None if len(text) > 10 * _TEXT else text.rstrip("\n")

@@ -7,14 +7,19 @@ The switch is a group of radio buttons and a style sheet: it needs no script.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from tokentrail.containment.model import Plan
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
+from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.flags import Picture, consequence
 from tokentrail.present.html.lifelines import lifelines
-from tokentrail.present.html.markup import Html, brief, tag
-from tokentrail.present.html.pieces import event, section
+from tokentrail.present.html.rows import Action
+from tokentrail.present.html.views import Excerpt, Reference, excerpt
+from tokentrail.present.safe import brief
 
 _MOST = 40
 _ENDED = {
@@ -28,22 +33,56 @@ _ENDED = {
 """How what a step has ended looks; `#` stands for the step."""
 
 
-def picture_section(picture: Picture) -> Html:
-    """Build the section."""
-    plan = picture.plan
-    return section(
-        "lifelines", "Lifelines",
-        tag(
-            "div",
-            tag("button", "Save as PNG", type="button", data_save="png"),
-            tag("button", "Save as SVG", type="button", data_save="svg"),
-            class_="saving js", hidden=True,
-        ),
-        _switch(plan) if plan and plan.steps else None,
-        tag("div", *_sentences(picture), class_="told", aria_live="polite"),
-        tag("div", lifelines(picture), class_="wide picture", tabindex=0, role="region",
-            aria_label="Picture of the lifelines"),
-        _actions(picture),
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A view of the picture: now, or after a step of the plan."""
+
+    text: str
+    told: str | None
+    """The step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What holds in a view of the picture."""
+
+    lead: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneAction:
+    """An action against the credentials that the evidence shows."""
+
+    time: str
+    what: str
+    consequence: str
+    event: Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifelinesView:
+    """What the section of the picture shows."""
+
+    choices: tuple[Choice, ...]
+    sentences: tuple[Sentence, ...]
+    """The first is of now, each other of a step."""
+    svg: Markup
+    actions: Excerpt[DoneAction]
+    action_count: str
+
+
+def lifelines_view(picture: Picture) -> LifelinesView:
+    """Choose what the section shows, and draw the picture."""
+    steps = picture.plan.steps if picture.plan else ()
+    choices = (
+        Choice("Now", None),
+        *(Choice(f"After step {one.n}", brief(words.action(one))) for one in steps),
+    )
+    return LifelinesView(
+        choices=choices if steps else (), sentences=tuple(_sentences(picture)), svg=lifelines(picture),
+        actions=excerpt(picture.actions, _MOST, lambda one: _done(one, picture.names)),
+        action_count=words.number(len(picture.actions), "action"),
     )  # fmt: skip
 
 
@@ -62,17 +101,7 @@ def _rules(plan: Plan) -> Iterator[str]:
             yield f"{','.join(places)}{{{rule}}}"
 
 
-def _switch(plan: Plan) -> Html:
-    choices = []
-    for n in range(len(plan.steps) + 1):
-        text = "Now" if n == 0 else f"After step {n}"
-        told = None if n == 0 else brief(words.action(plan.steps[n - 1]))
-        choices.append(tag("input", type="radio", name="at", id=f"at-{n}", checked=n == 0))
-        choices.append(tag("label", text, for_=f"at-{n}", title=told))
-    return tag("fieldset", tag("legend", "Show the picture"), *choices, class_="switch")
-
-
-def _sentences(picture: Picture) -> Iterator[Html]:
+def _sentences(picture: Picture) -> Iterator[Sentence]:
     names, plan = picture.names, picture.plan
     tainted = [one for one in picture.trace.credentials if one.tainted]
     sure = [one.id for one in tainted if one.state == "active"]
@@ -82,7 +111,7 @@ def _sentences(picture: Picture) -> Iterator[Html]:
     told += [f"{names.listed(maybe)} may work"] if maybe else []
     now = "; ".join(told) or "nothing works any more"
     ended = f"{names.listed(gone)} {words.verb(len(gone), 'has', 'have')} ended; " if gone else ""
-    yield tag("p", tag("b", "Now: "), f"{ended}{now}.", class_="v0")
+    yield Sentence("Now: ", f"{ended}{now}.")
     for step in plan.steps if plan else ():
         ends = f"{names.listed(step.ends)} {words.verb(len(step.ends), 'ends', 'end')}" if step.ends else (
             "it stops new ones; none ends at once"
@@ -93,22 +122,10 @@ def _sentences(picture: Picture) -> Iterator[Html]:
         )  # fmt: skip
         theirs = sum(one.credential not in plan.tainted for one in step.collateral) if plan else 0
         hit = f" Cut off as well: {words.number(theirs, 'credential')} of others." if theirs else ""
-        yield tag("p", tag("b", f"After step {step.n}: "), f"{brief(words.action(step), 120)}. ",
-                  f"{ends}; {left}.{hit}",
-                  class_=f"v{step.n}")  # fmt: skip
+        yield Sentence(f"After step {step.n}: ", f"{brief(words.action(step), 120)}. {ends}; {left}.{hit}")
 
 
-def _actions(picture: Picture) -> Html | None:
-    """List what was done so far in words."""
-    items = [
-        tag("li", tag("time", timestamp(one.time)), " ", brief(one.what), ": ", consequence(one, picture.names),
-            tag("span", "  event ", event(one.event_id, picture.names), class_="soft"))
-        for one in picture.actions[:_MOST]
-    ]  # fmt: skip
-    if not items:
-        return tag("p", "Nothing in the evidence ended any of them before its time.", class_="note")
-    more = len(picture.actions) - _MOST
-    return tag(
-        "details", tag("summary", f"What was done so far: {words.number(len(picture.actions), 'action')}"),
-        tag("ol", *items), tag("p", f"and {more:,} more") if more > 0 else None,
-    )  # fmt: skip
+def _done(one: Action, names: Names) -> DoneAction:
+    return DoneAction(
+        timestamp(one.time), brief(one.what), consequence(one, names), names.event(one.event_id)
+    )

@@ -4,6 +4,9 @@ The head of the page: what still works, what ends it, and what got out, before a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from tokentrail.containment.model import Plan
 from tokentrail.lineage.model import KINDS, TracedCredential
 from tokentrail.present import words
@@ -12,64 +15,129 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Dossier, Names
-from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import badge, bullets, conditions, figure, happened, unstolen
+from tokentrail.present.html.plan import NamedCredential, conditions, unstolen
+from tokentrail.present.html.views import Badge, Excerpt, Figure, Reference, excerpt
+from tokentrail.present.safe import brief
 from tokentrail.results import AttackerActivity
 
 _MOST, _FEW, _NAMED = 8, 3, 4
 
 
-def summary(dossier: Dossier, names: Names) -> Html:
-    """Build the head of the page."""
-    trace = dossier.trace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """What narrowed what counts as the attacker's, and what works that does not count: else all below misleads."""
+
+    told: str
+    left_out: str
+    """How many descendants that leaves out, in words."""
+    alive: bool
+    """Whether one of these works, or may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerhapsOwner:
+    """The subject's owner may be among its users: how the page without the first address is had."""
+
+    told: str
+    address: str
+    place: str | None
+    """`None`: by an option of the command line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """When the attacker was about, from where, with what, and with which call that began."""
+
+    first: Reference
+    first_call: str
+    last: str
+    dwell_time: str
+    addresses: str
+    tools: str
+    owner: PerhapsOwner | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """A credential that works; or several of a kind."""
+
+    badge: Badge | None
+    """`None`: several."""
+    kind: str
+    of: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What ends it: the plan in short."""
+
+    look: str
+    """Classes of the style sheet."""
+    steps: Excerpt[str]
+    ending: words.Ending
+    verdict: str
+    """In words, where there are steps; else only where it is doubtful."""
+    told: str
+    """In words, where there is no step."""
+    unstolen: Excerpt[NamedCredential]
+    hits: str
+    """Whom the plan cuts off besides the attacker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryView:
+    """What the head of the page shows."""
+
+    case_id: str
+    as_of: datetime
+    last: datetime | None
+    """The last event, where that was before."""
+    verdict: str
+    subject: str
+    whose: str
+    sentences: tuple[str, ...]
+    narrowing: Narrowing | None
+    activity: Activity | None
+    working: tuple[Working, ...]
+    ending: Ending | None
+    """`None`: no plan was asked for."""
+    figures: tuple[Figure, ...]
+
+
+def summary_view(dossier: Dossier, names: Names) -> SummaryView:
+    """Choose what the head of the page shows."""
+    trace, last = dossier.trace, dossier.status.last
     tainted = [one for one in trace.credentials if one.tainted]
-    alive = [one for one in tainted if one.state in words.ALIVE]
-    subject = words.listed((brief(one, 80) for one in trace.subject), 3)
     said = (*words.named_persons(trace), *words.handed(trace))
-    last = dossier.status.last
-    quiet = f", last event {timestamp(last)}" if last and last < trace.as_of else ""
-    return tag(
-        "header",
-        tag("p", tag("b", "TokenTrail"), f"  case {dossier.case_id}  ·  as of {timestamp(trace.as_of)}{quiet}",
-            class_="kicker"),
-        tag("h1", words.verdict(tainted)),
-        tag("p", "Traced from ", tag("code", subject), f", {_whose(dossier)}.", class_="lead"),
-        *(tag("p", tag("strong", brief(one, 800)), class_="lead") for one in said),
-        _narrowed(dossier),
-        _about(dossier, names),
-        tag("div", _works(alive, names), _ends(dossier, names), class_="first"),
-        _figures(dossier, {one.id for one in tainted}),
+    return SummaryView(
+        case_id=dossier.case_id, as_of=trace.as_of, last=last if last and last < trace.as_of else None,
+        verdict=words.verdict(tainted), subject=words.listed((brief(one, 80) for one in trace.subject), 3),
+        whose=_whose(dossier), sentences=tuple(brief(one, 800) for one in said), narrowing=_narrowing(dossier),
+        activity=_activity(dossier.activity, names),
+        working=tuple(_working([one for one in tainted if one.state in words.ALIVE], names)),
+        ending=_ending(dossier, dossier.plan, names) if dossier.plan else None,
+        figures=_figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
 
 
-def _about(dossier: Dossier, names: Names) -> Html | None:
-    """Tell when the attacker was about, from where, with what, and with which call that began."""
-    used = dossier.activity
+def _activity(used: AttackerActivity | None, names: Names) -> Activity | None:
     if used is None or used.first is None or used.last is None:
         return None
     addresses = [f"{brief(one.name, 60)} ({words.number(one.calls, 'call')})" for one in used.addresses]
-    tools = [brief(one, 60) for one in words.tools(used)]
-    first = happened(timestamp(used.first), used.first_event or "", names)
-    began = join([first, " ", tag("code", brief(used.first_call or "", 80))])
-    last = join([tag("time", timestamp(used.last)), f", dwell time {words.lasted(used)}"])
-    facts: list[tuple[str, Html | str]] = [("First call", began), ("Last call", last)]
-    facts += [("From", words.listed(addresses, _NAMED))] if addresses else []
-    facts += [("Tools", words.listed(tools, _NAMED))] if tools else []
-    if len(used.shared_from) > 1:
-        facts.append(("Owner?", _owner(used, names)))
-    return tag(
-        "dl", *(join([tag("dt", name), tag("dd", told)]) for name, told in facts), class_="facts about"
-    )
+    return Activity(
+        first=names.moment(used.first, used.first_event or ""), first_call=brief(used.first_call or "", 80),
+        last=timestamp(used.last), dwell_time=words.lasted(used), addresses=words.listed(addresses, _NAMED),
+        tools=words.listed([brief(one, 60) for one in words.tools(used)], _NAMED),
+        owner=_owner(used, names) if len(used.shared_from) > 1 else None,
+    )  # fmt: skip
 
 
-def _owner(used: AttackerActivity, names: Names) -> Html:
-    """Say that the subject's owner may be among its users, and lead to the page without the first address."""
-    first = used.shared_from[0].name
-    said = f"{words.shared(used)} The first may be the owner's: "
-    if names.live is None:
-        return join([said, "narrow with ", tag("code", f"--trusted-ip {brief(first, 60)}"), "."])
-    there = address(names.live.path, [*names.live.query, ("trusted_ip", first)], names.live.as_of)
-    return join([said, tag("a", f"leave out {brief(first, 60)}", href=there), "."])
+def _owner(used: AttackerActivity, names: Names) -> PerhapsOwner:
+    first, live = used.shared_from[0].name, names.live
+    place = address(live.path, [*live.query, ("trusted_ip", first)], live.as_of) if live else None
+    told = f"{words.shared(used)} The first may be the owner's: "
+    return PerhapsOwner(told=told, address=brief(first, 60), place=place)
 
 
 def _whose(dossier: Dossier) -> str:
@@ -80,8 +148,7 @@ def _whose(dossier: Dossier) -> str:
     return f"in {words.listed(accounts, 3)}" if accounts else "in no known account"
 
 
-def _narrowed(dossier: Dossier) -> Html | None:
-    """Say what narrowed what counts as the attacker's, and what works that does not count: else all below misleads."""
+def _narrowing(dossier: Dossier) -> Narrowing | None:
     told = words.narrowed(dossier.since, dossier.source_ips, dossier.trusted_ips)
     if told is None:
         return None
@@ -89,23 +156,18 @@ def _narrowed(dossier: Dossier) -> Html | None:
     left = [one for one in below if not one.tainted]
     out = f"{len(left):,} of its {words.number(len(below), 'descendant')} {words.verb(len(left), 'does', 'do')} "
     out += f"not count, of which {words.still_work(left)}."
-    if not left:
-        return tag("p", told, " That leaves out none of its descendants.", class_="lead")
     alive = any(one.state in words.ALIVE for one in left)
-    shown = tag("strong", out, class_="bad" if alive else None)
-    return tag("p", told, " ", shown, class_="lead")
+    return Narrowing(told=told, left_out=out if left else "", alive=alive)
 
 
-def _works(alive: list[TracedCredential], names: Names) -> Html:
-    items: list[Html] = []
+def _working(alive: list[TracedCredential], names: Names) -> list[Working]:
+    listed: list[Working] = []
     for group in _by_kind(alive):
-        items += [_together(group)] if len(group) > _FEW else [
-            join([badge(one, names), " ", words.kind(one), " of ", brief(_of_whom(one), 60), " ",
-                  tag("span", _until(one), class_="soft")])
+        listed += [_together(group)] if len(group) > _FEW else [
+            Working(badge=names.badge(one), kind=words.kind(one), of=brief(_of_whom(one), 60), until=_until(one))
             for one in group
         ]  # fmt: skip
-    body = bullets(items, "plain") or tag("p", "None of the attacker's credentials.")
-    return tag("div", tag("h2", "What still works"), body, class_="works")
+    return listed
 
 
 def _of_whom(one: TracedCredential) -> str:
@@ -124,7 +186,7 @@ def _by_kind(alive: list[TracedCredential]) -> list[list[TracedCredential]]:
     return [kinds[kind] for kind in KINDS if kind in kinds]
 
 
-def _together(group: list[TracedCredential]) -> Html:
+def _together(group: list[TracedCredential]) -> Working:
     """Sum up credentials of a kind: how many, of how many roles and users, and when the last of them ends."""
     of = {one.role or one.principal for one in group}
     whose = brief(words.principal(next(iter(of))), 60) if len(of) == 1 else f"{len(of):,} roles and users"
@@ -133,10 +195,7 @@ def _together(group: list[TracedCredential]) -> Html:
     until = (
         "until somebody ends them" if None in ends or last is None else f"the last until {timestamp(last)}"
     )
-    return join([
-        tag("b", words.kinds(len(group), group[0])), " of ", whose, " ",
-        tag("span", until, class_="soft"),
-    ])  # fmt: skip
+    return Working(badge=None, kind=words.kinds(len(group), group[0]), of=whose, until=until)
 
 
 def _until(one: TracedCredential) -> str:
@@ -146,31 +205,16 @@ def _until(one: TracedCredential) -> str:
     return f"until {timestamp(end)}" + ("" if one.expires_at else " at the latest")
 
 
-def _ends(dossier: Dossier, names: Names) -> Html:
-    plan = dossier.plan
-    if plan is None:
-        return tag("div", tag("h2", "What ends it"), tag("p", "No plan was asked for."), class_="ends")
+def _ending(dossier: Dossier, plan: Plan, names: Names) -> Ending:
     verdict, ending = words.plan_verdict(plan)
-    look = {"good": "ends", "doubt": "ends doubtful", "bad": "ends failing"}[ending]
-    others = unstolen(plan, names, _MOST)
-    named = join([others, ". "]) if others else None
-    if not plan.steps:
-        told = f"Nothing to do{conditions(plan)}." if plan.proof.complete else "No step is known that would."
-        doubt = tag("strong", f"{verdict}: ", class_="doubt") if ending == "doubt" else None
-        return tag("div", tag("h2", "What ends it"),
-                   tag("p", told, " ", doubt, named, tag("a", "The plan", href="#plan")), class_=look)  # fmt: skip
-    hit = _hits(dossier, plan, names)
-    proof = {
-        "good": f"Proved complete{conditions(plan)}.", "doubt": f"{verdict}:",
-        "bad": "NOT COMPLETE: the attacker survives it.",
-    }[ending]  # fmt: skip
-    return tag(
-        "div",
-        tag("h2", "What ends it"),
-        tag("ol", *(tag("li", brief(words.action(step))) for step in plan.steps[:_MOST])),
-        tag("p", f"and {len(plan.steps) - _MOST:,} more steps") if len(plan.steps) > _MOST else None,
-        tag("p", tag("strong", proof, class_=ending), " ", named, f"{hit} ", tag("a", "The plan", href="#plan")),
-        class_=look,
+    complete = f"Proved complete{conditions(plan)}."
+    proof = {"good": complete, "doubt": f"{verdict}:", "bad": "NOT COMPLETE: the attacker survives it."}
+    nothing = f"Nothing to do{conditions(plan)}." if plan.proof.complete else "No step is known that would."
+    return Ending(
+        look={"good": "ends", "doubt": "ends doubtful", "bad": "ends failing"}[ending], ending=ending,
+        steps=excerpt(plan.steps, _MOST, lambda step: brief(words.action(step))), verdict=proof[ending],
+        told="" if plan.steps else nothing, unstolen=unstolen(plan, names, _MOST),
+        hits=_hits(dossier, plan, names),
     )  # fmt: skip
 
 
@@ -194,25 +238,21 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     return f"It cuts off {words.joined(told)} too." if told else "Collateral: none seen."
 
 
-def _figures(dossier: Dossier, tainted: set[str]) -> Html:
+def _figures(dossier: Dossier, tainted: set[str]) -> tuple[Figure, ...]:
     """Sum up what the attacker's credentials did, and no other's."""
     trace = dossier.trace
     secrets = known_secrets(trace, tainted)
     made = sum(one.by in tainted for one in trace.created)
     accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})
+    figures = [
+        Figure(*volume(trace, tainted)),
+        Figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
+        Figure(f"{made:,}", words.verb(made, "thing made or changed", "things made or changed")),
+        Figure(f"{total_calls(trace, tainted):,}", "calls"),
+        Figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+    ]
     alone = sum(one.count for one in unkeyed(trace, tainted))
-    return tag(
-        "dl",
-        figure(*volume(trace, tainted)),
-        figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
-        figure(f"{made:,}", words.verb(made, "thing made or changed", "things made or changed")),
-        figure(f"{total_calls(trace, tainted):,}", "calls"),
-        figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
-        figure(
-            f"{alone:,}",
-            words.verb(alone, "more call names", "more calls name") + " its principal and no key",
-        )
-        if alone
-        else None,
-        class_="figures",
-    )
+    if alone:
+        named = words.verb(alone, "more call names", "more calls name") + " its principal and no key"
+        figures.append(Figure(f"{alone:,}", named))
+    return tuple(figures)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from tokentrail.present import words
+from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.console import address, trace_address
-from tokentrail.present.html.markup import brief, prose
-from tokentrail.present.safe import safe
+from tokentrail.present.html.svg import escape
+from tokentrail.present.safe import brief, safe
+from tokentrail.spelling import more
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,6 +38,17 @@ def visible(value: object) -> object:
     return "" if value is None else safe(str(value))
 
 
+def lines(text: str) -> Markup:
+    """Make text of several lines visible and inert; they stay lines."""
+    return Markup("\n").join(map(escape, text.split("\n")))
+
+
+def code_apart(text: str) -> list[tuple[str, bool]]:
+    """Split a sentence at its backticks, and say of each part whether it is code; of an odd number none counts."""
+    parts = text.split("`")
+    return [(part, n % 2 == 1) for n, part in enumerate(parts)] if len(parts) % 2 else [(text, False)]
+
+
 @cache
 def _environment() -> Environment:
     """Build the environment when the first page is made, since the command line starts faster without Jinja2."""
@@ -47,10 +58,10 @@ def _environment() -> Environment:
         loader=FunctionLoader(_source), autoescape=True, finalize=visible, undefined=StrictUndefined
     )
     made.filters = {
-        "brief": brief, "comma": "{:,}".format, "default": made.filters["default"], "prose": prose,
-        "timestamp": timestamp,
+        "brief": brief, "code_apart": code_apart, "comma": "{:,}".format, "default": made.filters["default"],
+        "length": len, "lines": lines, "more": more, "tenth": "{:.1f}".format, "timestamp": timestamp,
     }  # fmt: skip
-    made.globals |= {"address": address, "trace_address": trace_address, "words": words}
+    made.globals |= {"damage": damage, "words": words}
     return made
 
 

@@ -1,31 +1,65 @@
 """
-The timeline's section: a table of calls, runs of like calls as one line, with a filter.
+The timeline: calls in order of time, runs of like calls as one line.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from tokentrail.lineage.model import CallLine, CallLines, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import reference, section
+from tokentrail.present.html.views import Reference
+from tokentrail.present.safe import brief
 from tokentrail.present.timeline import on_what
 
-_HEADS = ("Time", "Credential", "Call", "From", "Result", "On what")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineLine:
+    """A call, or a run of like calls."""
+
+    time: Reference
+    until: str
+    """The end of a run, as it continues its beginning."""
+    credential: Reference
+    call: str
+    count: int
+    source_ip: str
+    error: str
+    outcome: str
+    on_what: str
+    marked: bool
 
 
-def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) -> Html:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineView:
+    """What the section of the timeline shows."""
+
+    lines: tuple[TimelineLine, ...]
+    note: str = ""
+    everything: str | None = None
+    """The console's page of all calls."""
+
+
+def timeline_view(chronicle: CallLines, names: Names, *, of_others: int = 0) -> TimelineView:
     """
-    Build the section; in a console each line leads to its record, and the section to the page of all calls.
+    Choose what the section shows; in a console each line leads to its record.
 
     Args:
         of_others: How many of the calls are of descendants that do not count as the attacker's.
     """
     if not chronicle.lines:
-        none = tag("p", "No call of these credentials is in the evidence.", class_="empty")
-        return section("timeline", "Timeline", none)
+        return TimelineView(lines=())
+    live = names.live
+    return TimelineView(
+        lines=tuple(_line(one, names) for one in chronicle.lines), note=_note(chronicle, of_others),
+        everything=address("/timeline", live.query, live.as_of) if live else None,
+    )  # fmt: skip
+
+
+def _note(chronicle: CallLines, of_others: int) -> str:
     shown = words.number(chronicle.events - chronicle.left_events, "call")
     begun = f", {chronicle.began:,} of them the beginnings of sessions" if chronicle.began else ""
     note = (
@@ -38,60 +72,30 @@ def timeline_section(chronicle: CallLines, names: Names, *, of_others: int = 0) 
             f" Not on this page, which has no room for them: {words.number(chronicle.left_out, 'line')} with "
             f"{words.number(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
         )
-    live = names.live
-    everything = tag("p", tag("a", "All calls, one by one, with their raw records",
-                     href=address("/timeline", live.query, live.as_of))) if live else None  # fmt: skip
-    head = tag("tr", *(tag("th", one, scope="col") for one in _HEADS))
-    return section(
-        "timeline", "Timeline",
-        tag(
-            "div",
-            tag("label", "Filter ", tag("input", type="search", id="sift", autocomplete="off", spellcheck="false",
-                                        placeholder="credential, call, address, resource")),
-            tag("label", tag("input", type="checkbox", id="marked"), " marked calls only"),
-            tag("output", id="sifted", for_="sift marked"),
-            class_="tools js", hidden=True,
-        ),
-        everything,
-        tag("p", "Printed are the marked calls; the page has the others too.", class_="note printed"),
-        tag("div", tag("table", tag("caption", "Calls in order of time"), tag("thead", head),
-                       tag("tbody", *(_line(one, names) for one in chronicle.lines), id="calls")),
-            class_="wide tall", tabindex=0, role="region", aria_label="Calls in order of time"),
-        note=note,
+    return note
+
+
+def _line(line: CallLine, names: Names) -> TimelineLine:
+    first = line.first
+    run = line.count > 1
+    return TimelineLine(
+        time=moment(first, names),
+        until=words.span(first.time, line.until).removeprefix(timestamp(first.time)) if run else "",
+        credential=names.reference(first.credential),
+        call=brief(words.call(first.event_source, first.event_name), 80), count=line.count,
+        source_ip=brief(first.source_ip or "-", 60), error=brief(first.error_code or "", 60), outcome=outcome(first),
+        on_what=brief(on_what(first, line.count), 120), marked=line.telling,
     )  # fmt: skip
 
 
-def _line(line: CallLine, names: Names) -> Html:
-    first, time = line.first, moment(line.first, names)
-    if line.count > 1:
-        until = words.span(first.time, line.until).removeprefix(timestamp(first.time))
-        time = join([time, tag("span", until, class_="soft")])
-    times = tag("b", f" ×{line.count:,}") if line.count > 1 else None
-    result = (
-        tag("span", brief(first.error_code, 60), class_="refused") if first.error_code else outcome(first)
-    )
-    return tag(
-        "tr",
-        tag("td", time),
-        tag("td", reference(first.credential, names)),
-        tag("td", brief(words.call(first.event_source, first.event_name), 80), times),
-        tag("td", brief(first.source_ip or "-", 60)),
-        tag("td", result),
-        tag("td", brief(on_what(first, line.count), 120), class_="on"),
-        class_="marked" if line.telling else None,
-    )  # fmt: skip
-
-
-def outcome(event: TimelineEvent) -> str | None:
+def outcome(event: TimelineEvent) -> str:
     """What came of a call that went well, if that is not plain."""
-    return "began the session" if event.began else None
+    return "began the session" if event.began else ""
 
 
-def moment(event: TimelineEvent, names: Names) -> Html:
+def moment(event: TimelineEvent, names: Names) -> Reference:
     """When a call was made; in a console it leads to the raw record, by what the case called its object."""
-    shown = tag("time", timestamp(event.time))
+    shown = timestamp(event.time)
     if names.live is None or not event.object.isalnum():
-        return shown
-    return tag(
-        "a", shown, href=f"/record/{event.object}/{event.ordinal}", class_="event", title="the raw record"
-    )
+        return Reference(shown)
+    return Reference(shown, f"/record/{event.object}/{event.ordinal}")

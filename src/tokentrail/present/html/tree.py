@@ -13,14 +13,13 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from tokentrail.lineage.model import Credential, Trace, TracedCredential
+from tokentrail.lineage.model import Credential, State, Trace, TracedCredential
 from tokentrail.present import words
-from tokentrail.present.document import timestamp
-from tokentrail.present.html.console import Live, hidden, lineage_address, story
+from tokentrail.present.html.console import Live, Query, asked_moment, lineage_address, story
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.facts import Doings, doings_of, facts, until
-from tokentrail.present.html.markup import Html, brief, join, tag
-from tokentrail.present.html.pieces import and_more, badge, section, state
+from tokentrail.present.html.facts import CredentialFacts, Doings, doings_of, facts_of, until
+from tokentrail.present.html.views import Badge, Excerpt, excerpt
+from tokentrail.present.safe import brief
 
 FULL, LISTED = 4000, 16_000
 """Credentials that are told in full, and those that have a line besides; of the rest, the ids stand below."""
@@ -31,6 +30,71 @@ _OPEN = 60
 """Credentials up to which the tree stands open."""
 TRUNK = 250
 """Credentials that a page of a console has room for; of a lineage with more, the rest is a click away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCredential:
+    """A credential in a line: its name, id and state, and what it is."""
+
+    anchor: str
+    badge: Badge
+    id: str
+    state: State
+    of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeCredential:
+    """A credential of the tree, with what it did and what descends from it."""
+
+    line: ShownCredential
+    facts: CredentialFacts | None
+    """`None`: the page has room for a line alone."""
+    until: str
+    leaf: bool
+    """Whether nothing descends from it."""
+    children: list[TreeEntry] = field(default_factory=list)
+    """What is nested in it; where that would be too deep, they follow it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFold:
+    """Siblings of one kind and role, folded together."""
+
+    kinds: str
+    of: str
+    works: str
+    calls: str
+    place: str | None
+    """The page of the console that lists them, where this one has no room for them."""
+    members: list[TreeEntry] = field(default_factory=list)
+
+
+TreeEntry = TreeCredential | TreeFold
+
+
+@dataclass(frozen=True, slots=True)
+class TreeView:
+    """A tree, or several where parents make a loop, which only broken evidence has."""
+
+    lists: tuple[list[TreeEntry], ...]
+    open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageView:
+    """What the section of the lineage shows."""
+
+    note: str
+    tree: TreeView
+    search: Query | None
+    """What a search of the console sends along; `None`: the page searches itself."""
+    rest: str
+    """How many more there are, in words."""
+    rest_ids: str
+    bystanders: Excerpt[ShownCredential]
+    bystander_count: str
+    bystanders_open: bool
 
 
 @dataclass(slots=True)
@@ -46,62 +110,45 @@ class _Tree:
     drawn: set[str] = field(default_factory=set)
 
 
-def tree_section(trace: Trace, bystanders: Sequence[Credential], names: Names) -> Html:
-    """Build the section; where it has no room for all, `names` learns which credentials are on the page."""
+def lineage_view(trace: Trace, bystanders: Sequence[Credential], names: Names) -> LineageView:
+    """Choose what the section shows; where it has no room for all, `names` learns which credentials are on the page."""
     tree = _planted(trace, names)
     rest = [one for one in trace.credentials if one.id not in tree.by_id]
-    drawn = _drawn(tree, tree.children[None])
+    lists = _grown(tree, tree.children[None])
     if tree.far is not None and len(tree.drawn) <= _OPEN:  # a trunk that is short enough to be read at once
-        tree.open, tree.drawn = True, set()
-        drawn = _drawn(tree, tree.children[None])
+        tree.open = True
     if tree.far is not None:
         names.here = {*tree.drawn, *(one.id for one in bystanders[:TRUNK])}
     count = words.number(len(trace.credentials), "credential")
-    return section(
-        "lineage", "Lineage",
-        _tools() if tree.far is None else search(tree.far),
-        tag("div", drawn, class_="tree" if tree.open else "tree big", id="tree"),
-        _rest(rest),
-        _bystanders(bystanders, names),
-        note=f"{count}: whom each came from, what it did, and what it made.",
+    return LineageView(
+        note=f"{count}: whom each came from, what it did, and what it made.", tree=TreeView(lists, tree.open),
+        search=None if tree.far is None else searched(tree.far),
+        rest=f"{len(rest):,} more credentials, by id only: {words.still_work(rest)}" if rest else "",
+        rest_ids=" ".join(one.id for one in rest),
+        bystanders=excerpt(
+            bystanders, LISTED if names.here is None else TRUNK,
+            lambda one: _line(one, names, f"; {brief(words.why(one), 300)}"),
+        ),
+        bystander_count=words.number(len(bystanders), "credential"), bystanders_open=len(bystanders) <= _MANY,
     )  # fmt: skip
 
 
 def branch(
     trace: Trace, others: Sequence[Credential], chosen: Sequence[Credential], names: Names, *, alone: bool
-) -> Html:
-    """Draw some credentials of a lineage in full, each with its children, or alone."""
+) -> TreeView:
+    """Show some credentials of a lineage in full, each with its children, or alone."""
     tree = _planted(replace(trace, credentials=(*trace.credentials, *map(_innocent, others))), names)
     tree.far, tree.open = names.live, len(chosen) == 1
     names.here = tree.drawn
     if alone:
         tree.children = defaultdict(list)
     picked = [tree.by_id[one.id] for one in chosen]
-    return tag("div", _drawn(tree, picked, folded=False), class_="tree", id="tree")
+    return TreeView(_grown(tree, picked, folded=False), tree.open)
 
 
-def search(live: Live, text: str = "") -> Html:
-    """Ask the console for credentials of a lineage, by whatever is said of them."""
-    moment = [("as_of", timestamp(live.as_of))] if live.as_of else []
-    return tag(
-        "form",
-        *hidden([*story(live), *moment]),
-        tag("label", "Search ", tag("input", type="search", name="find", id="find", value=text, autocomplete="off",
-                                    spellcheck="false", placeholder="key, principal, address, name")),
-        tag("button", "Search"), action="/lineage", method="get", class_="tools",
-    )  # fmt: skip
-
-
-def _tools() -> Html:
-    return tag(
-        "div",
-        tag("label", "Search ", tag("input", type="search", id="find", autocomplete="off", spellcheck="false",
-                                    placeholder="key, principal, address, name")),
-        tag("button", "Open all", type="button", data_fold="open"),
-        tag("button", "Fold all", type="button", data_fold="shut"),
-        tag("output", id="found", for_="find"),
-        class_="tools js", hidden=True,
-    )  # fmt: skip
+def searched(live: Live) -> Query:
+    """What a search for credentials of a lineage sends along."""
+    return (*story(live), *asked_moment(live))
 
 
 def _planted(trace: Trace, names: Names) -> _Tree:
@@ -142,73 +189,67 @@ def _importance(one: TracedCredential) -> tuple[bool, bool, int, int, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Siblings that this page has no room for."""
+    """Siblings that fold together."""
 
     members: tuple[TracedCredential, ...]
+    afar: bool
+    """Whether the console has them, since this page has no room."""
 
 
-_Work = Html | _Group | tuple[TracedCredential, int]
+_Work = tuple[_Group | TracedCredential, int, list[TreeEntry]]
+"""What is to be put into which list, and how deep that is."""
 AnyCredential = TypeVar("AnyCredential", bound=Credential)
-_SHUT_ITEM, _SHUT_LIST = Html("</li>"), Html("</ul>")
 
 
-def _drawn(tree: _Tree, roots: Sequence[TracedCredential], *, folded: bool = True) -> Html:
-    """Draw all levels, without recursion; a loop of parents, which only broken evidence has, is cut somewhere."""
-    top = _level(tree, roots, 0) if folded else [(one, 0) for one in roots]
-    parts: list[Html] = [Html("<ul>")]
-    stack: list[_Work] = [_SHUT_LIST, *reversed(top)]
+def _grown(
+    tree: _Tree, roots: Sequence[TracedCredential], *, folded: bool = True
+) -> tuple[list[TreeEntry], ...]:
+    """Build all levels, without recursion; a loop of parents, which only broken evidence has, is cut somewhere."""
+    lists: list[list[TreeEntry]] = [[]]
+    top = _level(tree, roots, 0, lists[0]) if folded else [(one, 0, lists[0]) for one in roots]
+    stack: list[_Work] = [*reversed(top)]
     reached: set[str] = set()
     while True:
         while stack:
-            item = stack.pop()
-            if isinstance(item, Html):
-                parts.append(item)
-                continue
+            item, depth, into = stack.pop()
             if isinstance(item, _Group):
-                parts.append(_kept_afar(tree, item, reached))
+                fold = _fold(tree, item, reached)
+                into.append(fold)
+                if not item.afar:
+                    stack += [(one, depth, fold.members) for one in reversed(living_first(item.members))]
                 continue
-            one, depth = item
-            reached.add(one.id)
-            tree.drawn.add(one.id)
-            parts.append(_head(tree, one))
-            stack += reversed(_below(tree, one, depth))
+            reached.add(item.id)
+            tree.drawn.add(item.id)
+            shown = _credential(tree, item)
+            into.append(shown)
+            nested = depth < _DEEPEST and shown.facts is not None
+            children = tree.children.get(item.id, [])
+            below = (depth + 1, shown.children) if nested else (depth, into)
+            stack += reversed(_level(tree, children, *below))
         left = (
             next((one for name, one in tree.by_id.items() if name not in reached), None) if folded else None
         )
         if left is None:
-            return join(parts)
+            return tuple(lists)
         tree.children[left.parent] = [one for one in tree.children[left.parent] if one is not left]
-        parts.append(Html("<ul>"))
-        stack = [_SHUT_LIST, (left, 0)]
+        lists.append([])
+        stack = [(left, 0, lists[-1])]
 
 
-def _below(tree: _Tree, one: TracedCredential, depth: int) -> list[_Work]:
-    """What comes after a credential's own words: its children within it, or beside it where it is too deep."""
-    shut = Html("</details></li>") if one.id in tree.full else _SHUT_ITEM
-    children = tree.children.get(one.id, [])
-    if not children:
-        return [shut]
-    if depth >= _DEEPEST or one.id not in tree.full:
-        return [shut, *_level(tree, children, depth)]
-    return [Html("<ul>"), *_level(tree, children, depth + 1), _SHUT_LIST, shut]
-
-
-def _level(tree: _Tree, children: Sequence[TracedCredential], depth: int) -> list[_Work]:
-    """List children in order of time; many of one kind and role fold together, those that work first."""
+def _level(
+    tree: _Tree, children: Sequence[TracedCredential], depth: int, into: list[TreeEntry]
+) -> list[_Work]:
+    """List children in order of time; many of one kind and role fold together."""
     groups: dict[tuple[str, str], list[TracedCredential]] = {}
     for one in children:
         groups.setdefault(group_of(one), []).append(one)
     work: list[_Work] = []
     for group in groups.values():
-        if tree.far is not None and (len(group) > _MANY or len(tree.drawn) > TRUNK):
-            work.append(_Group(tuple(group)))
-            continue
-        if len(group) <= _MANY:
-            work += [(one, depth) for one in group]
-            continue
-        work.append(Html(f'<li class="fold"><details>{_fold(group)}<ul>'))
-        work += [(one, depth) for one in living_first(group)]
-        work.append(Html("</ul></details></li>"))
+        afar = tree.far is not None and (len(group) > _MANY or len(tree.drawn) > TRUNK)
+        if afar or len(group) > _MANY:
+            work.append((_Group(tuple(group), afar), depth, into))
+        else:
+            work += [(one, depth, into) for one in group]
     return work
 
 
@@ -217,9 +258,17 @@ def living_first(group: Sequence[AnyCredential]) -> list[AnyCredential]:
     return sorted(group, key=lambda one: one.state not in ("active", "unknown"))
 
 
-def _kept_afar(tree: _Tree, group: _Group, reached: set[str]) -> Html:
-    """Fold a group that the console has; it and all below it need no other place on the page."""
-    assert tree.far is not None
+def _fold(tree: _Tree, group: _Group, reached: set[str]) -> TreeFold:
+    first = group.members[0]
+    return TreeFold(
+        kinds=words.kinds(len(group.members), first), of=brief(words.principal(first.role or first.principal)),
+        works=words.still_work(group.members), calls=words.number(sum(one.events for one in group.members), "call"),
+        place=_afar(tree, group, tree.far, reached) if group.afar and tree.far else None,
+    )  # fmt: skip
+
+
+def _afar(tree: _Tree, group: _Group, far: Live, reached: set[str]) -> str:
+    """Where the console lists a group; it and all below it need no other place on the page."""
     fresh = [one.id for one in group.members]
     while fresh:
         name = fresh.pop()
@@ -229,68 +278,19 @@ def _kept_afar(tree: _Tree, group: _Group, reached: set[str]) -> Html:
     first = group.members[0]
     kind, of = group_of(first)
     under = above(first, tree.by_id)
-    there = lineage_address(tree.far, *([("under", under)] if under else []), ("kind", kind), ("of", of))
-    way = tag("p", tag("a", "List them", href=there))
-    return tag("li", tag("details", _fold(group.members), way, class_="far"), class_="fold")
+    return lineage_address(far, *([("under", under)] if under else []), ("kind", kind), ("of", of))
 
 
-def _fold(group: Sequence[TracedCredential]) -> Html:
-    first = group[0]
-    head = join([
-        tag("b", words.kinds(len(group), first)), " of ",
-        brief(words.principal(first.role or first.principal)),
-        ": ", words.still_work(group), f", {words.number(sum(one.events for one in group), 'call')}",
-    ])  # fmt: skip
-    return tag("summary", head)
+def _credential(tree: _Tree, one: TracedCredential) -> TreeCredential:
+    full = one.id in tree.full
+    return TreeCredential(
+        line=_line(one, tree.names), facts=facts_of(tree.doings, one, tree.names) if full else None,
+        until=until(one), leaf=not full or not tree.children.get(one.id),
+    )  # fmt: skip
 
 
-def _head(tree: _Tree, one: TracedCredential) -> Html:
-    """A credential's own words, with its element left open for its children."""
-    anchor = tree.names.anchors[one.id]
-    of = brief(words.who(one), 160)
-    line = join([
-        badge(one, tree.names), " ", tag("code", one.id), " ", state(one),
-        tag("span", f" {words.kind(one)} of {of}", class_="of"),
-    ])  # fmt: skip
-    if one.id not in tree.full:
-        return Html(
-            f'<li class="cred leaf" id="{anchor}">{line}{tag("span", f" · {until(one)}", class_="soft")}'
-        )
-    opened = " open" if tree.open else ""
-    leaf = "" if tree.children.get(one.id) else " leaf"
-    return Html(
-        f'<li class="cred{leaf}" id="{anchor}"><details{opened}>{tag("summary", line)}'
-        f"{tag('div', *facts(tree.doings, one, tree.names), class_='facts')}"
+def _line(one: Credential, names: Names, more: str = "") -> ShownCredential:
+    of = f"{words.kind(one)} of {brief(words.who(one), 160)}{more}"
+    return ShownCredential(
+        anchor=names.anchors[one.id], badge=names.badge(one), id=one.id, state=one.state, of=of
     )
-
-
-def _rest(rest: Sequence[TracedCredential]) -> Html | None:
-    """List the ids of those for which there is no room, those that work first."""
-    if not rest:
-        return None
-    return tag(
-        "details",
-        tag("summary", f"{len(rest):,} more credentials, by id only: {words.still_work(rest)}"),
-        tag("p", "They have no place in the tree above, since a page has room for so many. "
-            "`tokentrail trace --format jsonl` has all of each."),
-        tag("p", " ".join(one.id for one in rest), class_="ids"),
-    )  # fmt: skip
-
-
-def _bystanders(bystanders: Sequence[Credential], names: Names) -> Html | None:
-    """List the colleagues in the same roles and users."""
-    if not bystanders:
-        return None
-    items = [
-        tag("li", badge(one, names), " ", tag("code", one.id), " ", state(one),
-            tag("span", f" {words.kind(one)} of {brief(words.who(one), 160)}; {brief(words.why(one), 300)}",
-                class_="of"),
-            id=names.anchors[one.id], class_="cred")
-        for one in bystanders[: LISTED if names.here is None else TRUNK]
-    ]  # fmt: skip
-    return tag(
-        "details",
-        tag("summary", f"Others in the same role or user: {words.number(len(bystanders), 'credential')}"),
-        tag("ul", *items), and_more(len(bystanders), len(items), "`tokentrail credentials` lists them all."),
-        open=len(bystanders) <= _MANY, class_="tree",
-    )  # fmt: skip
