@@ -140,12 +140,12 @@ def gzip_bomb(folder: Path) -> None:
 
 
 def gzip_of_records(folder: Path) -> None:
-    """500 MB of sound records, as much as one object may expand to by default, in some MB: each is read."""
+    """460 MB of sound records, as much as one object may expand to by default, in some MB: each is read."""
     one = json.dumps(call(2, user(), "GetObject", requestParameters={"key": "k" * 1_000})).encode()
     with gzip.open(folder / "bomb.json.gz", "wb", 6) as file:
         file.write(b'{"Records":[' + one)
         block = b"," + b",".join([one] * 1_000)
-        for _ in range(int(5e8) // len(block)):
+        for _ in range(int(4.6e8) // len(block)):
             file.write(block)
         file.write(b"]}")
 

@@ -82,7 +82,7 @@ def _planned(records: list[Json], strategy: Strategy) -> Plan:
 
 def _named(plan: Plan) -> set[str | None]:
     calls = [call for step in plan.steps for call in (*step.calls, *step.undo)]
-    return {one.account for one in calls} | {step.account for step in plan.steps if step.account is not None}
+    return {one.account for one in calls} | {step.account for step in plan.steps if step.account}
 
 
 @pytest.mark.parametrize("odd", ODD, ids=[repr(one)[:14] for one in ODD])

@@ -75,7 +75,7 @@ def intake_options(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in (
         click.option(
-            "--max-expansion", type=click.IntRange(min=1), metavar="BYTES", show_default="512 MiB",
+            "--max-expansion", type=click.IntRange(min=1), metavar="BYTES", show_default="448 MiB",
             help="How far one object may unpack; what lies beyond is not read, and said.",
         ),
         click.option(

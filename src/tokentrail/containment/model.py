@@ -77,7 +77,7 @@ class Step:
     n: int
     action: Action
     account: str | None
-    """`None` if the principals are in several accounts."""
+    """`None` if the principals are in several accounts; empty if it is not known, so that the step has no call."""
     principal: str | None
     """The ARN that it acts on; `None` if there are several."""
     principals: tuple[str, ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from isal import isal_zlib
 
 GZIP_MAGIC = b"\x1f\x8b"
-DEFAULT_BOUND = 512 << 20
+DEFAULT_BOUND = 448 << 20
 """Bytes that one object may expand to: a 50 MB log file expands to about 400 MB, a bomb to far more. While it is
 expanded, twice as much is in memory."""
 UNTOLD_BOUND = 2 << 30

@@ -146,9 +146,9 @@ def _step(incident: IncidentModel, outcome: Outcome, number: int, move: PlannedS
 
 
 def _only(accounts: Set[str]) -> str | None:
-    """The account of a step, if it has one; what a record calls so may be none."""
+    """The account of a step: `None` of several; empty where it is not known, or what a record calls so is none."""
     [account, *others] = accounts or [""]
-    return account if not others and is_account(account) else None
+    return None if others else account if is_account(account) else ""
 
 
 def _spares(incident: IncidentModel, move: PlannedStep) -> Iterator[tuple[str, datetime, str | None]]:

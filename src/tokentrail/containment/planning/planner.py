@@ -52,11 +52,14 @@ class _Needs:
     @property
     def keys(self) -> list[HeldCredential]:
         """The living long-term keys and API keys, without those of users that the attacker made, as these are ended."""
-        gone = self.incident.made_users | {one for one in self.pools if self.incident.barred(one.account)}
+        gone = self.incident.made_users | {
+            one for one in self.pools if one.account in self.incident.without_access
+        }
         return [
             one for one in self.live
             if one.kind in LASTING and one.principal not in gone
-            and (one.principal.kind == "unknown" or not self.incident.barred(one.principal.account))
+            and one.principal.account not in self.incident.without_access
+            and (is_account(one.principal.account) or one.principal.kind in ("unknown", "root"))  # by hand
         ]  # fmt: skip
 
     @property
