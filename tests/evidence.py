@@ -20,6 +20,7 @@ import pytest
 from tokentrail import Case, Credential
 from tokentrail.lineage.model import Candidate, Kind, Overview, State, Trace
 from tokentrail.present.document import document
+from tokentrail.store import connection
 from tokentrail.testing import World, native
 from tokentrail.testing.company import Company
 from tokentrail.testing.story import story
@@ -76,6 +77,11 @@ def in_segments(records: list[Json], count: int) -> Iterator[Case]:
         with mock.patch("tokentrail.store.tasks.TASK_OBJECTS", 1):
             case.ingest([str(path) for path in paths], workers=1)
         yield case
+
+
+def spilling_may_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test keep an engine from its disk, which is no setting that may be changed otherwise."""
+    monkeypatch.setattr(connection, "_CHANGING", (*connection._CHANGING, "max_temp_directory_size"))
 
 
 _ITS_OWN = {

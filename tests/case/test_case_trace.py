@@ -119,7 +119,6 @@ def test_several_subjects_are_traced_together(told: Story, case: Case) -> None:
     "subject",
     [
         "AIDANOBODYNOBODYNOBOD",
-        "arn:aws:iam::111122223333:user/nobody",
         "203.0.113.200",
         "i-0fffffffffffffff0",
         "7f3b3c7e-0000-4000-8000-000000000000",
@@ -129,6 +128,12 @@ def test_what_nothing_answers_to_is_said(case: Case, subject: str) -> None:
     """An unknown subject is an error that lists the forms."""
     with pytest.raises(SubjectNotFound, match=r"as of 2026-11-23T11:.*principal id"):
         case.trace([subject])
+
+
+def test_an_arn_that_did_nothing_is_told_by_its_account(case: Case) -> None:
+    """Its account's log is there: what is missing is the time, or data events."""
+    with pytest.raises(SubjectNotFound, match="account 111122223333, whose log the case holds"):
+        case.trace(["arn:aws:iam::111122223333:user/nobody"])
 
 
 @pytest.mark.parametrize("subject", ["ASIA", "A", ""])

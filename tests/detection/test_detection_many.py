@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_cases import world
 
-from evidence import in_segments
+from evidence import in_segments, spilling_may_be_forbidden
 from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import context, credential_details, views
@@ -88,6 +88,7 @@ def test_a_table_tells_how_many_rows_it_has(
 
 def test_a_record_that_names_very_many_secrets_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a forged record names is told apart once, not once for each of its parts."""
+    spilling_may_be_forbidden(monkeypatch)
     place = world()
     many_names = "\n".join(map(str, range(20_000)))
     place.user("ada").key().calls("secretsmanager:BatchGetSecretValue", resources=[{"ARN": many_names}])

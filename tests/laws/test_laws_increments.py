@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_laws_forest import everything, places_forgotten, shuffled
 
-from evidence import START, copied, held
+from evidence import START, copied, held, spilling_may_be_forbidden
 from strategies import FIFTY_WORLDS, TOGETHER, worlds
 from tokentrail import Case
 from tokentrail.case import linking
@@ -249,6 +249,7 @@ def test_linking_says_what_to_do_where_no_memory_is_enough(
     (tmp_path / "last.json").write_bytes(native(last))
     with fed(first) as case:
         before = sorted((case.path / "derived").iterdir())
+        spilling_may_be_forbidden(monkeypatch)
         enough = DuckEngine.run_all
 
         def filled(self: DuckEngine, listed: Any) -> None:
