@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -28,6 +29,7 @@ from tokentrail.detection.run import detect
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
 from tokentrail.store.duck import DuckEngine
+from tokentrail.store.temporary import new_folder
 from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
 
@@ -57,6 +59,14 @@ def _case() -> Iterator[Case]:
         yield case
 
 
+@pytest.fixture(name="scratch")
+def _scratch() -> Iterator[Path]:
+    """A folder in which the engine may write."""
+    folder = new_folder()
+    yield folder / "tables"
+    shutil.rmtree(folder)
+
+
 def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Let a case count as large from a few credentials and changes on."""
     monkeypatch.setattr(credential_details, "_TOGETHER", most)
@@ -68,12 +78,12 @@ def many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
 
 @pytest.mark.parametrize("most", [1, 1_000_000])
 def test_a_table_tells_how_many_rows_it_has(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+    case: Case, scratch: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Asked for at once or in parts, and put together of these: rules ask no more about none."""
     view = case._views.open(None)
     many(monkeypatch, most)
-    with closing(DetectionContext(view.engine, case._views.forest(None), scratch=tmp_path)) as context_:
+    with closing(DetectionContext(view.engine, case._views.forest(None), scratch=scratch)) as context_:
         context_.prepare((views.CREDENTIAL_EVENTS,))
         assert (len(context_.batches("SELECT n FROM some_credential_events")) > 1) == (most == 1)
         asked = "SELECT n, count(*) AS events FROM some_credential_events WHERE {} GROUP BY n"
@@ -106,7 +116,7 @@ def test_a_record_that_names_very_many_secrets_fills_no_memory(monkeypatch: pyte
 
 @pytest.mark.parametrize("most", [1, pytest.param(60, marks=pytest.mark.long)])
 def test_in_files_the_same_is_known(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+    case: Case, scratch: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """However few credentials are brought together at once, each has the row that it has where all are."""
     view = case._views.open(None)
@@ -116,7 +126,7 @@ def test_in_files_the_same_is_known(
     assert plain.batches("SELECT n FROM some_credential_events") == ["SELECT n FROM credential_events"]
     plain.close()
     many(monkeypatch, most)
-    filed = DetectionContext(view.engine, case._views.forest(None), scratch=tmp_path / "scratch")
+    filed = DetectionContext(view.engine, case._views.forest(None), scratch=scratch)
 
     filed.prepare(views.VIEWS)
     for name, rows in expected.items():
@@ -125,7 +135,7 @@ def test_in_files_the_same_is_known(
     parts = filed.batches("SELECT event_id FROM some_credential_events")
     assert len(parts) == 5 or most > 1
     assert sum(filed.arrow(one).num_rows for one in parts) == expected["credential_events"].num_rows
-    folders = {path.name for path in (tmp_path / "scratch").iterdir()}
+    folders = {path.name for path in scratch.iterdir()}
     combined = {f"{view.name}_whole" for view in views.VIEWS if view.combine and len(parts) > 1}
     assert folders == {view.name for view in views.VIEWS if view.filed} | combined
     apart = [
@@ -134,7 +144,7 @@ def test_in_files_the_same_is_known(
     assert apart == [len(parts) > 1] * len(parts), (
         "each part opens the file with its own identity_credentials, and no other"
     )
-    assert len(list((tmp_path / "scratch" / "credential_details").iterdir())) > 1
+    assert len(list((scratch / "credential_details").iterdir())) > 1
     filed.close()
 
 
@@ -152,15 +162,15 @@ def test_in_files_the_same_is_found(case: Case, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_raw_records_are_asked_for_some_segments_at_a_time(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a large case the same records are read again as in a small one, and no more of them listed at once."""
     view = case._views.open(None)
     sigma = read_rules([SIGMA])
 
-    def listed(scratch: Path | None) -> list[pa.Table]:
+    def listed(beside: Path | None) -> list[pa.Table]:
         tables: list[pa.Table] = []
-        context = DetectionContext(view.engine, case._views.forest(None), scratch=scratch)
+        context = DetectionContext(view.engine, case._views.forest(None), scratch=beside)
         monkeypatch.setattr(context, "scan", lambda wanted: iter(tables.append(wanted) or ()))
         detect(context, [], failures=Failures(), sigma=sigma)
         context.close()
@@ -177,7 +187,7 @@ def test_raw_records_are_asked_for_some_segments_at_a_time(
 
     at_once = listed(None)
     many(monkeypatch, 7)
-    some = listed(tmp_path / "scratch")
+    some = listed(scratch)
 
     assert max(len(set(one["segment"].to_pylist())) for one in some) == 1 < len(some)
     for what in ("open", "counted"):
