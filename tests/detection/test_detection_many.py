@@ -29,7 +29,7 @@ from tokentrail.detection.run import detect
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.present.document import document
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.temporary import new_folder
+from tokentrail.store.temporary_files import new_temporary_folder
 from tokentrail.testing.names import Json
 from tokentrail.testing.story import story
 
@@ -62,7 +62,7 @@ def _case() -> Iterator[Case]:
 @pytest.fixture(name="scratch")
 def _scratch() -> Iterator[Path]:
     """A folder in which the engine may write."""
-    folder = new_folder()
+    folder = new_temporary_folder()
     yield folder / "tables"
     shutil.rmtree(folder)
 

@@ -168,7 +168,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         from tokentrail.store.ingest import ingest  # what reads evidence takes its time to load
         from tokentrail.store.tasks import Options
 
-        self._folder.see_own()
+        self._folder.check_writable()
         started = time.monotonic()
         sharing = Sharing(self._folder, self._views, engine)
         read = engine.ingest if engine else partial(ingest, workers=workers)

@@ -29,7 +29,7 @@ from tokentrail.results import Coverage
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import Snapshot
-from tokentrail.store.temporary import leave, made_folder, new_folder
+from tokentrail.store.temporary_files import ensure_process_folder, new_temporary_folder, remove_if_empty
 from tokentrail.store.tidying import DATABASE, SPILL
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class View:
         self.engine.close()
         if self.scratch:
             shutil.rmtree(self.derived, ignore_errors=True)
-        leave()
+        remove_if_empty()
 
 
 class Views:
@@ -223,7 +223,7 @@ class Views:
     def _aside(self, snapshot: Snapshot, stored: Path | None) -> View:
         """The same of a case that can't be written: what is still to be worked out goes to a temporary folder."""
         if stored is not None:
-            scratch = new_folder()
+            scratch = new_temporary_folder()
             with suppress(CaseError, OSError, ValueError, RecursionError):
                 for path in sorted(stored.rglob("*")):
                     beside = scratch / path.relative_to(stored)
@@ -288,7 +288,7 @@ class Views:
 
     def _earlier(self, snapshot: Snapshot, until: int | None) -> View:
         """The view of an earlier moment: its forest is derived from the evidence up to then, and goes with it."""
-        scratch = new_folder()
+        scratch = new_temporary_folder()
         with ExitStack() as failed:
             failed.callback(shutil.rmtree, scratch, ignore_errors=True)
             engine = self._engine(snapshot, until)
@@ -314,7 +314,7 @@ class Views:
 
     def _sized(self, records: int, *, roomy: bool = False) -> DuckEngine:
         """An engine that suits a number of records; `roomy` gives it as much memory as the machine allows."""
-        spill = self._folder.path / "derived" / SPILL if self._folder.writable else made_folder()
+        spill = self._folder.path / "derived" / SPILL if self._folder.writable else ensure_process_folder()
         threads, memory = 1 if records < _FEW else None, _ALL if roomy else None
         within = [self._folder.path]
         return DuckEngine(spill, threads=threads, records=records, memory=memory, within=within)

@@ -26,7 +26,7 @@ from tokentrail.present.document import document
 from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
 from tokentrail.present.snippets import cloudformation, files, terraform
 from tokentrail.prevention.guard import Given
-from tokentrail.store.trusted import see_way, write_file
+from tokentrail.store.path_safety import check_path, write_file
 
 if TYPE_CHECKING:
     from tokentrail.prevention.model import Guard
@@ -110,7 +110,7 @@ def command(
 def _write(found: Guard, folder: Path) -> None:
     """Write the guardrails, and say what else lies there, as policies of an earlier run do."""
     written = files(found.guardrails)
-    see_way(folder, UsageError)
+    check_path(folder, UsageError)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

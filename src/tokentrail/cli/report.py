@@ -38,7 +38,7 @@ from tokentrail.present.indicators import indicators_csv, indicators_stix, navig
 from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.paper import Paper
 from tokentrail.spelling import counted
-from tokentrail.store.trusted import write_file
+from tokentrail.store.path_safety import write_file
 
 _STDOUT = Path("-")
 _FORMS: dict[str, Callable[[Dossier], str]] = {

@@ -26,7 +26,7 @@ from tokentrail.containment.incident.workloads import REGION
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
 from tokentrail.errors import UsageError
 from tokentrail.spelling import instant
-from tokentrail.store.trusted import see_way
+from tokentrail.store.path_safety import check_path
 
 LARGEST = 256 * 1024 * 1024
 """The most bytes of a plan file; a plan of ten thousand credentials over fifty roles has a few hundred thousand."""
@@ -71,7 +71,7 @@ def save(plan: Plan, path: Path) -> None:
         raise UsageError(
             f"{path}: a plan lies there that was applied, and `tokentrail undo` needs it. Name another file with -o."
         )
-    see_way(path, UsageError)
+    check_path(path, UsageError)
     text = json.dumps(asdict(plan), default=_spelled, indent=2, ensure_ascii=True) + "\n"
     temporary = None
     try:

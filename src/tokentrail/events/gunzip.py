@@ -11,8 +11,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 DEFAULT_BOUND = 448 << 20
 """Bytes that one object may expand to: a 50 MB log file expands to about 400 MB, a bomb to far more. While it is
 expanded, twice as much is in memory."""
-UNTOLD_BOUND = 2 << 30
-"""The same of an object that was read in before the case told it, and what a file that is not packed may have."""
+UNRECORDED_BOUND = 2 << 30
+"""The same where a case does not record it, as before 0.2; and the most bytes of a file that is not packed."""
 _STEP = 1 << 10
 """Bytes that are expanded at a time in a damaged stream, where an error loses those of the step."""
 _WINDOW = 1 << 14

@@ -17,7 +17,7 @@ import duckdb
 
 from tokentrail.errors import CaseError, NoRoom, QueryFailed
 from tokentrail.store.literals import quoted
-from tokentrail.store.temporary import new_folder, own_folder
+from tokentrail.store.temporary_files import new_temporary_folder, process_folder
 
 _CLOSED = {
     "autoinstall_known_extensions": False,
@@ -97,7 +97,7 @@ def written_at(path: Path) -> Iterator[Path]:
     if "?" not in str(path.resolve()):
         yield path
         return
-    with TemporaryDirectory(dir=new_folder()) as folder:
+    with TemporaryDirectory(dir=new_temporary_folder()) as folder:
         there = Path(folder) / path.name
         if path.exists():
             shutil.copyfile(path, there)
@@ -124,7 +124,7 @@ def opened(threads: int, spill: Path | None, within: Iterable[Path] = ()) -> duc
     # Left out, it would be a folder wherever the process was started.
     config["temp_directory"] = "" if spill is None else str(spill)
     found = duckdb.connect(":memory:", config=config)
-    folders = [str(one) for one in (own_folder(), *within, *([] if spill is None else [spill]))]
+    folders = [str(one) for one in (process_folder(), *within, *([] if spill is None else [spill]))]
     # Where DuckDB would look for the log of a database in a folder whose name has a `?`; see `written_at`.
     folders += [one.replace("?", ".wal?", 1) for one in folders if "?" in one]
     # A process that was started with `python -c` counts as interactive, so that it would draw.

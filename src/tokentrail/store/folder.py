@@ -30,7 +30,7 @@ import msgspec
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
-from tokentrail.store import trusted
+from tokentrail.store import path_safety
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL, Pack
@@ -64,7 +64,7 @@ class CaseFolder:
         self.path = path
         self.case_id = case_id
         self.is_own = True
-        """Whether it may be written; see `store.trusted`."""
+        """Whether it may be written; see `store.path_safety`."""
         self.mirror: Mirror | None = None
         """What fetches the rest, if this folder stands for a case that lies in a bucket."""
         self._known: dict[str, Manifest] = {}
@@ -88,7 +88,7 @@ class CaseFolder:
                 of a place that is no folder, or links in it lead elsewhere.
         """
         path = folder_of(path)
-        trusted.see_way(path)
+        path_safety.check_path(path)
         marker = path / "case.json"
         if not marker.exists():
             if not create:
@@ -96,7 +96,7 @@ class CaseFolder:
                     f"{path}: no case here. Start one with `tokentrail ingest SOURCE --case {path}`."
                 )
             _start(path, marker)
-        is_own = trusted.may_write(path)
+        is_own = path_safety.may_write(path)
         try:
             found = document(_read(marker))
             version, case_id = int(found["format"]), str(found["case_id"])
@@ -104,7 +104,7 @@ class CaseFolder:
             raise CaseError(f"{marker}: can't be read as a case ({error}).") from error
         if 0 < version < FORMAT:
             if not is_own:
-                raise trusted.not_written(path)
+                raise path_safety.read_only_error(path)
             raise OlderFormat(path, case_id, version)
         if version != FORMAT:
             raise CaseError(
@@ -117,7 +117,7 @@ class CaseFolder:
         opened.is_own = is_own
         return opened
 
-    def see_own(self) -> None:
+    def check_writable(self) -> None:
         """
         Check that it may be written.
 
@@ -125,7 +125,7 @@ class CaseFolder:
             CaseError: it is another user's, or others may write it.
         """
         if not self.is_own:
-            raise trusted.not_written(self.path)
+            raise path_safety.read_only_error(self.path)
 
     def snapshot(self) -> Snapshot:
         """The segments that are visible now."""
@@ -167,7 +167,7 @@ class CaseFolder:
         for name, one in self._known.items():
             if one.segment not in replaced:
                 if name not in known:
-                    trusted.see_files(f"{self._segments}/{one.segment}")
+                    path_safety.check_regular_files(f"{self._segments}/{one.segment}")
                 yield one
 
     def _manifest(self, name: str) -> Manifest:
@@ -199,16 +199,16 @@ class CaseFolder:
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep an object's bytes; they may be there already."""
-        self.see_own()
+        self.check_writable()
         folder, name = f"{self._objects}/{sha256[:2]}", sha256[2:]
-        trusted.see_no_link(folder)
+        path_safety.check_no_link(folder)
         if len(data) > SMALL and os.path.exists(f"{folder}/{name}"):  # small: written sooner than looked for
             return
         _write_in_folder(folder, name, data)
 
     def keep_pack(self, name: str, pack: Pack) -> None:
         """Keep the small objects of a segment, by whose name the archive goes."""
-        self.see_own()
+        self.check_writable()
         _write_in_folder(f"{self._objects}/packs", f"{name}.tar", pack)
 
     def publish(self, manifest: Manifest, *, received_at: int | None = None) -> None:
@@ -219,7 +219,7 @@ class CaseFolder:
             manifest: What makes it visible.
             received_at: When its evidence came in, in nanoseconds since 1970, if not now: the time that the file bears.
         """
-        self.see_own()
+        self.check_writable()
         try:
             text = msgspec.json.encode(manifest)
         except UnicodeEncodeError:  # a file's name that is no text
@@ -239,7 +239,7 @@ class CaseFolder:
 
     def place_note(self, name: str, value: Any) -> None:
         """Keep a document, all of it or not at all."""
-        self.see_own()
+        self.check_writable()
         (self.path / "notes").mkdir(mode=0o700, exist_ok=True)
         write_atomically(self.path / "notes" / f"{name}.json", json.dumps(value).encode())
 
@@ -253,7 +253,7 @@ class CaseFolder:
         folder = self.path / "derived" / fingerprint
         if self.mirror is not None and not folder.exists():
             self.mirror.fetch_derived(fingerprint)
-        trusted.see_files(str(folder))
+        path_safety.check_regular_files(str(folder))
         return folder if folder.exists() else None
 
     def all_derived(self, ending: str) -> list[Path]:
@@ -266,7 +266,7 @@ class CaseFolder:
 
     def new_derived(self) -> Path:
         """A folder to derive tables into; `place_derived` makes it visible."""
-        self.see_own()
+        self.check_writable()
         folder = self.path / "derived" / f".{secrets.token_hex(8)}"
         folder.mkdir(mode=0o700, parents=True)
         return folder
@@ -335,7 +335,7 @@ def _read(path: Path | str) -> bytes:
 
 def _holds_files(folder: Path) -> bool:
     try:
-        trusted.see_files(str(folder))
+        path_safety.check_regular_files(str(folder))
     except CaseError:
         return False
     return True
@@ -366,10 +366,10 @@ def lay_out(path: Path) -> None:
     Raises:
         CaseError: links lead elsewhere, or what is there is another user's.
     """
-    trusted.see_way(path)
+    path_safety.check_path(path)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not trusted.may_write(path):
-        raise trusted.not_written(path)
+    if not path_safety.may_write(path):
+        raise path_safety.read_only_error(path)
     for part in ("objects", "segments", "manifests", "derived"):
         (path / part).mkdir(mode=0o700, exist_ok=True)
     path.chmod(0o700)

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
-from tokentrail.events.gunzip import UNTOLD_BOUND
+from tokentrail.events.gunzip import UNRECORDED_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import FORMAT, CaseFolder, OlderFormat, segment_name, write_atomically
 from tokentrail.store.ingest import IN_PROCESS_BYTES, prepare_worker
@@ -114,7 +114,7 @@ def _make_anew(path: Path, case_id: str, published: frozenset[str], old: Manifes
     with without_collection():
         segment = Segment(number)
         for stored in old.objects:
-            segment.bound = stored.bound or UNTOLD_BOUND
+            segment.bound = stored.bound or UNRECORDED_BOUND
             summary = segment.add(_evidence(folder, old, stored))
             objects.append(
                 replace(

@@ -229,7 +229,7 @@ class StoredObject(
     carriers: Sequence[str] = ()
     """What brought its records, other than CloudTrail's own files, by the names of `events.carriers.lost`."""
     bound: int | None = None
-    """How far it was allowed to expand, where that is not the usual bound."""
+    """Bytes that it was allowed to expand to; `None` stands for 2 GiB, as in cases that did not record it."""
     pack: str | None = None
     """The archive in which the case keeps it, if not in a file of its own."""
     at: int = 0

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from tokentrail.store.temporary import new_folder
+from tokentrail.store.temporary_files import new_temporary_folder
 
 _PATTERN = re.compile(r"[*?\[]")
 """What DuckDB takes for a pattern of names, also in a list of files, and knows no way to spell otherwise."""
@@ -57,4 +57,4 @@ def _spelled(file: str) -> str:
 @cache
 def _by_another_name(folder: Path, _process: int) -> Path:
     """Where a link to a folder lies, for as long as this process lives."""
-    return new_folder() / folder.name.translate(_NO_PATTERN)
+    return new_temporary_folder() / folder.name.translate(_NO_PATTERN)

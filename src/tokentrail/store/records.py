@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tokentrail.errors import RecordNotFound
-from tokentrail.events.gunzip import UNTOLD_BOUND, expand
+from tokentrail.events.gunzip import UNRECORDED_BOUND, expand
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.piece import Piece
 from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets
@@ -90,7 +90,7 @@ def _listed(data: bytes, stored: StoredObject) -> list[msgspec.Raw] | None:
     if stored.carriers or stored.rejected:
         return None
     try:
-        listed = _decode_file(expand(data, bound=stored.bound or UNTOLD_BOUND).data).Records
+        listed = _decode_file(expand(data, bound=stored.bound or UNRECORDED_BOUND).data).Records
     except FAILURES:
         return None
     return listed if len(listed) == stored.records else None
@@ -102,7 +102,7 @@ def _pieces(data: bytes, stored: StoredObject, ordinals: Set[int]) -> Iterator[t
     )
 
     last = max(ordinals, default=-1)
-    for place, piece in enumerate(every_piece(data, bound=stored.bound or UNTOLD_BOUND)):
+    for place, piece in enumerate(every_piece(data, bound=stored.bound or UNRECORDED_BOUND)):
         if place > last:
             return
         if place in ordinals:

@@ -24,7 +24,7 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from tokentrail.events.gunzip import DEFAULT_BOUND, UNTOLD_BOUND
+from tokentrail.events.gunzip import DEFAULT_BOUND, UNRECORDED_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
@@ -154,7 +154,7 @@ def read_task(
     outcomes: list[Outcome] = []
     stored: dict[str, StoredObject] = {}
     places: dict[str, int] = {}
-    for one, data in read_all(objects, max(options.bound, UNTOLD_BOUND)):
+    for one, data in read_all(objects, max(options.bound, UNRECORDED_BOUND)):
         if isinstance(data, OSError):
             outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
             continue
@@ -179,7 +179,7 @@ def read_task(
             reference=place,
             source=one.identity,
             carriers=tuple(sorted(summary.carriers)),
-            bound=options.bound if options.bound != UNTOLD_BOUND else None,
+            bound=options.bound if options.bound != UNRECORDED_BOUND else None,
         )
         outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
     if not stored:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from tokentrail.errors import UsageError
 from tokentrail.present.machine import write_jsonl
-from tokentrail.store.trusted import see_way
+from tokentrail.store.path_safety import check_path
 from tokentrail.watch.interface import Notice, SinkFailed
 
 Write = Callable[[Sequence[Notice], TextIO], None]
@@ -105,7 +105,7 @@ class FileSink:
         self._path = path
         self.name = f"file {path.absolute()}"
         self.shown = str(path)
-        see_way(path, UsageError)
+        check_path(path, UsageError)
         try:
             self._descriptor = self._opened()
         except OSError as error:

@@ -96,7 +96,7 @@ class Watch:
         self._folder, self._feed, self._guards, self._sinks = folder, feed, guards, sinks
         self._settings, self._say, self._clock = settings, say, clock
         self._detection = DetectionPass(folder, settings.judging, guards)
-        folder.see_own()
+        folder.check_writable()
         self._ledger = Ledger(folder.path / "watch")
         for guard in guards:
             guard.begun_in(folder.path / "watch")

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tokentrail.errors import ActionRefused
-from tokentrail.store.trusted import see_way
+from tokentrail.store.path_safety import check_path
 
 JOURNAL_VERSION = 1
 _SECRET = frozenset(
@@ -165,7 +165,7 @@ def without_secrets(value: Any) -> Any:
 def _opened(path: Path) -> int:
     import fcntl  # no part of Python on Windows, where no case is opened, but help is given
 
-    see_way(path, ActionRefused)
+    check_path(path, ActionRefused)
     try:
         descriptor = _opened_to_add(path, os.O_RDWR)
     except OSError as error:

@@ -162,12 +162,12 @@ RULE = Rule(
     severity="medium",
     attack=("T1528", "T1566.002", "T1550.001"),
     why="Whoever starts a device authorization, or `aws login --remote`, needs no password: a person who follows the "
-    "link that was sent signs in at AWS's own page, with MFA, and so gives the sender a token of hers. A portal's "
-    "token opens all accounts and permission sets that she has, for as long as the portal's session lives.",
+    "link that was sent signs in at AWS's own page, with MFA, and so gives the sender the person's token. A portal's "
+    "token opens all accounts and permission sets of that person, for as long as the portal's session lives.",
     false_alarm="That is how people sign in a tool on a host without a browser: a build machine, a cloud desktop. Ask "
-    "the person whether she started it, and whose address the tool has. It is told once for each person and network, "
-    "and at low severity where the tool's address is AWS's. Who signs in through a proxy or VPN that the tool does "
-    "not use looks so, too.",
+    "the person who started it, and whose address the tool has. It is told once for each person and network, and at "
+    "low severity where the tool's address is AWS's. Who signs in through a proxy or VPN that the tool does not use "
+    "looks so, too.",
     references=(
         "IAM Identity Center User Guide, 'IAM Identity Center information in CloudTrail' (of a device authorization "
         "CreateToken alone is logged: where it was started, no log tells)",

@@ -18,7 +18,7 @@ from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import Severity, findings_view, severity
 from tokentrail.present.html.leads import any_strong, leads_view, subject_of
 from tokentrail.present.html.page import page
-from tokentrail.present.html.views import Figure, Reference
+from tokentrail.present.html.view_models import Figure, Reference
 from tokentrail.present.safe import brief
 from tokentrail.results import Status
 from tokentrail.spelling import more

@@ -17,7 +17,7 @@ from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.page import page
 from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.timeline import moment, outcome
-from tokentrail.present.html.views import Reference
+from tokentrail.present.html.view_models import Reference
 from tokentrail.present.safe import brief
 from tokentrail.present.timeline import resource
 from tokentrail.results import RawRecord, Status

@@ -15,7 +15,7 @@ from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
 from tokentrail.present.html.chronicle import Calls
 from tokentrail.present.html.console import Live, event_address, lineage_address, trace_address
-from tokentrail.present.html.views import Badge, Excerpt, Reference, excerpt
+from tokentrail.present.html.view_models import Badge, Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
 from tokentrail.present.timeline import ShortNames
 from tokentrail.results import AttackerActivity, RawRecord, Status

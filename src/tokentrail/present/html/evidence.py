@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tokentrail.lineage.model import Trace
 from tokentrail.present import words
 from tokentrail.present.html.records import ShownRecord
-from tokentrail.present.html.views import Excerpt, excerpt, first
+from tokentrail.present.html.view_models import Excerpt, excerpt, first
 from tokentrail.present.safe import brief
 from tokentrail.results import Coverage, Rejection, Status
 

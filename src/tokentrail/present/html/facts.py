@@ -14,7 +14,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, story
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.views import Excerpt, Reference, excerpt, first
+from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
 from tokentrail.present.lineage import birth, uses
 from tokentrail.present.safe import brief
 

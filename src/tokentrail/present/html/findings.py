@@ -13,7 +13,7 @@ from tokentrail.present.document import Document
 from tokentrail.present.findings import past_the_first, subject_first
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.views import Excerpt, Reference, excerpt
+from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
 
 _MOST = 200

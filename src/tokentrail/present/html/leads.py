@@ -10,7 +10,7 @@ from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.views import Excerpt, Reference, excerpt
+from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief, safe
 
 _MOST = 5

@@ -14,7 +14,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.views import Excerpt, Reference, excerpt
+from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.plan import policies_apart, write_script
 from tokentrail.present.safe import brief
 

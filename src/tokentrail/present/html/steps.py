@@ -18,7 +18,7 @@ from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.flags import Picture, consequence
 from tokentrail.present.html.lifelines import lifelines
 from tokentrail.present.html.rows import Action
-from tokentrail.present.html.views import Excerpt, Reference, excerpt
+from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
 
 _MOST = 40

@@ -16,7 +16,7 @@ from tokentrail.present.family import Family
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.plan import NamedCredential, conditions, unstolen
-from tokentrail.present.html.views import Badge, Excerpt, Figure, Reference, excerpt
+from tokentrail.present.html.view_models import Badge, Excerpt, Figure, Reference, excerpt
 from tokentrail.present.safe import brief
 from tokentrail.results import AttackerActivity
 

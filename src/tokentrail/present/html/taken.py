@@ -10,7 +10,7 @@ from tokentrail.lineage.model import Created, Trace
 from tokentrail.present import words
 from tokentrail.present.damage import KnownSecret, Tally, Unkeyed, calls, known_secrets, resources, unkeyed
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.views import Excerpt, Reference, excerpt, first
+from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
 from tokentrail.present.safe import brief
 
 _MOST = 200

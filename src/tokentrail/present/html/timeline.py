@@ -11,7 +11,7 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.views import Reference
+from tokentrail.present.html.view_models import Reference
 from tokentrail.present.safe import brief
 from tokentrail.present.timeline import on_what
 

@@ -18,7 +18,7 @@ from tokentrail.present import words
 from tokentrail.present.html.console import Live, Query, asked_moment, lineage_address, story
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.facts import CredentialFacts, Doings, doings_of, facts_of, until
-from tokentrail.present.html.views import Badge, Excerpt, excerpt
+from tokentrail.present.html.view_models import Badge, Excerpt, excerpt
 from tokentrail.present.safe import brief
 
 FULL, LISTED = 4000, 16_000

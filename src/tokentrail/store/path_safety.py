@@ -42,7 +42,7 @@ def may_write(case: Path) -> bool:
     Raises:
         CaseError: it is a link, holds one, or something in it is another user's.
     """
-    see_way(case)
+    check_path(case)
     found, me = os.lstat(case), os.geteuid()
     if found.st_uid == me and found.st_mode & _OTHERS:
         with suppress(OSError):  # read-only
@@ -56,7 +56,7 @@ def may_write(case: Path) -> bool:
     return found.st_uid == me or not me
 
 
-def not_written(case: Path) -> CaseError:
+def read_only_error(case: Path) -> CaseError:
     """The error of who would write to a case that `may_write` does not allow."""
     return CaseError(
         f"{case}: belongs to another user, or others may write in it, so that it answers and nothing is written to it. "
@@ -64,7 +64,7 @@ def not_written(case: Path) -> CaseError:
     )
 
 
-def see_no_link(path: str) -> None:
+def check_no_link(path: str) -> None:
     """
     See that no link lies in place of something in a case.
 
@@ -75,7 +75,7 @@ def see_no_link(path: str) -> None:
         raise _foreign(path)
 
 
-def see_files(folder: str) -> None:
+def check_regular_files(folder: str) -> None:
     """
     See that a folder of a case is one, and holds files and folders alone.
 
@@ -84,7 +84,7 @@ def see_files(folder: str) -> None:
     Raises:
         CaseError: it is none, or holds something else.
     """
-    see_no_link(folder)
+    check_no_link(folder)
     left = [folder]
     while left:
         with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
@@ -95,7 +95,7 @@ def see_files(folder: str) -> None:
                     raise _foreign(one.path)
 
 
-def see_way(path: Path, error: type[TokenTrailError] = CaseError) -> None:
+def check_path(path: Path, error: type[TokenTrailError] = CaseError) -> None:
     """
     See that no link lies at the end of a path, nor another user's on the way to it.
 
@@ -125,7 +125,7 @@ def write_file(path: Path, content: bytes) -> None:
         if str(path.absolute().parent) in _DEVICES:
             path.write_bytes(content)
             return
-        see_way(path, UsageError)
+        check_path(path, UsageError)
         # Cut short only once it is known to be the file that was named.
         descriptor = os.open(
             path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o666

@@ -12,7 +12,7 @@ import pytest
 from evidence import START, copied
 from tokentrail import Case
 from tokentrail.errors import ActionRefused, CaseError, UsageError
-from tokentrail.store import trusted
+from tokentrail.store import path_safety
 from tokentrail.store.folder import CaseFolder
 from tokentrail.testing import World, native
 
@@ -166,7 +166,7 @@ def test_a_link_of_another_user_on_the_way_is_not_followed(
             Case.open(tmp_path / "theirs" / name)
     assert not (tmp_path / "new").exists()
     with pytest.raises(UsageError, match="another user's link"):
-        trusted.write_file(tmp_path / "theirs" / "page.html", b"")
+        path_safety.write_file(tmp_path / "theirs" / "page.html", b"")
 
 
 def test_another_users_case_answers_and_is_not_written(
@@ -195,7 +195,7 @@ def test_something_of_a_third_user_in_a_case_is_refused(case: Path, monkeypatch:
             return found
         return os.stat_result((*found[:4], STRANGER, *found[5:10]))
 
-    monkeypatch.setattr(trusted.os, "lstat", others)
+    monkeypatch.setattr(path_safety.os, "lstat", others)
     with pytest.raises(CaseError, match="manifests: belongs to neither you"):
         Case.open(case)
 
@@ -232,23 +232,23 @@ def test_a_file_that_was_named_is_not_written_through_a_link(mine: Path, tmp_pat
     (tmp_path / "page.html").symlink_to(mine / "diary")
     os.link(mine / "diary", tmp_path / "other.html")
     with pytest.raises(UsageError, match="is a link"):
-        trusted.write_file(tmp_path / "page.html", b"<p>")
+        path_safety.write_file(tmp_path / "page.html", b"<p>")
     with pytest.raises(UsageError, match="same file"):
-        trusted.write_file(tmp_path / "other.html", b"<p>")
+        path_safety.write_file(tmp_path / "other.html", b"<p>")
     assert "dear diary" == (mine / "diary").read_text()
 
 
 def test_a_file_that_was_named_is_written_whole(tmp_path: Path) -> None:
     """One that was longer keeps none of it; `/dev/stdout` is a link that nobody else has put there."""
     (tmp_path / "page.html").write_text("longer than that")
-    trusted.write_file(tmp_path / "page.html", b"short")
-    trusted.write_file(Path("/dev/null"), b"gone")
+    path_safety.write_file(tmp_path / "page.html", b"short")
+    path_safety.write_file(Path("/dev/null"), b"gone")
     assert b"short" == (tmp_path / "page.html").read_bytes()
     with open(tmp_path / "out", "wb") as file:
-        trusted.write_file(Path(f"/dev/fd/{file.fileno()}"), b"through")
+        path_safety.write_file(Path(f"/dev/fd/{file.fileno()}"), b"through")
     assert b"through" == (tmp_path / "out").read_bytes()
     with pytest.raises(UsageError, match="can't be written"):
-        trusted.write_file(tmp_path / "nowhere" / "page.html", b"")
+        path_safety.write_file(tmp_path / "nowhere" / "page.html", b"")
 
 
 def test_no_plan_journal_or_list_of_findings_is_written_over_a_link(mine: Path, tmp_path: Path) -> None:
