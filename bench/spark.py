@@ -1,11 +1,11 @@
 """
 Spark on this machine against this machine alone: the same evidence into a linked case, in turns.
 
-    python bench/spark.py [FOLDER] [--events 1000000] [--rounds 3] [--cores 2] [--spread]
+    python bench/spark.py [FOLDER] [--events 1000000] [--rounds 3] [--cores 2]
 
 Both run in one process that stays: what it costs to start Spark is told apart, and before the first round both read
 a tenth of the evidence, so that the JVM and its Python processes are warm. Processor time is that of all processes,
-the JVM included. With --spread the cluster links, too, which it does by itself from thirty million records on.
+the JVM included. Both link in this process.
 Without FOLDER evidence is made (bench/evidence.py). Needs the extra `spark`, and Java.
 """
 
@@ -64,7 +64,6 @@ def into_a_case(sources: list[str], cluster: Cluster | None, cores: int) -> tupl
 
 def main() -> None:
     parser = evidence.options(__doc__)
-    parser.add_argument("--spread", action="store_true", help="let the cluster link as well")
     asked = parser.parse_args()
     with bytecode.kept(), tempfile.TemporaryDirectory() as parent:
         folder = asked.folder or Path(parent)
@@ -73,19 +72,17 @@ def main() -> None:
         files = sorted(str(one) for one in folder.rglob("*.json.gz"))
         begun = time.perf_counter()
         cluster = Cluster.start(f"local[{asked.cores}]")
-        if asked.spread:
-            cluster.spread_from = 0
         print(f"start-up of Spark: {time.perf_counter() - begun:.1f} s")
         for engine in (None, cluster):
             into_a_case(files[: len(files) // 10], engine, asked.cores)
         ratios: list[Spent] = []
         for number in range(asked.rounds):
             events, local = into_a_case(files, None, asked.cores)
-            _, spread = into_a_case(files, cluster, asked.cores)
-            ratios.append((local[0] / spread[0], local[1] / spread[1]))
+            _, spark = into_a_case(files, cluster, asked.cores)
+            ratios.append((local[0] / spark[0], local[1] / spark[1]))
             print(
                 f"round {number + 1}: {events:,} events; alone {local[0]:.1f} s, {local[1]:.1f} of processor time; "
-                f"Spark {spread[0]:.1f} s, {spread[1]:.1f}",
+                f"Spark {spark[0]:.1f} s, {spark[1]:.1f}",
                 flush=True,
             )
         cluster.stop()

@@ -1,5 +1,5 @@
 """
-TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in and linked by a cluster.
+TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in by a cluster.
 
     from tokentrail import Case
     from tokentrail.spark import Cluster
@@ -9,11 +9,11 @@ TokenTrail on Spark, from a notebook or `spark-submit`: the same case, read in a
         trace = case.trace(["AKIA..."])
 
 Executors read the log files themselves, with the same kernel as on one machine, and write the case's own segments. So
-the case folder, and files that are named by path, must be where all of them can reach them. Linking runs the same SQL.
-What is derived is the case's own database, which this process or another machine reads to answer questions.
+the case folder, and files that are named by path, must be where all of them can reach them. This process then links
+what was read, as without a cluster: reading takes most of the time, and linking reads a few columns of it.
 
-For a case under `s3://`, executors write the segment of each task into a folder of their own and upload it. Linking
-reads from the bucket, and puts intermediate tables there. All reach the bucket with the SDK's own credentials.
+For a case under `s3://`, executors write the segment of each task into a folder of their own and upload it, with the
+SDK's own credentials; this process fetches the segments to link them.
 """
 
 from __future__ import annotations
@@ -30,16 +30,12 @@ from socket import create_connection
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.case.marking import TABLES, Marked, keep, marked
 from tokentrail.errors import UsageError
-from tokentrail.lineage.grow import ForestSize, grow
-from tokentrail.lineage.spread import in_rounds
-from tokentrail.store.errands import InBucket, errands
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.interface import Bucket, EvidenceObject, Snapshot, StoredObject
-from tokentrail.store.keys import part_key
+from tokentrail.store.interface import Bucket, EvidenceObject, StoredObject
 from tokentrail.store.memory import leave_what_is_loaded
 from tokentrail.store.mirror import aside, manifests_in
+from tokentrail.store.task_exchange import exchange_for
 from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work
 from tokentrail.store.uploading import upload_segment
 
@@ -70,7 +66,6 @@ _STOPPED = "This session was stopped. Start another one, and make a new Cluster 
 _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "4",
     "spark.log.level": "FATAL",  # an error is raised, and told by whoever caught it
 }
 """Settings of a session of our own on this machine; those of a cluster are left as they are."""
@@ -80,40 +75,25 @@ _MASTER = re.compile(r"[^/@]*:\d{1,5}")
 _TIMEOUT = 10.0
 """Seconds within which one of a cluster's masters must answer."""
 _LOCAL_MASTER = re.compile(r"local(\[.*\])?")
-_PATTERN = re.compile(r"[*?\[\]{}\\]")
-_PATTERN_IN_PATH = (
-    "{}: Spark takes *, ?, [, ], {{, }} and \\ in the name of a folder for a pattern of names. Put the case where no "
-    "folder above it is called so."
-)
-_MARKED_AT_ONCE = 50
-"""Segments whose names one task marks; those of a bucket, some hundred megabytes, are on its disk meanwhile."""
 _LISTING_TASKS = 1_000
 """Tasks into which listing is divided, at most: listing the folder of a day takes less time than starting a task."""
-_SPREAD_FROM = 30_000_000
-"""
-Records from which on the cluster links a case.
-
-Its fifty queries take a minute on any number of machines; in that time, one machine links fewer records within 4 GB.
-"""
 
 
 class Cluster:
-    """A Spark session that reads evidence in and links it: an engine for `Case.ingest`."""
+    """A Spark session that reads evidence in: an engine for `Case.ingest`."""
 
-    def __init__(self, session: SparkSession, *, spread_from: int = _SPREAD_FROM) -> None:
+    def __init__(self, session: SparkSession) -> None:
         """
         Use an existing session.
 
         Args:
             session: The session; in notebooks it is called `spark`.
-            spread_from: The number of records from which on the cluster links a case; this process links smaller ones.
 
         Raises:
             UsageError: the session was stopped, is of an older Spark, or one of Spark Connect.
         """
         _check_session(session)
         self._given = session
-        self.spread_from = spread_from
 
     @property
     def _session(self) -> SparkSession:
@@ -137,7 +117,7 @@ class Cluster:
             from pyspark import SparkConf, SparkContext
             from pyspark.sql import SparkSession
 
-            from tokentrail.store.shelf import FAILED, in_short
+            from tokentrail.store.spark_tasks import FAILED, in_short
         except ImportError as error:
             raise UsageError(_MISSING) from error
         if (found := SparkSession.getActiveSession()) is not None:
@@ -179,14 +159,14 @@ class Cluster:
         Returns:
             The results, in the order of the things.
         """
-        from tokentrail.store.spark import spread
+        from tokentrail.store.spark_tasks import run_tasks
 
         if not things:
             return
         many = -(-len(things) // _LISTING_TASKS)
         payloads = [pickle.dumps(things[at : at + many]) for at in range(0, len(things), many)]
-        place = errands(folder, "listing")
-        for answer in spread(self._session, payloads, place, partial(_call_on_each, work)):
+        place = exchange_for(folder, "listing")
+        for answer in run_tasks(self._session, payloads, place, partial(_call_on_each, work)):
             yield from pickle.loads(answer)  # noqa: S301 - our own executor wrote it
 
     def ingest(
@@ -205,73 +185,22 @@ class Cluster:
             objects: The evidence objects.
             options: How to read.
             progress: Called with how many bytes were read, and how many there are.
-
-        Raises:
-            UsageError: the path of the case holds characters that Spark takes for a pattern.
         """
-        _check_path(folder)
-        from tokentrail.store.spark import spread
+        from tokentrail.store.spark_tasks import run_tasks
 
         held, new = apart(objects, folder.snapshot().objects().values())
         yield from held
         listed = list(tasks(new))
         total, done = sum(task.size for task in listed), 0
         case = folder.mirror.bucket if folder.mirror else folder.path.resolve()
-        payloads, place = [pickle.dumps(task) for task in listed], errands(folder, "tasks")
+        payloads, place = [pickle.dumps(task) for task in listed], exchange_for(folder, "tasks")
         run_task = partial(_run_task, case, secrets.token_hex(8), options)
-        for answer in spread(self._session, payloads, place, run_task):
+        for answer in run_tasks(self._session, payloads, place, run_task):
             size, outcomes = pickle.loads(answer)  # noqa: S301 - our own executor wrote it
             done += size
             if progress:
                 progress(done, total)
             yield from outcomes
-
-    def link(self, case: CaseFolder, snapshot: Snapshot, folder: Path) -> ForestSize:
-        """
-        Link all evidence of a case.
-
-        Args:
-            case: The case. If it is in a bucket, executors read its segments from there, and write there.
-            snapshot: Its segments.
-            folder: The folder for derived tables on this machine; all executors must reach it unless the case is in a
-                bucket.
-
-        Raises:
-            UsageError: the path of the case holds characters that Spark takes for a pattern.
-        """
-        _check_path(case)
-        from tokentrail.store.shelf import BucketShelf, FolderShelf
-        from tokentrail.store.spark import SparkEngine
-
-        place = errands(case, "linking")
-        place.begin()
-        if isinstance(place, InBucket):
-            engine = SparkEngine(self._session, partial(BucketShelf, place=place))
-        else:
-            engine = SparkEngine(self._session, partial(FolderShelf, scratch=place.folder))
-        try:
-            engine.segments(snapshot)
-            grown = grow(engine, folder.resolve(), partial(in_rounds, engine))
-        finally:
-            engine.close()
-        keep(folder, snapshot, self._marked(case, snapshot))
-        return grown
-
-    def _marked(self, case: CaseFolder, snapshot: Snapshot) -> Iterator[Marked]:
-        """Make the marks of the segments, some segments in each task."""
-        from tokentrail.store.spark import spread
-
-        segments = sorted(snapshot.folders)
-        payloads = [
-            "\n".join(segments[at : at + _MARKED_AT_ONCE]).encode()
-            for at in range(0, len(segments), _MARKED_AT_ONCE)
-        ]
-        bucket = case.mirror.bucket if case.mirror else None
-        place = errands(case, "marking")
-        for answer in spread(
-            self._session, payloads, place, partial(_mark_segments, bucket or case.path.resolve())
-        ):
-            yield pickle.loads(answer)  # noqa: S301 - our own executor wrote it
 
 
 def _check_session(session: SparkSession) -> None:
@@ -283,7 +212,7 @@ def _check_session(session: SparkSession) -> None:
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
-    from pyspark.sql import DataFrame, GroupedData
+    from pyspark.sql import DataFrame
 
     try:
         session.sparkContext.defaultParallelism  # noqa: B018 - asks the driver
@@ -291,7 +220,7 @@ def _check_session(session: SparkSession) -> None:
         raise UsageError(_CONNECTED) from error
     except (AttributeError, Py4JError, OSError) as error:  # the last two where its Java ended
         raise UsageError(_STOPPED) from error
-    if not (hasattr(DataFrame, "toArrow") and hasattr(GroupedData, "applyInArrow")):
+    if not hasattr(DataFrame, "toArrow"):
         raise UsageError(_OLD.format(session.version))
 
 
@@ -319,17 +248,6 @@ def _check_reachable(master: str) -> None:
     raise UsageError(_UNREACHED.format(master, failed)) from failed
 
 
-def _check_path(case: CaseFolder) -> None:
-    """
-    Check that Spark can read from the path of a case.
-
-    Raises:
-        UsageError: it holds characters that Spark takes for a pattern.
-    """
-    if case.mirror is None and _PATTERN.search(str(case.path.resolve())):
-        raise UsageError(_PATTERN_IN_PATH.format(case.path.resolve()))
-
-
 def _call_on_each(work: Callable[[Any], Any], payload: bytes) -> bytes:
     """Call a function on several things; runs in an executor."""
     return pickle.dumps([work(one) for one in pickle.loads(payload)])  # noqa: S301 - our own driver wrote it
@@ -353,23 +271,6 @@ def _run_task(case: Path | Bucket, job: str, options: Options, payload: bytes) -
         for manifest in folder.snapshot().manifests:
             upload_segment(case, folder, manifest)
         return pickle.dumps(done)
-
-
-def _mark_segments(case: Path | Bucket, payload: bytes) -> bytes:
-    """Make the marks of some segments, named in the lines of the payload; runs in an executor."""
-    segments = payload.decode().split("\n")
-    if isinstance(case, Path):
-        return pickle.dumps(marked([case / "segments" / one for one in segments]))
-    from tokentrail.store.shelf import fetched
-
-    with TemporaryDirectory(prefix="tokentrail-") as scratch:
-        folders = [Path(scratch, one) for one in segments]
-        for folder in folders:
-            folder.mkdir()
-        keys = [part_key(one, table) for one in segments for table in TABLES]
-        for _ in fetched(case, keys, [Path(scratch, key.removeprefix("segments/")) for key in keys]):
-            pass
-        return pickle.dumps(marked(folders))
 
 
 @lru_cache(maxsize=1)

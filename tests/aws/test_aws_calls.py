@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.aws.calls import access_grants, benign, catalogue, openings, reversals, role_passing
+from tokentrail.aws.calls import access_grants, benign, catalogue, reversals, role_passing
 from tokentrail.aws.calls.catalogue import (
     OPERATIONS,
     VERDICTS,
@@ -25,7 +25,7 @@ from tokentrail.aws.calls.catalogue import (
     summary,
 )
 from tokentrail.aws.calls.names import operation_of, service_of
-from tokentrail.aws.calls.workload_kinds import WORKLOADS
+from tokentrail.aws.calls.workload_kinds import STOPPED_BY_DELETION, WORKLOADS
 from tokentrail.detection.rules import lasting_access
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,7 +209,7 @@ def test_odd_names_are_no_error() -> None:
 def test_every_verdict_is_used() -> None:
     """A verdict that no operation has would be a leftover."""
     assert set(VERDICTS) == {one.verdict for one in every_operation()}
-    assert role_passing.RUNS and openings.OPENS and reversals.UNDONE_BY
+    assert role_passing.RUNS and benign.OPENS and reversals.UNDONE_BY
 
 
 def test_what_else_is_said_of_calls_is_said_of_rows_that_are_kept() -> None:
@@ -225,7 +225,14 @@ def test_what_else_is_said_of_calls_is_said_of_rows_that_are_kept() -> None:
         *(("ec2", name) for one in WORKLOADS.values() for name in one.shut_by),
     }
     kept = {(one.service, one.operation): one for one in every_reviewed() if one.changes}
-    left = {operation for (_, operation), one in kept.items() if one.creates}
+    left = {operation for (_, operation), one in kept.items() if one.creates or one.removes}
 
     assert set() == said - set(kept)
     assert set() == {*map(operation_of, lasting_access.RULE.prefilter)} - left
+
+
+def test_the_kinds_that_are_stopped_by_deletion_are_those_whose_commands_delete() -> None:
+    """So that no plan names a command that deletes what is the owner's."""
+    deleting = re.compile(r"\b(delete|deregister|terminate)-")
+
+    assert {kind for kind, one in WORKLOADS.items() if deleting.search(one.stop)} == STOPPED_BY_DELETION

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.aws.leaked_strings import LeakedCredential, account_of_key, leaked_credentials
+from tokentrail.aws.leaked_strings import LeakedCredential, account_of_key, leaked_credentials, secret_given
 from tokentrail.testing import World
 
 ACCOUNT = "111122223333"
@@ -151,3 +151,32 @@ def test_long_lines_are_read_once(key: str) -> None:
     assert [one.id for one in leaked_credentials(f"{blob} {key} {blob}")] == [key]
     assert [one.id for one in leaked_credentials(f"{key}," * 50_000)] == [key]
     assert leaked_credentials(f"https://x/?{blob}&X-Amz-Algorithm={blob}") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "service", "with_secret"),
+    [
+        (
+            "https://dev-at-111122223333:pAsS12345=@git-codecommit.us-east-1.amazonaws.com/v1/repos/x",
+            "codecommit",
+            True,
+        ),
+        ("User Name,Password\ndev-at-111122223333,pAsS/12345+=", None, True),
+        ('service_user_name = "dev-at-111122223333"', None, False),
+        ("cassandra.us-east-1.amazonaws.com 9142 -u dev-at-111122223333", "cassandra", False),
+    ],
+)
+def test_a_service_specific_credential_is_told_by_its_user(
+    text: str, service: str | None, *, with_secret: bool
+) -> None:
+    """Git and Cassandra sign in by a name that tells user and account; its password is not told."""
+    [found] = leaked_credentials(text)
+    assert (found.kind, found.user, found.account, found.service) == (
+        "api_key",
+        "dev",
+        "111122223333",
+        service,
+    )
+    assert found.with_secret is with_secret and found.subject == "arn:aws:iam::111122223333:user/dev"
+    assert (secret_given(text) is not None) is with_secret
+    assert leaked_credentials("look-at-12345 meet-at-1111222233334") == ()

@@ -211,6 +211,48 @@ def test_a_snapshot_widens_the_proof(run: Run, case: Path, told: Story, tmp_path
     assert "Proof, from trust policies and permissions" in text
 
 
+def test_scps_narrow_what_snapshots_allow(run: Run, case: Path, told: Story, tmp_path: Path) -> None:
+    """A role that an SCP keeps the attacker out of needs no step; an SCP of another account changes nothing."""
+    able = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    user = {"Arn": told.user.arn, "UserName": "support", "UserId": told.user.id, "Path": "/",
+            "UserPolicyList": [{"PolicyName": "all", "PolicyDocument": able}]}  # fmt: skip
+    trusting = {
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": told.user.arn}, "Action": "sts:AssumeRole"}]
+    }
+    role = {"Arn": f"arn:aws:iam::{HOME}:role/Other", "RoleName": "Other", "RoleId": "AROAOTHER", "Path": "/",
+            "AssumeRolePolicyDocument": trusting}  # fmt: skip
+    denial = {"Statement": [{"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": role["Arn"]}]}
+    (tmp_path / "iam.json").write_text(json.dumps({"UserDetailList": [user], "RoleDetailList": [role]}))
+    for name, account in (("here.json", HOME), ("there.json", "999988887777")):
+        target = {"TargetId": account, "Type": "ACCOUNT"}
+        (tmp_path / name).write_text(json.dumps([
+            {"Name": "all", "Document": able, "Targets": [target]},
+            {"Name": "no", "Document": denial, "Targets": [target]},
+        ]))  # fmt: skip
+    asked = ("contain", told.a.key_id, "--case", case, "--iam", "iam.json", "--format", "json")
+
+    open_, shut, elsewhere = (
+        run(*asked),
+        run(*asked, "--scp", "here.json"),
+        run(*asked, "--scp", "there.json"),
+    )
+
+    assert role["Arn"] in open_.out and role["Arn"] not in shut.out
+    assert elsewhere.out == open_.out
+
+
+def test_an_scp_without_a_snapshot_is_said_to_be_of_no_use(
+    run: Run, case: Path, told: Story, tmp_path: Path
+) -> None:
+    """The plan is the same."""
+    (tmp_path / "scp.json").write_text(json.dumps({"Statement": [{"Effect": "Deny", "Action": "*"}]}))
+    asked = ("contain", told.a.key_id, "--case", case, "--format", "json")
+
+    found = run(*asked, "--scp", "scp.json")
+
+    assert "of no use without a snapshot" in found.err and found.out == run(*asked).out
+
+
 def test_report_and_investigate_take_snapshots_too(
     run: Run, case: Path, logs: Path, told: Story, tmp_path: Path
 ) -> None:

@@ -23,15 +23,15 @@ from tokentrail.testing.story import Story
 PROGRAM = [sys.executable, "-m", "tokentrail"]
 
 
-def on_a_terminal(*arguments: str) -> str:
-    """Run the program on a narrow terminal, and give what it showed there."""
+def on_a_terminal(*arguments: str, columns: int) -> str:
+    """Run the program on a terminal of so many columns, and give what it showed there."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*PROGRAM, *arguments],
         stdout=theirs,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "70"},
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)},
     ) as process:
         os.close(theirs)
         shown = b""
@@ -49,12 +49,22 @@ def on_a_terminal(*arguments: str) -> str:
 
 
 def test_a_terminal_and_a_pipe_get_the_same_text(run: Run, case: Path, told: Story) -> None:
-    """A narrow terminal shows what a pipe gets, on a hundred columns; only the terminal gets colour."""
+    """A terminal of a hundred columns shows what a pipe gets; only the terminal gets colour."""
     piped = run("trace", told.a.key_id, "--case", case).out
-    shown = on_a_terminal("trace", told.a.key_id, "--case", str(case))
+    shown = on_a_terminal("trace", told.a.key_id, "--case", str(case), columns=100)
     assert "\x1b[" in shown and "\x1b" not in piped
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == piped
     assert max(map(len, piped.splitlines())) <= 100
+
+
+def test_text_fills_the_terminal_that_it_is_shown_on(case: Path, told: Story) -> None:
+    """On 70 columns and on 140, the same words stand in lines of that width."""
+    for columns in (70, 140):
+        shown = on_a_terminal("contain", told.a.key_id, "--case", str(case), columns=columns)
+        sentences = [
+            one for one in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines() if one.startswith("  - ")
+        ]
+        assert columns - 20 < max(map(len, sentences)) <= columns
 
 
 def test_the_program_runs_nothing_that_lies_in_the_current_folder(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ ACCOUNT, KEY = "111122223333", "AKIARTX3GSDSTOAG574N"
 LETTERS = string.ascii_letters + string.digits
 FORMATS = ("text", "json", "jsonl", "csv")
 IN_PROCESS = settings(
-    max_examples=25, deadline=None,
+    max_examples=10, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
@@ -47,7 +47,7 @@ Secrets = dict[str, str]
 SECRETS = st.fixed_dictionaries(
     {
         "key": st.text(LETTERS, min_size=36, max_size=36).map(lambda text: f"aB7k{text}"),
-        "token": st.text(LETTERS, min_size=100, max_size=160).map(lambda text: f"IQoJb3JpZ2luX2Vj{text}"),
+        "token": st.text(LETTERS, min_size=160, max_size=220).map(lambda text: f"IQoJb3JpZ2luX2Vj{text}"),
         "signature": st.text("0123456789abcdef", min_size=64, max_size=64),
         "password": st.text(LETTERS, min_size=16, max_size=20).map(lambda text: f"Pw{text}!"),
         "api": st.text(LETTERS, min_size=40, max_size=60).map(lambda text: f"Ap{text}"),
@@ -197,6 +197,25 @@ def planted() -> tuple[World, str]:
     for action, request, answer in made:
         key.calls(action, request, response=answer, read_only=False)
     key.calls("bedrock:InvokeModel", {"modelId": "m"})
+    for secret in (api, short, url):
+        key.user_agent = f"curl/8 {secret}"
+        key.calls(
+            "iam:CreateRole",
+            {"roleName": secret, "path": f"/{secret}/", "description": secret},
+            read_only=False,
+        )
+        key.calls(
+            "iam:PutUserPolicy",
+            {"userName": "eve", "policyName": secret, "policyDocument": secret},
+            read_only=False,
+        )
+        key.calls(
+            "iam:TagUser", {"userName": "eve", "tags": [{"key": secret, "value": secret}]}, read_only=False
+        )
+        key.calls("kms:CreateAlias", {"aliasName": secret, "targetKeyId": secret}, read_only=False)
+        key.calls("s3:GetObject", {"bucketName": "b", "key": secret}, resources=[f"arn:aws:s3:::b/{secret}"])
+        session = key.assumes("Deploy", session_name=secret)
+        session.calls("ec2:DescribeInstances", {"filter": secret}, count=2)
     return world, key.id
 
 
@@ -206,6 +225,10 @@ def _holding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("planted")
     world, key = planted()
     world.write(folder)
+    for number, file in enumerate(sorted(folder.rglob("*.gz"))):
+        file.rename(
+            file.with_name(f"{FORMS['a long-term API key'](PLANTED).replace('/', '_')}_{number}.json.gz")
+        )
     return folder, key
 
 
@@ -256,3 +279,64 @@ def test_no_secret_within_the_evidence_comes_out(run: Run, holding: tuple[Path, 
         if file.is_file() and "objects" not in file.parts:
             assert [] == leaks(file.read_bytes().decode("latin-1"), PLANTED), file
     assert [] == leaks("\n".join(columns_of(Path("kept"))), PLANTED)
+
+
+TELLING = [form for form in BY_THEMSELVES if form not in ("a secret key alone", "an id with its secret")]
+"""Of a secret key by itself, no text tells what it is."""
+
+
+def alert_about(key: str, secret: str) -> list[Any]:
+    """Alerts of which each text that an actor may choose, or that a service repeats, holds a secret."""
+    details = {"accessKeyId": key, "userName": secret, "userType": "IAMUser", "principalId": secret}
+    action = {
+        "awsApiCallAction": {
+            "api": secret,
+            "userAgent": secret,
+            "remoteIpDetails": {"ipAddressV4": "203.0.113.77"},
+        }
+    }
+    arn = f"arn:aws:iam::{ACCOUNT}:user/{secret}"
+    return [
+        {"schemaVersion": "2.0", "accountId": ACCOUNT, "partition": "aws", "id": secret, "title": f"Key {secret} used",
+         "resource": {"resourceType": "AccessKey", "accessKeyDetails": details},
+         "service": {"action": action, "eventFirstSeen": "2026-11-23T09:41:00Z", "eventLastSeen": "2026-11-23T10:00:00Z"}},
+        {"SchemaVersion": "2018-10-08", "AwsAccountId": ACCOUNT, "Id": secret, "Title": secret, "ProductArn": secret,
+         "Resources": [{"Type": "AwsIamAccessKey", "Id": f"AWS::IAM::AccessKey:{key}",
+                        "Details": {"AwsIamAccessKey": {"AccessKeyId": key, "PrincipalName": secret}}},
+                       {"Type": "AwsIamUser", "Id": arn}]},
+        {"class_uid": 2004, "finding_info": {"uid": secret, "title": secret}, "cloud": {"account": {"uid": ACCOUNT}},
+         "evidences": [{"actor": {"user": {"uid": key, "credential_uid": key, "name": secret, "type": "IAMUser"}}}]},
+        {"id": secret, "resource": arn, "resourceType": "AWS::IAM::User", "analyzedAt": "2026-11-23T09:41:00Z",
+         "principal": {"AWS": arn}, "action": [secret], "status": "ACTIVE", "resourceOwnerAccount": ACCOUNT},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(4))
+@given(form=st.sampled_from(TELLING), secrets=SECRETS)
+@settings(IN_PROCESS, max_examples=5)
+def test_no_secret_within_an_alert_comes_out(
+    number: int,
+    form: str,
+    secrets: Secrets,
+    case: Path,
+    told: Story,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever an actor wrote into a name that an alert repeats."""
+    alert = tmp_path / "alert.json"
+    alert.write_text(json.dumps(alert_about(told.a.key_id, FORMS[form](secrets))[number]))
+    for verb in (
+        ("trace",),
+        ("timeline",),
+        ("contain",),
+        ("report", "-o", tmp_path / "page.html"),
+        ("guard", "--subject"),
+    ):
+        for format_ in ((), ("--format", "json")) if verb[0] in ("trace", "contain") else ((),):
+            told_ = ran(monkeypatch, (*verb, alert, "--case", case, *format_, "-v"))
+
+            assert told_.code in (0, 1, 2), told_.err
+            assert [] == leaks(told_.out + told_.err, secrets), verb
+    if (tmp_path / "page.html").exists():
+        assert [] == leaks((tmp_path / "page.html").read_text(), secrets)

@@ -27,6 +27,8 @@ from carry_cases import (
 )
 
 from evidence import held
+from tokentrail.containment.execution import preflight
+from tokentrail.containment.execution.cloud import CallingIdentity
 from tokentrail.containment.execution.operations import change
 from tokentrail.containment.execution.recheck import Recheck, Uncovered
 from tokentrail.containment.model import Collateral, Plan
@@ -590,6 +592,37 @@ def test_an_identity_that_a_step_cuts_is_refused(stand: Stand, monkeypatch: pyte
 
     refused(stand, plan, "--yes-cut-my-own-session")
     assert stand.apply(plan, own_session_may_be_cut=True).complete
+
+
+@pytest.mark.parametrize(
+    ("conditions", "cut"),
+    [
+        ({"StringEquals": {"aws:userid": "AROARESPONDERRESPONDE:eve"}}, False),
+        ({"StringEquals": {"aws:userid": ["AROARESPONDERRESPONDE:eve", "AROARESPONDERRESPONDE:ria"]}}, True),
+        ({"DateLessThan": {"aws:TokenIssueTime": "2026-11-23T10:00:00Z"}}, True),
+        ({"StringEquals": {"aws:OriginIdentity/Subject": "alice@corp"}}, True),
+        ({}, True),
+    ],
+)
+def test_a_step_on_our_own_role_is_judged_by_its_document(
+    conditions: dict[str, dict[str, Any]], *, cut: bool
+) -> None:
+    """A deny of another session of the role leaves ours; whose session ours is, AWS does not tell."""
+    role = f"arn:aws:iam::{HOME}:role/Deploy"
+    text = json.dumps(
+        {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": conditions}]}
+    )
+    one = replace(
+        step(1, "deny-sessions", call("PutRolePolicy", RoleName="Deploy", PolicyName="x", PolicyDocument=text), principals=(role,)),
+        targets=("AROARESPONDERRESPONDE:eve",), collateral=(),
+    )  # fmt: skip
+    arn = f"arn:aws:sts::{HOME}:assumed-role/Deploy/ria"
+    caller = CallingIdentity(
+        account=HOME, arn=arn, user_id="AROARESPONDERRESPONDE:ria", access_key_ids=("ASIAOURS",)
+    )
+
+    assert preflight._cuts(one, caller) is cut
+    assert preflight._cuts(replace(one, calls=(call("DeleteRole", RoleName="Deploy"),)), caller)
 
 
 def test_a_session_named_as_collateral_is_refused(stand: Stand) -> None:

@@ -129,12 +129,11 @@ def ended(found: list[Change], at: datetime) -> set[str]:
 
 
 def test_every_action_has_its_facts() -> None:
-    """What it ends, what it leaves, whom else it hits, how it is undone, and where that is written."""
+    """What it ends, what it leaves, whom else it hits, and where that is written."""
     assert set(get_args(Action)) == set(CATALOGUE)
     for action, facts in CATALOGUE.items():
         assert action == facts.action
-        assert all((facts.ends, facts.leaves, facts.hits, facts.undo, facts.source))
-        assert facts.reversible or "none" in facts.undo or facts.undo == "by hand"
+        assert all((facts.ends, facts.leaves, facts.hits, facts.source))
 
 
 def test_every_action_is_in_the_table() -> None:

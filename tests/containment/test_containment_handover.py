@@ -14,9 +14,11 @@ from contain_cases import ROLE, actions, as_given, asked, checked, planned, step
 from evidence import START
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
-from tokentrail.containment.incident.persistence import AttackerAction, left_behind
-from tokentrail.containment.incident.residual import ENTERED, LEFT
+from tokentrail.containment.incident.attacker_action import AttackerAction
+from tokentrail.containment.incident.persistence import left_behind
+from tokentrail.containment.incident.persistence_kinds import ENTERED, LEFT
 from tokentrail.containment.incident.reversal_index import ReversalIndex
+from tokentrail.containment.proof.assumption_sentences import sentence
 from tokentrail.events.change import changes
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
@@ -75,7 +77,7 @@ def test_every_call_is_told_as_a_source_a_condition_or_a_risk(kind: str) -> None
             )  # fmt: skip
             found = left_behind([deed], [], ReversalIndex(()))
             sources = [f"{one.why} ({one.account}, {one.region})" for one in found.sources]
-            told = " ".join([*sources, *found.risks, *found.entered])
+            told = " ".join([*sources, *map(sentence, [*found.risks, *found.entered])])
             wanted = (known.operation, "e-1", "111122223333", "thing-1" if path else "e-1")
             if not all(one in told for one in wanted):
                 silent.append((known.service, known.operation, path, told))
@@ -436,7 +438,7 @@ def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
             response=None,
         )  # fmt: skip
 
-        [said] = left_behind([deed], [], ReversalIndex(())).entered
+        [said] = map(sentence, left_behind([deed], [], ReversalIndex(())).entered)
         assert f"{name} on i-1, i-2 (1, event e-1)" in said
 
 
@@ -449,7 +451,7 @@ def test_access_to_a_cluster_is_told_with_whom_it_admits() -> None:
         name="AssociateAccessPolicy",
     )  # fmt: skip
 
-    [said] = left_behind([deed], [], ReversalIndex(())).risks
+    [said] = map(sentence, left_behind([deed], [], ReversalIndex(())).risks)
     assert "AssociateAccessPolicy on main, arn:aws:iam::999999999999:user/eve (1, event e-1)" in said
 
 

@@ -14,9 +14,9 @@ from contain_cases import actions, as_given, asked, checked, hit, planned, step
 from evidence import AWAY, HOME, START, at, call, held, session
 from tokentrail import Case
 from tokentrail.aws.principals import Principal
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.credential_sources import TaintedCredential, once, passwords
 from tokentrail.containment.incident.incident_model import ALWAYS, Source
-from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.containment.incident.taint import held_of
 from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, LongTermKey, World

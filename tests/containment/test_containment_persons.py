@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from contain_cases import MANAGEMENT, ROLE
@@ -105,8 +106,15 @@ def test_steps_that_a_deny_of_persons_has_to_complete_are_judged_at_length(incid
 
 
 @pytest.mark.parametrize("strategy", ["standard", "surgical"])
-def test_an_organisations_policy_names_the_person_and_spares_the_colleague(strategy: str) -> None:
-    """Where no IAM call of ours can end a person's sessions, the SCP denies that person in the role, and nobody else."""
+@pytest.mark.parametrize("manager", [MANAGEMENT, None])
+def test_an_organisations_policy_names_the_person_and_spares_the_colleague(
+    strategy: str, manager: str | None
+) -> None:
+    """
+    Where no IAM call of ours can end a person's sessions, the SCP denies that person in the role, and nobody else.
+
+    So it does where somebody else must write it: it is judged by what it says, and not as a ban of the whole role.
+    """
     world = World(START)
     stolen, other = (
         world.saml("Deploy", name, session_name=name[:5], issuer=ISSUERS[0]) for name in (ALICE, BOB)
@@ -117,12 +125,21 @@ def test_an_organisations_policy_names_the_person_and_spares_the_colleague(strat
     world.user("admin").calls("s3:ListBuckets")
     with held(world) as case:
         plan = as_json(
-            case.contain([stolen.id], without_access=[HOME], management_account=MANAGEMENT, strategy=strategy)
+            case.contain([stolen.id], without_access=[HOME], management_account=manager, strategy=strategy)
         )
     aws = SimulatedAws.of(world, management=MANAGEMENT)
     outcome = play(aws, tainted_ids(aws, [stolen.id]), plan)
     [step] = plan["steps"]
-    written = step["calls"][0]["parameters"]["Content"]
+    done = step["calls"] or step["by_hand"]
+    written = done[0]["parameters"]["Content"]
+    aws.perform(step, aws.at)
+    later = aws.at + timedelta(minutes=2)
+
+    assert (aws.works(aws.credentials[stolen.id], later), aws.works(aws.credentials[other.id], later)) == (
+        False,
+        True,
+    )
+    assert bool(step["calls"]) == bool(manager)
 
     assert plan["proof"]["complete"] and (outcome.survivors, outcome.unlisted) == ((), ())
     assert step["action"] == "scp-deny" and step["collateral"] == []
@@ -145,3 +162,24 @@ def test_a_provider_that_the_attacker_changed_vouches_for_nobody() -> None:
         plan = case.contain([stolen.id], what_if=[f"revoke-role-sessions:{ROLE}Other"])
 
     assert not plan.proof.complete
+
+
+@pytest.mark.parametrize("condition", [*HOLDS, *FAILS])
+def test_a_policy_that_somebody_writes_by_hand_denies_whom_it_names(condition: str) -> None:
+    """The simulated AWS judges the document of a step without calls, as it does that of a call."""
+    world = World(START)
+    stolen = world.saml("Deploy", ALICE, session_name="x", issuer=ISSUERS[0])
+    stolen.calls("s3:ListBuckets", count=8)
+    aws = SimulatedAws.of(world, management=MANAGEMENT)
+    said = document({"ArnLike": {"aws:PrincipalArn": f"{ROLE}Deploy"}, **{**HOLDS, **FAILS}[condition]})
+    written = [
+        {"account": "", "service": "organizations", "operation": "CreatePolicy",
+         "parameters": {"Name": "x", "Type": "SERVICE_CONTROL_POLICY", "Content": said}},
+        {"account": "", "service": "organizations", "operation": "AttachPolicy",
+         "parameters": {"PolicyId": "${step.call[0].Policy.PolicySummary.Id}", "TargetId": HOME}},
+    ]  # fmt: skip
+    aws.perform(
+        {"action": "scp-deny", "calls": [], "by_hand": written, "principals": [f"{ROLE}Deploy"]}, aws.at
+    )
+
+    assert aws.works(aws.credentials[stolen.id], aws.at + timedelta(minutes=2)) is (condition in FAILS)

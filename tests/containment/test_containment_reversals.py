@@ -12,9 +12,10 @@ from contain_cases import USER, planned
 from evidence import START
 from tokentrail.aws.calls.catalogue import CallFacts, every_reviewed
 from tokentrail.containment.incident import reversal_index
-from tokentrail.containment.incident.persistence import AttackerAction
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.removed_protections import removed_protections
 from tokentrail.containment.incident.reversal_index import _UNDOING, ReversalIndex
+from tokentrail.containment.proof.assumption_sentences import sentence
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.policy.history.changes import Change
 from tokentrail.testing import World
@@ -217,7 +218,7 @@ def test_a_resource_policy_that_the_attacker_removed_is_named(known: CallFacts) 
         source=f"{known.service}.amazonaws.com", request=asked_for, response=None,
     )  # fmt: skip
 
-    [said] = removed_protections([deed], ReversalIndex(()), ())
+    [said] = map(sentence, removed_protections([deed], ReversalIndex(()), ()))
     assert f"AKIA took away {known.removes.what}" in said and f"{known.operation}" in said
     assert all(f"the-{member}" in said for member in known.removes.members)
     assert known.operation in CHANGES and known.access in (None, "Permissions management")

@@ -9,6 +9,7 @@ from contain_cases import asked, checked, planned
 
 from evidence import START
 from tokentrail.containment.incident.unreviewed_calls import Use, unknown_calls
+from tokentrail.containment.proof.assumption_sentences import sentence
 from tokentrail.testing import World
 
 UNHEARD = (
@@ -102,6 +103,6 @@ def test_a_change_of_which_the_case_has_no_request_is_named() -> None:
     """An earlier version read the call in and did not know it for a change: a plan must not pass over it."""
     calls = {("s3vectors", "PutVectorBucketPolicy"): Use(0, 1), ("ec2", "CreateTags"): Use(0, 1)}
 
-    [said] = unknown_calls(calls, set())
+    [said] = map(sentence, unknown_calls(calls, set()))
     assert said.endswith("s3vectors:PutVectorBucketPolicy")
     assert [] == list(unknown_calls(calls, {("s3vectors", "PutVectorBucketPolicy")}))

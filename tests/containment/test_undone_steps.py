@@ -9,7 +9,8 @@ import pytest
 
 from evidence import START
 from tokentrail.aws.calls.catalogue import reviewed
-from tokentrail.containment.execution.undone_steps import _STEPS, changes_of, is_undone, undone_by
+from tokentrail.containment.execution.undone_steps import changes_of, is_undone, undone_by
+from tokentrail.containment.inverses import INVERSES
 from tokentrail.containment.model import Call
 from tokentrail.policy.history.changes import Change
 
@@ -124,10 +125,11 @@ def test_to_do_a_step_again_undoes_no_other() -> None:
 
 def test_what_undoes_a_step_by_the_call_catalogue_is_known() -> None:
     """A call that undoes or restores what a call of a step does, with the same parameters, undoes the step."""
-    for operation, (parameters, undoing) in _STEPS.items():
+    looked_for = {operation: row for operation, row in INVERSES.items() if row.undone_by}
+    for operation, row in looked_for.items():
         service = "organizations" if operation == "AttachPolicy" else "iam"
-        known, named = reviewed(service, operation), {one[0].lower() + one[1:] for one in parameters.split()}
+        known, named = reviewed(service, operation), {one[0].lower() + one[1:] for one in row.names}
         assert known is not None
         ways = [(set(one.members), one.operations) for one in known.reversed_by]
         ways += [(set(known.removes.members), known.removes.restored_by)] if known.removes else []
-        assert set().union(*(names for members, names in ways if members == named)) <= {*undoing.split()}
+        assert set().union(*(names for members, names in ways if members == named)) <= {*row.undone_by}

@@ -1155,6 +1155,39 @@ def root_taken_long_after(world: World) -> None:
     world.user("bea").assumes("Admin", "x").assumes_root(AWAY)
 
 
+@fires("assume-root", "high")
+def root_taken_by_a_delegate(world: World) -> None:
+    """The management account switches root sessions on; an account to which it delegated IAM long ago opens one."""
+    _delegated(world, AWAY)
+    world.wait(hours=24 * 5)
+    ada(world).assumes("Admin", "x").iam("EnableOrganizationsRootSessions")
+    world.user("bea", account=AWAY).assumes("Ops", "x", account=AWAY).assumes_root("777788889999")
+
+
+@fires("assume-root", "high")
+def root_taken_by_a_new_delegate(world: World) -> None:
+    """Root sessions are long switched on; an account is let administer IAM, and opens one at once."""
+    ada(world).iam("EnableOrganizationsRootSessions")
+    world.wait(hours=24 * 5)
+    _delegated(world, AWAY)
+    world.user("bea", account=AWAY).assumes("Ops", "x", account=AWAY).assumes_root("777788889999")
+
+
+@fires("assume-root", "medium")
+def root_taken_in_another_organisation(world: World) -> None:
+    """Another organisation's account switched its own sessions on, and delegated something else to this one."""
+    _delegated(world, AWAY, "guardduty.amazonaws.com")
+    ada(world).assumes("Admin", "x").iam("EnableOrganizationsRootSessions")
+    world.user("bea", account=AWAY).assumes("Ops", "x", account=AWAY).assumes_root("777788889999")
+
+
+def _delegated(world: World, account: str, service: str = "iam.amazonaws.com") -> None:
+    """The management account lets a member account administer a service for the organisation."""
+    ada(world).assumes("Admin", "x").calls(
+        "organizations:RegisterDelegatedAdministrator", {"accountId": account, "servicePrincipal": service}
+    )
+
+
 @spares("assume-root")
 def role_taken(world: World) -> None:
     """A role takes up a role of a member account."""
@@ -1645,6 +1678,23 @@ def root_access_switched_on(world: World) -> None:
     admin = ada(world).assumes("Admin", "x")
     admin.iam("EnableOrganizationsRootCredentialsManagement")
     admin.iam("EnableOrganizationsRootSessions")
+
+
+@fires("lasting-access", "medium")
+def shuts_others_out_of_the_console(world: World) -> None:
+    """Signing in to the console is limited to a network that nobody had before."""
+    admin = ada(world).assumes("Admin", "x")
+    admin.calls("signin:PutResourcePermissionStatement", {"sourceIp": "203.0.113.77/32"},
+                response={"statementId": "s-1"}, read_only=False)  # fmt: skip
+    admin.calls("signin:PutConsoleAuthorizationConfiguration", {"targetId": HOME}, read_only=False)
+
+
+@spares("lasting-access")
+def console_access_looked_at(world: World) -> None:
+    """Who may sign in is read, and an attempt to change it is refused."""
+    admin = ada(world).assumes("Admin", "x")
+    admin.calls("signin:ListResourcePermissionStatements")
+    admin.denied("signin:PutResourcePermissionStatement", params={"sourceIp": "203.0.113.77/32"})
 
 
 @spares("lasting-access")

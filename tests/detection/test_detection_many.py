@@ -20,9 +20,8 @@ from evidence import in_segments, spilling_may_be_forbidden
 from noisy_company import NoisyCompany
 from tokentrail import Case
 from tokentrail.detection import context, credential_details, views
-from tokentrail.detection.ancestry import Ancestry
 from tokentrail.detection.catalogue import CATALOGUE
-from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.context import Ancestry, DetectionContext
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.rules import stolen_workload
 from tokentrail.detection.run import detect

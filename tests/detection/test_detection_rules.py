@@ -26,8 +26,8 @@ from evidence import AWAY, HOME, START, assume_role, call, held, user
 from policy.policy_cases import ACCOUNT, allow, change, deny
 from tokentrail.case import Case
 from tokentrail.detection.catalogue import CATALOGUE
-from tokentrail.detection.lifted_scps import lifted
 from tokentrail.detection.model import Finding
+from tokentrail.detection.rules.containment_undone import lifted
 from tokentrail.detection.rules.logging_stopped import narrows
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.detection.trust_policies import grants_all, let_in

@@ -26,7 +26,7 @@ from events_cases import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokentrail.events import batch, reading
+from tokentrail.events import kernel, reading
 from tokentrail.events.columns import TABLES
 from tokentrail.events.gunzip import expand
 from tokentrail.events.kernel import Segment
@@ -136,7 +136,7 @@ def test_times_of_an_object() -> None:
 
 def test_more_records_than_a_batch() -> None:
     """Ordinals, places and special calls run on from batch to batch."""
-    count = batch.BATCH * 2 + 5
+    count = kernel.BATCH * 2 + 5
     rows = tables_of([record(eventName=f"N{n}") for n in range(count - 1)] + [issuing()])
 
     assert list(range(count)) == [one["ordinal"] for one in rows["events"]]

@@ -17,9 +17,8 @@ from test_events_kernel import RECORDS
 
 from evidence import everyday
 from tokentrail.events import quick, reading
-from tokentrail.events.batch import Batch
 from tokentrail.events.gunzip import expand
-from tokentrail.events.kernel import ObjectSummary, Segment
+from tokentrail.events.kernel import Batch, ObjectSummary, Segment
 from tokentrail.events.quick import Quick, compiled
 from tokentrail.testing import carriers
 from tokentrail.testing.story import story

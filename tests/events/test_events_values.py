@@ -159,6 +159,14 @@ def test_an_api_key_is_hidden_wherever_it_stands(begins: str) -> None:
         assert f'{{"roleName":"{name}"}}' == hide_secrets(f'{{"roleName":"{name}"}}')
 
 
+def test_a_password_in_a_url_is_hidden() -> None:
+    """As whoever clones a repository writes it."""
+    url = "https://dev-at-111122223333:{}@git-codecommit.us-east-1.amazonaws.com/v1/repos/x"
+    assert url.format(HIDDEN) == hide_secrets(url.format("pAsS12345="))
+    for harmless in ("https://idp.example:8443/a@b", "s3://bucket/a:b@c", "arn:aws:iam::1:oidc-provider/a"):
+        assert harmless == hide_secrets(harmless)
+
+
 def test_the_signature_of_a_presigned_url_is_hidden() -> None:
     """Whoever has it has what the URL opens, until it expires."""
     text = json.dumps(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evidence import AWAY, HOME, START, held
 from strategies import worlds
-from tokentrail.containment.incident import living
+from tokentrail.containment.incident import build_model, taint_sources
 from tokentrail.lineage import forest as forest_room
 from tokentrail.lineage import part
 from tokentrail.lineage.grow import described
@@ -129,12 +129,12 @@ def test_whom_a_plan_is_about_is_found_by_name(world: World) -> None:
         }
         names = sorted({part for arn in arns if arn for part in str(arn).split("/")[1:]})
         for some in (names[:1], names[::2], names):
-            expected = engine.rows(f"SELECT n FROM described WHERE {living.ACTING_AS}", (some,) * 3)
-            assert forest.called(some, living.ACTING_AS, (some,) * 3) == {row["n"] for row in expected}
+            expected = engine.rows(f"SELECT n FROM described WHERE {taint_sources.ACTING_AS}", (some,) * 3)
+            assert forest.called(some, taint_sources.ACTING_AS, (some,) * 3) == {row["n"] for row in expected}
             only = "f.kind = 'assumed_role' OR f.kind = 'session_token'"
             kinds = {row["n"] for row in rows if row["kind"] in ("assumed_role", "session_token")}
             assert (
-                forest.called(some, living.ACTING_AS, (some,) * 3, only)
+                forest.called(some, taint_sources.ACTING_AS, (some,) * 3, only)
                 == {row["n"] for row in expected} & kinds
             )
 
@@ -156,7 +156,7 @@ def test_the_living_credentials_of_principals_are_found_by_name_and_account(worl
             with pytest.MonkeyPatch.context() as many:
                 for fewest in (20, -1):
                     many.setattr(part, "_FEWEST", fewest)
-                    assert {row["id"] for row in living.living_of(forest, wanted)} == expected
+                    assert {row["id"] for row in build_model._living_of(forest, wanted)} == expected
 
 
 def test_the_story_shows_each_step_once() -> None:

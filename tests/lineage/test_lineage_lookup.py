@@ -14,7 +14,7 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import CaseError
-from tokentrail.lineage import callers, creations, forest, lookup, naming, part, questions, rollups
+from tokentrail.lineage import callers, creations, forest, lookup, naming, part, rollups
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.grow import described
 from tokentrail.lineage.part import Part
@@ -65,8 +65,8 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int, each: int
             many.setattr(part, "LOOKED_UP", 200)
             many.setattr(lookup, "_CALLS", 3)  # some do more than may be held
             many.setattr(lookup, "_ROWS", 2)
-            many.setattr(questions, "_PAIRS", 0)
-            many.setattr(questions, "_SPELLED", 1)
+            many.setattr(lookup, "_PAIRS", 0)
+            many.setattr(lookup, "_SPELLED", 1)
             assert found == told(Part(case._views.open(None).engine), group)
         with monkeypatch.context() as busy:
             busy.setattr(lookup, "_BUSY", 2)
@@ -182,8 +182,8 @@ def test_of_a_credential_that_acts_everywhere_no_call_of_others_is_read(
 ) -> None:
     """Nor another's identity, though others have the same numbers as it has elsewhere."""
     monkeypatch.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
-    monkeypatch.setattr(questions, "_PAIRS", 3)
-    monkeypatch.setattr(questions, "_SPELLED", 3)
+    monkeypatch.setattr(lookup, "_PAIRS", 3)
+    monkeypatch.setattr(lookup, "_SPELLED", 3)
     place, days = World(START), list[list[Any]]()
     keys = [place.user(name).key() for name in ("ada", "bob", "eve", "joe")]
     for day in range(6):

@@ -18,7 +18,7 @@ from oracle.attacker import AttackerCredentials
 from oracle.credentials import LASTING, HeldCredential
 from oracle.policy_evaluator import UnknownPolicy, instant, listed
 from oracle.request_choices import CLOCK, mfa_ages, named_dates
-from oracle.simulated_aws import SimulatedAws
+from oracle.simulated_aws import SimulatedAws, calls_of
 from tokentrail.testing.names import Json, iso
 
 _LONG = 7200
@@ -252,13 +252,13 @@ class _ContainmentGame:
         places = [
             (call["operation"], call["parameters"].get("PolicyName"), call["account"])
             for earlier in self.steps
-            for call in earlier["calls"]
+            for call in calls_of(earlier)
         ]
         return any(
             call["operation"].startswith(_LIFTS)
             or call["parameters"].get("Status") == "Active"
             or places.count((call["operation"], call["parameters"].get("PolicyName"), call["account"])) > 1
-            for call in step["calls"]
+            for call in calls_of(step)
         )
 
 
@@ -274,13 +274,13 @@ def as_sent(step: Mapping[str, Any], at: datetime, margin: timedelta) -> Json:
     before = instant(step["cutoff"])
     after = iso(max(before, at + margin))
     calls = []
-    for call in step["calls"]:
+    for call in calls_of(step):
         parameters = {
             name: _moved(value, before, after) if name in _DOCUMENTS else value
             for name, value in call["parameters"].items()
         }
         calls.append({**call, "parameters": parameters})
-    return {**step, "cutoff": after, "calls": calls}
+    return {**step, "cutoff": after, ("calls" if step["calls"] else "by_hand"): calls}
 
 
 def _about(dates: Iterable[datetime]) -> set[datetime]:
@@ -310,7 +310,7 @@ def _is(text: str, moment: datetime) -> bool:
 
 def _dates(step: Json) -> list[datetime]:
     found = []
-    for call in step["calls"]:
+    for call in calls_of(step):
         for name in _DOCUMENTS:
             for statement in listed(json.loads(call["parameters"].get(name, "{}")).get("Statement", [])):
                 for operator, tests in statement.get("Condition", {}).items():

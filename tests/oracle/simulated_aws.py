@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -132,10 +132,12 @@ class SimulatedAws:
         Carry out a step of a plan: its calls, and what a person does by hand.
 
         Hosts, portals and sign-in sessions are stopped by the step's action, whatever calls go with it; a task of
-        ECS goes on until its containers are killed. An SCP that has no calls is written by somebody in the
-        management account.
+        ECS goes on until its containers are killed. What somebody else must do, in the management account or in
+        Identity Center, is what the plan says that the work amounts to: its documents are judged like any others. An
+        SCP of which not even that is told bans whom it names.
         """
-        for call in step["calls"]:
+        done = calls_of(step)
+        for call in done:
             self.do(call, at)
         named = {*step.get("targets", ()), *step.get("principals", ())}
         named |= {step["principal"]} if step.get("principal") else set()
@@ -143,7 +145,7 @@ class SimulatedAws:
             slow = any(call["operation"] == "StopTask" for call in step["calls"])
             for text in named:
                 self.iam.put(("stopped", source, text), True, at + slow * _KILLED_AFTER)
-        elif not step["calls"]:
+        elif not done:
             if step["action"] != "scp-deny":
                 raise NotImplementedError(f"{step['action']} without calls")
             for text in named:
@@ -359,3 +361,9 @@ def _origins(records: Iterable[Json]) -> Iterator[tuple[tuple[str, datetime | No
 
 def _time(record: Json) -> datetime:
     return datetime.fromisoformat(record["eventTime"])
+
+
+def calls_of(step: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Give the calls of a step: those that it sends, or those that a person's work amounts to."""
+    calls: Sequence[Mapping[str, Any]] = step["calls"] or step.get("by_hand", ())
+    return calls

@@ -21,31 +21,22 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def cluster(moto_url: str) -> Iterator[Cluster]:
     """
-    Spark on this machine, with settings under which even small tables are shuffled.
+    Spark on this machine.
 
     Executors have the environment that Spark is started in: by that they reach the bucket.
     """
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
     from tokentrail.spark import Cluster
 
-    settings = (
-        "--conf spark.sql.shuffle.partitions=3 --conf spark.sql.autoBroadcastJoinThreshold=-1 "
-        "--conf spark.default.parallelism=2 --conf spark.sql.files.openCostInBytes=4096 "
-        "--conf spark.sql.adaptive.enabled=false --conf spark.sql.codegen.wholeStage=false "
-        "--conf spark.sql.ansi.doubleQuotedIdentifiers=true --conf spark.sql.files.ignoreCorruptFiles=true "
-        "--conf spark.sql.files.ignoreMissingFiles=true --conf spark.sql.session.timeZone=Asia/Kathmandu "
-        "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
-    )
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         for name, value in {
             "AWS_ACCESS_KEY_ID": "AKIARESPONDER0000001", "AWS_SECRET_ACCESS_KEY": "none", "AWS_ENDPOINT_URL": moto_url,
-            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "PYSPARK_SUBMIT_ARGS": settings,
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         }.items():  # fmt: skip
             patch.setenv(name, value)
         found = Cluster.start("local[2,2]")
-        found.spread_from = 0
         yield found
         found.stop()
 

@@ -1,8 +1,7 @@
 """
-A case that Spark read in and linked gives the answers of one that this machine did, byte for byte.
+A case that Spark read in gives the answers of one that this machine did, byte for byte.
 
-At local[2], where a task is tried twice, and with small partitions, so that every join shuffles. Needs Java, and the
-extra `spark`.
+At local[2], where a task is tried twice. Needs Java, and the extra `spark`.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ from evidence import HOME, REAL
 from patience import until
 from tokentrail import Case
 from tokentrail.errors import CaseError, SourceError
-from tokentrail.store.errands import InFolder, sealed
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.task_exchange import FolderExchange, name_of
 from tokentrail.testing import native
 from tokentrail.testing.story import story
 
@@ -57,24 +56,14 @@ def both(folder: Path, sources: list[str], cluster: Cluster) -> tuple[Case, Case
 def test_what_is_read_in_two_steps_comes_out_the_same(
     tmp_path: Path, cluster: Cluster, evidence: Evidence
 ) -> None:
-    """
-    The story and random worlds, a part twice and some unreadable: findings, traces and inventory are equal.
-
-    What is little is linked by the driver, and by the cluster once it has grown.
-    """
+    """The story and random worlds, a part twice and some unreadable: findings, traces and inventory are equal."""
     local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
     with local, spread:
-        with (
-            mock.patch.object(cluster, "spread_from", 1 << 60),
-            mock.patch.object(cluster, "link", side_effect=AssertionError),
-        ):
-            spread.ingest([str(evidence.part)], engine=cluster)
+        spread.ingest([str(evidence.part)], engine=cluster)
         local.ingest([str(evidence.part)])
         assert everything(local) == everything(spread)
 
-        with mock.patch.object(cluster, "link", wraps=cluster.link) as far:
-            spread.ingest([str(evidence.folder)], engine=cluster)
-        assert far.called
+        spread.ingest([str(evidence.folder)], engine=cluster)
         assert evidence.answers == everything(spread)
 
 
@@ -88,8 +77,7 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
     local, spread = Case.open(tmp_path / "local"), Case.open(tmp_path / "spark")
     with local, spread:
         local.ingest(folders)
-        with mock.patch.object(cluster, "spread_from", 1 << 60):
-            spread.ingest(folders[:4], engine=cluster)
+        spread.ingest(folders[:4], engine=cluster)
         spread.ingest(folders, engine=cluster)
         expected = everything(local)
         assert expected == everything(spread)
@@ -102,34 +90,8 @@ def test_real_evidence_comes_out_the_same_and_a_job_that_runs_again_adds_nothing
         assert expected == everything(spread), "what Spark read in is linked on this machine too"
 
 
-def test_a_segment_that_cannot_be_read_is_said_whatever_the_cluster_takes_for_empty(
-    tmp_path: Path, cluster: Cluster
-) -> None:
-    """A cluster may pass over damaged and missing files in silence: a case would lack all that they hold."""
-    from tokentrail.store.shelf import FolderShelf
-    from tokentrail.store.spark import SparkEngine
-
-    (tmp_path / "log.json").write_bytes(native(story().world.records()))
-    with Case.open(tmp_path / "case") as case:
-        case.ingest([str(tmp_path / "log.json")])
-        snapshot = case.folder.snapshot()
-    [segment] = snapshot.folders.values()
-    engine = SparkEngine(cluster._session, partial(FolderShelf, scratch=tmp_path / "scratch"))
-    engine.segments(snapshot)
-    part = segment / "identities.parquet"
-    part.write_bytes(part.read_bytes()[:-40])
-    with pytest.raises(CaseError, match=r"identities\.parquet"):
-        engine.table("SELECT count(DISTINCT type) AS types FROM identities")
-    part.unlink()
-    with pytest.raises(CaseError, match=r"does not exist.*identities\.parquet"):
-        engine.segments(snapshot)
-
-
-def test_small_files_are_kept_by_executors_as_by_this_machine(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_files_are_kept_by_executors_as_by_this_machine(tmp_path: Path, cluster: Cluster) -> None:
     """A record a file: every one of them comes back from the archives that executors wrote."""
-    monkeypatch.setattr(cluster, "spread_from", 1 << 60)  # who links it makes no difference
     logs = tmp_path / "logs"
     logs.mkdir()
     for number, record in enumerate(story().world.records()):
@@ -147,11 +109,8 @@ def test_small_files_are_kept_by_executors_as_by_this_machine(
     assert shown[0] == shown[1]
 
 
-def test_the_folders_of_days_are_walked_by_executors(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folders_of_days_are_walked_by_executors(tmp_path: Path, cluster: Cluster) -> None:
     """A trail's layout on disk, with a file beside it: what the driver does not list comes out the same."""
-    monkeypatch.setattr(cluster, "spread_from", 1 << 60)  # who links it makes no difference
     records = story().world.records()
     each = len(records) // 4
     for number in range(5):
@@ -187,7 +146,7 @@ def test_tasks_for_every_core_are_one_job(folder: CaseFolder, cluster: Cluster) 
 def test_an_answer_that_is_large_goes_through_the_case(folder: CaseFolder, cluster: Cluster) -> None:
     """Spark takes a gigabyte of answers for a job: what is more than a little of it is left, and taken from there."""
     sizes = [1, 300_000, 0, 99_000, 200_000]
-    with mock.patch.object(InFolder, "take", autospec=True, side_effect=InFolder.take) as taken:
+    with mock.patch.object(FolderExchange, "take", autospec=True, side_effect=FolderExchange.take) as taken:
         answers = list(cluster.elsewhere(folder, partial(mul, "x"), sizes))
 
     assert answers == ["x" * size for size in sizes]
@@ -197,9 +156,9 @@ def test_an_answer_that_is_large_goes_through_the_case(folder: CaseFolder, clust
 
 def test_a_job_beside_what_fails_is_given_up(folder: CaseFolder, cluster: Cluster, tmp_path: Path) -> None:
     """An error is told as soon as the tasks that are under way have ended, not once all of the job beside are done."""
-    from tokentrail.store import spark
+    from tokentrail.store import spark_tasks
 
-    done, place = tmp_path / "done", InFolder(folder.path / "derived" / ".spark-0")
+    done, place = tmp_path / "done", FolderExchange(folder.path / "derived" / ".spark-0")
     done.mkdir()
 
     def work(number: bytes) -> bytes:
@@ -210,11 +169,11 @@ def test_a_job_beside_what_fails_is_given_up(folder: CaseFolder, cluster: Cluste
     place.begin()
     numbers = [str(number).encode() for number in range(40)]
     for number in numbers:
-        place.leave(sealed(number), number)
+        place.leave(name_of(number), number)
     with ThreadPoolExecutor(1) as pool:
-        with suppress(SourceError), spark._cancelled(cluster._session) as tag:
+        with suppress(SourceError), spark_tasks._cancelled(cluster._session) as tag:
             job = pool.submit(
-                spark._job, cluster._session, tag, [sealed(one) for one in numbers], place, work
+                spark_tasks._job, cluster._session, tag, [name_of(one) for one in numbers], place, work
             )
             until(lambda: any(done.iterdir()))
             raise SourceError("another failed")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from tokentrail.errors import UsageError
-from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement
+from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement, under
 from tokentrail.policy.language.documents import Document, Malformed
 
 CSV = (
@@ -91,3 +93,35 @@ def test_a_file_without_an_scp_is_refused(content: bytes) -> None:
     """With its name."""
     with pytest.raises(UsageError, match=r"scp\.json"):
         controls(content, "scp.json")
+
+
+@pytest.mark.parametrize(
+    ("targets", "bound"),
+    [
+        (None, ("111122223333", "444455556666")),
+        ([{"TargetId": "111122223333", "Type": "ACCOUNT"}], ("111122223333",)),
+        ([{"TargetId": "r-ab12", "Type": "ROOT"}], ("111122223333", "444455556666")),
+        ([{"TargetId": "ou-ab12-cdefghij", "Type": "ORGANIZATIONAL_UNIT"}], ()),
+    ],
+)
+def test_an_scp_binds_the_accounts_among_its_targets(targets: object, bound: tuple[str, ...]) -> None:
+    """All where no targets are told, or the root is one; of a unit nobody knows the accounts."""
+    given = {"Name": "x", "Document": DENY, "Targets": targets}
+    found = controls(json.dumps(given).encode(), "scp.json")
+
+    assert bound == tuple(
+        account for account in ("111122223333", "444455556666") if under(snapshot(account), found).controls
+    )
+
+
+def test_scps_given_apart_stand_beside_those_of_the_snapshot() -> None:
+    """Neither replaces the other."""
+    own = replace(snapshot("111122223333"), controls=controls(json.dumps(DENY).encode(), "own.json"))
+
+    assert 2 == len(under(own, controls(json.dumps(DENY).encode(), "scp.json")).controls or ())
+
+
+def snapshot(account: str) -> Snapshot:
+    """A snapshot of an account with one user."""
+    holder = {"Arn": f"arn:aws:iam::{account}:user/ada", "UserName": "ada", "UserId": "AIDAX", "Path": "/"}
+    return Snapshot.read(json.dumps({"UserDetailList": [holder], "RoleDetailList": []}), "iam.json")

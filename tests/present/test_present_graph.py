@@ -11,7 +11,7 @@ from html_cases import Heard, dossier, poisoned
 from hostile import HOSTILE
 from tokentrail.lineage.model import Trace
 from tokentrail.present.graph import write_dot, write_mermaid
-from tokentrail.present.timesketch import write_timesketch
+from tokentrail.present.timeline import write_timesketch
 
 
 def dot(trace: Trace) -> str:

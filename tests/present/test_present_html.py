@@ -186,7 +186,7 @@ def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     """A session's minter that still works may be what leaked: a hurried reader must not take the plan for the end of it."""
     key, *below = credentials()
     for others, told, ending in (
-        ((KEY,), f"Complete only if this key was not stolen: {KEY}.", "doubt"),
+        ((KEY,), f"Complete only if this key was not stolen, on 1 condition: {KEY}.", "doubt"),
         ((), "Proved complete, on 1 condition.", "good"),
     ):
         planned = plan(proof=replace(plan().proof, may_be_stolen=others))
@@ -194,7 +194,9 @@ def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
         shown = report_page(dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)), plan=planned))
         assert told in read(shown).said.partition("Lifelines")[0]
         assert f'<strong class="{ending}">{told.partition(": ")[0]}' in shown
-        assert read(shown).said.count("not stolen: AKIA") == 2 * bool(others)  # in the head and at the plan
+        assert read(shown).said.count("not stolen, on 1 condition: AKIA") == 2 * bool(
+            others
+        )  # in the head and at the plan
 
 
 def test_the_head_tells_who_when_and_from_where() -> None:

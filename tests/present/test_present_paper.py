@@ -1,4 +1,4 @@
-"""A hundred columns, the same on a terminal and in a pipe."""
+"""Lines as wide as the terminal, and a hundred columns in a pipe."""
 
 from __future__ import annotations
 
@@ -36,17 +36,31 @@ def test_a_line_is_one_line_of_a_hundred_columns(parts: list[tuple[str, str]]) -
 def test_a_terminal_gets_the_same_text(parts: list[tuple[str, str]]) -> None:
     """Without its colours, what a terminal gets is what a pipe gets."""
     terminal, pipe = Terminal(), io.StringIO()
-    Paper(terminal).line(*parts)
+    Paper(terminal, COLUMNS).line(*parts)
     Paper(pipe).line(*parts)
     assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
 
 
-@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"COLUMNS": "40"}, {"NO_COLOR": "1"}])
-def test_the_environment_does_not_change_the_width(
+@pytest.mark.parametrize(("columns", "widest"), [("40", 60), ("80", 80), ("100", 100), ("160", 160)])
+def test_a_terminal_is_filled_to_its_width_and_a_pipe_to_a_hundred_columns(
+    columns: str, widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The width of a terminal, but for a very narrow one, is where lines break; in a pipe that is always 100."""
+    monkeypatch.setenv("COLUMNS", columns)
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        Paper(stream).wrapped("abc " * 90, first="  - ", style="red")
+    seen = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    assert widest - 4 <= max(map(cell_len, seen)) <= widest
+    assert 96 <= max(map(cell_len, pipe.getvalue().splitlines())) <= 100
+
+
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
+def test_the_kind_of_terminal_does_not_change_the_text(
     setting: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the kind nor the width of the terminal moves a line break, and a pipe never gets colour."""
-    for name, value in setting.items():
+    """The kind of the terminal moves no line break, and a pipe never gets colour."""
+    for name, value in (setting | {"COLUMNS": "100"}).items():
         monkeypatch.setenv(name, value)
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):

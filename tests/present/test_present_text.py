@@ -31,8 +31,8 @@ from tokentrail.present import words
 from tokentrail.present.deeds import write_call, write_calls
 from tokentrail.present.holdings import held_before, write_ingest, write_status
 from tokentrail.present.inventory import write_inventory
+from tokentrail.present.investigation import write_overview
 from tokentrail.present.lineage import write_trace
-from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
 from tokentrail.present.words import some_of_each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,20 @@ def files(package: object) -> list[str]:
     return sorted(path.stem.replace("_", "-") for path in folder.glob("*.py") if path.stem != "__init__")
 
 
-def test_every_file_is_in_the_catalogue() -> None:
+def test_every_check_is_in_the_catalogue() -> None:
     """The file's name is the id, and each file is listed once."""
-    assert files(tokentrail.prevention.guardrails) == sorted(one.id for one in GUARDRAILS)
     assert files(tokentrail.prevention.checks) == sorted(one.id for one in CHECKS)
+
+
+def test_every_guardrail_is_in_the_catalogue() -> None:
+    """Each guardrail of each file is listed once."""
+    modules = [
+        import_module(f"{tokentrail.prevention.guardrails.__name__}.{name.replace('-', '_')}")
+        for name in files(tokentrail.prevention.guardrails)
+    ]
+    there = [one.id for each in modules for one in vars(each).values() if isinstance(one, GuardrailRule)]
+
+    assert sorted(there) == sorted(one.id for one in GUARDRAILS)
 
 
 @pytest.mark.parametrize("maker", GUARDRAILS, ids=lambda one: one.id)

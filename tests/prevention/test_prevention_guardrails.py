@@ -19,11 +19,9 @@ from tokentrail.prevention.backtest import ranked
 from tokentrail.prevention.evidence import Evidence, Mint, Way
 from tokentrail.prevention.guard import Given
 from tokentrail.prevention.guardrails import (
-    logging_kept,
-    no_federation_tokens,
-    no_new_keys,
+    exempt_principals,
     session_length,
-    trust_named_callers,
+    trust_conditions,
 )
 from tokentrail.prevention.model import Guard, Guardrail, Stage
 from tokentrail.prevention.proposal import Proposal
@@ -458,9 +456,9 @@ def of_many(count: int, action: str) -> Evidence:
 @pytest.mark.parametrize(
     ("maker", "action"),
     [
-        (logging_kept.GUARDRAIL, "cloudtrail:UpdateTrail"),
-        (no_federation_tokens.GUARDRAIL, "sts:GetFederationToken"),
-        (no_new_keys.GUARDRAIL, "iam:CreateUser"),
+        (exempt_principals.LOGGING, "cloudtrail:UpdateTrail"),
+        (exempt_principals.FEDERATION_TOKENS, "sts:GetFederationToken"),
+        (exempt_principals.NEW_KEYS, "iam:CreateUser"),
     ],
 )
 def test_more_principals_than_an_scp_can_spare_make_none(maker: GuardrailRule, action: str) -> None:
@@ -516,7 +514,7 @@ def test_a_session_lives_whole_hours(role: str, used: int, granted: int, hours: 
 def test_a_policy_that_may_not_fit_says_so() -> None:
     """A trust policy's quota is 2,048 characters unless it was raised: thirty callers need more."""
     few, many = (
-        next(iter(cast("tuple[Proposal, ...]", trust_named_callers.GUARDRAIL.make(of_many(count, "x")))))
+        next(iter(cast("tuple[Proposal, ...]", trust_conditions.NAMED_CALLERS.make(of_many(count, "x")))))
         for count in (3, 40)
     )
 

@@ -138,7 +138,7 @@ def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_
     third = machine("three").run("credentials", "--case", CASE, "--format", "json")
 
     put = [one.key for one in writes(cloud)]
-    assert [2, 1] == [sum(key.endswith("/derived.duckdb") for key in put), added.call_count]
+    assert [2, 1] == [sum("/tables/" in key and key.endswith(".json") for key in put), added.call_count]
     monkeypatch.undo()
     monkeypatch.chdir(cloud.folder)
     machine("four").run("ingest", str(logs), "--case", "local")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from evidence import START, native
-from tokentrail import Case, spark
-from tokentrail.errors import UsageError
-from tokentrail.spark import Cluster
+from tokentrail import Case
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.literals import reading
-from tokentrail.store.tasks import Options
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -98,17 +94,3 @@ def test_a_name_that_is_no_pattern_is_spelled_as_it_is(tmp_path: Path) -> None:
     assert engine.rows(f"SELECT * FROM {reading([path, path])}") == [{"n": 1}, {"n": 1}]
     assert str(tmp_path) in reading([path])
     engine.close()
-
-
-@pytest.mark.parametrize("name", ["leak [1]", "leak*", "leak?", "{leak}", "le\\ak"])
-def test_spark_refuses_a_folder_that_it_takes_for_a_pattern(
-    case: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before anything is read: it would read the folders that the pattern fits."""
-    monkeypatch.setattr(spark, "_check_session", lambda _: None)  # whether or not Spark is installed
-    shutil.copytree(case, tmp_path / name)
-    session: Any = None
-    with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):
-        list(Cluster(session).ingest(copied.folder, [], options=Options()))
-    with Case.open(tmp_path / name) as copied, pytest.raises(UsageError, match="pattern of names"):
-        Cluster(session).link(copied.folder, copied.folder.snapshot(), tmp_path / "into")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -214,6 +215,22 @@ def keys_of(bucket: FakeBucket, pattern: object) -> Iterator[str]:
     return (one for one in bucket.held if pattern.fullmatch(one))  # type: ignore[attr-defined]
 
 
+def derived_in(bucket: FakeBucket) -> dict[str, str]:
+    """The files of what was derived, by path: the name in the bucket of each; there must be one list of them."""
+    [listing] = keys_of(bucket, keys.DERIVED)
+    return {path: f"tables/{one}" for path, one in json.loads(bucket.held[listing]).items()}
+
+
+def forge(bucket: FakeBucket, **changed: bytes) -> None:
+    """List other content for some derived files, as whoever may write to the bucket can."""
+    [listing] = keys_of(bucket, keys.DERIVED)
+    files = json.loads(bucket.held[listing])
+    for path, content in changed.items():
+        files[path] = hashlib.sha256(content).hexdigest()
+        bucket.put(f"tables/{files[path]}", content)
+    bucket.put(listing, json.dumps(files).encode())
+
+
 def test_of_two_who_start_a_case_at_once_the_first_ones_id_stands(machine: Machine) -> None:
     """The second finds that there is one, and goes on with it."""
     bucket = FakeBucket()
@@ -271,8 +288,7 @@ def test_names_that_are_none_of_a_cases_are_not_looked_at(
     """They are never read, become no path, and `status` says how many stand among the manifests."""
     bucket = FakeBucket()
     ingest(bucket, logs)
-    [derived] = {one.rpartition("/")[0] for one in bucket.held if one.startswith("tables/")}
-    hostile = [*HOSTILE, f"{derived}/../../../x", f"{derived}/.x", f"{derived}/a/b/c", f"{derived}//etc/x"]
+    hostile = [*HOSTILE, "tables/../../../x", "tables/.x", "tables/a/b/c", f"tables/{'a' * 32}-1.json/x"]
     for key in hostile:
         bucket.held[key], bucket.times[key] = b"{}", 0.0
     machine("two")
@@ -418,16 +434,14 @@ def test_layers_lie_in_the_bucket_once_and_an_ingest_goes_on_from_them(
     monkeypatch.setattr("tokentrail.store.duck._FEW", few)
     bucket = FakeBucket()
     ingest(bucket, logs[:first])
-    before = {one for one in bucket.held if one.startswith("layers/")}
-    assert len({bucket.held[one] for one in before}) == len(before)
-    [files] = [json.loads(text) for one, text in bucket.held.items() if one.endswith("/layer-files.json")]
-    kinds = {name: name.partition(".")[2] for name in files}
-    linked = {f"layers/{one}" for name, one in files.items() if kinds[name] in FOR_LINKING}
+    files = derived_in(bucket)
+    kinds = {path: path.partition(".")[2] for path in files if path.startswith("layers/")}
+    answers = {key for path, key in files.items() if kinds.get(path) not in FOR_LINKING}
     machine("two")
     with opened(bucket) as case:
         list(case.credentials())
     assert FOR_LINKING <= {*kinds.values()}
-    assert before - linked == {one for one in bucket.read_ if one.startswith("layers/")}
+    assert answers == {*keys_of_files(bucket.read_)}
     bases = linked_from(monkeypatch)
     ingest(bucket, logs)
     assert [first] == bases, "linked from the layers of the segments that were there"
@@ -450,10 +464,15 @@ def test_who_reads_a_case_in_a_bucket_asks_no_evidence_again_that_the_giver_aske
         assert list(derived.glob("layers/*.names"))
         assert not list(derived.glob("layers/*.ids"))
     ingest(bucket, logs)
-    names = [one for one in bucket.read_ if one.startswith("layers/")]
+    names = keys_of_files(bucket.read_)
     with opened(bucket) as case:
         case.status()
-    assert names == [one for one in bucket.read_ if one.startswith("layers/")], "who gave it has it"
+    assert names == keys_of_files(bucket.read_), "who gave it has it"
+
+
+def keys_of_files(some: list[str]) -> list[str]:
+    """Of some names in a bucket those of derived files."""
+    return [one for one in some if keys.DERIVED_FILE.fullmatch(one)]
 
 
 def linked_from(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -515,7 +534,7 @@ def test_an_ingest_gives_what_it_linked_whatever_it_can_ask_beyond(logs: list[st
     bucket = FakeBucket()
     with mock.patch.object(View, "covered", side_effect=NoRoom("no room")):
         ingest(bucket, logs)
-    assert any(one.endswith("/grown.json") for one in bucket.held)
+    assert "grown.json" in derived_in(bucket)
 
 
 def test_files_of_layers_that_are_only_for_linking_are_all_that_linking_keeps() -> None:
@@ -529,19 +548,19 @@ def test_layers_that_are_not_what_they_were_are_left_alone(
 ) -> None:
     """Their bytes are compared by hash and their names by shape; the case is then linked from its segments."""
     bucket = given(2)
-    [files] = [one for one in bucket.held if one.endswith("layer-files.json")]
-    listing = files.replace("layer-files", "layers")
-    for key in [one for one in bucket.held if one.startswith("layers/")]:
+    files = derived_in(bucket)
+    for key in [key for path, key in files.items() if path.startswith("layers/")]:
         if damage == "content":
             bucket.held[key] = b"x"
         elif damage == "gone":
             del bucket.held[key]
     if damage == "files":
-        bucket.held[files] = b'{"../../../x.parquet": "' + b"a" * 64 + b'"}'
+        forge(bucket, **{"../../../x.parquet": b"x"})
     elif damage == "names":
-        bucket.held[listing] = json.dumps(
-            [one | {"name": "../../../x"} for one in json.loads(bucket.held[listing])]
-        ).encode()
+        listed = json.loads(bucket.held[files["layers.json"]])
+        forge(
+            bucket, **{"layers.json": json.dumps([one | {"name": "../../../x"} for one in listed]).encode()}
+        )
     machine("two")
     ingest(bucket, logs)
     with opened(bucket) as case:
@@ -550,10 +569,10 @@ def test_layers_that_are_not_what_they_were_are_left_alone(
 
 
 def test_what_is_old_and_nobodys_is_removed_and_nothing_younger(logs: list[str], machine: Machine) -> None:
-    """By the bucket's clock: parts without a manifest, older tables and their layers, errands of jobs; no evidence."""
+    """By the bucket's clock: parts without a manifest, older tables and their layers, files of jobs; no evidence."""
     bucket = FakeBucket()
     ingest(bucket, logs[:2])
-    first = {one for one in bucket.held if one.startswith(("tables/", "layers/"))}
+    first = {one for one in bucket.held if one.startswith("tables/")}
     stale = {
         "segments/0123456789abcdef/events.parquet": b"x", "spark/tasks-0123456789abcdef/" + "a" * 64: b"x",
         "objects/packs/0123456789abcdef.tar": b"x", "objects/ab/" + "c" * 62: b"x",
@@ -568,10 +587,8 @@ def test_what_is_old_and_nobodys_is_removed_and_nothing_younger(logs: list[str],
     ingest(bucket, logs)
     left = {one for one in stale if one in bucket.held}
     assert {one for one in stale if one.startswith("objects/")} == left
-    assert not [one for one in first if one.startswith("tables/") and one in bucket.held]
-    kept = {one for one in bucket.held if one.startswith("layers/")}
-    [files] = [one for one in bucket.held if one.endswith("layer-files.json")]
-    assert {f"layers/{one}" for one in json.loads(bucket.held[files]).values()} <= kept
+    files = {*derived_in(bucket).values()}
+    assert files == {*keys_of_files([*bucket.held])} != first
     assert 3 == len(list(keys_of(bucket, keys.MANIFEST)))
 
 
@@ -727,12 +744,6 @@ def test_a_watch_follows_into_no_mirror(machine: Machine) -> None:
         Watch(case.folder, cast(Feed, None), [], [], cast(Settings, None), print)
 
 
-def junk(bucket: FakeBucket, ending: str, content: bytes) -> None:
-    """Put something else in the place of what was derived."""
-    for key in [one for one in bucket.held if one.startswith("tables/") and one.endswith(ending)]:
-        bucket.held[key] = content
-
-
 def other_columns() -> bytes:
     """A table of Parquet that is none of a case's."""
     written = io.BytesIO()
@@ -761,31 +772,28 @@ def _derived_anew(files: list[str], tmp_path_factory: pytest.TempPathFactory) ->
         patched.setenv("TOKENTRAIL_MIRRORS", str(tmp_path_factory.mktemp("mirrors")))
         patched.setattr("tokentrail.store.tasks.TASK_OBJECTS", 1)
         ingest(bucket, files)
-        with opened(bucket) as case:
-            [name] = [one.name for one in (case.path / "derived").iterdir() if one.name[0] != "."]
-        for key in [one for one in bucket.held if one.startswith(f"tables/{name}/")]:
+        for key in list(keys_of(bucket, keys.DERIVED)):
             del bucket.held[key]
         ingest(bucket, [])
     return bucket
 
 
 @pytest.mark.parametrize(
-    ("ending", "content"),
+    ("file", "content"),
     some(
         [
-            *(("/grown.json", one) for one in (*NO_JSON, DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}')),
-            *(("/derived.duckdb", one) for one in (*NO_JSON, other_database())),
+            *(("grown.json", one) for one in (*NO_JSON, DEEP, b"[1]", b'{"a": 1}', b'{"records": "x"}')),
+            *(("derived.duckdb", one) for one in (*NO_JSON, other_database())),
         ],
         4,
     ),
 )
 def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
-    ending: str, content: bytes, derived_anew: FakeBucket, machine: Machine, expected: str
+    file: str, content: bytes, derived_anew: FakeBucket, machine: Machine, expected: str
 ) -> None:
     """Whoever may write there makes nobody fail by it."""
     bucket = again(derived_anew)
-    assert [one for one in bucket.held if one.endswith(ending)]
-    junk(bucket, ending, content)
+    forge(bucket, **{file: content})
     machine("two")
 
     with opened(bucket) as case:
@@ -795,18 +803,18 @@ def test_what_was_derived_and_is_damaged_in_the_bucket_is_worked_out_anew(
         assert expected == everything(case)
 
 
-@pytest.mark.parametrize("fault", ["/derived.duckdb/x", "/layers", "/grown.json/x"])
+@pytest.mark.parametrize("fault", ["derived.duckdb/x", "layers", "grown.json/x", "../x", ".x", "a/b/c", "/x"])
 def test_derived_files_that_fit_into_no_folder_are_left_alone(
-    fault: str, given: Given, machine: Machine, expected: str
+    fault: str, given: Given, machine: Machine, expected: str, tmp_path: Path
 ) -> None:
-    """In a bucket one name may be an object's and begin another's."""
+    """One whose name begins another's, and one that lies elsewhere: nothing is taken of a list that has it."""
     bucket = given(3)
-    [folder] = {one.rpartition("/")[0] for one in bucket.held if one.startswith("tables/")}
-    bucket.put(f"{folder}{fault}", b"x")
+    forge(bucket, **{fault: b"x"})
     machine("two")
     ingest(bucket, [])
     with opened(bucket) as case:
         assert expected == everything(case)
+    assert not list(tmp_path.glob("**/x"))
 
 
 @pytest.mark.parametrize(
@@ -817,8 +825,8 @@ def test_a_list_of_layers_of_any_shape_makes_no_ingest_fail(
 ) -> None:
     """What is no list of layers is none; the case is then linked from its segments."""
     bucket = given(2)
-    [key] = [one for one in bucket.held if one.endswith("/layers.json")]
-    bucket.held[key] = json.dumps([one | {field: value} for one in json.loads(bucket.held[key])]).encode()
+    listed = json.loads(bucket.held[derived_in(bucket)["layers.json"]])
+    forge(bucket, **{"layers.json": json.dumps([one | {field: value} for one in listed]).encode()})
     machine("two")
     ingest(bucket, logs)
     with opened(bucket) as case:

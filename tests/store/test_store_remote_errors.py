@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.errors import CaseBusy, SourceError, SubjectNotFound, TokenTrailError
-from tokentrail.store.errands import EXPECTED, decode_error, encode_error
+from tokentrail.store.task_exchange import EXPECTED, decode_error, encode_error
 
-WORDS = st.text(st.characters(codec=None))
+ERROR_SUFFIX = st.text(st.characters(codec=None))
 
 
 def said(error: BaseException | None) -> list[tuple[str, str]]:
@@ -19,7 +19,7 @@ def said(error: BaseException | None) -> list[tuple[str, str]]:
     return [] if error is None else [(type(error).__name__, str(error)), *said(error.__cause__)]
 
 
-@given(WORDS, WORDS, st.sampled_from([TokenTrailError, SourceError, CaseBusy, SubjectNotFound]))
+@given(ERROR_SUFFIX, ERROR_SUFFIX, st.sampled_from([TokenTrailError, SourceError, CaseBusy, SubjectNotFound]))
 def test_kind_words_exit_code_and_causes_are_kept(words: str, why: str, kind: type[TokenTrailError]) -> None:
     """Whatever the words hold, names of files that are no text among them."""
     error = kind(words)

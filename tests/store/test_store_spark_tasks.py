@@ -18,10 +18,10 @@ from fake_bucket import FakeBucket, Killed
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.errors import CaseError, UsageError
+from tokentrail.errors import UsageError
 from tokentrail.sources import files
 from tokentrail.store import mirror
-from tokentrail.store.errands import WORDS, ErrorLeft, InFolder, sealed
+from tokentrail.store.task_exchange import ERROR_SUFFIX, ErrorLeft, FolderExchange, name_of
 from tokentrail.store.tasks import Options, tasks
 from tokentrail.testing import World, native
 
@@ -50,7 +50,7 @@ from tokentrail.testing import World, native
 def test_executors_without_tokentrail_are_told_from_lost_ones(failed: str, told: str) -> None:
     """A session of one's own takes whatever Python it finds: what that lacks is named, not memory."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.store.spark import _why
+    from tokentrail.store.spark_tasks import _why
 
     assert told in _why(failed, "/shared/leak")
 
@@ -61,8 +61,7 @@ def test_a_full_disk_is_told_as_on_one_machine(tmp_path: Path, full: int) -> Non
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
     from pyspark.errors import PySparkException
 
-    from tokentrail.store.shelf import FolderShelf
-    from tokentrail.store.spark import spread
+    from tokentrail.store.spark_tasks import run_tasks
 
     failed = PySparkException(
         f"Job aborted.\nOSError: [Errno {full}] {os.strerror(full)}\n\nDuring handling of"
@@ -70,14 +69,12 @@ def test_a_full_disk_is_told_as_on_one_machine(tmp_path: Path, full: int) -> Non
     lost: Any = SimpleNamespace(
         sparkContext=SimpleNamespace(cancelJobsWithTag=lambda _: None, defaultParallelism=1)
     )
-    with pytest.raises(OSError, match=os.strerror(full)) as found, FolderShelf(lost, tmp_path).explained():
-        raise failed
-    assert full == found.value.errno
     with (
-        mock.patch("tokentrail.store.spark._job", side_effect=failed),
-        pytest.raises(OSError, match=os.strerror(full)),
+        mock.patch("tokentrail.store.spark_tasks._job", side_effect=failed),
+        pytest.raises(OSError, match=os.strerror(full)) as found,
     ):
-        list(spread(lost, [b"a"], InFolder(tmp_path / "job"), bytes))
+        list(run_tasks(lost, [b"a"], FolderExchange(tmp_path / "job"), bytes))
+    assert full == found.value.errno
 
 
 @pytest.mark.parametrize(
@@ -135,7 +132,7 @@ def test_a_session_that_ended_since_it_was_given_is_said_so(tmp_path: Path, ende
 def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     master: str, ours: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of a session of our own on this machine cut joins down to four parts, on however many machines."""
+    """Those of a session of our own on this machine would take a cluster's own pages away."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
     from tokentrail.spark import Cluster
 
@@ -152,7 +149,7 @@ def test_a_cluster_that_spark_is_configured_with_keeps_its_settings(
     monkeypatch.setattr("pyspark.SparkContext", SimpleNamespace(_ensure_initialized=lambda: None))
     monkeypatch.setattr("pyspark.SparkConf", lambda: {"spark.master": master})
     Cluster.start()
-    assert ours == ("spark.sql.shuffle.partitions" in given)
+    assert ours == ("spark.ui.enabled" in given)
 
 
 @pytest.mark.parametrize("master", ["spark://{}", "spark://{},{}", "spark://{},127.0.0.1:99999"])
@@ -198,31 +195,12 @@ def test_spark_connect_is_refused_before_it_is_looked_for(
         Cluster.start(master)
 
 
-@pytest.mark.parametrize("refused", [True, False])
-def test_where_spark_ends_while_it_links_it_is_said_so(tmp_path: Path, refused: bool) -> None:
-    """A connection had been refused, as if the network were to look after; the case is linked by whoever asks next."""
-    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from py4j.protocol import Py4JNetworkError
-
-    from tokentrail.store.shelf import FolderShelf
-
-    session: Any = None
-    error = (
-        ConnectionRefusedError(111, "Connection refused") if refused else Py4JNetworkError("Answer is empty")
-    )
-    with (
-        pytest.raises(CaseError, match=r"Spark itself ended\. What was read is kept"),
-        FolderShelf(session, tmp_path).explained(),
-    ):
-        raise error
-
-
 def test_what_java_says_is_told_without_its_stack() -> None:
     """Its first line; what py4j says of where it was called from says nothing to anybody."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
     from py4j.protocol import Py4JError
 
-    from tokentrail.store.shelf import in_short
+    from tokentrail.store.spark_tasks import in_short
 
     said = "An error occurred while calling None.x.Y.\n: org.apache.X: Could not parse Master URL: 'local[2'\n\tat a.B"
 
@@ -234,7 +212,7 @@ def test_executors_with_another_tokentrail_are_refused(
 ) -> None:
     """Another version may read records otherwise: what it made went into the case without a word."""
     pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-    from tokentrail.store import spark
+    from tokentrail.store import spark_tasks
 
     class Session:
         sparkContext = SimpleNamespace(addJobTag=lambda _: None)  # noqa: N815 - as Spark calls it
@@ -250,12 +228,12 @@ def test_executors_with_another_tokentrail_are_refused(
             monkeypatch.setattr("tokentrail.events.columns.SCHEMA_VERSION", 1)
             return pa.Table.from_batches(self.run([pa.record_batch({"id": [0]})]))
 
-    place = InFolder(tmp_path / "errands")
+    place = FolderExchange(tmp_path / "errands")
     place.begin()
-    place.leave(sealed(b"task"), b"task")
+    place.leave(name_of(b"task"), b"task")
     with pytest.raises(ErrorLeft):
-        spark._job(Session(), "tag", [sealed(b"task")], place, bytes)  # type: ignore[arg-type]
-    [words] = [one for one in place.names() if one.endswith(WORDS)]
+        spark_tasks._job(Session(), "tag", [name_of(b"task")], place, bytes)  # type: ignore[arg-type]
+    [words] = [one for one in place.names() if one.endswith(ERROR_SUFFIX)]
     assert b"(columns of version 1), and this one is" in place.take(words)
 
 

@@ -17,8 +17,7 @@ from tokentrail.errors import CaseBusy, CaseError
 from tokentrail.present.document import document as as_document
 from tokentrail.testing import native
 from tokentrail.testing.story import story
-from tokentrail.watch.documents import finding
-from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
+from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused, finding
 from tokentrail.watch.ledger import Entry, Ledger
 from tokentrail.watch.local_sinks import FileSink, StreamSink, as_lines
 from tokentrail.watch.outbox import Outbox

@@ -37,6 +37,17 @@ _NEAR, _BESIDE = 5, 4_096
 _LONG_API_KEY = re.compile(r"(?<![A-Za-z0-9])ABSK([A-Za-z0-9+/=_-]{20,8192})")
 _SHORT_API_KEY = re.compile(r"(bedrock|aws-external-anthropic)-api-key-([A-Za-z0-9+/=_-]{20,8192})")
 _OWNER = re.compile(r"(?P<user>[\w+=,.@-]{1,64}?)-at-(?P<account>\d{12})(?::|$)", re.ASCII)
+_SERVICE_USER = re.compile(
+    r"(?<![\w+.@-])(?P<user>[\w+.@-]{1,64}?)-at-(?P<account>\d{12})(?!\d)(?P<secret>[:,][^\s@\"']{8,})?",
+    re.ASCII,
+)
+"""
+The name, and perhaps the password behind it, by which somebody signs in to a service with a service-specific credential
+(IAM User Guide, 'Using IAM with CodeCommit: Git credentials'; Amazon Keyspaces Developer Guide, 'Create
+service-specific credentials').
+"""
+_GIT = re.compile(r"git-codecommit\.|cassandra\.")
+_OF_SERVICE = {"git-codecommit.": "codecommit", "cassandra.": "cassandra"}
 _URL = re.compile(r"[^\s\"'<>\\^`{}|]+")
 """What a URL may consist of: each run of such characters may be one."""
 _SIGNED = re.compile(r"X-Amz-(?:Credential|Algorithm)=|AWSAccessKeyId=", re.IGNORECASE)
@@ -145,6 +156,13 @@ def _in_line(line: str, number: int, lines: list[str]) -> Iterator[LeakedCredent
                     rest[: whole.start()] + " " * len(whole[0]) + rest[whole.end() :]
                 )  # its id is told with it
                 yield one
+    for owner in _SERVICE_USER.finditer(rest):
+        named = _GIT.search(rest)
+        yield LeakedCredential(
+            kind="api_key", id=None, account=owner["account"], user=owner["user"],
+            with_secret=owner["secret"] is not None,
+            service=_OF_SERVICE[named[0]] if named else None, line=number,
+        )  # fmt: skip
     for key in _KEY_ID.finditer(rest):
         kind, beside = _KINDS[key[0][:4]], _beside(rest[key.end() : key.end() + _BESIDE], number, lines)
         yield LeakedCredential(

@@ -157,7 +157,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             progress: Told bytes done and bytes in all.
             access: How AWS is reached; several ways are for `lookup-events:` over several accounts.
             wanted: Which accounts, regions and days; of a source that is asked, which keys to follow.
-            engine: What reads and links instead of this machine's processes.
+            engine: What reads logs instead of this machine's processes.
 
         Raises:
             SourceError: a source can't be listed or read; what was read until then is kept.
@@ -209,7 +209,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
             uri = self._folder.mirror.bucket.uri
             raise CaseError(
                 f"{uri}: a case in a bucket is not rebuilt from here. Remove what was derived "
-                f"(`aws s3 rm --recursive` of {uri}/tables/ and {uri}/layers/) and this machine's mirror ({self.path}) "
+                f"(`aws s3 rm --recursive` of {uri}/tables/) and this machine's mirror ({self.path}) "
                 "while no ingest runs; the next ingest derives all of it anew and puts it there."
             )
         started = time.monotonic()
@@ -279,9 +279,9 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
 
     def credentials_table(self, *, as_of: datetime | None = None) -> pa.Table:
         """The inventory as an Arrow table, one row a credential, names and types as in `Credential`."""
-        from tokentrail.lineage.arrow import table
+        from tokentrail.case.result_set import credentials_table
 
-        return table(self.credentials(as_of=as_of))
+        return credentials_table(self.credentials(as_of=as_of))
 
     def contain(
         self,

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import adding, busy, increment, segment_tables
+from tokentrail.lineage import adding, busy, segment_tables
 from tokentrail.lineage.candidates import hashes
 from tokentrail.lineage.grow import (
     KEPT,
@@ -225,7 +225,7 @@ def _take_over(
     layering.take_over(base.folder, into, layers)
     if layers:
         _Base(into).register(engine, layers, "kept_")
-    return increment.all_segments((*beside, "kept_") if layers else beside, called)
+    return adding.all_segments((*beside, "kept_") if layers else beside, called)
 
 
 def _reduced(
@@ -278,7 +278,7 @@ def _reduced(
             ends[layering.NAMES] = names()
         listed = _reduce_to_files(engine, listed, wide) if wide else listed
     layering.write_layers(into, [*rest, replace(new, ends=ends)])
-    keep = [engine.writing(increment.union_of(name, beside), path) for name, path in files.items()]
+    keep = [engine.writing(adding.union_of(name, beside), path) for name, path in files.items()]
     return [*listed, *keep, *_take_over(engine, base, into, rest, *beside, called=called)], again
 
 
@@ -358,7 +358,7 @@ def _find_repeats(
     if not where:
         return set()
     base.register(engine, base.layers, "older_")
-    changed = increment.set_aside_anew(engine, layering.numbers(fresh))
+    changed = adding.set_aside_anew(engine, layering.numbers(fresh))
     again = {segment_name(one) for one in changed}
     _register(engine, snapshot, fresh | again)
     return again

@@ -115,9 +115,7 @@ class Lookups:
 
     def overview(self, *, as_of: datetime | None = None) -> Overview:
         """How many credentials of which kind are in which state, and which an investigation might start from."""
-        from tokentrail.lineage.overview import overview
-
-        return overview(self._views.forest(as_of))
+        return self._views.forest(as_of).overview()
 
     def subjects_of(self, alert: Alert, *, as_of: datetime | None = None) -> AlertSubjects:
         """

@@ -80,9 +80,11 @@ def plan(
     )
     unseen = log_ends(views.open(as_of).covered(), lag, forest.as_of)
     theirs = extended_taint(forest, found, unseen, narrowing)
-    scene = build_model(forest, found, theirs, unseen, asked)
+    incident = build_model(forest, found, theirs, unseen, asked)
     return (
-        prove_steps(scene, steps, found.gaps) if steps else contain(scene, strategy, names(spare), found.gaps)
+        prove_steps(incident, steps, found.gaps)
+        if steps
+        else contain(incident, strategy, names(spare), found.gaps)
     )
 
 
@@ -117,8 +119,8 @@ def recheck(
         subjects = (*plan.subjects, *known)  # what counted as the attacker's still does
         found = family(forest, subjects, narrowing=narrowing, gaps=())
         theirs = extended_taint(forest, found, unseen, narrowing)
-    scene = build_model(forest, found, theirs, unseen, asked)
-    return rechecking.recheck(scene, plan, done)
+    incident = build_model(forest, found, theirs, unseen, asked)
+    return rechecking.recheck(incident, plan, done)
 
 
 def _reach(forest: Forest, snapshots: Sequence[Snapshot]) -> Reach:

@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from itertools import islice
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -27,8 +28,23 @@ from tokentrail.results import NotebookTable
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from tokentrail.lineage.model import Credential
+
+
 Item = TypeVar("Item")
 _BATCH = 10_000
+_TIME = pa.timestamp("s", "UTC")
+_TEXTS = pa.list_(pa.string())
+_CREDENTIALS = pa.schema([
+    ("id", pa.string()), ("access_key_ids", _TEXTS), ("kind", pa.string()), ("account", pa.string()),
+    ("principal", pa.string()), ("principal_id", pa.string()), ("role", pa.string()), ("session_name", pa.string()),
+    ("source_identity", pa.string()), ("identity", pa.string()), ("mfa", pa.bool_()), ("issued_at", _TIME),
+    ("expires_at", _TIME), ("expires_bound", _TIME), ("issued_by_api", pa.string()), ("issued_by_event", pa.string()),
+    ("parent", pa.string()), ("parent_link", pa.string()), ("origin", pa.string()), ("root", pa.string()),
+    ("depth", pa.int64()), ("state", pa.string()), ("state_reason", pa.string()), ("ended_at", _TIME),
+    ("ended_by", pa.string()), ("first_used", _TIME), ("last_used", _TIME), ("events", pa.int64()),
+    ("errors", pa.int64()), ("source_ips", _TEXTS), ("used", pa.bool_()),
+])  # fmt: skip
 
 
 class Rows(NotebookTable, tuple[Item, ...]):
@@ -151,3 +167,20 @@ def _cell(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(dict(value), default=str)
     return _cells(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def credentials_table(credentials: Iterable[Credential]) -> pa.Table:
+    """Credentials as a table, built a batch at a time."""
+    stream = iter(credentials)
+    batches: list[pa.RecordBatch] = []
+    while rows := list(islice(_credential_rows(stream), _BATCH)):
+        batches.append(pa.RecordBatch.from_pylist(rows, schema=_CREDENTIALS))
+    return pa.Table.from_batches(batches, schema=_CREDENTIALS)
+
+
+def _credential_rows(credentials: Iterator[Credential]) -> Iterator[dict[str, object]]:
+    for one in credentials:
+        row: dict[str, object] = {name: getattr(one, name, None) for name in _CREDENTIALS.names}
+        if one.issued_by is not None:
+            row["issued_by_api"], row["issued_by_event"] = one.issued_by.api, one.issued_by.event_id
+        yield row

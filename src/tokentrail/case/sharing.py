@@ -1,21 +1,18 @@
 """
-What an ingest does besides reading: it downloads and uploads a case in a bucket, and has a cluster link.
+What an ingest does besides reading: it downloads and uploads a case in a bucket.
 
-For a case in a folder that this process links, all of it does nothing.
+For a case in a folder, all of it does nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokentrail.case.views import Views
 from tokentrail.errors import CaseError, SourceError, UsageError
-from tokentrail.lineage.grow import ForestSize
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.interface import Snapshot
 
 if TYPE_CHECKING:
     from tokentrail.spark import Cluster
@@ -27,13 +24,6 @@ class Sharing:
     def __init__(self, folder: CaseFolder, views: Views, engine: Cluster | None) -> None:
         self._mirror = folder.mirror
         self._folder, self._views, self._engine = folder, views, engine
-        views.link, views.link_from = (self._link, engine.spread_from) if engine else (None, 0)
-
-    def _link(self, snapshot: Snapshot, into: Path) -> ForestSize:
-        assert self._engine is not None
-        if self._mirror is not None:
-            self._mirror.upload_new()  # left over where an earlier ingest could not; executors read it from the bucket
-        return self._engine.link(self._folder, snapshot, into)
 
     @contextmanager
     def around(self, *, reference: bool) -> Iterator[None]:
@@ -78,7 +68,7 @@ class Sharing:
         """
         Upload the segments that a batch made: after this, a queue may delete its messages.
 
-        Segments that a cluster wrote to the bucket are downloaded, since this process may link them.
+        Segments that a cluster wrote to the bucket are downloaded, since this process links them.
         """
         if self._mirror is not None:
             self._mirror.upload_new()

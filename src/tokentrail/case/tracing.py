@@ -186,8 +186,8 @@ class Tracing:
         accounts = {one.account for one in found.credentials if one.account}
         covered = view.covered()
         missing = coverage.ended(covered, accounts, forest.as_of) + coverage.gaps(covered, accounts)
-        missing += forest.portal.unlogged(people(forest, found), {one.account for one in covered})
-        missing += tuple(forest.unanswered.unused(found.credentials, narrowing.admits, forest.as_of))
+        missing += forest.unlisted.unlogged(people(forest, found), {one.account for one in covered})
+        missing += tuple(forest.unlisted.unused(found.credentials, narrowing.admits, forest.as_of))
         judged, strays = noted(self._folder)
         missing = proofs.but_quiet(missing, judged)
         unproven = proofs.gaps(judged, strays, accounts)

@@ -7,13 +7,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tokentrail.case import linking
 from tokentrail.case.asked import utc
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 _INHERITED: list[object] = []
 """Engines of the process that this one was forked from, kept referenced: closing one here could wait for ever."""
-Link: TypeAlias = Callable[[Snapshot, Path], ForestSize]
 _FEW = 3_000_000
 """Records below which several threads for one query cost more than they bring; statements run in parallel instead."""
 _MANY = 3_000_000
@@ -120,10 +118,6 @@ class Views:
         self._view: View | None = None
         self._linker: DuckEngine | None = None
         self._process = os.getpid()
-        self.link: Link | None = None
-        """A cluster's way to derive the forest, used instead of this process's where there are many records."""
-        self.link_from = 0
-        """Records from which on the cluster is used."""
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -206,12 +200,11 @@ class Views:
         fresh = self._folder.new_derived()
         with ExitStack() as failed:
             failed.callback(shutil.rmtree, fresh, ignore_errors=True)
-            cluster = self.link if linking.records_of(snapshot) >= self.link_from else None
-            size = (cluster or partial(self._derive, reuse=reuse))(snapshot, fresh)
+            size = linking.derive(self._folder, snapshot, fresh, self._lent, reuse=reuse)
             engine = self._engine(snapshot, None)
             failed.callback(engine.close)
             fill(engine, fresh / DATABASE)
-            if cluster is None and size.records >= _MANY:
+            if size.records >= _MANY:
                 self._roll_up(snapshot, fresh, added=size.added > 0)
             (fresh / "grown.json").write_text(json.dumps(asdict(size)))
             for folder in before:
@@ -268,9 +261,6 @@ class Views:
             size = linking.read_size(folder)
             failed.pop_all()
         return View(snapshot.fingerprint, None, engine, size, folder)
-
-    def _derive(self, snapshot: Snapshot, into: Path, *, reuse: bool = True) -> ForestSize:
-        return linking.derive(self._folder, snapshot, into, self._lent, reuse=reuse)
 
     @contextmanager
     def _lent(self, records: int, roomy: bool) -> Iterator[DuckEngine]:

@@ -17,10 +17,9 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND
 from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form, narrowing
-from tokentrail.cli.snapshots import read, read_iam_files
+from tokentrail.cli.snapshots import read, read_controls, read_iam_files
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.errors import UsageError
-from tokentrail.policy.account.supplements import controls
 from tokentrail.present import words
 from tokentrail.present.document import document
 from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
@@ -142,6 +141,6 @@ def _given(files: Sequence[Path], scps: Sequence[Path], policies: Sequence[Path]
         snapshots=found.snapshots,
         reports=found.reports,
         lengths=found.lengths,
-        controls=tuple(one for path in scps for one in controls(read(path), path.name)),
+        controls=read_controls(scps),
         policies=tuple((path.name, read(path)) for path in policies),
     )

@@ -65,8 +65,8 @@ def command(options: CommonOptions, files: tuple[str, ...], *, text: bool) -> No
     FILE is anything with text: a credentials file, a .env, Terraform's state, a diff, an email; - is standard input.
     A key's id, which is no secret, may stand in its place.
     Known are access key ids, keys with their secret and session token, API keys of Bedrock and of Claude Platform on
-    AWS, and presigned URLs. Nothing is sent anywhere, and no secret is printed or kept. The exit code is 1 if a
-    credential is found.
+    AWS, users of service-specific credentials (NAME-at-ACCOUNT), and presigned URLs. Nothing is sent anywhere, and no
+    secret is printed or kept. The exit code is 1 if a credential is found.
     """
     found = [
         _identified(one, name)
@@ -92,8 +92,8 @@ def _contents(files: Iterable[str], *, as_text: bool) -> Iterable[tuple[str, str
 
 def _is_id(name: str) -> bool:
     """Whether an argument is no file, but a credential's id without anything secret."""
-    found = leaked_credentials(name)
-    return bool(found) and not Path(name).exists() and found[0].id == name and not secret_given(name)
+    named = [one for one in leaked_credentials(name) if name in (one.id, f"{one.user}-at-{one.account}")]
+    return bool(named) and not Path(name).exists() and not secret_given(name)
 
 
 def _read(name: str, place: int) -> bytes:

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     type=click.Choice(["local", "spark"], case_sensitive=False),
     default="local",
     show_default=True,
-    help="What reads and links: this machine's processes, or Spark.",
+    help="What reads the logs: this machine's processes, or Spark.",
 )
 @days
 @intake_options

@@ -16,10 +16,9 @@ from tokentrail.dossier import with_handed_out
 from tokentrail.lineage.model import Candidate, TracedCredential
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.findings import to_start_from, write_findings
-from tokentrail.present.investigation import Investigation, write_screen
+from tokentrail.present.investigation import Investigation, write_overview, write_screen
 from tokentrail.present.leads import write_leads
 from tokentrail.present.lineage import write_trace
-from tokentrail.present.overview import write_overview
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan
 from tokentrail.present.timeline import write_timeline

@@ -1,7 +1,8 @@
 """
-The option `--iam`: IAM snapshots, by which a plan's proof walks trust policies and permissions.
+The options `--iam` and `--scp`: IAM snapshots and SCPs, by which a plan's proof walks trust policies and permissions.
 
-`guard` reads credential reports and `aws iam list-roles` by it too; of these, a plan says that it has no use for them.
+`guard` takes the same. Credential reports and `aws iam list-roles` are read too; of these, a plan says that it has no
+use for them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import click
 
 from tokentrail.cli import output
 from tokentrail.errors import UsageError
+from tokentrail.policy.account.permissions import Policy
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.policy.account.supplements import Report, SessionLengths, supplement
+from tokentrail.policy.account.supplements import Report, SessionLengths, controls, supplement, under
 
 
 class IamFiles(NamedTuple):
@@ -52,6 +54,16 @@ def read_iam_files(paths: Sequence[Path]) -> IamFiles:
     return IamFiles(tuple(snapshots), tuple(reports), lengths, tuple(others))
 
 
+def read_controls(paths: Sequence[Path]) -> tuple[Policy, ...]:
+    """
+    Read SCPs.
+
+    Raises:
+        UsageError: a file can't be read, or holds none.
+    """
+    return tuple(one for path in paths for one in controls(read(path), path.name))
+
+
 def read(path: Path) -> bytes:
     """
     The content of a file that the user named.
@@ -66,18 +78,25 @@ def read(path: Path) -> bytes:
 
 
 def with_snapshots(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--iam`; the verb gets the snapshots that were read as `snapshots`."""
+    """Add `--iam` and `--scp`; the verb gets the snapshots that were read, under the SCPs, as `snapshots`."""
 
     @click.option(
         "--iam", "paths", multiple=True, metavar="SNAPSHOT", type=click.Path(path_type=Path, dir_okay=False),
         help="Output of `aws iam get-account-authorization-details`, one file an account: the plan's proof then walks "
         "trust policies and permissions. Repeatable.",
     )  # fmt: skip
+    @click.option(
+        "--scp", "scps", multiple=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+        help="A service control policy in force, or output of `aws organizations describe-policy`, for the accounts "
+        "that --iam names. Repeatable.",
+    )  # fmt: skip
     @functools.wraps(command)
-    def wrapped(*arguments: Any, paths: tuple[Path, ...], **options: Any) -> None:
-        found = read_iam_files(paths)
+    def wrapped(*arguments: Any, paths: tuple[Path, ...], scps: tuple[Path, ...], **options: Any) -> None:
+        found, binding = read_iam_files(paths), read_controls(scps)
         for path in found.others:
             output.warn(f"{path}: no IAM snapshot. `guard` audits it; a plan has no use for it.")
-        command(*arguments, snapshots=found.snapshots, **options)
+        if binding and not found.snapshots:
+            output.warn("--scp: of no use without a snapshot (--iam) of an account that the policy binds.")
+        command(*arguments, snapshots=tuple(under(one, binding) for one in found.snapshots), **options)
 
     return wrapped

@@ -17,8 +17,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.options import MOMENT, CommonOptions, about, common
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.lineage.model import TimelineEvent
-from tokentrail.present.timeline import write_timeline
-from tokentrail.present.timesketch import write_timesketch
+from tokentrail.present.timeline import write_timeline, write_timesketch
 from tokentrail.present.words import span
 from tokentrail.spelling import counted
 

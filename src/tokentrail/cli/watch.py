@@ -28,9 +28,8 @@ from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.spelling import listed
 from tokentrail.watch.detection_pass import Judging as Judged
-from tokentrail.watch.documents import finding
 from tokentrail.watch.guard import Guard
-from tokentrail.watch.interface import Notice, Sink
+from tokentrail.watch.interface import Notice, Sink, finding
 from tokentrail.watch.local_sinks import StreamSink, as_lines
 from tokentrail.watch.opening import feed_of, folder_to_follow_into, sink_of
 from tokentrail.watch.watch import Settings, Watch

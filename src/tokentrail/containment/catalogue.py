@@ -1,5 +1,5 @@
 """
-The actions that a plan may have: what each ends, what it leaves, whom else it affects, and how it is undone, in words.
+The actions that a plan may have: what each ends, what it leaves, and whom else it affects, in words.
 
 Each fact is stated here once. Whether an action's calls end a given credential is judged by `policy.effects`, by the
 same rules by which the state of a credential is read from the log.
@@ -31,8 +31,8 @@ class ActionFacts:
     leaves: str
     hits: str
     """Whom else it affects."""
-    undo: str
     reversible: bool
+    """Whether a call undoes it: `inverses` tells which."""
     needs: tuple[str, ...]
     source: str
 
@@ -42,14 +42,13 @@ def _facts(
     ends: str,
     leaves: str,
     hits: str,
-    undo: str,
     needs: str,
     source: str,
     *,
     reversible: bool = True,
 ) -> ActionFacts:
     return ActionFacts(
-        action=action, ends=ends, leaves=leaves, hits=hits, undo=undo, reversible=reversible,
+        action=action, ends=ends, leaves=leaves, hits=hits, reversible=reversible,
         needs=tuple(needs.split()), source=source,
     )  # fmt: skip
 
@@ -58,105 +57,102 @@ _ALL: Final = (
     _facts(
         "deactivate-key", "the long-term key", "every token minted with it, and the user's other keys",
         "whoever uses the key legitimately",
-        "UpdateAccessKey Active; a leaked key only when asked for by name, one that the attacker made never",
         "iam:UpdateAccessKey iam:ListAccessKeys", _KEYS,
     ),
     _facts(
         "deactivate-api-key", "the API key (service-specific credential)", "the user's other keys",
         "whoever uses the API key legitimately",
-        "UpdateServiceSpecificCredential Active; a leaked key only when asked for by name, one that the attacker made "
-        "never", "iam:UpdateServiceSpecificCredential iam:ListServiceSpecificCredentials", _API_KEYS,
+        "iam:UpdateServiceSpecificCredential iam:ListServiceSpecificCredentials", _API_KEYS,
     ),
     _facts(
         "delete-key", "the long-term key, for good", "every token minted with it, and the user's other keys",
-        "whoever uses the key legitimately", "none: a new key must be made", "iam:DeleteAccessKey", _KEYS,
+        "whoever uses the key legitimately", "iam:DeleteAccessKey", _KEYS,
         reversible=False,
     ),
     _facts(
         "delete-created-key", "a long-term key that the attacker made, for good", "every token minted with it",
-        "nobody", "none", "iam:DeleteAccessKey", _KEYS, reversible=False,
+        "nobody", "iam:DeleteAccessKey", _KEYS, reversible=False,
     ),
     _facts(
         "revoke-user-sessions",
         "the user's session tokens, federation tokens and console sessions issued before the cutoff",
         "long-term keys, which carry no issue time; role sessions minted with the tokens",
         "everybody who works as this user with a token: they mint a new one",
-        "DeleteUserPolicy", "iam:PutUserPolicy iam:GetUserPolicy", _DISABLE,
+        "iam:PutUserPolicy iam:GetUserPolicy", _DISABLE,
     ),
     _facts(
         "deny-user", "all credentials of the user, keys included, for as long as the policy stands",
-        "role sessions minted with them", "everybody and everything that works as this user", "DeleteUserPolicy",
+        "role sessions minted with them", "everybody and everything that works as this user",
         "iam:PutUserPolicy iam:GetUserPolicy", _DISABLE,
     ),
     _facts(
         "revoke-role-sessions", "the role's sessions issued before the cutoff",
         "new sessions of whoever can assume the role; sessions of other roles",
         "everybody in the role: they sign in or assume it again; a workload stops until its next session",
-        "DeleteRolePolicy", "iam:PutRolePolicy iam:GetRolePolicy", _REVOKE,
+        "iam:PutRolePolicy iam:GetRolePolicy", _REVOKE,
     ),
     _facts(
         "deny-sessions", "the sessions that are listed, and those issued while nobody could see them",
         "all other sessions of the principal; new sessions of whoever can assume the role", "none seen",
-        "DeleteRolePolicy or DeleteUserPolicy", "iam:PutRolePolicy iam:PutUserPolicy", _DISABLE,
+        "iam:PutRolePolicy iam:PutUserPolicy", _DISABLE,
     ),
     _facts(
         "deny-role", "all sessions of the role, later ones too, for as long as the policy stands",
-        "sessions of other roles minted with them", "everybody and everything in the role", "DeleteRolePolicy",
+        "sessions of other roles minted with them", "everybody and everything in the role",
         "iam:PutRolePolicy iam:GetRolePolicy", _DISABLE,
     ),
     _facts(
         "freeze-role", "nothing: the role's sessions mint no more", "all sessions, for all but sts and iam calls",
-        "whatever in the role assumes other roles or calls IAM", "DeleteRolePolicy", "iam:PutRolePolicy", _DISABLE,
+        "whatever in the role assumes other roles or calls IAM", "iam:PutRolePolicy", _DISABLE,
     ),
     _facts(
         "delete-user", "the user with all its credentials, for good", "role sessions minted with them",
-        "everybody and everything that works as this user", "none", "iam:DeleteUser", _USERS, reversible=False,
+        "everybody and everything that works as this user", "iam:DeleteUser", _USERS, reversible=False,
     ),
     _facts(
         "delete-created-user", "a user that the attacker made, with all its credentials, for good",
-        "role sessions minted with them", "nobody", "none", "iam:DeleteUser iam:DeleteAccessKey iam:DeleteLoginProfile "
+        "role sessions minted with them", "nobody", "iam:DeleteUser iam:DeleteAccessKey iam:DeleteLoginProfile "
         "iam:DeleteUserPolicy iam:DetachUserPolicy iam:RemoveUserFromGroup iam:DeactivateMFADevice", _USERS,
         reversible=False,
     ),
     _facts(
         "remove-login-profile", "nothing: the password opens no new console session", "console sessions that are open",
-        "the user, who needs a new password", "none: nobody knows the old password", "iam:DeleteLoginProfile", _USERS,
+        "the user, who needs a new password", "iam:DeleteLoginProfile", _USERS,
         reversible=False,
     ),
     _facts(
         "revert-trust", "nothing: strangers whom the attacker let in can't assume the role any more",
-        "sessions that are open", "nobody who was trusted before", "none: it would let them in again",
+        "sessions that are open", "nobody who was trusted before",
         "iam:UpdateAssumeRolePolicy iam:GetRole", _TRUST, reversible=False,
     ),
     _facts(
         "edit-trust", "nothing: nobody can assume the role any more", "sessions that are open",
-        "everybody who assumes the role", "UpdateAssumeRolePolicy", "iam:UpdateAssumeRolePolicy", _TRUST,
+        "everybody who assumes the role", "iam:UpdateAssumeRolePolicy", _TRUST,
     ),
     _facts(
         "attach-quarantine", "nothing: it denies a list of actions, and sts:AssumeRole is not among them",
-        "all credentials of the user", "the user", "DetachUserPolicy", "iam:AttachUserPolicy",
+        "all credentials of the user", "the user", "iam:AttachUserPolicy",
         "AWS Managed Policy Reference, 'AWSCompromisedKeyQuarantineV3'",
     ),
     _facts(
         "isolate-instance", "nothing: the host hands no further session to the thief", "sessions that it handed out",
-        "whatever runs on the host", "StartInstances, DeleteFunctionConcurrency; none for a task or build, which never "
-        "runs again; by hand what was done by hand", "", "Amazon EC2 User Guide, 'Instance metadata and user data'; "
+        "whatever runs on the host", "", "Amazon EC2 User Guide, 'Instance metadata and user data'; "
         "AWS Lambda API Reference, 'PutFunctionConcurrency'; Amazon ECS API Reference, 'StopTask'; AWS CodeBuild API "
         "Reference, 'StopBuild'",
     ),
     _facts(
         "scp-deny", "all that the named principals do, issued before the cutoff if there is one",
         "the management account, service-linked roles, and other accounts", "everybody who acts as these principals",
-        "DetachPolicy, DeletePolicy", "organizations:CreatePolicy organizations:AttachPolicy", _SCPS,
+        "organizations:CreatePolicy organizations:AttachPolicy", _SCPS,
     ),
     _facts(
         "revoke-sign-in-sessions", "nothing: the sign-in session refreshes its credentials no more",
-        "credentials that it handed out, for up to an hour", "nobody else", "none: the person signs in again",
+        "credentials that it handed out, for up to an hour", "nobody else",
         "signin:BatchRevokeSessions", "AWS Sign-In API Reference, 'BatchRevokeSessions'", reversible=False,
     ),
     _facts(
         "disable-identity-center-user", "nothing: the portal hands out no further session", "sessions that are open",
-        "the person", "by hand", "", _PORTAL,
+        "the person", "", _PORTAL,
     ),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ thread only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -25,9 +25,7 @@ import pyarrow as pa
 
 from tokentrail.detection import credential_details
 from tokentrail.detection.addresses import Addresses
-from tokentrail.detection.ancestry import Ancestry
 from tokentrail.detection.growing_table import GrowingTable
-from tokentrail.detection.lazy_rows import Columns, LazyRow
 from tokentrail.detection.record_access import Read, Scan, one_by_one
 from tokentrail.detection.revocations import (
     Revocation,
@@ -49,8 +47,9 @@ from tokentrail.detection.views import (
 from tokentrail.events.ids import digests
 from tokentrail.lineage import addresses, rows
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.rows import Row
+from tokentrail.lineage.rows import Row, damaged
 from tokentrail.lineage.segment_batches import SegmentBatch, segment_batches
+from tokentrail.lineage.trees import NONE, Integers, Ring, nearest, positions
 from tokentrail.policy.history.effects import Effects, accounts
 from tokentrail.policy.language.context import Caller
 from tokentrail.store.interface import Engine
@@ -75,8 +74,98 @@ _OCCURRING = """
     UNION SELECT kind FROM credentials WHERE kind IN (SELECT name FROM prefilter)"""
 _DETAILS = "SELECT k.* FROM credential_details k WHERE k.n IN (SELECT unnest(CAST(? AS BIGINT[])))"
 _COLUMNS = "SELECT {columns} FROM credential_details WHERE n IN (SELECT n FROM summarised)"
+_PARENTS = "SELECT n, coalesce(parent_n, -1) AS parent_n FROM credentials ORDER BY n"
 Source: TypeAlias = tuple[int, str, int | None]
 """When an event came, from which address, and the root of its lineage."""
+
+
+class _Columns(Mapping[str, Sequence[Any]]):
+    """The columns of a table, each of which becomes a list when first used; of forty, rules use a few."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._read: dict[str, Sequence[Any]] = {}
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        found = self._read.get(name)
+        if found is None:
+            found = self._read[name] = self._table[name].to_pylist()
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return self._table.num_columns
+
+
+class _LazyRow(Mapping[str, Any]):
+    """A row as a view of columns, which takes a fraction of a dictionary's memory."""
+
+    __slots__ = ("_columns", "_place")
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]], place: int) -> None:
+        self._columns, self._place = columns, place
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name][self._place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+class Ancestry:
+    """
+    The parents of all credentials of a case, read when first needed; several threads may use it at once.
+
+    Args:
+        engine: The engine with the forest's tables.
+        alone: The lock to hold while reading.
+    """
+
+    def __init__(self, engine: Engine, alone: AbstractContextManager[Any]) -> None:
+        self._engine, self._alone = engine, alone
+        self._known: tuple[Integers, Integers] | None = None
+
+    def _read(self) -> tuple[Integers, Integers]:
+        """All credentials, in order, and the position of the parent of each (-1: none)."""
+        with self._alone:
+            if self._known is None:
+                found = self._engine.table(_PARENTS)
+                names = found["n"].to_numpy()
+                self._known = names, positions(names, found["parent_n"].to_numpy())
+            return self._known
+
+    def ancestors(self, places: Iterable[int]) -> set[int]:
+        """All ancestors of some credentials."""
+        names, up = self._read()
+        above = set[int]()
+        for place in positions(names, np.array([*places], np.int64)).tolist():
+            parent = int(up[place]) if place != NONE else NONE
+            while parent != NONE and parent not in above:
+                above.add(parent)
+                parent = int(up[parent])
+        return {int(names[place]) for place in above}
+
+    def below(self, starts: Collection[int], apart: Collection[int] = ()) -> Mapping[str, pa.Array[Any]]:
+        """
+        Some credentials and all that descends from them: each (`n`) with the nearest of them (`start`), or itself.
+
+        Args:
+            starts: These credentials.
+            apart: Credentials that count as nobody's descendants, and so what is below them.
+        """
+        names, up = self._read()
+        marked = np.isin(names, np.array([*starts], np.int64))
+        try:
+            top = nearest(np.where(np.isin(names, np.array([*apart], np.int64)), NONE, up), marked)
+        except Ring as error:
+            raise damaged("credentials descend from themselves") from error
+        found = np.flatnonzero(top != NONE)
+        return {"n": pa.array(names[found]), "start": pa.array(names[top[found]])}
 
 
 class DetectionContext:
@@ -311,8 +400,8 @@ class DetectionContext:
         wanted = sorted(set(places))
         unread = [n for n in wanted if n not in self._rows]
         if unread:
-            columns = Columns(self._details_of(unread))
-            self._rows |= {n: LazyRow(columns, place) for place, n in enumerate(columns["n"])}
+            columns = _Columns(self._details_of(unread))
+            self._rows |= {n: _LazyRow(columns, place) for place, n in enumerate(columns["n"])}
         return {n: self._rows[n] for n in wanted if n in self._rows}
 
     def columns_of(self, places: Iterable[int], columns: Sequence[str]) -> pa.Table:
@@ -342,6 +431,20 @@ class DetectionContext:
             for event, text, time, ip, root in zip(*(one.to_pylist() for one in found.columns), strict=True)
             if addresses.parse_address(ip)
         }
+
+    def familiar(self, person: str | None, ip: str | None, before: int) -> bool:
+        """
+        Whether somebody had called before from a network of the same owner in the same country as an address.
+
+        Providers assign new addresses every day. Without databases of owners and countries, the answer is always no.
+        It reads the view `PRINCIPAL_IPS`.
+        """
+        if person is None or ip is None or not self.addresses.knows_owners:
+            return False
+        earlier = self.rows(
+            "SELECT ip FROM principal_ips WHERE person = ? AND first < ? AND ip <> ?", (person, before, ip)
+        )
+        return any(self.addresses.same_owner(ip, row["ip"]) for row in earlier)
 
     def caller(self, row: Row) -> Caller:
         """A row of `credential_details` in the form that policies judge."""

@@ -16,7 +16,6 @@ from operator import itemgetter
 from tokentrail.detection.call_kinds import CallKind
 from tokentrail.detection.cited_events import FIRST_EVENT_READS, event_of, first_events
 from tokentrail.detection.context import DetectionContext
-from tokentrail.detection.familiar_networks import familiar
 from tokentrail.detection.model import Hit, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, NOTABLE_CALLS, PRINCIPAL_IPS
 from tokentrail.detection.wording import calls, counted, joined, named
@@ -126,7 +125,7 @@ def _from_elsewhere(
             and row["time"] <= home["first"] + bars["new_for"]
             and home["elsewhere"] >= bars["habit_calls"]
             and home["earlier"] < bars["most_networks"]
-            and not familiar(context, row["person"], row["ip"], home["first"])
+            and not context.familiar(row["person"], row["ip"], home["first"])
         ):
             yield f"it came from {context.addresses.in_words(row['ip'])}, which is new to its principal"
             return

@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from tokentrail.detection.allow_list import Allowed
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.context import DetectionContext, Source
-from tokentrail.detection.credential_summaries import CredentialSummaries, CredentialSummary
 from tokentrail.detection.merge_findings import merge_findings
 from tokentrail.detection.model import Finding, Hit, Rule, Severity, at_least
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
 from tokentrail.errors import UsageError
-from tokentrail.lineage.rows import moment
+from tokentrail.lineage.rows import OWNER, Row, moment, owner
 
 if TYPE_CHECKING:
     from tokentrail.detection.sigma.reading import SigmaRules
@@ -33,6 +36,11 @@ _TOO_FEW = (
     "The evidence spans less than {0:g} days: baseline rules need {0:g} days of logs (habit_days) and may miss things: "
     "{1}."
 )
+_SUMMARY = (
+    "n", "coalesce(nullif(issued_at, 0), nullif(issued_time, 0), first, 0) AS age", "id", "root_n", "seen_account",
+    "arn", "root_id", "coalesce(seen_account, '') = '' OR coalesce(arn, '') = '' AS unseen",
+)  # fmt: skip
+_SUMMARISED_AT_ONCE = 1_000
 
 
 def chosen(names: Sequence[str] | None) -> tuple[Rule, ...]:
@@ -121,9 +129,9 @@ def _told(context: DetectionContext, hits: Sequence[tuple[Rule, Hit]]) -> Iterat
     places = [_places(hit) for _, hit in hits]
     with ThreadPoolExecutor(1, "sources") as beside:
         asked = beside.submit(_sources, context, {event for _, hit in hits for event in hit.events})
-        briefs = CredentialSummaries(context, {n for some in places for n in some})
+        summaries = _CredentialSummaries(context, {n for some in places for n in some})
         sources = asked.result()
-    for (rule, hit), named in zip(hits, briefs.each(places), strict=True):
+    for (rule, hit), named in zip(hits, summaries.each(places), strict=True):
         yield _finding(context, rule, hit, named, sources), hit
 
 
@@ -186,6 +194,94 @@ def _bounded(context: DetectionContext, hit: Hit) -> Hit:
     return replace(hit, events=_events(context, hit), count=max(hit.count, len({*filter(None, hit.events)})))
 
 
+class _CredentialSummary(NamedTuple):
+    """What findings say about a credential."""
+
+    age: int
+    """When it was issued or, if the log does not show that, first used, in seconds since 1970."""
+    id: str
+    root: int
+    account: str | None
+    principal: str | None
+    root_id: str
+
+
+class _CredentialSummaries:
+    """
+    The summaries of some credentials, by their numbers.
+
+    The findings of ten million events may name a hundred thousand credentials. As objects these would take most of the
+    memory of a detection, so that they are kept as columns, from which each finding takes its own.
+    """
+
+    def __init__(self, context: DetectionContext, places: Set[int]) -> None:
+        self._columns = _summary_columns(context, places) if context.large else None
+        known = {} if context.large else context.credentials(places)
+        self._rows = {n: _summary(row) for n, row in known.items()}
+
+    def each(self, asked: Iterable[Sequence[int]]) -> Iterator[list[_CredentialSummary]]:
+        """For each finding, given by its credentials' places, the summaries of these in their order."""
+        for some in _in_batches(asked):
+            told = iter(self._of([n for places in some for n in places]))
+            for places in some:
+                yield list(islice(told, len(places)))
+
+    def _of(self, places: list[int]) -> Iterable[_CredentialSummary]:
+        if self._columns is None:
+            return (self._rows[n] for n in places)
+        n = self._columns["n"].to_numpy()
+        at = np.searchsorted(n, places)
+        assert np.array_equal(n[at], places)  # else a finding would name another credential
+        found = self._columns.take(at)
+        return (
+            _CredentialSummary(*row)
+            for row in zip(*(found[name].to_pylist() for name in _CredentialSummary._fields), strict=True)
+        )
+
+
+def _in_batches(asked: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """Findings in batches: to look up the credentials of each finding by itself would take too long."""
+    some: list[Sequence[int]] = []
+    held = 0
+    for places in asked:
+        some.append(places)
+        held += len(places)
+        if held >= _SUMMARISED_AT_ONCE:
+            yield some
+            some, held = [], 0
+    if some:
+        yield some
+
+
+def _summary(row: Row) -> _CredentialSummary:
+    who = (row["seen_account"], row["arn"])
+    age = row["issued_at"] or row["issued_time"] or row["first"] or 0
+    account, principal = who if all(who) else owner(row)
+    return _CredentialSummary(age, row["id"], row["root_n"], account, principal, row["root_id"])
+
+
+def _summary_columns(context: DetectionContext, places: Set[int]) -> pa.Table:
+    """The summaries as columns, sorted by place; for unused credentials, more columns are read to find their owner."""
+    import pyarrow.compute as pc  # takes its time to load, for large cases alone
+
+    told = context.columns_of(places, _SUMMARY).sort_by("n")
+    unseen = told["unseen"].combine_chunks()
+    asked = context.columns_of(told["n"].filter(unseen).to_numpy().tolist(), ("n", *OWNER)).sort_by("n")
+    owners = [owner(row) for some in asked.to_batches(_SUMMARISED_AT_ONCE) for row in some.to_pylist()]
+    accounts, principals = (pa.array([one[at] for one in owners], pa.string()) for at in (0, 1))
+    return pa.table(
+        {
+            "n": told["n"],
+            "age": told["age"],
+            "id": told["id"],
+            "root": told["root_n"],
+            "account": pc.replace_with_mask(told["seen_account"].combine_chunks(), unseen, accounts),
+            "principal": pc.replace_with_mask(told["arn"].combine_chunks(), unseen, principals),
+            "root_id": told["root_id"],
+        }
+    )
+
+
 def identity(rule: str, about: Iterable[str]) -> str:
     """The stable id of a finding."""
     return hashlib.sha256("\0".join((rule, *about)).encode()).hexdigest()[:16]
@@ -217,7 +313,7 @@ def _finding(
     context: DetectionContext,
     rule: Rule,
     hit: Hit,
-    named: Sequence[CredentialSummary],
+    named: Sequence[_CredentialSummary],
     sources: dict[str, Source],
 ) -> Finding:
     subject = named[0].id if hit.subject is not None else None

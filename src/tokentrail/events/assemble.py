@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokentrail.events.values import seconds
+from tokentrail.events.values import SECRET_HINT, hide_secrets, seconds
 
 Array: TypeAlias = "pa.Array[Any]"
 Codes: TypeAlias = npt.NDArray[np.int32]
@@ -136,6 +136,38 @@ def own_labels(column: Array) -> Array:
     return (
         column.dictionary_decode().dictionary_encode() if isinstance(column, pa.DictionaryArray) else column
     )
+
+
+def without_secrets(table: pa.Table) -> pa.Table:
+    """
+    The same table with all secrets blanked that its texts hold.
+
+    What becomes of a record passes here, however it was read: an attacker may put a secret in each text that he
+    chooses, such as a user agent, a session's name or a path.
+    """
+    for at in range(table.num_columns):
+        kind = table.schema.field(at).type
+        if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
+            column = table.column(at).combine_chunks()
+            if (hidden := _hidden(column)) is not column:
+                table = table.set_column(at, table.schema.field(at), hidden)
+    return table
+
+
+def _hidden(column: Array) -> Array:
+    """A column of texts without the secrets in them; itself where it has none."""
+    if isinstance(column, pa.DictionaryArray):
+        labels = _hidden(column.dictionary)
+        if labels is column.dictionary:
+            return column
+        return own_labels(pa.DictionaryArray.from_arrays(column.indices, labels))  # two may have become one
+    suspects: Array = pc.match_substring_regex(column, SECRET_HINT)
+    if not pc.any(suspects).as_py():
+        return column
+    shown = [hide_secrets(str(text)) for text in column.filter(suspects).to_pylist()]
+    mask: Array = suspects.fill_null(False)
+    hidden: Array = pc.replace_with_mask(column, mask, pa.array(shown, pa.string()))
+    return hidden
 
 
 def same(value: int, count: int) -> Array:

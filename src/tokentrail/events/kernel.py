@@ -8,16 +8,16 @@ decoded only for the few that issue, change, name or reveal something (`special`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from tokentrail.events import assemble, bearer, identity, special
-from tokentrail.events.assemble import Labels, Marks
-from tokentrail.events.batch import Batch, Batcher
+from tokentrail.events.assemble import Codes, Labels, Marks, Moments
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
 from tokentrail.events.ids import digests, event_ids
@@ -26,6 +26,7 @@ from tokentrail.events.loose import filled
 from tokentrail.events.masked_ids import MASKED, issued_key_ids, named_key_ids, principal_ids
 from tokentrail.events.quick import Quick
 from tokentrail.events.reading import Reading, Scan, Scanned, readings
+from tokentrail.events.record import Record
 from tokentrail.events.split import trim
 from tokentrail.events.vocabulary import name_marks, source_marks
 
@@ -43,6 +44,10 @@ _LABELLED = {
 """The columns of `EVENTS` that have few distinct values, and the fields of a record that fill them."""
 _ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
 _TRUE = frozenset((True, "true", "True"))
+BATCH = 2_000
+"""Records of a batch, at most: as many as the processor's caches hold."""
+_ENOUGH = 500
+"""Records that are enough for a batch: more would make it little cheaper, and would leave the processor's caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,56 @@ class ObjectSummary:
             max(known + ends, default=None),
             self.carriers | reading.carriers,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records, column by column."""
+
+    fields: dict[str, tuple[Any, ...]]
+    """By the name of a field of `Record`."""
+    objects: Codes
+    """The numbers of the objects that hold them."""
+    ordinals: Codes
+    """Their places in these objects."""
+    times: Moments
+    """When they happened, in seconds since 1970."""
+
+
+class _Batcher:
+    """
+    Makes batches of the records of objects in the order in which these come: joins small objects, cuts large ones.
+
+    Log files hold ten records or ten thousand, and each column of a batch has a fixed cost.
+    """
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._objects: list[Codes] = []
+        self._ordinals: list[Codes] = []
+        self._times: list[Moments] = []
+
+    def add(self, number: int, reading: Reading) -> Iterator[Batch]:
+        """Add the records of the object `number`, and yield all batches once there are enough records."""
+        self._records += reading.records
+        self._objects.append(np.full(len(reading.records), number, np.int32))
+        self._ordinals.append(reading.ordinals)
+        self._times.append(reading.times)
+        if len(self._records) >= _ENOUGH:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Batch]:
+        """Yield batches of all records that were added and not yielded yet."""
+        if not self._records:
+            return
+        records, objects = self._records, np.concatenate(self._objects)
+        ordinals, times = np.concatenate(self._ordinals), np.concatenate(self._times)
+        self._records, self._objects, self._ordinals, self._times = [], [], [], []
+        for at in range(0, len(records), BATCH):
+            part = slice(at, at + BATCH)
+            columns = zip(*map(astuple, records[part]), strict=True)
+            fields = dict(zip(Record.__struct_fields__, columns, strict=True))
+            yield Batch(fields, objects[part], ordinals[part], times[part])
 
 
 def _labels() -> dict[str, Labels]:
@@ -111,7 +166,7 @@ class Segment:
     objects: int = 0
     """How many objects were added; the next one gets this number."""
     _rows: int = 0
-    _waiting: Batcher = field(default_factory=Batcher)
+    _waiting: _Batcher = field(default_factory=_Batcher)
     _labels: dict[str, Labels] = field(default_factory=_labels)
     _parts: dict[str, list[Any]] = field(default_factory=_parts)
     _identities: Labels = field(default_factory=Labels)
@@ -221,13 +276,14 @@ class Segment:
         events = self._events_table()
         identities = self._identities_table(events)
         self._leave_out_masked(events)
-        return {
+        tables = {
             "events": events,
             "identities": identities,
             "issuances": _special_table(events, self._issuances, ISSUANCES),
             "changes": _special_table(events, self._changes, CHANGES),
             "rejected": self._rejected_table(),
         }
+        return {name: assemble.without_secrets(table) for name, table in tables.items()}
 
     def _events_table(self) -> pa.Table:
         columns = {"segment": assemble.same(self.number, self._rows)}

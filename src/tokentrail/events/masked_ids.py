@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tokentrail.events.bearer import BEARER_KEY
+from tokentrail.events.values import HIDDEN
 
 MASKED_KEY, MASKED_SESSION, _MASKED_PRINCIPAL = "masked-key:", "masked-session:", "masked-id/"
 """How stand-ins begin; AWS writes neither a colon nor a stroke nor small letters in ids of its own."""
@@ -52,9 +53,10 @@ def is_stand_in(text: str | None) -> bool:
     """
     Whether a text was put in place of an id that the evidence masks or does not show, so that AWS knows no such id.
 
-    By `key_ids`, `principal_ids` or `bearer.stand_ins`.
+    By `key_ids`, `principal_ids` or `bearer.stand_ins`, or since a secret in it was hidden.
     """
-    return (text or "").startswith((MASKED_KEY, MASKED_SESSION, _MASKED_PRINCIPAL, BEARER_KEY))
+    stands_in = (MASKED_KEY, MASKED_SESSION, _MASKED_PRINCIPAL, BEARER_KEY)
+    return text is not None and (text.startswith(stands_in) or HIDDEN in text)
 
 
 def any_masked(texts: Column) -> bool:

@@ -17,10 +17,15 @@ import numpy.typing as npt
 from tokentrail.events.carriers.table import structured
 from tokentrail.events.change import changes
 from tokentrail.events.issuance import ISSUED, issuances
-from tokentrail.events.loose import FAILURES, Raw
-from tokentrail.events.record import Additional
-from tokentrail.events.touched import arns, held_secrets, named_resources
-from tokentrail.events.vocabulary import NAMED_BY_CALL, NAMED_BY_REQUEST, NAMED_WITH_SERVICE, Mark
+from tokentrail.events.loose import FAILURES, Each, Raw, text
+from tokentrail.events.record import Additional, Resource
+from tokentrail.events.vocabulary import (
+    NAMED_BY_CALL,
+    NAMED_BY_REQUEST,
+    NAMED_WITH_SERVICE,
+    Mark,
+    reads_secret,
+)
 
 _FALSE = frozenset((False, "false", "False"))
 _NOTHING = Additional()
@@ -140,16 +145,19 @@ def secrets(of: Fields, marks: Marks, succeeded: npt.NDArray[np.bool_]) -> npt.N
     """Which calls returned a secret."""
     held = np.zeros(len(marks), dtype=np.bool_)
     rows = _where(succeeded & (marks & Mark.READS_SECRET > 0))
-    names, sources = _at(of["eventName"], rows), _at(of["eventSource"], rows)
     if rows:
-        held[rows] = held_secrets(names, sources, _asked(of, rows))
+        names, sources = _at(of["eventName"], rows), _at(of["eventSource"], rows)
+        held[rows] = [
+            reads_secret(source, name) and _held(name or "", asked or _Asked())
+            for name, source, asked in zip(names, sources, _requests(_asked(of, rows)), strict=True)
+        ]
     return held
 
 
 def resources(of: Fields, marks: Marks) -> list[str | None]:
     """What each record lists as its resources, else what its request names."""
     found = [
-        None if not listed else (listed[0].ARN or None) if len(listed) == 1 else arns(listed)
+        None if not listed else (listed[0].ARN or None) if len(listed) == 1 else _arns(listed)
         for listed in of["resources"]
     ]
     rows = [at for at in _where(marks & Mark.NAMES_RESOURCE > 0) if found[at] is None]
@@ -164,7 +172,61 @@ def named(of: Fields, rows: list[int]) -> list[str | None]:
         return []
     called = zip(_at(of["eventSource"], rows), _at(of["eventName"], rows), strict=True)
     members = [NAMED_BY_REQUEST.get(source) or NAMED_BY_CALL[name] for source, name in called]
-    return named_resources(members, _asked(of, rows))
+    every = zip(members, _requests(_asked(of, rows)), strict=True)
+    return [_named(member, asked) if asked is not None else None for member, asked in every]
+
+
+def _arns(resources: list[Resource] | None) -> str | None:
+    """The ARNs that a record lists, joined by a line feed."""
+    return "\n".join([one.ARN for one in resources if one.ARN]) or None if resources else None
+
+
+class _Asked(msgspec.Struct, gc=False):
+    """The members of a request that name a resource, or say whether a secret is wanted in the clear."""
+
+    secretId: str | None = None
+    name: str | None = None
+    names: list[str] | None = None
+    path: str | None = None
+    functionName: str | None = None
+    tableName: str | None = None
+    bucketName: str | None = None
+    keyId: str | None = None
+    dBInstanceIdentifier: str | None = None
+    instanceId: str | None = None
+    repositoryName: str | None = None
+    queueUrl: str | None = None
+    topicArn: str | None = None
+    withDecryption: bool | str | None = None
+    attribute: str | None = None
+
+
+def _forgiving(value: dict[str, Any]) -> _Asked:
+    asked = _Asked()
+    for name in _Asked.__struct_fields__:
+        setattr(asked, name, text(value, name))
+    names, decryption = value.get("names"), value.get("withDecryption")
+    asked.names = [item for item in names if isinstance(item, str)] if isinstance(names, list) else None
+    asked.withDecryption = decryption if isinstance(decryption, bool | str) else None
+    return asked
+
+
+_requests = Each(_Asked, _forgiving)
+
+
+def _named(member: str, asked: _Asked) -> str | None:
+    """What a request names in its member of `vocabulary.NAMED_BY_REQUEST` or `NAMED_BY_CALL`."""
+    found: str | None = getattr(asked, member)
+    if found or member != "name":
+        return found or None
+    return "\n".join(sorted(asked.names)) if asked.names else asked.path or None
+
+
+def _held(name: str, asked: _Asked) -> bool:
+    """Whether the answer of a call that may read a secret held the secret itself."""
+    if name.startswith("GetParameter"):
+        return asked.withDecryption in (True, "true")
+    return name != "DescribeInstanceAttribute" or asked.attribute == "userData"
 
 
 def _asked(of: Fields, rows: list[int]) -> list[Raw]:

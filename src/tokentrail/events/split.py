@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tokentrail.events.carriers import lines, parquet, quoted
+from tokentrail.events.carriers import lines, parquet
 from tokentrail.events.carriers.lost import FOLDER_VIEW, RESOURCE_FORK
 from tokentrail.events.carriers.names import OPEN
-from tokentrail.events.carriers.shapes import Inside, Room, nested
+from tokentrail.events.carriers.shapes import Inside, Room, nested, string, text_bytes
 from tokentrail.events.carriers.unwrap import outside, unwrap
 from tokentrail.events.fields import tokens
-from tokentrail.events.loose import FAILURES, Raw
+from tokentrail.events.loose import FAILURES, Raw, is_text
 from tokentrail.events.piece import Piece
 from tokentrail.events.record import CUT_OFF
 
@@ -46,6 +46,8 @@ A string that ends with `_UNCLOSED` and is followed by `_FIRST_NAME` swallowed t
 
 A quotation mark too many, or a missing one, made it begin where another string ended.
 """
+_QUOTED_START = re.compile(rb'(?:\[\s*)?"\s*[{\[](?:\\[nrt]|\s)*(?:\\"|[{}\]])')
+_BETWEEN_QUOTED = b" \t\r\n,[]\0"
 _LITERALS = re.compile(rb"true|false|null|-?\d[\d.eE+-]*")
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r\n\0"
@@ -98,10 +100,7 @@ def pieces(data: bytes, room: Room | None = None) -> Iterator[Piece]:
         yield Piece(b"", "empty file" if empty else "nothing but white space or zero bytes")
         return
     yield from (
-        quoted.pieces(data, room)
-        or _whole(data, room)
-        or lines.pieces(data, room)
-        or _lines_or_scan(data, room)
+        _quoted(data, room) or _whole(data, room) or lines.pieces(data, room) or _lines_or_scan(data, room)
     )
 
 
@@ -114,6 +113,36 @@ def _whole(data: bytes, room: Room) -> Iterator[Piece] | None:
         return unwrap(data, outside(room, document=True)) if data[:1] == b"{" else None
     except FAILURES:
         return None
+
+
+def _quoted(data: bytes, room: Room) -> Iterator[Piece] | None:
+    """
+    The records that stand as texts within JSON: one, a list of them, or one a line; `None` if the bytes are no such.
+
+    So `aws cloudtrail lookup-events --query 'Events[].CloudTrailEvent'` prints them, and `jq` without `-r`.
+    """
+    return _quoted_pieces(data, room) if _QUOTED_START.match(data) else None
+
+
+def _quoted_pieces(data: bytes, room: Room) -> Iterator[Piece]:
+    inside = outside(room)
+    after = 0
+    for match in tokens(data):
+        token = match.group()
+        if token[0] != _QUOTE:
+            continue
+        if odd := data[after : match.start()].strip(_BETWEEN_QUOTED):
+            yield Piece(odd, "text that is part of no record")
+        found = string(token if is_text(token) else token.decode("utf-8", "replace").encode())
+        if found is not None:
+            yield from text_bytes(found.encode("utf-8", "replace"), inside)
+        else:
+            yield Piece(data[match.start() :] if token == b'"' else token, CUT_OFF)
+            if token == b'"':
+                return
+        after = match.end()
+    if odd := data[after:].strip(_BETWEEN_QUOTED):
+        yield Piece(odd, "text that is part of no record")
 
 
 def _unwrap_or_scan(raw: Raw, inside: Inside) -> Iterator[Piece]:

@@ -25,7 +25,7 @@ _SECRETS = (
     ("secret", "binary"), ("web", "identity", "token"), ("saml", "assertion"), ("trade", "in", "token"),
     ("access", "token"), ("refresh", "token"), ("id", "token"), ("authorization", "token"), ("client", "secret"),
     ("auth", "token"), ("activation", "code"), ("private", "key"), ("password",), ("credential", "secret"),
-    ("api", "key", "value"),
+    ("api", "key", "value"), ("signature",),
 )  # fmt: skip
 SECRET_ENDINGS = tuple("".join(words) for words in _SECRETS)
 """
@@ -45,15 +45,27 @@ _MEMBER = re.compile(
 )
 """A member whose name ends as those of secrets do: to look for the whole names takes twice as long."""
 _SECRET_IN_URL = re.compile(
-    r"((?:security-token|amz-signature)(?:=|\\+u003d|%(?:25)*3D))(?:(?!%(?:25)*26)[^&\s\"'\\<>])+",
+    r"((?:[?&\s]|%(?:25)*(?:3F|26)|\\+u0026|\\+[nrt])(?:(?:X-Amz-)?security-token|(?:X-Amz-)?signature)"
+    r"(?:=|\\+u003d|%(?:25)*3D))(?:(?!%(?:25)*26)[^&,\s\"'\\<>])+",
     re.IGNORECASE | re.ASCII,
 )
 """
-How a presigned URL carries its signature and a session token, also where the URL is encoded as a part of another, or of
-one within one.
+How a presigned URL or a header carries its signature and a session token, also where the URL is encoded as a part of
+another, or of one within one. What stands before it is in no name of AWS's, so that nobody can choose one that is
+hidden here.
 
-Source: Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters (AWS Signature Version 4)'.
+Sources: Amazon S3 API Reference, 'Authenticating Requests: Using Query Parameters (AWS Signature Version 4)' and
+'Authenticating Requests: Using the Authorization Header'; Amazon S3 User Guide, 'Signing and authenticating REST
+requests (AWS signature version 2)'; IAM API Reference, 'Role' (what a name consists of).
 """
+_PASSWORD_IN_URL = re.compile(r"(://[^\s\"'\\/:@]{1,128}:)[^\s\"'\\/@]+(?=@)")
+"""How a URL carries a password, such as the one of a repository that somebody clones."""
+_SECRET_IN_TEXT = re.compile(
+    r"((?:[\s;&?]|\\+[nrt])[\w-]{0,40}?(?:(?:session|security)[\W_]{0,3}token|secret[\W_]?access[\W_]?key)"
+    r"[\"'\\]*\s*(?:[=:]|%(?:25)*3D)\s*[\"'\\]*)(?:(?!%(?:25)*26)[^\s\"'\\,}&]|\\+/){16,}",
+    re.IGNORECASE | re.ASCII,
+)
+"""How a command, a header or a file of settings names its secret, where no JSON is around it; no name, as above."""
 _SECRET_PAIR = re.compile(
     rf'((?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,99}}(?:{_ENDINGS})\\*"'
     r'\s*,\s*(?:\\*"type\\*"\s*:\s*\\*"\w{0,30}\\*"\s*,\s*)?\\*"value\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*',
@@ -66,23 +78,32 @@ Sources: Amazon ECS API Reference, 'KeyValuePair'; AWS CodeBuild API Reference, 
 """
 _OF_PAIRS = "environment"
 """How all members begin that hold such pairs."""
+_BASE64 = r"(?:[\w+=-]|\\*/|\\+u00(?:2[BbFf]|3[Dd])|%(?:25)*(?:2[BbFf]|3[Dd]))"
+"""A character of Base64 in either alphabet, as JSON and URLs write it."""
 _API_KEY = re.compile(
-    r"\b(?:(ABSK)(?:[A-Za-z0-9+=]|\\*/){30,}|((?:bedrock|aws-external-anthropic)-api-key-)(?:[\w+=-]|\\*/){130,})"
-    r"(?:[\w+=-]|\\*/)*",
+    rf"(?<![A-Za-z0-9])(?:((?:bedrock|aws-external-anthropic)-api-key-){_BASE64}{{130,}}"
+    rf"|(ABSK|IQoJ|FwoG|FQoG|AQoD)(?:[A-Za-z0-9+=]{{61,}}|(?:(?![-_]){_BASE64}){{126,}})){_BASE64}*",
     re.ASCII,
 )
 """
-An API key, wherever it stands: it is all that is needed to use it. No name of AWS's is as long as a short-term one.
+An API key or a session token, wherever it stands: an API key is all that is needed to use it.
 
+No name of a role, a user or a session is as long as any of them: 64 characters at most, or 129 with a slash where one
+stands behind the other in an ARN (IAM User Guide, 'IAM and AWS STS quotas'). So nobody can choose one that is hidden
+here, and that a policy could then not name. Session tokens are told by how those that STS has handed out so far begin,
+which AWS does not document.
 Sources: Amazon Bedrock User Guide, 'Handle compromised long-term and short-term API keys'; BeyondTrust,
 'bedrock-keys-security'.
 """
 _SECRET_HINTS = (
     "ntoken", "ytoken", "stoken", "htoken", "dtoken", "_token", "-token", '"token', "secret", "password",
     "assertion", "activationc", "activation_c", "activation-c", "privatek", "private_k", "private-k",
-    "amz-signature", "absk", "api-key-", "apikeyv", "api_key_v",
+    "signature", "absk", "api-key-", "apikeyv", "api_key_v",
+    "iqoj", "fwog", "fqog", "aqod", "://",
 )  # fmt: skip
 """One of these is in every text that the expression finds something in, not in `clientToken`: quick to look for."""
+SECRET_HINT = f"(?i:{'|'.join(map(re.escape, _SECRET_HINTS))})"
+"""The same as an expression that any engine knows."""
 HIDDEN = "HIDDEN_BY_TOKENTRAIL"
 WITHHELD = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """What AWS writes in place of what it hides (CloudTrail User Guide, 'Data events', its example): nobody's key id."""
@@ -145,14 +166,21 @@ def uuid_bytes(text: str | None) -> bytes | None:
     return bytes.fromhex(text.replace("-", ""))
 
 
-def hide_secrets(text: str) -> str:
-    """Blank tokens, secret keys, API keys and passwords in JSON text, nested and escaped too, and in URLs in it."""
+def may_hold_secret(text: str) -> bool:
+    """Whether a text has something in it that each one has which `hide_secrets` changes."""
     small = text.lower()
-    if not any(hint in small for hint in _SECRET_HINTS):
+    return any(hint in small for hint in _SECRET_HINTS)
+
+
+def hide_secrets(text: str) -> str:
+    """Blank tokens, secret keys, API keys, passwords and signatures in JSON, nested and escaped too, or other text."""
+    if not may_hold_secret(text):
         return text
-    if _OF_PAIRS in small:
+    if _OF_PAIRS in text.lower():
         text = _SECRET_PAIR.sub(r"\1" + HIDDEN, text)
     text = _SECRET_IN_URL.sub(r"\1" + HIDDEN, _MEMBER.sub(_blanked, text))
+    text = _PASSWORD_IN_URL.sub(r"\1" + HIDDEN, text)
+    text = _SECRET_IN_TEXT.sub(r"\1" + HIDDEN, text)
     return _API_KEY.sub(r"\1\2" + HIDDEN, text)
 
 

@@ -11,7 +11,7 @@ part alone can't decide (`_ODD`), `TooMuch` is raised, and everything is linked.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +69,9 @@ Issuing calls whose caller may come out differently: calls by identities that tu
 calls from other accounts for which, since credentials or keys came, went or changed, another one may be the only
 possible caller.
 """
+_PLACE = "segment, object, ordinal"
+_BEFORE = f"SELECT {_PLACE} FROM older_duplicates WHERE event_id IN (SELECT event_id FROM repeats)"
+_NOW = f"SELECT {_PLACE} FROM new_duplicates WHERE segment NOT IN (SELECT segment FROM fresh)"
 
 
 class _Through(NamedTuple):
@@ -391,3 +394,44 @@ def _further(engine: Engine) -> tuple[str, str]:
             people.append(one.people.format(made=some))
             issuing.append(one.issuing.format(made=some))
     return " UNION ALL ".join(f"({one})" for one in people), " UNION ALL ".join(f"({one})" for one in issuing)
+
+
+def set_aside_anew(engine: Engine, fresh: Iterable[int]) -> set[int]:
+    """
+    Find the older segments in which other records count now, and make `new_duplicates` complete for these, too.
+
+    New segments almost never change older ones. But if a new record repeats an old event id, the old record may be the
+    one that no longer counts; then its segment must be reduced again.
+
+    Args:
+        engine: Knows `repeats`, the `new_duplicates` among all segments that were looked at, and `older_duplicates`.
+        fresh: The numbers of the new segments.
+
+    Returns:
+        The numbers of those older segments.
+    """
+    engine.register("fresh", pa.table({"segment": pa.array(sorted(fresh), pa.int64())}))
+    changed = f"SELECT DISTINCT segment FROM (({_BEFORE} EXCEPT {_NOW}) UNION ALL ({_NOW} EXCEPT {_BEFORE}))"
+    again = engine.table(changed)
+    engine.register("again", again)
+    engine.run("""
+        CREATE TABLE settled AS
+        SELECT * FROM new_duplicates
+        WHERE segment IN (SELECT segment FROM fresh) OR segment IN (SELECT segment FROM again)
+        UNION ALL
+        SELECT event_id, segment, object, ordinal FROM older_duplicates
+        WHERE segment IN (SELECT segment FROM again) AND event_id NOT IN (SELECT event_id FROM repeats)""")
+    engine.run("DROP TABLE new_duplicates")
+    engine.run("CREATE VIEW new_duplicates AS SELECT * FROM settled")
+    return {row["segment"] for row in again.to_pylist()}
+
+
+def union_of(name: str, begins: Iterable[str]) -> str:
+    """A query for one of `KEPT` over several tables, whose names begin so, such as `new_` and `older_`."""
+    return " UNION ALL ".join(f"SELECT * FROM {one}{name}" for one in begins)
+
+
+def all_segments(begins: Iterable[str], called: str = "") -> list[str]:
+    """Statements that make a view of each of `KEPT`, with the prefix `called`, over tables with some prefixes."""
+    every = tuple(begins)
+    return [f"CREATE VIEW {called}{name} AS {union_of(name, every)}" for name in KEPT]

@@ -7,7 +7,7 @@ credential is named here by its number in the derived database (`n`).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,19 +23,15 @@ from tokentrail.lineage import api_keys
 from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.judges import JUDGED_APART, Judges
-from tokentrail.lineage.mints import DATA_ACCESS, Mints
-from tokentrail.lineage.model import Credential, Kind
+from tokentrail.lineage.keyless_calls import KeylessCalls, Requests
+from tokentrail.lineage.model import Candidate, Credential, Kind, Overview, State
 from tokentrail.lineage.naming import Naming
 from tokentrail.lineage.part import LOOKED_UP, Part
-from tokentrail.lineage.portal import Portal
-from tokentrail.lineage.requests import Requests
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.segment_tables import rows_with
-from tokentrail.lineage.state import Judge
-from tokentrail.lineage.unanswered import Unanswered
-from tokentrail.lineage.unkeyed import Unkeyed
+from tokentrail.lineage.state import JUDGED_APART, Judge, Judges
+from tokentrail.lineage.unlisted_credentials import UnlistedCredentials
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import accounts
 from tokentrail.store.interface import Engine
@@ -54,6 +50,10 @@ WHERE c.source NOT IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
 """The calls outside IAM that may delete, stop, disable or unshare something, or restore or enable it again."""
 
 _MINTS = "SELECT by_arn, into_arn, api, time, event, text FROM mints ORDER BY by_arn, into_arn, api"
+_DATA_ACCESS = "lakeformation:GetDataAccess"
+_ASSUMED = (
+    "SELECT by_arn, into_arn, api, min(first) AS first FROM assumed_roles GROUP BY by_arn, into_arn, api"
+)
 _UNNAMED_CALLERS = """
 SELECT n, parent_n FROM credentials WHERE parent_link = 'inferred'
 UNION
@@ -63,6 +63,13 @@ WHERE f.parent_n IS NOT NULL AND i.session_name LIKE 'AWSLF-%' ORDER BY n"""
 """Sessions whose issuing record does not name the caller: of other accounts, and those that Lake Formation gave."""
 _ASKED_FOR = frozenset({"matched", "inferred"})
 """How the parent of a session is known that Lake Formation gave."""
+_CANDIDATES: tuple[Kind, ...] = ("long_term_key", "session_token")
+"""The kinds of credentials from which an investigation might start."""
+_MINTERS = """
+SELECT f.n, coalesce(m.minted, 0) AS minted FROM credentials f
+LEFT JOIN (SELECT parent_n, count(*) AS minted FROM credentials GROUP BY 1) m ON m.parent_n = f.n
+WHERE f.kind IN (SELECT unnest(?)) ORDER BY 2 DESC, coalesce(f.events, 0) DESC, f.id LIMIT 15"""
+"""The credentials of some kinds that minted most, then called most."""
 _AGE = (
     "coalesce(issued_at, CASE WHEN created_what IN ('access_key', 'api_key') AND created_api LIKE 'Create%' "
     "THEN created_time END, first, 0)"
@@ -103,6 +110,48 @@ class _Links:
         ).to_pylist()
 
 
+class _Mints:
+    """
+    Pairs of principals and the call by which one gets sessions of the other, each with the first event that shows it.
+
+    Between equals in time, the event with the lower id counts.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str, str], tuple[int, bytes, str | None]] = {}
+
+    def look(self, engine: Engine) -> None:
+        """Look through all roles that were assumed."""
+        for row in engine.rows(_ASSUMED):
+            first = row["first"]
+            self.add(row["by_arn"], row["into_arn"], row["api"], first["time"], first["event"], first["text"])
+
+    def add(self, by: Any, into: Any, api: str, time: Any, event: Any, text: Any) -> None:
+        """Add what an event shows, if it tells both."""
+        if by is not None and into is not None:
+            told, pair = (time or 0, bytes(event or b""), text), (by, into, api)
+            self._first[pair] = min(self._first.get(pair, told), told, key=lambda one: one[:2])
+
+    def infer(self, row: Row, parent: Row, api: str) -> None:
+        """Add a session whose issuing record does not name its caller; a sign-in's caller is who signed in."""
+        own = () if parent["kind"] == "federation_token" else ("arn", "role_arn", "child_arn")
+        by = next((parent[one] for one in ("issuer_arn", *own, "caller_arn") if parent[one]), None)
+        into = row["issuer_arn"] or row["role_arn"]
+        self.add(by, into, api, row["issued_time"], row["issue_event"], row["issue_text"])
+
+    def table(self) -> pa.Table:
+        """The pairs, with their first events."""
+        firsts = self._first.values()
+        return pa.table({
+            "by_arn": pa.array([by for by, _, _ in self._first], pa.string()),
+            "into_arn": pa.array([into for _, into, _ in self._first], pa.string()),
+            "api": pa.array([api for _, _, api in self._first], pa.string()),
+            "time": pa.array([time for time, _, _ in firsts], pa.int64()),
+            "event": pa.array([event for _, event, _ in firsts], pa.binary()),
+            "text": pa.array([text for _, _, text in firsts], pa.string()),
+        })  # fmt: skip
+
+
 class Forest(Naming):
     """The forest of one case as of one moment."""
 
@@ -126,9 +175,8 @@ class Forest(Naming):
         self._near: OrderedDict[frozenset[str], Judges] = OrderedDict()
         self._part = Part(engine, folder)
         self.links = _Links(engine)
-        self.unkeyed = Unkeyed(engine)
-        self.portal = Portal(engine)
-        self.unanswered = Unanswered(engine)
+        self.keyless = KeylessCalls(engine)
+        self.unlisted = UnlistedCredentials(engine)
         self.requests = Requests(engine)
         self._told: dict[int, Credential] = {}
         self._listed: tuple[frozenset[int], Sequence[Row]] = (frozenset(), ())
@@ -207,10 +255,30 @@ class Forest(Naming):
             for batch in found.to_batches(_BATCH):
                 yield from self._with_api_keys(batch.to_pylist())
 
-    def run_out(self) -> dict[Kind, int]:
-        """How many of each kind have expired; one that an action ended before counts as expired, too."""
+    def overview(self) -> Overview:
+        """How many credentials of which kind are in which state, and which an investigation might start from."""
+        counts: Counter[tuple[Kind, State]] = Counter()
         sql = f"SELECT f.kind, count(*) AS many FROM credentials f WHERE {self._run_out()} GROUP BY 1"
-        return {row["kind"]: row["many"] for row in self._engine.rows(sql)}
+        for gone in self._engine.rows(sql):  # one that an action ended before counts as expired, too
+            counts[gone["kind"], "expired"] += gone["many"]
+        judge = self.judge()
+        for row in self.inventory(running=True):  # which of years of evidence is little
+            one = credential(row, judge)
+            counts[one.kind, one.state] += 1
+        minted = {made["n"]: made["minted"] for made in self._engine.rows(_MINTERS, (list(_CANDIDATES),))}
+        chosen = self.chosen_rows(list(minted))
+        candidates = [
+            Candidate(
+                id=one.id, kind=one.kind, account=one.account, principal=one.principal, state=one.state,
+                minted=minted[row["n"]], events=one.events,
+            )
+            for row, one in zip(chosen, self.credentials(chosen), strict=True)
+        ]  # fmt: skip
+        return Overview(
+            credentials=counts.total(),
+            counts=tuple((kind, state, count) for (kind, state), count in sorted(counts.items())),
+            candidates=tuple(sorted(candidates, key=lambda one: (-one.minted, -one.events, one.id))),
+        )
 
     def _run_out(self) -> str:
         """The condition that a credential has expired, as `Judge.judge` decides it."""
@@ -218,14 +286,6 @@ class Forest(Naming):
             "(f.kind <> 'long_term_key' AND coalesce(coalesce(f.expires_at, f.expires_bound) "
             f"BETWEEN 0 AND {_seconds(self.as_of)}, FALSE))"
         )
-
-    def minters(self, kinds: Sequence[Kind], most: int) -> dict[int, int]:
-        """The credentials of some kinds that minted most, then called most: by place, how many they minted."""
-        sql = f"""
-            SELECT f.n, coalesce(m.minted, 0) AS minted FROM credentials f
-            LEFT JOIN (SELECT parent_n, count(*) AS minted FROM credentials GROUP BY 1) m ON m.parent_n = f.n
-            WHERE f.kind IN (SELECT unnest(?)) ORDER BY 2 DESC, coalesce(f.events, 0) DESC, f.id LIMIT {most}"""
-        return {row["n"]: row["minted"] for row in self._engine.rows(sql, (list(kinds),))}
 
     def places_of(self, events: Iterable[str]) -> Sequence[Row]:
         """The segment, object and ordinal of some events, sorted by event id."""
@@ -355,15 +415,15 @@ class Forest(Naming):
         self._engine.keep("mints", "SELECT * FROM minted", path)
         return self._engine.table(_MINTS).to_pylist()
 
-    def _minted(self) -> Mints:
-        found = Mints()
+    def _minted(self) -> _Mints:
+        found = _Mints()
         found.look(self._engine)
         pairs = self._engine.rows(_UNNAMED_CALLERS)
         for some in batches(pairs, _AT_ONCE):
             told = {row["n"]: row for row in self.chosen_rows({n for pair in some for n in pair.values()})}
             for row, parent in ((told[pair["n"]], told[pair["parent_n"]]) for pair in some):
                 if row["parent_link"] in _ASKED_FOR and (row["session_name"] or "").startswith("AWSLF-"):
-                    found.infer(row, parent, DATA_ACCESS)
+                    found.infer(row, parent, _DATA_ACCESS)
                 elif row["api"] == "AssumeRole" and row["parent_link"] == "inferred":
                     found.infer(row, parent, "AssumeRole")
         return found

@@ -1,22 +1,22 @@
 """
 Grow the forest: from columns of records to credentials with parents, roots and places in preorder.
 
-The joins are SQL (`sql/*.sql`, in order), so that one machine and a cluster do the same; the numbering of the
-forest is arithmetic on arrays. Nothing here depends on the order in which records arrived.
+The joins are SQL (`sql/*.sql`, in order); the numbering of the forest is arithmetic on arrays. Nothing here depends on
+the order in which records arrived.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
 from tokentrail.events.columns import TABLES
 from tokentrail.lineage.trees import number
-from tokentrail.store.interface import Linker, Step
+from tokentrail.store.interface import Engine, Step
 from tokentrail.store.tidying import DATABASE
 
 LINKING = 24
@@ -119,13 +119,7 @@ def statements(name: str) -> list[str]:
     return [one.strip() for one in text.split(";") if one.strip()]
 
 
-def in_memory(engine: Linker) -> None:
-    """Number the forest in this process: `places` from `parents`."""
-    engine.register("placement", number(engine.table(BY_AGE)))
-    engine.run("CREATE TABLE places AS SELECT * FROM placement")
-
-
-def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) -> ForestSize:
+def grow(engine: Engine, folder: Path) -> ForestSize:
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into a database in `folder`.
 
@@ -136,30 +130,21 @@ def grow(engine: Linker, folder: Path, place: Callable[[], None] | None = None) 
     Args:
         engine: Joins.
         folder: Where to write.
-        place: Numbers the forest; in this process by default.
     """
-    suspected = engine.suspects()
-    if suspected is not None:
-        engine.register("suspects", suspected)
-    set_aside(engine, all_of_them=suspected is None)
+    engine.register("suspects", engine.suspects())
+    set_aside(engine)
     [total] = engine.table("SELECT count(*) AS records FROM events").to_pylist()
     known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in REDUCED]
-    return link(engine, folder, [*reductions(engine), *known], total["records"], place)
+    return link(engine, folder, [*reductions(engine), *known], total["records"])
 
 
-def reductions(engine: Linker) -> list[str]:
+def reductions(engine: Engine) -> list[str]:
     """The statements that work out what linking needs of an engine's segments, less its `new_duplicates`."""
     register_facts(engine, "new_duplicates")
     return listed_in(_REDUCING)
 
 
-def link(
-    engine: Linker,
-    folder: Path,
-    first: Sequence[str],
-    records: int,
-    place: Callable[[], None] | None = None,
-) -> ForestSize:
+def link(engine: Engine, folder: Path, first: Sequence[str], records: int) -> ForestSize:
     """
     Derive the forest, as `grow` does.
 
@@ -168,7 +153,6 @@ def link(
         folder: Where to write.
         first: Statements that make the `REDUCED` of all segments; others may run beside.
         records: How many records there are, repeated ones counted each time.
-        place: Numbers the forest; in this process by default.
     """
     listed = [*first, *_AT_ONCE, *listed_in(LINKING_FILES)]
     ordered = [
@@ -177,7 +161,8 @@ def link(
         for made in [made_by(step.sql)]
     ]
     engine.run_all(ordered if records >= _ROOM else ordered[: len(listed)])
-    (place or partial(in_memory, engine))()
+    engine.register("placement", number(engine.table(BY_AGE)))
+    engine.run("CREATE TABLE places AS SELECT * FROM placement")
     engine.keep_tables(folder / DATABASE, OUTPUT)
     [lost] = engine.table("SELECT count(*) AS records FROM lost").to_pylist()
     [found] = engine.table(_BOUNDS).to_pylist()
@@ -186,19 +171,16 @@ def link(
     )
 
 
-def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
+def set_aside(engine: Engine) -> None:
     """
     Make `new_duplicates`: of records with one event id all but one, among the engine's segments.
 
     Args:
         engine: Knows as `suspects` which event ids may occur more than once.
-        all_of_them: Look at all event ids instead.
     """
-    only = "" if all_of_them else " WHERE event_id IN (SELECT event_id FROM suspects)"
-    engine.run(
-        f"CREATE TABLE repeats AS SELECT event_id, count(*) AS copies FROM events{only} "
-        "GROUP BY event_id HAVING count(*) > 1"
-    )
+    engine.run("""
+        CREATE TABLE repeats AS SELECT event_id FROM events WHERE event_id IN (SELECT event_id FROM suspects)
+        GROUP BY event_id HAVING count(*) > 1""")
     if engine.table("SELECT event_id FROM repeats LIMIT 1").num_rows:
         engine.run(_DUPLICATES.format(order=", ".join(_FULLER)))
     else:
@@ -207,12 +189,12 @@ def set_aside(engine: Linker, *, all_of_them: bool = False) -> None:
         )
 
 
-def register_facts(engine: Linker, duplicates: str = "duplicates") -> None:
+def register_facts(engine: Engine, duplicates: str = "duplicates") -> None:
     """Register `facts`: the events without repeated records (`duplicates`), of which most cases have none."""
     engine.run(f"CREATE VIEW facts AS {facts_of(engine, 'events', duplicates)}")
 
 
-def facts_of(engine: Linker, events: str, duplicates: str = "duplicates") -> str:
+def facts_of(engine: Engine, events: str, duplicates: str = "duplicates") -> str:
     """A query for the events that count, without repeated ones."""
     lost = engine.table(f"SELECT 1 AS one FROM {duplicates} LIMIT 1").num_rows
     return _FACTS.format(events=events, duplicates=duplicates) if lost else f"SELECT * FROM {events}"

@@ -11,8 +11,9 @@ Credentials are named by their numbers (`n`), and an identity by its segment and
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.lineage.busy import CHANGES, IDENTITIES, Busy, Identity
-from tokentrail.lineage.describe import from_records, merged
-from tokentrail.lineage.questions import Place, Questions
-from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, NOTHING, RollUp
+from tokentrail.lineage.busy import CHANGES, IDENTITIES, SEEN, Busy, Identity
+from tokentrail.lineage.grow import CONSOLE
+from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, DEEDS_OF_FACTS, NOTHING, RollUp
 from tokentrail.lineage.rows import Row, listed
 from tokentrail.store.interface import Engine
 
@@ -35,6 +35,41 @@ _FEW = 200
 """Calls below which Python rows come quicker than Arrow tables."""
 _WHERE = frozenset({"segment", "object", "ordinal", "identity"})
 """The columns that say where the issuing call is; a described row has no need of them."""
+_SESSION = re.compile("arn:.*:sts::.*:assumed-role/.*/.*", re.DOTALL)
+_NAMES_SEEN = SEEN[SEEN.index("arn") :]
+_OF_ONE_PERSON = ("origin_subject", "origin_issuer")
+_FROM_ISSUING_CALL = {
+    "api": "api", "issue_event": "event_id", "issue_text": "event_id_text", "issue_ip": "ip", "issue_agent": "agent",
+    "issue_account": "account",
+    "child_arn": "child_arn", "role_arn": "role_arn", "session_name": "session_name", "mfa_serial": "mfa_serial",
+    "target": "target", "subject": "subject",
+}  # fmt: skip
+"""By column of the result, the column of the issuing call that it comes from."""
+_BY_CHILD_ID = frozenset({"GetFederationToken", "CreateSession", "GetCredentialsForIdentity"})
+"""Calls, besides those that assume a role, whose answer names the principal id."""
+_PAIRS = 20
+"""Identities from which on a query gets them as (segment, number) pairs; by the numbers alone it would also read the
+calls of others that have the same numbers in other segments."""
+_SPELLED = 1_000
+"""Values that a query lists one by one at most."""
+_LEFT_OUT = (
+    "NOT EXISTS (SELECT 1 FROM duplicates l WHERE l.segment = {table}.segment AND l.object = {table}.object "
+    "AND l.ordinal = {table}.ordinal)"
+)
+_IDENTITY_COLUMNS = ("segment", "identity", "type", "user_name", "invoked_by", *SEEN)
+_ISSUANCE_COLUMNS = (
+    "segment",
+    "object",
+    "ordinal",
+    "child_id",
+    "source_identity",
+    *_FROM_ISSUING_CALL.values(),
+)
+_FACTS = pa.schema([
+    pa.field("segment", pa.int64()), pa.field("identity", pa.int64()), *map(NOTHING.schema.field, DEEDS),
+])  # fmt: skip
+_Place = tuple[int, int, int]
+"""Where a record is: its segment, and its object and its number there."""
 
 
 class Lookup:
@@ -224,8 +259,8 @@ class Lookup:
                 **{name: value for name, value in row.items() if name not in _WHERE},
                 "parent_id": names.get(row["parent_n"]),
                 "root_id": names.get(row["root_n"]),
-                **from_records(
-                    merged(seen.get(n, [])),
+                **_from_records(
+                    _merged(seen.get(n, [])),
                     calls.get((row["segment"], row["object"], row["ordinal"]), {}),
                     identities.get((row["segment"], row["identity"])),
                     issued=row["identity"] is not None,
@@ -271,7 +306,7 @@ def _calls_of(own: Mapping[int, Row]) -> int:
     return sum(row["events"] or 0 for row in own.values())
 
 
-def _asked_of(own: Mapping[int, Row], who: Mapping[Identity, int]) -> tuple[set[Identity], set[Place]]:
+def _asked_of(own: Mapping[int, Row], who: Mapping[Identity, int]) -> tuple[set[Identity], set[_Place]]:
     """Of some credentials: the identities that say something of them, and the places of the calls that issued them."""
     issued = [row for row in own.values() if row["segment"] is not None]
     said = {one for one, n in who.items() if n in own} | {(row["segment"], row["identity"]) for row in issued}
@@ -305,3 +340,171 @@ def _addresses(pairs: pa.Table) -> dict[int, list[str]]:
         if n is not None and ip is not None:
             found.setdefault(n, set()).add(ip)
     return {n: sorted(ips) for n, ips in found.items()}
+
+
+class Questions:
+    """Asks the evidence about a few credentials: each question reads only the segments concerned."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._repeated: bool | None = None
+
+    def identities(self, wanted: Set[Identity]) -> dict[Identity, Row]:
+        """What some identities say."""
+        if not wanted:
+            return {}
+        rows = self._engine.rows(self._of_identities(wanted))
+        return {place: row for row in rows if (place := (row["segment"], row["identity"])) in wanted}
+
+    def calls(self, wanted: Set[_Place]) -> dict[_Place, Row]:
+        """The calls that issued credentials, by their places in the evidence."""
+        if not wanted:
+            return {}
+        rows = self._engine.rows(self._of_calls(wanted))
+        return {
+            place: row for row in rows if (place := (row["segment"], row["object"], row["ordinal"])) in wanted
+        }
+
+    def events(self, who: Set[Identity], *, few: bool) -> pa.Table:
+        """
+        The calls of some identities, and maybe of others: `segment`, `identity` and `DEEDS`.
+
+        Args:
+            who: The identities.
+            few: Whether that is so few calls that Python rows come quicker than Arrow tables.
+        """
+        sql = self._of_events(who)
+        if not few:
+            return self._engine.table(sql)
+        return pa.Table.from_pylist(self._engine.rows(sql), _FACTS)
+
+    def changes(self, who: Set[Identity]) -> Sequence[Row]:
+        """The changes that some identities made, and maybe others."""
+        some = self._engine.narrow({segment for segment, _ in who})["some_changes"]
+        return self._engine.rows(f"SELECT c.* FROM {some} c {self._by('c', who)} AND {self.counts('c')}")
+
+    def counts(self, table: str) -> str:
+        """A condition that leaves out repeated records (`duplicates`), where there are any."""
+        if self._repeated is None:
+            self._repeated = bool(self._engine.rows("SELECT 1 AS one FROM duplicates LIMIT 1"))
+        return _LEFT_OUT.format(table=table) if self._repeated else "TRUE"
+
+    def _of_identities(self, wanted: Set[Identity]) -> str:
+        some = self._engine.narrow({segment for segment, _ in wanted})["some_identities"]
+        return f"SELECT {_columns('i', _IDENTITY_COLUMNS)} FROM {some} i {self._by('i', wanted)}"
+
+    def _of_calls(self, wanted: Set[_Place]) -> str:
+        some = self._engine.narrow({segment for segment, _, _ in wanted})["some_issuances"]
+        listed = f"{_among('object', {one[1] for one in wanted})} AND {_among('ordinal', {one[2] for one in wanted})}"
+        return f"SELECT {_columns('s', _ISSUANCE_COLUMNS)} FROM {some} s WHERE {listed}"
+
+    def _of_events(self, who: Set[Identity]) -> str:
+        some = self._engine.narrow({segment for segment, _ in who})["some_events"]
+        told = f"{_columns('e', ('segment', 'identity'))}, {DEEDS_OF_FACTS}"
+        return f"SELECT {told} FROM {some} e {self._by('e', who)} AND {self.counts('e')}"
+
+    def _by(self, table: str, wanted: Set[Identity]) -> str:
+        """The end of a query that keeps the rows of some identities, and few others: a join and a condition."""
+        where = f"WHERE {_among(f'{table}.identity', {identity for _, identity in wanted})}"
+        if len(wanted) <= _PAIRS:
+            return where
+        segments, identities = zip(*wanted, strict=True)
+        self._engine.register("asked_identities", pa.table({
+            "segment": pa.array(segments, pa.int64()), "identity": pa.array(identities, pa.int32()),
+        }))  # fmt: skip
+        same = " AND ".join(f"w.{name} = {table}.{name}" for name in ("segment", "identity"))
+        return f"SEMI JOIN asked_identities w ON {same} {where}"
+
+
+def _columns(table: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{table}.{name}" for name in columns)
+
+
+def _among(column: str, values: Collection[int]) -> str:
+    """A condition by which the engine skips rows with other values; `TRUE` where there are too many to list."""
+    return f"{column} IN ({', '.join(map(str, sorted(values)))})" if len(values) <= _SPELLED else "TRUE"
+
+
+def _merged(identities: Sequence[Row]) -> dict[str, Any]:
+    """
+    Merge what the identities of one credential say: of values that differ, the lowest; MFA if any says so.
+
+    A session whose calls name several persons is no one's.
+    """
+    mfa = [one["mfa"] for one in identities if one["mfa"] is not None]
+    account = min((one["account"] for one in identities if one["account"]), default="")
+    return {
+        "seen_account": account if identities else None,
+        "principal_id": min((one["principal_id"] for one in identities if one["principal_id"]), default=None),
+        "mfa": any(mfa) if mfa else None,
+        **{
+            name: min((one[name] for one in identities if one[name] is not None), default=None)
+            for name in _NAMES_SEEN
+        },
+        **{name: _only({one[name] for one in identities} - {None}) for name in _OF_ONE_PERSON},
+    }
+
+
+def _only(values: set[Any]) -> Any:
+    return values.pop() if len(values) == 1 else None
+
+
+def _from_records(seen: Mapping[str, Any], call: Row, by: Row | None, *, issued: bool) -> dict[str, Any]:
+    """
+    The columns of a credential that come from records, as `8_credentials.sql` makes them in SQL; tests compare the two.
+
+    Args:
+        seen: What its uses say, `_merged`.
+        call: The call that issued it; empty where the evidence holds none.
+        by: The identity that made that call.
+        issued: Whether the evidence names that identity.
+    """
+    caller: Row = by or {}
+    return {
+        **seen,
+        "issuer_arn": seen["issuer_arn"]
+        if call.get("role_arn")
+        else seen["issuer_arn"] or _role_of(seen["arn"]),
+        "source_identity": next(
+            (one for one in _source_identities(seen, call, caller) if one is not None), None
+        ),
+        **{name: call.get(column) for name, column in _FROM_ISSUING_CALL.items()},
+        "child": _child(call, caller),
+        "caller_type": caller.get("type") or "" if issued else None,
+        "caller_account": caller.get("account") or "" if issued else None,
+        "caller_principal": caller.get("principal_id") or "" if issued else None,
+        "caller_arn": caller.get("arn"),
+        "caller_name": caller.get("user_name"),
+        "caller_service": None if caller.get("invoked_by") == CONSOLE else caller.get("invoked_by"),
+    }
+
+
+def _role_of(arn: str | None) -> str | None:
+    """The role of a session, by the session's own ARN: it names the role without its path."""
+    if arn is None or _SESSION.fullmatch(arn) is None:
+        return None
+    parts = arn.split(":")
+    return f"arn:{parts[1]}:iam::{parts[4]}:role/{arn.split('/')[1]}"
+
+
+def _source_identities(seen: Mapping[str, Any], call: Row, caller: Row) -> Iterator[str | None]:
+    """
+    The places where a source identity may stand, the surest first: a chained session has that of the one before.
+
+    Source: IAM User Guide, 'Monitor and control actions taken with assumed roles'.
+    """
+    yield seen["source_identity"]
+    yield call.get("source_identity")
+    yield caller.get("source_identity") if call.get("api") == "AssumeRole" else None
+
+
+def _child(call: Row, caller: Row) -> str | None:
+    """The principal id of the issued credential."""
+    api = call.get("api")
+    if api is None:
+        return None
+    if api.startswith("AssumeRole") or api in _BY_CHILD_ID:
+        return call["child_id"] or ""
+    if api == "AssumeRoot":
+        return call["target"] or ""
+    return call["child_id"] if call["child_id"] is not None else caller.get("principal_id") or ""

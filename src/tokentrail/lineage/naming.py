@@ -19,10 +19,10 @@ from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import callers
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, places_in, register_recorded
+from tokentrail.lineage.keyless_calls import KeylessCalls
 from tokentrail.lineage.part import Part
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.suggestion import suggestion
-from tokentrail.lineage.unkeyed import Unkeyed
 from tokentrail.spelling import instant
 from tokentrail.store.interface import Engine
 
@@ -90,7 +90,7 @@ class Naming:
     _part: Part
     as_of: datetime
     spans: tuple[datetime, datetime] | None
-    unkeyed: Unkeyed
+    keyless: KeylessCalls
 
     def resolve(self, subject: str) -> set[int]:
         """
@@ -117,7 +117,7 @@ class Naming:
         if self.spans and self.as_of < self.spans[0]:
             first, last = map(instant, self.spans)
             return f"as of {instant(self.as_of)} there is no evidence yet: it spans {first} to {last}."
-        homes = self.unkeyed.homes(subject)
+        homes = self.keyless.homes(subject)
         if homes:
             return _STRANGER.format(" and ".join(one or "an account that is not told" for one in homes))
         raw = uuid_bytes(subject)

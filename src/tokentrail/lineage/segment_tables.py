@@ -41,7 +41,7 @@ _LASTING = {
     "GetSessionToken": 129_600,
 }
 LONGEST: Mapping[str, int] = MappingProxyType(_LASTING)
-"""Seconds that what each call of STS issues lasts at most; see `lineage.unanswered`."""
+"""Seconds that what each call of STS issues lasts at most; see `lineage.unlisted_credentials`."""
 _ACCOUNT_CHANGES = SegmentTable(
     "segment BIGINT, object INTEGER, ordinal INTEGER, time BIGINT, event_id BLOB, event_id_text VARCHAR, "
     "identity INTEGER, account VARCHAR, source VARCHAR, name VARCHAR, request VARCHAR, document VARCHAR, "

@@ -94,7 +94,7 @@ def trace(
         apis=apis,
         resources=doings.resources(forest, ids),
         secrets_read=doings.secrets(forest, ids),
-        by_principal=forest.unkeyed.of(found.credentials, apis),
+        by_principal=forest.keyless.of(found.credentials, apis),
     )
 
 

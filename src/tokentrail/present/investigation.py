@@ -9,18 +9,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from tokentrail.containment.model import Plan, Step
+from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import SEVERITIES, Finding
-from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
+from tokentrail.lineage.model import Candidate, Overview, State, TimelineEvent, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, volume
 from tokentrail.present.document import timestamp
 from tokentrail.present.findings import worst_first
 from tokentrail.present.leads import in_all
-from tokentrail.present.paper import COLUMNS, Paper
+from tokentrail.present.paper import Paper, Part, pad
 from tokentrail.present.plan import write_unstolen
+from tokentrail.present.views.plan import plan_view
 from tokentrail.results import AttackerActivity, IngestSummary, UsedFrom
 
 _LEADS, _TITLES, _STEPS, _NAMED, _GAPS, _ESCAPES = 7, 3, 6, 5, 2, 2
@@ -228,33 +230,22 @@ def _titles(findings: Sequence[Finding]) -> list[tuple[str, int]]:
 
 
 def _plan(found: Investigation, paper: Paper) -> None:
-    plan = found.plan
-    kind = f"{plan.strategy} strategy" if plan.strategy else "given steps"
-    paper.heading(f"Plan: {words.number(len(plan.steps), 'step')}, {kind}; nothing has been changed yet")
+    plan = plan_view(found.plan)
+    paper.heading(f"Plan: {words.number(len(plan.steps), 'step')}, {plan.kind}; nothing has been changed yet")
     if not plan.steps:
-        paper.line(
-            "  Nothing of the attacker's works."
-            if plan.proof.complete
-            else "  No step is known that ends it."
-        )
+        paper.wrapped(plan.no_step, first="  ")
     for step in plan.steps[:_STEPS]:
-        paper.wrapped(f"{words.action(step)}, {words.where(step)}: {_effect(step)}", first=f"  {step.n}. ")
+        ends = f"ends {words.listed(step.ends, 2)}" if step.ends else step.ends_none
+        hit = f"; also cuts off {words.listed(step.cut_off, 2)}" if step.cut_off else ""
+        paper.wrapped(f"{step.title}, {step.where}: {ends}{hit}", first=f"  {step.n}. ")
     paper.and_more(len(plan.steps), _STEPS, lead="  and")
-    for sentence in plan.proof.counterexample[:_ESCAPES]:
+    for sentence in plan.counterexample[:_ESCAPES]:
         paper.wrapped(sentence, first="  - ", style="red")
-    paper.and_more(len(plan.proof.counterexample), _ESCAPES, " ways around it", lead="  and")
+    paper.and_more(len(plan.counterexample), _ESCAPES, " ways around it", lead="  and")
     write_unstolen(plan, paper, _NAMED)
-    if held := len(plan.proof.holds_if):
+    if plan.conditions:
         command = found.command("contain", "")
-        paper.command(f"Holds on {words.number(held, 'condition')}: {command}", first="  ")
-
-
-def _effect(step: Step) -> str:
-    """Say what a step ends, and whom it hits besides."""
-    nothing = words.PRECAUTION if step.cutoff else words.STOPS_NEW
-    ends = f"ends {words.listed(step.ends, 2)}" if step.ends else nothing
-    hit = [one.credential for one in step.collateral if one.credential not in step.ends]
-    return f"{ends}; also cuts off {words.listed(hit, 2)}" if hit else ends
+        paper.command(f"Holds on {words.number(plan.conditions, 'condition')}: {command}", first="  ")
 
 
 def _gaps(found: Investigation, paper: Paper) -> None:
@@ -275,7 +266,7 @@ def _next(found: Investigation, paper: Paper) -> None:
         ("the plan as a file, for `tokentrail apply plan.json`", found.command("contain", "-o plan.json")),
         ("the same in your browser", words.pasted("tokentrail serve", found.case)),
     ):
-        room = COLUMNS - len(command) - 6
+        room = paper.columns - len(command) - 6
         if len(what) > room:
             paper.line(f"  # {what}")
         paper.command(f"  {command}" if len(what) > room else f"  {command}  # {what}")
@@ -284,3 +275,26 @@ def _next(found: Investigation, paper: Paper) -> None:
 
 def _label(text: str) -> str:
     return f"{text:{_LABEL}}"
+
+
+def write_overview(found: Overview, paper: Paper) -> None:
+    """Write how many credentials of which kind are in which state, then where to start looking."""
+    states = get_args(State)
+    paper.line((f"{'KIND':<28}" + "".join(f"{state.upper():>10}" for state in states), "bold"))
+    by_kind: dict[str, dict[str, int]] = {}
+    for kind, state, count in found.counts:
+        by_kind.setdefault(kind, {})[state] = count
+    for name, counts in by_kind.items():
+        paper.line(f"{name:<28}" + "".join(f"{counts.get(state, 0) or '-':>10}" for state in states))
+    paper.line(f"{words.number(found.credentials, 'credential')} in all")
+    if found.candidates:
+        _write_candidates(found.candidates, paper)
+
+
+def _write_candidates(candidates: Sequence[Candidate], paper: Paper) -> None:
+    paper.heading("Possible subjects: long-term keys and session tokens, those that minted most first")
+    paper.line((f"{'CREDENTIAL':<22}{'KIND':<15}{'STATE':<9}{'MINTED':>7}{'CALLS':>8}  PRINCIPAL", "bold"))
+    for one in candidates:
+        state: Part = (pad(one.state, 9), words.STYLES[one.state])
+        name = f"{one.account or '-'} {words.principal(one.principal)}"
+        paper.line(f"{one.id:<22}{one.kind:<15}", state, f"{one.minted:>7,}{one.events:>8,}  {name}")

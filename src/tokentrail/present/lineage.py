@@ -12,7 +12,7 @@ from tokentrail.lineage.model import Credential, Link, Trace, TracedCredential
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family, Fold, Node
-from tokentrail.present.paper import COLUMNS, Paper, Part
+from tokentrail.present.paper import Paper, Part
 from tokentrail.present.safe import safe
 
 _DEEPEST = 12
@@ -129,7 +129,7 @@ def _node(node: Node, who: str, links: Sequence[Link], paper: Paper) -> None:
     if one.tainted:
         head += ["  ", (words.TAINTED, "red")]
     used = sum(cell_len(safe(part if isinstance(part, str) else part[0])) for part in head) + 2
-    fits = used + cell_len(safe(who)) <= COLUMNS
+    fits = used + cell_len(safe(who)) <= paper.columns
     paper.line(*head, *(["  ", who] if fits else []))
     sentences = [*([] if fits else [who]), words.why(one), birth(one), *map(_tie, links), uses(one)]
     for sentence in sentences:

@@ -19,6 +19,7 @@ from tokentrail.present.family import Family, Node
 from tokentrail.present.graph import write_mermaid
 from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.safe import safe
+from tokentrail.present.views.plan import plan_view
 
 _DRAWN, _LISTED = 60, 50
 _LONGEST = 1_200
@@ -83,41 +84,25 @@ def _drawn(trace: Trace) -> Iterator[str]:
 
 
 def _plan(dossier: Dossier) -> Iterator[str]:
-    plan = dossier.plan
-    if plan is None:
+    if dossier.plan is None:
         return
-    yield "## Plan"
-    yield ""
-    verdict, _ = words.plan_verdict(plan)
-    others = (
-        f": {_codes(plan.proof.may_be_stolen)}" if plan.proof.complete and plan.proof.may_be_stolen else ""
-    )
-    yield f"**{verdict}**{others}, as of {timestamp(plan.as_of)}. Nothing has been changed yet."
+    plan = plan_view(dossier.plan)
+    others = f": {_codes(plan.unstolen)}" if plan.unstolen else ""
+    yield from ("## Plan", "")
+    yield f"**{plan.verdict}**{others}, as of {timestamp(plan.as_of)}. Nothing has been changed yet."
     yield ""
     for step in plan.steps:
-        ends = (
-            f"ends {_codes(step.ends)}" if step.ends else words.PRECAUTION if step.cutoff else words.STOPS_NEW
-        )
+        ends = f"ends {_codes(step.ends)}" if step.ends else step.ends_none
         hit = (
-            f"; also cuts off {_codes([one.credential for one in step.collateral])}"
-            if step.collateral
-            else ""
+            f"; also cuts off {_codes(one.credential for one in step.collateral)}" if step.collateral else ""
         )
-        yield f"{step.n}. {code(words.action(step))}, {code(words.where(step))}: {ends}{hit}"
-    if plan.proof.counterexample:
-        yield from (
-            "",
-            "How the attacker gets past it:",
-            "",
-            *(f"- {code(one)}" for one in plan.proof.counterexample),
-        )
-    if plan.proof.holds_if:
-        yield from (
-            "",
-            "It holds if:",
-            "",
-            *(f"- {code(one)}" for one in words.some_of_each(plan.proof.holds_if)),
-        )
+        yield f"{step.n}. {code(step.title)}, {code(step.where)}: {ends}{hit}"
+    for lead, sentences in (
+        ("How the attacker gets past it", plan.counterexample),
+        ("It holds if", plan.holds_if),
+    ):
+        if sentences:
+            yield from ("", f"{lead}:", "", *(f"- {code(one)}" for one in sentences))
     yield ""
 
 

@@ -1,5 +1,5 @@
 """
-A hundred columns to write on: the same text on a terminal and in a pipe, colour on a terminal only.
+Lines of text as wide as the terminal, or of a hundred columns where nobody looks on; colour on a terminal only.
 
 Every piece goes through `safe` here, whoever wrote it, and nothing is read as markup.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len, chop_cells
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COLUMNS = 100
+"""The width of what goes into a pipe or a file."""
+_NARROWEST = 60
+"""Columns that are written to a narrower terminal, which breaks the lines itself."""
 _LONGEST_WORD = 2048
 """Columns of a word that is not broken: ARNs are no longer (IAM API Reference, `arnType`)."""
 Part = str | tuple[str, str]
@@ -30,27 +34,30 @@ class Paper:
 
     Args:
         stream: Where to; colour is used if it is a terminal, or `FORCE_COLOR` is set, and `NO_COLOR` isn't.
+        columns: How wide the lines are; by default as wide as the terminal, if it is one.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, columns: int | None = None) -> None:
         self._stream = stream
         self._console: Console | None = None
+        seen = shutil.get_terminal_size((COLUMNS, 25)).columns if stream.isatty() else COLUMNS
+        self.columns = columns or max(seen, _NARROWEST)
         if stream.isatty() or os.environ.get("FORCE_COLOR"):
             from rich.console import Console  # a pipe or a file has no need of it
 
             self._console = Console(
-                file=stream, width=COLUMNS, height=25, markup=False, highlight=False, emoji=False
+                file=stream, width=self.columns, height=25, markup=False, highlight=False, emoji=False
             )
 
     def line(self, *parts: Part) -> None:
         """Write one line; what goes past the last column is cut."""
         pieces = [(safe(part), "") if isinstance(part, str) else (safe(part[0]), part[1]) for part in parts]
-        self._write(_within(pieces, COLUMNS))
+        self._write(_within(pieces, self.columns))
 
     def entry(self, *parts: Part, tail: str, indent: str, style: str = "") -> None:
         """Write one line whose parts, such as ids, are never cut; its tail follows on lines of its own if it must."""
         pieces = [(safe(part), "") if isinstance(part, str) else (safe(part[0]), part[1]) for part in parts]
-        if sum(cell_len(text) for text, _ in pieces) + cell_len(safe(tail)) <= COLUMNS:
+        if sum(cell_len(text) for text, _ in pieces) + cell_len(safe(tail)) <= self.columns:
             self._write([*pieces, (safe(tail), style)])
             return
         self._write(pieces)
@@ -60,7 +67,7 @@ class Paper:
         """Write a sentence over as many lines as it takes, behind a lead for the first and for the rest."""
         rest = " " * cell_len(first) if rest is None else rest
         lead = first
-        for piece in wrap(safe(text), COLUMNS - max(cell_len(first), cell_len(rest))):
+        for piece in wrap(safe(text), self.columns - max(cell_len(first), cell_len(rest))):
             self._write([(safe(lead), ""), (piece, style)])
             lead = rest
 

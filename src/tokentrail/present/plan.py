@@ -4,6 +4,7 @@ A containment plan as text: the verdict first, then each step with what it ends 
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -17,125 +18,106 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
 from tokentrail.present.safe import safe
+from tokentrail.present.views.plan import PlanView, StepView, plan_view
 from tokentrail.spelling import short
 
 _MOST = 4
 _MOST_CALLS = 6
 _MOST_NAMED = 20
-_NOTHING = "Nothing to do: no tainted credential is alive, and none can be minted."
-_NO_STEP = "No step is known that ends it: what survives stands below, and why under what is not covered."
 _LABEL = 13
 _LONGEST = 900
 """Characters of a parameter that the text shows."""
+_LONGEST_SCRIPT = 240_000
+"""Characters of a script that a page has room for."""
 _LOADS = re.compile(r"(file|fileb|https?)://", re.IGNORECASE)
 _SECONDS, _SECONDS_ONCE = 2, 10
 """Seconds that the aws-cli may take for a call, and where the call can't be sent again."""
 _DENY_NAME = "TokenTrail-DenyAll"
 _DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
-_POLICY = re.compile(r'(?<!\S)(\{"Version":\S+\})(?!\S)')
 _MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
 """How a call names the policy that an earlier call of its step makes."""
 
 
 def write_plan(plan: Plan, paper: Paper) -> None:
     """Write a plan and its proof."""
-    kind = f"{plan.strategy} plan" if plan.strategy else "given steps"
-    count = words.number(len(plan.steps), "step")
-    verdict, ending = words.plan_verdict(plan)
-    paper.line((f"{verdict}: ", words.ENDINGS[ending]), f"{kind}, {count}, as of {timestamp(plan.as_of)}")
-    write_unstolen(plan, paper, _MOST_NAMED)
-    _list(paper, "subjects", plan.subjects)
-    _list(paper, "tainted", plan.tainted)
-    if (narrowed := words.narrowed(**plan.narrowing)) is not None:
-        paper.wrapped(narrowed, first=_label("narrowed"))
-    for sentence in plan.proof.counterexample:
+    shown = plan_view(plan)
+    count = words.number(len(shown.steps), "step")
+    paper.line(
+        (f"{shown.verdict}: ", words.ENDINGS[shown.ending]),
+        f"{shown.kind}, {count}, as of {timestamp(shown.as_of)}",
+    )
+    write_unstolen(shown, paper, _MOST_NAMED)
+    _list(paper, "subjects", shown.subjects)
+    _list(paper, "tainted", shown.tainted)
+    if shown.narrowed is not None:
+        paper.wrapped(shown.narrowed, first=_label("narrowed"))
+    for sentence in shown.counterexample:
         paper.wrapped(sentence, first="  - ", style="red")
-    if not plan.steps:
+    if not shown.steps:
         paper.line()
-        paper.wrapped(_NOTHING if plan.proof.complete else _NO_STEP)
-    for step in plan.steps:
+        paper.wrapped(shown.no_step)
+    for step in shown.steps:
         _write_step(step, paper)
-    _write_proof(plan, paper)
+    _write_proof(shown, paper)
 
 
-def write_unstolen(plan: Plan, paper: Paper, most: int) -> None:
+def write_unstolen(plan: PlanView, paper: Paper, most: int) -> None:
     """Name the credentials that must not have been stolen, if the plan is to be complete."""
-    others = plan.proof.may_be_stolen if plan.proof.complete else ()
-    for one in others[:most]:
+    for one in plan.unstolen[:most]:
         paper.wrapped(f"{one}  (`tokentrail contain {shlex.quote(one)}` ends it)", first="  not stolen?  ")
-    paper.and_more(len(others), most, " (--format json has all)", lead="  and")
+    paper.and_more(len(plan.unstolen), most, " (--format json has all)", lead="  and")
 
 
-def _write_step(step: Step, paper: Paper) -> None:
+def _write_step(step: StepView, paper: Paper) -> None:
     by_hand = "" if step.calls else ", by hand"
-    paper.heading(f"Step {step.n}  {step.action}  ({words.where(step)}{by_hand})")
-    _list(paper, "on", short_apart(step.targets))
-    nothing = words.PRECAUTION if step.cutoff else words.STOPS_NEW
-    _list(paper, "ends", step.ends, none=nothing)
+    paper.heading(f"Step {step.n}  {step.action}  ({step.where}{by_hand})")
+    _list(paper, "on", short_apart(step.on))
+    _list(paper, "ends", step.ends, none=step.ends_none)
     _list(paper, "still alive", step.alive_after, none="none of the attacker's")
     hit = [f"{one.credential} ({short(one.principal or '?')})" for one in step.collateral]
     _list(paper, "collateral", hit, none="none seen")
-    alike: dict[tuple[str, ...], list[Call]] = {}
-    for call in step.calls:
-        same = (call.operation, call.region or "", str(call.parameters.get("PolicyDocument")))
-        alike.setdefault(same, []).append(call)
-    for place, calls in enumerate(list(alike.values())[:_MOST_CALLS]):
-        more = f"  (and the same for {len(calls) - 1:,} more)" if len(calls) > 1 else ""
-        paper.wrapped(_call(calls[0]) + more, first=_label("calls" if place == 0 else ""))
-    paper.and_more(len(alike), _MOST_CALLS, lead=f"{_label('')}and")
-    paper.wrapped(words.undo(step), first=_label("undo"))
-    _write_why(step.why, paper)
-
-
-def _write_why(why: str, paper: Paper) -> None:
-    """Write why, and how; a policy that a person is to attach stands apart, so that it can be copied whole."""
+    _write_calls(step.calls, paper)
+    paper.wrapped(step.undo, first=_label("undo"))
     lead = "why"
-    for said, policy in policies_apart(why):
-        if policy is not None:
-            paper.document(policy, lead=_label(""))
+    for part in step.why:
+        if part.policy_length:
+            for line in part.text.splitlines():
+                paper.command(line, first=_label(""))
         else:
-            paper.wrapped(said, first=_label(lead))
+            paper.wrapped(part.text, first=_label(lead))
         lead = ""
 
 
-def policies_apart(why: str) -> list[tuple[str, object]]:
-    """Split a text into its sentences and the policies between them, each of these with what it says."""
-    pieces = [(said.strip(), _read(said) if _POLICY.fullmatch(said) else None) for said in _POLICY.split(why)]
-    return [(said, policy) for said, policy in pieces if said]
+def _write_calls(calls: Sequence[Call], paper: Paper) -> None:
+    """Write calls, of those that differ in their target alone the first."""
+    alike: dict[tuple[str, ...], list[Call]] = {}
+    for call in calls:
+        same = (call.operation, call.region or "", str(call.parameters.get("PolicyDocument")))
+        alike.setdefault(same, []).append(call)
+    lead = f"{len(calls):,}: " if len(calls) > 1 else ""
+    for place, same_calls in enumerate(list(alike.values())[:_MOST_CALLS]):
+        more = f"  (and the same for {len(same_calls) - 1:,} more)" if len(same_calls) > 1 else ""
+        paper.wrapped(lead + _call(same_calls[0]) + more, first=_label("" if place else "calls"))
+        lead = ""
+    paper.and_more(len(alike), _MOST_CALLS, " kinds", lead=f"{_label('')}and")
 
 
-def _read(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _write_proof(plan: Plan, paper: Paper) -> None:
-    proof = plan.proof
-    paper.heading(words.SCOPES[proof.scope])
-    for one in proof.survivors[: 2 * _MOST]:
-        until = f" until {timestamp(one.until)}" if one.until else ""
-        said = one.why if one.why.startswith(one.credential) else f"{one.credential}: {one.why}"
-        paper.wrapped(f"survives{until}: {said}", first="  - ")
-    paper.and_more(len(proof.survivors), 2 * _MOST, lead="  and")
-    if proof.complete:
-        paper.wrapped(
-            "After the last step no credential of the attacker's works, nor any minted meanwhile, provided that",
-            first="  ",
-        )
-    elif proof.holds_if:
-        paper.wrapped(words.NOTHING_ELSE, first="  ")
-    for sentence in words.some_of_each(proof.holds_if):
+def _write_proof(plan: PlanView, paper: Paper) -> None:
+    paper.heading(plan.scope)
+    for one in plan.survivors[: 2 * _MOST]:
+        paper.wrapped(one, first="  - ")
+    paper.and_more(len(plan.survivors), 2 * _MOST, " survive", lead="  and")
+    if plan.holds_if:
+        paper.wrapped(plan.lead, first="  ")
+    for sentence in plan.holds_if:
         paper.wrapped(sentence, first="  - ")
-    for sentence in words.not_spared(plan):
+    for sentence in plan.not_spared:
         paper.wrapped(sentence, first="  ! ")
-    if plan.residual_risks:
+    if plan.not_covered:
         paper.heading(words.NOT_COVERED)
-        risks = words.some_of_each(plan.residual_risks)
-        for sentence in risks[: 5 * _MOST]:
+        for sentence in plan.not_covered[: 5 * _MOST]:
             paper.wrapped(sentence, first="  - ")
-        paper.and_more(len(risks), 5 * _MOST, lead="  and")
+        paper.and_more(len(plan.not_covered), 5 * _MOST, lead="  and")
 
 
 def _call(call: Call) -> str:
@@ -174,6 +156,16 @@ def write_script(plan: Plan, stream: TextIO) -> None:
     """Write a plan as a shell script of aws-cli calls; steps for a person become comments, and a pause."""
     for line in _script(plan):
         stream.write(line + "\n")
+
+
+def script_of(plan: Plan) -> str | None:
+    """A plan as a script; empty where it has no step, `None` where it is too long for a page."""
+    if not plan.steps:
+        return ""
+    stream = io.StringIO()
+    write_script(plan, stream)
+    text = stream.getvalue()
+    return None if len(text) > _LONGEST_SCRIPT else text.rstrip("\n")
 
 
 def _script(plan: Plan) -> Iterator[str]:

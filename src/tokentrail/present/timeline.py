@@ -8,13 +8,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TextIO
 
 from rich.cells import cell_len
 
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present import words
-from tokentrail.present.document import timestamp
-from tokentrail.present.paper import COLUMNS, Paper, Part, pad
+from tokentrail.present.document import Document, columns, document, timestamp
+from tokentrail.present.machine import write_csv
+from tokentrail.present.paper import Paper, Part, pad
 from tokentrail.present.safe import cut_head, safe
 from tokentrail.spelling import short
 
@@ -30,6 +32,7 @@ RUN = 4
 
 _END = 100
 """Lines at either end of a long timeline."""
+_TIMESKETCH = ("message", "datetime", "timestamp_desc")
 
 
 @dataclass(slots=True)
@@ -225,16 +228,16 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
     ]
     result: list[Part] = [(safe(error), "yellow"), times]
     about = safe(on_what(event, run.count if run else 1))
-    room = COLUMNS - _cells(lead) - _cells(result)
+    room = paper.columns - _cells(lead) - _cells(result)
     if cell_len(about) <= room or (run is None and room >= _LEAST):
         paper.line(*lead, *result, cut_head(about, room))
     elif room >= 0:
         paper.line(*lead, *result)
-        paper.line(" " * _UNDER, cut_head(about, COLUMNS - _UNDER))
+        paper.line(" " * _UNDER, cut_head(about, paper.columns - _UNDER))
     else:
         paper.line(*lead)
-        room = COLUMNS - _UNDER - _cells(result)
-        below = [cut_head(about, COLUMNS - _UNDER)] if cell_len(about) > room else []
+        room = paper.columns - _UNDER - _cells(result)
+        below = [cut_head(about, paper.columns - _UNDER)] if cell_len(about) > room else []
         paper.line(" " * _UNDER, *result, *([] if below else [about]))
         for one in below:
             paper.line(" " * _UNDER, one)
@@ -262,3 +265,26 @@ def on_what(first: TimelineEvent, count: int) -> str:
     """Name what a line's calls were about: of several it is the first one's, and the others' may be another thing."""
     about = resource(first)
     return f"first {about}" if about and count > 1 else about
+
+
+def write_timesketch(events: Iterable[TimelineEvent], stream: TextIO) -> None:
+    """
+    Write the events as CSV that Timesketch imports, one at a time: its three columns first, then all of ours.
+
+    Source: Timesketch, 'Import data into Timesketch': `message`, `datetime` in ISO 8601, `timestamp_desc`.
+    """
+    write_csv(_timesketch_rows(events), (*_TIMESKETCH, *columns(TimelineEvent)), stream)
+
+
+def _timesketch_rows(events: Iterable[TimelineEvent]) -> Iterator[Document]:
+    for one in events:
+        failed = f": {one.error_code}" if one.error_code else ""
+        on = f" on {named}" if (named := resource(one)) else ""
+        where = f" from {one.source_ip}" if one.source_ip else ""
+        call = words.call(one.event_source, one.event_name)
+        yield {
+            "message": f"{call} {'began' if one.began else 'by'} {one.credential}{where}{on}{failed}",
+            "datetime": one.time.isoformat(timespec="seconds"),
+            "timestamp_desc": "CloudTrail event time",
+            **document(one),
+        }

@@ -54,6 +54,11 @@ ACTIONS: dict[Action, str] = {
     "attach-quarantine": "Attach AWS's quarantine policy",
 }  # fmt: skip
 
+NOTHING_TO_DO = "Nothing to do: no tainted credential is alive, and none can be minted."
+NO_STEP = "No step is known that ends it: what survives stands below, and why under what is not covered."
+NOTHING_WORKS = (
+    "After the last step no credential of the attacker's works, nor any minted meanwhile, provided that"
+)
 NOTHING_ELSE = "Apart from these, nothing works after the last step, provided that"
 """Introduces what is assumed besides by a plan that is not complete."""
 

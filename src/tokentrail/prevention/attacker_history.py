@@ -22,10 +22,9 @@ from tokentrail.lineage.rows import moment
 from tokentrail.lineage.taint import numbers
 from tokentrail.policy.language.documents import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
-from tokentrail.prevention.arrivals import OUTSIDERS
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.circumstances import spoken
-from tokentrail.prevention.history import History
+from tokentrail.prevention.history import OUTSIDERS, History
 from tokentrail.prevention.lots import Lot
 from tokentrail.prevention.model import AttackerCall
 

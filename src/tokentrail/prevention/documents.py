@@ -8,6 +8,7 @@ from typing import Any
 
 from tokentrail.aws.principals import in_conditions, principal_of_arn
 from tokentrail.prevention.evidence import Evidence
+from tokentrail.prevention.proposal import Proposal, Words, scp
 
 Json = dict[str, Any]
 MOST_NETWORKS = 60
@@ -76,7 +77,7 @@ def distrust(sid: str, condition: Json) -> Json:
     }  # fmt: skip
 
 
-def doers(evidence: Evidence, actions: Sequence[str]) -> list[str]:
+def principals_that_call(evidence: Evidence, actions: Sequence[str]) -> list[str]:
     """The principals that ordinarily do one of some actions, as conditions spell them."""
     lower = {one.lower() for one in actions}
     found = {way.principal for way in evidence.ordinary(lambda way: bool(lower & set(way.actions)))}
@@ -141,3 +142,13 @@ def elsewhere(networks: Sequence[str], *, inside: bool, evidence: Evidence) -> N
 def named(role: str) -> str:
     """The name of a user or role, for titles."""
     return role.rpartition("/")[2]
+
+
+def everywhere(evidence: Evidence, words: Words, statement: Json) -> tuple[Proposal]:
+    """An SCP of one denial, for all accounts."""
+    document = policy(statement)
+    return (
+        scp(
+            words, document, organisations=evidence.organisations, unbound=evidence.unbound, judged=as_logged(document)
+        ),
+    )  # fmt: skip

@@ -16,7 +16,7 @@ from tokentrail.lineage.rows import credential
 from tokentrail.policy.account.permissions import Policy
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.policy.account.supplements import Report
+from tokentrail.policy.account.supplements import Report, under
 from tokentrail.prevention import backtest, own
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.catalogue import CHECKS, GUARDRAILS
@@ -81,7 +81,7 @@ def guard(
         UsageError: a policy of the user's can't be read, a guardrail is not among those made, or two snapshots are
             of one account.
     """
-    snapshots = tuple(_under(one, given.controls) for one in given.snapshots)
+    snapshots = tuple(under(one, given.controls) for one in given.snapshots)
     with (
         engine.as_written(),  # else all calls may be held in memory, to join a smaller table to them
         closing(History(engine, attacker.places, attacker.starts, scratch)) as history,
@@ -105,7 +105,7 @@ def audit(
 ) -> tuple[AuditFinding, ...]:
     """Run every check; the worst first, then by rule, principal and id."""
     estate = Estate(
-        reach=Reach(_under(one, given.controls) for one in given.snapshots),
+        reach=Reach(under(one, given.controls) for one in given.snapshots),
         evidence=evidence, as_of=as_of, keys=keys, reports=given.reports,
         lengths=given.lengths or {},
     )  # fmt: skip
@@ -155,11 +155,6 @@ def _only(proposals: list[Proposal], wanted: Sequence[str]) -> list[Proposal]:
 
 def _short(one: Proposal) -> str:
     return (one.target or "").rpartition("/")[2]
-
-
-def _under(snapshot: Snapshot, controls: tuple[Policy, ...]) -> Snapshot:
-    """Let SCPs that were given apart bind an account, beside those that its snapshot tells."""
-    return replace(snapshot, controls=(*(snapshot.controls or ()), *controls)) if controls else snapshot
 
 
 _USERS = "kind IN ('long_term_key', 'api_key', 'session_token')"

@@ -21,7 +21,6 @@ from tokentrail.lineage.grow import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trees import Integers
 from tokentrail.policy.language.truth import Truth
-from tokentrail.prevention.arrivals import ARRIVALS, BORN_SO, SEGMENTS
 from tokentrail.prevention.calls import Calls, add_table
 from tokentrail.prevention.change_points import ChangePoints, period_start
 from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
@@ -40,6 +39,31 @@ from tokentrail.prevention.lots import (
 from tokentrail.prevention.proposal import Proposal
 from tokentrail.store.interface import Engine
 
+OUTSIDERS = ("WebIdentityUser", "SAMLUser", "AWSAccount")
+"""The identity types of whoever comes in by a web identity, a SAML assertion or from another account (AWS CloudTrail
+User Guide, 'CloudTrail userIdentity element')."""
+_ARRIVALS = f"""
+    CREATE OR REPLACE TEMP TABLE arrivals AS
+    SELECT f.segment, f.object, f.ordinal, a.n, a.place, f.parent_n IS NULL AS first, s.event_id, s.event_id_text
+    FROM credentials f JOIN attackers a ON a.n = f.n
+    JOIN issuances s ON s.segment = f.segment AND s.object = f.object AND s.ordinal = f.ordinal
+    JOIN identities i ON i.segment = s.segment AND i.identity = s.identity
+    LEFT JOIN starts t ON t.n = f.n
+    LEFT JOIN owners o ON o.n = f.n AND o.ip = coalesce(s.ip, '')
+    WHERE i.type IN {OUTSIDERS!r} AND (t.since IS NULL OR coalesce(s.time >= t.since, FALSE) AND o.n IS NULL)"""
+"""
+Makes `arrivals` of `attackers`, `starts` and `owners`: the calls by which the attacker came in from outside.
+
+No credential of the case made such a call. It counts as the attacker's if what it minted is: otherwise a trust policy
+that is made from ordinary callers would let the attacker in by name. What narrows the calls of a stolen session narrows
+the call that minted it too: that was the owner's, if it was earlier.
+"""
+_BORN_SO = """
+      UNION ALL
+      SELECT event_id, event_id_text, place FROM arrivals WHERE first"""
+"""Adds arrivals to the events that created a credential, but for credentials that descend from another."""
+_SEGMENTS = "SELECT DISTINCT segment FROM arrivals"
+"""The segments of all arrivals."""
 REFUSED = "(?i)(access.?denied|unauthori[sz]ed|not.?authori[sz]ed|forbidden|explicit.?deny)"
 """What services call a refusal: `AccessDenied`, `Client.UnauthorizedOperation`, `NotAuthorizedException`, ..."""
 WHYS = "\n"
@@ -112,7 +136,7 @@ _RECORDED = f"""
     SELECT event_id, child FROM (
       SELECT s.event_id, s.event_id_text, d.child FROM descents d
       JOIN issuances s ON s.segment = d.segment AND s.object = d.object AND s.ordinal = d.ordinal
-      WHERE d.made IS NOT TRUE{BORN_SO}
+      WHERE d.made IS NOT TRUE{_BORN_SO}
       UNION ALL
       SELECT t.created_event, t.created_text, d.child FROM descents d JOIN credentials t ON t.n = d.n WHERE d.made
       UNION ALL
@@ -435,9 +459,9 @@ class History:
             n=pa.array([n for n, _ in pairs], pa.int64()),
             ip=pa.array([ip for _, ip in pairs], pa.string()),
         )
-        self._engine.run(ARRIVALS)
+        self._engine.run(_ARRIVALS)
         self._engine.run(_MADE_KEYS)
-        self._calls.register_callers(_CALLERS, SEGMENTS)
+        self._calls.register_callers(_CALLERS, _SEGMENTS)
         self._calls.keep("sides", _SIDES)
         for sql in (_TWINS, _DESCENTS, _RECORDED, _BORN, _BIRTHS.format(facts=self._calls.facts_of_theirs())):
             self._engine.run(sql)

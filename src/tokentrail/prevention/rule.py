@@ -1,4 +1,4 @@
-"""The types of the catalogue's entries: audit checks and guardrails, each of which has a file of its own."""
+"""The types of the catalogue's entries: audit checks and guardrails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GuardrailRule:
 
     @property
     def id(self) -> str:
-        """The name of its file, with hyphens."""
+        """Its name in every output."""
         return self.words.id
 
 

@@ -17,7 +17,7 @@ import ipaddress
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from tokentrail.aws.principals import principal_of_arn
 from tokentrail.errors import UsageError
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.masked_ids import is_masked
+from tokentrail.events.values import hide_secrets
 from tokentrail.spelling import quoted
 
 AlertSource = Literal["GuardDuty", "Security Hub", "OCSF", "IAM Access Analyzer"]
@@ -134,7 +135,7 @@ def parse_alerts(content: bytes, name: str) -> tuple[Alert, ...]:
         UsageError: it holds none, or none that names anything that could be looked up.
     """
     documents = [*_documents(content)]
-    found = dict.fromkeys(alert for one in documents for alert in _alerts(one, _WITHIN))
+    found = dict.fromkeys(_without_secrets(alert) for one in documents for alert in _alerts(one, _WITHIN))
     if not found:
         told = (
             "no JSON"
@@ -151,6 +152,19 @@ def parse_alerts(content: bytes, name: str) -> tuple[Alert, ...]:
             "the subject by its id."
         )
     return telling
+
+
+def _without_secrets(value: Any) -> Any:
+    """An alert, or a member of one, with the secrets blanked that its texts hold: an actor chooses many of them."""
+    if isinstance(value, str):
+        return hide_secrets(value)
+    if isinstance(value, tuple):
+        return tuple(_without_secrets(one) for one in value)
+    if isinstance(value, Alert | AlertSession):
+        return replace(
+            value, **{one.name: _without_secrets(getattr(value, one.name)) for one in fields(value)}
+        )
+    return value
 
 
 def _content(path: Path) -> bytes:

@@ -40,7 +40,7 @@ MACROS = (
     "sorted_set(x) AS list_sort(list(DISTINCT x))",
     "numbered() AS nextval('numbers')",
 )
-"""What linking's SQL calls by one name wherever it runs; `spark` spells the same otherwise."""
+"""Functions that linking's SQL uses."""
 _DRAWS_NOTHING = "SET enable_progress_bar = false"
 _READS_NO_MORE = "SET disable_parquet_prefetching = true"
 """Of a file's columns only the pages that are needed: all files are local, and most questions are about a few rows."""

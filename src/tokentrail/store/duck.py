@@ -6,7 +6,8 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,6 @@ from tokentrail.store.interface import Step
 from tokentrail.store.literals import file, quoted, reading
 from tokentrail.store.memory import give_back
 from tokentrail.store.repeats import suspects
-from tokentrail.store.schedule import run_in_turn
 
 _ENOUGH, _EACH = 4 << 30, 1 << 30
 """Bytes that are enough for them, in all and for each thread: with more, little is quicker."""
@@ -184,7 +184,7 @@ class DuckEngine(Holding):
                 with explained(step.sql):
                     self._do(own.cursor, step)
 
-            run_in_turn(listed, run, at_once=_AT_ONCE)
+            _run_in_turn(listed, run, at_once=_AT_ONCE)
 
     def _do(self, connection: duckdb.DuckDBPyConnection, step: Step) -> None:
         """Run one of several statements; a wide table of very many rows is made in a file."""
@@ -241,7 +241,7 @@ class DuckEngine(Holding):
         self.run(_writing(sql, path, _LOOKED_UP))
 
     def keep_tables(self, path: Path, tables: Mapping[str, str]) -> None:
-        """Write the rows of some queries to the tables of a new database file; see `Linker`."""
+        """Write the rows of some queries to the tables of a new database file; see `Engine`."""
         listed = [f"CREATE TABLE {_FRESH}.main.{name} AS {sql}" for name, sql in tables.items()]
         with self._attached(path, _FRESH, " (STORAGE_VERSION 'v1.4.0')"):
             if self.beside:
@@ -313,7 +313,7 @@ class DuckEngine(Holding):
 
     def view(self, name: str, path: Path) -> None:
         """Register a Parquet file, or a folder of them."""
-        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]  # a cluster writes many
+        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reading(files)}")
 
     def keep(self, name: str, sql: str, path: Path) -> None:
@@ -360,7 +360,7 @@ class DuckEngine(Holding):
         self._parts[name] = ({int(folder.name, 16): folder for folder in folders}, until)
         self.run(f"CREATE OR REPLACE VIEW {name} AS {_segments(name, folders, until)}")
 
-    def suspects(self) -> pa.Table | None:
+    def suspects(self) -> pa.Table:
         """Ids of events that may occur more than once, as `event_id`."""
         folders, _ = self._parts["events"]
         return suspects([folder / "events.parquet" for folder in folders.values()])
@@ -449,3 +449,18 @@ def _segments(name: str, folders: Sequence[Path], until: int | None) -> str:
 
 def _writing(sql: str, path: Path, form: str) -> str:
     return f"COPY ({sql}) TO {quoted(str(path))} ({form})"
+
+
+def _run_in_turn(listed: Sequence[Step], run: Callable[[Step], None], *, at_once: int) -> None:
+    """Run statements, each after those that it needs."""
+    waiting = dict(enumerate(listed))
+    running: dict[Future[None], int] = {}
+    done: set[int] = set()
+    with ThreadPoolExecutor(at_once) as pool:
+        while waiting or running:
+            ready = [place for place, step in waiting.items() if step.needs <= done]
+            for place in ready[: at_once - len(running)]:
+                running[pool.submit(run, waiting.pop(place))] = place
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                future.result()
+                done.add(running.pop(future))

@@ -102,8 +102,8 @@ class Step(NamedTuple):
     """Whether its table has a row for each credential and many columns, so that a long one is kept in a file."""
 
 
-class Linker(Protocol):
-    """Runs the SQL that links: a dialect that DuckDB and Spark share, over tables that it knows by name."""
+class Engine(Protocol):
+    """Runs SQL that links, and that answers, over tables that it knows by name."""
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect."""
@@ -118,17 +118,13 @@ class Linker(Protocol):
         """Register an Arrow table."""
 
     def write(self, sql: str, path: Path) -> None:
-        """Write the rows of a query to a Parquet file, or a folder of them."""
+        """Write the rows of a query, in its order, to a Parquet file."""
 
     def keep_tables(self, path: Path, tables: Mapping[str, str]) -> None:
         """Write the rows of some queries, by name, to the tables of a new database file; each in its order."""
 
-    def suspects(self) -> pa.Table | None:
-        """The event ids that may occur more than once, as `event_id`; `None` if a query finds them as quickly."""
-
-
-class Engine(Linker, Protocol):
-    """Answers queries over what was derived, too."""
+    def suspects(self) -> pa.Table:
+        """The event ids that may occur more than once, as `event_id`."""
 
     def made(self, sql: str) -> int:
         """Run a statement that makes a table or adds to one; how many rows it came to."""

@@ -3,8 +3,8 @@ The names under which a case lies in a bucket: those of the case folder, but for
 the other, in which what is derived is worked out again.
 
     case.json, objects/…, segments/…, manifests/…, notes/…   as in a folder
-    tables/<fingerprint>/<upload>/<table>    each upload's tables by themselves, complete once `grown.json` is there
-    layers/<sha256>                          the files of layers, once however many derived tables go on from them
+    tables/<fingerprint>-<version>.json      names what was derived, file by file, each by its SHA-256
+    tables/<sha256>                          these files, each once however many of the former name it
     spark/<job>/…                            what a driver and its executors tell each other, for as long as a job runs
 
 Whoever may write to the bucket chooses names in it: one that has not exactly such a shape is looked at by nobody.
@@ -21,11 +21,7 @@ CASE = "case.json"
 OURS = frozenset(
     {CASE, "objects", "segments", "manifests", "notes", "tables", "layers", "spark", "derived", "watch"}
 )
-"""What stands first in a name; the last two in the copy of a folder alone."""
-GROWN = "grown.json"
-"""The last that is put of derived tables."""
-LAYER_FILES = "layer-files.json"
-"""Which files of layers belong to derived tables, and the SHA-256 of each, by which they lie in the bucket."""
+"""What stands first in a name: `layers` in buckets of older versions, the last two in the copy of a folder alone."""
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}"
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -33,13 +29,13 @@ SEGMENT = re.compile(r"[0-9a-f]{16}", re.ASCII)
 MANIFEST = re.compile(r"manifests/([0-9a-f]{16})\.json", re.ASCII)
 NOTE = re.compile(r"notes/([a-z0-9][a-z0-9-]{0,60})\.json", re.ASCII)
 PART = re.compile(r"segments/([0-9a-f]{16})/[a-z]+\.parquet", re.ASCII)
-DERIVED = re.compile(rf"(tables/([0-9a-f]{{32}}-[0-9]+)/[0-9a-f]{{16}})/({_NAME}(?:/{_NAME})?)", re.ASCII)
-"""The prefix of an upload's tables, their fingerprint, and the file."""
-LAYER_FILE = re.compile(r"[0-9a-f]{16}\.(?:ids|names|[a-z]+\.parquet)", re.ASCII)
-LAYER = re.compile(r"layers/([0-9a-f]{64})", re.ASCII)
-_PART = rf"{_NAME}/[0-9]{{6,12}}-[0-9a-f]{{16}}\.parquet"
-ERRAND = re.compile(rf"spark/[a-z]+-[0-9a-f]{{16}}/(?:[0-9a-f]{{32,64}}(?:\.words)?|{_PART})", re.ASCII)
-"""A task, words of an error, or a part of a table that a cluster links by."""
+DERIVED = re.compile(r"tables/([0-9a-f]{32}-[0-9]+)\.json", re.ASCII)
+"""What names the files that were derived from some segments."""
+DERIVED_FILE = re.compile(r"tables/([0-9a-f]{64})", re.ASCII)
+DERIVED_PATH = re.compile(rf"{_NAME}(?:/{_NAME})?", re.ASCII)
+"""Where such a file lies below the folder of what was derived."""
+JOB_FILE = re.compile(r"spark/[a-z]+-[0-9a-f]{16}/[0-9a-f]{32,64}(?:\.error)?", re.ASCII)
+"""A task, its answer, or words of an error."""
 
 
 def manifest_key(segment: str) -> str:

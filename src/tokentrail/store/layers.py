@@ -79,11 +79,13 @@ class Layer:
 
 
 def read_layers(derived: Path) -> list[Layer]:
-    """Read the list of layers of a derived folder; empty where there is no readable list."""
+    """Read the list of layers of a derived folder; empty where it can't be read, or names what could be no layer."""
     try:
-        return parse_layers((derived / LIST).read_bytes())
-    except OSError:
+        found = msgspec.json.decode((derived / LIST).read_bytes(), type=list[Layer])
+    except (OSError, ValueError, RecursionError):
         return []
+    named = (name for one in found for name in (one.name, *one.records, *one.gone, *one.ids))
+    return found if all(map(SEGMENT.fullmatch, named)) else []
 
 
 def can_be_linked(derived: Path, layers: Iterable[Layer]) -> bool:
@@ -91,16 +93,6 @@ def can_be_linked(derived: Path, layers: Iterable[Layer]) -> bool:
     return all(
         (derived / LAYERS / f"{layer.name}.{kind}").exists() for layer in layers for kind in FOR_LINKING
     )
-
-
-def parse_layers(text: bytes) -> list[Layer]:
-    """Parse a list of layers; empty if it is damaged, or names what could be no file of a layer."""
-    try:
-        found = msgspec.json.decode(text, type=list[Layer])
-    except (ValueError, RecursionError):
-        return []
-    named = (name for one in found for name in (one.name, *one.records, *one.gone, *one.ids))
-    return found if all(map(SEGMENT.fullmatch, named)) else []
 
 
 def numbers(segments: Iterable[str]) -> list[int]:

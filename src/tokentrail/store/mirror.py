@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,15 +28,7 @@ from tokentrail.store.folder import (
     write_atomically,
 )
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
-from tokentrail.store.layers import (
-    FOR_LINKING,
-    LAYERS,
-    LIST,
-    can_be_linked,
-    hard_link,
-    parse_layers,
-    read_layers,
-)
+from tokentrail.store.layers import FOR_LINKING, LAYERS, can_be_linked, hard_link, read_layers
 from tokentrail.store.place import on_s3
 from tokentrail.store.received import Location
 from tokentrail.store.segment import is_part
@@ -250,48 +242,36 @@ class Mirror:
 
     def fetch_derived(self, name: str) -> None:
         """Fetch what was derived from exactly these segments, if anybody gave it, but for what only an ingest needs."""
-        for prefix, files in uploading.complete(self.bucket, name):
-            fresh = self._folder.new_derived()
-            wanted = [one for one in files if one not in (LIST, keys.LAYER_FILES)]
-            for one in wanted:
-                (fresh / one).parent.mkdir(mode=0o700, exist_ok=True)
-            names, paths = [f"{prefix}/{one}" for one in wanted], [fresh / one for one in wanted]
-            try:
-                whole = all(list(uploading.each(self._fetched, names, paths)))
-                if whole:
-                    self._fetch_layers(prefix, fresh, FOR_LINKING)
-            except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
-            if whole:
-                self._folder.place_derived(fresh, name)
-                return
-            shutil.rmtree(fresh, ignore_errors=True)  # tidied away meanwhile
+        files = uploading.derived_files(self.bucket, name)
+        wanted = {path: sha256 for path, sha256 in files.items() if not _for_linking(path)}
+        if not wanted:
+            return
+        fresh = self._folder.new_derived()
+        try:
+            whole = self._fetch_files(fresh, wanted)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        if whole:
+            self._folder.place_derived(fresh, name)
+        else:
+            shutil.rmtree(fresh, ignore_errors=True)  # tidied away meanwhile, or damaged
 
     def fetch_layers(self, derived: Path) -> None:
         """Fetch the rest of what was derived: an ingest goes on from that."""
         if (layers := read_layers(derived)) and can_be_linked(derived, layers):
             return
-        for prefix, _ in uploading.complete(self.bucket, derived.name):
-            if self._fetch_layers(prefix, derived):
-                return
+        files = uploading.derived_files(self.bucket, derived.name)
+        self._fetch_files(derived, {path: one for path, one in files.items() if _for_linking(path)})
 
-    def _fetch_layers(self, prefix: str, derived: Path, without: Set[str] = frozenset()) -> bool:
-        """Fetch files of layers, but for some kinds; whether all of them are there, and the list of layers."""
-        files = uploading.layer_files(self.bucket, prefix)
-        listing = self.bucket.read(f"{prefix}/{LIST}")
-        if not files or listing is None or not parse_layers(listing):
-            return False
-        (derived / LAYERS).mkdir(mode=0o700, exist_ok=True)
-        wanted = {name: one for name, one in files.items() if name.partition(".")[2] not in without}
-        paths = [derived / LAYERS / name for name in wanted]
-        whole = all(list(uploading.each(self._fetch_layer, paths, wanted.values())))
-        if whole:
-            with self._writing(derived / LIST):
-                write_atomically(derived / LIST, listing)
-        return whole
+    def _fetch_files(self, into: Path, wanted: Mapping[str, str]) -> bool:
+        """Fetch derived files into a folder, by path and SHA-256. Returns whether all of them are there."""
+        for path in wanted:
+            with self._writing(into / path):
+                (into / path).parent.mkdir(mode=0o700, exist_ok=True)
+        return all(list(uploading.each(self._fetch_file, [into / path for path in wanted], wanted.values())))
 
-    def _fetch_layer(self, path: Path, sha256: str) -> bool:
+    def _fetch_file(self, path: Path, sha256: str) -> bool:
         if uploading.digest_of(path) == sha256:
             return True
         for one in self._folder.path.glob(f"derived/*/{LAYERS}/{path.name}"):  # an earlier ingest's
@@ -300,7 +280,7 @@ class Mirror:
                     path.unlink(missing_ok=True)
                     hard_link(one, path)
                     return True
-        self._fetched(f"layers/{sha256}", path)
+        self._fetched(f"tables/{sha256}", path)
         return uploading.digest_of(path) == sha256
 
     def unshared(self) -> list[StoredObject]:
@@ -340,6 +320,12 @@ class Mirror:
         if derived is not None:
             uploading.upload_derived(self.bucket, self._folder.path / "derived" / derived)
         uploading.tidy(self.bucket, derived)
+
+
+def _for_linking(path: str) -> bool:
+    """Whether a derived file is one of a layer that only an ingest needs; answers need the others."""
+    folder, _, name = path.rpartition("/")
+    return folder == LAYERS and name.partition(".")[2] in FOR_LINKING
 
 
 def _holds_bytes(path: Path) -> bool:

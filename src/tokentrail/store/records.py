@@ -13,7 +13,7 @@ from tokentrail.errors import RecordNotFound
 from tokentrail.events.gunzip import UNRECORDED_BOUND, expand
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.piece import Piece
-from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets
+from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets, may_hold_secret
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.received import decoded, received
@@ -22,10 +22,8 @@ _NAMING = ("name", "Name", "key", "Key")
 """What names a variable whose value stands beside it (Amazon ECS API Reference, 'KeyValuePair')."""
 _DEEPEST = 200
 _SEPARATORS = re.compile(r"[\W_]")
-_MAY_HOLD = re.compile(r"(?i)token|secret|password|assertion|amz-signature|absk|api-?key")
-_NAMED = re.compile(
-    r"(?i)((?:session|security)[\W_]{0,3}token|secret[\W_]?access[\W_]?key)([\"'\\]*\s*(?:[=:]|%(?:25)*3D)\s*[\"'\\]*)[^\s\"',}&]{16,}"
-)
+_NAMES_SECRET = re.compile(r"(?i)token|secret|password|assertion")
+"""In JSON as a text: whether a member may be named as a secret, whatever separates the words of its name."""
 
 
 def record(folder: CaseFolder, stored: StoredObject, ordinal: int, *, as_carried: bool = False) -> Any:
@@ -114,7 +112,7 @@ def _shown(raw: bytes) -> Any:
     try:
         return blanked(decoded(raw))
     except RecursionError:
-        return {"unreadable": _NAMED.sub(rf"\1\2{HIDDEN}", hide_secrets(raw.decode("utf-8", "replace")))}
+        return {"unreadable": hide_secrets(raw.decode("utf-8", "replace"))}
 
 
 def blanked(value: Any, depth: int = 0) -> Any:
@@ -129,12 +127,14 @@ def blanked(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         named = {"value", "Value"} if any(_is_secret(str(value.get(one, ""))) for one in _NAMING) else ()
         return {
-            key: _hidden(item, depth) if key in named or _is_secret(key) else blanked(item, depth + 1)
+            hide_secrets(key): _hidden(item, depth)
+            if key in named or _is_secret(key)
+            else blanked(item, depth + 1)
             for key, item in value.items()
         }
     if isinstance(value, list):
         return [blanked(item, depth + 1) for item in value]
-    if isinstance(value, str) and _MAY_HOLD.search(value):
+    if isinstance(value, str) and (_NAMES_SECRET.search(value) or may_hold_secret(value)):
         return _blanked_text(value)
     return value
 
@@ -146,7 +146,7 @@ def _blanked_text(text: str) -> str:
             return json.dumps(blanked(json.loads(text, strict=False)))
         except (ValueError, RecursionError):
             pass
-    return _NAMED.sub(rf"\1\2{HIDDEN}", hide_secrets(text))
+    return hide_secrets(f"\n{text}")[1:]  # here it may begin with a secret's name: no policy is written of it
 
 
 def _is_secret(key: str) -> bool:

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from tokentrail.events.gunzip import DEFAULT_BOUND, UNRECORDED_BOUND
 from tokentrail.events.kernel import Segment
+from tokentrail.events.values import hide_secrets
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
 from tokentrail.store.memory import without_collection
@@ -98,7 +99,11 @@ def apart(
         if before is None:
             new.append(one)
         else:
-            held.append(Outcome(one.name, before.sha256, before.size, before.records, before.rejected, True))
+            held.append(
+                Outcome(
+                    hide_secrets(one.name), before.sha256, before.size, before.records, before.rejected, True
+                )
+            )
     return held, new
 
 
@@ -155,15 +160,16 @@ def read_task(
     stored: dict[str, StoredObject] = {}
     places: dict[str, int] = {}
     for one, data in read_all(objects, max(options.bound, UNRECORDED_BOUND)):
+        name = hide_secrets(one.name)
         if isinstance(data, OSError):
-            outcomes.append(Outcome(one.name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
+            outcomes.append(Outcome(name, None, one.size, 0, 0, False, f"can't be read: {data.strerror}"))
             continue
         digest = hashlib.sha256(data).hexdigest()
         before = known.get(digest) or stored.get(digest)
         if before is not None:
-            outcomes.append(Outcome(one.name, digest, len(data), before.records, before.rejected, True))
+            outcomes.append(Outcome(name, digest, len(data), before.records, before.rejected, True))
             continue
-        place = one.place if options.reference else None
+        place = _without_secret(one.place) if options.reference else None
         if place is None:
             if pack.fits(data):
                 places[digest] = pack.add(digest, data)
@@ -172,29 +178,34 @@ def read_task(
         summary = segment.add(data)
         stored[digest] = StoredObject(
             sha256=digest,
-            name=one.name,
+            name=name,
             size=len(data),
             records=summary.records,
             rejected=summary.rejected,
             reference=place,
-            source=one.identity,
+            source=_without_secret(one.identity),
             carriers=tuple(sorted(summary.carriers)),
             bound=options.bound if options.bound != UNRECORDED_BOUND else None,
         )
-        outcomes.append(Outcome(one.name, digest, len(data), summary.records, summary.rejected, False))
+        outcomes.append(Outcome(name, digest, len(data), summary.records, summary.rejected, False))
     if not stored:
         return Read(outcomes)
-    name, tables = segment_name(segment.number), segment.tables()
-    write_segment(tables, folder.segment(name))
+    made, tables = segment_name(segment.number), segment.tables()
+    write_segment(tables, folder.segment(made))
     if len(pack) == 1:
         folder.keep(*pack.only())
     elif pack:
-        folder.keep_pack(name, pack)
+        folder.keep_pack(made, pack)
         for digest, at in places.items():
-            stored[digest] = replace(stored[digest], pack=name, at=at)
-    manifest = Manifest(segment=name, objects=tuple(stored.values()))
+            stored[digest] = replace(stored[digest], pack=made, at=at)
+    manifest = Manifest(segment=made, objects=tuple(stored.values()))
     folder.publish(manifest)
     return Read(outcomes, manifest, tables)
+
+
+def _without_secret(text: str | None) -> str | None:
+    """A path or key by which an object could be found again; none where it holds a secret, and the bytes must do."""
+    return text if text is None or hide_secrets(text) == text else None
 
 
 def read_all(objects: Sequence[EvidenceObject], largest: int) -> Iterator[_Received]:

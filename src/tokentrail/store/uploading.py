@@ -1,8 +1,8 @@
 """
 Upload what is new in a mirror to its bucket, in an order that leaves a whole case wherever an upload is killed.
 
-Evidence and columns are uploaded before the manifest that makes them visible, and derived tables before the file that
-says they are complete. The next upload continues. Evidence is never removed from a bucket, nor anything else that is
+Evidence and columns are uploaded before the manifest that makes them visible, and derived files before the list that
+names them. The next upload continues. Evidence is never removed from a bucket, nor anything else that is
 less than a day old by the bucket's own clock.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,6 @@ from tokentrail.events.columns import TABLES
 from tokentrail.store import keys
 from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket, Manifest, Put
-from tokentrail.store.layers import LAYERS
 from tokentrail.store.received import document
 
 _AT_ONCE = 16
@@ -102,65 +100,53 @@ def each(work: Callable[..., Found], *things: Iterable[Any]) -> Iterator[Found]:
         pool.shutdown(cancel_futures=True)
 
 
-def complete(bucket: Bucket, name: str) -> Iterator[tuple[str, list[str]]]:
-    """The complete uploads of derived tables under a name: the prefix and the files of each."""
-    found: dict[str, list[str]] = {}
-    for one in bucket.listed(f"tables/{name}/"):
-        if match := keys.DERIVED.fullmatch(one.key):
-            found.setdefault(match[1], []).append(match[3])
-    return ((prefix, files) for prefix, files in found.items() if keys.GROWN in files and _fits(files))
-
-
-def _fits(files: Iterable[str]) -> bool:
-    """Whether no file has the name of a folder that another file is in."""
-    return {LAYERS, *(one.partition("/")[0] for one in files if "/" in one)}.isdisjoint(files)
-
-
-def upload_derived(bucket: Bucket, folder: Path) -> None:
-    """Upload derived tables, if nobody has; files of layers only once, however many derived tables share them."""
-    if not (folder / keys.GROWN).exists() or next(complete(bucket, folder.name), None):
-        return
-    prefix = f"tables/{folder.name}/{secrets.token_hex(8)}"
-    there = {one.key for one in bucket.listed("layers/")}
-    layers: dict[str, str] = {}
-    for path in sorted((folder / LAYERS).glob("*")):
-        sha256 = digest_of(path) if keys.LAYER_FILE.fullmatch(path.name) else None
-        if sha256 is not None:
-            layers[path.name] = sha256
-            if f"layers/{sha256}" not in there:
-                bucket.put(f"layers/{sha256}", path)
-    bucket.put(f"{prefix}/{keys.LAYER_FILES}", json.dumps(layers).encode())
-    for path in sorted(one for one in folder.rglob("*") if one.is_file() and one.parent.name != LAYERS):
-        name = path.relative_to(folder).as_posix()
-        if name != keys.GROWN and keys.DERIVED.fullmatch(f"{prefix}/{name}"):
-            bucket.put(f"{prefix}/{name}", path)
-    bucket.put(f"{prefix}/{keys.GROWN}", (folder / keys.GROWN).read_bytes())
-
-
-def layer_files(bucket: Bucket, prefix: str) -> dict[str, str]:
-    """The files of layers that belong to derived tables, and their SHA-256; none if that can't be read."""
+def derived_files(bucket: Bucket, name: str) -> dict[str, str]:
+    """The files of derived tables that the bucket lists under a name: the SHA-256 of each by its path; none if none."""
     try:
-        found = document(bucket.read(f"{prefix}/{keys.LAYER_FILES}") or b"{}")
-        if all(keys.LAYER_FILE.fullmatch(name) and keys.SHA256.fullmatch(one) for name, one in found.items()):
-            return dict(found)
+        found = document(bucket.read(f"tables/{name}.json") or b"{}")
+        folders = {path.rpartition("/")[0] for path in found}
+        if all(
+            keys.DERIVED_PATH.fullmatch(path) and keys.SHA256.fullmatch(one) for path, one in found.items()
+        ):
+            return (
+                dict(found) if folders.isdisjoint(found) else {}
+            )  # no file has the name of another one's folder
     except (ValueError, TypeError, AttributeError):
         pass
     return {}
 
 
+def upload_derived(bucket: Bucket, folder: Path) -> None:
+    """Upload derived tables, if nobody has; a file that the bucket holds already is not put again."""
+    if not (folder / "grown.json").exists():
+        return
+    there = {one.key for one in bucket.listed("tables/")}
+    listed = derived_files(bucket, folder.name)
+    if listed and there.issuperset(f"tables/{one}" for one in listed.values()):
+        return
+    files: dict[str, str] = {}
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        name, sha256 = path.relative_to(folder).as_posix(), digest_of(path)
+        if sha256 is None or not keys.DERIVED_PATH.fullmatch(name):
+            continue
+        files[name] = sha256
+        if f"tables/{sha256}" not in there:
+            bucket.put(f"tables/{sha256}", path)
+    bucket.put(f"tables/{folder.name}.json", json.dumps(files).encode())
+
+
 def tidy(bucket: Bucket, derived: str | None) -> None:
     """
-    Remove what nobody will read any more: parts of killed uploads, older derived tables, and their layers.
+    Remove what nobody will read any more: parts of killed uploads, and older derived tables.
 
     Args:
         bucket: The bucket.
         derived: The name of the derived tables that are to stay; nothing derived is removed without it.
     """
     named, _ = keys.segments_in(bucket)
-    parts, errands = bucket.listed("segments/"), bucket.listed("spark/")
+    parts, exchanged = bucket.listed("segments/"), bucket.listed("spark/")
     tables = bucket.listed("tables/") if derived is not None else ()
-    layers = bucket.listed("layers/") if derived is not None else ()
-    newest = max((one.changed for one in (*parts, *errands, *tables, *layers)), default=0.0)
+    newest = max((one.changed for one in (*parts, *exchanged, *tables)), default=0.0)
 
     def old(one: Put) -> bool:
         return newest - one.changed > _ABANDONED_AFTER
@@ -171,19 +157,14 @@ def tidy(bucket: Bucket, derived: str | None) -> None:
         for one in parts
         if old(one) and (match := keys.PART.fullmatch(one.key)) and match[1] not in known
     ]
-    stale += [one.key for one in errands if old(one) and keys.ERRAND.fullmatch(one.key)]
-    sets: dict[str, list[Put]] = {}
-    for one in tables:
-        if match := keys.DERIVED.fullmatch(one.key):
-            sets.setdefault(match[1], []).append(one)
-    gone = {
-        prefix for prefix, files in sets.items() if all(map(old, files)) and prefix.split("/")[1] != derived
+    stale += [one.key for one in exchanged if old(one) and keys.JOB_FILE.fullmatch(one.key)]
+    lists = {match[1]: one for one in tables if (match := keys.DERIVED.fullmatch(one.key))}
+    gone = {name for name, one in lists.items() if old(one) and name != derived}
+    bucket.remove([lists[name].key for name in sorted(gone)])  # first, so that none names a file that is gone
+    older = {
+        match[1]: one.key for one in tables if old(one) and (match := keys.DERIVED_FILE.fullmatch(one.key))
     }
-    # What says that they are all there goes first: what is half removed is not complete.
-    bucket.remove([f"{prefix}/{keys.GROWN}" for prefix in sorted(gone)])
-    stale += [one.key for prefix in sorted(gone) for one in sets[prefix]]
-    old_layers = [one for one in layers if old(one) and keys.LAYER.fullmatch(one.key)]
-    if old_layers:
-        wanted = {one for prefix in sets.keys() - gone for one in layer_files(bucket, prefix).values()}
-        stale += [one.key for one in old_layers if one.key.removeprefix("layers/") not in wanted]
+    if older:
+        wanted = {one for name in lists.keys() - gone for one in derived_files(bucket, name).values()}
+        stale += [key for sha256, key in older.items() if sha256 not in wanted]
     bucket.remove(stale)

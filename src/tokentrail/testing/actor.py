@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tokentrail.testing.ids import Ids
 from tokentrail.testing.names import Identity, Json, Role, User
-from tokentrail.testing.objects import dress
 from tokentrail.testing.records import Call, bear, denial
 from tokentrail.testing.stage import Stage
 from tokentrail.testing.truth import Entry
@@ -17,6 +17,7 @@ _NAMES_PERSON = 0.87
 """
 The share of an Identity Center session's records that say on whose behalf (trailtool, live probe of 2026).
 """
+_TLS_SUITE = "TLS_AES_128_GCM_SHA256"
 
 
 class Actor:
@@ -141,7 +142,7 @@ class Actor:
             )  # fmt: skip
             if error == "AccessDenied" and message is None:
                 call.message = denial(self.arn, action, None, explicit=False)
-            dress(call, self.account, self.stage.ids, bytes_out)
+            _dress(call, self.account, self.stage.ids, bytes_out)
             written.append(self.seen_from_outside(call, owner) if owner else self.act(call))
             self.stage.wait(every if number < count - 1 else 0)
         self.stage.pass_tick()
@@ -236,7 +237,7 @@ class Forwarder:
                 action=action, params=_numbered(params, number), response=response, resources=resources,
                 ip=self.service, user_agent=self.service, region=region or self.stage.region, host="",
             )  # fmt: skip
-            dress(call, self.entry.identity.account, self.stage.ids, None)
+            _dress(call, self.entry.identity.account, self.stage.ids, None)
             written.append(self._forward(call))
             self.stage.wait(every if number < count - 1 else 0)
         self.stage.pass_tick()
@@ -256,4 +257,39 @@ def _numbered(params: Json | None, number: int) -> Json | None:
     return {
         key: value.replace("{n}", str(number)) if isinstance(value, str) else value
         for key, value in params.items()
+    }
+
+
+def _dress(call: Call, account: str, ids: Ids, bytes_out: int | None) -> None:
+    """Fill in what S3 and others add to the record of a call, where the caller gave none."""
+    if call.service == "s3" and call.params and "bucketName" in call.params:
+        _dress_s3(call, account, ids, bytes_out)
+    elif bytes_out is not None:
+        call.additional = {**(call.additional or {}), "bytesTransferredOut": bytes_out}
+
+
+def _dress_s3(call: Call, account: str, ids: Ids, bytes_out: int | None) -> None:
+    """
+    Add what S3 adds.
+
+    "Examples: CloudTrail log file entries for Amazon S3" (Amazon S3 User Guide), and GetBucketAcl in the
+    Invictus data.
+    """
+    params = call.params or {}
+    bucket = str(params["bucketName"])
+    host = f"{bucket}.s3.{call.region}.amazonaws.com"
+    call.params = {**params, "Host": host}
+    call.host = host if call.host is None and not call.ip.endswith(".amazonaws.com") else call.host
+    if call.resources is None:
+        whole = {"accountId": account, "type": "AWS::S3::Bucket", "ARN": f"arn:aws:s3:::{bucket}"}
+        part = f"arn:aws:s3:::{bucket}/{params.get('key', params.get('prefix', ''))}"
+        call.resources = [{"type": "AWS::S3::Object", "ARN": part}, whole] if call.is_data else [whole]
+    call.additional = {
+        "SignatureVersion": "SigV4",
+        "CipherSuite": _TLS_SUITE,
+        "bytesTransferredIn": 0,
+        "AuthenticationMethod": "AuthHeader",
+        "x-amz-id-2": ids.blob(60),
+        "bytesTransferredOut": bytes_out if bytes_out is not None else 0,
+        **(call.additional or {}),
     }

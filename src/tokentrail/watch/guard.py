@@ -2,8 +2,8 @@
 Guard a containment plan that was carried out: find at once what shows that it did not hold, and say when it is over.
 
 Findings are: a successful call of a tainted credential after its step took effect; a credential that descends from a
-tainted one and that the plan does not know of; what sources of the attacker's credentials hand out afterwards
-(`reopened_sources`); and a call that takes back what a step did.
+tainted one and that the plan does not know of; what sources of the attacker's credentials hand out afterwards; and a
+call that takes back what a step did.
 
 Which success shows that a credential still works: `policy.history.survival`. What GetSessionToken mints is a new child.
 A call counts as taking back a step from the moment when the step was sent, and not only when it took effect: an
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from tokentrail.containment.execution.history import History, history
 from tokentrail.containment.execution.journal import journal_path, read
 from tokentrail.containment.execution.preflight import planning_command
 from tokentrail.containment.execution.undone_steps import REWRITES, StepChange, step_changes, undone_by
+from tokentrail.containment.incident.taint import subjects_by_now, used_from
+from tokentrail.containment.model import Plan
 from tokentrail.containment.verification.judge import ends_key
 from tokentrail.containment.verification.verify import reaches
 from tokentrail.detection.context import DetectionContext
@@ -40,7 +42,6 @@ from tokentrail.lineage.trace import Narrowing, family, networks
 from tokentrail.policy.history.survival import Ended, called, outlives
 from tokentrail.spelling import counted, instant
 from tokentrail.store.folder import write_atomically
-from tokentrail.watch.reopened_sources import seen_at, sources
 
 PREFIX = "guard-"
 """What the names of a guard's rules begin with."""
@@ -242,9 +243,9 @@ class Guard:
     def _reopened(
         self, view: View, context: DetectionContext, found: Trace, sent_steps: _SentSteps
     ) -> Iterator[Finding]:
-        """Find credentials of `reopened_sources`: those that should be over and still work, and new ones."""
+        """Find credentials that `_sources` hand out: those that should be over and still work, and new ones."""
         last = self._last(sent_steps)
-        handing = sources(view, self._plan, self._narrowing, found) if last else []
+        handing = _sources(view, self._plan, self._narrowing, found) if last else []
         ids = {
             row["n"]: row["id"]
             for row in view.forest(None).named([one for each in handing for one in each.handed])
@@ -268,7 +269,7 @@ class Guard:
                     "this is its own. It is told once.",
                     credential=one, events=[one.issued_by.event_id] if one.issued_by else [],
                 )  # fmt: skip
-            for address, (one, row) in source.used_at(seen_at(self._plan, found), last, calls).items():
+            for address, (one, row) in source.used_at(_seen_at(self._plan, found), last, calls).items():
                 yield self._finding(
                     "source-open", (source.name, address), "critical", row["time"],
                     title="Handed out after containment, and used where the attacker was",
@@ -403,3 +404,86 @@ def _calls_after(context: DetectionContext, endings: Mapping[int, Sequence[Ended
         if outlives(endings[row["n"]], time, called(row["source"], row["name"])):
             calls.setdefault(row["n"], []).append(row)
     return calls
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A host, portal or sign-in that hands out credentials, and those from it that the plan does not know of."""
+
+    name: str
+    """The principal of the first credential that it handed out, or that one's id."""
+    handed: dict[str, TracedCredential] = field(default_factory=dict)
+    """By id: what it handed out, and all that was minted with it; the oldest first."""
+
+    def before(self, moment: datetime) -> list[TracedCredential]:
+        """Those that began before a moment or at an unknown time: the plan's steps should have ended them."""
+        return [one for one in self.handed.values() if (began := _began(one)) is None or began < moment]
+
+    def since(self, moment: datetime) -> list[TracedCredential]:
+        """Those that began at a moment or later."""
+        return [one for one in self.handed.values() if (began := _began(one)) and began >= moment]
+
+    def used_at(
+        self, addresses: Set[str], moment: datetime, calls: Mapping[str, Sequence[Row]]
+    ) -> dict[str, tuple[TracedCredential, Row]]:
+        """
+        The first call from each of some addresses, with the credential that made it, of those since a moment.
+
+        Args:
+            addresses: The addresses.
+            moment: The moment.
+            calls: The calls of credentials, by id.
+        """
+        made = [(row, one) for one in self.since(moment) for row in calls.get(one.id, ())]
+        found = dict[str, tuple[TracedCredential, Row]]()
+        for row, one in sorted(made, key=lambda each: each[0]["time"]):
+            if row["ip"] in addresses:
+                found.setdefault(row["ip"], (one, row))
+        return found
+
+
+def _sources(view: View, plan: Plan, narrowing: Narrowing, found: Trace) -> list[_Source]:
+    """
+    The hosts, portals and sign-ins of the attacker's that have handed out credentials that a plan does not know of.
+
+    These descend from no subject of the plan. A host that is still open gives the thief its next session; one that was
+    cleaned and opened again gives it to the owner, and the log looks the same. So each source is reported once, and
+    once more for each address from which credentials of the plan were used, however many credentials it hands out.
+
+    Args:
+        view: The evidence.
+        plan: The plan.
+        narrowing: Which calls of its subjects count as the attacker's.
+        found: The family of all credentials that the plan knows of.
+    """
+    covered, since = view.covered(), plan.as_of.timestamp()
+    subjects = subjects_by_now(view.forest(None), found, covered, plan.lag, narrowing, plan.tainted, since)
+    known = {one.id for one in found.credentials if one.tainted} | {*plan.tainted}
+    if known.issuperset(subjects):
+        return []
+    now = family(view.forest(None), subjects, narrowing=narrowing, gaps=()).credentials
+    more = {one.id: one for one in now if one.tainted and one.id not in known}
+    named = dict[str, _Source]()
+    for one in more.values():
+        first = _topmost(one, more)
+        name = first.principal or first.id
+        named.setdefault(name, _Source(name)).handed[one.id] = one
+    return [*named.values()]
+
+
+def _seen_at(plan: Plan, found: Trace) -> frozenset[str]:
+    """The addresses from which the tainted credentials of a plan were used."""
+    return frozenset(used_from(one for one in found.credentials if one.id in plan.tainted))
+
+
+def _topmost(one: TracedCredential, more: Mapping[str, TracedCredential]) -> TracedCredential:
+    """The topmost ancestor of a credential among some; forged evidence may make a ring of parents."""
+    passed = {one.id}
+    while one.parent and one.parent in more and one.parent not in passed:
+        one = more[one.parent]
+        passed.add(one.id)
+    return one
+
+
+def _began(one: TracedCredential) -> datetime | None:
+    return one.issued_at or one.first_used

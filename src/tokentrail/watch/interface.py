@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal, Protocol, get_args, get_type_hints
 
+from tokentrail.detection.model import Finding
+from tokentrail.present.document import Document
 from tokentrail.store.interface import EvidenceObject
 
 Change = Literal["new", "revised", "withdrawn"]
@@ -148,3 +152,29 @@ class Sink(Protocol):
         Raises:
             SinkFailed: not all of them came through.
         """
+
+
+def finding(document: Document) -> Finding:
+    """Turn a document back into the finding; fields that an older TokenTrail did not write have their defaults."""
+    hints = _hints()
+    values = {
+        one.name: _value_of(document[one.name], hints[one.name])
+        for one in fields(Finding)
+        if one.name in document
+    }
+    values["time"] = datetime.fromisoformat(str(document["time"]))
+    return Finding(**values)
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Finding)
+
+
+def _value_of(value: Any, hint: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    [inner, *_] = get_args(hint) or (None,)
+    if isinstance(inner, type) and is_dataclass(inner):
+        return tuple(inner(**one) for one in value)
+    return tuple(value)

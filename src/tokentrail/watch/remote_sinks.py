@@ -26,8 +26,7 @@ from tokentrail.present.document import Document
 from tokentrail.present.siem import asff
 from tokentrail.sources import aws
 from tokentrail.sources.interface import Access, Failed
-from tokentrail.watch.documents import finding
-from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
+from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused, finding
 
 _TIMEOUT = 15
 _PLAIN = re.compile(r"[!-~]+")

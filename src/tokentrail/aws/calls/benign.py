@@ -3,12 +3,14 @@ Benign calls: calls that let nobody in and start nothing. They read, take away, 
 
 The verbs decide about calls that no row of the catalogue knows: AWS adds calls every week, and a call with a verb that
 nobody has heard of is never benign. A verb is here only if it is benign in every service, except for the calls that
-another table of the catalogue reviews. Benign calls with other verbs are named one by one.
+another table of the catalogue reviews. Benign calls with other verbs are named one by one, and so are the calls that
+read, label or take away by their names, and open something (`OPENS`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _BATCH = re.compile("(Admin|Batch)(?=[A-Z])")
 """Prefixes before the verb: a call for many things at once, or by an administrator of a Cognito user pool."""
@@ -85,6 +87,44 @@ Calls that use a resource as its owner meant it.
 Sources of the calls that no API Reference has: AWS Systems Manager User Guide, 'Reference: ec2messages, ssmmessages,
 and other API operations'; AWS Sign-In User Guide, 'Logging AWS Sign-In API calls'; IAM Identity Center User Guide,
 'Understanding IAM Identity Center sign-in events'; AWS CloudShell User Guide, 'Logging and monitoring'.
+"""
+OPENS: Mapping[str, str] = {
+    "apigateway": "TestInvokeMethod",
+    "backup": "CancelLegalHold",
+    "bedrock-agentcore bedrock-agentcore-control": "DeletePolicy",
+    "cloudfront": "DisassociateDistributionWebACL",
+    "codecommit": "DeletePullRequestApprovalRule",
+    "controltower": "DisableControl",
+    "ec2": "DeleteClientVpnEndpointAuthorizationPolicy DisableAllowedImagesSettings DisableImageBlockPublicAccess "
+    "DisableSnapshotBlockPublicAccess",
+    "elasticloadbalancing": "RemoveTrustStoreRevocations",
+    "fms": "DeletePolicy",
+    "glacier": "AbortVaultLock",
+    "iam": "DeleteAccountPasswordPolicy TagRole TagUser UntagRole UntagUser",
+    "lakeformation": "DeleteRLSPolicy DetachRLSPolicy",
+    "lambda": "DeleteFunctionCodeSigningConfig DeleteFunctionConcurrency",
+    "logs": "DeleteAccountPolicy DeleteDataProtectionPolicy",
+    "network-security-manager": "DeletePolicy",
+    "rolesanywhere": "DeleteAttributeMapping DeleteCrl DisableCrl",
+    "route53domains": "DisableDomainTransferLock",
+    "sso": "DeleteInlinePolicyFromPermissionSet DeletePermissionsBoundaryFromPermissionSet "
+    "DetachCustomerManagedPolicyReferenceFromPermissionSet DetachManagedPolicyFromPermissionSet",
+    "verifiedpermissions": "DeletePolicy",
+    "waf": "DeleteWebACL",
+    "waf-regional": "DeleteWebACL DisassociateWebACL",
+    "wafv2": "DeleteWebACL DisassociateWebACL",
+    "workspaces": "DisassociateIpGroups",
+}
+"""
+By service: its calls that open something.
+
+What a policy denied is allowed without the policy. Policies may ask for a principal's tags (IAM User Guide, 'Define
+permissions based on attributes with ABAC authorization'). A certificate that is on no list of its authority is taken
+(IAM Roles Anywhere User Guide, 'Revocation'). Without its limit of concurrency, a function that was stopped by one runs
+again (AWS Lambda API Reference, 'DeleteFunctionConcurrency'). A domain that is not locked may move to another registrar
+(Amazon Route 53 API Reference, 'DisableDomainTransferLock'). Without a policy of row-level security, all rows of a
+table are read (AWS Lake Formation API Reference, 'DetachRLSPolicy'); without one of data protection, what logs hold is
+no longer masked (Amazon CloudWatch Logs API Reference, 'DeleteDataProtectionPolicy').
 """
 
 

@@ -19,7 +19,6 @@ from tokentrail.aws.calls import (
     benign,
     credential_delivery,
     evidence_loss,
-    openings,
     resource_policies,
     reversals,
     role_passing,
@@ -219,7 +218,7 @@ def _rows() -> _Rows:
             for _, row in rows.of(service, operation):
                 row.verdict, row.remedy = verdict, remedy
     rows.judge(evidence_loss.LOG, "changes_log", changes=True)
-    rows.judge(openings.OPENS, "opens")
+    rows.judge(benign.OPENS, "opens")
     for leaving in _LEAVING:
         rows.leave(leaving)
     for kind, policies in _POLICIES.items():

@@ -107,6 +107,8 @@ TOKENS: Mapping[str, str] = {
     "glue": "GetSessionEndpoint",
     "iot": "CreateProvisioningClaim",
     "IoTSecuredTunneling iot iotsecuredtunneling": "OpenTunnel RotateTunnelAccessToken",
+    "ivs ivsrealtime": "CreateParticipantToken",
+    "ivschat": "CreateChatToken",
     "kinesisvideo": "GetIceServerConfig",
     "license-manager": "GetAccessToken",
     "lightsail": "CreateContainerServiceRegistryLogin",

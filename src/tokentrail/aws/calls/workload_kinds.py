@@ -389,3 +389,13 @@ _DOORS: Mapping[str, Workload] = {
 }  # fmt: skip
 WORKLOADS: Mapping[str, Workload] = {**_COMMON, **_OF_MORE_SERVICES, **_DOORS}
 """The kinds of workloads, by the kind that `role_passing` gives them."""
+STOPPED_BY_DELETION = frozenset({
+    "task_definition", "job", "dev_endpoint", "build_project", "stack", "state_machine", "schedule",
+    "job_definition", "compute_environment", "capacity_provider", "cluster", "athena_session", "node_group",
+    "spot_request", "pipeline", "data_pipeline", "studio", "model", "ml_pipeline", "ml_app", "ml_cluster",
+    "stack_set", "extension", "window_task", "amplify_app", "agent_runtime", "game_fleet", "airflow",
+    "airflow_workflow", "connector", "response_plan", "render_farm", "image_pipeline", "web_environment", "microvm",
+    "microvm_image", "pod_identity", "role_alias", "activation", "node_role", "transfer_user", "grants_location",
+    "entitlement",
+})  # fmt: skip
+"""The kinds whose commands delete the workload, or what it runs on, which nobody wants of a workload of the owner's."""

@@ -30,7 +30,7 @@ from botocore.session import Session as CoreSession
 from botocore.validate import ParamValidator
 
 from tokentrail import __version__
-from tokentrail.containment.execution.cloud import Answer, CallFailed, CallingIdentity, Failure
+from tokentrail.containment.execution.cloud import Answer, CallFailed, CallFault, CallingIdentity, Failure
 from tokentrail.containment.model import Call
 from tokentrail.errors import ActionRefused
 
@@ -191,17 +191,19 @@ class Accounts:
             self._sleep(pause)
         return ask()
 
-    def fault(self, call: Call) -> str | None:
+    def fault(self, call: Call) -> CallFault | None:
         """Say what is wrong with a call, by the SDK's description of AWS's API."""
         try:
             model = self._described.get_service_model(call.service)
         except sdk.UnknownServiceError:
-            return f"this boto3 ({boto3.__version__}) knows no service {call.service}"
+            return _unknown(f"service {call.service}")
         if call.operation not in model.operation_names:
-            return f"this boto3 ({boto3.__version__}) knows no call {call.service}:{call.operation}"
+            return _unknown(f"call {call.service}:{call.operation}")
         shape = model.operation_model(call.operation).input_shape
         report = ParamValidator().validate(dict(call.parameters), shape) if shape else None
-        return report.generate_report() if report is not None and report.has_errors() else None
+        if report is None or not report.has_errors():
+            return None
+        return CallFault(kind="wrong-parameters", message=report.generate_report())
 
     def _method(self, call: Call) -> Callable[..., dict[str, Any]]:
         try:
@@ -320,6 +322,11 @@ def _python_name(client: Any, operation: str) -> str:
     raise CallFailed(
         "unknown-operation", "UnknownOperation", f"boto3 {boto3.__version__} knows no {operation}"
     )
+
+
+def _unknown(what: str) -> CallFault:
+    """The fault of a call to what the installed boto3 is too old to know."""
+    return CallFault(kind="unknown-operation", message=f"this boto3 ({boto3.__version__}) knows no {what}")
 
 
 def _failed(error: sdk.ClientError) -> CallFailed:

@@ -59,6 +59,15 @@ class CallFailed(Exception):
         self.request_id = request_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFault:
+    """What is wrong with a call, found without sending it."""
+
+    kind: Literal["unknown-operation", "wrong-parameters"]
+    """`unknown-operation` if the SDK that is installed has no such service or call."""
+    message: str
+
+
 class Cloud(Protocol):
     """The accounts of a plan."""
 
@@ -86,5 +95,5 @@ class Cloud(Protocol):
             ActionRefused: no credentials work there, or they are of another account.
         """
 
-    def fault(self, call: Call) -> str | None:
+    def fault(self, call: Call) -> CallFault | None:
         """Say what is wrong with a call, without sending it; `None` if nothing is."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tokentrail.containment.execution.cloud import CallFailed, Cloud
-from tokentrail.containment.execution.owner import Owner, insist_on_name, no_more, owner_gone, taken_from
 from tokentrail.containment.execution.resource import Irreversible, Resource, State, document_text
 from tokentrail.containment.model import Call
 
@@ -34,12 +33,12 @@ class AccessKey(Resource):
         keys = self._list(cloud, "iam", "ListAccessKeys", "AccessKeyMetadata", UserName=self.user)
         found = [one["Status"] for one in keys if one["AccessKeyId"] == self.access_key_id]
         if not found:
-            insist_on_name(self.account, self.user, self.access_key_id, cloud)
+            _insist_on_name(self.account, self.user, self.access_key_id, cloud)
         return {"status": found[0] if found else None}
 
     def gone(self, state: Mapping[str, Any]) -> str | None:
         """Say that it was deleted."""
-        return no_more(self.name) if state["status"] is None else None
+        return _no_more(self.name) if state["status"] is None else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Set the status that it had; a deleted key stays deleted."""
@@ -88,7 +87,7 @@ class ApiKey(Resource):
 
     def gone(self, state: Mapping[str, Any]) -> str | None:
         """Say that it was deleted."""
-        return no_more(self.name) if state["status"] is None else None
+        return _no_more(self.name) if state["status"] is None else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Set the status that it had; a deleted key stays deleted."""
@@ -111,7 +110,7 @@ class _OfOwner(Resource):
 
     def gone(self, state: Mapping[str, Any]) -> str | None:
         """Say that its owner is no more."""
-        return no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
+        return _no_more(f"{self.owner.lower()} {self.owner_name}") if state.get("owner_gone") else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +129,7 @@ class InlinePolicy(_OfOwner):
         """Read its text."""
         found = self._ask(cloud, "iam", f"Get{self.owner}Policy", **self._names())
         if found is None:  # IAM says the same of a policy that is missing and of its owner
-            gone = owner_gone(self.account, self.owner, self.owner_name, cloud)
+            gone = _owner_gone(self.account, self.owner, self.owner_name, cloud)
             return {"document": None, "owner_gone": True} if gone else {"document": None}
         return {"document": document_text(found["PolicyDocument"])}
 
@@ -166,7 +165,7 @@ class AttachedPolicy(_OfOwner):
         found = self._list(cloud, "iam", operation, "AttachedPolicies", **owner)
         if any(one["PolicyArn"] == self.policy_arn for one in found):
             return {"attached": True}
-        gone = not found and owner_gone(self.account, self.owner, self.owner_name, cloud)
+        gone = not found and _owner_gone(self.account, self.owner, self.owner_name, cloud)
         return {"attached": False, "owner_gone": True} if gone else {"attached": False}
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
@@ -274,7 +273,7 @@ class Trust(Resource):
 
     def gone(self, state: Mapping[str, Any]) -> str | None:
         """Say that the role is no more."""
-        return no_more(f"role {self.role}") if state["document"] is None else None
+        return _no_more(f"role {self.role}") if state["document"] is None else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Write the text that was there."""
@@ -330,12 +329,12 @@ class SignIn(Resource):
             operation, member, id_ = _SIGN_IN[self.what]
             found = (self._ask(cloud, "iam", operation, UserName=self.user) or {}).get(member, [])
             exists = any(one[id_] == self.id for one in found)
-        gone = not exists and owner_gone(self.account, "User", self.user, cloud)
+        gone = not exists and _owner_gone(self.account, "User", self.user, cloud)
         return {"exists": exists, "owner_gone": True} if gone else {"exists": exists}
 
     def gone(self, state: Mapping[str, Any]) -> str | None:
         """Say that its user is no more."""
-        return no_more(f"user {self.user}") if state.get("owner_gone") else None
+        return _no_more(f"user {self.user}") if state.get("owner_gone") else None
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Nothing brings it back."""
@@ -424,7 +423,7 @@ class User(Resource):
 
     def lost(self, present: State, original: State) -> str | None:
         """Say what the user has lost by a deletion that was broken off."""
-        return taken_from(present, original)
+        return _taken_from(present, original)
 
     def restoring(self, present: State, original: State) -> tuple[Call, ...]:
         """Nothing brings it back."""
@@ -435,3 +434,72 @@ class User(Resource):
 
 def _number(version: str) -> int:
     return int(version.lstrip("v")) if version.lstrip("v").isdigit() else 0
+
+
+Owner = Literal["User", "Role"]
+_LOOK: dict[Owner, str] = {"User": "GetUser", "Role": "GetRole"}
+
+
+def _owner_gone(account: str, owner: Owner, name: str, cloud: Cloud) -> bool:
+    """
+    Whether a user or role does not exist; one that we may not read is assumed to exist.
+
+    Sources: IAM API Reference, 'GetUser' and 'GetRole', which answer NoSuchEntity for what does not exist.
+
+    Raises:
+        CallFailed: AWS did not say.
+    """
+    call = Call(account=account, service="iam", operation=_LOOK[owner], parameters={f"{owner}Name": name})
+    try:
+        cloud.send(call)
+    except CallFailed as failure:
+        if failure.kind not in ("missing", "denied"):
+            raise
+        return failure.kind == "missing"
+    return False
+
+
+def _insist_on_name(account: str, user: str, access_key_id: str, cloud: Cloud) -> None:
+    """
+    Check that a key that was not found with its user does not belong to another name: an attacker may rename users.
+
+    Source: IAM API Reference, 'GetAccessKeyLastUsed', which names the user that owns a key.
+
+    Raises:
+        CallFailed: the key belongs to a user of another name, or AWS does not answer.
+    """
+    asked = {"AccessKeyId": access_key_id}
+    try:
+        owner = cloud.send(
+            Call(account=account, service="iam", operation="GetAccessKeyLastUsed", parameters=asked)
+        )
+    except CallFailed as failure:
+        if failure.kind in ("unanswered", "throttled"):
+            raise
+        return  # there is no such key, or nobody may ask
+    name = owner.body.get("UserName")
+    if name not in (None, user):
+        raise CallFailed(
+            "refused", "UserRenamed", f"access key {access_key_id} is there, and its user {user} is called {name} by "
+            "now: ingest newer logs and plan again",
+        )  # fmt: skip
+
+
+def _no_more(what: str) -> str:
+    """Say that something does not exist and needs no deny; of a user, that it may have been renamed instead."""
+    said = f"there is no {what} any more, and what is gone needs no denial"
+    renamed = "; if it was renamed (UpdateUser), it lives on: then ingest newer logs and plan again"
+    return said + renamed if what.startswith("user ") else said
+
+
+def _taken_from(present: Mapping[str, Any], original: Mapping[str, Any]) -> str | None:
+    """Say what a user no longer has, without TokenTrail's policies, which are reported by themselves."""
+    lists = {member: was for member, was in original.items() if isinstance(was, list)}
+    found = [
+        f"{member.replace('_', ' ')} {', '.join(gone)}"
+        for member, was in lists.items()
+        if (gone := [one for one in was if one not in present.get(member, ()) and "TokenTrail-" not in one])
+    ]
+    found += ["its password"] if original.get("login_profile") and not present.get("login_profile") else []
+    told = f"its deletion was broken off after it took {'; '.join(found)}: put back by hand what must be"
+    return told if found else None

@@ -19,6 +19,7 @@ from tokentrail.containment.execution.iam_resources import (
     InlinePolicy,
     ManagedPolicy,
     Membership,
+    Owner,
     SignIn,
     Trust,
     User,
@@ -36,7 +37,6 @@ from tokentrail.containment.execution.other_resources import (
     SignInSessions,
     Task,
 )
-from tokentrail.containment.execution.owner import Owner
 from tokentrail.containment.execution.resource import Resource, ResourceChange, State
 from tokentrail.containment.model import Call
 from tokentrail.errors import UsageError

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import shlex
 
-from tokentrail.aws.principals import principal_of_arn
+from tokentrail.aws.principals import Principal, permission_set, principal_of_arn
+from tokentrail.containment.cutoff import DOCUMENTS
 from tokentrail.containment.documents import controls_most
 from tokentrail.containment.execution.cloud import CallFailed, CallingIdentity, Cloud
 from tokentrail.containment.execution.operations import change, known, references
@@ -15,10 +16,17 @@ from tokentrail.containment.execution.recheck import Recheck, in_words, manageme
 from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.errors import ActionRefused, UsageError
+from tokentrail.events.values import session_of
+from tokentrail.policy.language.context import Caller, context_of
+from tokentrail.policy.language.documents import Document, parse
+from tokentrail.policy.language.evaluate import Request
+from tokentrail.policy.language.truth import Truth
 from tokentrail.spelling import instant
 
 _DELETES_CREATED = frozenset({"delete-created-key", "delete-created-user"})
 """Actions of plans that delete what the attacker made; else it stays as evidence."""
+_DENYING = frozenset({"PutRolePolicy", "CreatePolicy", "AttachRolePolicy", "AttachPolicy"})
+"""Calls that do nothing but put a document in force."""
 RESERVE = 10
 """
 The least margin in seconds of a plan with cutoffs, and how far our clock may be off: twice the longest time that IAM
@@ -36,8 +44,8 @@ def by_hand(step: Step, cloud: Cloud) -> str | None:
     if not step.calls:
         return step.why
     faults = (cloud.fault(call) for call in step.calls if call.service == "signin")
-    lacking = next((fault for fault in faults if fault and "knows no" in fault), None)
-    return f"{lacking}: do it by hand, or with a newer boto3. {step.why}" if lacking else None
+    lacking = next((fault for fault in faults if fault and fault.kind == "unknown-operation"), None)
+    return f"{lacking.message}: do it by hand, or with a newer boto3. {step.why}" if lacking else None
 
 
 def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
@@ -57,16 +65,22 @@ def insist_on_calls(plan: Plan, cloud: Cloud) -> None:
         if by_hand(step, cloud):
             continue
         for index, call in enumerate(step.calls):
-            fault = f"no call that TokenTrail carries out: {call.service}:{call.operation}"
-            fault = (cloud.fault(call) or "") if known(call) else fault
-            if any(place >= index for place in references(call)):
-                fault = "refers to a call that does not come before it"
-            if fault:
+            if fault := _fault(call, index, cloud):
                 raise UsageError(
                     f"step {step.n}, call {index + 1}: {fault}. Nothing was sent; make the plan anew with "
                     "`tokentrail contain`."
                 )
             change(call)
+
+
+def _fault(call: Call, index: int, cloud: Cloud) -> str | None:
+    """What is wrong with a step's call, by its place from 0; `None` if nothing is."""
+    if any(place >= index for place in references(call)):
+        return "refers to a call that does not come before it"
+    if not known(call):
+        return f"no call that TokenTrail carries out: {call.service}:{call.operation}"
+    found = cloud.fault(call)
+    return found.message if found else None
 
 
 def insist_on_room(plan: Plan, cloud: Cloud) -> None:
@@ -158,10 +172,31 @@ def _cuts(step: Step, caller: CallingIdentity) -> bool:
     } - {None}
     hit = {_session(one.credential) for one in step.collateral}
     return (
-        (own is not None and own in named)
+        (own is not None and own in named and not _spares(step, caller, own))
         or caller.arn in (*step.principals, *step.targets)
         or bool(hit & {*caller.access_key_ids, caller.user_id})
         or bool(set(step.targets) & set(caller.access_key_ids))
+    )
+
+
+def _spares(step: Step, caller: CallingIdentity, own: Principal) -> bool:
+    """
+    Whether a step surely leaves a session of a role alone on which it acts, as its documents deny others of that role.
+
+    When our own session was issued, and for whom it acts, AWS tells nobody: what asks for that may hit it.
+    """
+    if own.kind != "role" or not all(one.operation in _DENYING for one in step.calls):
+        return False
+    session = Caller(
+        kind="identity_center" if permission_set(own) else "assumed_role", account=caller.account,
+        principal=caller.arn, principal_id=caller.user_id, session_name=session_of(caller.user_id),
+    )  # fmt: skip
+    request = Request(context_of(session))
+    texts = [text for one in step.calls for name in DOCUMENTS if (text := one.parameters.get(name))]
+    return bool(texts) and all(
+        isinstance(document := parse(text), Document)
+        and all(request.meets(one, variables=document.variables) is Truth.NO for one in document.denials)
+        for text in texts
     )
 
 

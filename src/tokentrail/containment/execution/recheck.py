@@ -24,6 +24,7 @@ from tokentrail.containment.margin import bites_within
 from tokentrail.containment.model import Plan, Step
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.proof import counterexample
+from tokentrail.containment.proof.assumption_sentences import sentences
 from tokentrail.containment.proof.assumptions import residual_risks
 from tokentrail.containment.proof.game import NEVER, PAUSE, ContainmentGame, Outcome, StepTiming, moments_of
 from tokentrail.policy.history.changes import Change
@@ -86,7 +87,9 @@ def recheck(incident: IncidentModel, plan: Plan, done: Mapping[int, StepRecord])
             for name, life in outcome.lives.items()
             if life.by is not None and life.by in by_step
         },
-        risks=tuple(one for one in residual_risks(incident, moves) if one not in plan.residual_risks),
+        risks=tuple(
+            one for one in sentences(residual_risks(incident, moves)) if one not in plan.residual_risks
+        ),
     )
 
 

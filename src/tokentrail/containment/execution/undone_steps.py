@@ -13,30 +13,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tokentrail.containment.execution.history import History
+from tokentrail.containment.inverses import INVERSES
 from tokentrail.containment.model import Call, Plan
 from tokentrail.policy.history.changes import Change
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_STEPS = {
-    "PutRolePolicy": ("RoleName PolicyName", "DeleteRolePolicy PutRolePolicy"),
-    "PutUserPolicy": ("UserName PolicyName", "DeleteUserPolicy PutUserPolicy"),
-    "AttachRolePolicy": ("RoleName PolicyArn", "DetachRolePolicy"),
-    "AttachUserPolicy": ("UserName PolicyArn", "DetachUserPolicy"),
-    "DetachRolePolicy": ("RoleName PolicyArn", "AttachRolePolicy"),
-    "DetachUserPolicy": ("UserName PolicyArn", "AttachUserPolicy"),
-    "UpdateAccessKey": ("AccessKeyId", "UpdateAccessKey"),
-    "UpdateServiceSpecificCredential": ("ServiceSpecificCredentialId", "UpdateServiceSpecificCredential"),
-    "DeleteAccessKey": ("UserName", "CreateAccessKey"),
-    "DeleteLoginProfile": ("UserName", "CreateLoginProfile"),
-    "DeleteUser": ("UserName", "CreateUser"),
-    "UpdateAssumeRolePolicy": ("RoleName", "UpdateAssumeRolePolicy"),
-    "AttachPolicy": ("PolicyId TargetId", "DetachPolicy"),
-}
-"""
-By the call of a step: the parameters that name the resource, as AWS's API spells them, and the calls that undo it.
-
-Both are texts of names with spaces between them.
-"""
 _SWITCHES = {
     "UpdateAccessKey": "DeleteAccessKey", "UpdateServiceSpecificCredential": "DeleteServiceSpecificCredential",
 }  # fmt: skip
@@ -112,7 +93,7 @@ class StepChange:
             is_over = change.event_name == _SWITCHES[self.operation] or change.asked("status") == "Inactive"
             is_active = change.event_name == self.operation and change.asked("status") == "Active"
             return Effect.REPEATS if is_over else Effect.UNDOES if is_active else None
-        undoing = _STEPS[self.operation][1].split()
+        undoing = INVERSES[self.operation].undone_by
         if change.event_name == self.operation and (
             self.operation not in undoing or self._is_as_strong(change)
         ):
@@ -201,7 +182,8 @@ def _documents(calls: Iterable[Call]) -> tuple[str, ...]:
 
 
 def _changes(step: int, call: Call, written: tuple[str, ...]) -> Iterator[StepChange]:
-    names = _STEPS[call.operation][0].split() if call.operation in _STEPS else ()
+    row = INVERSES.get(call.operation)
+    names = row.names if row and row.undone_by else ()
     if names and all(isinstance(call.parameters.get(name), str) for name in names):
         own = call.parameters.get("PolicyDocument")
         yield StepChange(

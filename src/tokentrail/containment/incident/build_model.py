@@ -12,8 +12,18 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from tokentrail.aws.calls.names import service_of
-from tokentrail.aws.principals import Principal, is_account
+from tokentrail.aws.principals import (
+    PARTITIONS,
+    KnownPrincipal,
+    Principal,
+    arn_of,
+    is_account,
+    partition_in,
+    principal_of_arn,
+)
 from tokentrail.containment.incident import persons
+from tokentrail.containment.incident.assumption import Assumption
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.closing_calls import running_on
 from tokentrail.containment.incident.contradicted_endings import (
     ContradictedEnding,
@@ -26,6 +36,7 @@ from tokentrail.containment.incident.credential_sources import (
     behind,
     by_trust,
     doubtful_resets,
+    entry_points,
     logins,
     nameless,
     once,
@@ -35,10 +46,7 @@ from tokentrail.containment.incident.credential_sources import (
     signed_out,
     strangers,
     taken_over,
-    ways_in,
 )
-from tokentrail.containment.incident.edges import allowed_edges, closure, seen_edges
-from tokentrail.containment.incident.identified import identified
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
     Edge,
@@ -49,16 +57,16 @@ from tokentrail.containment.incident.incident_model import (
 )
 from tokentrail.containment.incident.indirect_sessions import asked as asked_for
 from tokentrail.containment.incident.indirect_sessions import possible_sessions, unseen_grants
-from tokentrail.containment.incident.living import federated_in, living_of
-from tokentrail.containment.incident.persistence import AttackerAction, Leftovers, left_behind
+from tokentrail.containment.incident.persistence import Leftovers, left_behind
 from tokentrail.containment.incident.removed_protections import removed_protections
-from tokentrail.containment.incident.reversal_index import ReversalIndex
-from tokentrail.containment.incident.service_removals import issued_where, removals
+from tokentrail.containment.incident.reversal_index import ReversalIndex, issued_where, removals
 from tokentrail.containment.incident.shared_ip_credentials import neighbours
 from tokentrail.containment.incident.taint import ExtendedTaint, held_of
+from tokentrail.containment.incident.taint_sources import ACTING_AS, accounts_of
 from tokentrail.containment.incident.unreviewed_calls import calls_of, given_calls, unknown_calls
 from tokentrail.containment.incident.upstream_minters import minters
 from tokentrail.containment.incident.writers import beyond, reactivated, writers, writing
+from tokentrail.events.values import HIDDEN
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, State, Trace
@@ -74,6 +82,10 @@ _CONTAINS = (
     "DeleteServiceSpecificCredential",
 )  # fmt: skip
 """Calls with which responders end credentials."""
+_OR_MADE_FOR = (
+    "OR arn IS NULL AND created_what IN ('access_key', 'api_key') AND created_owner IN (SELECT unnest(?))"
+)
+"""For a key that was never used, the evidence has no ARN but that of whoever made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +128,9 @@ def build_model(
     attack = _attack(forest, theirs, unseen, contradicted)
     left, held = attack.left, attack.held
     sources = _sources(forest, attack, known, unseen, asked)
-    kept = {(service_of(deed.source), deed.name) for deed in attack.deeds}
+    kept = {(service_of(action.source), action.name) for action in attack.actions}
     calls = calls_of(forest, attack.ids, attack.subjects, asked.narrowing)
-    left.risks += [one.sentence for one in contradicted]
+    left.risks += [one.risk for one in contradicted]
     left.risks += [*nameless(attack.seen), *unknown_calls(calls, kept)]
     left.entered += given_calls(calls)
     reach = _reach(forest, attack, sources.open, asked)
@@ -138,32 +150,31 @@ def build_model(
         held=tuple(replace(one, made=True) if one.key_id in left.keys else one for one in held),
         acted_as=frozenset(one.principal for one in theirs.held),
         innocents=tuple(one for one in innocents if one.kind != "forwarded"),
-        known=identified(told, reach.reached, names), renamed=names.present_names(),
+        known=_identified(told, reach.reached, names), renamed=names.present_names(),
         persons=told_apart,
         edges=tuple(edge for edge in reach.edges if edge.by in reach.assumable), sources=tuple(once(sources.open)),
-        let_in=sources.let_in, ways_in=tuple(ways_in(forest, attack.seen)),
         writers=tuple(sorted(writers(theirs.actions, held, alive, reach.reached, asked.reach).items())),
         writing=frozenset(writing(theirs.actions, theirs.held, reach.reached, asked.reach)),
-        changes=changes, unseen_since=unseen, beyond=tuple(beyond(asked.reach, reach.reached)),
+        changes=changes, unseen_since=unseen,
         responders=_responders(forest, known, reach.concerned, held), uncertain=frozenset(left.uncertain),
         made_users=frozenset(left.users), made_roles=frozenset(left.roles), without_access=asked.without_access,
         management_account=asked.management_account, delete_created=asked.delete_created, reach=asked.reach,
         residual_risks=tuple(dict.fromkeys(left.risks)),
-        entered=tuple(dict.fromkeys((
+        handed=theirs.why,
+        assumptions=tuple(dict.fromkeys((
+            *minters(forest, theirs.subjects, known),
+            *(Assumption.of("left_out", one.id) for one in trace.credentials if one.may_mint and one.id not in known),
+            *strangers(attack.seen, attack.reversals.deleted),
+            *(Assumption.of("doubt", one, one, why=why) for one, why in theirs.doubts),
+            *possible_sessions(forest, given, attack.seen, others),
+            *unseen_grants(forest, given, attack.seen, attack.actions),
             *left.entered, *reactivated(changes, held, theirs.actions), *_namesakes(names, reach.concerned),
             *unnamed_liftings((one for _, one in theirs.pairs), changes, asked.margin),
             *doubtful_resets(attack.seen, theirs.actions, changes), *persons.conditions(people, told_apart),
             *signed_out(attack.seen, forest.as_of),
+            *neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing),
+            *sources.assumed, *entry_points(forest, attack.seen), *beyond(asked.reach, reach.reached),
         ))),
-        minters=minters(forest, theirs.subjects, known),
-        left_out=tuple(one.id for one in trace.credentials if one.may_mint and one.id not in known),
-        strangers=tuple(strangers(attack.seen, attack.reversals.deleted)), held_there=sources.held_there,
-        handed=theirs.why, doubts=tuple(theirs.doubts),
-        possible=tuple(possible_sessions(forest, given, attack.seen, others)),
-        unseen_grants=tuple(unseen_grants(forest, given, attack.seen, attack.deeds)),
-        neighbours=tuple(
-            neighbours(forest, [*theirs.pairs, *_spent(forest, theirs)], attack.starts, asked.narrowing)
-        ),
     )  # fmt: skip
 
 
@@ -189,7 +200,7 @@ class _Attack:
     """All changes in these accounts."""
     reversals: ReversalIndex
     """The calls that may have reversed what they did."""
-    deeds: list[AttackerAction]
+    actions: list[AttackerAction]
     left: Leftovers
     """What they left behind; `build_model` adds to its sentences."""
 
@@ -209,7 +220,7 @@ def _attack(
     accounts = {one.held.principal.account for one in seen} | {one.account for one in theirs.actions}
     changes = list(without(forest.changes(accounts), contradicted))
     names = {one.held.caller.session_name or "" for one in seen if one.held.kind == "service_role"}
-    own = {deed.event_id for deed in theirs.actions}
+    own = {action.event_id for action in theirs.actions}
     reversals = ReversalIndex(changes, removals(forest, theirs.actions, names), own)
     starts = starts_of(forest, theirs.subjects)
     ids = {row["n"]: row["id"] for row, _ in theirs.pairs}
@@ -220,7 +231,7 @@ def _attack(
             one.held for one in seen
             if not _expired(one.credential, unseen.get(one.credential.account or "", earliest))
         ],
-        accounts=accounts, changes=changes, reversals=reversals, deeds=theirs.actions,
+        accounts=accounts, changes=changes, reversals=reversals, actions=theirs.actions,
         left=left_behind(theirs.actions, [one.held for one in seen], reversals),
     )  # fmt: skip
 
@@ -230,50 +241,44 @@ class _Sources(NamedTuple):
 
     open: list[Source]
     """Those that may still do so."""
-    let_in: tuple[tuple[str, str, Principal], ...]
-    """As in `IncidentModel`."""
-    held_there: tuple[tuple[str, str], ...]
-    """As in `IncidentModel`."""
+    assumed: list[Assumption]
+    """That providers let the attacker in no more, and that sessions were not carried off from functions."""
 
 
 def _sources(
     forest: Forest, attack: _Attack, tainted: Set[str], unseen: Mapping[str, datetime], asked: PlanRequest
 ) -> _Sources:
     """Find the sources that may still hand out credentials; other risks are added to `attack.left.risks`."""
-    left, deeds = attack.left, attack.deeds
+    left, actions = attack.left, attack.actions
     shut = {(one.id, one.mints) for one in left.sources}
     standing, idle = running_on(left.sources, left.roles)
     left.risks += [
         *idle,
-        *removed_protections(deeds, attack.reversals, left.users | left.roles),
+        *removed_protections(actions, attack.reversals, left.users | left.roles),
     ]
     found = [
         *standing,
         *behind(attack.seen, attack.reversals, forest.as_of, shut),
         *logins(forest, attack.seen, attack.ids, attack.subjects, asked.narrowing),
-        *passwords(attack.seen, deeds, attack.changes),
+        *passwords(attack.seen, actions, attack.changes),
         *by_trust(providers(attack.seen, attack.changes, forest.as_of), asked.reach),
     ]
-    found, held_there = taken_over(forest, found, tainted)
+    found, carried_off = taken_over(forest, found, tainted)
     settling = (settled(one, timedelta(seconds=asked.margin), forest.as_of) for one in found)
     earliest = forest.as_of - LONGEST["user"]
     found = [one for one in settling if one.until is None or one.until > unseen.get(one.account, earliest)]
     orphaned = [
         one for one in found if one.mints in attack.reversals.deleted and one.kind == "host" and one.made
     ]
-    left.risks += [
-        f"{one.why}; its role is gone, so that it is handed no session, but it may run on"
-        for one in orphaned
-        if one.until is None
-    ]
+    left.risks += [Assumption.of("orphaned", one.id, why=one.why) for one in orphaned if one.until is None]
     found = [one for one in found if one.mints not in attack.reversals.deleted]
     doors = [one for one in standing if one.kind == "provider" and one.made]
     shutting_out = {
         one.id for one in doors if one.account not in asked.without_access and is_account(one.account)
     }
     foreign = [one for one in found if one.assumed and one.id not in shutting_out]
-    let_in = dict.fromkeys((one.id, one.person or "", one.mints) for one in foreign)
-    return _Sources(found, tuple(let_in), tuple(held_there))
+    let_in = [Assumption.of("let_in", one.person or "", provider=one.id, role=one.mints) for one in foreign]
+    return _Sources(found, [*carried_off, *let_in])
 
 
 class _Reachable(NamedTuple):
@@ -290,13 +295,13 @@ class _Reachable(NamedTuple):
 
 
 def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reachable:
-    edges = list(seen_edges(forest))
+    edges = list(_seen_edges(forest))
     assuming = {one.principal for one in attack.held if assumes(one.caller)}
     assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles
     concerned = assuming | {one.principal for one in attack.held}
     if asked.reach is not None:
-        edges += allowed_edges(asked.reach, assuming, edges)
-    assumable = closure(assuming, edges)
+        edges += _allowed_edges(asked.reach, assuming, edges)
+    assumable = _closure(assuming, edges)
     return _Reachable(edges, concerned, assumable, assumable | concerned)
 
 
@@ -306,7 +311,7 @@ def _others(
     """The credentials of some principals that have not expired and are not tainted, with their states."""
     found = [
         row
-        for row in (*living_of(forest, principals), *federated_in(forest, principals))
+        for row in (*_living_of(forest, principals), *_federated_in(forest, principals))
         if row["id"] not in tainted
     ]
     judge = forest.judge_of(found)
@@ -320,11 +325,31 @@ def _at_work(
     """The attacker's credentials, and others of each principal of which any had ended: one policy denies them all."""
     found = [(row, one, own) for (row, one), own in zip(theirs.pairs, theirs.held, strict=True)]
     ended = {own.principal for _, one, own in found if one.state == "ended" and own.principal.is_named}
-    near = [row for row in living_of(forest, ended) if row["id"] not in tainted] if ended else []
+    near = [row for row in _living_of(forest, ended) if row["id"] not in tainted] if ended else []
     return [
         *found,
         *((row, one, held_of(row, one)) for row, one in zip(near, forest.credentials(near), strict=True)),
     ]
+
+
+def _living_of(forest: Forest, reached: Iterable[Principal]) -> list[Row]:
+    """The described rows of the credentials of some principals that have not expired."""
+    wanted = set(reached)
+    roots = {arn_of(one, partition) for one in wanted if one.is_root for partition in PARTITIONS}
+    names = sorted({one.name for one in wanted if not one.is_root} | roots)
+    alive = f"f.expires_at IS NULL OR f.expires_at > {int(forest.as_of.timestamp())}"
+    found = forest.called_rows(
+        names, f"{ACTING_AS}\n{_OR_MADE_FOR}", (names,) * 4, alive, accounts_of(wanted)
+    )
+    return [row for row in found if rows.caller(row).acts_as in wanted]
+
+
+def _federated_in(forest: Forest, reached: Set[Principal]) -> list[Row]:
+    """Federation tokens of other users, which an SCP against a user or root of the same account denies too."""
+    accounts = {one.account for one in reached if one.kind in ("user", "root")}
+    found = forest.rows("kind = 'federation_token' AND expires_at > ?", (int(forest.as_of.timestamp()),))
+    users = [(row, rows.caller(row).acts_as) for row in found]
+    return [row for row, user in users if user.account in accounts and user not in reached]
 
 
 def _spent(forest: Forest, theirs: ExtendedTaint) -> Iterable[tuple[Row, Credential]]:
@@ -346,15 +371,135 @@ def _responders(
     return frozenset(forest.callers_of(_CONTAINS, names) - tainted)
 
 
-def _namesakes(names: NameBindings, concerned: Set[Principal]) -> Iterator[str]:
+def _namesakes(names: NameBindings, concerned: Set[Principal]) -> Iterator[Assumption]:
     """The proof's assumptions about renamed users whose old name another user got: steps name that other one."""
     for principal, present_name in sorted(names.namesakes().items()):
         if principal in concerned:
-            yield (
-                f"nothing of the attacker's was left on the user {present_name} (account {principal.account}), who was "
-                f"called {principal.name} before another got that name: look at {present_name} by hand"
-            )
+            yield Assumption.of("namesake", present_name, account=principal.account, old=principal.name)
 
 
 def _narrowing(told: Narrowing) -> dict[str, Any]:
     return {"since": told.since, "source_ips": list(told.source_ips), "trusted_ips": list(told.trusted_ips)}
+
+
+def _seen_edges(forest: Forest) -> Iterator[Edge]:
+    """The pairs of which the log shows that the one assumed the other, each once."""
+    once: dict[tuple[Principal, Principal, str], Edge] = {}
+    for row in forest.mints():
+        by, into = principal_of_arn(row["by_arn"]), principal_of_arn(row["into_arn"])
+        if by is None or into is None:
+            continue
+        event, call = rows.event_id(row["event"], row["text"]), row["api"]
+        edge = Edge(by=by, into=into, why=f"{call}, event {event}", seen=True, call=call)
+        once.setdefault((by, into, call), edge)
+    for by, into, event in _root_sessions(forest):
+        edge = Edge(by=by, into=into, why=f"AssumeRoot, event {event}", seen=True)
+        once.setdefault((by, into, edge.call), edge)
+    yield from once.values()
+
+
+def _root_sessions(forest: Forest) -> Iterator[tuple[Principal, Principal, str | None]]:
+    """Who became root of which member account by AssumeRoot, with the event's id."""
+    found = [
+        row
+        for row in forest.rows("kind = 'root_session' AND parent_n IS NOT NULL")
+        if row["api"] == "AssumeRoot"
+    ]
+    found.sort(key=lambda row: (row["issued_time"] or 0, row["id"]))
+    parents = {row["n"]: row for row in forest.chosen_rows({row["parent_n"] for row in found})}
+    for row in found:
+        event = rows.event_id(row["issue_event"], row["issue_text"])
+        yield (
+            rows.caller(parents[row["parent_n"]]).acts_as,
+            rows.caller(row).acts_as,
+            event,
+        )
+
+
+def _allowed_edges(reach: Reach, concerned: Iterable[Principal], seen: Sequence[Edge]) -> Iterator[Edge]:
+    """The edges beyond the seen ones that trust policies and permissions allow, from all principals within reach."""
+    done = {(edge.by, edge.into) for edge in seen if edge.direct}
+    into: dict[Principal, set[Principal]] = {}
+    for edge in seen:
+        into.setdefault(edge.by, set()).add(edge.into)
+    fresh, reached = list(concerned), set(concerned)
+    while fresh:
+        by = fresh.pop()
+        further = set(into.get(by, ()))
+        for arn, way in reach.assumable(arn_of(by)) if by.kind in ("user", "role") else ():
+            role = principal_of_arn(arn)
+            if role is None:
+                continue
+            further.add(role)
+            if (by, role) not in done:
+                done.add((by, role))
+                yield Edge(by=by, into=role, why=way.why, seen=False)
+        fresh += further - reached
+        reached |= further
+
+
+def _closure(starts: Iterable[Principal], edges: Iterable[Edge]) -> set[Principal]:
+    """All principals that can be reached from some by edges, and these themselves."""
+    into: dict[Principal, set[Principal]] = {}
+    for edge in edges:
+        into.setdefault(edge.by, set()).add(edge.into)
+    reached, fresh = set(starts), list(starts)
+    while fresh:
+        further = into.get(fresh.pop(), set()) - reached
+        reached |= further
+        fresh += further
+    return reached
+
+
+def _identified(
+    some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal], names: NameBindings
+) -> dict[Principal, KnownPrincipal]:
+    """What is known of the principals that are reached, and of those that some credentials act as."""
+    return _renewed(dict(_known(some, reached)), names)
+
+
+def _known(
+    some: Iterable[tuple[Row, HeldCredential]], reached: Iterable[Principal]
+) -> Iterator[tuple[Principal, KnownPrincipal]]:
+    """The fullest ARN and the unique id by which each principal is known."""
+    arns: dict[Principal, set[str]] = {one: set() for one in reached}
+    ids: dict[Principal, tuple[int, str]] = {}
+    told_paths = set[Principal]()
+    for row, one in some:
+        caller, principal = one.caller, one.principal
+        own = caller.role if principal.kind == "role" else caller.principal
+        if principal_of_arn(own) == principal and own is not None and HIDDEN not in own:
+            arns.setdefault(principal, set()).add(own)
+            # A role's ARN that no record tells was made of its session's.
+            if principal.kind != "role" or row["issuer_type"] or row["role_arn"]:
+                told_paths.add(principal)
+        unique = (caller.principal_id or "").partition(":")[0]
+        if unique.startswith(("AROA", "AIDA")):
+            seen = (
+                row["last"] or row["issued_at"] or 0,
+                unique,
+            )  # of one made anew, the id that was seen last
+            ids[principal] = max(ids.get(principal, seen), seen)
+    seen_arns = [arn for known in arns.values() for arn in known]
+    partitions = {account: partition_in(seen_arns, account) for account in {one.account for one in arns}}
+    for principal, known in arns.items():
+        partition = partitions[principal.account]
+        told = {f"arn:{partition}:{arn.split(':', 2)[2]}" for arn in known} or {arn_of(principal, partition)}
+        arn = max(told, key=lambda one: (one.count("/"), one))
+        unique_id = ids[principal][1] if principal in ids else None
+        yield (
+            principal,
+            KnownPrincipal(
+                principal=principal, arn=arn, unique_id=unique_id, path_told=principal in told_paths
+            ),
+        )
+
+
+def _renewed(
+    known: Mapping[Principal, KnownPrincipal], names: NameBindings
+) -> dict[Principal, KnownPrincipal]:
+    """The same, with unique ids from the calls that created users and roles: the last, if one was created again."""
+    return {
+        principal: replace(seen, unique_id=names.unique_id(principal) or seen.unique_id)
+        for principal, seen in known.items()
+    }

@@ -12,13 +12,11 @@ from collections.abc import Container, Sequence
 
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.incident_model import Source
-from tokentrail.containment.incident.residual import is_unnamed
 from tokentrail.containment.incident.workloads import REGION
 from tokentrail.containment.model import Call, iam
 
-_MOST = 12
-"""How many things a sentence names."""
 _TASK = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How ECS spells the id of a task (Amazon ECS Developer Guide, 'Amazon Resource Names (ARNs) and IDs')."""
 _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -53,7 +51,9 @@ def region_of(source: Source) -> str | None:
     return found if REGION.fullmatch(found) else None
 
 
-def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[list[Source], list[str]]:
+def running_on(
+    sources: Sequence[Source], made: Container[Principal]
+) -> tuple[list[Source], list[Assumption]]:
     """
     Split off hosts and providers with a role that the attacker made and that no call of ours stops.
 
@@ -64,7 +64,7 @@ def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[l
         made: The roles that the attacker made.
 
     Returns:
-        The other sources, and a sentence about those split off, if there are any.
+        The other sources, and the risk that those split off are, if there are any.
     """
     left = [
         one for one in sources
@@ -75,14 +75,9 @@ def running_on(sources: Sequence[Source], made: Container[Principal]) -> tuple[l
         f"({', '.join(filter(None, (one.account, one.region)))})"
         for one in left
     )
-    told = list(dict.fromkeys(named))
-    more = f", and {len(told) - _MOST:,} more that `tokentrail trace` lists" if len(told) > _MOST else ""
-    said = (
-        "what has a role that the attacker made is handed nothing that works once that is denied, but is there, and "
-        f"may run on: stop or delete it by hand, {', '.join(told[:_MOST])}{more}"
-    )
+    risk = Assumption.of("idle", things=tuple(dict.fromkeys(named)))
     apart = frozenset(left)
-    return [one for one in sources if one not in apart], [said] if left else []
+    return [one for one in sources if one not in apart], [risk] if left else []
 
 
 def _deleting_provider(source: Source) -> Call | None:
@@ -105,7 +100,7 @@ def _stopping_host(source: Source) -> Call | None:
 
     A task or build that was started by a call is not started again, as those of a service or pipeline are.
     """
-    if is_unnamed(source.id):
+    if not source.named:
         return None
     match source.what:
         case "instance" if source.id.startswith("i-"):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.incident_model import HeldCredential
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
@@ -20,7 +21,7 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effective_policies import Ending
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.history.survival import Ended, called, from_service, outlives
-from tokentrail.spelling import instant, listed
+from tokentrail.spelling import instant
 
 _LIFTS = frozenset({
     "UpdateAccessKey", "UpdateServiceSpecificCredential", "DeleteUserPolicy", "DeleteRolePolicy", "DeleteGroupPolicy",
@@ -45,13 +46,12 @@ class ContradictedEnding:
     call: str
 
     @property
-    def sentence(self) -> str:
-        """That the change no longer stands, in words."""
-        return (
-            f"{self.ending.sentence}, at {instant(self.ending.done_at)}, and yet {self.credential} called {self.call} "
-            f"with success at {instant(self.success)}: it was undone, and no record here shows by whom. The plan takes "
-            "it for undone"
-        )
+    def risk(self) -> Assumption:
+        """That somebody undid the change whom no record shows."""
+        return Assumption.of(
+            "contradicted_ending", self.credential, ending=self.ending.sentence, done=self.ending.done_at,
+            call=self.call, success=self.success,
+        )  # fmt: skip
 
 
 def contradicted_endings(
@@ -122,7 +122,7 @@ def _contradicted(
 
 def unnamed_liftings(
     credentials: Iterable[Credential], changes: Iterable[Change], margin: int
-) -> Iterator[str]:
+) -> Iterator[Assumption]:
     """
     The proof's assumptions that calls whose records lack the request lifted nothing that had ended a credential.
 
@@ -141,9 +141,11 @@ def unnamed_liftings(
             for change in liftings if change.account == account and change.time >= since
         ]  # fmt: skip
         if later:
-            yield (
-                f"{listed(later, 3)}, whose record does not tell what it was done to, did not lift what had ended "
-                f"{listed([one.id for one in there], 3)}: look at the keys and policies of account {account} by hand"
+            yield Assumption.of(
+                "unnamed_lifting",
+                calls=tuple(later),
+                credentials=tuple(one.id for one in there),
+                account=account,
             )
 
 

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
-from tokentrail.containment.incident.incident_model import ALWAYS, EntryPoint, HeldCredential, Source, WayKind
-from tokentrail.containment.incident.persistence import AttackerAction
+from tokentrail.containment.incident.assumption import Assumption
+from tokentrail.containment.incident.attacker_action import AttackerAction
+from tokentrail.containment.incident.incident_model import ALWAYS, HeldCredential, Source
 from tokentrail.containment.incident.reversal_index import (
     PASSWORD_CHANGES,
     ReversalIndex,
@@ -31,7 +32,7 @@ from tokentrail.lineage.model import Credential
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
-from tokentrail.spelling import instant, listed, short
+from tokentrail.spelling import short
 
 _PORTAL = timedelta(days=90)
 """
@@ -179,7 +180,7 @@ def logins(
 
 
 def passwords(
-    tainted: Iterable[TaintedCredential], deeds: Collection[AttackerAction], changes: Sequence[Change]
+    tainted: Iterable[TaintedCredential], actions: Collection[AttackerAction], changes: Sequence[Change]
 ) -> Iterator[Source]:
     """
     The passwords with which the attacker signed in, until somebody else changed them.
@@ -187,7 +188,7 @@ def passwords(
     A user's console session needed one even if its sign-in is not in the evidence, since that may have been logged in
     another region (AWS CloudTrail User Guide, 'AWS Management Console sign-in events').
     """
-    own = {deed.event_id for deed in deeds}
+    own = {action.event_id for action in actions}
     for seen in tainted:
         one, credential = seen.held, seen.credential
         unseen = one.kind == "console_session" and credential.origin == "not_in_evidence"
@@ -196,12 +197,12 @@ def passwords(
             continue
         user, issued = one.principal.name, credential.issued_at
         given = (
-            deed.time
-            for deed in deeds
-            if deed.name in _PASSWORDS_GIVEN
-            and deed.account == one.principal.account
-            and caseless(deed.asked("userName") or deed.user or "") == caseless(user)
-            and deed.time <= issued
+            action.time
+            for action in actions
+            if action.name in _PASSWORDS_GIVEN
+            and action.account == one.principal.account
+            and caseless(action.asked("userName") or action.user or "") == caseless(user)
+            and action.time <= issued
         )
         changed = (
             change.time
@@ -218,22 +219,22 @@ def passwords(
 
 
 def doubtful_resets(
-    tainted: Iterable[TaintedCredential], deeds: Sequence[AttackerAction], changes: Sequence[Change]
-) -> Iterator[str]:
+    tainted: Iterable[TaintedCredential], actions: Sequence[AttackerAction], changes: Sequence[Change]
+) -> Iterator[Assumption]:
     """
     The proof's assumptions that somebody who reset a password which the attacker knows set another one.
 
     A record shows no password. With `PasswordResetRequired` a call may have set none: then the attacker's still signs
     in, and chooses the next one (IAM API Reference, 'UpdateLoginProfile').
     """
-    own, known = {deed.event_id for deed in deeds}, dict[tuple[str, str], tuple[str, datetime]]()
+    own, known = {action.event_id for action in actions}, dict[tuple[str, str], tuple[str, datetime]]()
     for seen in tainted:
         if seen.credential.origin == "console_sign_in" and seen.credential.issued_at:
             user = seen.held.principal
             known[user.account, caseless(user.name)] = user.name, seen.credential.issued_at
-    for deed in deeds:
-        if deed.name in _PASSWORDS_GIVEN and (name := deed.asked("userName") or deed.user):
-            known[deed.account, caseless(name)] = name, deed.time
+    for action in actions:
+        if action.name in _PASSWORDS_GIVEN and (name := action.asked("userName") or action.user):
+            known[action.account, caseless(name)] = name, action.time
     for (account, user_name), (name, since) in known.items():
         later = [
             change for change in changes
@@ -242,10 +243,9 @@ def doubtful_resets(
             and change.event_id not in own and not sets_something_else(change)
         ]  # fmt: skip
         if later and all(map(_may_set_none, later)):
-            yield (
-                f"whoever called {later[0].event_name} at {instant(later[0].time)} (event {later[0].event_id}) set "
-                f"another password of {name}: with PasswordResetRequired alone it sets none, and whoever knows the "
-                "attacker's signs in and chooses the next (`aws iam delete-login-profile` is sure)"
+            first = later[0]
+            yield Assumption.of(
+                "password_reset", name, call=first.event_name, time=first.time, event=first.event_id
             )
 
 
@@ -290,11 +290,9 @@ def by_trust(found: Iterable[Source], reach: Reach | None) -> Iterator[Source]:
                 yield replace(one, mints=role, account=role.account, why=why)
 
 
-def strangers(
-    tainted: Iterable[TaintedCredential], deleted: Container[Principal]
-) -> Iterator[tuple[str, Principal, str]]:
+def strangers(tainted: Iterable[TaintedCredential], deleted: Container[Principal]) -> Iterator[Assumption]:
     """
-    Tainted credentials whose minter is not in the evidence: the id, the principal, and what the evidence says instead.
+    Tainted credentials whose minter is not in the evidence, which is assumed to mint no more.
 
     An unknown minter can't be ended: whoever assumed a role from another account, or with a key that leaked together
     with the session, can assume it again. Behind calls that a service made for a session there is one that nobody has
@@ -310,11 +308,11 @@ def strangers(
             continue
         if (one.principal, why) not in told:
             told.add((one.principal, why))
-            yield one.id, one.principal, why
+            yield Assumption.of("stranger", one.id, principal=one.principal, why=why)
 
 
-def nameless(tainted: Iterable[TaintedCredential]) -> Iterator[str]:
-    """Sentences about those of which no principal is known, so that nothing can be denied to it."""
+def nameless(tainted: Iterable[TaintedCredential]) -> Iterator[Assumption]:
+    """The tainted credentials of which no principal is known, so that nothing can be denied to it."""
     found: dict[bool, list[str]] = {}
     for seen in tainted:
         one = seen.held.principal
@@ -323,16 +321,10 @@ def nameless(tainted: Iterable[TaintedCredential]) -> Iterator[str]:
             guest = issued is not None and issued.api == "GetCredentialsForIdentity"
             found.setdefault(guest, []).append(seen.held.id)
     for guest, ids in sorted(found.items()):
-        how = (
-            "its own calls tell that, or the AssumeRoleWithWebIdentity that Amazon Cognito called in that second; the "
-            "roles that it may be given, `aws cognito-identity get-identity-pool-roles`"
-            if guest
-            else "`aws sts get-access-key-info` tells the account of a key"
-        )
-        yield f"as whom {listed(sorted(ids), 6)} acts is not in the evidence, so that no step ends it: {how}"
+        yield Assumption.of("nameless_guest" if guest else "nameless", credentials=tuple(sorted(ids)))
 
 
-def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterator[str]:
+def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterator[Assumption]:
     """
     The proof's assumption that sign-ins are over which last twelve hours unless a setting allows more.
 
@@ -346,16 +338,12 @@ def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterato
         and _lasts(seen.held, SIGN_IN, as_of)
     )  # fmt: skip
     if over:
-        yield (
-            f"{listed(over, 3)} lasted no longer than twelve hours, or than the log tells: a setting made before the "
-            "evidence begins may allow whoever signs in as a user or role up to ninety days "
-            "(MaxSigninSessionDuration, as `aws iam get-login-profile` and `aws iam get-role` tell it)"
-        )
+        yield Assumption.of("signed_out", credentials=tuple(over))
 
 
 def taken_over(
     forest: Forest, sources: Sequence[Source], tainted: Set[str]
-) -> tuple[list[Source], list[tuple[str, str]]]:
+) -> tuple[list[Source], list[Assumption]]:
     """
     Replace function sources whose role is not known by one for each role that the function was seen with.
 
@@ -364,7 +352,7 @@ def taken_over(
     Guide, 'Working with Lambda environment variables').
 
     Returns:
-        The sources; and the ids of living sessions that are not tainted, each with the function that holds it.
+        The sources; and the living sessions that are not tainted and that such a function holds.
     """
     wanted = {
         (one.account, one.id) for one in sources if one.what == "function" and one.mints.kind == "unknown"
@@ -381,7 +369,7 @@ def taken_over(
         if host in wanted and role.kind == "role":
             roles.setdefault(host, set()).add(role)
             if one.state in ("active", "unknown") and one.id not in tainted:
-                held.append((one.id, host[1]))
+                held.append(Assumption.of("carried_off", one.id, one.id, function=host[1]))
     known: list[Source] = []
     for source in sources:
         of = (source.account, source.id)
@@ -390,9 +378,9 @@ def taken_over(
     return known, held
 
 
-def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[EntryPoint]:
+def entry_points(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Assumption]:
     """Portals, certificates and SAML sign-ins behind tainted credentials, with other roles that each has opened."""
-    first: dict[tuple[WayKind, str, str], datetime | None] = {}
+    first: dict[tuple[str, str, str], datetime | None] = {}
     own = set()
     for seen in theirs:
         one = seen.credential
@@ -411,12 +399,11 @@ def ways_in(forest: Forest, theirs: Iterable[TaintedCredential]) -> Iterator[Ent
     }
     for key in sorted(first):
         others = sorted(role for way, role in opened if way == key and role not in own)
-        yield EntryPoint(key[0], key[1], first[key], tuple(others))
+        way, name, _ = key
+        yield Assumption.of("entry_point", way=way, name=name, since=first[key], opened=tuple(others))
 
 
-def _way(
-    name: str | None, kind: str, target: str | None, *, certified: bool
-) -> tuple[WayKind, str, str] | None:
+def _way(name: str | None, kind: str, target: str | None, *, certified: bool) -> tuple[str, str, str] | None:
     """What let a person or machine in: its kind and name; for SAML also the provider's name, without account."""
     match kind:
         case "identity_center" if name:

@@ -7,10 +7,10 @@ It is pure data, which `build_model` takes from a case. All times are whole seco
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from tokentrail.aws.principals import (
     KnownPrincipal,
@@ -22,6 +22,7 @@ from tokentrail.aws.principals import (
     under_any_path,
 )
 from tokentrail.containment.documents import FULL_ACCESS, MANAGED_MOST, Person, Token, controls_most
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.policy.account.holders import Holder, size_of
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
@@ -30,7 +31,6 @@ from tokentrail.policy.language.context import LASTING, Caller, CallerKind
 UNTIMED = frozenset({"scoped", "delegated", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
 SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
-WayKind = Literal["portal", "certificate", "saml"]
 _NAMED = frozenset({"user", "role", "password", "trust"})
 """Kinds of sources whose id is a name of IAM's."""
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
@@ -187,6 +187,8 @@ class Source:
     """From when on it hands out nothing, because somebody has closed it already; `None` if it is open."""
     assumed: bool = field(default=False, compare=False)
     """Whether `until` is not in the evidence, but an assumption of the proof."""
+    named: bool = field(default=True, compare=False)
+    """Whether the log names it; else its id stands for the call that made it, and no command takes that."""
 
     @property
     def lingers(self) -> timedelta:
@@ -208,52 +210,6 @@ class Source:
         """
         own = caseless(self.id) if self.kind in _NAMED else self.id
         return (self.kind, self.account, own, *((self.what, self.region or "") if self.what else ()))
-
-
-class EntryPoint(NamedTuple):
-    """A person of a portal or provider, or a certificate, that may open more roles than the attacker was seen in."""
-
-    kind: WayKind
-    name: str
-    since: datetime | None
-    """When the attacker first used it, if known."""
-    others: tuple[Principal, ...]
-    """Roles, other than the attacker's, that it has opened at any time."""
-
-
-class SharedIpCredential(NamedTuple):
-    """A credential, not descending from the attacker's, that is used from an address that the attacker used first."""
-
-    id: str
-    address: str
-    by: str
-    """The attacker's credential that was used there first."""
-
-
-class PossibleSession(NamedTuple):
-    """A credential that is not tainted, may still work, and may have been got in the attacker's name."""
-
-    id: str
-    why: str
-    """What of the evidence speaks for that."""
-
-
-class UnseenGrant(NamedTuple):
-    """What the attacker was given, or gave a partner, and whose use is not in the evidence."""
-
-    kind: Literal["data_access", "token", "delegation"]
-    names: tuple[str, ...]
-    """The names of sessions, or the ids of tokens or requests."""
-    principal: Principal | None
-    """As whom a partner acts."""
-
-
-class UpstreamMinter(NamedTuple):
-    """A credential that led to a plan's subjects, may still work, and that nothing makes the attacker's."""
-
-    id: str
-    link: str | None = None
-    """How, if the subjects do not descend from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,18 +302,12 @@ class IncidentModel:
     """By role that people come in by: for whom the attacker acts, if that tells it from colleagues."""
     edges: tuple[Edge, ...]
     sources: tuple[Source, ...]
-    let_in: tuple[tuple[str, str, Principal], ...]
-    """Identity providers that may still let the attacker in: the provider, the person let in, and the role."""
-    ways_in: tuple[EntryPoint, ...]
-    """What lets the attacker in, and may let it into other roles than it was seen in."""
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
     changes: tuple[Change, ...]
     """All changes to IAM and Organizations that bear on the principals, by whomever."""
     unseen_since: Mapping[str, datetime]
     """By account: from when on there may be sessions that no log shows yet."""
-    beyond: tuple[str, ...]
-    """What snapshots allow the attacker that the prover does not consider, as assumptions."""
     writing: frozenset[Principal]
     """The principals that may change IAM."""
     responders: frozenset[str]
@@ -370,27 +320,14 @@ class IncidentModel:
     """Accounts in which nobody here can change anything."""
     management_account: str | None
     reach: Reach | None
-    residual_risks: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
+    """What the evidence leaves open, and is assumed; the prover leaves out what steps make sure of."""
+    residual_risks: tuple[Assumption, ...]
+    """What the attacker left or got that no step takes back."""
     delete_created: bool = False
     """Whether the keys and users that the attacker made are deleted, rather than kept as evidence."""
-    entered: tuple[str, ...] = ()
-    """Assumptions about things of the owner's that the attacker got into."""
-    minters: tuple[UpstreamMinter, ...] = ()
-    """Untainted credentials that led to the subjects and may still work: who has them can do so again."""
-    left_out: tuple[str, ...] = ()
-    """Descendants of the subjects that may still work and that the narrowing leaves out."""
-    strangers: tuple[tuple[str, Principal, str], ...] = ()
-    """Tainted credentials whose minter is not in the evidence: id, principal, and what the evidence says instead."""
-    held_there: tuple[tuple[str, str], ...] = ()
-    """Other living sessions that a function held when the attacker changed its code: id, and the function."""
     handed: Mapping[str, str] = field(default_factory=dict)
     """By id of a tainted credential that a trace does not call so: why it counts (see `taint`)."""
-    doubts: tuple[tuple[str, str], ...] = ()
-    """Other living credentials that a source handed out either to its owner or to the attacker: id and reason."""
-    possible: tuple[PossibleSession, ...] = ()
-    unseen_grants: tuple[UnseenGrant, ...] = ()
-    neighbours: tuple[SharedIpCredential, ...] = ()
-    """Other living credentials that were used from an address that the attacker used first."""
     handed_to_hosts_alone: frozenset[Principal] = field(init=False, repr=False, compare=False)
     """
     Roles whose sessions the attacker has from workloads only: none of its credentials may assume them.
@@ -401,6 +338,7 @@ class IncidentModel:
     _logged: Mapping[Principal, LoggedPolicies] = field(init=False, repr=False, compare=False)
     _controls: Mapping[str, set[str]] = field(init=False, repr=False, compare=False)
     _sources_of: Mapping[Principal, Sequence[Source]] = field(init=False, repr=False, compare=False)
+    _assumed: Mapping[str, Sequence[Assumption]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index once what is asked of each of many principals."""
@@ -412,6 +350,10 @@ class IncidentModel:
         for source in self.sources:
             sources_of.setdefault(source.mints, []).append(source)
         object.__setattr__(self, "_sources_of", sources_of)
+        assumed: dict[str, list[Assumption]] = {}
+        for one in self.assumptions:
+            assumed.setdefault(one.kind, []).append(one)
+        object.__setattr__(self, "_assumed", assumed)
         object.__setattr__(self, "handed_to_hosts_alone", self._handed_to_hosts_alone())
 
     def _handed_to_hosts_alone(self) -> frozenset[Principal]:
@@ -438,6 +380,12 @@ class IncidentModel:
     def sources_of(self, principal: Principal) -> Sequence[Source]:
         """The sources that hand out a principal's credentials."""
         return self._sources_of.get(principal, ())
+
+    def assumed(self, *kinds: str) -> Iterator[Assumption]:
+        """The assumptions of some kinds, in their order."""
+        if len(kinds) == 1:
+            return iter(self._assumed.get(kinds[0], ()))
+        return (one for one in self.assumptions if one.kind in kinds)
 
     def barred(self, account: str) -> bool:
         """Whether no call of ours can be made in an account: access is lacking, or a record calls so what is none."""

@@ -18,15 +18,18 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tokentrail.aws.principals import Principal
+from tokentrail.containment.incident.assumption import Assumption
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.credential_sources import TaintedCredential
-from tokentrail.containment.incident.incident_model import HeldCredential, PossibleSession, UnseenGrant
-from tokentrail.containment.incident.persistence import AttackerAction
+from tokentrail.containment.incident.incident_model import HeldCredential
 from tokentrail.containment.incident.taint_sources import SESSION_NAMED
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
+from tokentrail.spelling import quoted
 
 _FEDERATES = "GetWebIdentityToken"
 _DELEGATING = frozenset({"AcceptDelegationRequest", "SendDelegationToken"})
@@ -79,8 +82,8 @@ def asked(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowing:
 
 
 def unseen_grants(
-    forest: Forest, given: Asked, tainted: Iterable[TaintedCredential], deeds: Iterable[AttackerAction]
-) -> Iterator[UnseenGrant]:
+    forest: Forest, given: Asked, tainted: Iterable[TaintedCredential], actions: Iterable[AttackerAction]
+) -> Iterator[Assumption]:
     """What the attacker was given, or gave a partner, and whose use is not in the evidence."""
     since = int((forest.as_of - DATA_LIFE).timestamp())
     held = [one.held for one in tainted]
@@ -88,11 +91,15 @@ def unseen_grants(
     left = sorted(name for name, time in given.sessions.items() if name not in names and time > since)
     known = _session_names(forest, left)
     if unused := [name for name in left if name not in known]:
-        yield UnseenGrant("data_access", tuple(unused), None)
+        yield _grant("data_access", unused, None)
     opened = {one.whose for one in forest.requests.of(sorted(given.tokens)) if one.what == "token"}
     if unused := sorted(given.tokens - opened):
-        yield UnseenGrant("token", tuple(unused), None)
-    yield from _delegations(deeds, held)
+        yield _grant("token", unused, None)
+    yield from _delegations(actions, held)
+
+
+def _grant(kind: str, names: Iterable[str], principal: Principal | None) -> Assumption:
+    return Assumption.of(kind, names=tuple(map(quoted, names)), principal=principal)
 
 
 def _session_names(forest: Forest, names: Sequence[str]) -> set[str]:
@@ -101,17 +108,17 @@ def _session_names(forest: Forest, names: Sequence[str]) -> set[str]:
     return {name for row in found if (name := rows.caller(row).session_name)}
 
 
-def _delegations(deeds: Iterable[AttackerAction], held: Sequence[HeldCredential]) -> Iterator[UnseenGrant]:
+def _delegations(actions: Iterable[AttackerAction], held: Sequence[HeldCredential]) -> Iterator[Assumption]:
     """The requests that each credential of the attacker's accepted or sent, whether a partner was seen or not."""
     by = {one.id: one.principal for one in held}
     found: dict[str, set[str]] = {}
-    for deed in deeds:
-        if deed.name in _DELEGATING and deed.by in by:
-            found.setdefault(deed.by, set()).add(
-                deed.asked("delegationRequestId") or f"event {deed.event_id}"
+    for action in actions:
+        if action.name in _DELEGATING and action.by in by:
+            found.setdefault(action.by, set()).add(
+                action.asked("delegationRequestId") or f"event {action.event_id}"
             )
     for credential, requests in sorted(found.items()):
-        yield UnseenGrant("delegation", tuple(sorted(requests)), by[credential])
+        yield _grant("delegation", sorted(requests), by[credential])
 
 
 def possible_sessions(
@@ -119,7 +126,7 @@ def possible_sessions(
     given: Asked,
     tainted: Sequence[TaintedCredential],
     others: Iterable[tuple[Row, HeldCredential, State]],
-) -> list[PossibleSession]:
+) -> list[Assumption]:
     """
     Credentials that may still work, are not tainted, and whose records name one of the attacker's principals.
 
@@ -139,7 +146,7 @@ def possible_sessions(
     found |= _requested(forest, given, tainted)
     for one in tainted:
         found.pop(one.held.id, None)
-    return [PossibleSession(one, why) for one, why in sorted(found.items())]
+    return [Assumption.of("possible", one, one, why=why) for one, why in sorted(found.items())]
 
 
 def _requested(forest: Forest, given: Asked, tainted: Sequence[TaintedCredential]) -> dict[str, str]:

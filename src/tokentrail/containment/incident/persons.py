@@ -17,12 +17,13 @@ from dataclasses import replace
 
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.documents import Person
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.incident_model import Edge, HeldCredential, Source
 from tokentrail.containment.incident.taint_sources import SESSION_NAMED
+from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.lineage import rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.policy.language.context import Caller
-from tokentrail.spelling import listed
 
 _KIND = "identity_center"
 
@@ -46,19 +47,15 @@ def with_person(one: HeldCredential, named: Mapping[str, str]) -> HeldCredential
     return replace(one, caller=replace(one.caller, person=person)) if person else one
 
 
-def conditions(named: Mapping[str, str], told_apart: Mapping[Principal, tuple[Person, ...]]) -> Iterator[str]:
+def conditions(
+    named: Mapping[str, str], told_apart: Mapping[Principal, tuple[Person, ...]]
+) -> Iterator[Assumption]:
     """The proof's assumptions, if user ids were taken from session names, or identity providers propagate persons."""
     if named:
-        yield (
-            f"of {listed(sorted(named))}, sessions of Identity Center whose calls do not show whose they are belong to "
-            "whom others of that name show"
-        )
+        yield Assumption.of("silent_sessions", names=tuple(sorted(named)))
     subjects = sorted({one.subject for each in told_apart.values() for one in each if one.subject})
     if subjects:
-        yield (
-            f"each session that an identity provider opens for {listed(subjects)} acts for that person "
-            "(`aws:OriginIdentity/Subject`), as those in the log do"
-        )
+        yield Assumption.of("propagated_person", persons=tuple(subjects))
 
 
 def persons(
@@ -101,7 +98,8 @@ def _of_directory(caller: Caller) -> Person:
 
 def _of_provider(caller: Caller) -> Person:
     subject, issuer = caller.origin_subject, caller.origin_issuer
-    return Person(subject=subject, issuer=issuer) if subject and issuer else Person()
+    shown = subject and issuer and not is_stand_in(subject) and not is_stand_in(issuer)
+    return Person(subject=subject or "", issuer=issuer or "") if shown else Person()
 
 
 _WAYS: Mapping[str, Callable[[Caller], Person]] = {

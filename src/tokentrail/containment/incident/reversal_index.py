@@ -9,8 +9,9 @@ that a thing made again counts again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from tokentrail.aws.calls.catalogue import Removal, every_reviewed
@@ -18,14 +19,16 @@ from tokentrail.aws.calls.names import operation_of, service_of
 from tokentrail.aws.calls.reversals import FOR_GOOD, PUTS_RIGHT, RESTORES
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal, told_caseless
-from tokentrail.containment.incident.workloads import ended_by, session_of
+from tokentrail.containment.incident.attacker_action import AttackerAction
+from tokentrail.containment.incident.workloads import ended_by, name_of, session_of
+from tokentrail.events.values import uuid_bytes
+from tokentrail.lineage import creations
+from tokentrail.lineage.forest import Forest
+from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.ledger import NAME_PARAMETERS, EntityKind, NameBindings, principals_named
 from tokentrail.policy.language.documents import Document, Malformed, parse
-
-if TYPE_CHECKING:
-    from tokentrail.containment.incident.persistence import AttackerAction
 
 _VERSION_PARAMETERS = ("qualifier", "versionName", "documentVersion")
 """Parameters with which a deletion is only of a version (AWS Lambda and Systems Manager API References)."""
@@ -166,87 +169,91 @@ class ReversalIndex:
             or service_of(one.event_source) not in _IAM
         )
 
-    def undone(self, deed: AttackerAction) -> datetime | None:
-        """When what a deed left was undone; `None` if it was not, or if no call surely is about the same thing."""
-        service = service_of(deed.source)
+    def undone(self, action: AttackerAction) -> datetime | None:
+        """When what an action left was undone; `None` if it was not, or if no call surely is about the same thing."""
+        service = service_of(action.source)
         anywhere = service in _IAM
-        for operations, members in _RULES.get((service, operation_of(deed.name)), ()):
-            wanted = _wanted(deed, members)
-            if wanted is None or (not anywhere and deed.region is None):
+        for operations, members in _RULES.get((service, operation_of(action.name)), ()):
+            wanted = _wanted(action, members)
+            if wanted is None or (not anywhere and action.region is None):
                 continue
             texts = {"", *(value for _, value in wanted)}
             for one in (
-                one for name in sorted(operations) for one in self._naming(deed.account, name, texts)
+                one for name in sorted(operations) for one in self._naming(action.account, name, texts)
             ):
                 if (
-                    one.event_source == deed.source
-                    and (one.time > deed.time or (one.time == deed.time and one.event_name in FOR_GOOD))
-                    and (anywhere or one.region == deed.region)
+                    one.event_source == action.source
+                    and (one.time > action.time or (one.time == action.time and one.event_name in FOR_GOOD))
+                    and (anywhere or one.region == action.region)
                     and all(value in (_texts_at(one.request, path) or {""}) for path, value in wanted)
                     and not _of_one_version(one)
-                    and not self._renamed(deed, one.time)
+                    and not self._renamed(action, one.time)
                     and not any(self._restored.get(value, one.time) > one.time for _, value in wanted)
                 ):
                     return one.time
         return None
 
-    def _renamed(self, deed: AttackerAction, until: datetime) -> bool:
-        """Whether the user or group of a deed was renamed before `until`, so that its old name means another."""
+    def _renamed(self, action: AttackerAction, until: datetime) -> bool:
+        """Whether the user or group of an action was renamed before `until`, so that its old name means another."""
         return any(
-            self._names.renamed_between(deed.account, kind, name, deed.time, until)
+            self._names.renamed_between(action.account, kind, name, action.time, until)
             for kind in _RENAMED
-            if (name := deed.asked(NAME_PARAMETERS[kind]))
+            if (name := action.asked(NAME_PARAMETERS[kind]))
         )
 
-    def is_of_deleted(self, deed: AttackerAction, going: Collection[Principal]) -> bool:
-        """Whether a deed was done to a user or role deleted since, or that a plan deletes or denies (`going`)."""
+    def is_of_deleted(self, action: AttackerAction, going: Collection[Principal]) -> bool:
+        """Whether an action was done to a user or role deleted since, or that a plan deletes or denies (`going`)."""
         return any(
-            one in going or (one in self.deleted and self.deleted[one] >= deed.time)
-            for one in principals_named(deed.account, deed.asked)
+            one in going or (one in self.deleted and self.deleted[one] >= action.time)
+            for one in principals_named(action.account, action.asked)
         )
 
-    def put_right(self, deed: AttackerAction, kind: str, member: str, value: str) -> datetime | None:
+    def put_right(self, action: AttackerAction, kind: str, member: str, value: str) -> datetime | None:
         """
-        When somebody put right what a deed did; `None` if nobody has.
+        When somebody put right what an action did; `None` if nobody has.
 
         A change in the same second does not count, as it may have come before. A trust policy that still names whom the
         attacker let in is not put right, nor is what somebody enabled again since.
         """
         added = (
-            trusted(deed.document) - trusted(self.trust_before(deed, value)) if deed.document else frozenset()
+            trusted(action.document) - trusted(self.trust_before(action, value))
+            if action.document
+            else frozenset()
         )
         found = (
             change.time
             for change in sorted(
-                self._said_of(deed, PUTS_RIGHT[kind], member, value), key=lambda change: change.time
+                self._said_of(action, PUTS_RIGHT[kind], member, value), key=lambda change: change.time
             )
-            if change.time > deed.time
+            if change.time > action.time
             and not sets_something_else(change)
             and self._restored.get(value, change.time) <= change.time
             and not (change.event_name == "UpdateAssumeRolePolicy" and _still_lets_in(change, added))
             and not (
                 member == NAME_PARAMETERS["user"]
-                and self._names.renamed_between(deed.account, "user", value, deed.time, change.time)
+                and self._names.renamed_between(action.account, "user", value, action.time, change.time)
             )
         )
         return next(found, None)
 
-    def trust_before(self, deed: AttackerAction, role: str) -> str | None:
-        """The text of a role's trust policy before a deed, if the evidence has it."""
-        earlier = [one for one in self._said_of(deed, _SET_TRUST, "roleName", role) if one.time < deed.time]
+    def trust_before(self, action: AttackerAction, role: str) -> str | None:
+        """The text of a role's trust policy before an action, if the evidence has it."""
+        earlier = [
+            one for one in self._said_of(action, _SET_TRUST, "roleName", role) if one.time < action.time
+        ]
         if not earlier:
             return None
         last = max(earlier, key=lambda one: one.order)
         document = last.document("policyDocument") or last.document("assumeRolePolicyDocument")
         return document if isinstance(document, str) else None
 
-    def _said_of(self, deed: AttackerAction, names: Sequence[str], member: str, value: str) -> list[Change]:
+    def _said_of(self, action: AttackerAction, names: Sequence[str], member: str, value: str) -> list[Change]:
         """The calls of some names that name a value in a member, without the attacker's own."""
         told = told_caseless(member, value) or ""
         return [
             one
             for name in names
-            for one in self._by.get((deed.account, name, told), ())
+            for one in self._by.get((action.account, name, told), ())
             if self._counts(one)
             and service_of(one.event_source) in _PUT_RIGHT_SERVICES
             and told_caseless(member, one.asked(member)) == told
@@ -283,18 +290,18 @@ class ReversalIndex:
         )
         return min(found, default=None)
 
-    def restored(self, deed: AttackerAction, removal: Removal) -> datetime | None:
-        """When somebody last added again, in IAM or Organizations, what a deed removed; `None` if nobody did."""
+    def restored(self, action: AttackerAction, removal: Removal) -> datetime | None:
+        """When somebody last added again, in IAM or Organizations, what an action removed; `None` if nobody did."""
         members = [
             one for one in removal.members if SECOND_FACTOR not in removal.restored_by or one == "userName"
         ]
-        wanted = {one: told_caseless(one, deed.asked(one)) for one in members}
+        wanted = {one: told_caseless(one, action.asked(one)) for one in members}
         texts = {value for value in wanted.values() if value} or {""}
         found = (
             one.time
             for operation in removal.restored_by
-            for one in self._naming(deed.account, operation, texts)
-            if one.event_source == deed.source
+            for one in self._naming(action.account, operation, texts)
+            if one.event_source == action.source
             and (one.event_id not in self._own or operation.startswith(("Attach", "Add")))
             and is_about_protection(operation, one.request)
             and all(
@@ -340,11 +347,11 @@ def named(change: Change) -> set[str]:
     return texts | {name for _, name in ended_by(change)}
 
 
-def names_of(deed: AttackerAction) -> set[str]:
-    """The texts by which a later call may name what a deed left; an empty one if a call may name nothing."""
+def names_of(action: AttackerAction) -> set[str]:
+    """The texts by which a later call may name what an action left; an empty one if a call may name nothing."""
     found: set[str] = set()
-    for _, members in _RULES.get((service_of(deed.source), operation_of(deed.name)), ()):
-        wanted = _wanted(deed, members)
+    for _, members in _RULES.get((service_of(action.source), operation_of(action.name)), ()):
+        wanted = _wanted(action, members)
         if wanted is not None:
             found |= {value for _, value in wanted if value} or {""}
     return found
@@ -362,11 +369,11 @@ def _ended_names(change: Change) -> Iterator[tuple[str, str]]:
             yield kind, session
 
 
-def _wanted(deed: AttackerAction, members: Sequence[_Member]) -> list[tuple[str, str]] | None:
-    """What an undoing call must name: paths and their values; `None` if the deed's record does not have them all."""
+def _wanted(action: AttackerAction, members: Sequence[_Member]) -> list[tuple[str, str]] | None:
+    """What an undoing call must name: paths and their values; `None` if the action's record does not have them all."""
     found, several = [], [member for member in members if member.several]
     for member in members:
-        record = deed.response if member.own.startswith("~") else deed.request
+        record = action.response if member.own.startswith("~") else action.request
         values = _texts_at(object_of(record), member.own.lstrip("~")) or ({""} if member.optional else set())
         if len(values) != 1 and not member.several:
             return None
@@ -393,3 +400,36 @@ def _of_one_version(change: Change) -> bool:
     """Whether a call deletes only a version; for a function's URL or permission, `qualifier` is a part of the name."""
     own = _NAMED_BY[operation_of(change.event_name)]
     return any(change.request.get(name) for name in _VERSION_PARAMETERS if name not in own)
+
+
+def removals(forest: Forest, actions: Sequence[AttackerAction], names: Set[str]) -> list[Change]:
+    """
+    All such calls; their region is filled in only for those that may matter.
+
+    Args:
+        forest: The evidence.
+        actions: The attacker's changes: calls that may have ended what they made matter.
+        names: Names of hosts whose end matters too.
+    """
+    known = names | {
+        name_of(what, thing)
+        for action in actions
+        for what, thing in creations.made(action.name, action.request, action.response, action.source)
+        if thing and what in WORKLOADS
+    }.union(*(names_of(action) for action in actions))
+    found = list(forest.removals())
+    regions = _regions(forest, {one.event_id for one in found if not known.isdisjoint(named(one))})
+    return [replace(one, region=regions.get(one.event_id)) for one in found]
+
+
+def issued_where(forest: Forest, some: Iterable[Credential]) -> dict[str, str]:
+    """By id of a credential that a service issued: the region in which it did, which is the function's or host's."""
+    events = {one.id: one.issued_by.event_id for one in some if one.kind == "service_role" and one.issued_by}
+    regions = _regions(forest, set(events.values()))
+    return {id: region for id, event in events.items() if (region := regions.get(event))}
+
+
+def _regions(forest: Forest, events: Set[str]) -> dict[str, str | None]:
+    raw = {one: packed for one in events if (packed := uuid_bytes(one))}
+    found = forest.regions(raw.values())
+    return {one: found.get(packed) for one, packed in raw.items()}

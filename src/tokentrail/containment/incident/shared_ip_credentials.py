@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from tokentrail.containment.incident.incident_model import SharedIpCredential
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.lineage import rows
 from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.forest import Forest
@@ -29,7 +29,7 @@ _First = tuple[int, int]
 
 def neighbours(
     forest: Forest, theirs: Sequence[tuple[Row, Credential]], starts: Set[int], narrowing: Narrowing
-) -> Iterator[SharedIpCredential]:
+) -> Iterator[Assumption]:
     """
     The living credentials, not the attacker's, that were first used at an address after the attacker was.
 
@@ -48,7 +48,7 @@ def neighbours(
 
 def _came_after(
     forest: Forest, own: Mapping[int, Credential], starts: Set[int], narrowing: Narrowing
-) -> Iterator[tuple[Credential, SharedIpCredential]]:
+) -> Iterator[tuple[Credential, Assumption]]:
     brought = dict(
         sorted(_brought(forest, own, starts, narrowing).items(), key=lambda one: one[1])[:_ADDRESSES]
     )
@@ -62,7 +62,8 @@ def _came_after(
     # Only the first are named in a plan: long-term keys, and those at the attacker's first addresses.
     there.sort(key=lambda each: (each[0].kind != "long_term_key", brought[each[2]]))
     for one, row, address in there:
-        yield one, SharedIpCredential(row["id"], address, own[brought[address][1]].id)
+        by = own[brought[address][1]].id
+        yield one, Assumption.of("neighbour", row["id"], row["id"], address=address, by=by)
 
 
 def _living(forest: Forest, places: Set[int]) -> Iterator[tuple[Row, Credential]]:

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from math import inf
 
 from tokentrail.aws.principals import caseless
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.incident_model import LONGEST, HeldCredential
-from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.containment.incident.reversal_index import PASSWORD_CHANGES, sets_something_else
 from tokentrail.containment.incident.shared_ip_credentials import stays
 from tokentrail.containment.incident.taint_sources import (

@@ -24,11 +24,10 @@ from datetime import datetime
 from typing import Literal, NamedTuple, cast
 
 from tokentrail.aws.principals import Principal, caseless
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.incident_model import HeldCredential
-from tokentrail.containment.incident.living import ACTING_AS, accounts_of
-from tokentrail.containment.incident.persistence import AttackerAction, roles_given, roles_let_in
-from tokentrail.containment.incident.reversal_index import ReversalIndex
-from tokentrail.containment.incident.service_removals import issued_where
+from tokentrail.containment.incident.persistence import roles_given, roles_let_in
+from tokentrail.containment.incident.reversal_index import ReversalIndex, issued_where
 from tokentrail.containment.incident.source_kinds import SOURCE_KINDS, certified
 from tokentrail.containment.incident.workloads import session_of
 from tokentrail.lineage import creations, rows
@@ -39,6 +38,11 @@ from tokentrail.lineage.rows import Row
 SESSION_NAMED = """
 session_name IN (SELECT unnest(?)) OR split_part(coalesce(principal_id, child), ':', -1) IN (SELECT unnest(?))"""
 NAMED_OR_SIGNED_IN = f"{SESSION_NAMED} OR kind IN ('console_session', 'oauth_login')"
+ACTING_AS = """
+split_part(coalesce(issuer_arn, role_arn, arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -1) IN (SELECT unnest(?))
+OR split_part(coalesce(arn, child_arn, caller_arn), '/', -2) IN (SELECT unnest(?))"""
+"""Of what was never used and is its caller's own, as a scoped child is, only the ARN of a session may tell the role."""
 _LAMBDA, _ANYWHERE = "lambda.amazonaws.com", "rolesanywhere.amazonaws.com"
 _HOST_NAMED = frozenset({"ec2.amazonaws.com", _LAMBDA, _ANYWHERE})
 """Services whose sessions have the name of their host or holder, so that the name tells the source."""
@@ -75,6 +79,12 @@ _IN_WORDS = {
     "certificate": "the certificate {}", "portal": "the access portal of {}",
     "provider": "the identity provider of {}",
 }  # fmt: skip
+
+
+def accounts_of(some: Iterable[Principal]) -> Set[str]:
+    """The accounts in which to look for ARNs of some principals; none, which means all, if one is not known."""
+    found = {one.account for one in some}
+    return frozenset() if "" in found else found
 
 
 class Issued(NamedTuple):
@@ -203,9 +213,7 @@ def opened_roles(
     for action in sorted(actions, key=lambda one: (one.time, one.event_id)):
         if _session_names(action) <= names:  # the sessions of all that it started are known
             continue
-        why = (
-            f"{action.name} by {action.by} (event {action.event_id}) lets its maker have sessions of its role"
-        )
+        why = f"{action.cause} lets its maker have sessions of its role"
         for role in roles_given(action):
             found.setdefault(role, _role(role, action.time, why))
         for role in roles_let_in(action):
@@ -293,7 +301,7 @@ def changed(forest: Forest, actions: Sequence[AttackerAction]) -> Iterator[Crede
             yield CredentialSource(
                 key=key, since=int(action.time.timestamp()),
                 until=min((end.timestamp() for end in ends if end), default=None),
-                why=f"{action.name} by {action.by} (event {action.event_id}) lets identities of its maker in through "
+                why=f"{action.cause} lets identities of its maker in through "
                 f"{thing}",
             )  # fmt: skip
 

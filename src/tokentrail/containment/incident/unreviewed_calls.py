@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tokentrail.aws.calls.catalogue import Verdict, every_reviewed, facts
 from tokentrail.aws.calls.names import service_of
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.lineage import doings
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
@@ -23,6 +24,15 @@ _BY_NAME = {one.operation: (one.service, one.operation) for one in every_reviewe
 _NARROWED = """
 SELECT source, name, ip, CASE WHEN name IN {} THEN resource END AS resource, count(*) AS count, min(time) AS first
 FROM acts WHERE error IS NULL AND time >= {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+
+
+_GIVEN: tuple[Verdict, ...] = ("role_credentials", "task_credentials", "person_token")
+"""What the catalogue says of calls that hand out credentials or tokens which the log does not show."""
+_LEAVING_SOMETHING: Mapping[Verdict, str] = {
+    "token": "given_token", "deletes_later": "deleted_later", "stops_keeping": "not_kept", "blinds": "blinded",
+    "foreign_token": "foreign_token",
+}  # fmt: skip
+"""By what the catalogue says of calls: the risk that they leave."""
 
 
 @dataclass(slots=True)
@@ -76,32 +86,16 @@ def _use(found: dict[tuple[str, str], Use], source: str | None, name: str | None
     return use
 
 
-def given_calls(calls: Calls) -> Iterator[str]:
+def given_calls(calls: Calls) -> Iterator[Assumption]:
     """The proof's assumptions that credentials and tokens which calls handed out no longer work."""
-    if found := _among(calls, "role_credentials"):
-        yield (
-            "nothing works any more that the attacker was given by calls that hand out credentials of another role, "
-            f"as no log tells which those are: {_listed(found)}. The service's own AssumeRole in that second names "
-            "the role: plan for it too (`tokentrail contain ROLE-ARN`)"
-        )
-    if found := _among(calls, "task_credentials"):
-        yield (
-            "nothing works any more of what the attacker may have been sent as the agent of a container instance, the "
-            f"credentials of all tasks that ran there: {_listed(found)}. Plan for the roles of these tasks too "
-            "(`tokentrail contain ROLE-ARN`)"
-        )
-    if found := _among(calls, "person_token"):
-        yield (
-            "no token works any more that the attacker was given of people in IAM Identity Center: "
-            f"{_listed(found)}. With it sessions are opened in every account of theirs; the portal's "
-            "GetRoleCredentials that bear the `identitycenter:CredentialId` of the call as their `credentialId` name "
-            "account and role: plan for these too"
-        )
+    for kind in _GIVEN:
+        if found := _among(calls, kind):
+            yield Assumption.of(kind, calls=_named(found))
 
 
-def unknown_calls(calls: Calls, changes: Container[tuple[str, str]]) -> Iterator[str]:
+def unknown_calls(calls: Calls, changes: Container[tuple[str, str]]) -> Iterator[Assumption]:
     """
-    Sentences about calls that a person must look at.
+    The calls that a person must look at.
 
     Args:
         calls: The attacker's successful calls.
@@ -111,35 +105,11 @@ def unknown_calls(calls: Calls, changes: Container[tuple[str, str]]) -> Iterator
     unseen = {call: use for call, use in calls.items() if facts(*call).changes and call not in changes}
     unknown = {**_among(calls, "unreviewed", "opens"), **_among(unseen, "creates", "removes_policy")}
     if found := _in_order(unknown, calls):
-        yield (
-            "of some of the attacker's calls it is not known here whether they let somebody in, or run something "
-            f"with a role: look at each by hand: {_listed(found)}"
-        )
-    if found := _among(calls, "token"):
-        yield (
-            "tokens, passwords or signed links that services made for the attacker work until they run out, and no "
-            f"step takes them back; look at what each opens: {_listed(found)}"
-        )
-    if found := _among(calls, "deletes_later"):
-        yield (
-            "what deletes data by itself in the days to come, whoever is ended until then; take it back before that: "
-            f"{'; '.join(_with_remedies(found))}"
-        )
-    if found := _among(calls, "stops_keeping"):
-        yield (
-            "what keeps data that is deleted or overwritten may be off since; look at it before more is lost: "
-            f"{'; '.join(_with_remedies(found))}"
-        )
-    if found := _among(calls, "blinds"):
-        yield (
-            "what tells of an attacker or watches for one, and was turned off, deleted or told to pass something over; "
-            f"no step turns it on again, look at each by hand: {_listed(found)}"
-        )
-    if found := _among(calls, "foreign_token"):
-        yield (
-            "tokens that prove a principal of yours to others than AWS, for an hour at most, and that nothing takes "
-            f"back: {_listed(found)}; tell whoever accepts them"
-        )
+        yield Assumption.of("unknown_call", calls=_named(found))
+    for verdict, kind in _LEAVING_SOMETHING.items():
+        if found := _among(calls, verdict):
+            remedied = verdict in ("deletes_later", "stops_keeping")
+            yield Assumption.of(kind, calls=(_with_remedies if remedied else _named)(found))
 
 
 def _among(calls: Calls, *verdicts: Verdict) -> Calls:
@@ -150,20 +120,16 @@ def _in_order(found: Container[tuple[str, str]], calls: Calls) -> Calls:
     return {call: use for call, use in calls.items() if call in found}
 
 
-def _listed(found: Calls) -> str:
-    told = [
+def _named(found: Calls) -> tuple[str, ...]:
+    """Each call, and how often it was made."""
+    return tuple(
         f"{':'.join(call)}{f' ({use.count} times)' if use.count > 1 else ''}" for call, use in found.items()
-    ]
-    more = (
-        f", and {len(told) - _MOST:,} more that `tokentrail trace` lists under `apis`"
-        if len(told) > _MOST
-        else ""
     )
-    return ", ".join(told[:_MOST]) + more
 
 
-def _with_remedies(found: Calls) -> Iterator[str]:
+def _with_remedies(found: Calls) -> tuple[str, ...]:
     """Each call with its resources, if the log shows them, and how it is undone."""
-    for call, use in found.items():
-        on = f" on {listed(use.things, _MOST)}" if use.things else ""
-        yield f"{':'.join(call)}{on} ({facts(*call).remedy})"
+    return tuple(
+        f"{':'.join(call)}{f' on {listed(use.things, _MOST)}' if use.things else ''} ({facts(*call).remedy})"
+        for call, use in found.items()
+    )

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from operator import itemgetter
 
-from tokentrail.containment.incident.incident_model import UpstreamMinter
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import starts_of
 
 
-def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple[UpstreamMinter, ...]:
+def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple[Assumption, ...]:
     """
     Those above some subjects: what they descend from, the nearest first, then who made what they act through.
 
@@ -27,8 +27,10 @@ def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple
     if not starts:
         return ()
     above = forest.ancestors(starts) - starts
-    found = [UpstreamMinter(one.id) for _, one in _living(forest, _rows(forest, above), tainted)]
-    makers: list[tuple[bool, UpstreamMinter]] = []
+    found = [
+        Assumption.of("minter", one.id, one.id) for _, one in _living(forest, _rows(forest, above), tainted)
+    ]
+    makers: list[tuple[bool, Assumption]] = []
     known, fresh = starts | above, starts | above
     while fresh:
         links = {link["parent"]: link for link in forest.links.above(fresh) if link["parent"] not in known}
@@ -38,8 +40,8 @@ def minters(forest: Forest, subjects: Sequence[str], tainted: Set[str]) -> tuple
         led = _led_to(links, rows)
         for n, one in _living(forest, rows, tainted):
             maker = led[n]
-            told = _told(links[maker], None if n == maker else rows[maker]["id"])
-            makers.append((one.kind != "long_term_key", UpstreamMinter(one.id, told)))
+            told = _maker(one.id, links[maker], None if n == maker else rows[maker]["id"])
+            makers.append((one.kind != "long_term_key", told))
     return (*found, *(one for _, one in sorted(makers, key=itemgetter(0))))
 
 
@@ -65,6 +67,9 @@ def _led_to(makers: Collection[int], rows: Mapping[int, Row]) -> dict[int, int]:
     return found
 
 
-def _told(link: Row, maker: str | None) -> str:
-    made = f"whose {link['api']} made or set the {link['what'].replace('_', ' ')} {link['thing']} that led to a subject"
-    return made if maker is None else f"from which {maker} descends, {made}"
+def _maker(credential: str, link: Row, above: str | None) -> Assumption:
+    """That who made something is not the attacker's; `above`: the maker, if it descends from the credential."""
+    made = {"api": link["api"], "what": link["what"].replace("_", " "), "thing": link["thing"]}
+    if above is None:
+        return Assumption.of("maker", credential, credential, **made)
+    return Assumption.of("above_maker", credential, credential, maker=above, **made)

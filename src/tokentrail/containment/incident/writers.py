@@ -4,23 +4,23 @@ Which of the attacker's credentials and principals may change IAM, and what snap
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from tokentrail.aws.principals import Principal, arn_of
+from tokentrail.containment.incident.assumption import Assumption
+from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.incident_model import HeldCredential
-from tokentrail.containment.incident.persistence import AttackerAction
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.writes import LAUNCHES
-from tokentrail.spelling import instant, listed, short
+from tokentrail.spelling import listed, short
 
 _SWITCHES = frozenset({"UpdateAccessKey", "UpdateServiceSpecificCredential"})
 """Calls that make keys inactive, or active again."""
 
 
 def writers(
-    deeds: Iterable[AttackerAction],
+    actions: Iterable[AttackerAction],
     held: Sequence[HeldCredential],
     alive: set[str],
     reached: Iterable[Principal],
@@ -29,9 +29,9 @@ def writers(
     """The living tainted credentials, and the principals within reach, that may change IAM: how each is known to."""
     live = {one.id: one for one in held if one.id in alive}
     found: dict[str, str] = {}
-    for deed in deeds:
-        if deed.writes_iam:
-            found.setdefault(deed.by, f"was seen to call {deed.name}")
+    for action in actions:
+        if action.writes_iam:
+            found.setdefault(action.by, f"was seen to call {action.name}")
     for one in live.values():
         can = _may_write(reach, one.principal)
         if can and one.id not in found:
@@ -45,14 +45,14 @@ def writers(
 
 
 def writing(
-    deeds: Iterable[AttackerAction],
+    actions: Iterable[AttackerAction],
     held: Iterable[HeldCredential],
     reached: Iterable[Principal],
     reach: Reach | None,
 ) -> Iterator[Principal]:
     """The principals of all who may change IAM."""
     principals = {one.id: one.principal for one in held}
-    yield from (principals[deed.by] for deed in deeds if deed.writes_iam)
+    yield from (principals[action.by] for action in actions if action.writes_iam)
     yield from (one for one in (*principals.values(), *reached) if _may_write(reach, one))
 
 
@@ -65,9 +65,9 @@ def _may_write(reach: Reach | None, principal: Principal) -> str | None:
     return f"may call {listed(can, 1)}" if can else None
 
 
-def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
+def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[Assumption]:
     """
-    Sentences about what principals may do that the prover does not consider.
+    What principals may do that the prover does not consider, and that they are assumed not to do.
 
     They may change the organisation, take over a workload, or assume a role in an account without snapshot.
     """
@@ -75,29 +75,23 @@ def beyond(reach: Reach | None, reached: Iterable[Principal]) -> Iterator[str]:
         arn = arn_of(principal)
         if reach is None or principal.kind not in ("user", "role") or not reach.is_known(arn):
             continue
-        for can, what in (
-            (reach.may_write_organizations(arn), "changes the organisation or leaves it"),
-            (reach.may_take_over(arn), "takes over a workload that runs with another role"),
-            (
-                reach.may_go_elsewhere(arn),
-                "takes up, unseen, a role in an account other than those of the snapshots",
-            ),
+        for can, kind in (
+            (reach.may_write_organizations(arn), "no_organization_change"),
+            (reach.may_take_over(arn), "no_takeover"),
+            (reach.may_go_elsewhere(arn), "no_other_account"),
         ):
             if can:
-                yield f"{short(arn)} never {what}, though it may ({listed(can, 1)})"
+                yield Assumption.of(kind, arn, actions=tuple(can))
 
 
 def reactivated(
-    changes: Iterable[Change], held: Iterable[HeldCredential], deeds: Iterable[AttackerAction]
-) -> Iterator[str]:
+    changes: Iterable[Change], held: Iterable[HeldCredential], actions: Iterable[AttackerAction]
+) -> Iterator[Assumption]:
     """The proof's assumptions about keys of the attacker's that somebody else, or so it seems, made active again."""
-    keys, own = {one.key_id: one.id for one in held if one.key_id}, {deed.event_id for deed in deeds}
+    keys, own = {one.key_id: one.id for one in held if one.key_id}, {action.event_id for action in actions}
     for change in sorted(changes, key=lambda one: one.order):
         named = change.asked("accessKeyId") or change.asked("serviceSpecificCredentialId")
         key = keys.get(named or "")
         active = change.event_name in _SWITCHES and change.asked("status") == "Active"
         if key and active and change.event_id not in own:
-            yield (
-                f"whoever made {key} active again at {instant(change.time)} is not the attacker, by another credential "
-                f"(`tokentrail contain {shlex.quote(change.event_id)}` ends that one)"
-            )
+            yield Assumption.of("reactivated", key, change.event_id, time=change.time)

@@ -1,5 +1,5 @@
 """
-The planned steps of the catalogue's actions: which calls carry them out, and which undo them.
+The planned steps of the catalogue's actions: which calls carry them out.
 
 Source for operations and parameters: IAM and AWS Organizations API References. Policies are named `TokenTrail-…`, so
 that they are known to be ours and replace nobody else's.
@@ -20,6 +20,7 @@ from tokentrail.containment import documents
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.documents import Statement
 from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
+from tokentrail.containment.inverses import undoing
 from tokentrail.containment.model import Action, Call, iam
 from tokentrail.containment.planned_step import ORGANIZATIONS, PlannedStep, new_policy
 from tokentrail.policy.account.holders import size_of
@@ -54,7 +55,7 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> PlannedStep:
     A key that the attacker made has no call that undoes its deactivation.
     """
     listed = sorted(keys, key=lambda one: (one.principal, one.id))
-    calls, undo, by_hand = [], [], []
+    calls, reversible, by_hand = [], [], []
     for one in listed:
         if one.is_masked or not (one.principal.is_root or one.principal.is_named):
             continue  # its id or its user is not known
@@ -63,12 +64,12 @@ def of_keys(action: Action, keys: Iterable[HeldCredential]) -> PlannedStep:
             by_hand.append(_key_call(one, status))
             continue
         calls.append(_key_call(one, status))
-        if status and not one.made:
-            undo.append(_key_call(one, "Active"))
+        if not one.made:
+            reversible.append(calls[-1])
     return PlannedStep(
         action=action, targets=tuple(one.key_id or one.id for one in listed),
-        principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls), undo=tuple(undo),
-        by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
+        principals=tuple(dict.fromkeys(one.principal for one in listed)), calls=tuple(calls),
+        undo=undoing(reversible), by_hand=tuple(by_hand), reversible=CATALOGUE[action].reversible,
         made=tuple(one.key_id or one.id for one in listed if one.made and action in DEACTIVATES),
     )  # fmt: skip
 
@@ -131,14 +132,11 @@ def incident_name(incident: IncidentModel, name: str) -> str:
     return f"{name}-{hashlib.sha256(chr(10).join(sorted(incident.subjects)).encode()).hexdigest()[:8]}"
 
 
-def put_policy(principal: Principal, name: str, document: str) -> tuple[list[Call], list[Call]]:
-    """The calls that put an inline policy on a user or role, and those that undo it."""
+def put_policy(principal: Principal, name: str, document: str) -> list[Call]:
+    """The call that puts an inline policy on a user or role."""
     kind = "User" if principal.kind == "user" else "Role"
     named = {f"{kind}Name": principal.name, "PolicyName": name}
-    return (
-        [iam(principal.account, f"Put{kind}Policy", **named, PolicyDocument=document)],
-        [iam(principal.account, f"Delete{kind}Policy", **named)],
-    )
+    return [iam(principal.account, f"Put{kind}Policy", **named, PolicyDocument=document)]
 
 
 def inline_room(incident: IncidentModel, principal: Principal) -> int:
@@ -149,25 +147,22 @@ def inline_room(incident: IncidentModel, principal: Principal) -> int:
 
 def attach_policies(
     incident: IncidentModel, principal: Principal, name: str, texts: Sequence[str]
-) -> tuple[list[Call], list[Call]]:
+) -> list[Call]:
     """
-    The calls that create managed policies and attach them, for what is too long to be inline, and those that undo it.
+    The calls that create managed policies and attach them, for what is too long to be inline.
 
     A policy's name includes the kind of principal, since a user and a role may have the same name.
     Source: IAM User Guide, 'IAM and AWS STS quotas' (64 characters for a user's or role's name, 128 for a policy's).
     """
     kind = "User" if principal.kind == "user" else "Role"
     calls: list[Call] = []
-    undo: list[Call] = []
     for number, document in enumerate(texts, 1):
         own = f"{name}-{principal.kind}-{principal.name[:_LONGEST_NAME]}-{number}"
         arn = f"arn:{incident.arn(principal).split(':')[1]}:iam::{principal.account}:policy/{own}"
         attached = {f"{kind}Name": principal.name, "PolicyArn": arn}
         calls.append(iam(principal.account, "CreatePolicy", PolicyName=own, PolicyDocument=document))
         calls.append(iam(principal.account, f"Attach{kind}Policy", **attached))
-        undo.append(iam(principal.account, f"Detach{kind}Policy", **attached))
-        undo.append(iam(principal.account, "DeletePolicy", PolicyArn=arn))
-    return calls, undo
+    return calls
 
 
 def with_document(
@@ -176,21 +171,17 @@ def with_document(
     """Put the same document on several principals; the move has the incident's cutoff if the document does."""
     listed = tuple(sorted(on))
     calls: list[Call] = []
-    undo: list[Call] = []
     why = ""
     for principal in listed:
         if size_of(document) <= inline_room(incident, principal):
-            put, taken = put_policy(principal, incident_name(incident, name), document)
+            calls += put_policy(principal, incident_name(incident, name), document)
         elif incident.attachable(principal):
-            put, taken = attach_policies(incident, principal, incident_name(incident, name), [document])
+            calls += attach_policies(incident, principal, incident_name(incident, name), [document])
         else:
             why += no_room(incident, principal)
-            continue
-        calls += put
-        undo += taken
     return PlannedStep(
         action=action, targets=tuple(incident.arn(one) for one in listed), principals=listed, calls=tuple(calls),
-        undo=tuple(undo), cutoff=incident.cutoff if calls and instant(incident.cutoff) in document else None,
+        undo=undoing(calls), cutoff=incident.cutoff if calls and instant(incident.cutoff) in document else None,
         closes=frozenset(
             name for one in listed if action in ("deny-user", "deny-role") and not why
             for name in _closed_by_denying(incident, one)
@@ -254,8 +245,7 @@ def attach_quarantine(incident: IncidentModel, principal: Principal) -> PlannedS
     }
     return PlannedStep(
         action="attach-quarantine", targets=(incident.arn(principal),), principals=(principal,),
-        calls=(iam(principal.account, "AttachUserPolicy", **named),),
-        undo=(iam(principal.account, "DetachUserPolicy", **named),),
+        calls=(call := iam(principal.account, "AttachUserPolicy", **named),), undo=undoing([call]),
     )  # fmt: skip
 
 
@@ -283,7 +273,6 @@ def deny_by_scp(
         why: A sentence to begin the move's explanation.
     """
     calls: list[Call] = []
-    undo: list[Call] = []
     told = []
     bound: list[Principal] = []
     attached: Counter[str] = Counter()
@@ -304,8 +293,6 @@ def deny_by_scp(
             ),
             *(_of_organization(incident, "AttachPolicy", PolicyId=made, TargetId=one) for one in accounts),
         ]  # fmt: skip
-        undo += [_of_organization(incident, "DetachPolicy", PolicyId=made, TargetId=one) for one in accounts]
-        undo.append(_of_organization(incident, "DeletePolicy", PolicyId=made))
         told.append(f"to account{'s' * (len(accounts) > 1)} {joined(accounts)}: {document} ")
     manager = incident.management_account
     cut = any(instant(incident.cutoff) in text for text in told)
@@ -318,7 +305,7 @@ def deny_by_scp(
     targets = (incident.arn(one) for _, some in policies for one in some)
     return PlannedStep(
         action="scp-deny", targets=tuple(targets), principals=tuple(bound),
-        calls=tuple(calls if manager else ()), undo=tuple(undo if manager else ()),
+        calls=tuple(calls if manager else ()), undo=undoing(calls if manager else ()),
         by_hand=tuple(() if manager else calls),
         cutoff=incident.cutoff if cut else None, why=why + by_hand + _quota_of_controls(incident, attached, full),
     )  # fmt: skip

@@ -4,18 +4,17 @@ How each kind of source is closed, so that it hands out no more credentials: by 
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokentrail.aws.calls.workload_kinds import WORKLOADS, Workload
+from tokentrail.aws.calls.workload_kinds import STOPPED_BY_DELETION, WORKLOADS, Workload
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.incident.closing_calls import closing_call, region_of
 from tokentrail.containment.incident.incident_model import IncidentModel, Source, SourceKind
-from tokentrail.containment.incident.residual import is_unnamed
 from tokentrail.containment.incident.reversal_index import trusted
 from tokentrail.containment.incident.workloads import RUN_BY
+from tokentrail.containment.inverses import undoing
 from tokentrail.containment.model import Action, Call, iam
 from tokentrail.containment.planned_step import PlannedStep
 
@@ -111,8 +110,8 @@ def _unused_key(incident: IncidentModel, source: Source) -> PlannedStep:
         "",
     )
     if source.made:
-        return replace(off, made=(key_id,))
-    return replace(off, undo=(iam(source.account, "UpdateAccessKey", **named, Status="Active"),))
+        return replace(off, made=(key_id,), undo=())
+    return off
 
 
 def _provider(source: Source) -> str:
@@ -188,7 +187,7 @@ def _host(source: Source) -> str:
 def _changed(workload: Workload, source: Source, else_it: str) -> str:
     """Have the owner's thing put back as it was before the attacker changed it; no command that deletes it is named."""
     stop = _stop(workload, source)
-    how = "" if re.search("delete-|deregister-|terminate-", stop) else f" ({stop})"
+    how = "" if source.what in STOPPED_BY_DELETION else f" ({stop})"
     return (
         f"Put the {workload.called} {source.id} back to what it was before the attacker changed it, or stop it{how}, "
         f"and stop what runs of it, before its role is cut, or it {else_it} the next session. "
@@ -198,26 +197,10 @@ def _changed(workload: Workload, source: Source, else_it: str) -> str:
 def _stop(workload: Workload, source: Source) -> str:
     """The command by which a person stops a workload, with what the evidence knows filled in."""
     return workload.stop.format(
-        name="…" if is_unnamed(source.id) else shlex.quote(source.id),
+        name=shlex.quote(source.id) if source.named else "…",
         region=region_of(source) or "…",
         cluster=shlex.quote(source.cluster) if source.cluster else "…",
     )
-
-
-def _undoing(calls: tuple[Call, ...]) -> tuple[Call, ...]:
-    """The calls that undo those that stop a host."""
-    found = []
-    for call in calls:
-        if call.operation == "StopInstances":
-            found.append(replace(call, operation="StartInstances"))
-        elif call.operation == "PutFunctionConcurrency":
-            found.append(
-                replace(
-                    call, operation="DeleteFunctionConcurrency",
-                    parameters={"FunctionName": call.parameters["FunctionName"]},
-                )
-            )  # fmt: skip
-    return tuple(found)
 
 
 def _closing(
@@ -227,7 +210,7 @@ def _closing(
     portals = incident.sources if source.kind == "portal" else ()  # one and the same for all accounts
     alike = (one.name for one in portals if one.kind == "portal" and one.id == source.id)
     return PlannedStep(
-        action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=_undoing(calls),
+        action=action, targets=(target,), principals=(source.mints,), calls=calls, undo=undoing(calls),
         closes=frozenset({source.name, *alike}),
         reversible=CATALOGUE[action].reversible and _FOR_GOOD.isdisjoint(call.operation for call in calls),
         lingers=source.lingers, why=why,

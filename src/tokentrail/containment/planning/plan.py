@@ -4,8 +4,12 @@ Make a plan of a incident: the moves as steps, what each ends and whom it affect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tokentrail.aws.principals import Principal, is_account, short_apart
 from tokentrail.containment.catalogue import CATALOGUE
@@ -14,6 +18,7 @@ from tokentrail.containment.incident.incident_model import LONGEST, IncidentMode
 from tokentrail.containment.margin import bites_within
 from tokentrail.containment.model import (
     PLAN_VERSION,
+    Call,
     Collateral,
     NotSpared,
     Plan,
@@ -24,9 +29,9 @@ from tokentrail.containment.model import (
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.planning import actions, planner, whatif
 from tokentrail.containment.planning.actions import by_present_names
-from tokentrail.containment.planning.naming import by_own_names
 from tokentrail.containment.planning.redundant_steps import necessary
 from tokentrail.containment.proof import counterexample
+from tokentrail.containment.proof.assumption_sentences import sentences
 from tokentrail.containment.proof.assumptions import holds_if, may_be_stolen, residual_risks
 from tokentrail.containment.proof.game import NEVER, Outcome, prove
 from tokentrail.lineage.model import Gap, why_each
@@ -67,7 +72,7 @@ def _by_names(
     incident: IncidentModel, strategy: Strategy | None, moves: Sequence[PlannedStep]
 ) -> list[PlannedStep]:
     """The same moves, with users' present names and names of the plan's own for its policies."""
-    return by_own_names(
+    return _by_own_names(
         incident, [by_present_names(incident, move) for move in moves], strategy or "given steps"
     )
 
@@ -97,14 +102,14 @@ def _plan(
             scope="trust-policies" if incident.reach else "observed-edges",
             survivors=counterexample.survivors(incident, moves, outcome),
             counterexample=counterexample.sentences(replay),
-            holds_if=tuple(
+            holds_if=sentences(
                 holds_if(incident, moves, outcome, gaps, propagation=bites_within(incident.margin))
             ),
             replay=replay,
             may_be_stolen=may_be_stolen(incident, outcome),
         ),
         not_spared=tuple(refused),
-        residual_risks=tuple(residual_risks(incident, moves)),
+        residual_risks=sentences(residual_risks(incident, moves)),
     )
 
 
@@ -258,3 +263,58 @@ def _signed_in(incident: IncidentModel, move: PlannedStep) -> list[Principal]:
     """The principals of whose sign-in sessions a move ends some, by a cutoff: nobody misses those of before it."""
     signed_in = {one.principal for one in incident.held if one.kind in SIGNED_IN}
     return [one for one in move.principals if move.cutoff and one in signed_in]
+
+
+_DIGITS = 8
+
+
+def _by_own_names(incident: IncidentModel, moves: Sequence[PlannedStep], asked: str) -> list[PlannedStep]:
+    """
+    The same moves, with a mark of the plan's content in the name of each managed policy that they create.
+
+    An equal plan has equal names, so that carrying it out again continues where it stopped.
+
+    Args:
+        incident: The incident.
+        moves: All moves of the plan.
+        asked: The strategy, or words that say that steps were given.
+    """
+    made = {
+        (call.account, str(call.parameters["PolicyName"]))
+        for move in moves for call in move.calls if _makes(call)
+    }  # fmt: skip
+    if not made:
+        return list(moves)
+    mark = _mark(incident, moves, asked)
+    return [
+        replace(
+            move,
+            calls=tuple(_renamed(call, made, mark) for call in move.calls),
+            undo=tuple(_renamed(call, made, mark) for call in move.undo),
+        )
+        for move in moves
+    ]
+
+
+def _makes(call: Call) -> bool:
+    return call.service == "iam" and call.operation == "CreatePolicy"
+
+
+def _mark(incident: IncidentModel, moves: Sequence[PlannedStep], asked: str) -> str:
+    """A short hash of a plan's content."""
+    said = [incident.as_of.isoformat(), incident.margin, incident.lag, sorted(incident.subjects), asked] + [
+        [move.action, [[call.account, call.operation, dict(call.parameters)] for call in move.calls]]
+        for move in moves
+    ]
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def _renamed(call: Call, made: set[tuple[str, str]], mark: str) -> Call:
+    parameters: Mapping[str, Any] = call.parameters
+    if _makes(call):
+        return replace(call, parameters={**parameters, "PolicyName": f"{parameters['PolicyName']}-{mark}"})
+    arn = str(parameters.get("PolicyArn", ""))
+    if (call.account, arn.partition(":policy/")[2]) in made:
+        return replace(call, parameters={**parameters, "PolicyArn": f"{arn}-{mark}"})
+    return call

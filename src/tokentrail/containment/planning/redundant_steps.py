@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.aws.principals import Principal
+from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.incident_model import LONGEST, HeldCredential, IncidentModel
 from tokentrail.containment.margin import bites_within
 from tokentrail.containment.model import key_off
 from tokentrail.containment.planned_step import PlannedStep
-from tokentrail.containment.proof.assumptions import holds_if, numbered_conditions, residual_risks
+from tokentrail.containment.proof.assumptions import NUMBERED, holds_if, residual_risks
 from tokentrail.containment.proof.game import NEVER, ContainmentGame, Outcome
 from tokentrail.lineage.model import Gap
 from tokentrail.policy.language.context import LASTING
@@ -152,7 +153,7 @@ def _as_good(
     return (
         _ends_as_early(proof.outcome, shorter.outcome)
         and _hit(shorter.outcome) <= _hit(proof.outcome)
-        and _said(incident, shorter, gaps) <= _said(incident, proof, gaps)
+        and _assumed(incident, shorter, gaps) <= _assumed(incident, proof, gaps)
         and _undone_as_early(incident, proof, shorter, number, safe_to_undo)
     )
 
@@ -183,12 +184,13 @@ def _hit(outcome: Outcome) -> set[str]:
     return {one for one, life in outcome.innocents.items() if life.by is not None}
 
 
-def _said(incident: IncidentModel, proof: _Proof, gaps: Sequence[Gap]) -> set[str]:
-    """The conditions and risks of a proof, without those that follow from the number of a step."""
+def _assumed(incident: IncidentModel, proof: _Proof, gaps: Sequence[Gap]) -> set[Assumption]:
+    """The conditions and risks of a proof, without those that belong to a single step."""
     conditions = holds_if(
         incident, proof.moves, proof.outcome, gaps, propagation=bites_within(incident.margin)
     )
-    return {*conditions, *residual_risks(incident, proof.moves)} - set(numbered_conditions(proof.moves))
+    found = {*conditions, *residual_risks(incident, proof.moves)}
+    return {one for one in found if one.kind not in NUMBERED}
 
 
 def _undone_as_early(

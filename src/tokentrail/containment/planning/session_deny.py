@@ -17,6 +17,7 @@ from tokentrail.aws.principals import Principal
 from tokentrail.containment import documents
 from tokentrail.containment.documents import MANAGED, Statement, Token
 from tokentrail.containment.incident.incident_model import HeldCredential, IncidentModel
+from tokentrail.containment.inverses import undoing
 from tokentrail.containment.model import Call
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.planning import actions
@@ -67,7 +68,7 @@ def build_session_deny(incident: IncidentModel, cut: DenyTarget) -> PlannedStep:
         why += told if calls is not None else actions.no_room(incident, cut.principal)
     return PlannedStep(
         action="deny-sessions", targets=(incident.arn(cut.principal),), principals=(cut.principal,),
-        calls=tuple(calls[0]) if calls else (), undo=tuple(calls[1]) if calls else (),
+        calls=tuple(calls or ()), undo=undoing(calls or ()),
         cutoff=incident.cutoff if calls else None, why=why,
         spares=frozenset((cut.principal, one.issued_at, one.user_id) for one in spared),
     )  # fmt: skip
@@ -103,8 +104,8 @@ def _listed(incident: IncidentModel, cut: DenyTarget) -> list[Statement]:
 
 def _calls(
     incident: IncidentModel, principal: Principal, name: str, statements: Sequence[Statement]
-) -> tuple[list[Call], list[Call]] | None:
-    """The calls, and those that undo them: an inline policy, or else managed ones; `None` if not even these fit."""
+) -> list[Call] | None:
+    """The calls: an inline policy, or else managed ones; `None` if not even these fit."""
     text = documents.text(statements)
     if size_of(text) <= actions.inline_room(incident, principal):
         return actions.put_policy(principal, name, text)

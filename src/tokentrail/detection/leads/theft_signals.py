@@ -177,11 +177,14 @@ SIGNALS: tuple[Signal, ...] = (
         says="from an address, GetCallerIdentity came first (kinds of calls after it: {detail})",
         reads=(LEAD_CALLS,),
         sql=f"""
-            WITH there AS (
-              SELECT c.lead, c.n, c.ip, min(c.head) AS first, count(DISTINCT c.name) - 1 AS others,
-                     min(c.head) FILTER (c.name = 'GetCallerIdentity' AND c.source = 'sts.amazonaws.com'
-                       AND NOT regexp_matches(coalesce(c.agent, ''), {_text(INFRASTRUCTURE)})) AS asked
-              FROM lead_calls c WHERE {_MANUAL} GROUP BY c.lead, c.n, c.ip)
+            WITH asked AS (
+              SELECT n, ip, min(head) AS head FROM lead_calls c
+              WHERE name = 'GetCallerIdentity' AND source = 'sts.amazonaws.com' AND {_MANUAL}
+                AND NOT regexp_matches(coalesce(agent, ''), {_text(INFRASTRUCTURE)}) GROUP BY n, ip),
+            there AS (
+              SELECT c.lead, any_value(a.head) AS asked, min(c.head) AS first, count(DISTINCT c.name) - 1 AS others
+              FROM lead_calls c JOIN asked a ON a.n = c.n AND a.ip IS NOT DISTINCT FROM c.ip
+              WHERE {_MANUAL} GROUP BY c.lead, c.n, c.ip)
             SELECT lead, least(1.0, max(others) / 3.0) AS strength, CAST(max(others) AS VARCHAR) AS detail,
                    list(asked ORDER BY asked)[:{_FEW}] AS heads
             FROM there WHERE asked.time = first.time AND others > 0 GROUP BY lead""",
@@ -357,19 +360,20 @@ SIGNALS: tuple[Signal, ...] = (
         views=(CREDENTIAL_DETAILS,),
         sql=f"""
             WITH calls AS (
-              SELECT c.*, k.person,
-                     left(split_part(split_part(coalesce(c.agent, ''), ' ', 1), '/', 1), {_TOOL_MOST}) AS tool,
-                     min(c.head.time) OVER (PARTITION BY k.person) AS since
+              SELECT c.lead, c.region, c.console, c.head, k.person,
+                     left(split_part(split_part(coalesce(c.agent, ''), ' ', 1), '/', 1), {_TOOL_MOST}) AS tool
               FROM lead_calls c JOIN credential_details k ON k.n = c.n WHERE k.person IS NOT NULL),
+            known AS (SELECT person, min(head.time) AS since FROM calls GROUP BY person),
             habits AS (
-              SELECT person, what, value, min(head) AS head, min(since) AS since, arg_min(lead, head) AS lead FROM (
-                SELECT person, 'region' AS what, region AS value, head, since, lead FROM calls WHERE region IS NOT NULL
-                UNION ALL SELECT person, 'tool', tool, head, since, lead FROM calls
+              SELECT person, what, value, min(head) AS head, arg_min(lead, head) AS lead FROM (
+                SELECT person, 'region' AS what, region AS value, head, lead FROM calls WHERE region IS NOT NULL
+                UNION ALL SELECT person, 'tool', tool, head, lead FROM calls
                 WHERE tool <> '' AND NOT coalesce(console, FALSE)) GROUP BY person, what, value),
             rare AS (SELECT *, count(*) OVER (PARTITION BY what, value) AS users FROM habits)
             SELECT c.lead, least(1.0, 0.4 + count(*) / 10.0) AS strength,
                    list(DISTINCT c.value ORDER BY c.value) AS detail, {_HEADS} AS heads
-            FROM rare c WHERE c.head.time >= c.since + {_HABIT_DAYS * 86_400} AND c.users <= 2 GROUP BY c.lead""",
+            FROM rare c JOIN known k ON k.person = c.person
+            WHERE c.head.time >= k.since + {_HABIT_DAYS * 86_400} AND c.users <= 2 GROUP BY c.lead""",
     ),
     Signal(
         id="woken-key",

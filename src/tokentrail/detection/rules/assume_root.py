@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from tokentrail.detection.cited_events import event_of, issuance_of
 from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Hit, Rule, Severity
@@ -12,9 +14,15 @@ from tokentrail.detection.wording import at, listed, named, short
 from tokentrail.lineage.rows import Row
 
 _SWITCHED_ON = """
-    SELECT n, by_arn, in_account, time, event_id, event_id_text FROM attributed_changes
-    WHERE source = 'iam.amazonaws.com' AND name = 'EnableOrganizationsRootSessions' ORDER BY time, event_id"""
-"""AssumeRoot works from then on (IAM API Reference, 'EnableOrganizationsRootSessions')."""
+    SELECT n, by_arn, in_account, name, request, time, event_id, event_id_text FROM attributed_changes
+    WHERE (source = 'iam.amazonaws.com' AND name = 'EnableOrganizationsRootSessions')
+       OR (source = 'organizations.amazonaws.com' AND name = 'RegisterDelegatedAdministrator'
+           AND json_extract_string(request, '$.servicePrincipal') = 'iam.amazonaws.com')
+    ORDER BY time, event_id"""
+"""
+AssumeRoot works from then on: in an organisation (IAM API Reference, 'EnableOrganizationsRootSessions'), or from an
+account that administers IAM for its management account (IAM User Guide, 'Centralize root access for member accounts').
+"""
 
 
 def find(context: DetectionContext) -> Iterator[Hit]:
@@ -31,7 +39,10 @@ def find(context: DetectionContext) -> Iterator[Hit]:
     for n, found in by_maker.items():
         when = found[0]["issued_time"] or found[0]["first"] or 0
         maker = named(change_actors[n]) if n is not None else "a credential that is not in the evidence"
-        there = [row for row in switched_on if row["in_account"] == found[0]["caller_account"]]
+        together = _of_one_organisation(switched_on, found[0]["caller_account"])
+        there = [
+            row for row in switched_on if row["in_account"] in together or (n is not None and row["n"] == n)
+        ]
         switch = _shortly_before(there, when, context.thresholds["new_for"])
         severity: Severity = "high" if switch else "medium"
         if context.suspicious(n):
@@ -50,6 +61,16 @@ def find(context: DetectionContext) -> Iterator[Hit]:
         )
 
 
+def _of_one_organisation(switched_on: list[Row], account: str | None) -> set[str | None]:
+    """An account, those that it let administer IAM in its organisation, and the one that let it, by the log."""
+    together = {account}
+    for row in switched_on:
+        if row["name"] == "RegisterDelegatedAdministrator":
+            pair = {row["in_account"], msgspec.json.decode(row["request"]).get("accountId")}
+            together |= pair if together & pair else set()
+    return together
+
+
 def _shortly_before(switched_on: list[Row], when: int, within: float) -> Row | None:
     """The last call before a time, and not long before, that made root sessions possible."""
     return next((row for row in reversed(switched_on) if when - within <= row["time"] <= when), None)
@@ -60,6 +81,8 @@ def _after(switch: Row | None, actors: dict[int, Row]) -> str:
     if switch is None:
         return ""
     who = named(actors[switch["n"]]) if switch["n"] in actors else short(switch["by_arn"])
+    if switch["name"] == "RegisterDelegatedAdministrator":
+        return f", after {who} had let its account administer IAM in the organisation at {at(switch['time'])}"
     return f", after {who} had switched on such sessions at {at(switch['time'])}"
 
 

@@ -10,21 +10,24 @@ its place that denies less, and by another default version of the policy that is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
-from tokentrail.detection.lifted_scps import CALLS, lifted
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS
 from tokentrail.detection.wording import at, short
 from tokentrail.lineage.entries import change
 from tokentrail.lineage.rows import Row, object_of
-from tokentrail.policy.history.changes import in_order
+from tokentrail.policy.history.changes import Change, in_order
 from tokentrail.policy.history.ledger import Ledger
+from tokentrail.policy.history.managed import Reader
 from tokentrail.policy.history.replay import enter
+from tokentrail.policy.history.service_control_policies import ORGANIZATIONS_HANDLERS, Organisation
 from tokentrail.policy.history.timeline import PlacedPolicy, step_at
 from tokentrail.policy.language.documents import Document
 from tokentrail.policy.language.evaluate import cutoff_of
@@ -41,6 +44,16 @@ _CALLS = (
     "DeleteRolePermissionsBoundary",
 )  # fmt: skip
 _SWITCHES = ("CreatePolicyVersion", "SetDefaultPolicyVersion")
+_ORGANIZATIONS_CALLS = frozenset(ORGANIZATIONS_HANDLERS)
+_LIFTED_BY = {
+    "DetachPolicy": "detached service control policy {policy} from {target}",
+    "UpdatePolicy": "rewrote service control policy {policy} of {target}",
+    "MoveAccount": "moved account {account} away from {target}, where service control policy {policy} binds,",
+    "RemoveAccountFromOrganization": "removed account {account} from the organisation, where {policy} bound it,",
+    "LeaveOrganization": "took account {account} out of the organisation, where {policy} bound it,",
+    "DisablePolicyType": "switched off service control policies, {policy} of {target} among them,",
+}
+"""The calls that may lift a service control policy, and what they did, in words."""
 _STEPS = f"""
     SELECT c.n, c.name, c.time, c.event_id, c.event_id_text, c.request, c.document, c.by_arn, c.in_account
     FROM attributed_changes c
@@ -66,7 +79,7 @@ _WRITTEN = f"""
 _CONTROLLED = f"""
     SELECT c.*, NULL AS caller_user, coalesce(k.person, c.by_arn) AS person
     FROM attributed_changes c LEFT JOIN change_actors k ON k.n = c.n
-    WHERE c.source = 'organizations.amazonaws.com' AND c.name IN {tuple(sorted(CALLS))!r}"""
+    WHERE c.source = 'organizations.amazonaws.com' AND c.name IN {tuple(sorted(_ORGANIZATIONS_CALLS))!r}"""
 _KEYS = """
     SELECT id FROM (SELECT DISTINCT regexp_extract(id, '^([^@]+)', 1) AS id FROM credential_details
                     WHERE kind IN ('long_term_key', 'api_key'))
@@ -302,6 +315,48 @@ def _told(row: Row, before: Row | None, why: str, severity: Severity) -> Hit:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """A denial by an SCP that a call lifted from an account."""
+
+    by: str
+    """The id of the event that lifted it."""
+    before: str
+    """The id of the event that had put it in force."""
+    done: str
+    """What was done, in words."""
+
+
+def lifted(changes: Iterable[Change]) -> Iterator[Lifted]:
+    """
+    Find the calls that lifted a service control policy which denied somebody everything from an account, each once.
+
+    Whoever may change the organisation can lift a containment that nobody in the account itself could lift.
+    Source: AWS Organizations User Guide, 'Service control policies (SCPs)'; that of each call is cited by
+    `policy.history.service_control_policies`.
+    """
+    organisation = Organisation(Reader())
+    for one in in_order(changes):
+        organisation.enter(one)
+    told = set[str]()
+    for account in organisation.accounts():
+        for control in organisation.controls(account):
+            for before, after in pairwise(control.steps if control.doubt is None else ()):
+                freed = _denies_everything(before.value) and not _denies_everything(after.value)
+                if freed and after.event_name in _LIFTED_BY and after.event_id not in told:
+                    told.add(after.event_id)
+                    done = _LIFTED_BY[after.event_name].format(
+                        policy=control.policy, target=control.target, account=account
+                    )
+                    yield Lifted(by=after.event_id, before=before.event_id, done=done)
+
+
+def _denies_everything(held: PlacedPolicy) -> bool:
+    """Whether a policy denies everything to somebody, unlike guardrails, which deny some actions or regions."""
+    denials = held.denials if isinstance(held, Document) else ()
+    return any(one.is_total for one in denials)
+
+
 RULE = Rule(
     id="containment-undone",
     title="A step of containment was taken back by somebody else",
@@ -320,7 +375,7 @@ RULE = Rule(
     ),
     find=find,
     reads=(CREDENTIAL_DETAILS, ATTRIBUTED_CHANGES, CHANGE_ACTORS),
-    prefilter=frozenset((*_CALLS, *_SWITCHES, *CALLS)),
+    prefilter=frozenset((*_CALLS, *_SWITCHES, *_ORGANIZATIONS_CALLS)),
     late=True,
     thresholds=("undone_within",),
 )

@@ -27,7 +27,8 @@ _NAMES = (
     "ResetServiceSpecificCredential", "CreatePermissionSet", "PutInlinePolicyToPermissionSet",
     "CreateAccountAssignment", "CreateGroupMembership", "AttachGroupPolicy", "AddUserToGroup", "PutUserPolicy",
     "PutRolePolicy", "PutGroupPolicy", "AcquireRole", "IssueCertificate", "EnableOrganizationsRootSessions",
-    "EnableOrganizationsRootCredentialsManagement",
+    "EnableOrganizationsRootCredentialsManagement", "PutConsoleAuthorizationConfiguration",
+    "PutResourcePermissionStatement",
 )  # fmt: skip
 _INLINE = ("PutUserPolicy", "PutRolePolicy", "PutGroupPolicy")
 _SHARED = {
@@ -56,12 +57,16 @@ _STRONG = {
     "CreateTrustAnchor": None,
     "EnableOrganizationsRootSessions": "root sessions in the organisation's accounts (AssumeRoot)",
     "EnableOrganizationsRootCredentialsManagement": "the right to manage its accounts' root credentials",
+    "PutConsoleAuthorizationConfiguration": "limits to who signs in to the console, in force",
+    "PutResourcePermissionStatement": "a statement of who signs in to the console, and from where",
 }  # fmt: skip
 """
 What always counts, and how it is told if not by the call's name.
 
-Source: IAM User Guide, 'Centralize root access for member accounts': the organisation's management account, and whom
-that delegates to, acts as root in all member accounts from then on.
+Sources: IAM User Guide, 'Centralize root access for member accounts': the organisation's management account, and whom
+that delegates to, acts as root in all member accounts from then on; AWS Sign-In API Reference,
+'PutResourcePermissionStatement' (networks from which people sign in, and `excludedPrincipal`, whom that does not bind:
+so an attacker may shut out those who respond, or open the console to addresses of his own).
 """
 _WAYS_IN = frozenset(
     {

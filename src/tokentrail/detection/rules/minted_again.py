@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
-from tokentrail.detection.familiar_networks import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.revocations import REVOCATION_READS, Revocation, add_revocations
 from tokentrail.detection.views import PRINCIPAL_IPS, WORKLOAD_STARTS, with_lineage_start
@@ -78,7 +77,7 @@ def _signs(context: DetectionContext, mine: list[Revocation], found: list[Row]) 
         row["home_since"] is not None
         and row["home_since"] > row["issued_time"] - fresh
         and row["elsewhere"] >= context.thresholds["habit_calls"]
-        and not familiar(context, row["parent_person"], row["issue_ip"], row["home_since"])
+        and not context.familiar(row["parent_person"], row["issue_ip"], row["home_since"])
         for row in found
     ):
         signs.append("from an address that is new to whoever minted it")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
-from tokentrail.detection.familiar_networks import familiar
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.revocations import REVOCATION_READS
 from tokentrail.detection.views import CREDENTIAL_IPS, PRINCIPAL_IPS
@@ -60,7 +59,7 @@ def _signs(context: DetectionContext, row: Row, keys: dict[int, int]) -> tuple[l
         row["home_since"] is not None
         and row["home_since"] > row["issued_time"] - bars["new_for"]
         and row["elsewhere"] >= bars["habit_calls"]
-        and not familiar(context, row["person"], row["issue_ip"], row["home_since"])
+        and not context.familiar(row["person"], row["issue_ip"], row["home_since"])
     ):
         whence = context.addresses.in_words(row["issue_ip"])
         signs.append(f"from {whence}, an address new to {row['person'].rpartition(':')[2]}")

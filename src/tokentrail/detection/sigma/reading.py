@@ -6,17 +6,19 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import re2
 import yaml
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule, SigmaCorrelationType
 from sigma.exceptions import SigmaError
+from sigma.policy import SigmaPolicy
+from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule import SigmaRule
 
 from tokentrail.detection.model import Rule, Severity
 from tokentrail.detection.sigma.backend import LONGEST, NotSupported, Query, correlation_query, query_of
-from tokentrail.detection.sigma.patterns import QUIET
 from tokentrail.errors import UsageError
 
 _LEVELS: dict[str, Severity] = {
@@ -42,6 +44,8 @@ _BROKEN = (
     ArithmeticError,
 )
 """What parsing somebody's file may raise."""
+_NEWER = "(?<"
+"""How a group is named in releases of RE2 that are newer than DuckDB's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,43 @@ class Unusable:
     title: str
     file: str
     problem: str
+
+
+def _compiled(pattern: str) -> Any:
+    """
+    Compile a regular expression, to see whether it can be run.
+
+    RE2 writes what it has against one to the process's stderr by itself, past all that makes text safe to show:
+    whoever wrote the pattern would write to the terminal. It says the same in what it raises.
+
+    Raises:
+        ValueError: RE2 can't run it; the message says why.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    if _NEWER in pattern:
+        raise ValueError(f"invalid perl operator: {_NEWER}")
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        [told] = error.args
+        raise ValueError(told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)) from error
+
+
+class _Quiet(RegexEngine):
+    """RE2 as pySigma's own engine has it, but that RE2 writes nothing to stderr by itself."""
+
+    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
+        """Compile a pattern: only to see whether it can be, so that flags, which all are RE2's, don't matter."""
+        return cast(RegexPattern, _compiled(pattern))
+
+    @property
+    def error(self) -> type[Exception]:
+        """What `compile` raises."""
+        return ValueError
+
+
+_QUIET = SigmaPolicy(regex_engine=_Quiet())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +198,7 @@ def _parsed(file: Path, unusable: list[Unusable]) -> list[tuple[Any, str]]:
             collect_errors=True,
             collect_filters=True,
             resolve_references=False,
-            policy=QUIET,
+            policy=_QUIET,
         )
     except (OSError, NotSupported, *_BROKEN) as error:
         unusable.append(Unusable(title=file.name, file=str(file), problem=f"can't be read: {_said(error)}"))

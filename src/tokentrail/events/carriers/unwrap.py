@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
-from tokentrail.events.carriers import logstash, stores, table, transports
+from tokentrail.events.carriers import stores, table, transports
 from tokentrail.events.carriers.lost import AGGREGATED, DIGEST, INSIGHT, LOGSTASH
 from tokentrail.events.carriers.shapes import (
     ABSENT,
@@ -26,11 +26,14 @@ from tokentrail.events.carriers.shapes import (
     each,
     listed,
 )
-from tokentrail.events.loose import is_text
+from tokentrail.events.loose import FAILURES, is_text
 from tokentrail.events.piece import Piece
 
 TOO_DEEP = f"wrapped more than {DEEPEST} times"
 _decode_shape = msgspec.json.Decoder(Shape).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def outside(room: Room, *, carrier: str = "", document: bool = False) -> Inside:
@@ -81,10 +84,33 @@ def _logstash(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:
     """An event of Logstash in which a record's members stand, its time under another name."""
     if ABSENT in (shape.eventName, shape.at_timestamp) or shape.eventTime is not ABSENT:
         return None
-    made = logstash.record(raw)
+    made = _logstash_record(raw)
     found = _record(made, _decode_shape(made), replace(inside, carrier=LOGSTASH))
     found.carried = raw
     return iter([found])
+
+
+def _logstash_record(event: bytes) -> bytes:
+    """
+    The record of an event, all but its time as it stands there.
+
+    Logstash's codec `cloudtrail` takes `eventTime` away, and puts `disableApiTermination` of a request into an object
+    (logstash-codec-cloudtrail, `decode`). An event whose time Logstash could not read bears the time at which it was
+    made instead, and keeps what stood there under `_@timestamp` (Logstash, `Event`).
+    """
+    members = _decode_members(event)
+    del members["@version"]
+    time = members.pop("@timestamp")
+    members["eventTime"] = _logstash_time(members.pop("_@timestamp", time))
+    return _encode(members)
+
+
+def _logstash_time(time: msgspec.Raw) -> msgspec.Raw:
+    """A time as CloudTrail spells it; what is no text stays, and is told by whoever reads the record."""
+    try:
+        return msgspec.Raw(_encode(table.moment(_decode_text(time))))
+    except FAILURES:
+        return time
 
 
 def _digest(raw: bytes, shape: Shape, value: bytes, inside: Inside) -> Opened:

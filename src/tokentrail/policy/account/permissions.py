@@ -24,6 +24,8 @@ class Policy:
 
     label: str
     document: Document | Malformed
+    accounts: frozenset[str] | None = None
+    """Of an SCP that was given apart: the accounts that it is attached to; `None` if it binds all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

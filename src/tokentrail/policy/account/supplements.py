@@ -14,14 +14,14 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from tokentrail.errors import UsageError
 from tokentrail.policy.account.permissions import Policy
-from tokentrail.policy.account.snapshot import LONGEST
+from tokentrail.policy.account.snapshot import LONGEST, Snapshot
 from tokentrail.policy.language.conditions import instant
 from tokentrail.policy.language.documents import parse as parse_document
 from tokentrail.spelling import quoted
@@ -103,6 +103,9 @@ def controls(content: bytes, name: str) -> tuple[Policy, ...]:
     """
     Read SCPs: a document, a list of documents, or what `aws organizations describe-policy` prints.
 
+    Each may have `Targets` beside it, as `aws organizations list-targets-for-policy` prints them; it then binds the
+    accounts among these, or all if the organisation's root is one. Which accounts a unit (OU) has, no target tells.
+
     Raises:
         UsageError: it holds none.
     """
@@ -118,7 +121,34 @@ def controls(content: bytes, name: str) -> tuple[Policy, ...]:
     return found
 
 
+def under(snapshot: Snapshot, controls: Iterable[Policy]) -> Snapshot:
+    """Let SCPs that were given apart bind an account, beside those that its snapshot tells."""
+    binding = [one for one in controls if one.accounts is None or snapshot.account in one.accounts]
+    return replace(snapshot, controls=(*(snapshot.controls or ()), *binding)) if binding else snapshot
+
+
 def _controls(value: Any, name: str) -> Iterator[Policy]:
+    """The SCPs of a value, with the accounts that its `Targets` name."""
+    accounts = _targets(value.get("Targets")) if isinstance(value, dict) else None
+    for one in _documents(value, name):
+        yield one if accounts is None else replace(one, accounts=accounts)
+
+
+def _targets(targets: Any) -> frozenset[str] | None:
+    """
+    The accounts among the targets of an SCP; `None` if there are no targets, or the root is one.
+
+    Source: AWS Organizations API Reference, 'PolicyTargetSummary'.
+    """
+    if not isinstance(targets, list):
+        return None
+    listed = [one for one in targets if isinstance(one, dict)]
+    if any(one.get("Type") == "ROOT" for one in listed):
+        return None
+    return frozenset(str(one.get("TargetId")) for one in listed if one.get("Type") == "ACCOUNT")
+
+
+def _documents(value: Any, name: str) -> Iterator[Policy]:
     if isinstance(value, list):
         for one in value:
             yield from _controls(one, name)

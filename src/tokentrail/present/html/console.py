@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 from urllib.parse import quote, urlencode
 
+from tokentrail.containment.model import Plan, Strategy
 from tokentrail.present.document import timestamp
 from tokentrail.present.safe import brief
 from tokentrail.spelling import more
@@ -89,6 +91,25 @@ def twin(live: Live) -> str:
     """The address of a page's JSON twin."""
     path = "/start.json" if live.path == "/" else f"{live.path}.json"
     return address(path, live.query, live.as_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWays:
+    """What a console leads to from a plan: the plans of other strategies, and the plan as a file."""
+
+    strategies: tuple[tuple[str, str, bool], ...]
+    """Name and address of each, and whether it is the plan's own."""
+    file: str
+
+
+def plan_ways(plan: Plan, live: Live) -> PlanWays:
+    """Where a console has the plans of other strategies, and this one as a file."""
+    rest = [(name, value) for name, value in live.query if name != "strategy"]
+    strategies = tuple(
+        (one, address(live.path, [*rest, ("strategy", one)], live.as_of) + "#plan", one == plan.strategy)
+        for one in get_args(Strategy)
+    )
+    return PlanWays(strategies=strategies, file=address("/plan.json", live.query, live.as_of))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,6 +135,14 @@ class Names:
         """Several of them, and how many more there are."""
         return excerpt(credentials, most, self.reference)
 
+    def whole(self, credential: str) -> Reference:
+        """A credential by its whole id, since that is looked up, leading to its place."""
+        return Reference(brief(credential), self.place(credential))
+
+    def person(self, credential: str) -> str:
+        """The person whom a colleague's session is named after; nothing where there is none."""
+        return brief(self.people.get(credential, ""), 40)
+
     def traced(self, subject: str, most: int = 200) -> Reference:
         """A subject as it is written, leading to its trace in a console."""
         return Reference(brief(subject, most), trace_address(subject, self.live) if self.live else None)

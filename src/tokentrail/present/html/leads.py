@@ -48,8 +48,8 @@ class LeadsView:
 
     any_strong: bool
     leads: tuple[ShownLead, ...]
-    others: bool
-    """Whether there are more."""
+    others: int
+    """How many more there are."""
 
 
 def any_strong(leads: Sequence[Document] | None) -> bool:
@@ -68,7 +68,7 @@ def leads_view(leads: Sequence[Document], names: Names) -> LeadsView:
     return LeadsView(
         any_strong=any_strong(leads),
         leads=tuple(_lead(one, names) for one in shown),
-        others=len(leads) > len(shown),
+        others=len(leads) - len(shown),
     )
 
 

@@ -20,13 +20,12 @@ from tokentrail.lineage.model import CallLines
 from tokentrail.present import words
 from tokentrail.present.damage import total_calls
 from tokentrail.present.html.chronicle import ROOM, read, tick
-from tokentrail.present.html.console import Live, console_bar
+from tokentrail.present.html.console import Live, console_bar, plan_ways
 from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.evidence import EvidenceView, evidence_view
 from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.flags import Picture
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
-from tokentrail.present.html.plan import plan_view
 from tokentrail.present.html.records import shown_record
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import lifelines_view, rules
@@ -36,6 +35,8 @@ from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import timeline_view
 from tokentrail.present.html.tree import lineage_view
 from tokentrail.present.html.window import window
+from tokentrail.present.plan import script_of
+from tokentrail.present.views.plan import plan_view
 
 _OURS, _NOBODY = "'self'", "'none'"
 _SECTIONS = (
@@ -61,15 +62,16 @@ def report_page(dossier: Dossier) -> str:
 
 def sheet_page(sheet: Sheet) -> str:
     """Build the page of a sheet; with what a live console adds, if it is shown in one."""
-    dossier, names, live = sheet.dossier, sheet.names, sheet.names.live
+    dossier, names, live, plan = sheet.dossier, sheet.names, sheet.names.live, sheet.dossier.plan
     tainted = [one for one in dossier.trace.credentials if one.tainted]
     lineage = lineage_view(
         dossier.trace, dossier.bystanders, names
     )  # first: all else leads to what is on the page
     return page(
-        "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(dossier.plan),
-        fetches=names.here is not None, places=_SECTIONS, summary=summary_view(dossier, names),
-        lifelines=lifelines_view(sheet.picture), plan=plan_view(dossier.plan, names), lineage=lineage,
+        "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(plan),
+        fetches=names.here is not None, places=_SECTIONS, names=names, summary=summary_view(dossier, names),
+        lifelines=lifelines_view(sheet.picture), lineage=lineage, plan=plan_view(plan) if plan else None,
+        ways=plan_ways(plan, live) if plan and live else None, commands=script_of(plan) if plan else "",
         timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet)),
         taken=taken_view(dossier.trace, names), evidence=_evidence(dossier, names),
         findings=findings_view(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),

@@ -15,8 +15,7 @@ from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
 from tokentrail.present.html.console import address
 from tokentrail.present.html.dossier import Dossier, Names
-from tokentrail.present.html.plan import NamedCredential, conditions, unstolen
-from tokentrail.present.html.view_models import Badge, Excerpt, Figure, Reference, excerpt
+from tokentrail.present.html.view_models import Badge, Figure, Reference
 from tokentrail.present.safe import brief
 from tokentrail.results import AttackerActivity
 
@@ -69,23 +68,6 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """What ends it: the plan in short."""
-
-    look: str
-    """Classes of the style sheet."""
-    steps: Excerpt[str]
-    ending: words.Ending
-    verdict: str
-    """In words, where there are steps; else only where it is doubtful."""
-    told: str
-    """In words, where there is no step."""
-    unstolen: Excerpt[NamedCredential]
-    hits: str
-    """Whom the plan cuts off besides the attacker."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryView:
     """What the head of the page shows."""
 
@@ -100,8 +82,8 @@ class SummaryView:
     narrowing: Narrowing | None
     activity: Activity | None
     working: tuple[Working, ...]
-    ending: Ending | None
-    """`None`: no plan was asked for."""
+    hits: str
+    """Whom the plan cuts off besides the attacker."""
     figures: tuple[Figure, ...]
 
 
@@ -116,7 +98,7 @@ def summary_view(dossier: Dossier, names: Names) -> SummaryView:
         whose=_whose(dossier), sentences=tuple(brief(one, 800) for one in said), narrowing=_narrowing(dossier),
         activity=_activity(dossier.activity, names),
         working=tuple(_working([one for one in tainted if one.state in words.ALIVE], names)),
-        ending=_ending(dossier, dossier.plan, names) if dossier.plan else None,
+        hits=_hits(dossier, dossier.plan, names) if dossier.plan else "",
         figures=_figures(dossier, {one.id for one in tainted}),
     )  # fmt: skip
 
@@ -203,19 +185,6 @@ def _until(one: TracedCredential) -> str:
     if end is None:
         return "until somebody ends it"
     return f"until {timestamp(end)}" + ("" if one.expires_at else " at the latest")
-
-
-def _ending(dossier: Dossier, plan: Plan, names: Names) -> Ending:
-    verdict, ending = words.plan_verdict(plan)
-    complete = f"Proved complete{conditions(plan)}."
-    proof = {"good": complete, "doubt": f"{verdict}:", "bad": "NOT COMPLETE: the attacker survives it."}
-    nothing = f"Nothing to do{conditions(plan)}." if plan.proof.complete else "No step is known that would."
-    return Ending(
-        look={"good": "ends", "doubt": "ends doubtful", "bad": "ends failing"}[ending], ending=ending,
-        steps=excerpt(plan.steps, _MOST, lambda step: brief(words.action(step))), verdict=proof[ending],
-        told="" if plan.steps else nothing, unstolen=unstolen(plan, names, _MOST),
-        hits=_hits(dossier, plan, names),
-    )  # fmt: skip
 
 
 def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:

@@ -17,7 +17,9 @@ from markupsafe import Markup
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.svg import escape
+from tokentrail.present.html.view_models import first
 from tokentrail.present.safe import brief, safe
+from tokentrail.present.views.plan import indented
 from tokentrail.spelling import more
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def _environment() -> Environment:
     )
     made.filters = {
         "brief": brief, "code_apart": code_apart, "comma": "{:,}".format, "default": made.filters["default"],
-        "length": len, "lines": lines, "more": more, "tenth": "{:.1f}".format, "timestamp": timestamp,
+        "first": first, "join": made.filters["join"], "indented": indented, "length": len,
+        "lines": lines, "more": more, "tenth": "{:.1f}".format, "timestamp": timestamp,
     }  # fmt: skip
     made.globals |= {"damage": damage, "words": words}
     return made

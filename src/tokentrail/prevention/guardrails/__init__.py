@@ -1,5 +1,5 @@
 """
-Guardrails, one file each: a policy or setting made from the organisation's own evidence.
+Guardrails: policies and settings made from the organisation's own evidence, in a file for each shape that they have.
 
 Each imports `prevention`'s types and documents only, and never another guardrail.
 """
