@@ -22,8 +22,12 @@ from tokentrail.store.workers import environment
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
-settings.register_profile("default", max_examples=2, deadline=None, suppress_health_check=_SLOW, derandomize=True)
-settings.register_profile("pure", max_examples=50, deadline=None, suppress_health_check=_SLOW, derandomize=True)
+settings.register_profile(
+    "default", max_examples=2, deadline=None, suppress_health_check=_SLOW, derandomize=True
+)
+settings.register_profile(
+    "pure", max_examples=50, deadline=None, suppress_health_check=_SLOW, derandomize=True
+)
 settings.register_profile("long", max_examples=600, deadline=None, suppress_health_check=_SLOW)
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(_PROFILE)

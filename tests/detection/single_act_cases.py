@@ -524,6 +524,20 @@ def models_in_another_region(world: World) -> None:
     _invoke(world.task("Chat"), "ap-southeast-2")
 
 
+@fires("models-invoked", "medium")
+def models_by_a_key_made_elsewhere(world: World) -> None:
+    """An API key is made from one address, and minutes later invokes models from another."""
+    key = ada(world).creates_api_key(world.user("BedrockAPIKey-x1y2").user)
+    world.wait(minutes=5)
+    _invoke(key.seen_from("198.51.100.23"))
+
+
+@spares("models-invoked")
+def developer_makes_an_api_key(world: World) -> None:
+    """A developer makes an API key and tries it out from where it was made."""
+    _invoke(settled(world, "yola").creates_api_key(world.user("BedrockAPIKey-x1y2").user))
+
+
 @spares("models-invoked")
 def program_invokes_models(world: World) -> None:
     """Two programs invoke models every day, and a person tries one out by a role."""

@@ -20,12 +20,12 @@ _TURNS = 64
 """Rounds at most, since each reads the whole forest; with more credentials, each round takes more of them."""
 
 _DETAILS = """
-    SELECT n, parent_n, root_n, depth, id, root_id, parent_link, created_what, created_owner, kind,
-           key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn, federated_provider,
-           source_identity, ec2_delivery, in_scope_of, sign_in_session, on_behalf_of, origin_subject,
-           origin_issuer, api, issue_event, issue_text, issue_ip, issue_account, issued_time, child, child_arn,
-           role_arn, session_name, mfa_serial, target, subject, caller_account, caller_arn, caller_name,
-           caller_service, issued_at, expires_at, expires_bound, first, last, {person} AS person,
+    SELECT n, parent_n, root_n, depth, id, root_id, parent_link, created_what, created_owner, created_time,
+           created_ip, kind, key_account, seen_account, principal_id, arn, mfa, issuer_type, issuer_arn,
+           federated_provider, source_identity, ec2_delivery, in_scope_of, sign_in_session, on_behalf_of,
+           origin_subject, origin_issuer, api, issue_event, issue_text, issue_ip, issue_account, issued_time,
+           child, child_arn, role_arn, session_name, mfa_serial, target, subject, caller_account, caller_arn,
+           caller_name, caller_service, issued_at, expires_at, expires_bound, first, last, {person} AS person,
            coalesce(k.issuer_arn, k.role_arn) AS into_role
     FROM ({described}) k"""
 _PERSON = """
