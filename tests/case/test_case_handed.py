@@ -84,7 +84,7 @@ def test_a_trace_that_follows_tells_descent_from_the_rest(robbed: Robbed) -> Non
     case, first, *others = robbed
     said = written(case.trace([first.id], followed=True))
 
-    assert f"no credentials descend from {first.id}." in said and "here they are named" not in said
+    assert f"No credentials descend from {first.id}." in said and "here they are named" not in said
     assert all(f"{one.id} " in said for one in others)
 
 

@@ -14,6 +14,9 @@ from view_cases import (
     findings_of_json,
     findings_of_page,
     findings_of_text,
+    leads_of_json,
+    leads_of_page,
+    leads_of_text,
     plan_of_json,
     plan_of_page,
     plan_of_text,
@@ -27,6 +30,9 @@ from view_cases import (
     timeline_of_json,
     timeline_of_page,
     timeline_of_text,
+    trace_of_json,
+    trace_of_page,
+    trace_of_text,
 )
 
 from evidence import held, real
@@ -38,6 +44,8 @@ Face = Callable[[Shown], Facts]
 VIEWS: dict[str, tuple[Face, ...]] = {
     "summary": (summary_of_json, summary_of_screen, summary_of_page, summary_of_markdown),
     "plan": (plan_of_json, plan_of_text, plan_of_page),
+    "trace": (trace_of_json, trace_of_text, trace_of_page),
+    "leads": (leads_of_json, leads_of_text, leads_of_page),
     "findings": (findings_of_json, findings_of_text, findings_of_page),
     "status": (status_of_json, status_of_text, status_of_page),
     "timeline": (timeline_of_json, timeline_of_text, timeline_of_page),

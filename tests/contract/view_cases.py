@@ -427,9 +427,15 @@ def leads_of_json(shown: Shown) -> Facts:
     leads = [shown.json(one) for one in shown.leads]
     return {
         "leads": len(leads), "strong": sum(one["strong"] for one in leads),
-        "shown": [(one["credentials"][0], one["strong"], one["state"], f"{one['score']:.1f}", len(one["reasons"]))
-                  for one in leads],
+        "shown": first_leads((one["credentials"][0], one["strong"], one["state"], f"{one['score']:.1f}", len(one["reasons"]))
+                             for one in leads),
     }  # fmt: skip
+
+
+def first_leads(found: Iterable[Sequence[Any]]) -> list[Any]:
+    """Those of the leads that the shortest face shows: the first with reasons, or the first of all."""
+    listed = list(found)
+    return [one for one in listed if one[-1]][:_FEWEST] or listed[:1]
 
 
 def leads_of_text(shown: Shown) -> Facts:
@@ -445,7 +451,11 @@ def leads_of_text(shown: Shown) -> Facts:
         found.append((traced, strength == "STRONG", state, score, count(reasons)))
     first = text.splitlines()[0]
     none = first.startswith("No leads")
-    return {"leads": 0 if none else number(first), "strong": number(first.partition(": ")[2]), "shown": found}
+    return {
+        "leads": 0 if none else number(first),
+        "strong": number(first.partition(": ")[2]),
+        "shown": first_leads(found),
+    }
 
 
 def leads_of_page(shown: Shown) -> Facts:

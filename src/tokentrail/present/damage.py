@@ -221,7 +221,8 @@ def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
 def _called(tallies: Sequence[Tally], paper: Paper) -> None:
     if not tallies:
         return
-    paper.heading("Calls, the most frequent first")
+    total = words.number(sum(one.count for one in tallies), "call")
+    paper.heading(f"{total} of {words.number(len(tallies), 'kind')}, the most frequent first")
     paper.line(f"  {'CALLS':>19}{'FAILED':>8}  CALL")
     for one in tallies[:_TOP]:
         failed = f"{one.errors:,}" if one.errors else "-"

@@ -54,14 +54,16 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
     subjects = [one for one in family.subjects() if one.id not in since]
     below = [one for one in family.descendants() if one.id not in since]
     name = words.listed(trace.subject, 3)
-    verdict = f"As of {timestamp(trace.as_of)}: "
+    verdict = (
+        words.verdict([one for one in trace.credentials if one.tainted])
+        if down
+        else f"{name}, and what it descends from; descendants were not asked for"
+    )
+    paper.wrapped(f"As of {timestamp(trace.as_of)}: {verdict}.", style="bold")
     if down:
-        count = f"{len(below):,}" if below else "no"
+        count = f"{len(below):,}" if below else "No"
         noun = words.verb(len(below), "credential descends", "credentials descend")
-        verdict += f"{count} {noun} from {name}" + (f", {words.still_work(below)}." if below else ".")
-    else:
-        verdict += f"{name}, and what it descends from; descendants were not asked for."
-    paper.wrapped(verdict, style="bold")
+        paper.wrapped(f"{count} {noun} from {name}" + (f", {words.still_work(below)}." if below else "."))
     if len(subjects) == 1:
         (one,) = subjects
         paper.wrapped(f"{one.id} itself: {words.state(one)}.")

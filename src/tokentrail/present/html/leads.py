@@ -18,6 +18,13 @@ _REASONS = 4
 _EVENTS = 2
 _ID = 8
 _STATES = get_args(State)
+_STRONG = (
+    "Credentials ranked by how much speaks for theft. Strong ones come first; a weak one is only what differs most "
+    "from the rest of this evidence, and may well be harmless."
+)
+_NONE_STRONG = (
+    "None is strong: these only differ most from the rest of this evidence, and may well be harmless."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class ShownLead:
 class LeadsView:
     """What the section of the leads shows."""
 
-    any_strong: bool
+    told: str
+    """How many there are, how strong, and what that means."""
     leads: tuple[ShownLead, ...]
     others: int
     """How many more there are."""
@@ -65,8 +73,10 @@ def subject_of(lead: Document) -> str:
 def leads_view(leads: Sequence[Document], names: Names) -> LeadsView:
     """Choose what the section shows: the first leads, each with its reasons."""
     shown = [one for one in leads if one.get("reasons")][:_MOST] or list(leads[:1])
+    strong = sum(bool(one.get("strong")) for one in leads)
     return LeadsView(
-        any_strong=any_strong(leads),
+        told=f"{words.number(len(leads), 'lead')}: {strong:,} strong, {len(leads) - strong:,} weak. "
+        + (_STRONG if strong else _NONE_STRONG),
         leads=tuple(_lead(one, names) for one in shown),
         others=len(leads) - len(shown),
     )
