@@ -172,7 +172,7 @@ class Answers:
 
     def plan(self, query: QueryParams) -> Plan:
         """The plan of a subject's page, as `tokentrail contain -o` writes it."""
-        found = self.trace(query).sheet.dossier.plan
+        found = self._gathered(asked.question(query)).plan
         if found is None:
             raise CaseError("no plan was asked for.")
         return found
@@ -180,7 +180,7 @@ class Answers:
     def timeline(self, query: QueryParams) -> TimelinePage:
         """A subject's calls, some at a time."""
         question, search = asked.question(query), query.get("search", "").strip()
-        subjects = with_handed_out(self._sheet(query).dossier.trace, question.subjects)
+        subjects = with_handed_out(self._gathered(question).trace, question.subjects)
         events = self._case(question.as_of).timeline(subjects, as_of=question.as_of)
         found, more = _page(_with(events, search), asked.page(query))
         return TimelinePage(
