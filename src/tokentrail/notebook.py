@@ -19,6 +19,7 @@ from tokentrail.case.result_set import LazyRows, Rows
 from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
+from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Credential, TimelineEvent, Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -52,7 +53,7 @@ _TABLES: dict[type, tuple[Sequence[str], Cells]] = {
         ("time", "credential", "call", "from", "error", "resource"),
         lambda one: (
             timestamp(one.time), one.credential, words.call(one.event_source, one.event_name), one.source_ip or "-",
-            one.error_code or "", words.listed(one.resources, 1),
+            one.error_code or "", listed(one.resources, 1),
         ),
     ),
 }  # fmt: skip
@@ -99,8 +100,8 @@ def _trace_line(trace: Trace) -> str:
     """A trace in a line."""
     tainted = [one for one in trace.credentials if one.tainted]
     return (
-        f"<Trace of {words.listed(trace.subject, 2)} as of {timestamp(trace.as_of)}: "
-        f"{words.number(len(trace.credentials), 'credential')}; {words.verdict(tainted)}>"
+        f"<Trace of {listed(trace.subject, 2)} as of {timestamp(trace.as_of)}: "
+        f"{counted(len(trace.credentials), 'credential')}; {words.verdict(tainted)}>"
     )
 
 
@@ -113,7 +114,7 @@ def _credential_line(one: Credential) -> str:
 @line.register(Plan)
 def _plan_line(plan: Plan) -> str:
     """A plan in a line."""
-    verdict, steps = words.plan_verdict(plan)[0], words.number(len(plan.steps), "step")
+    verdict, steps = words.plan_verdict(plan)[0], counted(len(plan.steps), "step")
     return f"<Plan as of {timestamp(plan.as_of)}: {verdict}, {steps}>"
 
 
@@ -156,7 +157,7 @@ def _status_line(status: Status) -> str:
 def _rows_line(found: Rows[Any]) -> str:
     """A list in a line; of a short one, each."""
     kind = getattr(found, "kind", object).__name__
-    shown = ", ".join(map(repr, found)) if len(found) <= 3 else words.number(len(found), kind)
+    shown = ", ".join(map(repr, found)) if len(found) <= 3 else counted(len(found), kind)
     return f"<Rows: {shown or f'no {kind}'}>"
 
 
@@ -176,7 +177,7 @@ def _trace_html(trace: Trace) -> str:
     )
     drawn = base64.b64encode(lifelines(picture, asset("lifelines.css")).encode()).decode()
     verdict = words.verdict([one for one in trace.credentials if one.tainted])
-    told = f" Traced from {words.listed(trace.subject, 3)}, as of {timestamp(trace.as_of)}."
+    told = f" Traced from {listed(trace.subject, 3)}, as of {timestamp(trace.as_of)}."
     picture_address = f"data:image/svg+xml;base64,{drawn}"
     view = NotebookView(headline=f"{verdict}.", told=told, picture=picture_address, caption=verdict)
     return render("notebook.html", shown=view)
@@ -186,10 +187,10 @@ def _trace_html(trace: Trace) -> str:
 def _plan_html(plan: Plan) -> str:
     """A plan as its verdict and a table of its steps."""
     verdict, ending = words.plan_verdict(plan)
-    others = words.listed(plan.proof.may_be_stolen, 10)
+    others = listed(plan.proof.may_be_stolen, 10)
     cells = [
-        (str(step.n), words.action(step), words.where(step), words.listed(step.ends, 3) or words.PRECAUTION,
-         words.listed([one.credential for one in step.collateral], 3) or "none seen")
+        (str(step.n), words.action(step), words.where(step), listed(step.ends, 3) or words.PRECAUTION,
+         listed([one.credential for one in step.collateral], 3) or "none seen")
         for step in plan.steps
     ]  # fmt: skip
     heads = ("step", "action", "where", "ends", "collateral")

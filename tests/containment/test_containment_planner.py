@@ -35,10 +35,10 @@ from tokentrail.containment import documents
 from tokentrail.containment.margin import LEAST_MARGIN
 from tokentrail.containment.model import Call, Plan
 from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.formatting import instant
 from tokentrail.present.document import document
 from tokentrail.present.paper import Paper
 from tokentrail.present.plan import write_plan, write_script
-from tokentrail.spelling import instant
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.story import ATTACKER, Story, story
 

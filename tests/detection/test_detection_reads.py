@@ -22,11 +22,11 @@ from tokentrail.case.raw import reader
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.leads.lead_tables import LEAD_TABLES, TimeWindow
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import CHANGE_ACTORS, CREDENTIAL_DETAILS, HOSTED, VIEWS, WORKLOAD_STARTS, View
-from tokentrail.detection.wording import named
 from tokentrail.errors import QueryFailed
 from tokentrail.store.interface import Engine
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_cases import deny, older_than
 
+from tokentrail.formatting import quoted
 from tokentrail.policy.language.conditions import Condition
 from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed, parse
-from tokentrail.spelling import quoted
 
 
 def test_the_document_of_the_consoles_revocation_is_read() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from tokentrail.spelling import quoted, short
+from tokentrail.formatting import quoted, short
 
 PrincipalKind = Literal["user", "role", "root", "unknown"]
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")

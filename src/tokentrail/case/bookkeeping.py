@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from tokentrail.errors import CaseError, UsageError
 from tokentrail.events.carriers.lost import LEFT_OUT, sentences
 from tokentrail.events.masked_ids import MASK_IDS, MASKED
+from tokentrail.formatting import counted, listed, quoted
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts, Rejection, SkippedObject
-from tokentrail.spelling import counted, listed, quoted
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:

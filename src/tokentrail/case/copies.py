@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tokentrail.formatting import counted
 from tokentrail.lineage.rows import event_id
-from tokentrail.spelling import counted
 from tokentrail.store.interface import Engine
 
 _MOST = 2_000_000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tokentrail.case.asked import names
 from tokentrail.case.views import Views
 from tokentrail.errors import SubjectNotFound
-from tokentrail.spelling import listed
+from tokentrail.formatting import listed
 from tokentrail.store.folder import CaseFolder
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from tokentrail.containment.planning import whatif
 from tokentrail.containment.planning.plan import contain
 from tokentrail.containment.planning.plan import what_if as prove_steps
 from tokentrail.errors import UsageError
+from tokentrail.formatting import instant
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.trace import Narrowing, family
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.account.snapshot_update import updated
-from tokentrail.spelling import instant
 from tokentrail.store.memory import without_collection
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from tokentrail.cli.options import CasePlace, CommonOptions, without_case
 from tokentrail.cli.output import enforce_strict, open_case, progress_bar, show_one
 from tokentrail.containment.model import Plan
 from tokentrail.errors import UsageError
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import Credential, TracedCredential
-from tokentrail.present import words
 from tokentrail.present.document import columns, document
 from tokentrail.present.paper import Paper
 from tokentrail.present.walk import Chapter, Walk, write_walk
@@ -109,7 +109,7 @@ def _write_tale(tale: _Tale, folder: Path, paper: Paper) -> None:
     paper.line(("The leak of key A, told from its CloudTrail logs", "bold"))
     paper.wrapped(
         f"Built-in evidence: {tale.walk.chapters[0].moment:%Y-%m-%d} (UTC) in a small company, "
-        f"{words.number(status.records, 'event')}, {words.number(status.credentials, 'credential')}, and one "
+        f"{counted(status.records, 'event')}, {counted(status.credentials, 'credential')}, and one "
         "theft among them. An engineer's access key, A, has leaked, and a responder follows the usual "
         "runbook. At each turn, TokenTrail answers from the log up to that moment alone."
     )

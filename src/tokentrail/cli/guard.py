@@ -20,7 +20,7 @@ from tokentrail.cli.options import CommonOptions, about, common, in_its_own_form
 from tokentrail.cli.snapshots import read, read_controls, read_iam_files
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.errors import UsageError
-from tokentrail.present import words
+from tokentrail.formatting import counted
 from tokentrail.present.document import document
 from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
 from tokentrail.present.snippets import cloudformation, files, terraform
@@ -118,10 +118,8 @@ def _write(found: Guard, folder: Path) -> None:
         write_file(folder / name, text.encode())
     count = len(written)
     others = sum(1 for _ in folder.iterdir()) - count
-    beside = (
-        f" {words.number(others, 'other file')} there, which this answer has no part in." if others else ""
-    )
-    output.say(f"{words.number(count, 'file')} written to {folder}.{beside}")
+    beside = f" {counted(others, 'other file')} there, which this answer has no part in." if others else ""
+    output.say(f"{counted(count, 'file')} written to {folder}.{beside}")
 
 
 def _show(options: CommonOptions, found: Guard, form: str | None, *, whole: bool, most: int | None) -> None:

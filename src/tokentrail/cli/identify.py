@@ -19,8 +19,8 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.errors import UsageError
+from tokentrail.formatting import counted, instant
 from tokentrail.present.paper import Paper
-from tokentrail.spelling import counted, instant
 
 _LARGEST = 64 << 20
 FOUND = 1

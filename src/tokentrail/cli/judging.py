@@ -18,7 +18,7 @@ from tokentrail.detection.allow_list import Allowed
 from tokentrail.detection.model import SEVERITIES, Finding, Severity
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.errors import UsageError
-from tokentrail.present import words
+from tokentrail.formatting import counted
 
 if TYPE_CHECKING:
     from tokentrail.case.result_set import Rows
@@ -103,7 +103,7 @@ def sigma_rules(folders: Sequence[Path]) -> SigmaRules | None:
     found = read_rules(folders)
     if found.unusable:
         output.say(
-            f"{words.number(len(found.unusable), 'Sigma rule')} can't be run; `tokentrail rules --rules DIR` says why."
+            f"{counted(len(found.unusable), 'Sigma rule')} can't be run; `tokentrail rules --rules DIR` says why."
         )
     return found
 

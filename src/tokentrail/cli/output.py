@@ -19,7 +19,7 @@ import click
 from tokentrail.case.bookkeeping import unfinished
 from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import EvidenceIncomplete, SourceError
-from tokentrail.present import words
+from tokentrail.formatting import counted, listed
 from tokentrail.present.document import Document, columns, document
 from tokentrail.present.holdings import held_before, write_ingest
 from tokentrail.present.machine import write_csv, write_json, write_json_list, write_json_of, write_jsonl
@@ -200,12 +200,12 @@ def expect_records(sources: Sequence[str], summary: IngestSummary) -> None:
     ):
         return
     if summary.objects.read or summary.skipped:
-        files = words.number(summary.objects.read + len(summary.skipped), "file")
+        files = counted(summary.objects.read + len(summary.skipped), "file")
         there = f"{files} there, listed above with the reason"
     else:
         there = "no file there"
     raise SourceError(
-        f"No CloudTrail records in {words.listed([*sources], 3)}: {there}. Give the folder that holds the trail's "
+        f"No CloudTrail records in {listed([*sources], 3)}: {there}. Give the folder that holds the trail's "
         "files, such as AWSLogs/; docs/evidence.md lists what can be read."
     )
 
@@ -348,7 +348,7 @@ def enforce_strict(options: CommonOptions, case: Case, failed: Sequence[str] = (
     lost = sum(one.count for one in case.status().rejected if one.field is None)
     if lost:
         raise EvidenceIncomplete(
-            f"--strict: {words.number(lost, 'record or object', 'records or objects')} could not be read. "
+            f"--strict: {counted(lost, 'record or object', 'records or objects')} could not be read. "
             "`tokentrail status --rejected` lists them."
         )
     if unread or failed:
@@ -365,6 +365,6 @@ def enforce_strict_ingest(options: CommonOptions, summary: IngestSummary) -> Non
     failed = [one for one in summary.skipped if one.lost]
     if options.strict and (failed or summary.records.rejected):
         raise EvidenceIncomplete(
-            f"--strict: {words.number(summary.records.rejected, 'record')} rejected, "
-            f"{words.number(len(failed), 'object')} not read."
+            f"--strict: {counted(summary.records.rejected, 'record')} rejected, "
+            f"{counted(len(failed), 'object')} not read."
         )

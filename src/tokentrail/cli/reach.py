@@ -25,10 +25,9 @@ from tokentrail.containment.execution import preflight
 from tokentrail.containment.execution.journal import Journal, journal_path
 from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused, CaseError, UsageError
+from tokentrail.formatting import duration, listed
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
-from tokentrail.present.words import duration
-from tokentrail.spelling import listed
 
 if TYPE_CHECKING:
     from tokentrail.containment.execution.aws import Accounts

@@ -9,7 +9,7 @@ import click
 from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
-from tokentrail.present import words
+from tokentrail.formatting import counted
 from tokentrail.present.document import columns, document
 from tokentrail.results import Rebuilt
 
@@ -28,8 +28,8 @@ def command(options: CommonOptions) -> None:
             rebuilt = case.rebuild()
         whole = document(rebuilt)
         sentence = (
-            f"Rebuilt from {words.number(rebuilt.segments, 'segment')}: {words.number(rebuilt.records, 'event')}, "
-            f"{words.number(rebuilt.credentials, 'credential')}; {rebuilt.seconds:.1f} s."
+            f"Rebuilt from {counted(rebuilt.segments, 'segment')}: {counted(rebuilt.records, 'event')}, "
+            f"{counted(rebuilt.credentials, 'credential')}; {rebuilt.seconds:.1f} s."
         )
         output.show_one(
             options, whole, lambda paper: paper.wrapped(sentence), table=(columns(Rebuilt), [whole])

@@ -28,6 +28,7 @@ from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
 from tokentrail.dossier import Question, Solution, gather
 from tokentrail.errors import UsageError
+from tokentrail.formatting import counted
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import columns, document
 from tokentrail.present.html.case_page import case_page
@@ -37,7 +38,6 @@ from tokentrail.present.html.png import png
 from tokentrail.present.indicators import indicators_csv, indicators_stix, navigator_layer
 from tokentrail.present.markdown import incident_markdown
 from tokentrail.present.paper import Paper
-from tokentrail.spelling import counted
 from tokentrail.store.path_safety import write_file
 
 _STDOUT = Path("-")

@@ -15,7 +15,7 @@ from tokentrail.case import Case
 from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import UsageError
-from tokentrail.spelling import instant, listed
+from tokentrail.formatting import instant, listed
 
 if TYPE_CHECKING:
     from tokentrail.case.lookups import AlertSubjects

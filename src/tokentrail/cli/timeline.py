@@ -16,10 +16,10 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import MOMENT, CommonOptions, about, common
 from tokentrail.cli.subjects import GivenSubjects
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.timeline import write_timeline, write_timesketch
 from tokentrail.present.words import span
-from tokentrail.spelling import counted
 
 
 @click.command(

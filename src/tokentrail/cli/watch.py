@@ -23,10 +23,10 @@ from tokentrail.cli.intake import reaching
 from tokentrail.cli.judging import Judging, judging_options
 from tokentrail.cli.options import MOMENT, CommonOptions, common, named_case
 from tokentrail.errors import UsageError
+from tokentrail.formatting import listed
 from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
-from tokentrail.spelling import listed
 from tokentrail.watch.detection_pass import Judging as Judged
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.interface import Notice, Sink, finding

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tokentrail import spelling
+from tokentrail import formatting
 from tokentrail.containment.model import Call
 
 DOCUMENTS = ("PolicyDocument", "Content")
@@ -38,7 +38,7 @@ def moved(call: Call, old: datetime, new: datetime) -> Call:
     for name in DOCUMENTS:
         document = _document(parameters.get(name))
         if any(instant(value) == old for value in _issue_times(document)):
-            _rewrite(document, lambda value: spelling.instant(new) if instant(value) == old else value)
+            _rewrite(document, lambda value: formatting.instant(new) if instant(value) == old else value)
             parameters[name] = json.dumps(document, separators=(",", ":"))
     return replace(call, parameters=parameters)
 

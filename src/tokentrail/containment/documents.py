@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tokentrail.spelling import instant
+from tokentrail.formatting import instant
 
 Statement = dict[str, Any]
 _SECOND = timedelta(seconds=1)

@@ -25,7 +25,7 @@ from tokentrail.containment.execution.journal import holds_other_plan, journal_p
 from tokentrail.containment.incident.workloads import REGION
 from tokentrail.containment.model import PLAN_VERSION, Call, Plan, Step
 from tokentrail.errors import UsageError
-from tokentrail.spelling import instant
+from tokentrail.formatting import instant
 from tokentrail.store.path_safety import check_path
 
 LARGEST = 256 * 1024 * 1024

@@ -16,9 +16,10 @@ from operator import itemgetter
 from tokentrail.detection.call_kinds import CallKind
 from tokentrail.detection.cited_events import FIRST_EVENT_READS, event_of, first_events
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import calls, named
 from tokentrail.detection.model import Hit, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, NOTABLE_CALLS, PRINCIPAL_IPS
-from tokentrail.detection.wording import calls, counted, joined, named
+from tokentrail.formatting import counted, joined
 from tokentrail.lineage.rows import Row
 
 FIRST_USE_READS = (NOTABLE_CALLS, CREDENTIAL_DETAILS, PRINCIPAL_IPS, *FIRST_EVENT_READS)

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import SEVERITIES, Hit, Rule
 from tokentrail.detection.views import WORKLOAD_STARTS, with_lineage_start
-from tokentrail.detection.wording import at, counted
+from tokentrail.formatting import at, counted
 
 Found: TypeAlias = tuple[Rule, Hit]
 _TOLD = 2

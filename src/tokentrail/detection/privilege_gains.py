@@ -13,14 +13,14 @@ from functools import lru_cache
 from typing import Any
 
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import short
 from tokentrail.detection.model import Severity
 from tokentrail.detection.trust_policies import let_in
-from tokentrail.detection.wording import short
+from tokentrail.formatting import quoted
 from tokentrail.lineage.rows import Row, object_of
 from tokentrail.policy.history.managed import aws_document
 from tokentrail.policy.language.documents import Document, Malformed, names_action, parse
 from tokentrail.policy.language.truth import Truth
-from tokentrail.spelling import quoted
 
 OWN_CALLS = (
     "AddUserToGroup", "AttachGroupPolicy", "AttachRolePolicy", "AttachUserPolicy", "CreatePolicyVersion",

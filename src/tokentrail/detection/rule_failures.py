@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 from tokentrail.errors import QueryFailed, TokenTrailError
-from tokentrail.spelling import joined
+from tokentrail.formatting import joined
 
 _FAILED = (
     "The {} {} could not judge this evidence ({}), so that what it looks for may be missing; the others did. That is a "

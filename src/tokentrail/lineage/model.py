@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from tokentrail.formatting import listed
 from tokentrail.policy.language.context import CallerKind
 from tokentrail.results import NotebookLine, NotebookTable
-from tokentrail.spelling import listed
 
 UNLISTED = {"listed": False}
 """Marks a field that no document shows."""

@@ -16,6 +16,7 @@ from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.events.masked_ids import is_masked, is_stand_in
 from tokentrail.events.values import uuid_bytes
+from tokentrail.formatting import instant
 from tokentrail.lineage import callers
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, places_in, register_recorded
@@ -23,7 +24,6 @@ from tokentrail.lineage.keyless_calls import KeylessCalls
 from tokentrail.lineage.part import Part
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.suggestion import suggestion
-from tokentrail.spelling import instant
 from tokentrail.store.interface import Engine
 
 _FORMS = (

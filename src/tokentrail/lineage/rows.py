@@ -17,9 +17,9 @@ from tokentrail.errors import CaseError
 from tokentrail.events.bearer import BEARER_KEY
 from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.events.values import provider_of, session_of
+from tokentrail.formatting import listed as enumerated
 from tokentrail.lineage.model import Credential, IssuedBy, Kind, Origin, ParentLink
 from tokentrail.policy.language.context import LASTING, Caller
-from tokentrail.spelling import listed as enumerated
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

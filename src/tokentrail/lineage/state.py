@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tokentrail.formatting import instant
 from tokentrail.lineage.entries import entries
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import object_of
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import Effects, name_of
 from tokentrail.policy.language.context import LASTING, Caller
-from tokentrail.spelling import instant
 
 _ORGANISATION = "organizations.amazonaws.com"
 JUDGED_APART = 16

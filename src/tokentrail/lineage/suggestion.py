@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tokentrail.aws.leaked_strings import account_of_key
-from tokentrail.spelling import listed
+from tokentrail.formatting import listed
 from tokentrail.store.interface import Engine
 
 _ARNS = """(

@@ -12,12 +12,12 @@ from operator import attrgetter
 
 from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.errors import SubjectNotFound, UsageError
+from tokentrail.formatting import instant
 from tokentrail.lineage import doings, rows
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Gap, Link, NamedPerson, Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
-from tokentrail.spelling import instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tokentrail.formatting import counted, instant, listed
 from tokentrail.lineage.model import Gap, TracedCredential
 from tokentrail.lineage.rows import event_id, moment
 from tokentrail.lineage.segment_tables import LONGEST, rows_with
-from tokentrail.spelling import counted, instant, listed
 from tokentrail.store.interface import Engine
 
 _HOUR = 3_600

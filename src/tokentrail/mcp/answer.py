@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Any
 
 from tokentrail.events.values import HIDDEN
+from tokentrail.formatting import more
 from tokentrail.present.document import Document, document, plain
 from tokentrail.present.safe import ELLIPSIS, safe
-from tokentrail.spelling import more
 from tokentrail.store.records import blanked
 
 UNTRUSTED = (

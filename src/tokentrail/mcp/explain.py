@@ -13,10 +13,10 @@ from tokentrail.containment.catalogue import CATALOGUE as ACTIONS
 from tokentrail.detection.catalogue import CATALOGUE as RULES
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.errors import UsageError
+from tokentrail.formatting import joined
 from tokentrail.lineage.model import KINDS
 from tokentrail.present.document import Document, document
 from tokentrail.present.findings import entry
-from tokentrail.spelling import joined
 
 LINKS = {
     "recorded": "The issuing event names both keys.",

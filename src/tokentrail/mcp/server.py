@@ -26,13 +26,13 @@ from mcp.server.stdio import stdio_server
 
 from tokentrail import __version__
 from tokentrail.errors import TokenTrailError, UsageError
+from tokentrail.formatting import joined
 from tokentrail.mcp import questions as asked
 from tokentrail.mcp.answer import UNTRUSTED
 from tokentrail.mcp.tools import CaseTools
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import Document
 from tokentrail.present.safe import ELLIPSIS, safe
-from tokentrail.spelling import joined
 
 TOOLS: dict[str, tuple[type[asked.Question], Callable[[CaseTools, Any], Document]]] = {
     "leads": (asked.LeadsQuestion, CaseTools.leads),

@@ -19,6 +19,7 @@ from tokentrail.case import Case
 from tokentrail.case.call_filter import CallFilter
 from tokentrail.containment.model import Plan
 from tokentrail.errors import CaseReplaced, RecordNotFound, UsageError
+from tokentrail.formatting import counted, quoted
 from tokentrail.lineage.model import Trace
 from tokentrail.mcp import questions as asked
 from tokentrail.mcp.answer import Page, answer, cited, paged
@@ -27,7 +28,6 @@ from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present import words
 from tokentrail.present.document import Document, document, members, plain, timestamp
 from tokentrail.results import Status
-from tokentrail.spelling import counted, quoted
 
 Found = TypeVar("Found")
 _LOOKED_AFTER = 30.0

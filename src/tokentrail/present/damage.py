@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from tokentrail import formatting
+from tokentrail.formatting import counted, listed, verb
 from tokentrail.lineage.model import Created, Gap, SecretRead, Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -68,8 +70,8 @@ class Unkeyed:
         """What is to be known of them."""
         failed = f", {self.errors:,} of them failed" if self.errors else ""
         things = sorted(self.things, key=lambda one: (len(one), one))  # a bucket before what lies in it
-        on = f", on {words.listed(things, 1)}" if things else ""
-        by = words.listed(sorted(self.by), _FEW)
+        on = f", on {listed(things, 1)}" if things else ""
+        by = listed(sorted(self.by), _FEW)
         if self.further:
             others = max(len(self.by), self.further) - _FEW
             by = f"{', '.join(sorted(self.by)[:_FEW])} and at least {others:,} more"
@@ -138,14 +140,14 @@ def known_secrets(trace: Trace, tainted: set[str]) -> list[KnownSecret]:
 def volume(trace: Trace, tainted: set[str]) -> tuple[str, str]:
     """How much got out, and what is counted; where no record counts bytes, how many objects were fetched."""
     if any(one.bytes_out is not None for one in trace.resources if one.credential in tainted):
-        return words.size(total_bytes(trace, tainted)), "got out"
+        return formatting.size(total_bytes(trace, tainted)), "got out"
     fetched = sum(
         one.count - one.errors
         for one in trace.apis
         if one.credential in tainted and one.event_name == "GetObject"
     )
     if fetched:
-        return "?", f"volume unknown: {words.number(fetched, 'GetObject call')}, sizes not logged"
+        return "?", f"volume unknown: {counted(fetched, 'GetObject call')}, sizes not logged"
     return "?", "volume unknown: no data events in the logs"
 
 
@@ -193,9 +195,7 @@ def _made(created: Sequence[Created], paper: Paper) -> None:
 def _learned(known: Sequence[KnownSecret], paper: Paper) -> None:
     if not known:
         return
-    paper.heading(
-        f"{words.number(len(known), 'secret')} read: rotate {words.verb(len(known), 'it', 'these')}"
-    )
+    paper.heading(f"{counted(len(known), 'secret')} read: rotate {verb(len(known), 'it', 'these')}")
     for one in known[:_MOST]:
         first, times = one.reads[0], len(one.reads)
         often = f" {times:,} times" if times > 1 else ""
@@ -210,7 +210,7 @@ def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
     paper.heading("Resources touched, the most bytes first")
     paper.line(f"  {'BYTES OUT':>10}{'CALLS':>9}{'FAILED':>8}  {pad('CALL', _CALL)} RESOURCE")
     for one in tallies[:_TOP]:
-        size = words.size(one.bytes_out) if one.bytes_out else "-"
+        size = formatting.size(one.bytes_out) if one.bytes_out else "-"
         failed = f"{one.errors:,}" if one.errors else "-"
         inside = f" and {one.inside:,} in it" if one.inside else ""
         lead = f"  {size:>10}{one.count:>9,}{failed:>8}  {pad(one.call, _CALL)} "
@@ -221,8 +221,8 @@ def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
 def _called(tallies: Sequence[Tally], paper: Paper) -> None:
     if not tallies:
         return
-    total = words.number(sum(one.count for one in tallies), "call")
-    paper.heading(f"{total} of {words.number(len(tallies), 'kind')}, the most frequent first")
+    total = counted(sum(one.count for one in tallies), "call")
+    paper.heading(f"{total} of {counted(len(tallies), 'kind')}, the most frequent first")
     paper.line(f"  {'CALLS':>19}{'FAILED':>8}  CALL")
     for one in tallies[:_TOP]:
         failed = f"{one.errors:,}" if one.errors else "-"

@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from tokentrail import formatting
 from tokentrail.containment.execution.outcome import (
     Applied,
     ByHand,
@@ -23,6 +24,7 @@ from tokentrail.containment.execution.outcome import (
     Verification,
 )
 from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.formatting import counted, joined
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
@@ -37,7 +39,7 @@ _MOST = 40
 
 def write_calls(plan: Plan, paper: Paper) -> None:
     """Write each step with each of its calls: whole, or where many are alike in what differs from the first of them."""
-    paper.line((f"Plan of {timestamp(plan.as_of)} for {words.listed(plan.subjects)}", "bold"))
+    paper.line((f"Plan of {timestamp(plan.as_of)} for {formatting.listed(plan.subjects)}", "bold"))
     for step in plan.steps:
         _heading(step, paper)
         if not step.calls:
@@ -51,7 +53,7 @@ def write_calls(plan: Plan, paper: Paper) -> None:
             paper.wrapped(moved, first="  cutoff ")
         if step.collateral:
             hit = (f"{one.credential} ({words.principal(one.principal)})" for one in step.collateral)
-            paper.wrapped(f"cuts off too: {words.listed(hit, _MOST)}", first="  ")
+            paper.wrapped(f"cuts off too: {formatting.listed(hit, _MOST)}", first="  ")
     if not plan.proof.complete:
         paper.line()
         paper.wrapped("The plan's own proof is not complete: the attacker survives it.", style="bold red")
@@ -124,7 +126,7 @@ def write_applied(applied: Applied, paper: Paper) -> None:
         nothing = all(not step.deeds for step in applied.steps) and not applied.repeated
         paper.wrapped(
             f"{'Nothing was left to send: all' if nothing else 'All'} "
-            f"{words.number(len(applied.steps), 'step')} are carried out, and stood when read back.",
+            f"{counted(len(applied.steps), 'step')} are carried out, and stood when read back.",
             style="green",
         )
         paper.wrapped("`tokentrail verify` tells whether they held, once newer logs are ingested.")
@@ -147,7 +149,7 @@ def write_undone(undone: Undone, paper: Paper) -> None:
 def write_by_hand(steps: Iterable[ByHand], paper: Paper) -> None:
     """Write which steps a person carried out, and is to take back."""
     for one in steps:
-        paper.wrapped(f"step {one.n} ({one.action}): {words.joined(one.targets)}", first=f"{'by hand':<13}")
+        paper.wrapped(f"step {one.n} ({one.action}): {joined(one.targets)}", first=f"{'by hand':<13}")
         why = "a person did it, so that it stays: take it back by hand, once nothing of the attacker's comes in there"
         paper.wrapped(why, first=" " * 13)
 
@@ -156,9 +158,9 @@ def _write_restored(things: Sequence[Restored], paper: Paper) -> None:
     """Write what came of some things, which is the same of all."""
     one = things[0]
     bad = one.outcome in ("refused", "failed")
-    named = words.listed(some.thing for some in things)
+    named = formatting.listed(some.thing for some in things)
     paper.wrapped(
-        f"{one.account}  {named}  (step {words.joined(map(str, one.steps))})",
+        f"{one.account}  {named}  (step {joined(map(str, one.steps))})",
         first=f"{one.outcome:<13}", rest=" " * 13, style="red" if bad else "",
     )  # fmt: skip
     paper.wrapped(one.why, first=" " * 13)
@@ -173,7 +175,7 @@ def write_intended(things: Iterable[tuple[str, str, str, Sequence[Call]]], paper
         paper: Where to.
     """
     for (outcome, why, calls), alike in groupby(things, key=itemgetter(1, 2, 3)):
-        paper.wrapped(words.listed(thing for thing, *_ in alike), first=f"{outcome:<13}", rest=" " * 13)
+        paper.wrapped(formatting.listed(thing for thing, *_ in alike), first=f"{outcome:<13}", rest=" " * 13)
         paper.wrapped(why, first=" " * 13)
         for call in calls:
             write_call(call, paper)
@@ -192,7 +194,7 @@ def write_verification(found: Verification, paper: Paper) -> None:
     for verdict in ("refuted", "not-yet-proven", "proven"):
         chosen = [one for one in found.credentials if one.verdict == verdict]
         if chosen:
-            paper.heading(f"{_VERDICTS[verdict][0].capitalize()}: {words.number(len(chosen), 'credential')}")
+            paper.heading(f"{_VERDICTS[verdict][0].capitalize()}: {counted(len(chosen), 'credential')}")
         for one in chosen[:_MOST]:
             paper.wrapped(
                 one.why + (f" (event {one.event_id})" if one.event_id else ""),
@@ -201,7 +203,7 @@ def write_verification(found: Verification, paper: Paper) -> None:
             )
         paper.and_more(len(chosen), _MOST, " (--format json lists all)", lead="  and")
     if found.refusals:
-        paper.heading(f"Refused: {words.number(len(found.refusals), 'call')} that AWS can explain")
+        paper.heading(f"Refused: {counted(len(found.refusals), 'call')} that AWS can explain")
     for refusal in found.refusals[:_MOST]:
         paper.wrapped(
             f"{refusal.call} at {timestamp(refusal.time)} (event {refusal.event_id}), authorization id "
@@ -213,7 +215,7 @@ def write_verification(found: Verification, paper: Paper) -> None:
 
 
 def _heading(step: Step, paper: Paper) -> None:
-    where = step.principal or words.listed(step.principals) or step.account or "-"
+    where = step.principal or formatting.listed(step.principals) or step.account or "-"
     paper.line()
     paper.wrapped(where, first=f"{step.n}. {step.action}  ", style="bold")
     if step.calls:

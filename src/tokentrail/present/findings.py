@@ -14,8 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from tokentrail import formatting
 from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
+from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
@@ -108,7 +110,7 @@ def write_findings(
         return
     counts = Counter(one.severity for one in listed)
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
-    paper.line((words.number(len(listed), "finding"), "bold"), f": {told}")
+    paper.line((counted(len(listed), "finding"), "bold"), f": {told}")
     told_before: set[tuple[str, str]] = set()
     others = past_the_first(listed, lambda one: (one.rule, one.severity, one.title), attrgetter("id"))
     folded = {one.id for same in others.values() for one in same}
@@ -166,7 +168,7 @@ def write_finding(
     if one.root is not None and one.root not in one.credentials:
         they = "it descends" if len(one.credentials) == 1 else "they descend"
         paper.wrapped(f"{one.root}, which {they} from", first=_label("ancestor"))
-    more = f" ({words.number(one.count, 'event')} in all)" if one.count > len(one.events) else ""
+    more = f" ({counted(one.count, 'event')} in all)" if one.count > len(one.events) else ""
     if explain:
         paper.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:
@@ -223,7 +225,7 @@ def _address(one: Address) -> str:
 
 
 def _some(items: Sequence[str]) -> str:
-    return words.listed(items, _MOST) or "-"
+    return formatting.listed(items, _MOST) or "-"
 
 
 def _label(text: str) -> str:
@@ -234,7 +236,7 @@ def write_catalogue(entries: Iterable[CatalogueEntry], paper: Paper) -> None:
     """Write the catalogue, then what can't be run of it."""
     listed = list(entries)
     usable = [one for one in listed if one.problem is None]
-    paper.line(words.number(len(usable), "rule"), "; the severity is the worst that a rule finds")
+    paper.line(counted(len(usable), "rule"), "; the severity is the worst that a rule finds")
     for one in usable:
         paper.line()
         paper.line((f"{one.severity.upper():<9}", _STYLES[one.severity]), f" {one.id}  ", (one.title, "bold"))
@@ -246,6 +248,6 @@ def write_catalogue(entries: Iterable[CatalogueEntry], paper: Paper) -> None:
             paper.wrapped(one.source, first=_label("file"))
     unusable = [one for one in listed if one.problem is not None]
     if unusable:
-        paper.heading(f"{words.number(len(unusable), 'rule')} that can't be run")
+        paper.heading(f"{counted(len(unusable), 'rule')} that can't be run")
         for one in unusable:
             paper.wrapped(f"{one.title} ({one.source}): {one.problem}", first="  - ")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.paper import Paper, pad
@@ -99,7 +100,7 @@ def _write_verdict(guard: Guard, paper: Paper) -> None:
 
 def _cost(tested: Backtest) -> str:
     broken = f"{tested.ordinary_blocked:,}" if tested.ordinary_blocked else "none"
-    text = f"{broken} of {words.number(tested.ordinary_events, 'ordinary call')}"
+    text = f"{broken} of {counted(tested.ordinary_events, 'ordinary call')}"
     return f"{text} ({tested.ordinary_undecided:,} can't be told)" if tested.ordinary_undecided else text
 
 
@@ -137,9 +138,9 @@ def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool, 
     )
     first = guardrails[0].backtest
     paper.wrapped(
-        f"stops: of the attacker's {words.number(first.attacker_events, 'call')} that got through, refused or "
+        f"stops: of the attacker's {counted(first.attacker_events, 'call')} that got through, refused or "
         f"never made; "
-        f"breaks: of {words.number(first.ordinary_events, 'ordinary one')}; unsure: the log lacks a condition key.",
+        f"breaks: of {counted(first.ordinary_events, 'ordinary one')}; unsure: the log lacks a condition key.",
         first="  ",
     )
 
@@ -163,7 +164,7 @@ def _write_guardrail(one: Guardrail, paper: Paper, *, shown: bool, whole: bool) 
 
 
 def _stopped(tested: Backtest) -> str:
-    text = f"{tested.attacker_blocked:,} of the attacker's {words.number(tested.attacker_events, 'call')}"
+    text = f"{tested.attacker_blocked:,} of the attacker's {counted(tested.attacker_events, 'call')}"
     if tested.attacker_refused < tested.attacker_blocked:
         never = tested.attacker_blocked - tested.attacker_refused
         text += f": {tested.attacker_refused:,} refused, {never:,} prevented upstream"
@@ -183,7 +184,7 @@ def _write_broken(
         if none:
             paper.line(_label(label), none)
         elif count:
-            paper.line(_label(label), words.number(count, "call"), " of the attacker's")
+            paper.line(_label(label), counted(count, "call"), " of the attacker's")
         return
     shown = listed if whole else listed[:_MOST]
     for place, one in enumerate(shown):
@@ -200,11 +201,11 @@ def _write_broken(
         )
     rest = count - sum(one.calls for one in shown)
     if rest > 0:
-        paper.line(_label(""), f"and {words.number(rest, 'call')} more")
+        paper.line(_label(""), f"and {counted(rest, 'call')} more")
 
 
 def _write_audit(findings: Sequence[AuditFinding], paper: Paper, *, whole: bool) -> None:
-    paper.heading(f"Audit: {words.number(len(findings), 'finding')}")
+    paper.heading(f"Audit: {counted(len(findings), 'finding')}")
     for (_, rule, title), grouped in groupby(findings, key=lambda one: (one.severity, one.rule, one.title)):
         listed = list(grouped)
         first = listed[0]

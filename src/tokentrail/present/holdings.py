@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tokentrail.formatting import counted, joined
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper, pad
@@ -30,8 +31,8 @@ def write_status(status: Status, paper: Paper, *, rejected: bool = False) -> Non
     """
     span = f", {words.span(status.first, status.last)}" if status.first and status.last else ""
     paper.wrapped(
-        f"Case {status.case_id}: {words.number(status.records, 'event')} from "
-        f"{words.number(status.objects, 'evidence object')}, {words.number(status.credentials, 'credential')}{span}."
+        f"Case {status.case_id}: {counted(status.records, 'event')} from "
+        f"{counted(status.objects, 'evidence object')}, {counted(status.credentials, 'credential')}{span}."
     )
     if status.coverage:
         _coverage(status.coverage, paper)
@@ -73,7 +74,7 @@ def write_ingest(summary: IngestSummary, paper: Paper) -> None:
     _skipped(summary.skipped, paper)
     sums = _by_object(summary.rejected)
     for (name, field, reason), count in sums[:_MOST]:
-        lost = f"field {field} of {words.number(count, 'record')}" if field else words.number(count, "record")
+        lost = f"field {field} of {counted(count, 'record')}" if field else counted(count, "record")
         paper.wrapped(f"{name}: {lost}: {reason}", first="  - ")
     paper.and_more(len(sums), _MOST, " lines; tokentrail status --rejected lists all")
 
@@ -84,8 +85,8 @@ def held_before(before: Status, summary: IngestSummary) -> list[str]:
     if not before.objects or same:
         return []
     return [
-        f"This case held other evidence before: {words.number(before.objects, 'object')} with "
-        f"{words.number(before.records, 'event')}. The answer rests on all of it; --case NEW_FOLDER starts afresh."
+        f"This case held other evidence before: {counted(before.objects, 'object')} with "
+        f"{counted(before.records, 'event')}. The answer rests on all of it; --case NEW_FOLDER starts afresh."
     ]
 
 
@@ -111,7 +112,7 @@ def _coverage(coverage: Sequence[Coverage], paper: Paper) -> None:
         for gap in sorted(one.gaps, key=lambda gap: gap.start - gap.end)[:3]:
             paper.line(f"    nothing in {words.span(gap.start, gap.end)}")
         if len(one.gaps) > 3:
-            more = words.number(len(one.gaps) - 3, "more gap")
+            more = counted(len(one.gaps) - 3, "more gap")
             paper.line(f"    … and {more}, none of them longer; --format json lists them")
     paper.line(_HEADS)
 
@@ -129,14 +130,14 @@ def _by_account(coverage: Sequence[Coverage], paper: Paper) -> None:
             write_events=any(one.write_events for one in regions),
             data_events=any(one.data_events for one in regions),
         )  # fmt: skip
-        _covered(together, words.number(len(regions), "region"), paper)
+        _covered(together, counted(len(regions), "region"), paper)
         digests = Counter(one.digest.partition(" ")[0] for one in regions if one.digest)
         if digests:
             paper.line(
                 f"    digests: {', '.join(f'{count:,} {said}' for said, count in sorted(digests.items()))}"
             )
     if len(accounts) > _ACCOUNTS:
-        paper.line(f"… and {words.number(len(accounts) - _ACCOUNTS, 'more account')}")
+        paper.line(f"… and {counted(len(accounts) - _ACCOUNTS, 'more account')}")
     paper.wrapped(
         f"{_HEADS} Of an account, hours and gaps are those of its regions together; --format json tells each "
         "region, and which hours are silent."
@@ -162,9 +163,9 @@ def _lost(rejections: Sequence[Rejection], *, unfinished: bool) -> str:
     fields = sum(one.count for one in rejections if one.field is not None)
     if not whole and not fields:
         return "Every record that was reached was read." if unfinished else "Every record was read."
-    parts = [words.number(whole, "record or object", "records or objects") + " rejected"] if whole else []
-    parts += [words.number(fields, "field") + " lost of records otherwise read"] if fields else []
-    return words.joined(parts) + "."
+    parts = [counted(whole, "record or object", "records or objects") + " rejected"] if whole else []
+    parts += [counted(fields, "field") + " lost of records otherwise read"] if fields else []
+    return joined(parts) + "."
 
 
 def _how_to_list(rejections: Sequence[Rejection], shown: bool) -> str:

@@ -16,8 +16,10 @@ from ipaddress import ip_address
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
+from tokentrail import formatting
 from tokentrail.detection.model import SEVERITIES
 from tokentrail.errors import UsageError
+from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document, timestamp
 from tokentrail.present.html.dossier import Dossier
@@ -171,9 +173,9 @@ def _pattern(indicator: Indicator) -> str | None:
 
 def _left_out(listed: int, written: int) -> str:
     if listed == written:
-        return f"{words.number(written, 'indicator')}, from AWS CloudTrail."
+        return f"{counted(written, 'indicator')}, from AWS CloudTrail."
     return (
-        f"{words.number(written, 'indicator')}, from AWS CloudTrail. {listed - written:,} more are left out: names "
+        f"{counted(written, 'indicator')}, from AWS CloudTrail. {listed - written:,} more are left out: names "
         f"that are no addresses, and what is beyond the first {_MOST:,}; the CSV has all."
     )
 
@@ -218,7 +220,7 @@ def _comment(findings: Sequence[Document]) -> str:
 
 def _verdict(dossier: Dossier) -> str:
     tainted = [credential for credential in dossier.trace.credentials if credential.tainted]
-    subjects = words.listed(dossier.trace.subject, 3)
+    subjects = formatting.listed(dossier.trace.subject, 3)
     return _cut(f"{words.verdict(tainted)}. Traced from {subjects}, as of {timestamp(dossier.trace.as_of)}.")
 
 

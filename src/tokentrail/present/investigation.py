@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from tokentrail import formatting
 from tokentrail.containment.model import Plan
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import SEVERITIES, Finding
+from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Candidate, Overview, State, TimelineEvent, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, volume
@@ -83,7 +85,7 @@ def write_screen(found: Investigation, paper: Paper) -> None:
 def _verdict(found: Investigation, paper: Paper) -> None:
     plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
     told, ending = words.plan_verdict(plan)
-    steps = words.number(len(plan.steps), "step") if plan.steps else "nothing left to do"
+    steps = counted(len(plan.steps), "step") if plan.steps else "nothing left to do"
     sentence = f"{told}: {steps}. {words.verdict(tainted)}."
     paper.wrapped(sentence, style=words.ENDINGS[ending])
 
@@ -93,7 +95,8 @@ def _incident(found: Investigation, paper: Paper) -> None:
     subjects = [one for one in trace.credentials if one.id in trace.subject]
     whose = f" ({words.kind(subjects[0])} of {words.who(subjects[0])})" if len(subjects) == 1 else ""
     paper.wrapped(
-        f"{words.listed(trace.subject, 3)}{whose}, as of {timestamp(trace.as_of)}", first=_label("subject")
+        f"{listed(trace.subject, 3)}{whose}, as of {timestamp(trace.as_of)}",
+        first=_label("subject"),
     )
     if made_by := " < ".join(f"{one.id} ({words.kind(one)} of {words.who(one)})" for one in makers(trace)):
         paper.wrapped(f"{made_by}: if that was stolen too, start there:", first=_label("made by"))
@@ -150,7 +153,7 @@ def _damage(trace: Trace) -> str:
     made = sum(one.by in tainted for one in trace.created)
     size, what = volume(trace, tainted)
     return ", ".join((
-        f"{words.number(secrets, 'secret')} read", f"{words.number(made, 'thing')} created or changed",
+        f"{counted(secrets, 'secret')} read", f"{counted(made, 'thing')} created or changed",
         what if size == "?" else f"{size} {what}",
     ))  # fmt: skip
 
@@ -207,8 +210,8 @@ def _outside(found: Investigation) -> Iterator[str]:
     ]
     if left:
         yield (
-            f"{words.number(len(left), 'strong lead')} outside this plan still {words.verb(len(left), 'works', 'work')}"
-            f": {words.listed(left, 3)}. Look at each before you close: "
+            f"{counted(len(left), 'strong lead')} outside this plan still {formatting.verb(len(left), 'works', 'work')}"
+            f": {listed(left, 3)}. Look at each before you close: "
             f"{words.pasted(f'tokentrail trace {shlex.quote(left[0])}', found.case)}"
         )
 
@@ -231,12 +234,12 @@ def _titles(findings: Sequence[Finding]) -> list[tuple[str, int]]:
 
 def _plan(found: Investigation, paper: Paper) -> None:
     plan = plan_view(found.plan)
-    paper.heading(f"Plan: {words.number(len(plan.steps), 'step')}, {plan.kind}; nothing has been changed yet")
+    paper.heading(f"Plan: {counted(len(plan.steps), 'step')}, {plan.kind}; nothing has been changed yet")
     if not plan.steps:
         paper.wrapped(plan.no_step, first="  ")
     for step in plan.steps[:_STEPS]:
-        ends = f"ends {words.listed(step.ends, 2)}" if step.ends else step.ends_none
-        hit = f"; also cuts off {words.listed(step.cut_off, 2)}" if step.cut_off else ""
+        ends = f"ends {listed(step.ends, 2)}" if step.ends else step.ends_none
+        hit = f"; also cuts off {listed(step.cut_off, 2)}" if step.cut_off else ""
         paper.wrapped(f"{step.title}, {step.where}: {ends}{hit}", first=f"  {step.n}. ")
     paper.and_more(len(plan.steps), _STEPS, lead="  and")
     for sentence in plan.counterexample[:_ESCAPES]:
@@ -245,7 +248,7 @@ def _plan(found: Investigation, paper: Paper) -> None:
     write_unstolen(plan, paper, _NAMED)
     if plan.conditions:
         command = found.command("contain", "")
-        paper.command(f"Holds on {words.number(plan.conditions, 'condition')}: {command}", first="  ")
+        paper.command(f"Holds on {counted(plan.conditions, 'condition')}: {command}", first="  ")
 
 
 def _gaps(found: Investigation, paper: Paper) -> None:
@@ -286,7 +289,7 @@ def write_overview(found: Overview, paper: Paper) -> None:
         by_kind.setdefault(kind, {})[state] = count
     for name, counts in by_kind.items():
         paper.line(f"{name:<28}" + "".join(f"{counts.get(state, 0) or '-':>10}" for state in states))
-    paper.line(f"{words.number(found.credentials, 'credential')} in all")
+    paper.line(f"{counted(found.credentials, 'credential')} in all")
     if found.candidates:
         _write_candidates(found.candidates, paper)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tokentrail import formatting
 from tokentrail.detection.leads.model import Lead
+from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.paper import Paper
 
@@ -23,7 +25,7 @@ def write_leads(leads: Iterable[Lead], paper: Paper, *, case: Path | str | None 
     strong = sum(lead.strong for lead in listed)
     shown = f", the first {len(listed):,}" if in_all(listed) > len(listed) else ""
     told = f"{shown}: {strong} strong, {len(listed) - strong} weak"
-    paper.line((words.number(in_all(listed), "lead"), "bold"), told)
+    paper.line((counted(in_all(listed), "lead"), "bold"), told)
     if not strong:
         paper.wrapped("None is strong: these only differ most from the rest of this evidence.")
     for lead in listed:
@@ -50,5 +52,5 @@ def _write_lead(lead: Lead, paper: Paper, case: Path | str | None) -> None:
         paper.wrapped(_NONE, first="     - ", rest="       ")
     others = [credential for credential in lead.credentials if credential != lead.credential]
     if others:
-        paper.wrapped(f"with {words.listed(others, 3)}", first="       ", rest="       ")
+        paper.wrapped(f"with {formatting.listed(others, 3)}", first="       ", rest="       ")
     paper.command(words.pasted(lead.next, case), first="     ", style="bold")

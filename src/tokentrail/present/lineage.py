@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from tokentrail.formatting import counted, listed, verb
 from tokentrail.lineage.model import Credential, Link, Trace, TracedCredential
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
@@ -53,7 +54,7 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
     since = {one.credential for one in trace.handed or ()}
     subjects = [one for one in family.subjects() if one.id not in since]
     below = [one for one in family.descendants() if one.id not in since]
-    name = words.listed(trace.subject, 3)
+    name = listed(trace.subject, 3)
     verdict = (
         words.verdict([one for one in trace.credentials if one.tainted])
         if down
@@ -62,7 +63,7 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
     paper.wrapped(f"As of {timestamp(trace.as_of)}: {verdict}.", style="bold")
     if down:
         count = f"{len(below):,}" if below else "No"
-        noun = words.verb(len(below), "credential descends", "credentials descend")
+        noun = verb(len(below), "credential descends", "credentials descend")
         paper.wrapped(f"{count} {noun} from {name}" + (f", {words.still_work(below)}." if below else "."))
     if len(subjects) == 1:
         (one,) = subjects
@@ -76,7 +77,7 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
     tainted = [one for one in below if one.tainted]
     if len(tainted) < len(below):
         others = [one for one in below if not one.tainted]
-        noun = words.verb(len(tainted), "counts", "count")
+        noun = verb(len(tainted), "counts", "count")
         paper.wrapped(
             f"{len(tainted):,} of the descendants {noun} as the attacker's ({words.TAINTED}), "
             f"{words.still_work(tainted)}; of the {len(below) - len(tainted):,} others, {words.still_work(others)}."
@@ -97,7 +98,7 @@ def _beyond(trace: Trace, subjects: Sequence[TracedCredential], paper: Paper) ->
         "may be, and closes what hands them out"
     )
     paper.wrapped(
-        f"{words.listed(handed, 3)} {words.verb(len(handed), 'was', 'were')} issued by a host, a sign-in or an "
+        f"{listed(handed, 3)} {verb(len(handed), 'was', 'were')} issued by a host, a sign-in or an "
         f"identity provider, and {told}."
     )
 
@@ -176,8 +177,8 @@ def uses(one: Credential) -> str:
     span = ""
     if one.first_used and one.last_used:
         span = f", {words.span(one.first_used, one.last_used)}"
-    where = f", from {words.listed(one.source_ips)}" if one.source_ips else ""
-    return f"{words.number(one.events, 'call')}{failed}{span}{where}"
+    where = f", from {listed(one.source_ips)}" if one.source_ips else ""
+    return f"{counted(one.events, 'call')}{failed}{span}{where}"
 
 
 def _fold(fold: Fold, paper: Paper) -> None:
@@ -189,10 +190,10 @@ def _fold(fold: Fold, paper: Paper) -> None:
     noun = (
         words.kinds(count, first)
         if len({one.kind for one in fold.siblings}) == 1
-        else words.number(count, "credential")
+        else counted(count, "credential")
     )
     noun = noun.replace(" ", " more ", 1)
-    below = f", with {fold.below:,} below {words.verb(count, 'it', 'them')}" if fold.below else ""
+    below = f", with {fold.below:,} below {verb(count, 'it', 'them')}" if fold.below else ""
     alive = f"{fold.working:,} still active" if fold.working else "none active"
     maybe = f", {fold.maybe:,} of unknown state" if fold.maybe else ""
     text = f"… and {noun}{of}{below}: {alive}{maybe}"

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Trace
 from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, volume
@@ -65,7 +66,7 @@ def _about(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
     used, trace = dossier.activity, dossier.trace
     if used is not None and used.first is not None and used.last is not None:
         yield f"- **First call** {timestamp(used.first)}, {code(used.first_call or '?')}"
-        calls = words.number(used.calls, "call")
+        calls = counted(used.calls, "call")
         yield f"- **Last call** {timestamp(used.last)}, dwell time {words.lasted(used)}, {calls}"
     size, what = volume(trace, tainted)
     yield f"- **Volume** {what if size == '?' else f'{size} {what}'}"
@@ -116,4 +117,4 @@ def _indicators(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
 
 
 def _codes(texts: Iterable[str]) -> str:
-    return words.listed([code(one) for one in texts], _LISTED)
+    return listed([code(one) for one in texts], _LISTED)

@@ -14,12 +14,12 @@ from typing import TextIO
 
 from tokentrail.aws.principals import short_apart
 from tokentrail.containment.model import Call, Plan, Step
+from tokentrail.formatting import counted, listed, short
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.paper import Paper
 from tokentrail.present.safe import safe
 from tokentrail.present.views.plan import PlanView, StepView, plan_view
-from tokentrail.spelling import short
 
 _MOST = 4
 _MOST_CALLS = 6
@@ -41,7 +41,7 @@ _MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
 def write_plan(plan: Plan, paper: Paper) -> None:
     """Write a plan and its proof."""
     shown = plan_view(plan)
-    count = words.number(len(shown.steps), "step")
+    count = counted(len(shown.steps), "step")
     paper.line(
         (f"{shown.verdict}: ", words.ENDINGS[shown.ending]),
         f"{shown.kind}, {count}, as of {timestamp(shown.as_of)}",
@@ -139,7 +139,7 @@ def _value(value: object) -> str:
 
 
 def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> None:
-    shown = words.listed(items, _MOST)
+    shown = listed(items, _MOST)
     if len(items) > _MOST:
         shown = f"{len(items):,}: {shown}"
     paper.wrapped(shown or none, first=_label(label))

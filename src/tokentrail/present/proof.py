@@ -4,6 +4,7 @@ What verifying log files by their digests showed, as text.
 
 from __future__ import annotations
 
+from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.paper import Paper, pad
 from tokentrail.results import LogVerification
@@ -14,7 +15,7 @@ _MOST = 20
 def write_verification(found: LogVerification, paper: Paper) -> None:
     """Write what was proven of each account and region, and what was not."""
     paper.wrapped(
-        f"{words.number(found.digests, 'digest file')} read, which vouch for {words.number(found.files, 'log file')}."
+        f"{counted(found.digests, 'digest file')} read, which vouch for {counted(found.files, 'log file')}."
     )
     paper.line()
     paper.line((f"{'ACCOUNT':<14}{'REGION':<16}{'VERDICT':<10}{'PROOF':<12}{'FILES':>8}  HOURS", "bold"))
@@ -29,7 +30,7 @@ def write_verification(found: LogVerification, paper: Paper) -> None:
         paper.and_more(len(one.why), _MOST, "; --format json lists them", lead="    … and")
         if one.not_in_case:
             paper.wrapped(
-                f"{words.number(one.not_in_case, 'log file')} of these hours, intact at the source, not in the case",
+                f"{counted(one.not_in_case, 'log file')} of these hours, intact at the source, not in the case",
                 first="    - ",
             )
     paper.line()

@@ -12,13 +12,13 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
+from tokentrail.formatting import counted, short
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document, timestamp
 from tokentrail.present.machine import write_csv
 from tokentrail.present.paper import Paper, Part, pad
 from tokentrail.present.safe import cut_head, safe
-from tokentrail.spelling import short
 
 _TAIL = 6
 _NAME, _CALL, _ADDRESS = 12, 27, 16
@@ -88,7 +88,7 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper, *, whole: str 
     lines = _lines(runs(events))
     for run in lines if whole is None else _ends(lines):
         if isinstance(run, int):
-            paper.wrapped(f"{words.number(run, 'event')} between; all: {whole}", first="… ", style="bold")
+            paper.wrapped(f"{counted(run, 'event')} between; all: {whole}", first="… ", style="bold")
             continue
         if not count:
             head = f"{'TIME':<{_TIME}}{'CREDENTIAL':<{_NAME}}{'CALL':<{_CALL}}{'FROM':<{_ADDRESS}}RESULT, RESOURCE"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokentrail.containment.model import Plan, Step
+from tokentrail.formatting import counted, joined, size, verb
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
 from tokentrail.present.damage import total_bytes
@@ -88,7 +89,7 @@ def findings(walk: Walk, before: Chapter | None, now: Chapter) -> list[str]:
     sentences += _collateral(before, now)
     gone = _got_out(now)
     if gone > (_got_out(before) if before else 0):
-        sentences.append(f"{words.size(gone)} got out so far.")
+        sentences.append(f"{size(gone)} got out so far.")
     return sentences
 
 
@@ -102,7 +103,7 @@ def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
         paper.wrapped("Nothing that descends from the key works any more.")
         return
     paper.wrapped(
-        f"After all that was done, {_names(walk, alive)} still {words.verb(len(alive), 'works', 'work')}. "
+        f"After all that was done, {_names(walk, alive)} still {verb(len(alive), 'works', 'work')}. "
         f"{'This ends it' if walk.plan.proof.complete else 'This is not enough'}, proved against an attacker who "
         "uses every live credential between the steps:"
     )
@@ -116,10 +117,10 @@ def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
 
 def _told(walk: Walk, step: Step) -> str:
     on = ", ".join(words.principal(one) if one.startswith("arn:") else one for one in step.targets)
-    ends = words.joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
-    left = words.joined([walk.letters.get(one, one) for one in step.alive_after])
-    rest = f"{left} {words.verb(len(step.alive_after), 'goes', 'go')} on" if left else "nothing is left"
-    hit = words.joined([one.credential for one in step.collateral])
+    ends = joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
+    left = joined([walk.letters.get(one, one) for one in step.alive_after])
+    rest = f"{left} {verb(len(step.alive_after), 'goes', 'go')} on" if left else "nothing is left"
+    hit = joined([one.credential for one in step.collateral])
     also = f". It hits {hit} as well, which --strategy surgical or --spare avoids" if hit else ""
     return f"{step.action} on {on}: ends {ends}; {rest}{also}."
 
@@ -141,7 +142,7 @@ def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> N
             paper.line(*lead, (one.id, "bold"), f"  {words.kind(one)} of {words.who(one, account=False)}")
             lead = [f"{_INDENT}   "]
         calls = one.events - (known.events if known else 0)
-        done = f"; {words.number(calls, 'call')} {'since' if known else 'so far'}" if calls else "; not used"
+        done = f"; {counted(calls, 'call')} {'since' if known else 'so far'}" if calls else "; not used"
         text = words.state(one, event=False) + (done if one.state in words.ALIVE else "")
         _sentence(lead, text, one, paper)
 
@@ -181,4 +182,4 @@ def _collateral(before: Chapter | None, now: Chapter) -> list[str]:
 
 
 def _names(walk: Walk, credentials: Sequence[Credential]) -> str:
-    return words.joined(sorted(walk.letter(one) for one in credentials))
+    return joined(sorted(walk.letter(one) for one in credentials))

@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tokentrail import spelling
+from tokentrail import formatting
+from tokentrail.formatting import counted, duration, joined, listed, verb, without_ids
 from tokentrail.lineage.model import KINDS, Credential, Gap, HandedOut, NamedPerson, State, Trace, why_each
 from tokentrail.present.document import timestamp
-from tokentrail.spelling import joined as joined
-from tokentrail.spelling import listed as listed
 
 if TYPE_CHECKING:
     from tokentrail.containment.model import Action, Plan, Scope, Step
@@ -35,7 +34,6 @@ _PERMISSION_SET = re.compile(
     r"(?:aws-reserved/sso\.amazonaws\.com/(?:[^/]+/)?)?AWSReservedSSO_(.+)_[0-9a-f]{16}"
 )
 """How IAM Identity Center names a role (User Guide, 'Referencing permission sets in resource policies')."""
-number = spelling.counted
 TAINTED = "! tainted"
 """The sign and the word for what counts as the attacker's."""
 
@@ -72,9 +70,9 @@ def kinds(count: int, one: Credential) -> str:
     """Count credentials of a kind: `1 role session`, `7,987 role sessions (SAML)`."""
     name = kind(one)
     if name.startswith("service's "):
-        return number(count, name, name.replace("'s", "s'") + "s")
+        return counted(count, name, name.replace("'s", "s'") + "s")
     noun, *more = re.split(r"(?= \(| of )", name, maxsplit=1)
-    return number(count, name, "".join([noun, "s", *more]))
+    return counted(count, name, "".join([noun, "s", *more]))
 
 
 def hand(one: Credential) -> str:
@@ -107,7 +105,7 @@ def principal(arn: str | None) -> str:
     """Shorten an ARN to the name: `user/support`, `MyBucketRole/support`, `root`."""
     if arn is None:
         return "-"
-    return spelling.short(arn).removeprefix("assumed-role/")
+    return formatting.short(arn).removeprefix("assumed-role/")
 
 
 def part(arn: str | None) -> str:
@@ -196,7 +194,7 @@ def handed(trace: Trace) -> list[str]:
     here = {one.id for one in trace.credentials}
     listed_here = all(one.credential in here for one in trace.handed)
     count = len(trace.handed)
-    of = f"{number(count, 'credential')} more {verb(count, 'counts', 'count')} as the attacker's"
+    of = f"{counted(count, 'credential')} more {verb(count, 'counts', 'count')} as the attacker's"
     told = why_each(((one.credential, one.why) for one in trace.handed), 3)
     end = "" if listed_here else " A plan ends those that work; here they are named, and not traced."
     return [f"{of}, {still_work(trace.handed)}: {told}.{end}"]
@@ -258,22 +256,12 @@ def dwell(used: AttackerActivity) -> str:
     """Say from when to when the attacker was about, and with which call that began."""
     if used.first is None or used.last is None:
         return "no call"
-    return f"{span(used.first, used.last)} ({lasted(used)}), {number(used.calls, 'call')}, the first {used.first_call}"
+    return f"{span(used.first, used.last)} ({lasted(used)}), {counted(used.calls, 'call')}, the first {used.first_call}"
 
 
 def lasted(used: AttackerActivity) -> str:
     """Spell the dwell time."""
     return duration(used.last - used.first if used.first and used.last else timedelta())
-
-
-def duration(time: timedelta) -> str:
-    """Spell a length of time: `40 s`, `34 min`, `2 h 36 min`, `3 d 4 h`."""
-    seconds = int(time.total_seconds())
-    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
-    if seconds < 60:
-        return f"{seconds} s"
-    parts = (f"{days} d" if days else "", f"{hours} h" if hours else "", f"{minutes} min" if not days else "")
-    return " ".join(filter(None, parts))
 
 
 def whence(used: AttackerActivity, most: int = 3) -> str:
@@ -324,7 +312,10 @@ def plan_verdict(plan: Plan) -> tuple[str, Ending]:
         return "NOT COMPLETE", "bad"
     if not (others := plan.proof.may_be_stolen):
         return "COMPLETE", "good"
-    return f"Complete only if {these(others)} {verb(len(others), 'was', 'were')} not stolen", "doubt"
+    return (
+        f"Complete only if {these(others)} {verb(len(others), 'was', 'were')} not stolen",
+        "doubt",
+    )
 
 
 def these(credentials: Sequence[str]) -> str:
@@ -332,20 +323,7 @@ def these(credentials: Sequence[str]) -> str:
     keys = all(one.startswith(("AKIA", "ASIA")) and "@" not in one for one in credentials)
     count = len(credentials)
     noun = "key" if keys else "credential"
-    return f"this {noun}" if count == 1 else f"these {number(count, noun)}"
-
-
-def verb(count: int, singular: str, plural: str) -> str:
-    """Make a verb agree."""
-    return singular if count == 1 else plural
-
-
-def size(count: int) -> str:
-    """Spell bytes as people do: `2.1 GB`."""
-    amount, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{count:,} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
+    return f"this {noun}" if count == 1 else f"these {counted(count, noun)}"
 
 
 def service(event_source: str | None) -> str:
@@ -362,7 +340,7 @@ def some_of_each(sentences: Iterable[str]) -> list[str]:
     """Sentences, of those that differ in ids and times alone the first few, and how many more say so."""
     found: dict[str, list[str]] = {}
     for one in sentences:
-        found.setdefault(spelling.without_ids(one), []).append(one)
+        found.setdefault(without_ids(one), []).append(one)
     told: list[str] = []
     for same in found.values():
         few = len(same) if len(same) <= _ALIKE + 1 else _ALIKE

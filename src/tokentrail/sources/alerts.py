@@ -29,7 +29,7 @@ from tokentrail.errors import UsageError
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.masked_ids import is_masked
 from tokentrail.events.values import hide_secrets
-from tokentrail.spelling import quoted
+from tokentrail.formatting import quoted
 
 AlertSource = Literal["GuardDuty", "Security Hub", "OCSF", "IAM Access Analyzer"]
 LARGEST = 64 << 20

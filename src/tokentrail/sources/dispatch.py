@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tokentrail.errors import UsageError
+from tokentrail.formatting import listed
 from tokentrail.sources import files, trail
 from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, Spread, Wanted
 from tokentrail.sources.part import Part
-from tokentrail.spelling import listed
 
 if TYPE_CHECKING:
     from tokentrail.sources.query_service import Asker

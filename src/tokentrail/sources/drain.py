@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tokentrail.errors import SourceError, UsageError
+from tokentrail.formatting import counted
 from tokentrail.sources.interface import QUEUE, Access, Batch, Failed, Skipped, Wanted
 from tokentrail.sources.queue import AT_ONCE, GIVE_UP, Message, Queue, ResolvedMessage
 from tokentrail.sources.words import next_step, refused
-from tokentrail.spelling import counted
 
 _MESSAGES = 500
 _BYTES = 48 << 20

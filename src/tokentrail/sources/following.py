@@ -24,8 +24,8 @@ from tokentrail.errors import UsageError
 from tokentrail.events.kernel import Segment
 from tokentrail.events.values import session_of
 from tokentrail.events.vocabulary import IAM_CHANGES, POLICY_CHANGES
+from tokentrail.formatting import counted, joined, listed
 from tokentrail.sources.spans import Span
-from tokentrail.spelling import counted, joined, listed
 
 AROUND = 60
 """Seconds before and after the issue of a session within which its issuing call is looked for."""

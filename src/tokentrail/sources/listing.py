@@ -15,11 +15,11 @@ from functools import partial
 from typing import Any
 
 from tokentrail.errors import SourceError, UsageError
+from tokentrail.formatting import counted
 from tokentrail.sources import aws, cases, trail
 from tokentrail.sources.interface import SHARDS, Access, Failed, Skipped, Spread, Wanted
 from tokentrail.sources.part import Part
 from tokentrail.sources.words import refused
-from tokentrail.spelling import counted
 
 AT_ONCE = 16
 _DEPTH = 4

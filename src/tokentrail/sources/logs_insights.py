@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tokentrail.errors import UsageError
+from tokentrail.formatting import at
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import VALUE, Question
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.sources.query_service import LATE, Asker, Progress, Query
 from tokentrail.sources.spans import Span
-from tokentrail.spelling import at
 
 LIMIT = 10_000
 """

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tokentrail.errors import SourceError
+from tokentrail.formatting import at, joined
 from tokentrail.sources import aws
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import Following, Question
@@ -27,7 +28,6 @@ from tokentrail.sources.interface import EVERYWHERE, Access, Batch, Failed, Note
 from tokentrail.sources.query_progress import QueryProgress
 from tokentrail.sources.spans import Span
 from tokentrail.sources.words import refused
-from tokentrail.spelling import at, joined
 
 RATE = 2.0
 """Calls that are answered per second in an account and region."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tokentrail.formatting import counted, listed
 from tokentrail.sources import trail
 from tokentrail.sources.interface import Wanted
-from tokentrail.spelling import counted, listed
 
 
 @dataclass(slots=True)

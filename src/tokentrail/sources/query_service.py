@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tokentrail.errors import SourceError, UsageError
+from tokentrail.formatting import at, counted, joined
 from tokentrail.sources import aws
 from tokentrail.sources.files import BytesObject
 from tokentrail.sources.following import QUERIES, Following, Question
@@ -23,7 +24,6 @@ from tokentrail.sources.interface import Access, Batch, Failed, Notes, Skipped, 
 from tokentrail.sources.query_progress import QueryProgress
 from tokentrail.sources.spans import Span
 from tokentrail.sources.words import refused
-from tokentrail.spelling import at, counted, joined
 
 LATE = 24 * 3600
 """Seconds after which a record is taken to have arrived; newer ones are asked for again by the next run."""

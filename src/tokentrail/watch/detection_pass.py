@@ -26,9 +26,9 @@ from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.model import Severity
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.thresholds import Thresholds
+from tokentrail.formatting import at
 from tokentrail.lineage.forest import Forest
 from tokentrail.present.document import document
-from tokentrail.spelling import at
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.memory import without_collection

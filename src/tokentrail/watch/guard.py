@@ -35,12 +35,12 @@ from tokentrail.detection.model import Finding, Severity
 from tokentrail.detection.run import identity
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_EVENTS
 from tokentrail.errors import SubjectNotFound
+from tokentrail.formatting import counted, instant
 from tokentrail.lineage.entries import change
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.lineage.rows import Row, event_id, moment
 from tokentrail.lineage.trace import Narrowing, family, networks
 from tokentrail.policy.history.survival import Ended, called, outlives
-from tokentrail.spelling import counted, instant
 from tokentrail.store.folder import write_atomically
 
 PREFIX = "guard-"

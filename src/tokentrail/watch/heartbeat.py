@@ -12,8 +12,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from tokentrail.errors import CaseError, SourceError
-from tokentrail.present.words import number
-from tokentrail.spelling import at
+from tokentrail.formatting import at, counted
 from tokentrail.store.folder import write_atomically
 from tokentrail.store.tasks import Outcome
 from tokentrail.watch.interface import Behind, Feed
@@ -61,8 +60,8 @@ class Counts:
         while self._flawed:
             one = self._flawed.popleft()
             yield f"Not read: {one.name}: {one.failed}." if one.failed else (
-                f"Not read as a whole: {one.name}: {number(one.rejected, 'part')} rejected, "
-                f"{number(one.records, 'record')} read; `tokentrail status --rejected` says why."
+                f"Not read as a whole: {one.name}: {counted(one.rejected, 'part')} rejected, "
+                f"{counted(one.records, 'record')} read; `tokentrail status --rejected` says why."
             )  # fmt: skip
 
 
@@ -145,11 +144,11 @@ class Heartbeat:
         """Say what was done in all."""
         done = self._counts
         say(
-            f"Stopped: {number(done.objects, 'object')}, {number(done.records, 'record')}, "
-            f"{number(done.notices, 'finding or revision', 'findings and revisions')} sent, "
-            f"{number(done.repeated, 'object')} repeated, "
-            f"{number(done.lost, 'message or object', 'messages or objects')} not read, "
-            f"{number(done.rejected, 'record')} rejected."
+            f"Stopped: {counted(done.objects, 'object')}, {counted(done.records, 'record')}, "
+            f"{counted(done.notices, 'finding or revision', 'findings and revisions')} sent, "
+            f"{counted(done.repeated, 'object')} repeated, "
+            f"{counted(done.lost, 'message or object', 'messages or objects')} not read, "
+            f"{counted(done.rejected, 'record')} rejected."
         )
 
     def _line(self, behind: Behind, now: float, undelivered: int) -> str:
@@ -166,15 +165,15 @@ class Heartbeat:
             )
         newest = at(done.last) if done.last else "none yet"
         parts = [
-            lag, f"newest record {newest}", number(done.records, "record"),
-            number(done.notices, "finding or revision", "findings and revisions"),
+            lag, f"newest record {newest}", counted(done.records, "record"),
+            counted(done.notices, "finding or revision", "findings and revisions"),
         ]  # fmt: skip
         if undelivered:
             parts.append(f"{undelivered:,} not delivered yet")
         if done.lost:
             parts.append(f"{done.lost:,} not read")
         if done.rejected:
-            parts.append(f"{number(done.rejected, 'record')} rejected")
+            parts.append(f"{counted(done.rejected, 'record')} rejected")
         return " ".join(["; ".join(parts) + ".", *sorted(self._troubles)])
 
     def _write(self, behind: Behind, now: float) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from tokentrail.present.words import number
+from tokentrail.formatting import counted
 from tokentrail.watch.feed_buffer import Backoff
 from tokentrail.watch.interface import Notice, Sink, SinkFailed, SinkRefused
 from tokentrail.watch.ledger import Ledger
@@ -107,7 +107,7 @@ class Outbox:
             ledger.came_through(sink.name, [one for one in due if one.key in through])
         for name, count in ledger.left_behind(self._names).items():
             say(
-                f"{number(count, 'notice')} that {name} lacks {'waits' if count == 1 else 'wait'} on, since it is not "
+                f"{counted(count, 'notice')} that {name} lacks {'waits' if count == 1 else 'wait'} on, since it is not "
                 "among the sinks any more: no other is sent them. Name it again with --to, or ask `tokentrail detect`."
             )
         for local in self._local:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from threading import Event
 
-from tokentrail.present.words import number
+from tokentrail.formatting import counted
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.ingest import ingest
 from tokentrail.store.memory import give_back, without_collection
@@ -311,7 +311,7 @@ class Watch:
     def _say_what_is_left(self) -> None:
         if left := self._outbox.left:
             self._say(
-                f"{number(left, 'notice has', 'notices have')} not come through; the next start sends the rest."
+                f"{counted(left, 'notice has', 'notices have')} not come through; the next start sends the rest."
             )
 
     def _say_losses(self) -> None:

@@ -17,11 +17,11 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.errors import ActionRefused, UsageError
 from tokentrail.events.values import session_of
+from tokentrail.formatting import instant
 from tokentrail.policy.language.context import Caller, context_of
 from tokentrail.policy.language.documents import Document, parse
 from tokentrail.policy.language.evaluate import Request
 from tokentrail.policy.language.truth import Truth
-from tokentrail.spelling import instant
 
 _DELETES_CREATED = frozenset({"delete-created-key", "delete-created-user"})
 """Actions of plans that delete what the attacker made; else it stays as evidence."""

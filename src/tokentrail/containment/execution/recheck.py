@@ -27,8 +27,8 @@ from tokentrail.containment.proof import counterexample
 from tokentrail.containment.proof.assumption_sentences import sentences
 from tokentrail.containment.proof.assumptions import residual_risks
 from tokentrail.containment.proof.game import NEVER, PAUSE, ContainmentGame, Outcome, StepTiming, moments_of
+from tokentrail.formatting import instant, short
 from tokentrail.policy.history.changes import Change
-from tokentrail.spelling import instant, short
 
 _MOST = 6
 """How many things that are not covered a sentence names."""

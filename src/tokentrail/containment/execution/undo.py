@@ -25,7 +25,7 @@ from tokentrail.containment.execution.sign_in_limit import is_unchanged
 from tokentrail.containment.margin import LAG
 from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.errors import ActionRefused, UsageError
-from tokentrail.spelling import instant, short
+from tokentrail.formatting import instant, short
 
 _SWITCHED = {
     "UpdateAccessKey": "AccessKeyId",

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.formatting import quoted
 from tokentrail.lineage.rows import object_of
-from tokentrail.spelling import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.incident_model import HeldCredential
+from tokentrail.formatting import instant
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.rows import Row
@@ -21,7 +22,6 @@ from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effective_policies import Ending
 from tokentrail.policy.history.effects import Effects
 from tokentrail.policy.history.survival import Ended, called, from_service, outlives
-from tokentrail.spelling import instant
 
 _LIFTS = frozenset({
     "UpdateAccessKey", "UpdateServiceSpecificCredential", "DeleteUserPolicy", "DeleteRolePolicy", "DeleteGroupPolicy",

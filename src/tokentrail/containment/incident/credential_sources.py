@@ -26,13 +26,13 @@ from tokentrail.containment.incident.reversal_index import (
 from tokentrail.containment.incident.source_kinds import certified
 from tokentrail.containment.incident.taint_sources import NAMED_OR_SIGNED_IN, SESSION_NAMED
 from tokentrail.containment.incident.workloads import session_of
+from tokentrail.formatting import short
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential
 from tokentrail.lineage.trace import Narrowing
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
-from tokentrail.spelling import short
 
 _PORTAL = timedelta(days=90)
 """

@@ -24,12 +24,12 @@ from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.credential_sources import TaintedCredential
 from tokentrail.containment.incident.incident_model import HeldCredential
 from tokentrail.containment.incident.taint_sources import SESSION_NAMED
+from tokentrail.formatting import quoted
 from tokentrail.lineage import rollups, rows
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.spelling import quoted
 
 _FEDERATES = "GetWebIdentityToken"
 _DELEGATING = frozenset({"AcceptDelegationRequest", "SendDelegationToken"})

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from tokentrail.aws.calls.catalogue import Verdict, every_reviewed, facts
 from tokentrail.aws.calls.names import service_of
 from tokentrail.containment.incident.assumption import Assumption
+from tokentrail.formatting import listed
 from tokentrail.lineage import doings
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
-from tokentrail.spelling import listed
 
 _MOST = 12
 _BY_NAME = {one.operation: (one.service, one.operation) for one in every_reviewed() if one.remedy}

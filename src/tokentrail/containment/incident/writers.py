@@ -10,10 +10,10 @@ from tokentrail.aws.principals import Principal, arn_of
 from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.incident_model import HeldCredential
+from tokentrail.formatting import listed, short
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.writes import LAUNCHES
-from tokentrail.spelling import listed, short
 
 _SWITCHES = frozenset({"UpdateAccessKey", "UpdateServiceSpecificCredential"})
 """Calls that make keys inactive, or active again."""

@@ -23,8 +23,8 @@ from tokentrail.containment.incident.incident_model import HeldCredential, Incid
 from tokentrail.containment.inverses import undoing
 from tokentrail.containment.model import Action, Call, iam
 from tokentrail.containment.planned_step import ORGANIZATIONS, PlannedStep, new_policy
+from tokentrail.formatting import instant, joined, listed, short, without_ids
 from tokentrail.policy.account.holders import size_of
-from tokentrail.spelling import instant, joined, listed, short, without_ids
 
 REVOKE, DENY, SESSIONS, FREEZE = (
     "TokenTrail-RevokeSessions", "TokenTrail-DenyAll", "TokenTrail-DenySessions", "TokenTrail-Freeze",

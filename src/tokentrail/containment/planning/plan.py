@@ -34,9 +34,9 @@ from tokentrail.containment.proof import counterexample
 from tokentrail.containment.proof.assumption_sentences import sentences
 from tokentrail.containment.proof.assumptions import holds_if, may_be_stolen, residual_risks
 from tokentrail.containment.proof.game import NEVER, Outcome, prove
+from tokentrail.formatting import joined, listed
 from tokentrail.lineage.model import Gap, why_each
 from tokentrail.policy.language.context import LASTING
-from tokentrail.spelling import joined, listed
 
 _MOST = 4
 _HOLDS_OFF = ("deny-user", "deny-role", "scp-deny")

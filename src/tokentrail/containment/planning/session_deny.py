@@ -21,8 +21,8 @@ from tokentrail.containment.inverses import undoing
 from tokentrail.containment.model import Call
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.planning import actions
+from tokentrail.formatting import instant, listed
 from tokentrail.policy.account.holders import size_of
-from tokentrail.spelling import instant, listed
 
 _MANAGED_AT_MOST = 5
 """How many managed policies a plan attaches to a role or user, of the ten that may be attached."""

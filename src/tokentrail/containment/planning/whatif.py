@@ -22,8 +22,8 @@ from tokentrail.containment.planning.closing_sources import close_source
 from tokentrail.containment.planning.scp import statements
 from tokentrail.containment.planning.session_deny import DenyTarget, build_session_deny
 from tokentrail.errors import UsageError
+from tokentrail.formatting import instant, listed
 from tokentrail.policy.language.context import LASTING
-from tokentrail.spelling import instant, listed
 
 _ACTIONS: tuple[Action, ...] = get_args(Action)
 _ON_KEYS: tuple[Action, ...] = (*actions.DEACTIVATES, "delete-key", "delete-created-key")

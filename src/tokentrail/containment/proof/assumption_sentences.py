@@ -18,7 +18,7 @@ from tokentrail.containment.catalogue import OUTLIVES
 from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.persistence_kinds import ENTERED
 from tokentrail.containment.proof.assumptions import GOT_IN
-from tokentrail.spelling import counted, instant, listed, more, short
+from tokentrail.formatting import counted, instant, listed, more, short
 
 _MOST, _MANY, _MOST_CALLS = 6, 50, 12
 """How many of a kind have a sentence of their own, how many are named at all, and how many calls a sentence names."""

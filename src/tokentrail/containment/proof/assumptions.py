@@ -13,8 +13,8 @@ from tokentrail.containment.incident.credential_sources import GRANTED
 from tokentrail.containment.incident.incident_model import IncidentModel, assumes
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.proof.game import NEVER, Outcome
+from tokentrail.formatting import more, quoted, short
 from tokentrail.lineage.model import Gap
-from tokentrail.spelling import more, quoted, short
 
 GOT_IN = (
     "entered", "certificate", "role_credentials", "task_credentials", "person_token", "reactivated", "namesake",

@@ -22,7 +22,7 @@ from tokentrail.containment.model import AttackerMove, Replay, Survivor
 from tokentrail.containment.planned_step import PlannedStep
 from tokentrail.containment.proof.game import NEVER, ContainmentGame, Minter, Outcome
 from tokentrail.containment.proof.ways_around import RENEWAL, SOON, AttackerAsset, ways
-from tokentrail.spelling import instant, short
+from tokentrail.formatting import instant, short
 
 _MOST, _MOST_ALIKE, _MOST_DOUBTS = 12, 4, 2
 _KINDS = {

@@ -24,7 +24,7 @@ from tokentrail.containment.execution.sending import together
 from tokentrail.containment.model import Call
 from tokentrail.containment.verification.judge import Denier
 from tokentrail.errors import ActionRefused
-from tokentrail.spelling import joined, listed
+from tokentrail.formatting import joined, listed
 
 _ID = re.compile(r"\bauthorization id: (?P<id>[0-9a-z]{1,256})[.\s]{0,9}\Z", re.IGNORECASE)
 """At the end of a message alone: what stands before it may be a name that the attacker chose."""

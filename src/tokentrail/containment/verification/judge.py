@@ -15,8 +15,8 @@ from typing import Literal
 
 from tokentrail.containment.execution.outcome import CredentialVerdict, StepVerdict, Verdict
 from tokentrail.containment.model import Action
+from tokentrail.formatting import instant
 from tokentrail.policy.history.survival import Ended, outlives
-from tokentrail.spelling import instant
 
 KEY_ACTIONS: frozenset[Action] = frozenset(
     {"deactivate-key", "deactivate-api-key", "delete-key", "delete-created-key"}

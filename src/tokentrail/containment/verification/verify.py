@@ -31,12 +31,12 @@ from tokentrail.containment.verification.judge import (
     reaches_past_all_steps,
 )
 from tokentrail.errors import ActionRefused
+from tokentrail.formatting import instant, listed
 from tokentrail.lineage.coverage import gaps
 from tokentrail.lineage.model import TimelineEvent, Trace, TracedCredential
 from tokentrail.policy.history.survival import called, from_service
 from tokentrail.policy.language.context import LASTING
 from tokentrail.results import Coverage
-from tokentrail.spelling import instant, listed
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
 _REASON = re.compile(

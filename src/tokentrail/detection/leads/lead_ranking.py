@@ -27,10 +27,9 @@ from tokentrail.detection.leads.lead_tables import (
 from tokentrail.detection.leads.model import STRONG, Lead, Reason
 from tokentrail.detection.leads.theft_signals import SIGNALS
 from tokentrail.detection.rule_failures import Failures
-from tokentrail.detection.wording import counted, listed
+from tokentrail.formatting import counted, enumerated, quoted
 from tokentrail.lineage.model import State
 from tokentrail.lineage.rows import Row, owner
-from tokentrail.spelling import quoted
 
 _STATES: tuple[State, ...] = ("active", "unknown", "expired", "ended")
 """From the best for the attacker to the worst."""
@@ -120,7 +119,7 @@ def _matches(
             strength = round(float(row["strength"]), 3)
             events = (event_of(head) for head in row["heads"])
             texts = row["detail"] if isinstance(row["detail"], list) else [row["detail"]]
-            detail = listed(quoted(str(text or "?")[:_DETAIL_MOST]) for text in texts)
+            detail = enumerated(quoted(str(text or "?")[:_DETAIL_MOST]) for text in texts)
             rare = f"{len(rows):,} of {counted(leads, 'lead')} here {'does' if len(rows) == 1 else 'do'} this"
             yield _Match(
                 lead=row["lead"], weight=strength * rarity,

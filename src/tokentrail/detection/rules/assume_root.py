@@ -8,9 +8,10 @@ import msgspec
 
 from tokentrail.detection.cited_events import event_of, issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, listed, named, short
+from tokentrail.formatting import at, enumerated
 from tokentrail.lineage.rows import Row
 
 _SWITCHED_ON = """
@@ -51,7 +52,7 @@ def find(context: DetectionContext) -> Iterator[Hit]:
             about=tuple(row["id"] for row in found[:1]),
             time=when,
             severity=severity,
-            why=f"{maker} took up the root user of {listed(sorted({row['target'] or '?' for row in found}))}, "
+            why=f"{maker} took up the root user of {enumerated(sorted({row['target'] or '?' for row in found}))}, "
             f"first at {at(when)}{_after(switch, change_actors)}.",
             subject=n if n is not None else found[0]["n"],
             places=tuple(row["n"] for row in found),

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from tokentrail.detection.call_kinds import ATTACK_TOOLS, INTRUDERS_TOOLS, word_pattern
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, FIRST_EVENT
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.formatting import at, counted, enumerated, quoted
 from tokentrail.lineage.rows import Row
-from tokentrail.spelling import quoted
 
 _AGENTS = f"""
     SELECT agent FROM (SELECT DISTINCT agent FROM some_facts WHERE agent IS NOT NULL OFFSET 0)
@@ -54,13 +54,13 @@ def _hit(person: str, rows: list[Row], known: dict[int, Row]) -> Hit:
     events = tuple(event_of(row["head"]) for row in rows)
     places = tuple(dict.fromkeys(row["n"] for row in rows))
     count = sum(row["calls"] for row in rows)
-    tools = listed(quoted(tool) for tool in dict.fromkeys(row["tool"] for row in rows))
+    tools = enumerated(quoted(tool) for tool in dict.fromkeys(row["tool"] for row in rows))
     return Hit(
         about=(person, first["tool"], events[0]),
         time=first["time"],
         severity=severity,
-        why=f"{listed(named(known[n]) for n in places)} made {counted(count, 'call')}, first at {at(first['time'])}, "
-        f"whose user agent names {tools}.",
+        why=f"{enumerated(named(known[n]) for n in places)} made {counted(count, 'call')}, first at "
+        f"{at(first['time'])}, whose user agent names {tools}.",
         subject=first["n"],
         places=places,
         events=events,

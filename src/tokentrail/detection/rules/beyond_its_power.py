@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import calls, named
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
-from tokentrail.detection.wording import at, calls, counted, named
+from tokentrail.formatting import at, counted
 from tokentrail.lineage.rows import Row
 
 _HELD = """

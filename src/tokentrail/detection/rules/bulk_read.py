@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import first_events
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import (
     CREDENTIAL_DETAILS,
@@ -14,7 +15,7 @@ from tokentrail.detection.views import (
     WORKLOAD_STARTS,
     with_lineage_start,
 )
-from tokentrail.detection.wording import at, counted, listed, named, short, size
+from tokentrail.formatting import at, counted, enumerated, size
 from tokentrail.lineage.rows import Row
 
 _COPIES = ("GetObject", "CopyObject")
@@ -82,8 +83,8 @@ def _hit(found: list[Row], first: dict[tuple[int, str | None], list[str]]) -> Hi
         about=tuple(row["id"] for row in found[:1]),
         time=start,
         severity=severity,
-        why=f"{listed(named(row) for row in found)} read {counted(objects, 'object')} from S3, {size(volume)}, from "
-        f"{at(start)} to {at(max(row['read_until'] for row in found))}; {habit}.",
+        why=f"{enumerated(named(row) for row in found)} read {counted(objects, 'object')} from S3, {size(volume)}, "
+        f"from {at(start)} to {at(max(row['read_until'] for row in found))}; {habit}.",
         subject=found[0]["n"] if len(found) == 1 else found[0]["lineage_start"],
         places=tuple(row["n"] for row in found),
         events=tuple(first[row["n"], None][0] for row in found),

@@ -17,7 +17,7 @@ from tokentrail.detection.first_uses import (
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.record_access import Place, place_of
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, event_names
-from tokentrail.detection.wording import at, counted
+from tokentrail.formatting import at, counted
 from tokentrail.lineage.rows import Row
 
 _SETTINGS = "UpdateFunctionConfiguration"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import event_of, issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import (
     CREDENTIAL_DETAILS,
@@ -13,7 +14,7 @@ from tokentrail.detection.views import (
     WORKLOAD_STARTS,
     with_lineage_start,
 )
-from tokentrail.detection.wording import at, counted, named
+from tokentrail.formatting import at, counted
 from tokentrail.lineage.rows import Row
 
 _PORTABLE = (

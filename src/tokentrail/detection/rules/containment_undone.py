@@ -18,9 +18,10 @@ from typing import Any
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import short
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, short
+from tokentrail.formatting import at
 from tokentrail.lineage.entries import change
 from tokentrail.lineage.rows import Row, object_of
 from tokentrail.policy.history.changes import Change, in_order

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import CREDENTIAL_DETAILS, WORKLOAD_STARTS, with_lineage_start
-from tokentrail.detection.wording import at, listed, named, span
+from tokentrail.formatting import at, enumerated, lasting
 from tokentrail.lineage.rows import Row
 
 _AT_LEAST = with_lineage_start(
@@ -43,8 +44,8 @@ def find(context: DetectionContext) -> Iterator[Hit]:
             time=row["issued_time"],
             severity="medium",
             why=f"{named(row)}, minted at {at(row['issued_time'])}, is {len(path)} hops below {named(path[0])}, by way "
-            f"of {listed(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep until "
-            f"{span(habit)} before.",
+            f"of {enumerated(one['id'] for one in path[1:])}; no other lineage of the case had gone so deep until "
+            f"{lasting(habit)} before.",
             subject=path[1]["n"],
             places=(*(one["n"] for one in path), row["n"]),
             events=tuple(issuance_of(one) for one in (*path, row)),

@@ -7,10 +7,11 @@ from typing import Any
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.record_access import place_of
 from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_IPS, is_address, network_of
-from tokentrail.detection.wording import at, joined, named, short, span
+from tokentrail.formatting import at, joined, lasting
 from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.rows import Row
 
@@ -150,7 +151,7 @@ def _why(context: DetectionContext, first: Row, session: Row | None) -> str:
     )
     used = f"; it was used for {named(session)}" if session is not None and first["portal"] else ""
     return (
-        f"{who} signed in at {homes}, and within {span(max(first['time'] - first['agreed'], 1))}, at "
+        f"{who} signed in at {homes}, and within {lasting(max(first['time'] - first['agreed'], 1))}, at "
         f"{at(first['time'])}, a tool at {context.addresses.in_words(first['ip'])}, from where nobody had called in "
         f"that person's name, was given {what}{used}."
     )

@@ -8,11 +8,12 @@ from typing import Any
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.record_access import place_of
 from tokentrail.detection.trust_policies import grants_all
 from tokentrail.detection.views import CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, named
+from tokentrail.formatting import at
 from tokentrail.lineage.rows import Row
 
 _TOKENS = """

@@ -12,7 +12,7 @@ from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.first_uses import FIRST_USE_READS, HABITS, FirstUse, first_uses, hits_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import event_names
-from tokentrail.detection.wording import at
+from tokentrail.formatting import at
 
 _TUNING = frozenset({
     "BatchDisableStandards", "CreateFilter", "CreateIPSet", "DeleteConfigRule", "DeleteConfigurationPolicy",

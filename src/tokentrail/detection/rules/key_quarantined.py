@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import short
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, short
+from tokentrail.formatting import at
 from tokentrail.lineage.rows import Row
 
 _QUARANTINED = """

@@ -8,11 +8,12 @@ from typing import Any
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.privilege_gains import CLOSING, is_self_grant
 from tokentrail.detection.trust_policies import ANYBODY, account_in, grants_all, let_in
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS, LOGGED
-from tokentrail.detection.wording import at, listed, named, short
+from tokentrail.formatting import at, enumerated
 from tokentrail.lineage.rows import Row, object_of
 
 _NAMES = (
@@ -206,7 +207,7 @@ def _trust(row: Row, role: str, accounts: set[str]) -> tuple[Severity, str] | No
     if strangers:
         return (
             "medium",
-            f"role {role} trusts account {listed(strangers)}, of which the case has no evidence",
+            f"role {role} trusts account {enumerated(strangers)}, of which the case has no evidence",
         )
     return None
 
@@ -254,7 +255,7 @@ def _hit(known: Row | None, arn: str, made: list[_Made]) -> Hit:
         about=(known["id"] if known else arn, event),
         time=first["time"],
         severity=severity,
-        why=f"{who} made what outlives it, first at {at(first['time'])}: {listed(one.what for one in telling)}.",
+        why=f"{who} made what outlives it, first at {at(first['time'])}: {enumerated(one.what for one in telling)}.",
         subject=known["n"] if known else None,
         places=(known["n"],) if known else (),
         events=tuple(event_of(one.row) for one in made),

@@ -8,10 +8,11 @@ from typing import Any
 from tokentrail.aws.calls.evidence_loss import LOG
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import calls, named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.record_access import place_of
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CHANGE_ACTORS, CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, calls, named, short
+from tokentrail.formatting import at
 from tokentrail.lineage.rows import Row
 
 _CALLS = tuple(sorted(name for names in LOG.values() for name in names.split()))

@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.revocations import REVOCATION_READS, Revocation, add_revocations
 from tokentrail.detection.views import PRINCIPAL_IPS, WORKLOAD_STARTS, with_lineage_start
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.formatting import at, counted, enumerated
 from tokentrail.lineage.rows import Row
 
 _REVOKED = with_lineage_start(
@@ -100,7 +101,7 @@ def _hit(
         severity=severity,
         why=f"{mine[0].event_name} revoked {named(mine[0].credential)} at {at(mine[0].done_at)}; the same lineage, "
         f"under {named(root)}, then minted {counted(len(found), 'session')} of the role again, first at "
-        f"{at(found[0]['issued_time'])}: {listed(row['id'] for row in found)}; {listed(signs)}.",
+        f"{at(found[0]['issued_time'])}: {enumerated(row['id'] for row in found)}; {enumerated(signs)}.",
         subject=root["n"],
         places=(root["n"], *(one.credential["n"] for one in mine), *(row["n"] for row in found)),
         events=(by, *(issuance_of(row) for row in found)),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.revocations import add_revocations, was_rotated
 from tokentrail.detection.views import (
@@ -15,7 +16,7 @@ from tokentrail.detection.views import (
     CREDENTIAL_IPS,
     PRINCIPAL_IPS,
 )
-from tokentrail.detection.wording import at, listed, named, span
+from tokentrail.formatting import at, enumerated, lasting
 from tokentrail.lineage.rows import Row
 
 _MINTED = """
@@ -48,8 +49,8 @@ def find(context: DetectionContext) -> Iterator[Hit]:
             time=revocation.done_at,
             severity=severity,
             why=f"{revocation.event_name} ended {named(revocation.credential)} at {at(revocation.done_at)}; within "
-            f"{span(window)} before, it had minted "
-            f"{listed(named(row) + ' at ' + at(row['issued_time']) for row in minted)}, "
+            f"{lasting(window)} before, it had minted "
+            f"{enumerated(named(row) + ' at ' + at(row['issued_time']) for row in minted)}, "
             f"which outlive it" + (", and have been used since." if used else "."),
             subject=n,
             places=(n, *(row["n"] for row in minted)),

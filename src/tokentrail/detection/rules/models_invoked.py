@@ -16,7 +16,7 @@ from tokentrail.detection.first_uses import (
 )
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import event_names
-from tokentrail.detection.wording import at, counted, listed, span
+from tokentrail.formatting import at, counted, enumerated, lasting
 from tokentrail.lineage.rows import Row
 
 _REGIONS = """
@@ -54,7 +54,7 @@ def _signs(use: FirstUse, regions: dict[str, int], opened: set[int]) -> tuple[st
     signs = list(use.signs)
     alone = sorted({row["region"] for row in use.rows if regions.get(row["region"]) == 1})
     if alone and len(regions) > len(alone):
-        signs.append(f"nobody else invokes models in {listed(alone)}")
+        signs.append(f"nobody else invokes models in {enumerated(alone)}")
     if use.kind in ("long_term_key", "api_key", "session_token"):
         signs.append("a long-term key is behind it instead of a role")
     if use.n in opened:
@@ -70,7 +70,7 @@ def _new_key(context: DetectionContext, use: FirstUse, created: dict[int, Row]) 
     elsewhere = next((row["ip"] for row in use.rows if row["ip"] not in (None, made["ip"])), None)
     if elsewhere is not None:
         yield (
-            f"its key was made {span(max(use.time - made['time'], 0))} before from "
+            f"its key was made {lasting(max(use.time - made['time'], 0))} before from "
             f"{context.addresses.in_words(made['ip'])}, and is used from {context.addresses.in_words(elsewhere)}"
         )
 

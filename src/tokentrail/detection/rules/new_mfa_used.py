@@ -12,10 +12,11 @@ from typing import Any
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.record_access import place_of
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, named, short
+from tokentrail.formatting import at
 from tokentrail.lineage.rows import Row, event_id
 
 _DEVICES = """

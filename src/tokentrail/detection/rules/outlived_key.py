@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.revocations import Revocation, add_revocations, was_rotated
 from tokentrail.detection.views import (
@@ -15,7 +16,7 @@ from tokentrail.detection.views import (
     CREDENTIAL_IPS,
     PRINCIPAL_IPS,
 )
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.formatting import at, counted, enumerated
 from tokentrail.lineage.rows import Row
 
 _USED = """
@@ -56,7 +57,7 @@ def _hit(revocation: Revocation, found: list[Row], names: dict[int, Row], *, qui
     why = (
         f"{revocation.event_name} ended {named(revocation.credential)} at {at(revocation.done_at)}, yet "
         f"{counted(len(found), 'credential')} minted from it went on: "
-        f"{listed(named(names[row['n']]) for row in found)}, first at {at(found[0]['time'])}"
+        f"{enumerated(named(names[row['n']]) for row in found)}, first at {at(found[0]['time'])}"
     )
     if fresh:
         why += f"; {counted(len(fresh), 'of them was', 'of them were')} minted only after the key was gone"

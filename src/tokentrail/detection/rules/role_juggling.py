@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import CREDENTIAL_DETAILS, WORKLOAD_STARTS, with_lineage_start
-from tokentrail.detection.wording import at, counted, listed, named, short
+from tokentrail.formatting import at, counted, enumerated
 from tokentrail.lineage.rows import Row
 
 _ROLES = """
@@ -56,9 +57,9 @@ def find(context: DetectionContext) -> Iterator[Hit]:
                 about=(start["id"],),
                 time=found[int(context.thresholds["juggled"]) - 1]["issued_time"],
                 severity="high",
-                why=f"From {named(start)} on, sessions took up {listed(roles)} in turn and came back to a role left "
-                f"before {counted(len(found), 'time')}, last at {at(found[-1]['issued_time'])}: each hop is good for "
-                "an hour more.",
+                why=f"From {named(start)} on, sessions took up {enumerated(roles)} in turn and came back to a role "
+                f"left before {counted(len(found), 'time')}, last at {at(found[-1]['issued_time'])}: each hop is good "
+                "for an hour more.",
                 subject=start["n"],
                 places=(start["n"], *(row["n"] for row in found)),
                 events=tuple(issuance_of(row) for row in found),

@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.record_access import Place, place_of
 from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
-from tokentrail.detection.wording import at, counted, listed, named
+from tokentrail.formatting import at, counted, enumerated
 from tokentrail.lineage.rows import Row
 
 _CALLS = """
@@ -109,7 +110,7 @@ def _hit(known: Row, first: Row, refused: list[Row], roles: list[str]) -> Hit:
         time=refused[0]["time"],
         severity=severity,
         why=f"{named(known)} was refused {counted(len(roles), 'role')} from {at(refused[0]['time'])} to "
-        f"{at(refused[-1]['time'])}: {listed(role.rpartition('/')[2] for role in roles)}.",
+        f"{at(refused[-1]['time'])}: {enumerated(role.rpartition('/')[2] for role in roles)}.",
         subject=known["n"],
         places=(known["n"],),
         events=tuple(event_of(row) for row in refused),

@@ -8,7 +8,7 @@ from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.first_uses import FIRST_USE_READS, HABITS, FirstUse, first_uses, hits_of
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import event_names
-from tokentrail.detection.wording import at, counted
+from tokentrail.formatting import at, counted
 
 _BATCH = 20
 """Secrets that one call gives at most (AWS Secrets Manager API Reference, 'BatchGetSecretValue': MaxResults)."""

@@ -8,10 +8,11 @@ from operator import itemgetter
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS
-from tokentrail.detection.wording import at, counted, listed, named, span
 from tokentrail.events.vocabulary import HANDED_OUT
+from tokentrail.formatting import at, counted, enumerated, lasting
 from tokentrail.lineage.rows import Row
 
 _READ = f"""d.secret AND d.error IS NULL AND NOT d.forwarded
@@ -65,9 +66,9 @@ def find(context: DetectionContext) -> Iterator[Hit]:
             about=(known[n]["id"], event_of(run[0])),
             time=run[many - 1]["time"],
             severity=severity,
-            why=f"{named(known[n])} read {counted(len(run), 'secret')} within {span(within)} from {at(run[0]['time'])} "
-            "that its principal had not read before: "
-            f"{listed(row['secret'].rpartition(':')[2] if row['listed'] else row['name'] or '?' for row in run)}.",
+            why=f"{named(known[n])} read {counted(len(run), 'secret')} within {lasting(within)} from "
+            f"{at(run[0]['time'])} that its principal had not read before: "
+            f"{enumerated(row['secret'].rpartition(':')[2] if row['listed'] else row['name'] or '?' for row in run)}.",
             subject=n,
             places=(n,),
             events=tuple(event_of(row) for row in run),

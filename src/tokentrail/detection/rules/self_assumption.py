@@ -7,9 +7,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, counted, named
+from tokentrail.formatting import at, counted
 from tokentrail.lineage.rows import Row, event_id
 
 _LIKELY = """

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import SEVERITIES, Hit, Rule, Severity
 from tokentrail.detection.privilege_gains import OWN_CALLS, PrivilegeGain, privilege_gains
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, listed, named, short
+from tokentrail.formatting import at, enumerated
 from tokentrail.lineage.rows import Row
 
 
@@ -38,7 +39,7 @@ def _hit(maker: Row | None, arn: str, made: list[PrivilegeGain], *, suspicious: 
         time=made[0].row["time"],
         severity="critical" if suspicious and worst == "high" else "high" if suspicious else worst,
         why=f"{named(maker) if maker else short(arn or None)} gave itself more power, first at "
-        f"{at(made[0].row['time'])}: it {listed(dict.fromkeys(one.what for one in made))}.",
+        f"{at(made[0].row['time'])}: it {enumerated(dict.fromkeys(one.what for one in made))}.",
         subject=maker["n"] if maker else None,
         places=(maker["n"],) if maker else (),
         events=events,

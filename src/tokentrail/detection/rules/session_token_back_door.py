@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.revocations import REVOCATION_READS
 from tokentrail.detection.views import CREDENTIAL_IPS, PRINCIPAL_IPS
-from tokentrail.detection.wording import at, named, span
+from tokentrail.formatting import at, lasting
 from tokentrail.lineage.rows import Row
 
 _TOKENS = """
@@ -54,7 +55,7 @@ def _signs(context: DetectionContext, row: Row, keys: dict[int, int]) -> tuple[l
     bars, signs = context.thresholds, []
     life = (row["expires_at"] or row["issued_time"]) - row["issued_time"]
     if life > bars["long_life"]:
-        signs.append(f"for {span(life)}")
+        signs.append(f"for {lasting(life)}")
     if (
         row["home_since"] is not None
         and row["home_since"] > row["issued_time"] - bars["new_for"]
@@ -67,7 +68,7 @@ def _signs(context: DetectionContext, row: Row, keys: dict[int, int]) -> tuple[l
         signs.append("used from an address that its user was never seen at before")
     idle = (row["first"] or int(context.as_of.timestamp())) - row["issued_time"]
     if idle >= bars["dormant"]:
-        signs.append(f"left unused for {span(idle)}")
+        signs.append(f"left unused for {lasting(idle)}")
     if row["children"]:
         signs.append(f"and then used to mint {row['children']} more")
     if not row["before"]:

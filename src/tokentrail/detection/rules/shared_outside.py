@@ -7,12 +7,12 @@ from typing import Any
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.trust_policies import ANYBODY, account_in, let_in
 from tokentrail.detection.views import ATTRIBUTED_CHANGES, CREDENTIAL_DETAILS, LOGGED
-from tokentrail.detection.wording import at, listed, named, short
+from tokentrail.formatting import at, enumerated, quoted
 from tokentrail.lineage.rows import Row, object_of
-from tokentrail.spelling import quoted
 
 _THINGS = {
     ("ec2", "ModifySnapshotAttribute"): ("snapshot", "snapshotId", "createVolumePermission"),
@@ -92,7 +92,7 @@ def _hit(maker: Row | None, arn: str, shared: list[tuple[Row, str]], *, suspicio
     severity: Severity = "high" if public or suspicious else "medium"
     events = tuple(dict.fromkeys(event_of(row) for row, _ in shared))
     first = shared[0][0]
-    what = listed(dict.fromkeys(_what(*one) for one in shared))
+    what = enumerated(dict.fromkeys(_what(*one) for one in shared))
     return Hit(
         about=(maker["id"] if maker else arn, events[0]),
         time=first["time"],

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, counted, named, short
+from tokentrail.formatting import at, counted
 from tokentrail.lineage.rows import Row
 
 _LOST = """

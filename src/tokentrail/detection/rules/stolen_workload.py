@@ -12,6 +12,7 @@ import pyarrow as pa
 from tokentrail.detection.call_kinds import ATTACK_TOOLS, BY_HAND, DESKTOP, WINDOWS
 from tokentrail.detection.cited_events import first_events
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import (
     CREDENTIAL_DETAILS,
@@ -19,11 +20,10 @@ from tokentrail.detection.views import (
     WORKLOAD_STARTS,
     with_lineage_start,
 )
-from tokentrail.detection.wording import at, listed, named
 from tokentrail.detection.workloads import INSTANCE, RUNTIME, SIGNED_THERE, WORKLOADS
+from tokentrail.formatting import at, enumerated, quoted
 from tokentrail.lineage.addresses import is_public
 from tokentrail.lineage.rows import Row
-from tokentrail.spelling import quoted
 
 _ADDRESSED = (
     "NOT c.forwarded AND c.ip IS NOT NULL AND c.ip NOT LIKE '%amazonaws%' AND c.ip NOT LIKE 'AWS Internal%'"
@@ -367,7 +367,7 @@ def _hit(
         about=(known[places[0]]["id"], visits[0]["ip"]),
         time=visits[0]["first"],
         severity=severity,
-        why=f"{listed(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
+        why=f"{enumerated(named(known[n]) for n in places)} {'was' if len(places) == 1 else 'were'} used from "
         f"{quoted(context.addresses.in_words(visits[0]['ip'][:_TEXT_MOST]))} at {at(visits[0]['first'])}: "
         f"{'; and '.join(reasons)}.",
         subject=places[0],

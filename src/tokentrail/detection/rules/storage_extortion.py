@@ -9,6 +9,7 @@ from typing import Any
 from tokentrail.aws.calls.names import operation_of
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.record_access import Place, place_of
 from tokentrail.detection.views import (
@@ -18,7 +19,7 @@ from tokentrail.detection.views import (
     S3_CALLS,
     event_names,
 )
-from tokentrail.detection.wording import at, counted, joined, named
+from tokentrail.formatting import at, counted, joined
 from tokentrail.lineage.rows import Row
 
 _DELETES = "('DeleteObject', 'DeleteObjects')"

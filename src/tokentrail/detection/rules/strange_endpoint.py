@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import first_events
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, LOGGED
-from tokentrail.detection.wording import at, counted, listed, named
 from tokentrail.events.vocabulary import VPC_ENDPOINT
+from tokentrail.formatting import at, counted, enumerated
 from tokentrail.lineage.rows import Row
 
 _THROUGH = f"""
@@ -56,13 +57,13 @@ def _hit(owner: str, found: list[Row], events: list[str], *, unheard_of: bool) -
     severity: Severity = "high" if unheard_of else "medium"
     start = min(row["came"] for row in found)
     count = sum(row["events"] for row in found)
-    through = listed(sorted({row["endpoint"] for row in found if row["endpoint"]})) or "a VPC endpoint"
+    through = enumerated(sorted({row["endpoint"] for row in found if row["endpoint"]})) or "a VPC endpoint"
     habit = "nobody had come from there before" if unheard_of else "the case is too short to tell a habit"
     return Hit(
         about=(found[0]["id"], owner),
         time=start,
         severity=severity,
-        why=f"{listed(named(row) for row in found)} made {counted(count, 'call')}, first at {at(start)}, through "
+        why=f"{enumerated(named(row) for row in found)} made {counted(count, 'call')}, first at {at(start)}, through "
         f"{through} of account {owner}, whose trail is not in this case; {habit}.",
         subject=found[0]["n"],
         places=tuple(row["n"] for row in found),

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.views import CREDENTIAL_DETAILS
-from tokentrail.detection.wording import at, counted, named, short
+from tokentrail.formatting import at, counted
 
 _NAMED = "(?:^|:)(?:repo|repository|repository_owner|project_path|organization):([^/:@]+)(?:@([0-9]+))?"
 _NUMBERED, _ITSELF = "(?:^|:)repository_owner_id:([0-9]+)", "(?:^|:)repository_id:([0-9]+)"

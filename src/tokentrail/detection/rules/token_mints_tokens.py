@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, WORKLOAD_STARTS, with_lineage_start
-from tokentrail.detection.wording import at, counted, listed, named, short
+from tokentrail.formatting import at, counted, enumerated
 from tokentrail.lineage.rows import Row
 
 _MINTING = """
@@ -65,7 +66,7 @@ def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
     every = [row for rows in minted for row in rows]
     severity: Severity = "high" if len(first) > 1 else "medium"
     roles = sorted({short(row["into_role"]) for row in first if row["into_role"]})
-    into = f" in {listed(roles)}" if roles else ""
+    into = f" in {enumerated(roles)}" if roles else ""
     more = f"; {counted(len(tokens) - 1, 'more token')} of its principal did so until that was a habit"
     in_all = f", and {counted(len(every), 'credential')} were minted in all"
     return Hit(
@@ -73,7 +74,7 @@ def _from_token(tokens: list[Row], minted: list[list[Row]]) -> Hit:
         time=started["minted"] or 0,
         severity=severity,
         why=f"{named(tokens[0])}, itself minted without a second factor, minted "
-        f"{counted(len(first), 'credential')}{into}: {listed(row['id'] for row in first)}, first at "
+        f"{counted(len(first), 'credential')}{into}: {enumerated(row['id'] for row in first)}, first at "
         f"{at(started['minted'] or 0)}{more + in_all if len(tokens) > 1 else ''}.",
         subject=started["lineage_start"],
         places=(*(token["n"] for token in tokens), *(row["n"] for row in every)),

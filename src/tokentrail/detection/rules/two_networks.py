@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule, Severity
 from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS, CREDENTIAL_IPS, PRINCIPAL_IPS
-from tokentrail.detection.wording import at, counted, listed, named, span
+from tokentrail.formatting import at, counted, enumerated, lasting
 from tokentrail.lineage.rows import Row
 
 _PRIVATE = (
@@ -182,7 +183,7 @@ def _hit(context: DetectionContext, known: Row, turns: list[Row], came: Row, bac
     tool = ", by another tool" if other else ", by the same tool"
     before = context.addresses.in_words(there["ip"])
     last = (
-        f", {span(came['time'] - came['time_before'])} after {before}, in another country"
+        f", {lasting(came['time'] - came['time_before'])} after {before}, in another country"
         if back is None
         else f", and from {before} again at {at(back['time'])}{', in another country' if far else ''}"
     )
@@ -267,7 +268,7 @@ def _apart(context: DetectionContext, came: deque[Row]) -> bool:
 
 def _crowd_hit(context: DetectionContext, known: Row, crowd: _Crowd) -> Hit:
     first, last = crowd.networks[0]["first"], crowd.networks[-1]["first"]
-    addresses = listed(
+    addresses = enumerated(
         (context.addresses.in_words(row["ip"]) for row in crowd.networks), of=len(crowd.networks)
     )
     return Hit(
@@ -275,7 +276,7 @@ def _crowd_hit(context: DetectionContext, known: Row, crowd: _Crowd) -> Hit:
         time=first,
         severity="high" if known["kind"] == "long_term_key" else "medium",
         why=f"{named(known)} was used from {counted(len(crowd.networks), 'network')} and by "
-        f"{counted(crowd.tools, 'tool')} that were new to it within {span(max(last - first, 1))} from {at(first)}, "
+        f"{counted(crowd.tools, 'tool')} that were new to it within {lasting(max(last - first, 1))} from {at(first)}, "
         f"as a key that was published: {addresses}.",
         subject=known["n"],
         places=(known["n"],),

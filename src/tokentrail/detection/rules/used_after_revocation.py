@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from tokentrail.detection.cited_events import event_of
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.revocations import REVOCATION_READS, Revocation, add_revocations
 from tokentrail.detection.views import CREDENTIAL_EVENTS
-from tokentrail.detection.wording import at, counted, listed, named, span
+from tokentrail.formatting import at, counted, enumerated, lasting
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.history.survival import Ended, called, outlives
 
@@ -48,8 +49,8 @@ def find(context: DetectionContext) -> Iterator[Hit]:
             time=found[0]["time"],
             severity="high",
             why=f"{revocation.sentence}, at {at(revocation.done_at)}; yet "
-            f"{listed(named(revocations[row['n']].credential) for row in found)} "
-            f"called with success more than {span(grace)} later, first at {at(found[0]['time'])} "
+            f"{enumerated(named(revocations[row['n']].credential) for row in found)} "
+            f"called with success more than {lasting(grace)} later, first at {at(found[0]['time'])} "
             f"({counted(sum(row['uses'] for row in found), 'call')}).",
             subject=found[0]["n"],
             places=tuple(row["n"] for row in found),

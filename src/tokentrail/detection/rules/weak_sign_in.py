@@ -7,10 +7,11 @@ from typing import Any
 
 from tokentrail.detection.cited_events import first_events
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.record_access import Place, place_of
 from tokentrail.detection.views import CREDENTIAL_DETAILS, CREDENTIAL_EVENTS
-from tokentrail.detection.wording import at, counted, named
+from tokentrail.formatting import at, counted
 from tokentrail.lineage.rows import Row, event_id
 
 _WEAK = """

@@ -21,8 +21,8 @@ from tokentrail.detection.sigma.backend import COLUMNS, SEEN
 from tokentrail.detection.sigma.fields import Field
 from tokentrail.detection.sigma.hits import FIRST, MATCHED_CALLS
 from tokentrail.detection.sigma.reading import Correlation, SigmaRules
-from tokentrail.detection.wording import at, counted, listed, span
 from tokentrail.events.values import hide_secrets
+from tokentrail.formatting import at, counted, enumerated, lasting
 from tokentrail.lineage.rows import Row, event_id
 
 _BETWEEN = "\x1f"
@@ -273,8 +273,8 @@ def _hit(correlation: Correlation, row: Row, most: int) -> Hit:
     events = [event_id(one["event_id"], one["text"] or None) or "" for one in row["first"]]
     first, last = row["first"][0]["time"], row["last"]
     told = row["grouped"].split(_BETWEEN) if correlation.group_by else []
-    by = f" for {listed(one or 'nothing' for one in told)}" if told else ""
-    within = f" within {span(correlation.seconds)}"
+    by = f" for {enumerated(one or 'nothing' for one in told)}" if told else ""
+    within = f" within {lasting(correlation.seconds)}"
     short = last - first <= correlation.seconds
     often = f" in {row['stretches']:,} stretches of time" if row["stretches"] > 1 else ""
     subject = row["by"]["n"]

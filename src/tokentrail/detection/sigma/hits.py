@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from tokentrail.detection.context import DetectionContext
+from tokentrail.detection.credential_names import named, short
 from tokentrail.detection.model import Hit, Rule
 from tokentrail.detection.sigma.reading import SigmaRules
 from tokentrail.detection.views import CREDENTIAL_DETAILS, IDENTITY_CREDENTIALS
-from tokentrail.detection.wording import FEW, at, counted, listed, named, short
+from tokentrail.formatting import FEW, at, counted, enumerated
 from tokentrail.lineage.rows import Row, event_id
 
 HIT_READS = (IDENTITY_CREDENTIALS, CREDENTIAL_DETAILS)
@@ -74,13 +75,13 @@ def rule_hits(context: DetectionContext, rules: SigmaRules) -> Iterator[tuple[Ru
 def _hit(rule: Rule, row: Row, known: dict[int, Row]) -> Hit:
     places = tuple(row["places"] or ())
     some = [named(known[n]) for n in places[:FEW]]
-    who = listed(some, of=row["credentials"]) if places else short(row["lone"] or None)
+    who = enumerated(some, of=row["credentials"]) if places else short(row["lone"] or None)
     first = row["first"][0]["time"]
     return Hit(
         about=(known[places[0]]["root_id"] if places else row["lone"],),
         time=first,
         severity=rule.severity,
-        why=f"{counted(row['count'], 'call')} by {who} ({listed(row['names'])}), first at {at(first)}. {rule.why}",
+        why=f"{counted(row['count'], 'call')} by {who} ({enumerated(row['names'])}), first at {at(first)}. {rule.why}",
         subject=places[0] if places else None,
         places=places,
         events=tuple(event_id(one["event_id"], one["text"] or None) or "" for one in row["first"]),

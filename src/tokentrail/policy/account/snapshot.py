@@ -19,13 +19,13 @@ from urllib.parse import unquote
 
 from tokentrail.aws.principals import Principal, principal_of_arn
 from tokentrail.errors import UsageError
+from tokentrail.formatting import quoted
 from tokentrail.policy.account.holders import Group, Holder, Inline, Managed, Role, User
 from tokentrail.policy.account.permissions import Policy
 from tokentrail.policy.account.trust import Trust, parse_trust
 from tokentrail.policy.history.managed import UNSEEN, aws_document
 from tokentrail.policy.language.conditions import instant
 from tokentrail.policy.language.documents import Document, Malformed, parse
-from tokentrail.spelling import quoted
 
 LONGEST = 1 << 30
 """The most bytes of a snapshot; the largest accounts (5,000 users, 5,000 roles, 5,000 policies) need far fewer."""

@@ -17,13 +17,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from tokentrail.aws.principals import Principal, PrincipalKind
+from tokentrail.formatting import quoted
 from tokentrail.policy.account.holders import Group, Holder, Inline, Managed, Role, User
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.account.trust import Trust, parse_trust
 from tokentrail.policy.history.changes import Change, in_order
 from tokentrail.policy.history.managed import aws_document
 from tokentrail.policy.language.documents import Document, Malformed, parse
-from tokentrail.spelling import quoted
 
 _IAM, _ORGANIZATIONS = "iam.amazonaws.com", "organizations.amazonaws.com"
 _LIFTS_CONTROLS = frozenset({

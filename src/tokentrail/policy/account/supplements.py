@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tokentrail.errors import UsageError
+from tokentrail.formatting import quoted
 from tokentrail.policy.account.permissions import Policy
 from tokentrail.policy.account.snapshot import LONGEST, Snapshot
 from tokentrail.policy.language.conditions import instant
 from tokentrail.policy.language.documents import parse as parse_document
-from tokentrail.spelling import quoted
 
 _HEAD = "user,arn,user_creation_time"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cached_property
 
 from tokentrail.aws.principals import Principal
+from tokentrail.formatting import quoted
 from tokentrail.policy.history.changes import Change, in_order
 from tokentrail.policy.history.effective_policies import Ending, Note, Place, Standing, earliest, ended_by
 from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, NameBinding
@@ -23,7 +24,6 @@ from tokentrail.policy.history.service_control_policies import Organisation
 from tokentrail.policy.history.timeline import PlacedPolicy, Step, gated, has_clock, step_at
 from tokentrail.policy.language.context import LASTING, Caller
 from tokentrail.policy.language.documents import Document
-from tokentrail.spelling import quoted
 
 __all__ = ["Effects", "Ending", "Note", "accounts", "name_of"]
 

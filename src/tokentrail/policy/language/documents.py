@@ -18,10 +18,10 @@ from typing import Literal
 from urllib.parse import unquote
 
 from tokentrail.aws.principals import Principal, account_of, is_account, principal_of_arn
+from tokentrail.formatting import quoted
 from tokentrail.policy.language.conditions import Condition
 from tokentrail.policy.language.truth import Truth
 from tokentrail.policy.language.wildcard import covers, may_overlap
-from tokentrail.spelling import quoted
 
 LONGEST_TEXT = 1_048_576
 """Characters; CloudTrail records hold less, and IAM's own limits are far below."""

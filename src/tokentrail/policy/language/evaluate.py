@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tokentrail.formatting import more, quoted
 from tokentrail.policy.language.conditions import Condition, all_hold, holds, instant
 from tokentrail.policy.language.context import Context
 from tokentrail.policy.language.documents import (
@@ -29,7 +30,6 @@ from tokentrail.policy.language.documents import (
 )
 from tokentrail.policy.language.truth import Truth, every, some
 from tokentrail.policy.language.wildcard import Glob, Unresolved, covers, glob, may_overlap, resolved
-from tokentrail.spelling import more, quoted
 
 _NAMED_MOST = 4
 """How many denied actions a sentence names."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.html.console import Live, address, story, turning
@@ -62,7 +63,7 @@ def branch_page(
     shown = branch(dossier.trace, dossier.bystanders, found, names, alone=bool(part.find)) if found else None
     return page(
         "lineage_page.html", "Part of a lineage", version, live, fetches=True, as_of=dossier.trace.as_of,
-        count=words.number(count, "credential"), part=part, branch=shown, kept=searched(live),
+        count=counted(count, "credential"), part=part, branch=shown, kept=searched(live),
         back=address("/trace", story(live), live.as_of) + "#lineage",
-        subject=words.listed(dossier.trace.subject, 2), turning=turning(live, number, more),
+        subject=listed(dossier.trace.subject, 2), turning=turning(live, number, more),
     )  # fmt: skip

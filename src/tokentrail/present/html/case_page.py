@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
+from tokentrail.formatting import counted, more, verb
 from tokentrail.lineage.model import KINDS, Candidate, Kind, Overview, State
 from tokentrail.present import words
 from tokentrail.present.document import Document
@@ -21,7 +22,6 @@ from tokentrail.present.html.page import page
 from tokentrail.present.html.view_models import Figure, Reference
 from tokentrail.present.safe import brief
 from tokentrail.results import Status
-from tokentrail.spelling import more
 
 _STATES = get_args(State)
 _PLACES = {
@@ -151,10 +151,10 @@ def case_page(
 
 def _headline(found: Overview, subjects: FindingSubjects) -> str:
     if not subjects.shown:
-        return f"{words.number(found.credentials, 'credential')} in the evidence"
+        return f"{counted(found.credentials, 'credential')} in the evidence"
     alive = sum(one.alive for one in subjects.shown)
-    what = words.number(len(subjects.shown) + subjects.others, "subject")
-    works = f"{words.number(alive, 'credential')} still {words.verb(alive, 'works', 'work')}"
+    what = counted(len(subjects.shown) + subjects.others, "subject")
+    works = f"{counted(alive, 'credential')} still {verb(alive, 'works', 'work')}"
     if subjects.others:
         behind = works if alive else "nothing works any more"
         first = f"{what} to follow: behind the first {len(subjects.shown)}, {behind}"
@@ -163,7 +163,7 @@ def _headline(found: Overview, subjects: FindingSubjects) -> str:
 
 
 def _working(subjects: FindingSubjects) -> str:
-    return f"{subjects.working:,} of the others still {words.verb(subjects.working, 'works', 'work')}"
+    return f"{subjects.working:,} of the others still {verb(subjects.working, 'works', 'work')}"
 
 
 def _advice(subjects: FindingSubjects, leads: Sequence[Document], live: Live | None) -> str:
@@ -195,18 +195,18 @@ def _figures(found: Overview, findings: Sequence[Document] | None, status: Statu
         Figure(f"{working:,}", "of these work, or may"),
         Figure("…", "findings are looked for")
         if findings is None
-        else Figure(f"{len(findings):,}", words.verb(len(findings), "finding", "findings")),
+        else Figure(f"{len(findings):,}", verb(len(findings), "finding", "findings")),
         Figure(f"{status.records:,}", "events"),
-        Figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+        Figure(f"{accounts:,}", verb(accounts, "account", "accounts")),
         Figure(f"{lost:,}", "records that could not be read"),
     )
 
 
 def _followed(one: FindingSubject, names: Names) -> FollowedSubject:
-    family = words.number(one.credentials, "credential")
+    family = counted(one.credentials, "credential")
     return FollowedSubject(
         severity=severity(one.severity), subject=names.traced(one.subject), of=brief(one.of, 120),
-        works=f"{one.alive:,} of {family} from it still {words.verb(one.alive, 'works', 'work')}", alive=one.alive,
+        works=f"{one.alive:,} of {family} from it still {verb(one.alive, 'works', 'work')}", alive=one.alive,
         titles=brief("; ".join(one.titles) + more(one.findings - len(one.titles)), 600),
     )  # fmt: skip
 
@@ -215,10 +215,10 @@ def _others(subjects: FindingSubjects) -> str:
     """Say how many subjects are not looked into here, and how many of them work."""
     if not subjects.others:
         return ""
-    told = f"… and findings point to {words.number(subjects.others, 'more subject')}"
+    told = f"… and findings point to {counted(subjects.others, 'more subject')}"
     if not subjects.working:
         return told
-    return f"{told}, of which {subjects.working:,} still {words.verb(subjects.working, 'works', 'work')}"
+    return f"{told}, of which {subjects.working:,} still {verb(subjects.working, 'works', 'work')}"
 
 
 def _candidate(one: Candidate, names: Names) -> ShownCandidate:

@@ -15,9 +15,9 @@ from typing import get_args
 from urllib.parse import quote, urlencode
 
 from tokentrail.containment.model import Plan, Strategy
+from tokentrail.formatting import more
 from tokentrail.present.document import timestamp
 from tokentrail.present.safe import brief
-from tokentrail.spelling import more
 
 Query = tuple[tuple[str, str], ...]
 STORY = ("subject", "since", "source_ip", "trusted_ip", "strategy")

@@ -10,6 +10,7 @@ from datetime import datetime
 from string import ascii_uppercase
 
 from tokentrail.containment.model import Plan
+from tokentrail.formatting import counted, joined
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
@@ -180,10 +181,10 @@ class Names:
         """List them by name where they have letters or are few; count them where they are many."""
         every = list(credentials)
         if every and all(one in self.letters for one in every):
-            return words.joined(_runs(self.letters[one] for one in every))
+            return joined(_runs(self.letters[one] for one in every))
         if len(every) <= most:
-            return words.joined(self.short(one) for one in every)
-        return words.number(len(every), "credential")
+            return joined(self.short(one) for one in every)
+        return counted(len(every), "credential")
 
 
 def _runs(letters: Iterable[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import Trace
 from tokentrail.present import words
 from tokentrail.present.html.records import ShownRecord
@@ -41,8 +42,8 @@ def evidence_view(
     """Choose what the section shows."""
     span = f", {words.span(status.first, status.last)}" if status.first and status.last else ""
     told = (
-        f"{words.number(status.records, 'event')} from {words.number(status.objects, 'evidence object')}, "
-        f"{words.number(status.credentials, 'credential')} in all{span}."
+        f"{counted(status.records, 'event')} from {counted(status.objects, 'evidence object')}, "
+        f"{counted(status.credentials, 'credential')} in all{span}."
     )
     gaps = words.gaps(trace.gaps, _MOST) if trace else []
     sentences = (
@@ -58,7 +59,7 @@ def evidence_view(
 def _rejections(status: Status) -> str:
     if not status.rejected:
         return "Every record that was reached was read." if status.unfinished else "Every record was read."
-    return f"{words.number(sum(one.count for one in status.rejected), 'thing')} could not be read"
+    return f"{counted(sum(one.count for one in status.rejected), 'thing')} could not be read"
 
 
 def _rejected(one: Rejection) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from tokentrail.formatting import listed
 from tokentrail.lineage.model import ApiUse, Created, Credential, Link, SecretRead, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -127,4 +128,4 @@ def _calls(used: Sequence[ApiUse]) -> str:
         + (f" ({each.errors:,} refused)" if each.errors else "")
         for each in sorted(used, key=attrgetter("count"), reverse=True)
     )
-    return brief(words.listed(shown, _TOP), 900)
+    return brief(listed(shown, _TOP), 900)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tokentrail.present import words
+from tokentrail.formatting import counted
 from tokentrail.present.document import Document
 from tokentrail.present.findings import past_the_first, subject_first
 from tokentrail.present.html.console import address
@@ -105,7 +105,7 @@ def findings_view(
         return FindingsView(answer="not asked")
     return FindingsView(
         answer="found", failed=tuple(failed), findings=_ranked(findings, names), elsewhere=_elsewhere(elsewhere, names),
-        note=f"{words.number(len(findings), 'finding')}, the most severe first." if findings else "",
+        note=f"{counted(len(findings), 'finding')}, the most severe first." if findings else "",
     )  # fmt: skip
 
 
@@ -135,9 +135,7 @@ def _elsewhere(findings: Sequence[Document], names: Names) -> FindingsElsewhere 
         return None
     counts = [(each, sum(one.get("severity") == each for one in findings)) for each in _SEVERITIES]
     grave = ", ".join(f"{count:,} {each}" for each, count in counts if count)
-    told = (
-        f"Not about the credentials on this page: {words.number(len(findings), 'more finding')} ({grave}), "
-    )
+    told = f"Not about the credentials on this page: {counted(len(findings), 'more finding')} ({grave}), "
     return FindingsElsewhere(told=told, place=address("/findings") if names.live else None)
 
 

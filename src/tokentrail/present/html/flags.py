@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tokentrail.containment.model import Plan
+from tokentrail.formatting import listed, verb
 from tokentrail.lineage.model import Trace
-from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
 from tokentrail.present.html.dossier import Names
@@ -88,7 +88,7 @@ class Cluster:
         ends = dict.fromkeys(one.id for each in self.actions for one in each.ends)
         by_id = {one.id: one for each in self.actions for one in each.ends}
         spared = tuple(one for one in self.actions[-1].spared if one.id not in ends)
-        what = f"{len(self.actions):,} actions: {words.listed(dict.fromkeys(one.what for one in self.actions), 2)}"
+        what = f"{len(self.actions):,} actions: {listed(dict.fromkeys(one.what for one in self.actions), 2)}"
         return replace(self.actions[-1], what=what, ends=tuple(by_id[one] for one in ends), spared=spared)
 
 
@@ -143,14 +143,14 @@ def consequence(one: Action, names: Names) -> str:
     theirs = [other for other in one.ends if other not in mine]
     text = f"ended {names.listed(other.id for other in mine)}"
     if theirs:
-        shown = words.listed((names.called(other) for other in theirs), 3)
+        shown = listed((names.called(other) for other in theirs), 3)
         single = "the owner's" if names.whose(theirs[0]) == "owner's" else "a colleague's"
         whose = single if len(theirs) == 1 else f"{len(theirs):,} of others"
         text += f", and {whose}: {shown}"
     if not one.spared:
         return f"{text} · none still works"
     left = names.listed(other.id for other in one.spared)
-    return f"{text} · {left} {words.verb(len(one.spared), 'goes', 'go')} on"
+    return f"{text} · {left} {verb(len(one.spared), 'goes', 'go')} on"
 
 
 def crossings(cluster: Cluster, picture: Picture, layout: Layout) -> Svg:

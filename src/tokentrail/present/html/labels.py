@@ -11,6 +11,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 
 from tokentrail.containment.model import Plan
+from tokentrail.formatting import verb
 from tokentrail.lineage.model import Kind
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -162,7 +163,9 @@ def _counted(row: Row, step: int) -> str:
     if not alive:
         return "none works"
     sure = any(one.state == "active" for one in alive)
-    return f"{len(alive):,} of {len(row.members):,} {words.verb(len(alive), 'works', 'work') if sure else 'may work'}"
+    return (
+        f"{len(alive):,} of {len(row.members):,} {verb(len(alive), 'works', 'work') if sure else 'may work'}"
+    )
 
 
 def _ends(end: datetime, row: Row, window: Window) -> str:

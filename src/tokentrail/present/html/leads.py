@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document
@@ -75,7 +76,7 @@ def leads_view(leads: Sequence[Document], names: Names) -> LeadsView:
     shown = [one for one in leads if one.get("reasons")][:_MOST] or list(leads[:1])
     strong = sum(bool(one.get("strong")) for one in leads)
     return LeadsView(
-        told=f"{words.number(len(leads), 'lead')}: {strong:,} strong, {len(leads) - strong:,} weak. "
+        told=f"{counted(len(leads), 'lead')}: {strong:,} strong, {len(leads) - strong:,} weak. "
         + (_STRONG if strong else _NONE_STRONG),
         leads=tuple(_lead(one, names) for one in shown),
         others=len(leads) - len(shown),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, bar, defs
@@ -61,7 +62,7 @@ def lifelines(picture: Picture, style: str | None = None) -> Svg:
 def heading(picture: Picture) -> str:
     """Say in a sentence what the picture shows."""
     tainted = [one for one in picture.trace.credentials if one.tainted]
-    count = words.number(len(tainted), "credential")
+    count = counted(len(tainted), "credential")
     return f"Lifelines of {count} of the attacker's as of {timestamp(picture.trace.as_of)}: {words.still_work(tainted)}"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokentrail.containment.model import Plan
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
 from tokentrail.present.html.window import Window
@@ -215,4 +216,4 @@ def name(row: Row) -> str:
         return words.kind(one)
     alike = {(other.kind, other.role or other.principal) for other in row.members}
     count = len(row.members)
-    return words.kinds(count, one) if len(alike) == 1 else words.number(count, "other credential")
+    return words.kinds(count, one) if len(alike) == 1 else counted(count, "other credential")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tokentrail.containment.model import Plan
+from tokentrail.formatting import counted, verb
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.dossier import Names
@@ -82,7 +83,7 @@ def lifelines_view(picture: Picture) -> LifelinesView:
     return LifelinesView(
         choices=choices if steps else (), sentences=tuple(_sentences(picture)), svg=lifelines(picture),
         actions=excerpt(picture.actions, _MOST, lambda one: _done(one, picture.names)),
-        action_count=words.number(len(picture.actions), "action"),
+        action_count=counted(len(picture.actions), "action"),
     )  # fmt: skip
 
 
@@ -107,21 +108,21 @@ def _sentences(picture: Picture) -> Iterator[Sentence]:
     sure = [one.id for one in tainted if one.state == "active"]
     maybe = [one.id for one in tainted if one.state == "unknown"]
     gone = [one.id for one in tainted if one.state not in ("active", "unknown")]
-    told = [f"{names.listed(sure)} {words.verb(len(sure), 'works', 'work')}"] if sure else []
+    told = [f"{names.listed(sure)} {verb(len(sure), 'works', 'work')}"] if sure else []
     told += [f"{names.listed(maybe)} may work"] if maybe else []
     now = "; ".join(told) or "nothing works any more"
-    ended = f"{names.listed(gone)} {words.verb(len(gone), 'has', 'have')} ended; " if gone else ""
+    ended = f"{names.listed(gone)} {verb(len(gone), 'has', 'have')} ended; " if gone else ""
     yield Sentence("Now: ", f"{ended}{now}.")
     for step in plan.steps if plan else ():
-        ends = f"{names.listed(step.ends)} {words.verb(len(step.ends), 'ends', 'end')}" if step.ends else (
+        ends = f"{names.listed(step.ends)} {verb(len(step.ends), 'ends', 'end')}" if step.ends else (
             "it stops new ones; none ends at once"
         )  # fmt: skip
         left = (
-            f"{names.listed(step.alive_after)} {words.verb(len(step.alive_after), 'goes', 'go')} on"
+            f"{names.listed(step.alive_after)} {verb(len(step.alive_after), 'goes', 'go')} on"
             if step.alive_after else "nothing of the attacker's is left"
         )  # fmt: skip
         theirs = sum(one.credential not in plan.tainted for one in step.collateral) if plan else 0
-        hit = f" Cut off as well: {words.number(theirs, 'credential')} of others." if theirs else ""
+        hit = f" Cut off as well: {counted(theirs, 'credential')} of others." if theirs else ""
         yield Sentence(f"After step {step.n}: ", f"{brief(words.action(step), 120)}. {ends}; {left}.{hit}")
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail import formatting
 from tokentrail.containment.model import Plan
+from tokentrail.formatting import counted, joined, verb
 from tokentrail.lineage.model import KINDS, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.damage import known_secrets, total_calls, unkeyed, volume
@@ -94,7 +96,7 @@ def summary_view(dossier: Dossier, names: Names) -> SummaryView:
     said = (*words.named_persons(trace), *words.handed(trace))
     return SummaryView(
         case_id=dossier.case_id, as_of=trace.as_of, last=last if last and last < trace.as_of else None,
-        verdict=words.verdict(tainted), subject=words.listed((brief(one, 80) for one in trace.subject), 3),
+        verdict=words.verdict(tainted), subject=formatting.listed((brief(one, 80) for one in trace.subject), 3),
         whose=_whose(dossier), sentences=tuple(brief(one, 800) for one in said), narrowing=_narrowing(dossier),
         activity=_activity(dossier.activity, names),
         working=tuple(_working([one for one in tainted if one.state in words.ALIVE], names)),
@@ -106,11 +108,11 @@ def summary_view(dossier: Dossier, names: Names) -> SummaryView:
 def _activity(used: AttackerActivity | None, names: Names) -> Activity | None:
     if used is None or used.first is None or used.last is None:
         return None
-    addresses = [f"{brief(one.name, 60)} ({words.number(one.calls, 'call')})" for one in used.addresses]
+    addresses = [f"{brief(one.name, 60)} ({counted(one.calls, 'call')})" for one in used.addresses]
     return Activity(
         first=names.moment(used.first, used.first_event or ""), first_call=brief(used.first_call or "", 80),
-        last=timestamp(used.last), dwell_time=words.lasted(used), addresses=words.listed(addresses, _NAMED),
-        tools=words.listed([brief(one, 60) for one in words.tools(used)], _NAMED),
+        last=timestamp(used.last), dwell_time=words.lasted(used), addresses=formatting.listed(addresses, _NAMED),
+        tools=formatting.listed([brief(one, 60) for one in words.tools(used)], _NAMED),
         owner=_owner(used, names) if len(used.shared_from) > 1 else None,
     )  # fmt: skip
 
@@ -127,7 +129,7 @@ def _whose(dossier: Dossier) -> str:
     if len(found) == 1:
         return f"{words.kind(found[0])} of {brief(words.who(found[0]), 120)}"
     accounts = sorted({one.account for one in dossier.trace.credentials if one.account})
-    return f"in {words.listed(accounts, 3)}" if accounts else "in no known account"
+    return f"in {formatting.listed(accounts, 3)}" if accounts else "in no known account"
 
 
 def _narrowing(dossier: Dossier) -> Narrowing | None:
@@ -136,7 +138,7 @@ def _narrowing(dossier: Dossier) -> Narrowing | None:
         return None
     below = Family(dossier.trace).descendants()
     left = [one for one in below if not one.tainted]
-    out = f"{len(left):,} of its {words.number(len(below), 'descendant')} {words.verb(len(left), 'does', 'do')} "
+    out = f"{len(left):,} of its {counted(len(below), 'descendant')} {verb(len(left), 'does', 'do')} "
     out += f"not count, of which {words.still_work(left)}."
     alive = any(one.state in words.ALIVE for one in left)
     return Narrowing(told=told, left_out=out if left else "", alive=alive)
@@ -202,9 +204,9 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
         for of, single, plural in (
             (owners, "the owner's session", "sessions of the owner"), (others, "a colleague", "sessions of colleagues"),
         ):  # fmt: skip
-            named = words.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in of), 3)
+            named = formatting.listed(dict.fromkeys(brief(known.get(one, one), 40) for one in of), 3)
             told += [f"{single if len(of) == 1 else f'{len(of):,} {plural}'} ({named})"] if of else []
-    return f"It cuts off {words.joined(told)} too." if told else "Collateral: none seen."
+    return f"It cuts off {joined(told)} too." if told else "Collateral: none seen."
 
 
 def _figures(dossier: Dossier, tainted: set[str]) -> tuple[Figure, ...]:
@@ -215,13 +217,13 @@ def _figures(dossier: Dossier, tainted: set[str]) -> tuple[Figure, ...]:
     accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})
     figures = [
         Figure(*volume(trace, tainted)),
-        Figure(f"{len(secrets):,}", words.verb(len(secrets), "secret read", "secrets read")),
-        Figure(f"{made:,}", words.verb(made, "thing made or changed", "things made or changed")),
+        Figure(f"{len(secrets):,}", verb(len(secrets), "secret read", "secrets read")),
+        Figure(f"{made:,}", verb(made, "thing made or changed", "things made or changed")),
         Figure(f"{total_calls(trace, tainted):,}", "calls"),
-        Figure(f"{accounts:,}", words.verb(accounts, "account", "accounts")),
+        Figure(f"{accounts:,}", verb(accounts, "account", "accounts")),
     ]
     alone = sum(one.count for one in unkeyed(trace, tainted))
     if alone:
-        named = words.verb(alone, "more call names", "more calls name") + " its principal and no key"
+        named = verb(alone, "more call names", "more calls name") + " its principal and no key"
         figures.append(Figure(f"{alone:,}", named))
     return tuple(figures)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokentrail import formatting
+from tokentrail.formatting import counted, verb
 from tokentrail.lineage.model import Created, Trace
-from tokentrail.present import words
 from tokentrail.present.damage import KnownSecret, Tally, Unkeyed, calls, known_secrets, resources, unkeyed
 from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
@@ -68,7 +69,7 @@ def taken_view(trace: Trace, names: Names) -> TakenView:
     called, touched, alone = calls(trace, tainted), resources(trace, tainted), unkeyed(trace, tainted)
     return TakenView(
         secrets=excerpt(secrets, _MOST, lambda one: _secret(one, names)),
-        rotate=f"{words.number(len(secrets), 'secret')} read: rotate {words.verb(len(secrets), 'it', 'these')}",
+        rotate=f"{counted(len(secrets), 'secret')} read: rotate {verb(len(secrets), 'it', 'these')}",
         made=excerpt([one for one in trace.created if one.by in tainted], _MOST, lambda one: _made(one, names)),
         resources=first(touched, _MOST), calls=first(called, _MOST), kinds=len(called),
         unkeyed=first(alone, _MOST),
@@ -79,7 +80,7 @@ def _secret(one: KnownSecret, names: Names) -> ReadSecret:
     return ReadSecret(
         time=names.moment(one.reads[0].time, one.reads[0].event_id), times=len(one.reads),
         name=brief(one.what or "of unknown name"),
-        calls=words.listed(dict.fromkeys(read.event_name for read in one.reads), 3),
+        calls=formatting.listed(dict.fromkeys(read.event_name for read in one.reads), 3),
         credentials=names.references(list(dict.fromkeys(read.credential for read in one.reads)), 3),
     )  # fmt: skip
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from tokentrail import formatting
+from tokentrail.formatting import more
 from tokentrail.present import damage, words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.svg import escape
 from tokentrail.present.html.view_models import first
 from tokentrail.present.safe import brief, safe
 from tokentrail.present.views.plan import indented
-from tokentrail.spelling import more
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,7 +65,7 @@ def _environment() -> Environment:
         "first": first, "join": made.filters["join"], "indented": indented, "length": len,
         "lines": lines, "more": more, "tenth": "{:.1f}".format, "timestamp": timestamp,
     }  # fmt: skip
-    made.globals |= {"damage": damage, "words": words}
+    made.globals |= {"damage": damage, "formatting": formatting, "words": words}
     return made
 
 

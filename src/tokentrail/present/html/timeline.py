@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import CallLine, CallLines, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
@@ -60,7 +61,7 @@ def timeline_view(chronicle: CallLines, names: Names, *, of_others: int = 0) -> 
 
 
 def _note(chronicle: CallLines, of_others: int) -> str:
-    shown = words.number(chronicle.events - chronicle.left_events, "call")
+    shown = counted(chronicle.events - chronicle.left_events, "call")
     begun = f", {chronicle.began:,} of them the beginnings of sessions" if chronicle.began else ""
     note = (
         f"{shown}{begun}; like calls in a row are one line. Those that mint, make, change or fail are marked."
@@ -69,8 +70,8 @@ def _note(chronicle: CallLines, of_others: int) -> str:
         note += f" {of_others:,} of all are of descendants that do not count as the attacker's."
     if chronicle.left_out:
         note += (
-            f" Not on this page, which has no room for them: {words.number(chronicle.left_out, 'line')} with "
-            f"{words.number(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
+            f" Not on this page, which has no room for them: {counted(chronicle.left_out, 'line')} with "
+            f"{counted(chronicle.left_events, 'call')}; `tokentrail timeline SUBJECT --format csv` has them all."
         )
     return note
 

@@ -13,6 +13,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from tokentrail.formatting import counted
 from tokentrail.lineage.model import Credential, State, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.html.console import Live, Query, asked_moment, lineage_address, story
@@ -119,7 +120,7 @@ def lineage_view(trace: Trace, bystanders: Sequence[Credential], names: Names) -
         tree.open = True
     if tree.far is not None:
         names.here = {*tree.drawn, *(one.id for one in bystanders[:TRUNK])}
-    count = words.number(len(trace.credentials), "credential")
+    count = counted(len(trace.credentials), "credential")
     return LineageView(
         note=f"{count}: whom each came from, what it did, and what it made.", tree=TreeView(lists, tree.open),
         search=None if tree.far is None else searched(tree.far),
@@ -129,7 +130,7 @@ def lineage_view(trace: Trace, bystanders: Sequence[Credential], names: Names) -
             bystanders, LISTED if names.here is None else TRUNK,
             lambda one: _line(one, names, f"; {brief(words.why(one), 300)}"),
         ),
-        bystander_count=words.number(len(bystanders), "credential"), bystanders_open=len(bystanders) <= _MANY,
+        bystander_count=counted(len(bystanders), "credential"), bystanders_open=len(bystanders) <= _MANY,
     )  # fmt: skip
 
 
@@ -262,7 +263,7 @@ def _fold(tree: _Tree, group: _Group, reached: set[str]) -> TreeFold:
     first = group.members[0]
     return TreeFold(
         kinds=words.kinds(len(group.members), first), of=brief(words.principal(first.role or first.principal)),
-        works=words.still_work(group.members), calls=words.number(sum(one.events for one in group.members), "call"),
+        works=words.still_work(group.members), calls=counted(sum(one.events for one in group.members), "call"),
         place=_afar(tree, group, tree.far, reached) if group.afar and tree.far else None,
     )  # fmt: skip
 

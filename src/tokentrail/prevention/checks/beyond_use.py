@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.detection.model import Severity
+from tokentrail.formatting import listed, short
 from tokentrail.policy.account.holders import Role
 from tokentrail.policy.language.documents import Malformed
 from tokentrail.policy.language.wildcard import may_overlap
 from tokentrail.prevention.estate import DAY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import listed, short
 
 _NAME = "beyond-use"
 _LONG_ENOUGH = 30 * DAY

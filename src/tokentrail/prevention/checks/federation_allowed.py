@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.formatting import short
 from tokentrail.prevention.estate import KEY, TOKEN_LIFE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import short
 
 _NAME = "federation-allowed"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.formatting import short
 from tokentrail.policy.language.context import PRESENT, Known
 from tokentrail.policy.language.documents import Malformed
 from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import short
 
 _NAME = "instance-roles-roam"
 _LIFE = 6 * HOUR

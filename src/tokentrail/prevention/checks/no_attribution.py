@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.formatting import listed, short
 from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import listed, short
 
 _NAME = "no-attribution"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokentrail.formatting import listed, short
 from tokentrail.policy.account.trust import principals_of
 from tokentrail.policy.language.conditions import Condition
 from tokentrail.policy.language.documents import Malformed, Statement
 from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import listed, short
 
 _NAME = "oidc-unpinned"
 _API = "sts:AssumeRoleWithWebIdentity"

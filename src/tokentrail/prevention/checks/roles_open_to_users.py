@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tokentrail.formatting import listed, short
 from tokentrail.policy.account.holders import User
 from tokentrail.prevention.estate import KEY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import listed, short
 
 _NAME = "roles-open-to-users"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tokentrail.formatting import counted, listed
 from tokentrail.policy.account.trust import principals_of
 from tokentrail.policy.language.documents import Malformed
 from tokentrail.prevention.estate import Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import counted, listed
 
 _NAME = "service-trusts-open"
 _KEYS = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tokentrail.formatting import short
 from tokentrail.prevention.estate import TOKEN, TOKEN_LIFE, Estate, SeenKey, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import short
 
 _NAME = "tokens-without-mfa"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tokentrail.aws.principals import account_of
+from tokentrail.formatting import listed, short
 from tokentrail.prevention.estate import HOUR, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import listed, short
 
 _NAME = "trust-cycles"
 

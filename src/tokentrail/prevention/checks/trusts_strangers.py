@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tokentrail.aws.principals import Principal
 from tokentrail.detection.model import Severity
+from tokentrail.formatting import short
 from tokentrail.policy.account.holders import Role
 from tokentrail.policy.account.trust import Who, trusts
 from tokentrail.policy.language.context import ABSENT, Context
@@ -15,7 +16,6 @@ from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.estate import OUTSIDE, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import short
 
 _NAME = "trusts-strangers"
 _STRANGER = "000000000000"

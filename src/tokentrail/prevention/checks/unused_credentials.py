@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from tokentrail.formatting import short
 from tokentrail.prevention.estate import DAY, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import short
 
 _NAME = "unused-credentials"
 _DAYS = 90

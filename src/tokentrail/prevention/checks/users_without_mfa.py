@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokentrail.formatting import short
 from tokentrail.policy.account.supplements import ReportedUser
 from tokentrail.prevention.estate import KEY, TOKEN, Estate, finding
 from tokentrail.prevention.model import AuditFinding
 from tokentrail.prevention.rule import Check
-from tokentrail.spelling import short
 
 _NAME = "users-without-mfa"
 _ROOT = "<root_account>"
