@@ -30,7 +30,7 @@ from tokentrail.dossier import Question, gather
 from tokentrail.present.document import document, timestamp
 from tokentrail.present.html.page import report_page
 from tokentrail.testing import Credential, World
-from tokentrail.web.answers import Answers
+from tokentrail.web.console_queries import ConsoleQueries
 
 ACCOUNTS = ("111122223333", "444455556666", "777788889999")
 CALLS = (
@@ -97,7 +97,7 @@ def scrolled(page: Path) -> None:
 
 def live(folder: Path, key: str, newest: datetime) -> None:
     """Measure what a person at the console waits for."""
-    answers = Answers(folder)
+    answers = ConsoleQueries(folder)
 
     def page(what: str, query: list[tuple[str, str]]) -> None:
         began = time.process_time()

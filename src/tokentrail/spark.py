@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokentrail.errors import UsageError
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.freed_memory import leave_what_is_loaded
 from tokentrail.store.interface import Bucket, EvidenceObject, StoredObject
-from tokentrail.store.memory import leave_what_is_loaded
 from tokentrail.store.mirror import aside, manifests_in
 from tokentrail.store.task_exchange import exchange_for
 from tokentrail.store.tasks import Options, Outcome, Task, apart, tasks, work

@@ -12,7 +12,7 @@ import pytest
 from evidence import START, held
 from shell import ran
 from tokentrail import Case
-from tokentrail.case import beyond, prevented
+from tokentrail.case import guard_answer, source_issued
 from tokentrail.dossier import Question, finding_subjects, gather, turns
 from tokentrail.lineage.model import Trace
 from tokentrail.present.html.page import report_page
@@ -129,7 +129,7 @@ def test_of_too_large_a_lineage_it_is_said_that_nobody_looked(
 ) -> None:
     """To follow sources makes an object of each credential: beyond a number none is, and no answer passes for whole."""
     case, first, *_ = robbed
-    for room in (beyond, prevented):
+    for room in (source_issued, guard_answer):
         monkeypatch.setattr(room, "MOST_FOLLOWED", 0)
     trace = case.trace([first.id])
 

@@ -15,7 +15,7 @@ import pytest
 from evidence import copied
 from tokentrail import Case
 from tokentrail.case import linking
-from tokentrail.lineage.grow import OUTPUT
+from tokentrail.lineage.link import OUTPUT
 from tokentrail.sources import files
 from tokentrail.store import duck
 from tokentrail.store.folder import CaseFolder

@@ -496,7 +496,7 @@ def test_the_timeline_tells_what_a_change_was_about(
 ) -> None:
     """IAM's records list no resources: names stand in the request, and the id of what was made in the answer."""
     if many:  # looked for in tables, not one by one
-        monkeypatch.setattr("tokentrail.lineage.part.LOOKED_UP", 0)
+        monkeypatch.setattr("tokentrail.lineage.subtree_query.LOOKED_UP", 0)
     session = world.user("ada").assumes("Admin")
     made = session.creates_access_key(world.user("tom"))
     session.iam("PutRolePolicy", roleName="Deploy", policyName="p", policyDocument="{}")

@@ -22,8 +22,8 @@ from tokentrail.detection.model import Hit
 from tokentrail.mcp.questions import DetectQuestion, LeadsQuestion
 from tokentrail.mcp.tools import CaseTools
 from tokentrail.testing.story import Story
-from tokentrail.web import beside
-from tokentrail.web.answers import Answers, QueryParams
+from tokentrail.web import background_detection
+from tokentrail.web.console_queries import ConsoleQueries, QueryParams
 
 RULE, SIGNAL = "two-networks", SIGNALS[0].id
 NAMED = f"The rule {RULE} could not judge this evidence (the engine refuses its query)"
@@ -102,7 +102,7 @@ def test_the_library_names_what_failed(case: Path) -> None:
 
 def test_the_pages_of_the_console_name_what_failed(case: Path, told: Story) -> None:
     """The start page, a subject's and that of findings carry the sentence, as do their twins."""
-    answers = Answers(case)
+    answers = ConsoleQueries(case)
     try:
         for page in (
             answers.start(QueryParams()),
@@ -114,7 +114,7 @@ def test_the_pages_of_the_console_name_what_failed(case: Path, told: Story) -> N
         assert SIGNAL_NAMED in " ".join(answers.start(QueryParams()).twin()["failed"])
     finally:
         answers.close()
-    assert NAMED in " ".join(beside.Look(case)(None).findings.failed)
+    assert NAMED in " ".join(background_detection.Look(case)(None).findings.failed)
 
 
 def test_an_assistant_is_told_what_failed(case: Path) -> None:

@@ -23,7 +23,7 @@ from evidence import user
 from patience import PATIENCE, until
 from shell import Ran, ran
 from tokentrail.case import Case
-from tokentrail.cli.reach import insist_on_consent
+from tokentrail.cli.aws_targets import insist_on_consent
 from tokentrail.containment import planfile
 from tokentrail.containment.execution.journal import journal_path
 from tokentrail.containment.model import Plan

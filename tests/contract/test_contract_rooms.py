@@ -57,7 +57,7 @@ def test_a_module_can_be_read_in_one_go(path: Path) -> None:
 @pytest.mark.parametrize(
     "module",
     ["tokentrail", "tokentrail.events.kernel", "tokentrail.policy.history.effects", "tokentrail.lineage.trace",
-     "tokentrail.lineage.grow", "tokentrail.store.interface", "tokentrail.results", "tokentrail.testing"],
+     "tokentrail.lineage.link", "tokentrail.store.interface", "tokentrail.results", "tokentrail.testing"],
 )  # fmt: skip
 def test_reasoning_is_light(module: str) -> None:
     """Importing what reasons, or the package itself, loads no engine, cloud or terminal library."""

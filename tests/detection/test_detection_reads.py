@@ -18,7 +18,7 @@ from test_detection_many import rich
 
 from evidence import held, in_segments
 from tokentrail import Case
-from tokentrail.case.raw import reader
+from tokentrail.case.raw_records import reader
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.cited_events import issuance_of
 from tokentrail.detection.context import DetectionContext

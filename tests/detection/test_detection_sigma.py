@@ -17,7 +17,7 @@ from sigma_cases import DETECTIONS, correlation, judged, read, rule
 
 from evidence import held
 from tokentrail.case import Case
-from tokentrail.case.raw import reader
+from tokentrail.case.raw_records import reader
 from tokentrail.detection.context import DetectionContext
 from tokentrail.detection.rule_failures import Failures
 from tokentrail.detection.run import detect

@@ -23,8 +23,8 @@ from strategies import FIFTY_WORLDS, TOGETHER, worlds
 from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.errors import CaseError
-from tokentrail.lineage import adding
-from tokentrail.lineage.touched import TooMuch
+from tokentrail.lineage import increment
+from tokentrail.lineage.affected_rows import TooMuch
 from tokentrail.store import duck
 from tokentrail.store.merge import merge_small
 from tokentrail.store.tidying import DATABASE
@@ -44,7 +44,7 @@ _N = {
 @contextmanager
 def shared(share: float) -> Iterator[None]:
     """All is linked at once if more than that part is touched, or came later."""
-    with mock.patch.object(adding, "SHARE", share):
+    with mock.patch.object(increment, "SHARE", share):
         yield
 
 

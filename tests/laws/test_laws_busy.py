@@ -21,7 +21,7 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.case import views
-from tokentrail.lineage import busy, lookup
+from tokentrail.lineage import activity_cache, lookup
 from tokentrail.store.merge import merge_small
 from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native
@@ -37,7 +37,7 @@ def kept(least: int = 0, share: float = 9.0, taken: float = 0) -> Iterator[None]
     much.
     """
     shared = mock.patch.multiple(views, _SHARE=share, _WORTH=0, _TAKEN=taken)
-    with mock.patch.object(views, "_MANY", 0), mock.patch.object(busy, "BUSY", least), shared:
+    with mock.patch.object(views, "_MANY", 0), mock.patch.object(activity_cache, "BUSY", least), shared:
         yield
 
 
@@ -53,14 +53,14 @@ def traced(case: Case) -> str:
 
 def read(case: Case) -> str:
     """The same from all that they did."""
-    with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+    with mock.patch.object(activity_cache.Busy, "may_tell", return_value=False):
         return traced(case)
 
 
 def unkept(case: Case, key: str) -> str:
     """The trace of a credential from all that was done, read anew."""
     case.close()
-    with mock.patch.object(busy.Busy, "may_tell", return_value=False):
+    with mock.patch.object(activity_cache.Busy, "may_tell", return_value=False):
         return text([case.trace([key])])
 
 
@@ -125,16 +125,16 @@ def test_what_came_later_is_rolled_up_by_itself(taken: float, expected: list[int
     first, *rest = days(5)
     with kept(share=0.3, taken=taken), adding_always(), held(first) as case:
         [key] = [one.id for one in case.credentials() if one.kind == "long_term_key"][:1]
-        told = [len(busy.sets(case._views.open(None).derived))]
+        told = [len(activity_cache.sets(case._views.open(None).derived))]
         for records in rest:
             add(case, records)
-            told.append(len(busy.sets(case._views.open(None).derived)))
+            told.append(len(activity_cache.sets(case._views.open(None).derived)))
         assert was_added_to(case)
         assert expected == told
         with noted() as segments:
             found = text([case.trace([key])])
         assert not segments
-        last = busy._called(told[-1] - 1)
+        last = activity_cache._called(told[-1] - 1)
         assert 1 == (case._views.open(None).derived / f"{last}_apis.parquet").stat().st_nlink
         assert 1 == len({path.stat().st_ino for path in case.path.glob("derived/*/busy_apis.parquet")})
         assert found == unkept(case, key)
@@ -150,7 +150,7 @@ def test_of_a_damaged_set_the_calls_are_read_and_of_no_other(damage: str) -> Non
         for records in rest:
             add(case, records)
         folder = case._views.open(None).derived
-        assert 3 == len(busy.sets(folder))
+        assert 3 == len(activity_cache.sets(folder))
         case.close()
         path = folder / "busy1_apis.parquet"
         data = path.read_bytes()
@@ -181,7 +181,7 @@ def test_a_record_that_turns_up_again_is_counted_once() -> None:
         assert traced(case) == read(case)
 
 
-KEPT = ["busy.json", *(f"busy_{name}.parquet" for name in busy._KEPT)]
+KEPT = ["busy.json", *(f"busy_{name}.parquet" for name in activity_cache._KEPT)]
 
 
 @pytest.fixture(name="of_two_days", scope="module")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evidence import AWAY, HOME, answers, by_id, counted, held, text
 from strategies import FIFTY_WORLDS, TOGETHER, worlds
 from tokentrail import Case, Credential
-from tokentrail.lineage.grow import OUTPUT
+from tokentrail.lineage.link import OUTPUT
 from tokentrail.lineage.segment_tables import COLUMNS
 from tokentrail.lineage.trace import Trace
 from tokentrail.testing import FAKE_SESSION_TOKEN, TrueCredential, World
@@ -202,7 +202,7 @@ def test_few_credentials_are_described_as_many_are(world: World) -> None:
         for few in (0, 1):
             case.close()
             with (
-                mock.patch("tokentrail.lineage.part.LOOKED_UP", few),
+                mock.patch("tokentrail.lineage.subtree_query.LOOKED_UP", few),
                 mock.patch("tokentrail.lineage.forest.LOOKED_UP", few),
             ):
                 assert expected == everything(case)

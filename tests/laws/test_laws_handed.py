@@ -9,7 +9,7 @@ from test_laws_increments import SEEDS, fed
 
 from forged import forged
 from strategies import worlds
-from tokentrail.case import beyond
+from tokentrail.case import source_issued
 from tokentrail.testing import World
 
 
@@ -20,5 +20,5 @@ def test_nothing_was_handed_out_where_nothing_was_looked_for(world: World, seed:
     with fed(records) as case:
         for one in case.credentials():
             found = case.trace([one.id], up=False).handed
-            with mock.patch.object(beyond, "has_source", return_value=True):
+            with mock.patch.object(source_issued, "has_source", return_value=True):
                 assert found == case.trace([one.id], up=False).handed

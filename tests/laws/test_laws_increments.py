@@ -22,7 +22,7 @@ from tokentrail.case import linking
 from tokentrail.errors import NoRoom
 from tokentrail.lineage import segment_tables
 from tokentrail.sources import files
-from tokentrail.store import duck, layers, repeats
+from tokentrail.store import duck, duplicate_ids, layers
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.ingest import ingest
 from tokentrail.store.merge import merge_small
@@ -119,7 +119,7 @@ def test_linking_reads_the_new_segments_and_no_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Of the columns of records, the fifth ingest reads those of its own segment when it is linked."""
-    open_file = repeats.pq.ParquetFile
+    open_file = duplicate_ids.pq.ParquetFile
 
     def opened(path: Path) -> object:
         read.add(path.parent.name)
@@ -132,7 +132,7 @@ def test_linking_reads_the_new_segments_and_no_others(
         list(ingest(case.folder, files.objects([str(tmp_path / "last.json")]), options=Options()))
         snapshot, into = case.folder.snapshot(), case.folder.new_derived()
         read = segments_read(monkeypatch)
-        monkeypatch.setattr(repeats.pq, "ParquetFile", opened)
+        monkeypatch.setattr(duplicate_ids.pq, "ParquetFile", opened)
 
         grown = linking.derive(
             case.folder, snapshot, into, lambda *_: closing(DuckEngine(records=0, within=[case.path]))
@@ -169,7 +169,7 @@ def test_a_record_that_turns_up_again_is_looked_for_in_its_segment_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, apart: bool
 ) -> None:
     """Though the ids of several segments are kept together; of more than can be told apart, it is in all of them."""
-    monkeypatch.setattr(layers, "OWNERS", repeats.OWNERS if apart else 1)
+    monkeypatch.setattr(layers, "OWNERS", duplicate_ids.OWNERS if apart else 1)
     first, second = days(1)[0][:3], days(2)[1]
     (tmp_path / "last.json").write_bytes(native(second[:1]))
     with fed(first, second) as case:

@@ -15,7 +15,7 @@ from evidence import held, text
 from noisy_company import NoisyCompany
 from strategies import worlds
 from tokentrail import Case
-from tokentrail.lineage import grow
+from tokentrail.lineage import link
 from tokentrail.testing import World
 
 SEEDS = st.integers(0, 999)
@@ -23,7 +23,7 @@ SEEDS = st.integers(0, 999)
 
 def numbered_by_chance(seed: int) -> mock._patch[object]:
     """Credentials have their numbers in any order; an increment may give them so."""
-    number = grow.number
+    number = link.number
 
     def shuffled(rows: pa.Table) -> pa.Table:
         table = number(rows)
@@ -35,7 +35,7 @@ def numbered_by_chance(seed: int) -> mock._patch[object]:
             "parent": pa.array(others[parent], mask=parent == 0), "depth": table["depth"],
         })  # fmt: skip
 
-    return mock.patch.object(grow, "number", shuffled)
+    return mock.patch.object(link, "number", shuffled)
 
 
 def judged(case: Case) -> tuple[str, str]:

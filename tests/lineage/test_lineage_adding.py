@@ -14,7 +14,7 @@ import pytest
 from evidence import AWAY, HOME
 from tokentrail import Case
 from tokentrail.case import linking
-from tokentrail.lineage import adding, touched
+from tokentrail.lineage import affected_rows, increment
 from tokentrail.testing import native
 from work import some
 
@@ -256,7 +256,7 @@ def test_rare_things_are_added_as_they_are_linked(why: str) -> None:
     first, *rest = LATER[why]
     with (
         mock.patch.object(linking, "_ADDED_FROM", 0),
-        mock.patch.object(adding, "SHARE", 1e9),
+        mock.patch.object(increment, "SHARE", 1e9),
         mock.patch("tokentrail.store.duck._FEW", 0),  # so that segments are found by the marks of keys
     ):
         found = told(NOBODY_ELSE + list(first), *rest)
@@ -288,16 +288,16 @@ def told(*parts: Sequence[Record]) -> list[tuple[Any, ...]]:
 def test_sessions_that_follow_each_other_by_the_second_are_not_tied_together() -> None:
     """A function that assumes a role each second under one name: one call more touches its own session alone."""
     every = [issues(n, user(), f"ASIAIOSFODNN7EX{n:05}") for n in range(300)]
-    touch, rows = touched.Touched.touch_new, list[int]()
+    touch, rows = affected_rows.Touched.touch_new, list[int]()
 
-    def counted(self: touched.Touched) -> None:
+    def counted(self: affected_rows.Touched) -> None:
         touch(self)
         rows.append(self._rows)
 
     with (
         mock.patch.object(linking, "_ADDED_FROM", 0),
-        mock.patch.object(adding, "SHARE", 1e9),
-        mock.patch.object(touched.Touched, "touch_new", counted),
+        mock.patch.object(increment, "SHARE", 1e9),
+        mock.patch.object(affected_rows.Touched, "touch_new", counted),
     ):
         found = told(every, [issues(300, user(), "ASIAIOSFODNN7EX00300")])
 
@@ -320,13 +320,13 @@ def test_what_is_tied_on_and_on_is_linked_at_once() -> None:
     def noted(*given: Any) -> Any:
         try:
             return added(*given)
-        except touched.TooMuch as error:
+        except affected_rows.TooMuch as error:
             why.append(str(error))
             raise
 
     with (
         mock.patch.object(linking, "_ADDED_FROM", 0),
-        mock.patch.object(adding, "SHARE", 1e9),
+        mock.patch.object(increment, "SHARE", 1e9),
         mock.patch.object(linking, "_add", noted),
     ):
         found = told(every, [uses(300, session("", 199))])

@@ -14,8 +14,8 @@ from evidence import AWAY, HOME, START, held
 from strategies import worlds
 from tokentrail.containment.incident import build_model, taint_sources
 from tokentrail.lineage import forest as forest_room
-from tokentrail.lineage import part
-from tokentrail.lineage.grow import described
+from tokentrail.lineage import subtree_query
+from tokentrail.lineage.link import described
 from tokentrail.lineage.rows import caller
 from tokentrail.testing import World
 from tokentrail.testing.story import story
@@ -155,7 +155,7 @@ def test_the_living_credentials_of_principals_are_found_by_name_and_account(worl
             expected = {one for one, who in every if who in wanted}
             with pytest.MonkeyPatch.context() as many:
                 for fewest in (20, -1):
-                    many.setattr(part, "_FEWEST", fewest)
+                    many.setattr(subtree_query, "_FEWEST", fewest)
                     assert {row["id"] for row in build_model._living_of(forest, wanted)} == expected
 
 

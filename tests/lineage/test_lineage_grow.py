@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evidence import START, by_id, held
-from tokentrail.lineage.grow import in_order
+from tokentrail.lineage.link import in_order
 from tokentrail.testing import World
 
 

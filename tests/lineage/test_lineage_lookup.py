@@ -14,10 +14,10 @@ from forged import forged
 from strategies import worlds
 from tokentrail import Case
 from tokentrail.errors import CaseError
-from tokentrail.lineage import callers, creations, forest, lookup, naming, part, rollups
+from tokentrail.lineage import callers, creations, forest, lookup, naming, rollups, subtree_query
 from tokentrail.lineage.forest import Forest
-from tokentrail.lineage.grow import described
-from tokentrail.lineage.part import Part
+from tokentrail.lineage.link import described
+from tokentrail.lineage.subtree_query import Part
 from tokentrail.testing import World
 from tokentrail.testing.story import story
 
@@ -56,13 +56,13 @@ def both_ways(case: Case, monkeypatch: pytest.MonkeyPatch, first: int, each: int
     for group in groups:
         found = told(looked_up, group)
         with monkeypatch.context() as many:
-            many.setattr(part, "LOOKED_UP", -1)
+            many.setattr(subtree_query, "LOOKED_UP", -1)
             assert found == told(Part(case._views.open(None).engine), group)
             many.setattr(
-                part, "_AT_ONCE", max(2, len(group) // 2)
+                subtree_query, "_AT_ONCE", max(2, len(group) // 2)
             )  # of very many, some are brought together at a time
             assert found == told(Part(case._views.open(None).engine), group)
-            many.setattr(part, "LOOKED_UP", 200)
+            many.setattr(subtree_query, "LOOKED_UP", 200)
             many.setattr(lookup, "_CALLS", 3)  # some do more than may be held
             many.setattr(lookup, "_ROWS", 2)
             many.setattr(lookup, "_PAIRS", 0)
@@ -115,7 +115,7 @@ def test_a_record_that_names_very_many_resources_is_told(
     monkeypatch: pytest.MonkeyPatch, few_ones: int
 ) -> None:
     """Each of a forged record's twenty thousand names is told once, and the whole of them not beside each."""
-    monkeypatch.setattr(part, "LOOKED_UP", few_ones)
+    monkeypatch.setattr(subtree_query, "LOOKED_UP", few_ones)
     spilling_may_be_forbidden(monkeypatch)
     place = World(START)
     listed = [{"ARN": "\n".join(map(str, range(20_000)))}]
@@ -251,7 +251,7 @@ def test_a_name_is_found_where_it_was_recorded_as_by_looking_through_all(world: 
                 assert expected == _meant(found, meaning)
                 with pytest.MonkeyPatch.context() as many:
                     many.setattr(callers, "LOOKED_UP", -1)
-                    many.setattr(part, "_FEWEST", -1)
+                    many.setattr(subtree_query, "_FEWEST", -1)
                     assert expected == _meant(found, meaning)
 
 

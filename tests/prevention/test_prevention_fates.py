@@ -27,9 +27,9 @@ from tokentrail.policy.language.documents import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention import attacker_history, backtest, evidence, guard, history
 from tokentrail.prevention.attacker import Attacker
-from tokentrail.prevention.circumstances import filled, spoken
 from tokentrail.prevention.history import OUTSIDERS
 from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.request_context import filled, spoken
 from tokentrail.testing import World
 
 POLICIES = (

@@ -18,7 +18,7 @@ from queue_cases import Line
 
 from shell import Ran, ran
 from tokentrail.case import Case, linking
-from tokentrail.lineage import adding
+from tokentrail.lineage import increment
 from tokentrail.testing.story import Story, story
 
 CASE = "s3://logs/cases/leak"
@@ -127,10 +127,10 @@ def test_what_a_second_machine_brings_is_added_to_the_forest_that_the_first_one_
     machine: Callable[[str], Machine], logs: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first linking's tables, and what came later, go to the bucket and come from there; a third one reads them."""
-    added = Mock(wraps=adding.add)
+    added = Mock(wraps=increment.add)
     monkeypatch.setattr(linking, "_ADDED_FROM", 0)
-    monkeypatch.setattr(adding, "SHARE", 1e9)
-    monkeypatch.setattr(adding, "add", added)
+    monkeypatch.setattr(increment, "SHARE", 1e9)
+    monkeypatch.setattr(increment, "add", added)
     keys = cloud.put_folder(logs, "logs/")
     accounts = sorted({one.split("/")[2] for one in keys})
     assert 0 == machine("one").run("ingest", "s3://logs/logs/", "--account", accounts[0], "--case", CASE).code
@@ -341,17 +341,17 @@ def test_the_console_shows_what_another_machine_put_there_meanwhile(
     """Before it answers, it looks at the bucket again, if it has not just done so."""
     from starlette.datastructures import QueryParams
 
-    from tokentrail.web import answers
+    from tokentrail.web import console_queries
 
     [first, *others] = sorted(one for one in (logs / "AWSLogs").iterdir())
     one, two = machine("one"), machine("two")
     assert 0 == one.run("ingest", first, "--case", CASE).code
-    console = answers.Answers(CASE)
+    console = console_queries.ConsoleQueries(CASE)
     before = console.evidence(QueryParams()).status.records
     assert 0 == two.run("ingest", *others, "--case", CASE).code
     console.refresh()
     assert before == console.evidence(QueryParams()).status.records
-    monkeypatch.setattr(answers, "_LOOKED_AFTER", 0.0)
+    monkeypatch.setattr(console_queries, "_LOOKED_AFTER", 0.0)
     console.refresh()
     assert before < console.evidence(QueryParams()).status.records
     console.close()

@@ -20,8 +20,8 @@ from tokentrail.present.document import document
 from tokentrail.sources.interface import Access
 from tokentrail.testing import native
 from tokentrail.testing.story import story
+from tokentrail.watch.feeds_and_sinks import sink_of
 from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused
-from tokentrail.watch.opening import sink_of
 from tokentrail.watch.remote_sinks import WebhookSink, notice_json
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from evidence import START
 from tokentrail import Case
-from tokentrail.lineage.grow import OUTPUT
+from tokentrail.lineage.link import OUTPUT
 from tokentrail.lineage.segment_tables import COLUMNS
 from tokentrail.store.tidying import DATABASE
 from tokentrail.testing import World, native

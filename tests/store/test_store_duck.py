@@ -20,7 +20,7 @@ import pytest
 from evidence import START, held
 from tokentrail.errors import CaseError
 from tokentrail.store.duck import DuckEngine
-from tokentrail.store.repeats import sorted_marks
+from tokentrail.store.duplicate_ids import sorted_marks
 from tokentrail.testing import World
 
 LONG = "SELECT sum(a.range * b.range % 7) AS s FROM range(30_000) a, range(30_000) b"

@@ -17,7 +17,7 @@ import pytest
 from evidence import held
 from tokentrail import Case
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import grow
+from tokentrail.lineage import link
 from tokentrail.store import duck
 from tokentrail.store.connection import explained
 from tokentrail.store.duck import DuckEngine
@@ -170,20 +170,20 @@ def test_columns_of_wide_tables_are_of_kinds_that_files_keep(
         for spill in (None, tmp_path / "spill"):
             into = tmp_path / f"into {spill is None}"
             into.mkdir()
-            monkeypatch.setattr(grow, "_ROOM", 1 << 60)  # so that nothing is dropped
+            monkeypatch.setattr(link, "_ROOM", 1 << 60)  # so that nothing is dropped
             with filing(monkeypatch, spill, records=10, threads=1, within=[tmp_path, case.path]) as engine:
                 for name in ("events", "identities", "issuances", "changes"):
                     engine.segments(name, list(snapshot.folders.values()))
-                grow.grow(engine, into)
-                views = {row["name"] for row in engine.rows(VIEWS)} & grow._WIDE
+                link.grow(engine, into)
+                views = {row["name"] for row in engine.rows(VIEWS)} & link._WIDE
                 kinds = {
                     name: [
                         (row["column_name"], row["column_type"]) for row in engine.rows(f"DESCRIBE {name}")
                     ]
-                    for name in grow._WIDE
+                    for name in link._WIDE
                 }
             with duckdb.connect(str(into / DATABASE), read_only=True) as read:
-                told = {one: read.execute(f"FROM {one} ORDER BY ALL").fetchall() for one in grow.OUTPUT}
+                told = {one: read.execute(f"FROM {one} ORDER BY ALL").fetchall() for one in link.OUTPUT}
                 found.append((kinds, told))
-            assert views == (grow._WIDE if spill else set())
+            assert views == (link._WIDE if spill else set())
     assert found[0] == found[1]

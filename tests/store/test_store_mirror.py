@@ -29,14 +29,14 @@ from tokentrail import Case
 from tokentrail.case import linking
 from tokentrail.case.views import View
 from tokentrail.errors import CaseError, CaseReplaced, NoRoom, UsageError
-from tokentrail.lineage.grow import KEPT, OUTPUT
+from tokentrail.lineage.link import KEPT, OUTPUT
 from tokentrail.sources.bucket import S3Bucket
 from tokentrail.store import keys, mirror, uploading
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.layers import FOR_LINKING
 from tokentrail.store.merge import merge_small
 from tokentrail.testing import World, native
-from tokentrail.web import answers
+from tokentrail.web import console_queries
 from work import some
 
 DAY = 24 * 3600
@@ -699,8 +699,8 @@ def test_an_open_case_that_is_gone_or_another_by_now_is_said_so(
     with opened(other, create=True) as begun:
         case_id = begun.case_id
     monkeypatch.setattr(S3Bucket, "at", lambda *_: bucket)
-    monkeypatch.setattr(answers, "_LOOKED_AFTER", 0.0)
-    console = answers.Answers(bucket.uri)
+    monkeypatch.setattr(console_queries, "_LOOKED_AFTER", 0.0)
+    console = console_queries.ConsoleQueries(bucket.uri)
     with opened(bucket) as case:
         bucket.held.clear()
         for look in (case.refresh, console.refresh):

@@ -26,10 +26,10 @@ from tokentrail import Case
 from tokentrail.detection.sigma.reading import read_rules
 from tokentrail.errors import CaseError
 from tokentrail.store import merge
+from tokentrail.store.evidence_read import received
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
 from tokentrail.store.pack import MOST, SMALL, Pack
-from tokentrail.store.received import received
 from tokentrail.testing import World, carriers, native
 
 DAY = 24 * 3600

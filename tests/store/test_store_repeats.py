@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.store.repeats import OWNERS, Marks, common, owned_by, suspects, twice
+from tokentrail.store.duplicate_ids import OWNERS, Marks, common, owned_by, suspects, twice
 
 
 def written(folder: Path, ids: list[bytes], name: str) -> Path:
@@ -87,6 +87,6 @@ def test_segments_get_other_numbers_when_layers_become_one(told: list[tuple[int,
 @pytest.mark.parametrize("some", [1, 2, 5])
 def test_what_begins_alike_is_found_wherever_it_is_cut(monkeypatch: pytest.MonkeyPatch, some: int) -> None:
     """Marks are looked through some at a time."""
-    monkeypatch.setattr("tokentrail.store.repeats._SOME", some)
+    monkeypatch.setattr("tokentrail.store.duplicate_ids._SOME", some)
 
     assert [1, 3] == twice(marks([(0, 0), (1, 0), (1, 2), (2, 0), (3, 1), (3, 1), (3, 2)])).tolist()

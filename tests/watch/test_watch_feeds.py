@@ -19,9 +19,9 @@ from tokentrail.sources.interface import Access, Wanted
 from tokentrail.store.tasks import Outcome
 from tokentrail.watch import feed_buffer, polling
 from tokentrail.watch.feed_buffer import Buffer
+from tokentrail.watch.feeds_and_sinks import feed_of
 from tokentrail.watch.heartbeat import Counts, Heartbeat
 from tokentrail.watch.interface import Arrival
-from tokentrail.watch.opening import feed_of
 from tokentrail.watch.polling import FolderFeed
 
 

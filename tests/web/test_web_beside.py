@@ -21,7 +21,7 @@ from tokentrail import Case
 from tokentrail.errors import CaseError
 from tokentrail.testing import World
 from tokentrail.testing.story import Story
-from tokentrail.web import answers, beside
+from tokentrail.web import background_detection, console_queries
 
 LOOKING = "Detection is still looking"
 
@@ -32,22 +32,22 @@ class Waiting:
     def __init__(self, folder: Path | str, gate: Path) -> None:
         self._folder, self._gate = folder, gate
 
-    def __call__(self, asked: None) -> beside.Found:
+    def __call__(self, asked: None) -> background_detection.Found:
         self._gate.read_text()
-        return beside.Look(self._folder)(asked)
+        return background_detection.Look(self._folder)(asked)
 
 
 class Failing:
     """Can't look."""
 
-    def __call__(self, _: None) -> beside.Found:
+    def __call__(self, _: None) -> background_detection.Found:
         raise CaseError("no look at this.")
 
 
 @pytest.fixture(name="large")
 def _large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any case counts as a large one."""
-    monkeypatch.setattr(answers, "LARGE", 0)
+    monkeypatch.setattr(console_queries, "LARGE", 0)
 
 
 @pytest.mark.usefixtures("large")
@@ -57,7 +57,7 @@ def test_pages_answer_while_detection_looks(
     """They say that it does, and tell all else; what programs read waits and is whole, and then the pages are too."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    monkeypatch.setattr(beside, "Look", lambda where: Waiting(where, gate))
+    monkeypatch.setattr(background_detection, "Look", lambda where: Waiting(where, gate))
     with Case.open(folder) as case:
         expected = [one.id for one in case.detect()]
 
@@ -83,7 +83,7 @@ def test_a_page_about_a_subject_does_without_findings_that_can_not_be_had(
     folder: Path, told: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page that tells findings says why there are none, to people and to programs."""
-    monkeypatch.setattr(beside, "Look", lambda _: Failing())
+    monkeypatch.setattr(background_detection, "Look", lambda _: Failing())
     with console(folder) as served:
         assert 500 == served.get("/findings.json").status
         assert "no look at this." in served.get("/findings").text
@@ -101,11 +101,11 @@ def test_evidence_is_looked_at_once_and_again_when_it_has_grown(tmp_path: Path) 
     world.write(tmp_path / "second")
     with Case.open(tmp_path / "case") as case:
         case.ingest([str(tmp_path / "first")], workers=1)
-        looks = beside.Beside(tmp_path / "case")
+        looks = background_detection.BackgroundDetection(tmp_path / "case")
         before = looks.ask(case.fingerprint)
         assert before is looks.ask("grown meanwhile")
         found = before.result(PATIENCE)
-        assert (case.fingerprint, beside.detected(case)) == (found.fingerprint, found.findings)
+        assert (case.fingerprint, background_detection.detected(case)) == (found.fingerprint, found.findings)
         assert before is looks.ask(case.fingerprint)
 
         case.ingest([str(tmp_path / "second")], workers=1)
@@ -118,7 +118,7 @@ def test_a_look_that_was_killed_is_said_in_words(folder: Path, tmp_path: Path) -
     """As for want of memory; the console goes on."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    looks = beside.Beside(folder)
+    looks = background_detection.BackgroundDetection(folder)
     looks._look = Waiting(folder, gate)  # type: ignore[assignment]
     asked = looks.ask("this")
     with gate.open("w"):  # it looks, and waits for what to read
@@ -137,7 +137,7 @@ def test_a_look_ends_with_the_console_however_that_ends(folder: Path, tmp_path: 
     program = (
         "import sys; sys.path[:] = {path!r}\n"
         "from test_web_beside import Waiting, beside; from pathlib import Path\n"
-        "looks = beside.Beside({folder!r}); looks._look = Waiting({folder!r}, Path({gate!r}))\n"
+        "looks = beside.BackgroundDetection({folder!r}); looks._look = Waiting({folder!r}, Path({gate!r}))\n"
         "looks.ask('this').result()"
     ).format(path=[str(Path(__file__).parent), *sys.path], folder=str(folder), gate=str(gate))
     with subprocess.Popen([sys.executable, "-c", program]) as started, gate.open("w") as held:

@@ -10,7 +10,7 @@ import pytest
 from web_cases import TOKEN, Served
 
 from tokentrail.errors import UsageError
-from tokentrail.web.answers import Answers
+from tokentrail.web.console_queries import ConsoleQueries
 from tokentrail.web.guard import HEADERS
 from tokentrail.web.server import listening, serve
 
@@ -142,7 +142,7 @@ def test_it_ends_when_told_to_whatever_is_being_worked_out(
     """Python waits for threads: Ctrl-C ended it no sooner than the question under way was answered."""
     ended: list[int] = []
 
-    def stopped(answers: Answers, *_: object) -> mock.Mock:
+    def stopped(answers: ConsoleQueries, *_: object) -> mock.Mock:
         if busy:
             answers.turn.acquire()
         return mock.Mock(run=mock.Mock(side_effect=KeyboardInterrupt))

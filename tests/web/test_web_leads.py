@@ -68,7 +68,7 @@ def test_a_weak_lead_comes_after_what_findings_point_to(served: Served, told: St
     weak = [one | {"strong": False} for one in twin["leads"]]
     with held(told.world) as case:
         from tokentrail.dossier import finding_subjects
-        from tokentrail.web.beside import detected
+        from tokentrail.web.background_detection import detected
 
         found = detected(case)
         subjects = finding_subjects(case, found, None)

@@ -22,7 +22,7 @@ from tokentrail.present.document import document
 from tokentrail.present.html.case_page import case_page
 from tokentrail.testing import FAKE_SESSION_TOKEN, native
 from tokentrail.testing.story import Story
-from tokentrail.web.answers import Answers
+from tokentrail.web.console_queries import ConsoleQueries
 
 BEFORE = "2026-11-23T10:01:00Z"
 
@@ -267,7 +267,7 @@ def test_a_fault_is_told_on_the_terminal_made_safe(
     def fails(*_: object) -> None:
         raise RuntimeError("said \x1b]0;owned\x07")
 
-    monkeypatch.setattr(Answers, "evidence", fails)
+    monkeypatch.setattr(ConsoleQueries, "evidence", fails)
     answer = served.get("/evidence")
     told = capsys.readouterr().err
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from patience import PATIENCE
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.web.answers import Answers
+from tokentrail.web.console_queries import ConsoleQueries
 from tokentrail.web.server import listening, server
 
 TOKEN = "the-token-of-the-tests"
@@ -68,7 +68,7 @@ class Served:
 @contextmanager
 def console(case: Path, snapshots: tuple[Snapshot, ...] = ()) -> Iterator[Served]:
     """A console over a case, on a port of its own."""
-    answers = Answers(case, snapshots)
+    answers = ConsoleQueries(case, snapshots)
     door = listening_anywhere()
     port = door.getsockname()[1]
     running = server(answers, TOKEN, port)

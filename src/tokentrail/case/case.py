@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from tokentrail.case.asked import check_word, names, narrowing_of, utc
+from tokentrail.case.arguments import check_word, names, narrowing_of, utc
 from tokentrail.case.bookkeeping import (
     Begun,
     bucket_gaps,
@@ -36,12 +36,12 @@ from tokentrail.case.bookkeeping import (
     summary,
     unfinished,
 )
-from tokentrail.case.copies import contradicting
-from tokentrail.case.guarding import Guarding
+from tokentrail.case.bucket_sync import Sharing
+from tokentrail.case.contradicting_copies import contradicting
 from tokentrail.case.lookups import Lookups
 from tokentrail.case.opening import check_and_update, opened
+from tokentrail.case.prevention_answers import Guarding
 from tokentrail.case.proofs import noted, verify_logs
-from tokentrail.case.sharing import Sharing
 from tokentrail.case.tracing import Tracing
 from tokentrail.case.views import Views
 from tokentrail.containment.margin import LAG, MARGIN, check_margin
@@ -51,7 +51,7 @@ from tokentrail.lineage import coverage, proofs, rows
 from tokentrail.lineage.model import Credential, Kind, State
 from tokentrail.results import IngestSummary, LogVerification, NotebookLine, Rebuilt, SkippedObject, Status
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.memory import without_collection
+from tokentrail.store.freed_memory import without_collection
 
 if TYPE_CHECKING:
     from tokentrail.case.result_set import Rows
@@ -381,7 +381,7 @@ class Case(NotebookLine, Lookups, Tracing, Guarding):
         Raises:
             UsageError: a rule or severity does not exist.
         """
-        from tokentrail.case.raw import reader, scanner
+        from tokentrail.case.raw_records import reader, scanner
         from tokentrail.case.result_set import Rows
         from tokentrail.detection import run as detection
         from tokentrail.detection.context import DetectionContext

@@ -25,9 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokentrail.errors import CaseError, NoRoom
-from tokentrail.lineage import adding, busy, segment_tables
+from tokentrail.lineage import activity_cache, increment, segment_tables
+from tokentrail.lineage.affected_rows import TooMuch
 from tokentrail.lineage.candidates import hashes
-from tokentrail.lineage.grow import (
+from tokentrail.lineage.link import (
     KEPT,
     KEYHOLDERS,
     LINKING,
@@ -38,14 +39,13 @@ from tokentrail.lineage.grow import (
     reductions,
     set_aside,
 )
-from tokentrail.lineage.touched import TooMuch
 from tokentrail.store import layers as layering
 from tokentrail.store.duck import DuckEngine
+from tokentrail.store.duplicate_ids import Beginnings, Marks, among, distinct, sorted_marks, twice
 from tokentrail.store.folder import CaseFolder, segment_name
 from tokentrail.store.index import Index, marks_of
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.layers import Layer
-from tokentrail.store.repeats import Beginnings, Marks, among, distinct, sorted_marks, twice
 from tokentrail.store.tidying import DATABASE
 
 _TABLES = ("events", "identities", "issuances", "changes")
@@ -137,7 +137,7 @@ def _worth_adding_to(derived: Path) -> bool:
         return False
     if size.rings or not (derived / DATABASE).exists():  # where a ring is cut depends on all of it
         return False
-    return size.credentials >= _ADDED_FROM and size.added <= adding.SHARE * size.credentials
+    return size.credentials >= _ADDED_FROM and size.added <= increment.SHARE * size.credentials
 
 
 def read_size(derived: Path) -> ForestSize:
@@ -169,8 +169,12 @@ def _add(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> Fores
         first = [*first, *_removed(engine, base, again)]
         index = Index(into, snapshot.folders.keys(), engine.hash_fingerprint())
         before = read_size(base.folder)
-        size = adding.add(engine, base.folder, into, first, records, before, partial(_segments_naming, index))
-    for path in [] if again else busy.files(base.folder):  # they may count records of segments reduced again
+        size = increment.add(
+            engine, base.folder, into, first, records, before, partial(_segments_naming, index)
+        )
+    for path in (
+        [] if again else activity_cache.files(base.folder)
+    ):  # they may count records of segments reduced again
         layering.hard_link(path, into / path.name)
     return size
 
@@ -225,7 +229,7 @@ def _take_over(
     layering.take_over(base.folder, into, layers)
     if layers:
         _Base(into).register(engine, layers, "kept_")
-    return adding.all_segments((*beside, "kept_") if layers else beside, called)
+    return increment.all_segments((*beside, "kept_") if layers else beside, called)
 
 
 def _reduced(
@@ -278,7 +282,7 @@ def _reduced(
             ends[layering.NAMES] = names()
         listed = _reduce_to_files(engine, listed, wide) if wide else listed
     layering.write_layers(into, [*rest, replace(new, ends=ends)])
-    keep = [engine.writing(adding.union_of(name, beside), path) for name, path in files.items()]
+    keep = [engine.writing(increment.union_of(name, beside), path) for name, path in files.items()]
     return [*listed, *keep, *_take_over(engine, base, into, rest, *beside, called=called)], again
 
 
@@ -358,7 +362,7 @@ def _find_repeats(
     if not where:
         return set()
     base.register(engine, base.layers, "older_")
-    changed = adding.set_aside_anew(engine, layering.numbers(fresh))
+    changed = increment.set_aside_anew(engine, layering.numbers(fresh))
     again = {segment_name(one) for one in changed}
     _register(engine, snapshot, fresh | again)
     return again

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tokentrail.case.asked import names
+from tokentrail.case.arguments import names
 from tokentrail.case.views import Views
 from tokentrail.errors import SubjectNotFound
 from tokentrail.formatting import listed
@@ -52,7 +52,7 @@ class Lookups:
 
     def records(self, events: Sequence[str], *, as_of: datetime | None = None) -> Iterator[RawRecord]:
         """The raw records of some events, secrets blanked, by their place in the evidence."""
-        from tokentrail.case.raw import of_events
+        from tokentrail.case.raw_records import of_events
 
         yield from of_events(self._folder, self._views.forest(as_of), names(events))
 
@@ -63,7 +63,7 @@ class Lookups:
 
     def files_of(self, events: Sequence[str], *, as_of: datetime | None = None) -> dict[str, str]:
         """The file or S3 key in which each of some events came, by event id."""
-        from tokentrail.case.raw import files_of_events
+        from tokentrail.case.raw_records import files_of_events
 
         return files_of_events(self._folder, self._views.forest(as_of), names(events))
 
@@ -75,7 +75,7 @@ class Lookups:
         return LazyRows(lambda: self._timeline(subjects, as_of), TimelineEvent)
 
     def _timeline(self, subjects: Sequence[str], as_of: datetime | None) -> Iterator[TimelineEvent]:
-        from tokentrail.case.raw import objects
+        from tokentrail.case.raw_records import objects
         from tokentrail.lineage import calls
 
         yield from calls.timeline(self._views.forest(as_of), names(subjects), objects(self._folder))
@@ -93,7 +93,7 @@ class Lookups:
             run: Like calls in a row from which on they become one line.
             as_of: The moment.
         """
-        from tokentrail.case.raw import objects
+        from tokentrail.case.raw_records import objects
         from tokentrail.lineage import calls
 
         held = objects(self._folder)

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING
 
-from tokentrail.case.asked import check_word, names, narrowing_of
+from tokentrail.case.arguments import check_word, names, narrowing_of
 from tokentrail.case.views import Views
 from tokentrail.containment.incident.build_model import PlanRequest, build_model
 from tokentrail.containment.incident.incident_model import LONGEST
@@ -24,7 +24,7 @@ from tokentrail.lineage.trace import Narrowing, family
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.account.snapshot_update import updated
-from tokentrail.store.memory import without_collection
+from tokentrail.store.freed_memory import without_collection
 
 if TYPE_CHECKING:
     from tokentrail.containment.execution.history import StepRecord

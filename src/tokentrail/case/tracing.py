@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokentrail.case.asked import names, narrowing_of
+from tokentrail.case.arguments import names, narrowing_of
 from tokentrail.case.bookkeeping import unfinished
 from tokentrail.case.proofs import noted
 from tokentrail.case.views import View, Views
@@ -214,7 +214,13 @@ def _with_handed_out(
 
     With `whole`, the trace lists what its credentials made, too: most need no further look-up then.
     """
-    from tokentrail.case.beyond import MOST_FOLLOWED, follow_sources, handed_out, leads_to_a_source, roots
+    from tokentrail.case.source_issued import (
+        MOST_FOLLOWED,
+        follow_sources,
+        handed_out,
+        leads_to_a_source,
+        roots,
+    )
 
     if whole and len(found.credentials) <= MOST_FOLLOWED and not leads_to_a_source(found):
         return replace(found, handed=())

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokentrail.case import linking
-from tokentrail.case.asked import utc
+from tokentrail.case.arguments import utc
 from tokentrail.case.bookkeeping import left_out_by_carriers, masked_ids
-from tokentrail.case.copies import SOME, contradicting
+from tokentrail.case.contradicting_copies import SOME, contradicting
 from tokentrail.errors import CaseError
-from tokentrail.lineage import busy, coverage, rows
+from tokentrail.lineage import activity_cache, coverage, rows
 from tokentrail.lineage.derived_database import reopen
-from tokentrail.lineage.grow import LINKING, ForestSize, grow
+from tokentrail.lineage.link import LINKING, ForestSize, grow
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.segment_tables import fill
 from tokentrail.results import Coverage
@@ -235,10 +235,10 @@ class Views:
         with closing(self._engine(snapshot, None)) as engine:
             try:
                 reopen(engine, folder)
-                busy.forget(folder, stay)
-                busy.keep(engine, folder, segments)
+                activity_cache.forget(folder, stay)
+                activity_cache.keep(engine, folder, segments)
             except (CaseError, OSError):
-                busy.forget(folder, stay)
+                activity_cache.forget(folder, stay)
 
     def _stored(self, snapshot: Snapshot, folder: Path, engine: DuckEngine | None = None) -> View:
         """
@@ -317,7 +317,7 @@ def _to_roll_up(snapshot: Snapshot, folder: Path) -> tuple[int, set[int] | None]
     Returns:
         How many sets stay as they are, and the segments of the new one.
     """
-    stored = busy.sets(folder)
+    stored = activity_cache.sets(folder)
     told = [{name for name in snapshot.folders if int(name, 16) in one} for one in stored]
     fresh = snapshot.folders.keys() - set().union(*told)
     records, stay = linking.records_of(snapshot, fresh), len(stored)

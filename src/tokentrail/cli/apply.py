@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from tokentrail.cli import output, reach
+from tokentrail.cli import aws_targets, output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
@@ -30,8 +30,8 @@ from tokentrail.present.paper import Paper
     "apply",
     epilog=example("tokentrail apply PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
-@reach.PLAN
-@reach.routed
+@aws_targets.PLAN
+@aws_targets.routed
 @click.option("--dry-run", is_flag=True, help="Show every call, and send nothing.")
 @click.option(
     "--done", "done", multiple=True, type=click.IntRange(min=1), metavar="N",
@@ -41,12 +41,12 @@ from tokentrail.present.paper import Paper
     "--yes-cut-my-own-session", "cut", is_flag=True,
     help="Go on although a step cuts off the identity that carries it out.",
 )  # fmt: skip
-@reach.CONSENT
+@aws_targets.CONSENT
 @common
 def command(
     options: CommonOptions,
     path: Path,
-    route: reach.Route,
+    route: aws_targets.AwsTargets,
     dry_run: bool,
     done: tuple[int, ...],
     cut: bool,
@@ -66,13 +66,13 @@ def command(
         output.show_parts(options, plan, write_calls, "steps", Step)
         return
     route.insist_on_accounts(plan)
-    with reach.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
+    with aws_targets.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
         write_calls(plan, Paper(sys.stderr))
-        reach.insist_on_somebody_to_ask(preflight.accounts(plan), consent=consent)
+        aws_targets.insist_on_somebody_to_ask(preflight.accounts(plan), consent=consent)
         preflight.insist_on_calls(plan, cloud)
         preflight.insist_on_callers(plan, cloud, may_be_cut=cut)
-        output.warn(*reach.age_of(plan, case, reach.clock()))
-        reach.insist_on_consent(preflight.accounts(plan), consent=consent)
+        output.warn(*aws_targets.age_of(plan, case, aws_targets.clock()))
+        aws_targets.insist_on_consent(preflight.accounts(plan), consent=consent)
         recheck = partial(case.recheck, plan, as_of=options.as_of) if case else None
         applied = apply(plan, cloud, journal, _means(done), recheck=recheck, own_session_may_be_cut=cut)
     _show(options, applied)
@@ -99,6 +99,6 @@ def _means(done: tuple[int, ...]) -> Means:
         )
 
     return Means(
-        clock=reach.clock, sleep=time.sleep, confirm=confirm, done=frozenset(done),
+        clock=aws_targets.clock, sleep=time.sleep, confirm=confirm, done=frozenset(done),
         tell=lambda deed: write_deed(deed, paper), waiting=waiting,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tokentrail.cli import output, reach
+from tokentrail.cli import aws_targets, output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
@@ -25,8 +25,8 @@ from tokentrail.present.paper import Paper
     "undo",
     epilog=example("tokentrail undo PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
-@reach.PLAN
-@reach.routed
+@aws_targets.PLAN
+@aws_targets.routed
 @click.option("--dry-run", is_flag=True, help="Show what would be taken back, and send nothing.")
 @click.option(
     "--step", "only", multiple=True, type=click.IntRange(min=1), metavar="N",
@@ -36,12 +36,12 @@ from tokentrail.present.paper import Paper
     "--yes-reactivate-leaked-key", "reactivate", is_flag=True,
     help="Also lift what keeps a leaked long-term key from working.",
 )  # fmt: skip
-@reach.CONSENT
+@aws_targets.CONSENT
 @common
 def command(
     options: CommonOptions,
     path: Path,
-    route: reach.Route,
+    route: aws_targets.AwsTargets,
     dry_run: bool,
     only: tuple[int, ...],
     reactivate: bool,
@@ -57,7 +57,9 @@ def command(
     if not journal_path(path).exists():
         raise ActionRefused(f"{path}: there is no journal beside it, so nothing that `apply` did is known.")
     with route.opened(path, plan) as (cloud, journal):
-        undo = Undo(plan, cloud, journal, clock=reach.clock, reactivate_leaked_key=reactivate, only=only)
+        undo = Undo(
+            plan, cloud, journal, clock=aws_targets.clock, reactivate_leaked_key=reactivate, only=only
+        )
         decisions = undo.look()
         shown = (
             decisions if dry_run else [one for one in decisions if one.calls]
@@ -68,7 +70,7 @@ def command(
             write_by_hand(undo.by_hand(), Paper(sys.stdout))
             return
         changing = sorted({call.account for one in decisions for call in one.calls})
-        reach.insist_on_consent(changing, consent=consent)
+        aws_targets.insist_on_consent(changing, consent=consent)
         undone = undo.go(decisions)
     _show(options, undone)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tokentrail.case import Case
-from tokentrail.cli import output, reach
+from tokentrail.cli import aws_targets, output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.containment import planfile
@@ -31,8 +31,8 @@ UNPROVEN = 1
     "verify",
     epilog=example("tokentrail verify PLAN.json --case leak --profile-for 111122223333=incident-response"),
 )
-@reach.PLAN
-@reach.routed
+@aws_targets.PLAN
+@aws_targets.routed
 @click.option("--offline", is_flag=True, help="Look at the evidence only, and call no account.")
 @click.option(
     "--ask-aws",
@@ -40,7 +40,9 @@ UNPROVEN = 1
     help="Ask AWS which statements refused the attacker's calls, where an error message tells an authorization id.",
 )
 @common
-def command(options: CommonOptions, path: Path, route: reach.Route, offline: bool, ask_aws: bool) -> None:
+def command(
+    options: CommonOptions, path: Path, route: aws_targets.AwsTargets, offline: bool, ask_aws: bool
+) -> None:
     """
     Judge whether each step of a plan has held: proven, not yet proven, or refuted with the event.
 
@@ -56,10 +58,10 @@ def command(options: CommonOptions, path: Path, route: reach.Route, offline: boo
     plan = planfile.load(path)
     lines = read(journal_path(path), plan=planfile.digest(plan))
     with ExitStack() as stack:
-        cloud = None if offline or not lines else stack.enter_context(route.accounts(reach.new_run()))
-        case = stack.enter_context(reach.case_of(options, plan))
+        cloud = None if offline or not lines else stack.enter_context(route.accounts(aws_targets.new_run()))
+        case = stack.enter_context(aws_targets.case_of(options, plan))
         evidence = _evidence(case, plan, options) if case is not None else None
-        found = verify(plan, history(lines), cloud, evidence, now=reach.clock(), ask_aws=ask_aws)
+        found = verify(plan, history(lines), cloud, evidence, now=aws_targets.clock(), ask_aws=ask_aws)
         output.show_parts(options, found, write_verification, "credentials", CredentialVerdict)
         if case is not None:
             output.enforce_strict(options, case)

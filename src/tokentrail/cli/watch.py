@@ -28,10 +28,10 @@ from tokentrail.present.findings import write_finding
 from tokentrail.present.paper import Paper
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.watch.detection_pass import Judging as Judged
+from tokentrail.watch.feeds_and_sinks import feed_of, folder_to_follow_into, sink_of
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.interface import Notice, Sink, finding
 from tokentrail.watch.local_sinks import StreamSink, as_lines
-from tokentrail.watch.opening import feed_of, folder_to_follow_into, sink_of
 from tokentrail.watch.watch import Settings, Watch
 
 SECRET = "TOKENTRAIL_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable

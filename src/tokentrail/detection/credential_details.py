@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tokentrail.lineage.grow import ROOTS, statements
+from tokentrail.lineage.link import ROOTS, statements
 from tokentrail.store.interface import Engine
 
 _TOGETHER = 32_768

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tokentrail.detection.call_kinds import CallKind, calls_of
-from tokentrail.lineage.grow import SERVICE
+from tokentrail.lineage.link import SERVICE
 
 FIRST_EVENT = "min(struct_pack(time := d.time, event_id := d.event_id, event_id_text := d.event_id_text))"
 """The first of grouped events `d`."""

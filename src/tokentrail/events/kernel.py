@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec.structs import astuple
 
-from tokentrail.events import assemble, bearer, identity, special
+from tokentrail.events import assemble, bearer, call_details, identity
 from tokentrail.events.assemble import Codes, Labels, Marks, Moments
 from tokentrail.events.columns import CHANGES, EVENTS, IDENTITIES, ISSUANCES, REJECTED
 from tokentrail.events.gunzip import DEFAULT_BOUND, expand
@@ -42,7 +42,7 @@ _LABELLED = {
     "endpoint_account": "vpcEndpointAccountId",
 }
 """The columns of `EVENTS` that have few distinct values, and the fields of a record that fill them."""
-_ISSUANCE_ROW = (*special.ISSUANCE, *ISSUED)
+_ISSUANCE_ROW = (*call_details.ISSUANCE, *ISSUED)
 _TRUE = frozenset((True, "true", "True"))
 BATCH = 2_000
 """Records of a batch, at most: as many as the processor's caches hold."""
@@ -144,7 +144,7 @@ class SegmentCalls:
         self.places: list[int] = []
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
 
-    def add(self, first: int, calls: special.CallColumns) -> None:
+    def add(self, first: int, calls: call_details.CallColumns) -> None:
         """Add the calls of a batch of events whose first row is `first`."""
         if not calls.places:
             return
@@ -171,7 +171,7 @@ class Segment:
     _parts: dict[str, list[Any]] = field(default_factory=_parts)
     _identities: Labels = field(default_factory=Labels)
     _issuances: SegmentCalls = field(default_factory=lambda: SegmentCalls(_ISSUANCE_ROW))
-    _changes: SegmentCalls = field(default_factory=lambda: SegmentCalls(special.CHANGE))
+    _changes: SegmentCalls = field(default_factory=lambda: SegmentCalls(call_details.CHANGE))
     _rejected: list[tuple[int, int | None, str | None, str]] = field(default_factory=list)
     _quick: Quick | None = field(init=False)
     _name_marks: Marks = field(init=False)
@@ -232,7 +232,7 @@ class Segment:
         succeeded = codes["error"] == self._labels["error"].get(None, -1)
         flags_and_endpoints = enumerate(zip(of["readOnly"], of["vpcEndpointId"], strict=True))
         passing = [at for at, (flag, endpoint) in flags_and_endpoints if flag is None and endpoint]
-        succeeded[special.network_activity(of, passing)] = False
+        succeeded[call_details.network_activity(of, passing)] = False
         ids, id_texts = event_ids(of["eventID"])
         additional = of["additionalEventData"]
         columns: dict[str, Any] = codes | {
@@ -245,21 +245,23 @@ class Segment:
             "read_only": assemble.flags(of["readOnly"]),
             "management": assemble.flags(of["managementEvent"]),
             "console": assemble.flags([one in _TRUE for one in of["sessionCredentialFromConsole"]]),
-            "secret": special.secrets(of, marks, succeeded),
+            "secret": call_details.secrets(of, marks, succeeded),
             "bytes_out": assemble.sizes(
                 [None if one is None else one.bytesTransferredOut for one in additional]
             ),
-            "resource": assemble.plain(special.resources(of, marks), pa.string()),
+            "resource": assemble.plain(call_details.resources(of, marks), pa.string()),
         }
-        issued = special.issued(of, marks, succeeded, compiled=False)  # parts of larger texts are not plucked
-        self._add_columns(columns, count, issued, special.changed(of, marks, succeeded))
+        issued = call_details.issued(
+            of, marks, succeeded, compiled=False
+        )  # parts of larger texts are not plucked
+        self._add_columns(columns, count, issued, call_details.changed(of, marks, succeeded))
 
     def _add_columns(
         self,
         columns: dict[str, Any],
         count: int,
-        issued: special.CallColumns,
-        changed: special.CallColumns,
+        issued: call_details.CallColumns,
+        changed: call_details.CallColumns,
     ) -> None:
         """Add the columns of `count` rows of events, and those of the issuances and changes among them."""
         for name, column in columns.items():

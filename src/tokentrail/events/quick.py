@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tokentrail.events import assemble, special
+from tokentrail.events import assemble, call_details
 from tokentrail.events.assemble import Labels
 from tokentrail.events.ids import packed_ids
 from tokentrail.events.loose import FAILURES
@@ -64,8 +64,8 @@ class ScannedRows:
 
     count: int
     columns: dict[str, Any]
-    issued: special.CallColumns
-    changed: special.CallColumns
+    issued: call_details.CallColumns
+    changed: call_details.CallColumns
 
 
 class Quick:
@@ -129,7 +129,10 @@ class Quick:
         ends = rows["resource_end"]
         columns["resource"] = assemble.texts(resources, ends, looked_into.named(ends))
         return ScannedRows(
-            len(rows), columns, looked_into.columns(special.issued), looked_into.columns(special.changed)
+            len(rows),
+            columns,
+            looked_into.columns(call_details.issued),
+            looked_into.columns(call_details.changed),
         )
 
 
@@ -144,25 +147,25 @@ class _Calls:
         fields: dict[str, Any] = dict(zip(_CALL, rest, strict=True))
         additional = [None if raw is MISSING else _additional(raw) for raw in calls[-1]]
         self._of = fields | {"additionalEventData": additional}
-        self._succeeded[special.network_activity(self._of, np.flatnonzero(passing[self.rows]).tolist())] = (
-            False
-        )
+        self._succeeded[
+            call_details.network_activity(self._of, np.flatnonzero(passing[self.rows]).tolist())
+        ] = False
 
     def secrets(self) -> npt.NDArray[np.bool_]:
         """Which calls returned a secret."""
-        return special.secrets(self._of, self._marks, self._succeeded)
+        return call_details.secrets(self._of, self._marks, self._succeeded)
 
     def named(self, ends: npt.NDArray[np.int32]) -> dict[int, str | None]:
         """By row: what the request names, for marked calls whose records list no resource."""
         lists = np.diff(ends, prepend=np.int32(0))[self.rows] > 0
         chosen = np.flatnonzero((self._marks & Mark.NAMES_RESOURCE > 0) & ~lists).tolist()
         rows = self.rows[chosen].tolist()
-        return dict(zip(rows, special.named(self._of, chosen), strict=True))
+        return dict(zip(rows, call_details.named(self._of, chosen), strict=True))
 
-    def columns(self, what: Callable[..., special.CallColumns]) -> special.CallColumns:
+    def columns(self, what: Callable[..., call_details.CallColumns]) -> call_details.CallColumns:
         """What `special.issued` or `special.changed` finds, with places among all rows."""
         places, columns = what(self._of, self._marks, self._succeeded)
-        return special.CallColumns(self.rows[places].tolist(), columns)
+        return call_details.CallColumns(self.rows[places].tolist(), columns)
 
 
 def _additional(raw: bytes) -> Additional | None:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from tokentrail.events.archives import Content, contents, packed
 from tokentrail.events.assemble import Codes, Moments, moments
 from tokentrail.events.carriers import parquet
 from tokentrail.events.carriers.lost import WITHOUT_IDS
 from tokentrail.events.carriers.shapes import Room, says_who
 from tokentrail.events.gunzip import Expanded
 from tokentrail.events.loose import FAILURES, is_text
-from tokentrail.events.opening import Content, contents, packed
 from tokentrail.events.piece import Piece
 from tokentrail.events.record import (
     ABSENT,

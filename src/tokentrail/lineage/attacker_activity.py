@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tokentrail.lineage.activity import time_of
 from tokentrail.lineage.addresses import parse_address
-from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Trace
 from tokentrail.lineage.rows import Row, event_id

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tokentrail.lineage.candidates import places_in
-from tokentrail.lineage.grow import facts_of
-from tokentrail.lineage.part import LOOKED_UP
+from tokentrail.lineage.link import facts_of
+from tokentrail.lineage.subtree_query import LOOKED_UP
 from tokentrail.store.interface import Engine
 
 _CALLED = """

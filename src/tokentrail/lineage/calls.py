@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tokentrail.lineage.activity import time_of
 from tokentrail.lineage.creations import made
-from tokentrail.lineage.doings import time_of
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import CallLine, CallLines, Tick, TimelineEvent
 from tokentrail.lineage.rows import Row, event_id, object_of

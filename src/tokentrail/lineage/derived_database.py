@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokentrail.lineage import grow, segment_tables
+from tokentrail.lineage import link, segment_tables
 from tokentrail.store.interface import Engine
 from tokentrail.store.tidying import DATABASE
 
@@ -22,8 +22,8 @@ def reopen(engine: Engine, folder: Path, segments_of: Path | None = None) -> Non
         CaseError: a table is missing or damaged, or is another one.
     """
     if segments_of is None:
-        engine.open_database(folder / DATABASE, {**grow.COLUMNS, **segment_tables.COLUMNS})
+        engine.open_database(folder / DATABASE, {**link.COLUMNS, **segment_tables.COLUMNS})
     else:
-        engine.open_database(folder / DATABASE, grow.COLUMNS)
+        engine.open_database(folder / DATABASE, link.COLUMNS)
         engine.open_database(segments_of / DATABASE, segment_tables.COLUMNS, beside=True)
-    grow.register_facts(engine)
+    link.register_facts(engine)

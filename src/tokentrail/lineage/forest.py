@@ -22,15 +22,15 @@ from tokentrail.events.values import uuid_bytes
 from tokentrail.lineage import api_keys
 from tokentrail.lineage.candidates import batches, by_text, earliest, places_in
 from tokentrail.lineage.entries import entries
-from tokentrail.lineage.grow import facts_of
 from tokentrail.lineage.keyless_calls import KeylessCalls, Requests
+from tokentrail.lineage.link import facts_of
 from tokentrail.lineage.model import Candidate, Credential, Kind, Overview, State
 from tokentrail.lineage.naming import Naming
-from tokentrail.lineage.part import LOOKED_UP, Part
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
 from tokentrail.lineage.segment_tables import rows_with
 from tokentrail.lineage.state import JUDGED_APART, Judge, Judges
+from tokentrail.lineage.subtree_query import LOOKED_UP, Part
 from tokentrail.lineage.unlisted_credentials import UnlistedCredentials
 from tokentrail.policy.history.changes import Change
 from tokentrail.policy.history.effects import accounts

@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.aws.calls.names import operation_of
-from tokentrail.lineage.busy import CHANGES, IDENTITIES, SEEN, Busy, Identity
-from tokentrail.lineage.grow import CONSOLE
+from tokentrail.lineage.activity_cache import CHANGES, IDENTITIES, SEEN, Busy, Identity
+from tokentrail.lineage.link import CONSOLE
 from tokentrail.lineage.rollups import ADDRESSES, APIS, DEEDS, DEEDS_OF_FACTS, NOTHING, RollUp
 from tokentrail.lineage.rows import Row, listed
 from tokentrail.store.interface import Engine

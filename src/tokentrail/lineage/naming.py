@@ -21,8 +21,8 @@ from tokentrail.lineage import callers
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.candidates import EVERYWHERE, batches, by_names, places_in, register_recorded
 from tokentrail.lineage.keyless_calls import KeylessCalls
-from tokentrail.lineage.part import Part
 from tokentrail.lineage.rows import Row
+from tokentrail.lineage.subtree_query import Part
 from tokentrail.lineage.suggestion import suggestion
 from tokentrail.store.interface import Engine
 

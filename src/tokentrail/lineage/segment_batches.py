@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.link import facts_of
 from tokentrail.store.interface import Engine
 
 _SOME = re.compile(r"\bsome_(\w+)")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.link import facts_of
 from tokentrail.store.interface import Engine
 
 _TOGETHER = 200

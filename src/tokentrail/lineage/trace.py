@@ -13,7 +13,7 @@ from operator import attrgetter
 from tokentrail.aws.leaked_strings import secret_given
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.formatting import instant
-from tokentrail.lineage import doings, rows
+from tokentrail.lineage import activity, rows
 from tokentrail.lineage.addresses import parse_address
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.model import Credential, Gap, Link, NamedPerson, Trace, TracedCredential
@@ -87,13 +87,13 @@ def trace(
 ) -> Trace:
     """Trace subjects through the forest: their family, and what all of it did."""
     found, ids = _family(forest, subjects, up=up, down=down, narrowing=narrowing, gaps=gaps)
-    apis = doings.apis(forest, ids)
+    apis = activity.apis(forest, ids)
     return replace(
         found,
-        created=doings.created(forest, ids),
+        created=activity.created(forest, ids),
         apis=apis,
-        resources=doings.resources(forest, ids),
-        secrets_read=doings.secrets(forest, ids),
+        resources=activity.resources(forest, ids),
+        secrets_read=activity.secrets(forest, ids),
         by_principal=forest.keyless.of(found.credentials, apis),
     )
 

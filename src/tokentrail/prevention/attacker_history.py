@@ -17,16 +17,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tokentrail.aws.calls.permissions import actions_of
-from tokentrail.lineage.doings import time_of
+from tokentrail.lineage.activity import time_of
 from tokentrail.lineage.rows import moment
 from tokentrail.lineage.taint import numbers
 from tokentrail.policy.language.documents import UNDENIABLE
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.attacker import Attacker
-from tokentrail.prevention.circumstances import spoken
 from tokentrail.prevention.history import OUTSIDERS, History
 from tokentrail.prevention.lots import Lot
 from tokentrail.prevention.model import AttackerCall
+from tokentrail.prevention.request_context import spoken
 
 _AT_ONCE = 65_536
 """Calls that are examined at a time."""

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
-from tokentrail.lineage.doings import time_of
+from tokentrail.lineage.activity import time_of
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.attacker_history import AttackerHistory, Impact
-from tokentrail.prevention.circumstances import spoken
 from tokentrail.prevention.history import WHYS, History
 from tokentrail.prevention.lots import Lot, grouping, lots
 from tokentrail.prevention.model import Backtest, Broken, Guardrail
 from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.request_context import spoken
 
 MOST = 10
 """Pairs of principal and action that are listed, unless the whole history is asked for."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.link import facts_of
 from tokentrail.lineage.segment_batches import segment_batches
 from tokentrail.store.interface import Engine
 

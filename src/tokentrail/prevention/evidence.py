@@ -18,11 +18,11 @@ import pyarrow as pa
 from tokentrail.aws.calls.permissions import actions_of
 from tokentrail.aws.principals import Principal, is_account, partition_of, principal_of_arn
 from tokentrail.events.vocabulary import VPC_ENDPOINT
-from tokentrail.lineage.grow import SERVICE
+from tokentrail.lineage.link import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.prevention.circumstances import is_principal, private, service_linked
 from tokentrail.prevention.history import LINKED, PRINCIPAL, REFUSED, THEIRS, WHOSE, History
+from tokentrail.prevention.request_context import is_principal, private, service_linked
 
 _WAYS = frozenset({"ec2_delivery"})
 _REGIONS = f"""

@@ -17,7 +17,7 @@ from tokentrail.policy.account.permissions import Policy
 from tokentrail.policy.account.reach import Reach
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.policy.account.supplements import Report, under
-from tokentrail.prevention import backtest, own
+from tokentrail.prevention import backtest, own_policies
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.catalogue import CHECKS, GUARDRAILS
 from tokentrail.prevention.estate import Estate, SeenKey
@@ -121,7 +121,7 @@ def _rank(one: AuditFinding) -> tuple[object, ...]:
 def _proposals(
     evidence: Evidence, policies: Sequence[tuple[str, bytes]]
 ) -> tuple[list[Proposal], tuple[str, ...]]:
-    found = [own.proposal(content, name, evidence) for name, content in policies]
+    found = [own_policies.proposal(content, name, evidence) for name, content in policies]
     unmade = []
     for maker in GUARDRAILS:
         made = maker.make(evidence)
@@ -137,7 +137,7 @@ def _identified(proposals: list[Proposal]) -> list[Proposal]:
     counts = Counter((one.id, _short(one)) for one in proposals)
     return [
         one
-        if one.rule == own.OWN or not _short(one)
+        if one.rule == own_policies.OWN or not _short(one)
         else replace(
             one, id=f"{one.id}:{_short(one)}" + (f"@{one.account}" if counts[one.id, _short(one)] > 1 else "")
         )

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tokentrail.lineage.grow import SERVICE
+from tokentrail.lineage.link import SERVICE
 from tokentrail.lineage.rows import Row
 from tokentrail.lineage.trees import Integers
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.calls import Calls, add_table
 from tokentrail.prevention.change_points import ChangePoints, period_start
-from tokentrail.prevention.circumstances import ALWAYS, IDENTITY, filled
 from tokentrail.prevention.lots import (
     HEAVY,
     CallGroups,
@@ -37,6 +36,7 @@ from tokentrail.prevention.lots import (
     table_of,
 )
 from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.request_context import ALWAYS, IDENTITY, filled
 from tokentrail.store.interface import Engine
 
 OUTSIDERS = ("WebIdentityUser", "SAMLUser", "AWSAccount")

@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from tokentrail.prevention.change_points import ChangePoints
-from tokentrail.prevention.circumstances import ALWAYS
 from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.request_context import ALWAYS
 
 HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
 """Columns that differ for nearly every call; calls are grouped by them only if a policy needs them."""

@@ -19,7 +19,8 @@ from tokentrail.policy.language.documents import EVERYTHING, Document, Malformed
 from tokentrail.policy.language.evaluate import Call, denied, open_keys, refused_by
 from tokentrail.policy.language.truth import Truth, some
 from tokentrail.prevention.change_points import ChangePoints, change_points_of
-from tokentrail.prevention.circumstances import (
+from tokentrail.prevention.model import GuardKind, Stage
+from tokentrail.prevention.request_context import (
     ACTION,
     EVENT,
     call_of,
@@ -28,7 +29,6 @@ from tokentrail.prevention.circumstances import (
     service_linked,
     who_of,
 )
-from tokentrail.prevention.model import GuardKind, Stage
 
 Judgement = tuple[Truth, tuple[str, ...]]
 """Whether a call is refused, and the condition keys that leave it open."""

@@ -10,7 +10,7 @@ from tokentrail.errors import UsageError
 from tokentrail.formatting import listed
 from tokentrail.sources import files, trail
 from tokentrail.sources.interface import QUEUE, Access, Batch, Notes, Skipped, Spread, Wanted
-from tokentrail.sources.part import Part
+from tokentrail.sources.selection import Part
 
 if TYPE_CHECKING:
     from tokentrail.sources.query_service import Asker

@@ -18,7 +18,7 @@ from tokentrail.errors import SourceError, UsageError
 from tokentrail.formatting import counted
 from tokentrail.sources import aws, cases, trail
 from tokentrail.sources.interface import SHARDS, Access, Failed, Skipped, Spread, Wanted
-from tokentrail.sources.part import Part
+from tokentrail.sources.selection import Part
 from tokentrail.sources.words import refused
 
 AT_ONCE = 16

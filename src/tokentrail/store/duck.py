@@ -19,12 +19,12 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.store.connection import MACROS, TWO_AT_ONCE, explained, opened, written_at
-from tokentrail.store.filed import Filed
+from tokentrail.store.duplicate_ids import suspects
+from tokentrail.store.freed_memory import give_back
 from tokentrail.store.index import Holding
 from tokentrail.store.interface import Step
 from tokentrail.store.literals import file, quoted, reading
-from tokentrail.store.memory import give_back
-from tokentrail.store.repeats import suspects
+from tokentrail.store.spilled_tables import SpilledTables
 
 _ENOUGH, _EACH = 4 << 30, 1 << 30
 """Bytes that are enough for them, in all and for each thread: with more, little is quicker."""
@@ -88,7 +88,7 @@ class DuckEngine(Holding):
         self._one = threading.RLock()
         self._is_aside = False
         many = records is not None and records >= _BUSY
-        self._filed = Filed(spill, _PARKED) if spill is not None and many else None
+        self._filed = SpilledTables(spill, _PARKED) if spill is not None and many else None
         self._whole = opened(threads, spill, within)
         self.run(self._path)
         self._limit = min(int(self.memory()), memory or max(_ENOUGH, threads * _EACH))

@@ -31,11 +31,11 @@ import msgspec
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import SCHEMA_VERSION
 from tokentrail.store import path_safety
+from tokentrail.store.evidence_read import Location, document
 from tokentrail.store.interface import Manifest, Snapshot, StoredObject
 from tokentrail.store.keys import SEGMENT
 from tokentrail.store.pack import SMALL, Pack
 from tokentrail.store.place import folder_of
-from tokentrail.store.received import Location, document
 from tokentrail.store.tidying import forget_databases, tidy
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.events.gunzip import UNRECORDED_BOUND
 from tokentrail.events.kernel import Segment
+from tokentrail.store.evidence_read import document, received
 from tokentrail.store.folder import FORMAT, CaseFolder, OlderFormat, segment_name, write_atomically
+from tokentrail.store.freed_memory import without_collection
 from tokentrail.store.ingest import IN_PROCESS_BYTES, prepare_worker
 from tokentrail.store.interface import Manifest, StoredObject
-from tokentrail.store.memory import without_collection
-from tokentrail.store.received import document, received
 from tokentrail.store.segment import is_part, write_segment
 from tokentrail.store.workers import WorkerLost, shared
 

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from tokentrail.errors import CaseError
+from tokentrail.store.duplicate_ids import BEGINNING, Beginnings, Marks, common, distinct
 from tokentrail.store.layers import IDS, NAMES, Layer, marks, numbers, read_layers
-from tokentrail.store.repeats import BEGINNING, Beginnings, Marks, common, distinct
 
 KNOWN = (
     "",

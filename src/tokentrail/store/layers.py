@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 
 from tokentrail.errors import CaseError
+from tokentrail.store.duplicate_ids import AT_ONCE, OWNERS, Beginnings, Marks, common, distinct, owned_by
 from tokentrail.store.keys import SEGMENT
-from tokentrail.store.repeats import AT_ONCE, OWNERS, Beginnings, Marks, common, distinct, owned_by
 
 LAYERS = "layers"
 LIST = "layers.json"

@@ -19,6 +19,7 @@ from pathlib import Path
 from tokentrail.errors import CaseError, CaseReplaced
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys, uploading
+from tokentrail.store.evidence_read import Location
 from tokentrail.store.folder import (
     CaseFolder,
     OlderFormat,
@@ -30,7 +31,6 @@ from tokentrail.store.folder import (
 from tokentrail.store.interface import Bucket, Manifest, StoredObject
 from tokentrail.store.layers import FOR_LINKING, LAYERS, can_be_linked, hard_link, read_layers
 from tokentrail.store.place import on_s3
-from tokentrail.store.received import Location
 from tokentrail.store.segment import is_part
 
 _MARKS = "mirrored"

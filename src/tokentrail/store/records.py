@@ -14,9 +14,9 @@ from tokentrail.events.gunzip import UNRECORDED_BOUND, expand
 from tokentrail.events.loose import FAILURES
 from tokentrail.events.piece import Piece
 from tokentrail.events.values import HIDDEN, SECRET_ENDINGS, SECRET_NAMES, hide_secrets, may_hold_secret
+from tokentrail.store.evidence_read import decoded, received
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
-from tokentrail.store.received import decoded, received
 
 _NAMING = ("name", "Name", "key", "Key")
 """What names a variable whose value stands beside it (Amazon ECS API Reference, 'KeyValuePair')."""

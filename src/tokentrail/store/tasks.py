@@ -28,8 +28,8 @@ from tokentrail.events.gunzip import DEFAULT_BOUND, UNRECORDED_BOUND
 from tokentrail.events.kernel import Segment
 from tokentrail.events.values import hide_secrets
 from tokentrail.store.folder import CaseFolder, new_segment_number, segment_name
+from tokentrail.store.freed_memory import without_collection
 from tokentrail.store.interface import EvidenceObject, Manifest, StoredObject
-from tokentrail.store.memory import without_collection
 from tokentrail.store.pack import Pack
 from tokentrail.store.segment import write_segment
 

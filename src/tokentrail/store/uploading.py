@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from tokentrail.events.columns import TABLES
 from tokentrail.store import keys
+from tokentrail.store.evidence_read import document
 from tokentrail.store.folder import CaseFolder, write_atomically
 from tokentrail.store.interface import Bucket, Manifest, Put
-from tokentrail.store.received import document
 
 _AT_ONCE = 16
 """Requests that are under way at a time: each waits for the network."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tokentrail.case.raw import reader, scanner
+from tokentrail.case.raw_records import reader, scanner
 from tokentrail.case.views import View, Views
 from tokentrail.detection import run as detection
 from tokentrail.detection.addresses import Addresses
@@ -31,7 +31,7 @@ from tokentrail.lineage.forest import Forest
 from tokentrail.present.document import document
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.folder import CaseFolder
-from tokentrail.store.memory import without_collection
+from tokentrail.store.freed_memory import without_collection
 from tokentrail.watch.guard import Guard
 from tokentrail.watch.window import extent, window_of
 

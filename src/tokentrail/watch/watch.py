@@ -18,16 +18,16 @@ from threading import Event
 
 from tokentrail.formatting import counted
 from tokentrail.store.folder import CaseFolder
+from tokentrail.store.freed_memory import give_back, without_collection
 from tokentrail.store.ingest import ingest
-from tokentrail.store.memory import give_back, without_collection
 from tokentrail.store.merge import AT_ONCE, merge_small
 from tokentrail.store.tasks import Options
 from tokentrail.watch.detection_pass import DetectionPass, Document, Judged, Judging
+from tokentrail.watch.feeds_and_sinks import folder_to_follow_into
 from tokentrail.watch.guard import PREFIX, Guard
 from tokentrail.watch.heartbeat import Counts, Heartbeat
 from tokentrail.watch.interface import Arrival, Feed, Notice, Sink
 from tokentrail.watch.ledger import Entry, Ledger
-from tokentrail.watch.opening import folder_to_follow_into
 from tokentrail.watch.outbox import Outbox
 from tokentrail.watch.reconcile import REVISED_EVERY, Pass, notices, withdrawn
 

@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from tokentrail.case.views import View
 from tokentrail.lineage.derived_database import reopen
-from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.link import facts_of
 from tokentrail.store.duck import DuckEngine
 from tokentrail.store.interface import Snapshot
 from tokentrail.store.literals import reading

@@ -19,7 +19,7 @@ from tokentrail.present.html.case_page import FindingSubjects, case_page
 from tokentrail.present.html.console import Live
 from tokentrail.present.html.page import Sheet, sheet_page
 from tokentrail.results import RawRecord, Status
-from tokentrail.web.asked import FindingWish, Wish
+from tokentrail.web.query_params import CredentialFilter, FindingWish
 
 _AT_ONCE = 1_000
 """How many entries of each list of a trace are in one page of its twin."""
@@ -173,7 +173,7 @@ class CredentialsPage:
     """The inventory, or what of it was looked for, some at a time."""
 
     credentials: tuple[Credential, ...]
-    wish: Wish
+    wish: CredentialFilter
     page: int
     more: bool
     live: Live

@@ -33,9 +33,9 @@ from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.console_pages import refusal_page
 from tokentrail.present.machine import indented
 from tokentrail.present.safe import safe
-from tokentrail.web import asked
-from tokentrail.web.answers import Answers
-from tokentrail.web.beside import Found
+from tokentrail.web import query_params
+from tokentrail.web.background_detection import Found
+from tokentrail.web.console_queries import ConsoleQueries
 from tokentrail.web.guard import TOKEN, Guard
 from tokentrail.web.pages import Page
 
@@ -51,7 +51,7 @@ _PATIENCE = 2
 class _Console:
     """Turns requests into pages, one at a time, since only one thread may use a case."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: ConsoleQueries) -> None:
         self._answers = answers
 
     def routes(self) -> list[Route]:
@@ -107,7 +107,9 @@ class _Console:
     def _await_findings(self, request: Request) -> None:
         """Wait until detection has ended, since a program does not ask again; others may ask meanwhile."""
         with suppress(TokenTrailError):  # told when the page is asked for
-            while asked.as_of(request.query_params) is None and (looking := self._looking()) is not None:
+            while (
+                query_params.as_of(request.query_params) is None and (looking := self._looking()) is not None
+            ):
                 wait([looking])
 
     def _looking(self) -> Future[Found] | None:
@@ -119,7 +121,7 @@ class _Console:
         """Answer, or give a page that says why there is no answer."""
         with self._answers.turn:
             try:
-                asked.understood(request.query_params)
+                query_params.understood(request.query_params)
                 self._answers.refresh()
                 return answer()
             except TokenTrailError as error:
@@ -149,7 +151,7 @@ class _Console:
         return Live(path=path)
 
 
-def _application(answers: Answers, *, token: str, port: int) -> Guard:
+def _application(answers: ConsoleQueries, *, token: str, port: int) -> Guard:
     """Build the application, behind the guard."""
 
     def refusal(title: str, told: str, onward: tuple[str, str] | None) -> str:
@@ -162,7 +164,7 @@ def _canonical(request: Request) -> Response:
     """Redirect the slider's request to the address with the time in readable form."""
     query = request.query_params
     rest = [(name, value) for name, value in query.multi_items() if name not in ("at", "as_of") and value]
-    moment = asked.as_of(QueryParams([("at", query["at"])]))
+    moment = query_params.as_of(QueryParams([("at", query["at"])]))
     assert moment is not None
     return RedirectResponse(address(request.url.path, [*rest, ("as_of", timestamp(moment))]), 303)
 
@@ -203,7 +205,7 @@ def listening(port: int | None) -> socket.socket:
     raise UsageError(f"no port on {LOOPBACK} is free.")
 
 
-def server(answers: Answers, token: str, port: int) -> uvicorn.Server:
+def server(answers: ConsoleQueries, token: str, port: int) -> uvicorn.Server:
     """Build the server that answers at a port of loopback."""
     config = uvicorn.Config(
         _application(answers, token=token, port=port), log_level="critical", access_log=False, server_header=False,
@@ -229,7 +231,7 @@ def serve(
         started: Called with the start address, once the server listens.
         snapshots: IAM snapshots, by whose trust policies and permissions plans are proven.
     """
-    answers = Answers(folder, snapshots)
+    answers = ConsoleQueries(folder, snapshots)
     token = secrets.token_urlsafe(24)
     try:
         with listening(port) as door:

@@ -14,7 +14,7 @@ from tokentrail.aws.calls.catalogue import Verdict, every_reviewed, facts
 from tokentrail.aws.calls.names import service_of
 from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.formatting import listed
-from tokentrail.lineage import doings
+from tokentrail.lineage import activity
 from tokentrail.lineage.forest import Forest
 from tokentrail.lineage.trace import Narrowing
 
@@ -63,11 +63,11 @@ def calls_of(forest: Forest, ids: Mapping[int, str], subjects: Set[str], narrowi
     own = {n for n, one in ids.items() if one in subjects} if narrowing != Narrowing() else set[int]()
     others = {n: one for n, one in ids.items() if n not in own}
     found: dict[tuple[str, str], Use] = {}
-    for use in doings.apis(forest, others):
+    for use in activity.apis(forest, others):
         if use.count > use.errors:
             first = int(use.first.timestamp())
             _use(found, use.event_source, use.event_name, first).count += use.count - use.errors
-    for touched in doings.resources(forest, others):
+    for touched in activity.resources(forest, others):
         call = _BY_NAME.get(touched.event_name or "")
         if call in found and touched.arn and touched.count > touched.errors:
             found[call].things[touched.arn] = None

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tokentrail.events.carriers.json_paths import NOTHING, reader
-from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.names import resources as listed
 from tokentrail.events.carriers.table import moment, structured, with_types
+from tokentrail.events.carriers.text_cache import Known
 from tokentrail.events.carriers.tostring import parse
 from tokentrail.events.loose import FAILURES, decoded
 

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from tokentrail.events.carriers.json_paths import reader
-from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.names import OPEN, place, resources
 from tokentrail.events.carriers.table import structured, truth, with_types
+from tokentrail.events.carriers.text_cache import Known
 from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.values import seconds
 

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tokentrail.events.carriers import ocsf, stores, table
-from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.lost import OCSF, OTHER_OCSF
 from tokentrail.events.carriers.names import place
 from tokentrail.events.carriers.shapes import BEYOND, Room, text
+from tokentrail.events.carriers.text_cache import Known
 from tokentrail.events.carriers.unwrap import outside
 from tokentrail.events.piece import Piece
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from tokentrail.events.carriers.known import Known
 from tokentrail.events.carriers.lost import TABLE, WITHOUT_ANSWERS, WITHOUT_ERRORS, WITHOUT_SOURCE
 from tokentrail.events.carriers.names import OPEN, PATHS, bare, identity, place, resources
+from tokentrail.events.carriers.text_cache import Known
 from tokentrail.events.carriers.tostring import is_document, parse
 from tokentrail.events.loose import FAILURES, clean
 from tokentrail.events.piece import Piece

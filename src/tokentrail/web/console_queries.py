@@ -43,8 +43,8 @@ from tokentrail.present.html.console import Live, Turn
 from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.html.page import Sheet, laid_out
 from tokentrail.results import RawRecord, Status
-from tokentrail.web import asked
-from tokentrail.web.beside import LARGE, Beside, Found, detected, ranked
+from tokentrail.web import query_params
+from tokentrail.web.background_detection import LARGE, BackgroundDetection, Found, detected, ranked
 from tokentrail.web.pages import (
     CredentialsPage,
     EvidencePage,
@@ -66,7 +66,7 @@ _BRANCH = 100
 Answer = TypeVar("Answer")
 
 
-class Answers:
+class ConsoleQueries:
     """A case folder, and the answers to the console's questions. Only one thread at a time may use it."""
 
     def __init__(self, folder: Path | str, snapshots: Iterable[Snapshot] = ()) -> None:
@@ -80,7 +80,7 @@ class Answers:
     def _open(self) -> None:
         self._newest = Case.open(self._folder, create=False)
         self._earlier = Case.open(self._folder, create=False)
-        self.beside = Beside(self._folder)
+        self.beside = BackgroundDetection(self._folder)
         """Where detection looks at a large case."""
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Answers:
 
     def start(self, query: QueryParams) -> StartPage:
         """The start page: the case at a glance."""
-        when = asked.as_of(query)
+        when = query_params.as_of(query)
         case, findings = self._case(when), self._findings(when)
         return StartPage(
             case_id=case.case_id,
@@ -128,17 +128,17 @@ class Answers:
         )
         names = replace(sheet.names, live=live)
         shown = replace(sheet, names=names, picture=replace(sheet.picture, names=names))
-        when = asked.as_of(query)
+        when = query_params.as_of(query)
         return TracePage(
             sheet=shown,
             found=lambda: self._findings(when),
-            page=asked.page(query),
+            page=query_params.page(query),
             live=live,
         )
 
     def lineage(self, query: QueryParams) -> LineagePage:
         """One page of a part of a subject's lineage."""
-        sheet, part, page = self._sheet(query), asked.part(query), asked.page(query)
+        sheet, part, page = self._sheet(query), query_params.part(query), query_params.page(query)
         every = members(sheet, part)
         found, more = _page(every, page, _BRANCH)
         live = self.story("/lineage", query)
@@ -153,7 +153,7 @@ class Answers:
         What detection finds is asked for the newest evidence alone: it would double the time that a move of the
         slider takes, and is a click away.
         """
-        question = asked.question(query)
+        question = query_params.question(query)
         findings: Rows[Document] | None = None
         if question.as_of is None:
             with suppress(CaseError):  # told where the page leads for findings
@@ -172,41 +172,43 @@ class Answers:
 
     def plan(self, query: QueryParams) -> Plan:
         """The plan of a subject's page, as `tokentrail contain -o` writes it."""
-        found = self._gathered(asked.question(query)).plan
+        found = self._gathered(query_params.question(query)).plan
         if found is None:
             raise CaseError("no plan was asked for.")
         return found
 
     def timeline(self, query: QueryParams) -> TimelinePage:
         """A subject's calls, some at a time."""
-        question, search = asked.question(query), query.get("search", "").strip()
+        question, search = query_params.question(query), query.get("search", "").strip()
         subjects = with_handed_out(self._gathered(question).trace, question.subjects)
         events = self._case(question.as_of).timeline(subjects, as_of=question.as_of)
-        found, more = _page(_with(events, search), asked.page(query))
+        found, more = _page(_with(events, search), query_params.page(query))
         return TimelinePage(
-            events=found, subjects=question.subjects, search=search, page=asked.page(query), more=more,
+            events=found, subjects=question.subjects, search=search, page=query_params.page(query), more=more,
             live=self.story("/timeline", query),
         )  # fmt: skip
 
     def credentials(self, query: QueryParams) -> CredentialsPage:
         """The inventory, some at a time."""
-        when, wish = asked.as_of(query), asked.wish(query)
+        when, wish = query_params.as_of(query), query_params.wish(query)
         every = self._case(when).credentials(as_of=when, state=wish.state, kind=wish.kind, search=wish.search)
-        found, more = _page(_sorted(every, wish.sort), asked.page(query))
+        found, more = _page(_sorted(every, wish.sort), query_params.page(query))
         live = self.live("/credentials", query)
-        return CredentialsPage(credentials=found, wish=wish, page=asked.page(query), more=more, live=live)
+        return CredentialsPage(
+            credentials=found, wish=wish, page=query_params.page(query), more=more, live=live
+        )
 
     def findings(self, query: QueryParams) -> FindingsPage:
         """All findings."""
         return FindingsPage(
-            findings=self._findings(asked.as_of(query)),
-            wish=asked.finding_wish(query),
+            findings=self._findings(query_params.as_of(query)),
+            wish=query_params.finding_wish(query),
             live=self.live("/findings", query),
         )
 
     def evidence(self, query: QueryParams) -> EvidencePage:
         """The page of what was read."""
-        when = asked.as_of(query)
+        when = query_params.as_of(query)
         return EvidencePage(status=self._case(when).status(as_of=when), live=self.live("/evidence", query))
 
     def event(self, event_id: str, query: QueryParams) -> RecordPage:
@@ -241,18 +243,18 @@ class Answers:
 
     def live(self, path: str, query: QueryParams) -> Live:
         """Where a page stands: it can be asked for any moment of the evidence."""
-        status, when = self._status(), asked.as_of(query)
+        status, when = self._status(), query_params.as_of(query)
         return Live(
-            path=path, query=asked.kept(query, story=False), as_of=when, first=status.first, last=status.last,
+            path=path, query=query_params.kept(query, story=False), as_of=when, first=status.first, last=status.last,
             newest=status.last,
             looking=when is None and self.looking() is not None,
         )  # fmt: skip
 
     def story(self, path: str, query: QueryParams) -> Live:
         """Where a page about a subject stands: its slider goes over the turns of the story, and a little further."""
-        question = replace(asked.question(query), as_of=None)
+        question = replace(query_params.question(query), as_of=None)
         found: tuple[Turn, ...] = self._keep(("turns", question), lambda: turns(self._traced(question)))
-        live = replace(self.live(path, query), query=asked.kept(query, story=True), turns=found)
+        live = replace(self.live(path, query), query=query_params.kept(query, story=True), turns=found)
         if not found or live.last is None:
             return live
         begin, end = found[0].time, found[-1].time
@@ -371,7 +373,9 @@ def _said(one: TimelineEvent) -> str:
     return "\n".join(part for part in parts if part).lower()
 
 
-def _page(every: Iterable[Answer], page: int, at_once: int = asked.PAGE) -> tuple[tuple[Answer, ...], bool]:
+def _page(
+    every: Iterable[Answer], page: int, at_once: int = query_params.PAGE
+) -> tuple[tuple[Answer, ...], bool]:
     """One page of a list, and whether there is more."""
     first = (page - 1) * at_once
     found = tuple(islice(every, first, first + at_once + 1))

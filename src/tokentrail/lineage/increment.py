@@ -18,7 +18,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tokentrail.lineage import segment_tables
-from tokentrail.lineage.grow import (
+from tokentrail.lineage.affected_rows import Naming, TooMuch, Touched
+from tokentrail.lineage.link import (
     KEPT,
     LINKING_FILES,
     OUTPUT,
@@ -28,7 +29,6 @@ from tokentrail.lineage.grow import (
     made_by,
     statements,
 )
-from tokentrail.lineage.touched import Naming, TooMuch, Touched
 from tokentrail.lineage.trees import NONE, Ring, depths_and_roots, positions
 from tokentrail.store.interface import Engine
 from tokentrail.store.tidying import DATABASE

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DROPS = re.compile(r"DROP TABLE (\w+)")
 
 
-class Filed:
+class SpilledTables:
     """Tables of a database that are kept in files; queries use their names as those of other tables."""
 
     def __init__(self, beside: Path, form: str) -> None:

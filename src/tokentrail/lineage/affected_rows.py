@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Set
 
 import pyarrow as pa
 
-from tokentrail.lineage.grow import statements
+from tokentrail.lineage.link import statements
 from tokentrail.store.interface import Engine
 
 _MOMENT = "name VARCHAR, second BIGINT"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tokentrail.case.beyond import MOST_FOLLOWED, follow_sources, roots
+from tokentrail.case.source_issued import MOST_FOLLOWED, follow_sources, roots
 from tokentrail.detection.model import Finding
 from tokentrail.errors import UsageError
 from tokentrail.lineage.forest import Forest

@@ -12,9 +12,9 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.lineage.forest import Forest
 from tokentrail.results import RawRecord
+from tokentrail.store.evidence_read import decoded
 from tokentrail.store.folder import CaseFolder
 from tokentrail.store.interface import StoredObject
-from tokentrail.store.received import decoded
 from tokentrail.store.records import raw_records, records
 
 Place = tuple[int, int, int]

@@ -32,7 +32,7 @@ PAGE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class CredentialFilter:
     """What is searched for in the list of credentials."""
 
     search: str | None
@@ -108,14 +108,14 @@ def question(query: QueryParams) -> Question:
     )
 
 
-def wish(query: QueryParams) -> Wish:
+def wish(query: QueryParams) -> CredentialFilter:
     """
     Read what is searched for in the list of credentials.
 
     Raises:
         UsageError: there is no such state or kind.
     """
-    return Wish(
+    return CredentialFilter(
         search=query.get("search") or None,
         state=_one_of(query, "state", get_args(State)),
         kind=_one_of(query, "kind", get_args(Kind)),

@@ -27,7 +27,7 @@ import pyarrow as pa
 from tokentrail.errors import CaseError
 from tokentrail.events.columns import TABLES
 from tokentrail.lineage import rollups
-from tokentrail.lineage.grow import facts_of
+from tokentrail.lineage.link import facts_of
 from tokentrail.store.interface import Engine
 
 BUSY = 5_000

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tokentrail.aws.calls.names import operation_of
 from tokentrail.lineage.candidates import batches
-from tokentrail.lineage.grow import described
+from tokentrail.lineage.link import described
 from tokentrail.lineage.lookup import Lookup
 from tokentrail.lineage.rollups import DEEDS_OF_FACTS, RollUp
 from tokentrail.lineage.rows import Row

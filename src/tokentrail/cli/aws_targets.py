@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class AwsTargets:
     """How each account is reached."""
 
     profiles: Mapping[str, str]
@@ -100,14 +100,14 @@ CONSENT = click.option(
 
 
 def routed(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how accounts are reached; the verb gets them as a `Route`."""
+    """Add the options that say how accounts are reached; the verb gets them as `AwsTargets`."""
 
     @functools.wraps(command)
     def wrapped(
         *arguments: Any, profiles: tuple[tuple[str, str], ...], role_arn: str | None, endpoint_url: str | None,
         **options: Any,
     ) -> None:  # fmt: skip
-        route = Route(profiles=dict(profiles), role_arn=role_arn, endpoint_url=endpoint_url)
+        route = AwsTargets(profiles=dict(profiles), role_arn=role_arn, endpoint_url=endpoint_url)
         command(*arguments, route=route, **options)
 
     for option in (

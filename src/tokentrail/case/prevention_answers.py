@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tokentrail.case.asked import names, narrowing_of
+from tokentrail.case.arguments import names, narrowing_of
 from tokentrail.case.result_set import Rows
 from tokentrail.case.views import Views
 from tokentrail.store.folder import CaseFolder
@@ -48,7 +48,7 @@ class Guarding:
         Raises:
             UsageError: a subject, address or policy can't be used, or two snapshots are of one account.
         """
-        from tokentrail.case.prevented import (
+        from tokentrail.case.guard_answer import (
             guarded,  # takes its time to load, and other verbs need none of it
         )
 

@@ -45,7 +45,7 @@ class Look:
             return Found(case.fingerprint, detected(case), ranked(case))
 
 
-class Beside:
+class BackgroundDetection:
     """Runs one detection after another, each in a process of its own."""
 
     def __init__(self, folder: Path | str) -> None:
