@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tokentrail import Case
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan
+from tokentrail.present.text.plan_text import write_plan
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.testing import World, native
 
 Got = TypeVar("Got")
@@ -67,9 +67,9 @@ def main() -> None:
             )
             for strategy in ("standard", "surgical", "scorched"):
                 took, plan = timed(lambda strategy=strategy: case.contain([key], strategy=strategy))
-                paper = io.StringIO()
-                write_plan(plan, Paper(paper))
-                lines = len(paper.getvalue().splitlines())
+                writer = io.StringIO()
+                write_plan(plan, TextWriter(writer))
+                lines = len(writer.getvalue().splitlines())
                 print(
                     f"{strategy:10} {took:5.1f} s, {took / floor:4.1f} x the trace, {len(plan.steps)} steps, "
                     f"{lines} lines, {'complete' if plan.proof.complete else 'NOT complete'}"

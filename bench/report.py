@@ -26,9 +26,9 @@ from pathlib import Path
 from starlette.datastructures import QueryParams
 
 from tokentrail import Case
-from tokentrail.dossier import Question, gather
 from tokentrail.present.document import document, timestamp
 from tokentrail.present.html.page import report_page
+from tokentrail.report_data import Question, gather
 from tokentrail.testing import Credential, World
 from tokentrail.web.console_queries import ConsoleQueries
 

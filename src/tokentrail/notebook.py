@@ -23,10 +23,10 @@ from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Credential, TimelineEvent, Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.flags import Picture
+from tokentrail.present.html.flags import LifelineChart
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.page import asset
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.templating import render
 from tokentrail.present.html.window import window
@@ -170,9 +170,9 @@ def _lazy_line(found: LazyRows[Any]) -> str:
 @html.register(Trace)
 def _trace_html(trace: Trace) -> str:
     """A trace as the picture of its lifelines, which stands apart from the notebook: nothing of it can run there."""
-    names, shown = Names.of(trace), window(trace, (), left=LEFT, right=RIGHT)
+    names, shown = LabelResolver.of(trace), window(trace, (), left=LEFT, right=RIGHT)
     laid, done = rows(trace, (), None, shown), actions(trace, ())
-    picture = Picture(
+    picture = LifelineChart(
         trace=trace, plan=None, rows=laid, actions=done, window=shown, names=names, linked=False
     )
     drawn = base64.b64encode(lifelines(picture, asset("lifelines.css")).encode()).decode()

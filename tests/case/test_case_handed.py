@@ -13,11 +13,11 @@ from evidence import START, held
 from shell import ran
 from tokentrail import Case
 from tokentrail.case import guard_answer, source_issued
-from tokentrail.dossier import Question, finding_subjects, gather, turns
 from tokentrail.lineage.model import Trace
 from tokentrail.present.html.page import report_page
-from tokentrail.present.lineage import write_trace
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.text_writer import TextWriter
+from tokentrail.present.text.trace_text import write_trace
+from tokentrail.report_data import Question, finding_subjects, gather, turns
 from tokentrail.testing import Credential, World
 
 THIEF, HOUR = "203.0.113.77", 3600
@@ -47,7 +47,7 @@ Robbed = tuple[Case, Credential, Credential, Credential, Credential]
 def written(trace: Trace) -> str:
     """A trace as text, in one line."""
     told = io.StringIO()
-    write_trace(trace, Paper(told))
+    write_trace(trace, TextWriter(told))
     return " ".join(told.getvalue().split())
 
 

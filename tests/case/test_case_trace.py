@@ -15,7 +15,7 @@ import pytest
 from evidence import AWAY, HOME, START, at, born, by_id, held, traced
 from tokentrail import Case
 from tokentrail.errors import CaseError, SubjectNotFound, UsageError
-from tokentrail.present.damage import unkeyed
+from tokentrail.present.views.damage import unkeyed
 from tokentrail.testing import World
 from tokentrail.testing.administration import trust_policy
 from tokentrail.testing.credential import OFFICE

@@ -19,7 +19,7 @@ from evidence import call as record
 from shell import Run
 from tokentrail.case import Case
 from tokentrail.containment.model import Plan
-from tokentrail.present.plan import write_script
+from tokentrail.present.text.plan_text import write_script
 from tokentrail.testing import FAKE_SESSION_TOKEN, World, native
 from tokentrail.testing.story import Story
 

@@ -18,8 +18,8 @@ from hostile import HOSTILE
 from shell import Run
 from tokentrail.case import Case
 from tokentrail.cli.root import root
-from tokentrail.present.investigation import Investigation, write_screen
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.investigation_text import Investigation, write_screen
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts
 from tokentrail.testing.story import Story
 
@@ -119,7 +119,7 @@ def test_strong_leads_outside_the_plan_are_told(case: Path, told: Story) -> None
             trace=trace, activity=opened.activity(trace), events=(), plan=plan, case="leak",
         )  # fmt: skip
     shown = io.StringIO()
-    write_screen(found, Paper(shown))
+    write_screen(found, TextWriter(shown))
     said = " ".join(shown.getvalue().split())
 
     assert "! 1 strong lead outside this plan still works: " in said

@@ -18,7 +18,7 @@ def test_text_needs_no_document(capsys: pytest.CaptureFixture[str]) -> None:
     show_parts(
         options,
         of_what_no_document_can_be_made,
-        lambda _, paper: paper.line("told"),
+        lambda _, writer: writer.line("told"),
         "credentials",
         TracedCredential,
     )

@@ -22,8 +22,8 @@ from tokentrail.containment.proof.assumption_sentences import sentence
 from tokentrail.events.change import changes
 from tokentrail.events.vocabulary import CHANGES
 from tokentrail.lineage import creations
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan
+from tokentrail.present.text.plan_text import write_plan
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.testing import World
 from tokentrail.testing.administration import trust_policy
 
@@ -791,7 +791,7 @@ def test_a_step_shows_each_region_that_it_calls() -> None:
         asked_for = {"functionName": "send", "role": JOB}
         key.calls("lambda:CreateFunction20150331", asked_for, read_only=False, region=region)
     plan, text = planned(world, key.id), io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
 
     assert {"us-east-1", "eu-west-1"} == {one.region for one in step(plan, "isolate-instance").calls}
     assert all(f"PutFunctionConcurrency in {one}" in text.getvalue() for one in ("us-east-1", "eu-west-1"))

@@ -10,8 +10,8 @@ import pytest
 from contain_cases import actions, checked
 
 from evidence import HOME, START, call, held, user
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan, write_script
+from tokentrail.present.text.plan_text import write_plan, write_script
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.testing import World
 from work import some
 
@@ -63,7 +63,7 @@ def test_odd_values_in_a_tainted_call_are_planned_around(odd: Any) -> None:
     with held(records) as case:
         plan = case.contain(["AKIAIOSFODNN7EXAMPLE"])
     text, script = io.StringIO(), io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
     write_script(plan, script)
     assert "\x1b" not in text.getvalue() + script.getvalue() and "\u202e" not in text.getvalue()
     for line in text.getvalue().splitlines():  # a word is never broken, so that what is copied is whole
@@ -154,7 +154,7 @@ def test_a_key_of_whom_is_not_known_is_stopped_by_hand(account: str) -> None:
         plan = checked(case.contain([key.id]))
     [step] = plan.steps
     text = io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
 
     assert not plan.proof.complete and () == step.calls
     assert f"aws sts get-access-key-info --access-key-id={key.id}" in step.why

@@ -7,8 +7,8 @@ import io
 from contain_cases import actions, planned, refuted
 
 from evidence import HOME, START
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan
+from tokentrail.present.text.plan_text import write_plan
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.testing import World
 from tokentrail.testing.names import Role
 
@@ -40,7 +40,7 @@ def test_what_a_plan_that_fails_rests_on_is_told_as_well() -> None:
     identity.calls("ssm:RequestManagedInstanceRoleToken", {"fingerprint": INSTANCE})
     plan = planned(world, identity.id)
     text = io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
     said = " ".join(text.getvalue().split())
 
     refuted(plan, identity.id)

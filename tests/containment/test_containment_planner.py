@@ -37,8 +37,8 @@ from tokentrail.containment.model import Call, Plan
 from tokentrail.errors import SubjectNotFound, UsageError
 from tokentrail.formatting import instant
 from tokentrail.present.document import document
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan, write_script
+from tokentrail.present.text.plan_text import write_plan, write_script
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.testing import Credential, LongTermKey, World
 from tokentrail.testing.story import ATTACKER, Story, story
 
@@ -319,7 +319,7 @@ def test_a_plan_without_steps_says_whether_that_is_enough() -> None:
     session.calls("ec2:DescribeVolumes")
     plan = planned(world, session.id)
     text = io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
 
     assert () == plan.steps and not plan.proof.complete
     assert "Nothing to do" not in text.getvalue() and "No step is known" in text.getvalue()
@@ -333,7 +333,7 @@ def test_a_policy_for_somebody_else_to_attach_can_be_copied_whole() -> None:
     key.assumes("Deploy-" + "b" * 57).calls("s3:ListBuckets")
     plan = planned(world, key.id, without_access=[HOME])
     text = io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
 
     [step] = plan.steps
     shown = re.findall(r"^ {15}\{\n.*?^ {15}\}$", text.getvalue(), re.MULTILINE | re.DOTALL)
@@ -424,7 +424,7 @@ def test_roles_of_one_name_in_two_accounts_are_told_apart() -> None:
 
     cut = planned(world, key.id).steps[-1]
     page = io.StringIO()
-    write_plan(replace(plan, steps=(cut,)), Paper(page))
+    write_plan(replace(plan, steps=(cut,)), TextWriter(page))
     one, other = sorted((HOME, AWAY))
     for shown in (cut.why, page.getvalue()):
         assert f"role/Admin in {one}, role/Admin in {other}" in " ".join(shown.split())
@@ -600,7 +600,7 @@ def test_what_narrowing_leaves_out_and_no_step_ends_is_a_condition() -> None:
     with asked(world) as case:
         right, wrong = (case.contain([key.id], source_ips=[at]) for at in (ATTACKER, "203.0.113.7"))
     text = io.StringIO()
-    write_plan(wrong, Paper(text))
+    write_plan(wrong, TextWriter(text))
 
     assert wrong.proof.complete
     assert any("leaves out is not the attacker's" in one and left.id in one for one in wrong.proof.holds_if)
@@ -1186,7 +1186,7 @@ def test_hundreds_of_sessions_read_well() -> None:
     key.calls("s3:ListBuckets")
     plan = planned(world, key.id, strategy="surgical")
     text, script = io.StringIO(), io.StringIO()
-    write_plan(plan, Paper(text))
+    write_plan(plan, TextWriter(text))
     write_script(plan, script)
 
     assert len(text.getvalue().splitlines()) < 160

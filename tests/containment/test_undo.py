@@ -14,8 +14,8 @@ from tokentrail.containment import documents
 from tokentrail.containment.execution.outcome import Restored, Undone
 from tokentrail.containment.model import Plan
 from tokentrail.errors import UsageError
-from tokentrail.present.deeds import write_intended, write_undone
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.apply_output import write_intended, write_undone
+from tokentrail.present.text.text_writer import TextWriter
 
 
 def applied(stand: Stand) -> Plan:
@@ -91,7 +91,7 @@ def test_what_a_person_did_is_named_and_stays(stand: Stand) -> None:
     assert stand.apply(plan).complete
 
     undone, page = stand.undo(plan), io.StringIO()
-    write_undone(undone, Paper(page))
+    write_undone(undone, TextWriter(page))
 
     assert [(1, "scp-deny")] == [(one.n, one.action) for one in undone.by_hand]
     assert [1] == [one.n for one in stand.undo(plan, only=[1]).by_hand]
@@ -106,8 +106,8 @@ def test_what_stays_for_one_reason_is_told_together() -> None:
     things = tuple(replace(thing, thing=f"policy of role r{n}") for n in range(800))
     last = replace(thing, thing="key K", steps=(1,), outcome="restored", why="put back")
     page = io.StringIO()
-    write_undone(Undone(run="r", journal="j", complete=False, things=(*things, last)), Paper(page))
-    write_intended([(one.thing, one.outcome, one.why, one.calls) for one in things], Paper(page))
+    write_undone(Undone(run="r", journal="j", complete=False, things=(*things, last)), TextWriter(page))
+    write_intended([(one.thing, one.outcome, one.why, one.calls) for one in things], TextWriter(page))
 
     told = page.getvalue()
     assert told.count("too soon") == 2 and told.count("796 more") == 2

@@ -15,21 +15,21 @@ from page_elements import Element, elements
 from tokentrail import Case
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, gather, solve, with_handed_out
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present.document import document
-from tokentrail.present.findings import write_findings
-from tokentrail.present.holdings import write_status
+from tokentrail.present.formats.markdown import incident_markdown
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.html.page import report_page
-from tokentrail.present.investigation import Investigation, write_screen
-from tokentrail.present.leads import write_leads
-from tokentrail.present.lineage import write_trace
-from tokentrail.present.markdown import incident_markdown
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan
-from tokentrail.present.timeline import write_timeline
+from tokentrail.present.html.report_data import ReportData
+from tokentrail.present.text.findings_text import write_findings
+from tokentrail.present.text.investigation_text import Investigation, write_screen
+from tokentrail.present.text.leads_text import write_leads
+from tokentrail.present.text.plan_text import write_plan
+from tokentrail.present.text.status_text import write_status
+from tokentrail.present.text.text_writer import TextWriter
+from tokentrail.present.text.timeline_text import write_timeline
+from tokentrail.present.text.trace_text import write_trace
+from tokentrail.report_data import Question, gather, solve, with_handed_out
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts
 
 Facts = dict[str, Any]
@@ -44,7 +44,7 @@ _FEWEST = 5
 class Shown:
     """The answers about one subject of a case, and what every face makes of them."""
 
-    dossier: Dossier
+    report_data: ReportData
     findings: tuple[Finding, ...]
     leads: tuple[Lead, ...]
     events: tuple[TimelineEvent, ...]
@@ -57,16 +57,16 @@ class Shown:
         question = Question(subjects=(subject,))
         findings, leads = tuple(case.detect()), tuple(case.leads())
         judged, solution = [document(one) for one in findings], solve(case, question)
-        dossier = gather(case, question, judged, solution=solution)
+        report_data = gather(case, question, judged, solution=solution)
         subjects = with_handed_out(solution.trace, question.subjects)
         start = case_page(
             case.case_id, case.overview(), judged, case.status(), "1", leads=[document(one) for one in leads]
         )
-        return cls(dossier, findings, leads, tuple(case.timeline(subjects)), start)
+        return cls(report_data, findings, leads, tuple(case.timeline(subjects)), start)
 
     @cached_property
     def page(self) -> Element:
-        return elements(report_page(self.dossier))
+        return elements(report_page(self.report_data))
 
     @cached_property
     def start_page(self) -> Element:
@@ -74,47 +74,47 @@ class Shown:
 
     @cached_property
     def markdown(self) -> str:
-        return incident_markdown(self.dossier)
+        return incident_markdown(self.report_data)
 
     @cached_property
     def plan_text(self) -> str:
-        plan = self.dossier.plan
+        plan = self.report_data.plan
         assert plan is not None
-        return written(lambda paper: write_plan(plan, paper))
+        return written(lambda writer: write_plan(plan, writer))
 
     @cached_property
     def trace_text(self) -> str:
-        return written(lambda paper: write_trace(self.dossier.trace, paper))
+        return written(lambda writer: write_trace(self.report_data.trace, writer))
 
     @cached_property
     def findings_text(self) -> str:
-        return written(lambda paper: write_findings(self.findings, paper))
+        return written(lambda writer: write_findings(self.findings, writer))
 
     @cached_property
     def leads_text(self) -> str:
-        return written(lambda paper: write_leads(self.leads, paper))
+        return written(lambda writer: write_leads(self.leads, writer))
 
     @cached_property
     def status_text(self) -> str:
-        return written(lambda paper: write_status(self.dossier.status, paper, rejected=True))
+        return written(lambda writer: write_status(self.report_data.status, writer, rejected=True))
 
     @cached_property
     def timeline_text(self) -> str:
-        return written(lambda paper: write_timeline(self.events, paper))
+        return written(lambda writer: write_timeline(self.events, writer))
 
     @cached_property
     def screen(self) -> str:
-        dossier = self.dossier
-        assert dossier.plan is not None and dossier.activity is not None
+        report_data = self.report_data
+        assert report_data.plan is not None and report_data.activity is not None
         found = Investigation(
             summary=IngestSummary(
                 objects=ObjectCounts(read=1, repeated=0, skipped=0),
                 records=RecordCounts(read=1, new=1, repeated=0, rejected=0), rejected=(), skipped=(), seconds=0.0,
             ),
-            logs=("logs",), leads=self.leads, findings=self.findings, trace=dossier.trace, activity=dossier.activity,
-            events=self.events, plan=dossier.plan, case="case",
+            logs=("logs",), leads=self.leads, findings=self.findings, trace=report_data.trace, activity=report_data.activity,
+            events=self.events, plan=report_data.plan, case="case",
         )  # fmt: skip
-        return written(lambda paper: write_screen(found, paper))
+        return written(lambda writer: write_screen(found, writer))
 
     def json(self, result: object) -> Any:
         """A result as JSON has it."""
@@ -124,10 +124,10 @@ class Shown:
 # ---------------------------------------------------------------- reading
 
 
-def written(write: Callable[[Paper], object]) -> str:
-    """What a writer puts on paper that is wide enough for every sentence."""
+def written(write: Callable[[TextWriter], object]) -> str:
+    """What a text writer writes that is wide enough for every sentence."""
     stream = io.StringIO()
-    write(Paper(stream, WIDE))
+    write(TextWriter(stream, WIDE))
     return stream.getvalue()
 
 
@@ -189,7 +189,7 @@ _ENDINGS = {"COMPLETE": "good", "Complete only if": "doubt", "NOT COMPLETE": "ba
 
 def plan_of_json(shown: Shown) -> Facts:
     """What the plan file and `contain --format json` say."""
-    plan = shown.json(shown.dossier.plan)
+    plan = shown.json(shown.report_data.plan)
     proof = plan["proof"]
     doubt = bool(proof["may_be_stolen"])
     return {
@@ -274,7 +274,7 @@ def plan_of_page(shown: Shown) -> Facts:
 
 def trace_of_json(shown: Shown) -> Facts:
     """What `trace --format json` says."""
-    trace = shown.json(shown.dossier.trace)
+    trace = shown.json(shown.report_data.trace)
     tainted = {one["id"] for one in trace["credentials"] if one["tainted"]}
     states = Counter(one["state"] for one in trace["credentials"] if one["tainted"])
     secrets = {
@@ -532,7 +532,7 @@ def findings_of_page(shown: Shown) -> Facts:
 
 def status_of_json(shown: Shown) -> Facts:
     """What `status --format json` says."""
-    status = shown.json(shown.dossier.status)
+    status = shown.json(shown.report_data.status)
     return {
         "events": status["records"], "objects": status["objects"], "credentials": status["credentials"],
         "coverage": [(one["account"] or "-", one["region"] or "-", one["first"], one["last"], one["hours_seen"],

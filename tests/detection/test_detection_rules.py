@@ -31,8 +31,8 @@ from tokentrail.detection.rules.containment_undone import lifted
 from tokentrail.detection.rules.logging_stopped import narrows
 from tokentrail.detection.thresholds import Thresholds
 from tokentrail.detection.trust_policies import grants_all, let_in
-from tokentrail.present.findings import write_findings
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.findings_text import write_findings
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.testing import World
 from tokentrail.testing.names import Json
 
@@ -621,7 +621,7 @@ def test_a_thief_who_stays_in_a_host_is_told_of() -> None:
     with held(place) as case:
         (one,) = case.detect(rules=["stolen-workload"])
     said = io.StringIO()
-    write_findings([one], Paper(said))
+    write_findings([one], TextWriter(said))
 
     assert (stolen[0], {older.id, *stolen, host.id}) == (one.subject, set(one.credentials))
     assert "3.225.16.7 at" not in one.why

@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 
 from tokentrail.detection.catalogue import CATALOGUE
 from tokentrail.detection.model import SEVERITIES, Finding
-from tokentrail.present.siem import (
+from tokentrail.present.formats.siem import (
     _EFFECTS,
     _TACTICS,
     NO_ACCOUNT,

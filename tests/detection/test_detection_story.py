@@ -12,7 +12,7 @@ from evidence import held
 from tokentrail.case import Case
 from tokentrail.detection.model import Finding
 from tokentrail.present.document import document
-from tokentrail.present.findings import worst_first
+from tokentrail.present.text.findings_text import worst_first
 from tokentrail.testing.story import Story, story
 
 EXPECTED = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evidence import held
 from strategies import worlds
-from tokentrail.present.timeline import RUN, runs
+from tokentrail.present.text.timeline_text import RUN, runs
 from tokentrail.testing import World
 
 TELLING = "Assume|Get(SessionToken|SecretValue)"

@@ -29,8 +29,8 @@ from tokentrail.lineage.model import (
     TimelineEvent,
     TracedCredential,
 )
-from tokentrail.present.html.dossier import Dossier
-from tokentrail.present.timeline import RUN, runs
+from tokentrail.present.html.report_data import ReportData
+from tokentrail.present.text.timeline_text import RUN, runs
 from tokentrail.results import Coverage, HourGap, Rejection, Status
 
 NOW = NINE + timedelta(hours=1, minutes=30)
@@ -136,7 +136,7 @@ def finding() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def dossier(**changes: Any) -> Dossier:
+def report_data(**changes: Any) -> ReportData:
     """The small story's page, as it goes in."""
     listed = credentials()
     traced = trace(
@@ -164,7 +164,7 @@ def dossier(**changes: Any) -> Dossier:
     }  # fmt: skip
     values |= changes
     calls = Heard(tuple(values.pop("events")), tuple(values.pop("bystander_events")))
-    return Dossier(calls=calls, **values)
+    return ReportData(calls=calls, **values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,16 +234,16 @@ def _literal(hint: Any) -> bool:
     return typing.get_origin(hint) is typing.Literal
 
 
-def deep(count: int) -> Dossier:
+def deep(count: int) -> ReportData:
     """A chain of sessions, each in a role of its own that the one before took up."""
     listed = [credentials()[0]]
     for n in range(count):
         role = f"arn:aws:iam::111122223333:role/r{n}"
         listed.append(child(n, listed[-1].id, role=role, root=KEY, expires_at=NINE + timedelta(hours=2)))
-    return dossier(trace=trace(*listed, as_of=NOW, subject=(KEY,)), events=(), bystanders=(), plan=None)
+    return report_data(trace=trace(*listed, as_of=NOW, subject=(KEY,)), events=(), bystanders=(), plan=None)
 
 
-def large(count: int) -> Dossier:
+def large(count: int) -> ReportData:
     """A trace of many sessions, some of which work."""
     key = credentials()[0]
     listed = [key]
@@ -256,7 +256,7 @@ def large(count: int) -> Dossier:
             state="expired" if dead else "active",
         ))  # fmt: skip
     found = trace(*listed, as_of=NOW, subject=(KEY,))
-    return dossier(trace=found, plan=None, bystanders=(), bystander_events=(), findings=None)
+    return report_data(trace=found, plan=None, bystanders=(), bystander_events=(), findings=None)
 
 
 LINK = re.compile(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tokentrail.lineage.model import Credential, IssuedBy, Link, TimelineEvent, Trace, TracedCredential
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.text_writer import TextWriter
 
 NINE = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 KEY, TOKEN, SESSION = "AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7TOKENBB", "ASIAIOSFODNN7SESSION"
@@ -121,8 +121,8 @@ def event(**changes: Any) -> TimelineEvent:
     return TimelineEvent(**(values | changes))
 
 
-def written(write: Callable[[Paper], object]) -> str:
-    """What a writer puts on paper in a pipe."""
+def written(write: Callable[[TextWriter], object]) -> str:
+    """What a text writer writes into a pipe."""
     stream = io.StringIO()
-    write(Paper(stream))
+    write(TextWriter(stream))
     return stream.getvalue()

@@ -9,7 +9,7 @@ from present_cases import child, credential, trace, written
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.family import MANY, MOST, Family, Fold, Node
-from tokentrail.present.lineage import write_trace
+from tokentrail.present.text.trace_text import write_trace
 
 TOP = credential(kind="long_term_key", role=None, id="AKIATOP")
 STATES = ("active", "expired", "ended", "unknown")
@@ -58,7 +58,7 @@ def test_many_children_are_folded_but_what_works_is_drawn() -> None:
     """Of many sessions of one role, those that work are drawn, and the rest is counted in a sentence."""
     many = [child(n, TOP.id, state="expired") for n in range(245)]
     many[200] = child(200, TOP.id, state="active")
-    text = written(lambda paper: write_trace(trace(TOP, *many), paper))
+    text = written(lambda writer: write_trace(trace(TOP, *many), writer))
     assert "└─ … and 240 more role sessions of role/MyBucketRole: none active" in text
     assert f"{many[200].id}  active  ! tainted" in text
 
@@ -67,7 +67,7 @@ def test_a_fold_says_what_it_hides() -> None:
     """A fold counts what is below it and what still works, and the active ones are listed after the tree."""
     many = [child(n, TOP.id) for n in range(30)]
     below = child(99, many[20].id, state="ended", state_reason="made inactive")
-    text = written(lambda paper: write_trace(trace(TOP, *many, below), paper))
+    text = written(lambda writer: write_trace(trace(TOP, *many, below), writer))
     assert "… and 25 more role sessions of role/MyBucketRole: 25 still active" in text
     assert "Active, and not drawn above" in text
     assert "… and 5 more; --format jsonl lists every credential" in text
@@ -77,7 +77,7 @@ def test_children_of_many_users_are_folded_too() -> None:
     """An attacker who makes three hundred users has one key of each: they are one crowd, not three hundred."""
     users = [f"arn:aws:iam::111122223333:user/u{n}" for n in range(300)]
     keys = [child(n, TOP.id, kind="long_term_key", role=None, principal=user) for n, user in enumerate(users)]
-    text = written(lambda paper: write_trace(trace(TOP, *keys), paper))
+    text = written(lambda writer: write_trace(trace(TOP, *keys), writer))
 
     assert "└─ … and 295 more long-term keys: 295 still active" in text
 
@@ -97,7 +97,7 @@ def test_a_fold_counts_in_words_that_agree() -> None:
     """One is one, and what the kind is called stands in the plural where it belongs."""
     many = [child(n, TOP.id, kind="service_role") for n in range(13)]
     few = [child(n, TOP.id, kind="assumed_role_saml") for n in range(20, 33)]
-    text = written(lambda paper: write_trace(trace(TOP, *many, *few), paper))
+    text = written(lambda writer: write_trace(trace(TOP, *many, *few), writer))
 
     assert "… and 8 more services' role sessions of role/MyBucketRole: 8 still active" in text
     assert "… and 8 more role sessions (SAML) of role/MyBucketRole: 8 still active" in text
@@ -106,7 +106,7 @@ def test_a_fold_counts_in_words_that_agree() -> None:
 
 def test_a_chain_of_any_depth_is_drawn_within_the_page() -> None:
     """A chain of a thousand hops neither overflows the page nor the stack, and its living end is named."""
-    text = written(lambda paper: write_trace(chain(1000), paper))
+    text = written(lambda writer: write_trace(chain(1000), writer))
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("deep: ASIA") + text.count("─ ASIA") == MOST - 1
     assert f"{child(999, 'x').id}  role session" in text.partition("Active, and not drawn")[2]
@@ -128,5 +128,7 @@ def test_the_subject_is_what_no_tainted_credential_minted_or_made() -> None:
     )
     family = Family(trace(*drawn.credentials, links=(*drawn.links, through)))
     assert [one.id for one in family.subjects()] == [TOP.id]
-    text = written(lambda paper: write_trace(trace(*drawn.credentials, links=(*drawn.links, through)), paper))
+    text = written(
+        lambda writer: write_trace(trace(*drawn.credentials, links=(*drawn.links, through)), writer)
+    )
     assert f"also linked to {TOP.id} (created: acts through the trust)" in text

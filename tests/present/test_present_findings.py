@@ -8,7 +8,7 @@ from datetime import timedelta
 from present_cases import KEY, NINE, SESSION, TOKEN, written
 
 from tokentrail.detection.model import Finding, Severity
-from tokentrail.present.findings import to_start_from, write_findings
+from tokentrail.present.text.findings_text import to_start_from, write_findings
 
 
 def finding(
@@ -42,7 +42,7 @@ def test_what_may_make_a_false_alarm_is_told_once_of_a_rule() -> None:
     first, second = finding(SESSION), finding(TOKEN, hour=1)
     another = replace(finding(KEY, hour=2), rule="other", false_alarm="A pipeline does so.")
     text = " ".join(
-        written(lambda paper: write_findings([second, another, first], paper, explain=True)).split()
+        written(lambda writer: write_findings([second, another, first], writer, explain=True)).split()
     )
 
     assert 1 == text.count("A laptop moves.") == text.count("A pipeline does so.")
@@ -50,8 +50,8 @@ def test_what_may_make_a_false_alarm_is_told_once_of_a_rule() -> None:
 
     alike = " ".join(
         written(
-            lambda paper: write_findings(
-                [first, replace(another, false_alarm=first.false_alarm)], paper, explain=True
+            lambda writer: write_findings(
+                [first, replace(another, false_alarm=first.false_alarm)], writer, explain=True
             )
         ).split()
     )
@@ -64,7 +64,7 @@ def test_findings_that_differ_in_whom_they_are_about_are_told_in_one_past_the_fi
 
     def told(count: int) -> str:
         alike = [finding(f"AKIA{number:016}", hour=number) for number in range(count)]
-        return written(lambda paper: write_findings([*alike, graver], paper, case="leak"))
+        return written(lambda writer: write_findings([*alike, graver], writer, case="leak"))
 
     assert 10 == told(10).count("\nHIGH ")
     assert len(told(60).splitlines()) == len(told(11).splitlines()) < len(told(10).splitlines())

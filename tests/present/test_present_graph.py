@@ -6,12 +6,12 @@ import io
 import re
 
 import pytest
-from html_cases import Heard, dossier, poisoned
+from html_cases import Heard, poisoned, report_data
 
 from hostile import HOSTILE
 from tokentrail.lineage.model import Trace
-from tokentrail.present.graph import write_dot, write_mermaid
-from tokentrail.present.timeline import write_timesketch
+from tokentrail.present.formats.graph import write_dot, write_mermaid
+from tokentrail.present.text.timeline_text import write_timesketch
 
 
 def dot(trace: Trace) -> str:
@@ -28,11 +28,11 @@ def mermaid(trace: Trace) -> str:
 
 def test_a_graph_has_each_credential_and_each_link() -> None:
     """Nodes by descent, edges with the call and the time."""
-    found = dot(dossier().trace)
+    found = dot(report_data().trace)
     assert found.startswith("digraph tokentrail {\n") and found.endswith("}\n")
     assert found.count(" -> ") == 3
     assert 'n2 -> n4 [label="AssumeRole 2026-11-23T09:40:00Z"]' in found
-    drawn = mermaid(dossier().trace)
+    drawn = mermaid(report_data().trace)
     assert drawn.startswith("flowchart LR\n")
     assert drawn.count("-->") == 3
     assert ":::mineLive" in drawn and ":::mineDead" in drawn
@@ -41,7 +41,7 @@ def test_a_graph_has_each_credential_and_each_link() -> None:
 @pytest.mark.parametrize("poison", HOSTILE)
 def test_a_label_can_not_end_its_string(poison: str) -> None:
     """With poison everywhere, both have as many lines, and outside the strings the same text."""
-    plain, hostile = dossier().trace, poisoned(dossier().trace, poison)
+    plain, hostile = report_data().trace, poisoned(report_data().trace, poison)
     for write in (dot, mermaid):
         shapes = [
             [re.sub(r'"(?:[^"\\]|\\.)*"', '""', line) for line in write(trace).splitlines()]
@@ -56,7 +56,7 @@ def test_a_label_can_not_end_its_string(poison: str) -> None:
 def test_the_timeline_imports_into_timesketch() -> None:
     """Its columns come first; a formula is defused, and ours are all there."""
     stream = io.StringIO()
-    heard = dossier().calls
+    heard = report_data().calls
     assert isinstance(heard, Heard)
     write_timesketch(heard.events[:2], stream)
     head, first, *_ = stream.getvalue().splitlines()

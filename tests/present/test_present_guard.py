@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tokentrail.present.guard import guard_rows, write_guard
-from tokentrail.present.paper import Paper
-from tokentrail.present.snippets import cloudformation, files, terraform
+from tokentrail.present.formats.guardrail_files import cloudformation, files, terraform
+from tokentrail.present.text.guard_text import guard_rows, write_guard
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.prevention.model import AttackerCall, AuditFinding, Backtest, Broken, Guard, Guardrail
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_text_is_inert_and_fits_the_page() -> None:
     """No line is longer than 100 columns but a policy's, which can be copied whole; no control character moves anything."""
     for whole in (False, True):
         stream = io.StringIO()
-        write_guard(guard(), Paper(stream), whole=whole)
+        write_guard(guard(), TextWriter(stream), whole=whole)
 
         policies = re.findall(r"^ {14}\{\n.*?^ {14}\}\n", stream.getvalue(), re.MULTILINE | re.DOTALL)
         assert KINDS[0].policy in [json.loads(one) for one in policies]
@@ -79,8 +79,8 @@ def test_of_hundreds_of_roles_the_table_names_a_few() -> None:
     """An attacker who made three hundred roles drowns no other guardrail; all are listed where that is asked for."""
     many = replace(guard(), guardrails=tuple(guardrail(id=f"trust:role-{n}") for n in range(300)))
     short, whole = io.StringIO(), io.StringIO()
-    write_guard(many, Paper(short), whole=False)
-    write_guard(many, Paper(whole), whole=True)
+    write_guard(many, TextWriter(short), whole=False)
+    write_guard(many, TextWriter(whole), whole=True)
 
     assert "… and 288 more; --history lists them\n" in short.getvalue()
     assert "trust:role-299 " not in short.getvalue() and "trust:role-299 " in whole.getvalue()
@@ -91,7 +91,7 @@ def test_rows_of_one_role_s_name_in_many_accounts_stay_apart() -> None:
     ids = [f"trust-named-callers:OrganizationAccountAccessRole@{n:012}" for n in range(9)]
     stream = io.StringIO()
     write_guard(
-        replace(guard(), guardrails=tuple(guardrail(id=one) for one in ids)), Paper(stream), whole=False
+        replace(guard(), guardrails=tuple(guardrail(id=one) for one in ids)), TextWriter(stream), whole=False
     )
 
     rows = re.findall("^  1      (trust.{32})", stream.getvalue(), re.MULTILINE)

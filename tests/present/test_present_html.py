@@ -23,12 +23,12 @@ from html_cases import (
     USER,
     credentials,
     deep,
-    dossier,
     failing,
     finding,
     large,
     plan,
     poisoned,
+    report_data,
     ria,
     status,
     step,
@@ -42,19 +42,19 @@ from hostile import HOSTILE, Read, read
 from tokentrail.containment.model import NotSpared
 from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
+from tokentrail.present.formats.markdown import incident_markdown
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.page import asset, lifelines_file, report_page
+from tokentrail.present.html.report_data import LabelResolver, ReportData
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.svg import Svg, escape, tag
 from tokentrail.present.html.templating import lines
 from tokentrail.present.html.window import window
-from tokentrail.present.lineage import write_trace
-from tokentrail.present.markdown import incident_markdown
-from tokentrail.present.plan import write_plan
 from tokentrail.present.safe import safe
+from tokentrail.present.text.plan_text import write_plan
+from tokentrail.present.text.trace_text import write_trace
 from tokentrail.present.words import action
 from tokentrail.results import AttackerActivity, UsedFrom
 
@@ -86,8 +86,8 @@ def policy(page: Read) -> str:
 @pytest.mark.parametrize("poison", HOSTILE)
 def test_hostile_evidence_adds_no_element_and_no_attribute(poison: str) -> None:
     """Whatever a name, agent, policy or key holds, the page has the elements that it has with harmless ones."""
-    harmless = read(report_page(poisoned(dossier(), "x" * len(poison))))
-    hostile = read(report_page(poisoned(dossier(), poison)))
+    harmless = read(report_page(poisoned(report_data(), "x" * len(poison))))
+    hostile = read(report_page(poisoned(report_data(), poison)))
     assert shape(hostile) == shape(harmless)
     assert hostile.raw["script"] == [asset("page.js")]
     assert len(hostile.raw["style"]) == 1 and poison[:8] not in hostile.raw["style"][0]
@@ -96,7 +96,7 @@ def test_hostile_evidence_adds_no_element_and_no_attribute(poison: str) -> None:
 @pytest.mark.parametrize("poison", HOSTILE)
 def test_nothing_in_a_page_leads_outside_or_runs(poison: str) -> None:
     """No address but of places on the page, no event handler, no inline style, no character that hides or reorders."""
-    page = report_page(poisoned(dossier(plan=failing()), poison))
+    page = report_page(poisoned(report_data(plan=failing()), poison))
     found = read(page)
     for name, attributes in found.tags:
         assert name not in (
@@ -137,7 +137,7 @@ def test_markup_is_told_from_text_by_its_type() -> None:
 
 def test_the_policy_allows_our_own_style_and_script_alone() -> None:
     """Hashes fit; nothing else may be loaded, run or asked for."""
-    found = read(report_page(dossier()))
+    found = read(report_page(report_data()))
     for kind in ("style", "script"):
         digest = base64.b64encode(hashlib.sha256(found.raw[kind][0].encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}'" in policy(found)
@@ -147,27 +147,27 @@ def test_the_policy_allows_our_own_style_and_script_alone() -> None:
     assert not re.search(r"https?:|//[a-z]|url\((?!#)|@import", "".join(found.raw["style"]))
 
 
-def test_the_same_dossier_gives_the_same_bytes() -> None:
+def test_the_same_report_data_gives_the_same_bytes() -> None:
     """A report can be compared with another by its digest."""
-    assert report_page(dossier()) == report_page(dossier())
-    assert lifelines_file(dossier()) == lifelines_file(dossier())
+    assert report_page(report_data()) == report_page(report_data())
+    assert lifelines_file(report_data()) == lifelines_file(report_data())
 
 
 def test_every_credential_of_the_trace_stands_as_text() -> None:
     """Small or large, each id can be searched for."""
-    for one in (dossier(), large(300)):
+    for one in (report_data(), large(300)):
         said = read(report_page(one)).said
         assert all(each.id in said for each in one.trace.credentials)
-    assert RIA in read(report_page(dossier())).said
+    assert RIA in read(report_page(report_data())).said
 
 
 def test_the_head_says_what_works_and_what_ends_it() -> None:
     """The first lines are the verdict, the survivors, the steps, and whom they hit."""
-    head = read(report_page(dossier())).said.partition("Lifelines")[0]
+    head = read(report_page(report_data())).said.partition("Lifelines")[0]
     assert "2 of the attacker's 4 credentials still work" in head
     assert "Proved complete, on 1 condition." in head
     assert "It cuts off a colleague (ria) too." in head
-    assert "NOT COMPLETE" in read(report_page(dossier(plan=failing()))).said
+    assert "NOT COMPLETE" in read(report_page(report_data(plan=failing()))).said
     assert "8.0 MB" in head
     assert "more calls name its principal and no key3" in head
 
@@ -178,7 +178,7 @@ def test_the_head_says_where_the_evidence_ends_before_the_answer() -> None:
         (NOW - timedelta(days=6), f", last event {timestamp(NOW - timedelta(days=6))}"),
         (NOW, ""),
     ):
-        head = read(report_page(dossier(status=replace(status(), last=last)))).said
+        head = read(report_page(report_data(status=replace(status(), last=last)))).said
         assert f"as of {timestamp(NOW)}{told}2 of the attacker's" in head
 
 
@@ -191,7 +191,9 @@ def test_the_head_says_what_a_complete_plan_leaves_above() -> None:
     ):
         planned = plan(proof=replace(plan().proof, may_be_stolen=others))
         above = replace(key, tainted=False)
-        shown = report_page(dossier(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)), plan=planned))
+        shown = report_page(
+            report_data(trace=trace(above, *below, as_of=NOW, subject=(TOKEN,)), plan=planned)
+        )
         assert told in read(shown).said.partition("Lifelines")[0]
         assert f'<strong class="{ending}">{told.partition(": ")[0]}' in shown
         assert read(shown).said.count("not stolen, on 1 condition: AKIA") == 2 * bool(
@@ -211,7 +213,7 @@ def test_the_head_tells_who_when_and_from_where() -> None:
         tools=(used("APN/1.0 HashiCorp/1.0 Terraform/1.1.2 (+https://www.terraform.io)", NINE),),
         shared_from=(used("192.0.2.21", NINE), used("203.0.113.77", NOW)),
     )  # fmt: skip
-    head = read(report_page(dossier(activity=activity))).said.partition("Lifelines")[0]
+    head = read(report_page(report_data(activity=activity))).said.partition("Lifelines")[0]
 
     assert f"First call{timestamp(NINE)} sts:GetCallerIdentity" in head
     assert "dwell time 1 h 15 min" in head
@@ -223,7 +225,7 @@ def test_the_head_tells_who_when_and_from_where() -> None:
 def test_the_owners_sessions_are_no_colleagues() -> None:
     """What a plan cuts off of the robbed user himself is called the owner's, in the head and at the plan's steps."""
     owner = replace(ria(), id=RIA, principal=USER, role=None, session_name=None)
-    head = read(report_page(dossier(bystanders=(owner,)))).said.partition("Lifelines")[0]
+    head = read(report_page(report_data(bystanders=(owner,)))).said.partition("Lifelines")[0]
 
     assert "the owner's session (" in head
     assert "colleague" not in head
@@ -235,7 +237,7 @@ def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() ->
     mine = trace(
         key, replace(token, tainted=False), gone, replace(alive, tainted=False), as_of=NOW, subject=(KEY,)
     )
-    narrowed = dossier(
+    narrowed = report_data(
         trace=mine, since=NINE, source_ips=("203.0.113.0/24",), trusted_ips=("192.0.2.1", "2001:db8::/32")
     )
     head = read(report_page(narrowed)).said.partition("Lifelines")[0]
@@ -246,23 +248,23 @@ def test_the_head_says_what_was_narrowed_and_what_works_that_does_not_count() ->
     )
     assert "redentials minted from 192.0.2.1, 2001:db8::/32 do not count as the attacker's" in head
     assert "2 of its 3 descendants do not count, of which 2 still work." in head
-    assert "descendants" not in read(report_page(dossier())).said.partition("Lifelines")[0]
+    assert "descendants" not in read(report_page(report_data())).said.partition("Lifelines")[0]
 
 
 def test_a_page_about_one_key_says_what_was_found_about_others() -> None:
     """How many findings, and how grave: who was handed the page for one key must not take it for all of the case."""
     others = tuple(finding() | {"severity": one} for one in ("high", "critical", "critical"))
     for mine in ((finding(),), ()):
-        said = read(report_page(dossier(findings=mine, elsewhere=others))).said
+        said = read(report_page(report_data(findings=mine, elsewhere=others))).said
         assert "credentials on this page: 3 more findings (2 critical, 1 high), tokentrail detect." in said
-    assert "Not about the credentials" not in read(report_page(dossier())).said
+    assert "Not about the credentials" not in read(report_page(report_data())).said
 
 
 def test_many_findings_by_one_rule_are_one_past_the_first_on_the_page_too() -> None:
     """Whoever reads of two hundred users phished at once finds the one finding of another kind among them."""
     alike = tuple(finding() | {"id": f"f{n}", "time": f"2026-11-23T09:{n:02}:00Z"} for n in range(40))
     other = finding() | {"id": "other", "title": "A key in public", "severity": "low"}
-    said = read(report_page(dossier(findings=(*alike, other)))).said
+    said = read(report_page(report_data(findings=(*alike, other)))).said
 
     assert 7 == said.count(finding()["title"])
     assert f"and 34 more: {finding()['title']}" in said
@@ -275,7 +277,7 @@ def test_a_policy_that_a_person_attaches_is_laid_out_behind_a_fold() -> None:
     """A policy of ten thousand characters in a sentence can be neither read nor copied."""
     policy = '{"Version":"2012-10-17","Statement":[]}'
     shown = plan(steps=(step(1, calls=(), why=f"Attach this to the account: {policy} On role/A."),))
-    page = report_page(dossier(plan=shown))
+    page = report_page(report_data(plan=shown))
 
     assert "Attach this to the account: the policy, 39 characters" in read(page).said
     assert "&quot;Version&quot;: &quot;2012-10-17&quot;,\n" in page
@@ -285,7 +287,7 @@ def test_a_step_on_a_permission_set_in_many_accounts_is_called_by_it() -> None:
     """Each account's role of a permission set bears sixteen digits of its own, and no two are called alike."""
     arn = "arn:aws:iam::{0:012}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_{0:016x}"
     targets = tuple(arn.format(number) for number in range(300))
-    said = read(report_page(dossier(plan=plan(steps=(step(1, targets=targets),))))).said
+    said = read(report_page(report_data(plan=plan(steps=(step(1, targets=targets),))))).said
 
     assert "permission set Admin in 300 accounts" in said
 
@@ -298,7 +300,7 @@ def test_a_step_on_one_name_in_many_accounts_counts_the_accounts() -> None:
 
 def test_the_picture_tells_each_life() -> None:
     """Who minted whom and when, what was done, what it ended and what went on, what becomes of each after each step."""
-    said = read(report_page(dossier())).said
+    said = read(report_page(report_data())).said
     assert "UpdateAccessKey made the key inactive" in said
     assert "ended A · B and C go on" in said
     assert "ended C, and a colleague's: ria · B goes on" in said
@@ -311,7 +313,7 @@ def test_the_picture_tells_each_life() -> None:
 def test_a_run_of_calls_over_days_says_the_day_of_its_end() -> None:
     """Five days of a call an hour are told as that, not as a few hours of one day."""
     days = tuple(event(time=NINE + timedelta(days=n), event_id=f"e-{n}") for n in range(6))
-    said = read(report_page(dossier(events=days))).said
+    said = read(report_page(report_data(events=days))).said
     assert f"{timestamp(NINE)} to {timestamp(NINE + timedelta(days=5))}" in said
 
 
@@ -326,7 +328,7 @@ def test_a_run_of_calls_says_that_what_it_names_is_the_first_ones() -> None:
     alone = event(
         time=NINE + timedelta(hours=1), event_name="DeleteTrail", resources=(), about=("name=main",)
     )
-    said = read(report_page(dossier(events=(*roles, alone)))).said
+    said = read(report_page(report_data(events=(*roles, alone)))).said
     assert "first role-0" in said
     assert "first main" not in said
 
@@ -337,7 +339,9 @@ def test_a_picture_of_years_says_which_year() -> None:
     old = replace(
         token, issued_at=NINE - timedelta(days=3300), expires_at=NINE - timedelta(days=3299), state="expired"
     )
-    page = lifelines_file(dossier(trace=trace(key, old, as_of=NOW, subject=(KEY,)), bystanders=(), plan=None))
+    page = lifelines_file(
+        report_data(trace=trace(key, old, as_of=NOW, subject=(KEY,)), bystanders=(), plan=None)
+    )
     hours = [(float(x), text) for x, text in re.findall(r'class="hour" x="([\d.]+)"[^>]*>([^<]+)<', page)]
     assert len(hours) > 4 and hours.pop() == (LEFT - 66, "UTC")
     assert all(re.fullmatch(r"\d\d? [A-Z][a-z]{2} 20\d\d", text) for _, text in hours)
@@ -352,7 +356,7 @@ def test_what_a_service_handed_to_what_was_started_was_not_taken_up_by_who_start
     key, token, gone, alive = credentials()
     issued = IssuedBy(api="AssumeRole", event_id="e", source_ip="ecs-tasks.amazonaws.com", user_agent=None)
     task = replace(alive, kind="service_role", parent_link="created", issued_by=issued)
-    said = read(report_page(dossier(trace=trace(key, token, gone, task, as_of=NOW, subject=(KEY,))))).said
+    said = read(report_page(report_data(trace=trace(key, token, gone, task, as_of=NOW, subject=(KEY,))))).said
     assert "AssumeRole 09:40:00 through B from ecs-tasks.amazonaws.com" in said
     assert f"service's role {ALIVE}" in said
 
@@ -366,7 +370,9 @@ def test_a_session_of_the_access_portal_bears_the_person_and_the_permission_set(
             alive, kind="identity_center", session_name="eve@x.example",
             role=f"arn:aws:iam::111122223333:{role.format(name)}",
         )  # fmt: skip
-        said = read(report_page(dossier(trace=trace(key, token, gone, one, as_of=NOW, subject=(KEY,))))).said
+        said = read(
+            report_page(report_data(trace=trace(key, token, gone, one, as_of=NOW, subject=(KEY,))))
+        ).said
         assert f"{shown}portal session {ALIVE}" in said
         assert f"Identity Center session of eve@x.example (Admin_{name})" in said
 
@@ -387,7 +393,7 @@ def test_a_name_keeps_clear_of_its_bar(name: str, shown: str | int) -> None:
 
 def test_attackers_and_colleagues_differ_by_shape_and_word() -> None:
     """Square and filled against round, hatched and with a person's head; and the names say it."""
-    page = report_page(dossier())
+    page = report_page(report_data())
     names = [one["aria-label"] for name, one in read(page).tags if name == "a" and "aria-label" in one]
     assert [name.partition(":")[0] for name in names] == ["A", "B", "C", "D", "ria"]
     assert ["attacker's" in name for name in names] == [True] * 4 + [False]
@@ -398,7 +404,7 @@ def test_attackers_and_colleagues_differ_by_shape_and_word() -> None:
 
 def test_a_step_shows_without_script() -> None:
     """Radio buttons and style rules switch the picture; each step has its rule and its sentence."""
-    found = read(report_page(dossier()))
+    found = read(report_page(report_data()))
     buttons = [one for name, one in found.tags if name == "input" and one["type"] == "radio"]
     assert [one["id"] for one in buttons] == ["at-0", "at-1", "at-2"]
     labels = [one["for"] for name, one in found.tags if name == "label" and "for" in one]
@@ -408,7 +414,7 @@ def test_a_step_shows_without_script() -> None:
 
 def test_each_place_that_is_led_to_exists_once() -> None:
     """Ids are unique, and none is made of evidence."""
-    found = read(report_page(dossier()))
+    found = read(report_page(report_data()))
     ids = [one["id"] for _, one in found.tags if "id" in one]
     assert len(ids) == len(set(ids))
     assert all(re.fullmatch(r"[a-z]+(-[a-z0-9]+)?|c\d+", one) for one in ids)
@@ -420,7 +426,7 @@ def test_each_place_that_is_led_to_exists_once() -> None:
 
 def test_readers_who_hear_the_page_get_names() -> None:
     """Language, title, one main heading, a main part, named regions, captions, labels, and no empty heading."""
-    found = read(report_page(dossier()))
+    found = read(report_page(report_data()))
     names = [name for name, _ in found.tags]
     assert found.tags[0] == ("html", {"lang": "en"})
     assert names.count("h1") == names.count("main") == names.count("nav") == 1
@@ -436,9 +442,9 @@ def test_readers_who_hear_the_page_get_names() -> None:
 
 def test_a_long_lived_token_does_not_squash_the_hours_that_matter() -> None:
     """The window is the incident's; what goes past it has an arrowhead and its end in words."""
-    found = window(dossier().trace, (), left=LEFT, right=RIGHT)
+    found = window(report_data().trace, (), left=LEFT, right=RIGHT)
     assert found.start < NINE + timedelta(minutes=5) < NOW < found.end < NINE + timedelta(hours=3)
-    page = report_page(dossier())
+    page = report_page(report_data())
     assert page.count('class="onward"') == 1
     assert "until 24 Nov 21:00:00" in page
 
@@ -447,7 +453,7 @@ def test_a_window_stands_where_there_is_little_to_go_by() -> None:
     """One key without a date, or a trace of nothing that counts, still has a stretch of time."""
     lone = credentials()[0]
     for listed in ((lone,), (credential(tainted=False, issued_at=None, expires_at=None),)):
-        one = dossier(trace=trace(*listed, as_of=NOW, subject=(listed[0].id,)), plan=None, bystanders=())
+        one = report_data(trace=trace(*listed, as_of=NOW, subject=(listed[0].id,)), plan=None, bystanders=())
         found = window(one.trace, (), left=LEFT, right=RIGHT)
         assert found.start < found.end
         assert listed[0].id in read(report_page(one)).said
@@ -477,7 +483,7 @@ def test_a_deep_lineage_is_no_deeper_than_a_browser_nests() -> None:
     chain = [credential(id="ASIA0000000000000000", root="ASIA0000000000000000")]
     chain += [child(n, f"ASIA{n - 1:016}") for n in range(1, 3000)]
     page = report_page(
-        dossier(trace=trace(*chain, as_of=NOW, subject=(chain[0].id,)), plan=None, bystanders=())
+        report_data(trace=trace(*chain, as_of=NOW, subject=(chain[0].id,)), plan=None, bystanders=())
     )
     deepest = depth = 0
     for mark in re.findall(r"<(/?)ul", page):
@@ -490,7 +496,7 @@ def test_a_deep_lineage_is_no_deeper_than_a_browser_nests() -> None:
 def test_a_loop_of_parents_is_cut() -> None:
     """Broken evidence that makes two credentials each other's parents ends, and both are shown."""
     pair = (child(1, "ASIA0000000000000002"), child(2, "ASIA0000000000000001"))
-    said = read(report_page(dossier(trace=trace(*pair, as_of=NOW), plan=None, bystanders=()))).said
+    said = read(report_page(report_data(trace=trace(*pair, as_of=NOW), plan=None, bystanders=()))).said
     assert all(one.id in said for one in pair)
 
 
@@ -509,7 +515,7 @@ def test_what_has_no_room_is_counted() -> None:
             event_source="iam.amazonaws.com",
         )
     )
-    said = read(report_page(dossier(events=tuple(many)))).said
+    said = read(report_page(report_data(events=tuple(many)))).said
     assert "iam:CreateUser" in said
     assert "Not on this page, which has no room for them: 7,500 lines with 7,500 calls" in said
 
@@ -524,40 +530,40 @@ def test_what_has_no_room_is_counted() -> None:
 )
 def test_findings_are_told_from_not_having_looked(findings: object, told: str) -> None:
     """No findings and no search for findings are two sentences."""
-    assert told in read(report_page(dossier(findings=findings))).said
+    assert told in read(report_page(report_data(findings=findings))).said
 
 
 def test_why_many_can_not_be_spared_is_told_once() -> None:
     """Each of them is named, on the page and as text: a hundred may share a reason."""
     refused = [(RIA, "it shares a name"), (ALIVE, "nothing ends it"), (GONE, "it shares a name")]
     shown = plan(not_spared=tuple(NotSpared(credential=one, why=why) for one, why in refused))
-    text = written(lambda paper: write_plan(shown, paper))
+    text = written(lambda writer: write_plan(shown, writer))
 
-    for said in (read(report_page(dossier(plan=shown))).said, " ".join(text.split())):
+    for said in (read(report_page(report_data(plan=shown))).said, " ".join(text.split())):
         assert f"can't spare {RIA} and {GONE}: it shares a name" in said
         assert f"can't spare {ALIVE}: nothing ends it" in said
 
 
 def test_the_plan_is_exact() -> None:
     """The policy, laid out; the script, as `contain --script` prints it; collateral, undo and proof."""
-    said = read(report_page(dossier())).said
+    said = read(report_page(report_data())).said
     assert '"Effect": "Deny"' in said
     assert "aws --profile ACCOUNT-111122223333 iam put-role-policy --role-name=MyBucketRole" in said
     assert "IAM is quick" in said
-    failed = read(report_page(dossier(plan=failing()))).said
+    failed = read(report_page(report_data(plan=failing()))).said
     assert (
         "Apart from these, nothing works after the last step, provided that" in failed
         and "step 1 is carried out by hand" in failed
     )
     assert "after step 1, B mints a new session" in failed
     assert f"can't spare {RIA}: it shares a name" in failed
-    assert "No containment plan was asked for." in read(report_page(dossier(plan=None))).said
-    assert "Nothing to do" in read(report_page(dossier(plan=plan(steps=())))).said
+    assert "No containment plan was asked for." in read(report_page(report_data(plan=None))).said
+    assert "Nothing to do" in read(report_page(report_data(plan=plan(steps=())))).said
 
 
 def test_the_evidence_is_accounted_for() -> None:
     """Read, rejected, missing, digests, and what was left out."""
-    said = read(report_page(dossier())).said
+    said = read(report_page(report_data())).said
     for told in ("40 events from 3 evidence objects", "broken.json.gz, record 4: no JSON", "no data events",
                  "something was left out", "not checked"):  # fmt: skip
         assert told in said
@@ -565,7 +571,7 @@ def test_the_evidence_is_accounted_for() -> None:
 
 def test_the_picture_stands_alone_as_well_formed_svg() -> None:
     """As a file it is XML with its own style, no script, and leads nowhere."""
-    for one in (dossier(), poisoned(dossier(), HOSTILE[2])):
+    for one in (report_data(), poisoned(report_data(), HOSTILE[2])):
         root = ElementTree.fromstring(lifelines_file(one))
         names = {each.tag.rpartition("}")[2] for each in root.iter()}
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -582,10 +588,10 @@ def test_a_case_without_subject_has_a_page() -> None:
 
 def test_names_are_letters_while_there_are_few() -> None:
     """A to Z for the attacker's; short ids from the twenty-seventh on; a colleague by session."""
-    few = Names.of(dossier().trace, dossier().bystanders)
+    few = LabelResolver.of(report_data().trace, report_data().bystanders)
     assert [few.short(one.id) for one in credentials()] == ["A", "B", "C", "D"]
-    assert few.called(dossier().bystanders[0]) == "ria"
-    many = Names.of(large(30).trace)
+    assert few.called(report_data().bystanders[0]) == "ria"
+    many = LabelResolver.of(large(30).trace)
     assert many.short(KEY) == "AKIA…XAMPLE"
     assert many.listed([KEY] * 1200) == "1,200 credentials"
 
@@ -603,7 +609,7 @@ def test_any_dates_make_a_page(data: st.DataObject) -> None:
                       **{name: data.draw(moments) for name in ("issued_at", "expires_at", "ended_at", "first_used")}})
         for one in credentials()
     )  # fmt: skip
-    one = dossier(trace=trace(*changed, as_of=NOW, subject=(KEY,)))
+    one = report_data(trace=trace(*changed, as_of=NOW, subject=(KEY,)))
     page = read(report_page(one))
     assert all(each.id in page.said for each in changed)
     coordinates = [float(at[key]) for _, at in page.tags for key in ("x", "x1", "x2", "width") if at.get(key)]
@@ -625,7 +631,7 @@ def test_thousands_of_credentials_take_seconds_and_megabytes(count: int) -> None
 def test_hostile_evidence_is_inert_in_markdown(poison: str) -> None:
     """Outside code spans and the drawing stands nothing that an attacker chose: no link, image, mention or HTML."""
     plain_text = re.sub(
-        r"```mermaid\n.*?\n```", "", incident_markdown(poisoned(dossier(), poison)), flags=re.DOTALL
+        r"```mermaid\n.*?\n```", "", incident_markdown(poisoned(report_data(), poison)), flags=re.DOTALL
     )
     outside = re.sub(r"`[^`\n]*`", "", plain_text)
 
@@ -636,20 +642,20 @@ def test_hostile_evidence_is_inert_in_markdown(poison: str) -> None:
 
 def test_each_secret_is_counted_once_and_the_same_everywhere() -> None:
     """Two reads of one secret, and a batch that names it and another, are two secrets in page, text and Markdown."""
-    (read,) = dossier().trace.secrets_read
+    (read,) = report_data().trace.secrets_read
     reads = (read, replace(read, event_id="e-10"), replace(read, event_id="e-11", what="prod/db\nprod/api"))
-    shown = dossier(trace=replace(dossier().trace, secrets_read=reads))
+    shown = report_data(trace=replace(report_data().trace, secrets_read=reads))
     page = read_page(shown)
 
     assert (
         "2secrets read" in page.partition("Lifelines")[0] or "secrets read2" in page.partition("Lifelines")[0]
     )
     assert "2 secrets read: rotate these" in page
-    assert "2 secrets read: rotate these" in written(lambda paper: write_trace(shown.trace, paper))
+    assert "2 secrets read: rotate these" in written(lambda writer: write_trace(shown.trace, writer))
     assert "- **Secrets read** 2" in incident_markdown(shown)
 
 
-def read_page(shown: Dossier) -> str:
+def read_page(shown: ReportData) -> str:
     """The text of a page."""
     return read(report_page(shown)).said
 
@@ -664,6 +670,6 @@ def read_page(shown: Dossier) -> str:
 )
 def test_an_unknown_volume_says_what_was_fetched(trace_of: dict[str, Any], told: str) -> None:
     """Where no record counts bytes, the head says how many objects were fetched, or that nothing tells."""
-    head = read_page(dossier(trace=replace(dossier().trace, **trace_of))).partition("Lifelines")[0]
+    head = read_page(report_data(trace=replace(report_data().trace, **trace_of))).partition("Lifelines")[0]
 
     assert told in head

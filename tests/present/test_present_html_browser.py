@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from html_cases import ALIVE, GONE, TOKEN, deep, dossier, large, poisoned
+from html_cases import ALIVE, GONE, TOKEN, deep, large, poisoned, report_data
 from present_cases import KEY
 
 from browsing import chromium, expect, needed, room
@@ -72,7 +72,9 @@ def statuses(one: Opened) -> list[str]:
 def test_the_page_opens_from_a_file_without_a_word(opened: Any) -> None:
     """No console message, no error, no request, at any width and in either light."""
     for scheme, width in (("light", 375), ("dark", 1280), ("light", 1920)):
-        one = opened(report_page(dossier()), color_scheme=scheme, viewport={"width": width, "height": 800})
+        one = opened(
+            report_page(report_data()), color_scheme=scheme, viewport={"width": width, "height": 800}
+        )
         assert "2 of the attacker's 4 credentials still work" in one.page.inner_text("h1")
         assert one.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -80,7 +82,7 @@ def test_the_page_opens_from_a_file_without_a_word(opened: Any) -> None:
 def test_hostile_evidence_does_nothing(opened: Any) -> None:
     """All kinds of poison in all texts: no dialog, no request, no script, and the page still works."""
     for poison in ("".join(HOSTILE[:-2]), HOSTILE[-2]):
-        one = opened(report_page(poisoned(dossier(), poison)))
+        one = opened(report_page(poisoned(report_data(), poison)))
         assert one.page.locator("script").count() == 1
         assert one.page.locator("img, iframe, object, embed").count() == 0
         one.page.click("label[for=at-1]")
@@ -90,13 +92,13 @@ def test_hostile_evidence_does_nothing(opened: Any) -> None:
 
 def test_hostile_evidence_does_nothing_in_the_picture_alone(opened: Any) -> None:
     """The same for the SVG file."""
-    one = opened(lifelines_file(poisoned(dossier(), HOSTILE[2])), "svg")
+    one = opened(lifelines_file(poisoned(report_data(), HOSTILE[2])), "svg")
     assert one.page.evaluate("document.querySelectorAll('script').length") == 0
 
 
 def test_steps_end_bars_and_leave_survivors_lit(opened: Any) -> None:
     """Now, after step 1, after step 2: by mouse and by keyboard."""
-    one = opened(report_page(dossier()))
+    one = opened(report_page(report_data()))
     assert statuses(one) == ["ended", "still works", "ended", "still works", "ended"]
     assert one.page.locator(".until1").is_visible() and not one.page.locator(".from1").first.is_visible()
     one.page.click("label[for=at-1]")
@@ -113,7 +115,7 @@ def test_steps_end_bars_and_leave_survivors_lit(opened: Any) -> None:
 
 def test_steps_work_without_script(opened: Any) -> None:
     """The switch is a matter of style."""
-    one = opened(report_page(dossier()), java_script_enabled=False)
+    one = opened(report_page(report_data()), java_script_enabled=False)
     one.page.click("label[for=at-1]")
     assert one.page.locator("#at-1").is_checked()
     assert one.page.locator(".lifelines .planned").locator("visible=true").count() == 1
@@ -151,7 +153,7 @@ def test_a_deep_tree_fits_a_telephone(opened: Any) -> None:
 
 def test_the_timeline_can_be_filtered(opened: Any) -> None:
     """By any word, and to the marked calls; what is printed then says that it is not all."""
-    one = opened(report_page(dossier()))
+    one = opened(report_page(report_data()))
     every = one.page.locator("#calls tr").count()
     one.page.check("#marked")
     marked = one.page.locator("#calls tr").locator("visible=true").count()
@@ -165,7 +167,7 @@ def test_the_timeline_can_be_filtered(opened: Any) -> None:
 
 def test_a_name_in_the_picture_leads_to_its_place(opened: Any) -> None:
     """By keyboard too; what is folded opens."""
-    one = opened(report_page(dossier()))
+    one = opened(report_page(report_data()))
     one.page.click("[data-fold=shut]")
     one.page.focus(".lifelines a >> nth=3")
     one.page.keyboard.press("Enter")
@@ -176,7 +178,7 @@ def test_a_name_in_the_picture_leads_to_its_place(opened: Any) -> None:
 
 def test_the_script_can_be_copied(opened: Any) -> None:
     """What is copied is the script, to the letter."""
-    one = opened(report_page(dossier()), permissions=["clipboard-read", "clipboard-write"])
+    one = opened(report_page(report_data()), permissions=["clipboard-read", "clipboard-write"])
     one.page.click("text=The plan as a script")
     one.page.click("[data-copy=script]")
     expect(one.page.locator("[data-copy=script]")).to_have_text(
@@ -188,7 +190,7 @@ def test_the_script_can_be_copied(opened: Any) -> None:
 
 def test_ids_can_be_copied(opened: Any) -> None:
     """A button comes beside an id that the pointer is on, copies the whole id, and folds nothing."""
-    one = opened(report_page(dossier()), permissions=["clipboard-read", "clipboard-write"])
+    one = opened(report_page(report_data()), permissions=["clipboard-read", "clipboard-write"])
     row = one.page.locator("#tree summary code").first
     row.hover()
     folded = one.page.locator("#tree details[open]").count()
@@ -202,7 +204,7 @@ def test_ids_can_be_copied(opened: Any) -> None:
 
 def test_ids_can_be_copied_by_the_keyboard(opened: Any) -> None:
     """The button comes beside a name that has the focus, is the next to have it, and copies the id behind the name."""
-    one = opened(report_page(dossier()), permissions=["clipboard-read", "clipboard-write"])
+    one = opened(report_page(report_data()), permissions=["clipboard-read", "clipboard-write"])
     name = one.page.locator("#plan a.ref").first
     name.focus()
     one.page.keyboard.press("Tab")
@@ -216,7 +218,7 @@ def test_ids_can_be_copied_by_the_keyboard(opened: Any) -> None:
 
 def test_what_leads_off_the_page_tells_nobody_whence(opened: Any) -> None:
     """Links to ATT&CK, AWS's documentation and console are followed by a click alone, without a referrer."""
-    one = opened(report_page(dossier()))
+    one = opened(report_page(report_data()))
     away = one.page.locator("a[href^='https:']")
     assert {link.get_attribute("rel") for link in away.all()} == {"noreferrer noopener"}
     places = " ".join(link.get_attribute("href") for link in away.all())
@@ -227,7 +229,7 @@ def test_what_leads_off_the_page_tells_nobody_whence(opened: Any) -> None:
 
 def test_a_print_has_the_marked_calls(opened: Any) -> None:
     """Of the timeline, what mints, makes, changes or fails is printed, and it is said that it is not all."""
-    one = opened(report_page(dossier()))
+    one = opened(report_page(report_data()))
     every = one.page.locator("#calls tr").count()
     assert one.page.locator("#calls tr").locator("visible=true").count() == every
     one.page.emulate_media(media="print")
@@ -238,7 +240,7 @@ def test_a_print_has_the_marked_calls(opened: Any) -> None:
 
 def test_a_print_has_all_of_it(opened: Any, tmp_path: Path) -> None:
     """Folded parts open for the printer, and fold again."""
-    one = opened(report_page(dossier()))
+    one = opened(report_page(report_data()))
     folded = one.page.locator("details:not([open])").count()
     one.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert one.page.locator("details:not([open])").count() == 0
@@ -250,7 +252,7 @@ def test_a_print_has_all_of_it(opened: Any, tmp_path: Path) -> None:
 
 def test_ids_can_be_found_in_the_page(opened: Any) -> None:
     """Each stands in the page's own text."""
-    text = opened(report_page(dossier())).page.evaluate("document.body.textContent")
+    text = opened(report_page(report_data())).page.evaluate("document.body.textContent")
     assert all(one in text for one in (KEY, TOKEN, GONE, ALIVE))
 
 
@@ -258,6 +260,6 @@ def test_ids_can_be_found_in_the_page(opened: Any) -> None:
 def test_axe_finds_no_barrier(opened: Any, scheme: str) -> None:
     """Names, roles, order, contrast: no violation of axe-core's rules."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    one = opened(report_page(dossier()), color_scheme=scheme)
+    one = opened(report_page(report_data()), color_scheme=scheme)
     found = axe.Axe().run(one.page)
     assert [violation["id"] for violation in found.response["violations"]] == []

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import stix2
-from html_cases import dossier, poisoned
+from html_cases import poisoned, report_data
 from present_cases import NINE
 
 from hostile import HOSTILE
-from tokentrail.present.html.dossier import Dossier
-from tokentrail.present.indicators import indicators_csv, indicators_stix, navigator_layer
-from tokentrail.present.markdown import incident_markdown
+from tokentrail.present.formats.indicators import indicators_csv, indicators_stix, navigator_layer
+from tokentrail.present.formats.markdown import incident_markdown
+from tokentrail.present.html.report_data import ReportData
 from tokentrail.results import AttackerActivity, UsedFrom
 
 POISON = (*HOSTILE, "](javascript:alert(1))|`x`|", "' OR '' = '", "\\", "%_*", " =1+1", '"=cmd|x', "|+1;-1")
@@ -28,7 +28,7 @@ def used(name: str) -> UsedFrom:
 
 def incident(
     addresses: tuple[str, ...] = ("192.0.2.7",), agents: tuple[str, ...] = ("aws-cli/2",)
-) -> Dossier:
+) -> ReportData:
     """An incident with these addresses and user agents, and a finding."""
     activity = AttackerActivity(
         first=NINE, first_call="s3:ListBuckets", first_event="e-1", last=NINE, calls=3,
@@ -38,7 +38,7 @@ def incident(
         "id": "f", "rule": "attack-tool", "title": "Attack tool", "severity": "high", "time": "2026-11-23T09:00:00Z",
         "attack": ["T1078.004", "no technique"], "count": 1,
     }  # fmt: skip
-    return replace(dossier(), activity=activity, findings=(finding,))
+    return replace(report_data(), activity=activity, findings=(finding,))
 
 
 def rows(text: str) -> list[dict[str, str]]:

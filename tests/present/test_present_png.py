@@ -8,7 +8,7 @@ import struct
 import zlib
 
 import pytest
-from html_cases import dossier, poisoned
+from html_cases import poisoned, report_data
 
 from hostile import HOSTILE
 from tokentrail.errors import UsageError
@@ -63,7 +63,7 @@ def test_the_flat_style_has_no_variables_and_no_conditions() -> None:
 def test_the_picture_is_drawn_in_the_colours_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """On white, with the attacker's red and the colleague's blue in it; it is drawn smaller here, to be read fast."""
     monkeypatch.setattr(module, "_ZOOM", 0.5)
-    picture = lifelines_file(dossier())
+    picture = lifelines_file(report_data())
     wide, high, found = colours(png(picture))
     size = re.search(r'viewBox="0 0 (\d+) ([\d.]+)"', picture)
     assert size and abs(wide - int(size[1]) / 2) <= 1 and abs(high - float(size[2]) / 2) <= 1
@@ -74,7 +74,7 @@ def test_the_picture_is_drawn_in_the_colours_of_the_page(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("poison", [HOSTILE[2], "".join(HOSTILE[:-2])], ids=["close", "all"])
 def test_hostile_names_do_not_keep_it_from_being_drawn(poison: str) -> None:
     """Whatever an attacker calls things, the picture is one."""
-    assert png(lifelines_file(poisoned(dossier(), poison))).startswith(b"\x89PNG")
+    assert png(lifelines_file(poisoned(report_data(), poison))).startswith(b"\x89PNG")
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,13 +28,13 @@ from tokentrail.lineage.model import (
     Trace,
 )
 from tokentrail.present import words
-from tokentrail.present.deeds import write_call, write_calls
-from tokentrail.present.holdings import held_before, write_ingest, write_status
-from tokentrail.present.inventory import write_inventory
-from tokentrail.present.investigation import write_overview
-from tokentrail.present.lineage import write_trace
-from tokentrail.present.paper import Paper
-from tokentrail.present.timeline import RUN, ShortNames, runs, write_timeline
+from tokentrail.present.text.apply_output import write_call, write_calls
+from tokentrail.present.text.inventory_text import write_inventory
+from tokentrail.present.text.investigation_text import write_overview
+from tokentrail.present.text.status_text import held_before, write_ingest, write_status
+from tokentrail.present.text.text_writer import TextWriter
+from tokentrail.present.text.timeline_text import RUN, ShortNames, runs, write_timeline
+from tokentrail.present.text.trace_text import write_trace
 from tokentrail.present.words import some_of_each
 from tokentrail.results import (
     Coverage,
@@ -163,7 +163,7 @@ Evidence gaps
 
 def test_a_trace_reads_verdict_first() -> None:
     """The verdict, the tree, what was made, learned and touched, and what is missing, in this order."""
-    assert written(lambda paper: write_trace(lineage(), paper)) == GOLDEN
+    assert written(lambda writer: write_trace(lineage(), writer)) == GOLDEN
 
 
 def test_of_very_many_secrets_of_a_call_the_first_are_listed() -> None:
@@ -171,7 +171,7 @@ def test_of_very_many_secrets_of_a_call_the_first_are_listed() -> None:
     whole = lineage()
     [read] = whole.secrets_read
     many = replace(read, what="\n".join(f"prod/{number}" for number in range(20_000)))
-    text = written(lambda paper: write_trace(replace(whole, secrets_read=(many,)), paper))
+    text = written(lambda writer: write_trace(replace(whole, secrets_read=(many,)), writer))
     assert "20,000 secrets read: rotate these" in text
     assert "and 19,980 more" in text
     assert len(text.splitlines()) < 60
@@ -188,7 +188,7 @@ def test_calls_whose_records_name_the_principal_alone_are_told_apart() -> None:
         one, replace(one, arns=(f"{BUCKET}/b", BUCKET), last=NINE + timedelta(hours=2), with_key=1204),
         replace(one, credentials=("ASIAOTHER",), event_name="PutObject"),
     )  # fmt: skip
-    text = written(lambda paper: write_trace(replace(lineage(), by_principal=told), paper))
+    text = written(lambda writer: write_trace(replace(lineage(), by_principal=told), writer))
 
     assert (
         """
@@ -209,7 +209,7 @@ def test_a_narrowed_trace_counts_the_attackers_own() -> None:
     narrowed = replace(
         whole, credentials=(*whole.credentials[:2], replace(whole.credentials[2], tainted=False))
     )
-    text = written(lambda paper: write_trace(narrowed, paper))
+    text = written(lambda writer: write_trace(narrowed, writer))
     assert (
         "1 of the descendants counts as the attacker's (! tainted), 1 still works; of the 1 others," in text
     )
@@ -220,7 +220,7 @@ def test_a_narrowed_trace_counts_the_attackers_own() -> None:
 def test_a_subject_of_several_credentials_is_counted() -> None:
     """A role as the subject: its own sessions and their descendants are told apart."""
     one, other = credential(id="ASIAONE"), credential(id="ASIATWO", state="unknown", state_reason="not known")
-    text = written(lambda paper: write_trace(trace(one, other, subject=("role/R",)), paper))
+    text = written(lambda writer: write_trace(trace(one, other, subject=("role/R",)), writer))
     assert "No credentials descend from role/R.\n" in text
     assert "role/R: 2 credentials, of which 1 still works, 1 may." in text
 
@@ -228,8 +228,8 @@ def test_a_subject_of_several_credentials_is_counted() -> None:
 def test_a_trace_says_of_what_it_follows_no_further() -> None:
     """A host's session that has run out says nothing of the thief's next: whoever asks is sent to where that is told."""
     host = credential(origin="service", state="expired")
-    text = written(lambda paper: write_trace(trace(host, subject=(SESSION,)), paper))
-    alone = written(lambda paper: write_trace(trace(credential(), subject=(SESSION,)), paper))
+    text = written(lambda writer: write_trace(trace(host, subject=(SESSION,)), writer))
+    alone = written(lambda writer: write_trace(trace(credential(), subject=(SESSION,)), writer))
 
     assert f"{SESSION} was issued by a host, a sign-in or an identity provider" in text
     assert "`tokentrail contain` does" in " ".join(text.split()) and "handed out" not in alone
@@ -238,7 +238,7 @@ def test_a_trace_says_of_what_it_follows_no_further() -> None:
 def test_accounts_are_named_where_there_are_several() -> None:
     """A lineage across accounts says for each credential which account it is of."""
     text = written(
-        lambda paper: write_trace(trace(credential(), child(1, SESSION, account="444455556666")), paper)
+        lambda writer: write_trace(trace(credential(), child(1, SESSION, account="444455556666")), writer)
     )
     assert "of MyBucketRole/support in 444455556666" in text
     assert "of MyBucketRole/support in 111122223333" in text
@@ -250,7 +250,7 @@ def test_the_inventory_shows_every_id_and_time_whole() -> None:
     bounded = credential(
         id=long_id, expires_at=None, expires_bound=NINE, kind="console_session", state="unknown"
     )
-    text = written(lambda paper: write_inventory([plain(child(1, KEY)), plain(bounded)], paper))
+    text = written(lambda writer: write_inventory([plain(child(1, KEY)), plain(bounded)], writer))
     assert (
         text
         == """\
@@ -269,7 +269,7 @@ def test_a_long_name_stands_whole_in_the_inventory() -> None:
     """The person behind a session of the access portal stands at its end, which was cut off."""
     role, person = f"AWSReservedSSO_{'Administrators' * 3}_0123456789abcdef", f"{'ria.' * 12}@corp.example"
     one = credential(principal=f"arn:aws:sts::111122223333:assumed-role/{role}/{person}")
-    lines = written(lambda paper: write_inventory([plain(one)], paper)).splitlines()
+    lines = written(lambda writer: write_inventory([plain(one)], writer)).splitlines()
 
     assert f"111122223333{role}/{person}" == "".join(line.strip() for line in lines[3:-1]).replace(" ", "")
     assert lines[-1].split() == ["3", "none", "(not_in_evidence)"]
@@ -285,7 +285,7 @@ def test_a_timeline_folds_what_is_alike() -> None:
     events.append(event(error_code="AccessDenied", event_name="ListBuckets", resources=(), credential=KEY))
     events.append(event(error_code="AccessDenied", event_name="PutObject", resources=(f"{BUCKET}/plans/1",)))
     assert (
-        written(lambda paper: write_timeline(events, paper))
+        written(lambda writer: write_timeline(events, writer))
         == """\
 TIME                 CREDENTIAL  CALL                       FROM            RESULT, RESOURCE
 2026-11-23T09:00:00Z ASIA…ESSION s3:GetObject               203.0.113.77    x4 to 09:00:03Z
@@ -309,7 +309,7 @@ def test_what_a_call_failed_with_is_never_cut() -> None:
         event(error_code=code, event_name="PutObject", resources=(f"{BUCKET}/plans/1",)),
         event(event_name="PutObject", resources=()),
     ]
-    text = written(lambda paper: write_timeline(events, paper))
+    text = written(lambda writer: write_timeline(events, writer))
 
     assert (
         text.partition("\n")[2].partition("\nCredentials")[0]
@@ -327,7 +327,7 @@ def test_of_a_long_timeline_its_ends_are_written_where_that_is_enough() -> None:
     """How many events stand between is told, and the command that lists them; a run of like calls is one line."""
     events = [event(event_name=f"Get{number}", resources=()) for number in range(400)]
     events[200:200] = [event(event_name="PutObject", resources=())] * 50
-    text = written(lambda paper: write_timeline(events, paper, whole="tokentrail timeline AKIA"))
+    text = written(lambda writer: write_timeline(events, writer, whole="tokentrail timeline AKIA"))
 
     assert "… 250 events between; all: tokentrail timeline AKIA\n" in text
     assert ["Get0 ", "Get99 ", "Get300 ", "Get399 "] == [
@@ -336,8 +336,8 @@ def test_of_a_long_timeline_its_ends_are_written_where_that_is_enough() -> None:
         if name in text
     ]
     assert text.replace("\n", "").count("PutObject") == 0
-    whole = written(lambda paper: write_timeline(events[:200], paper, whole="tokentrail timeline AKIA"))
-    assert whole == written(lambda paper: write_timeline(events[:200], paper))
+    whole = written(lambda writer: write_timeline(events[:200], writer, whole="tokentrail timeline AKIA"))
+    assert whole == written(lambda writer: write_timeline(events[:200], writer))
 
 
 def test_a_long_timeline_is_written_while_it_is_read() -> None:
@@ -349,14 +349,14 @@ def test_a_long_timeline_is_written_while_it_is_read() -> None:
         yield from (event(event_name=f"Get{number}", resources=()) for number in range(400))
         written_when_last_was_read.append(stream.getvalue())
 
-    write_timeline(read(), Paper(stream), whole="tokentrail timeline AKIA")
+    write_timeline(read(), TextWriter(stream), whole="tokentrail timeline AKIA")
 
     assert "Get99 " in written_when_last_was_read[0]
 
 
 def lines_of(events: Sequence[TimelineEvent]) -> list[str]:
     """What stands behind the address of each line of a timeline."""
-    text = written(lambda paper: write_timeline(events, paper))
+    text = written(lambda writer: write_timeline(events, writer))
     return [line[76:] for line in text.partition("\nCredentials")[0].splitlines()[1:]]
 
 
@@ -371,7 +371,7 @@ def test_of_what_several_calls_were_about_nothing_is_cut_that_says_so() -> None:
     """Where count and failures leave no room for the first one's name, it stands on a line of its own."""
     done = event(resources=(f"{BUCKET}/customers/eu/2025/0000001.parquet",))
     calls = [*[done] * 1_500, event(error_code="AccessDenied"), replace(done, time=NINE + timedelta(days=1))]
-    text = written(lambda paper: write_timeline(calls, paper))
+    text = written(lambda writer: write_timeline(calls, writer))
 
     assert (
         text.partition("\n")[2].partition("\nCredentials")[0]
@@ -436,13 +436,13 @@ def test_the_silent_hours_of_a_region_are_one_sentence_where_there_are_many() ->
 def test_a_run_over_days_says_the_day_of_its_end() -> None:
     """`to 01:00:01Z` would be the first day's."""
     events = [event(time=NINE + timedelta(days=n), resources=()) for n in range(RUN)]
-    assert "x4 to 2026-11-26T09" in written(lambda paper: write_timeline(events, paper))
+    assert "x4 to 2026-11-26T09" in written(lambda writer: write_timeline(events, writer))
 
 
 def test_a_legend_keeps_long_short_names_apart_from_what_they_stand_for() -> None:
     """Ids that end alike have longer short names: the legend shows all of each, and a space before the id."""
     ids = ["AKIAALICE00000000001", "AKIABOB0000000000001", "AKIAEVE1000000000001"]
-    text = written(lambda paper: write_timeline([event(credential=one) for one in ids], paper))
+    text = written(lambda writer: write_timeline([event(credential=one) for one in ids], writer))
 
     assert (
         text.partition("Credentials\n")[2]
@@ -517,7 +517,7 @@ def test_the_status_names_the_longest_gaps() -> None:
     gaps = [HourGap(start=NINE + timedelta(days=day), end=NINE + timedelta(days=day, hours=hours))
             for day, hours in enumerate((1, 2, 3, 20, 4))]  # fmt: skip
     [one] = status().coverage
-    told = written(lambda paper: write_status(status(coverage=(replace(one, gaps=tuple(gaps)),)), paper))
+    told = written(lambda writer: write_status(status(coverage=(replace(one, gaps=tuple(gaps)),)), writer))
 
     assert ["2026-11-26", "2026-11-27", "2026-11-25"] == re.findall("nothing in ([0-9-]+)", told)
     assert "2 more gaps, none of them longer" in told
@@ -538,7 +538,7 @@ def test_the_status_of_an_organisation_has_a_line_for_an_account() -> None:
     lacking = [f"{account:012}: no data events." for account in range(4)]
     lacking += [f"{account:012}: no reads." for account in range(2)]
     told = written(
-        lambda paper: write_status(status(coverage=tuple(regions), warnings=(*lacking, "No ids.")), paper)
+        lambda writer: write_status(status(coverage=tuple(regions), warnings=(*lacking, "No ids.")), writer)
     )
 
     assert (
@@ -561,7 +561,7 @@ def test_the_status_of_an_organisation_has_a_line_for_an_account() -> None:
 def test_the_status_reads_in_words() -> None:
     """What is held, by account and region, what is missing, and what could not be read."""
     assert (
-        written(lambda paper: write_status(status(), paper, rejected=True))
+        written(lambda writer: write_status(status(), writer, rejected=True))
         == """\
 Case c1: 1,200 events from 1 evidence object, 2 credentials, 2026-11-23T09:00:00Z to
 2026-11-24T09:00:00Z.
@@ -579,7 +579,7 @@ Evidence gaps
   - a.json, record 4, field eventTime: no time (2 times)
 """
     )
-    assert "--rejected` lists them." in written(lambda paper: write_status(status(), paper))
+    assert "--rejected` lists them." in written(lambda writer: write_status(status(), writer))
 
 
 def summary(read: int = 1, repeated: int = 0) -> IngestSummary:
@@ -598,7 +598,7 @@ def summary(read: int = 1, repeated: int = 0) -> IngestSummary:
 def test_an_ingest_is_summed_up() -> None:
     """Read, held already, skipped; new, repeated, rejected; and why, once for each object and reason."""
     assert (
-        written(lambda paper: write_ingest(summary(), paper))
+        written(lambda writer: write_ingest(summary(), writer))
         == """\
 Objects: 1 read, 0 held already, 1 skipped.
 Records: 2 read, 1 new, 1 repeated, 2 rejected; 1.2 s.
@@ -620,7 +620,7 @@ def test_an_overview_names_where_to_start() -> None:
     """Kinds and states are counted; long-term keys and session tokens stand in order of what they minted."""
     found = counted(plain(one) for one in lineage().credentials)
     assert [(one.id, one.minted) for one in found.candidates] == [(KEY, 1), (TOKEN, 1)]
-    text = written(lambda paper: write_overview(found, paper))
+    text = written(lambda writer: write_overview(found, writer))
     assert "3 credentials in all" in text
     assert "AKIAIOSFODNN7EXAMPLE  long_term_key  ended          1      25  111122223333 user/support" in text
 
@@ -697,11 +697,13 @@ def test_evidence_never_acts_on_a_terminal(text: str) -> None:
     )
     lost = Rejection(object=text, ordinal=None, field=text, reason=text, count=1)
     texts = [
-        written(lambda paper: write_trace(whole, paper)),
-        written(lambda paper: write_inventory([plain(one)], paper)),
-        written(lambda paper: write_timeline([call], paper)),
-        written(lambda paper: write_status(status(rejected=(lost,), warnings=(text,)), paper, rejected=True)),
-        written(lambda paper: write_overview(counted([plain(one)]), paper)),
+        written(lambda writer: write_trace(whole, writer)),
+        written(lambda writer: write_inventory([plain(one)], writer)),
+        written(lambda writer: write_timeline([call], writer)),
+        written(
+            lambda writer: write_status(status(rejected=(lost,), warnings=(text,)), writer, rejected=True)
+        ),
+        written(lambda writer: write_overview(counted([plain(one)]), writer)),
     ]
     for line in "".join(texts).split("\n"):
         assert cell_len(line.rpartition(" ")[0]) <= 100  # a long word stays whole, to be pasted
@@ -715,7 +717,7 @@ def test_a_document_that_says_one_thing_twice_is_shown_as_it_will_be_sent() -> N
     for text in (twice, '{"Version": "2012-10-17", "Statement": []}'):
         parameters = {"UserName": "ada", "PolicyDocument": text}
         call = Call(account="111122223333", service="iam", operation="PutUserPolicy", parameters=parameters)
-        write_call(call, Paper(stream))
+        write_call(call, TextWriter(stream))
 
     assert twice in " ".join(stream.getvalue().split())
     assert '"Version": "2012-10-17"' in stream.getvalue()
@@ -746,7 +748,7 @@ def test_before_calls_are_sent_those_that_are_alike_are_shown_once_and_each_is_n
 
     def shown(many: int) -> str:
         odd = Call(account="9" * 12, service="iam", operation="PutUserPolicy", parameters={"UserName": "odd"})
-        return written(lambda paper: write_calls(plan(steps=(step(1, calls=(*calls(many), odd)),)), paper))
+        return written(lambda writer: write_calls(plan(steps=(step(1, calls=(*calls(many), odd)),)), writer))
 
     said = " ".join(shown(200).split())
     assert [3, 1] == [shown(3).count('"Statement"'), shown(200).count('"Statement"')]

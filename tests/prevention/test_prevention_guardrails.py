@@ -14,7 +14,7 @@ from guard_cases import OFFICE, THIEF, guarded, one, robbed, stolen
 from evidence import AWAY, HOME, START, call, held
 from tokentrail.policy.account.permissions import Policy
 from tokentrail.policy.language.documents import Document
-from tokentrail.present.snippets import cloudformation, terraform
+from tokentrail.present.formats.guardrail_files import cloudformation, terraform
 from tokentrail.prevention.backtest import ranked
 from tokentrail.prevention.evidence import Evidence, Mint, Way
 from tokentrail.prevention.guard import Given

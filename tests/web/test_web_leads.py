@@ -67,7 +67,7 @@ def test_a_weak_lead_comes_after_what_findings_point_to(served: Served, told: St
     twin = served.get("/start.json").json
     weak = [one | {"strong": False} for one in twin["leads"]]
     with held(told.world) as case:
-        from tokentrail.dossier import finding_subjects
+        from tokentrail.report_data import finding_subjects
         from tokentrail.web.background_detection import detected
 
         found = detected(case)

@@ -16,7 +16,7 @@ from web_cases import Served, console
 
 from evidence import assume_role, call, session, user
 from hostile import HOSTILE, read
-from tokentrail import Case, dossier
+from tokentrail import Case, report_data
 from tokentrail.cli.snapshots import read_iam_files
 from tokentrail.present.document import document
 from tokentrail.present.html.case_page import case_page
@@ -302,13 +302,13 @@ def test_the_evidence_is_named_by_one_digest(served: Served, folder: Path, tmp_p
 
 def test_leads_that_are_not_looked_into_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the ones among them that work: of hundreds of subjects, that the first few are dead says nothing."""
-    monkeypatch.setattr(dossier, "_LEADS", 1)
+    monkeypatch.setattr(report_data, "_LEADS", 1)
     with Case.open(folder, create=False) as case:
         every = [one for one in case.credentials() if one.parent is None]
         dead, *rest = sorted(every, key=lambda one: one.state in ("active", "unknown"))
         told = [{"subject": one.id, "severity": "low", "time": f"{n}", "id": "x", "title": "t"}
                 for n, one in enumerate([dead, *rest])]  # fmt: skip
-        found = dossier.finding_subjects(case, told, None)
+        found = report_data.finding_subjects(case, told, None)
         page = case_page(case.case_id, case.overview(), told, case.status(), "1", subjects=found)
         seen = {one.id for one in case.family([dead.id], followed=True).credentials}
     rest = [one for one in rest if one.id not in seen]

@@ -21,9 +21,9 @@ from tokentrail.containment.execution.apply import Means, apply
 from tokentrail.containment.execution.outcome import Applied, StepDone
 from tokentrail.containment.model import Step
 from tokentrail.errors import ActionRefused
-from tokentrail.present.deeds import write_applied, write_calls, write_deed
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.apply_output import write_applied, write_calls, write_deed
+from tokentrail.present.text.text_writer import TextWriter
 
 
 @click.command(
@@ -67,7 +67,7 @@ def command(
         return
     route.insist_on_accounts(plan)
     with aws_targets.case_of(options, plan) as case, route.opened(path, plan) as (cloud, journal):
-        write_calls(plan, Paper(sys.stderr))
+        write_calls(plan, TextWriter(sys.stderr))
         aws_targets.insist_on_somebody_to_ask(preflight.accounts(plan), consent=consent)
         preflight.insist_on_calls(plan, cloud)
         preflight.insist_on_callers(plan, cloud, may_be_cut=cut)
@@ -85,20 +85,20 @@ def _show(options: CommonOptions, applied: Applied) -> None:
 
 
 def _means(done: tuple[int, ...]) -> Means:
-    paper = Paper(sys.stderr)
+    writer = TextWriter(sys.stderr)
 
     def confirm(step: Step, why: str) -> bool:
         if step.n in done:
             return True
-        paper.wrapped(why, first=f"Step {step.n} ({step.action}) is for a person: ")
+        writer.wrapped(why, first=f"Step {step.n} ({step.action}) is for a person: ")
         return sys.stdin.isatty() and click.confirm("Has it been done?", err=True)
 
     def waiting(until: datetime) -> None:
-        paper.wrapped(
+        writer.wrapped(
             f"Waiting until {timestamp(until)}, when the last step has taken effect, to read all of it back."
         )
 
     return Means(
         clock=aws_targets.clock, sleep=time.sleep, confirm=confirm, done=frozenset(done),
-        tell=lambda deed: write_deed(deed, paper), waiting=waiting,
+        tell=lambda deed: write_deed(deed, writer), waiting=waiting,
     )  # fmt: skip

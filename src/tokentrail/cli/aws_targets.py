@@ -27,7 +27,7 @@ from tokentrail.containment.model import Plan
 from tokentrail.errors import ActionRefused, CaseError, UsageError
 from tokentrail.formatting import duration, listed
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.text_writer import TextWriter
 
 if TYPE_CHECKING:
     from tokentrail.containment.execution.aws import Accounts
@@ -74,7 +74,7 @@ class AwsTargets:
             except KeyboardInterrupt:
                 if journal.lines:
                     told = f"What was sent stands, or may: the journal {journal.path} tells which calls. Run the same "
-                    Paper(sys.stderr).wrapped(
+                    TextWriter(sys.stderr).wrapped(
                         f"{told}command again to go on; `tokentrail undo` takes back what may be."
                     )
                 raise

@@ -21,7 +21,7 @@ from tokentrail.containment.margin import LAG, MARGIN
 from tokentrail.containment.model import Plan, Step, Strategy
 from tokentrail.containment.planfile import save
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.present.plan import write_plan, write_script
+from tokentrail.present.text.plan_text import write_plan, write_script
 from tokentrail.present.words import pasted
 
 UNPROVEN = 1

@@ -12,7 +12,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.lineage.model import Credential, Kind, State
-from tokentrail.present.inventory import write_inventory
+from tokentrail.present.text.inventory_text import write_inventory
 
 
 @click.command(

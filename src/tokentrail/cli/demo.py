@@ -20,8 +20,8 @@ from tokentrail.errors import UsageError
 from tokentrail.formatting import counted
 from tokentrail.lineage.model import Credential, TracedCredential
 from tokentrail.present.document import columns, document
-from tokentrail.present.paper import Paper
-from tokentrail.present.walk import Chapter, Walk, write_walk
+from tokentrail.present.text.demo_story import DemoStage, DemoStory, write_walk
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.present.words import pasted
 from tokentrail.results import Status
 from tokentrail.store.place import on_s3
@@ -63,7 +63,7 @@ def command(options: CommonOptions) -> None:
         chapters = [document(chapter) for chapter in tale.walk.chapters]
         show_one(
             options, {"case": str(options.case), "credentials": tale.key_ids, "chapters": chapters},
-            lambda paper: _write_tale(tale, Path(options.case), paper),
+            lambda writer: _write_tale(tale, Path(options.case), writer),
             lines=chapters, table=(columns(TracedCredential), last["credentials"]),
         )  # fmt: skip
         enforce_strict(options, case)
@@ -73,7 +73,7 @@ def command(options: CommonOptions) -> None:
 class _Tale:
     """The walk, with the case's measure."""
 
-    walk: Walk
+    walk: DemoStory
     key_ids: dict[str, str]
     status: Status
 
@@ -99,26 +99,28 @@ def _tell(case: Case, *, until: datetime | None) -> _Tale:
     letters = {key_id: letter for letter, key_id in script.key_ids.items()}
     chapters = tuple(_chapter(case, script, moment, title) for moment, title in turns)
     plan = case.contain([script.a.key_id], as_of=turns[-1][0])
-    walk = Walk(letters=letters, chapters=chapters, plan=plan, runbook=_runbook(case, script, turns[-1][0]))
+    walk = DemoStory(
+        letters=letters, chapters=chapters, plan=plan, runbook=_runbook(case, script, turns[-1][0])
+    )
     return _Tale(walk=walk, key_ids=script.key_ids, status=case.status())
 
 
-def _write_tale(tale: _Tale, folder: Path, paper: Paper) -> None:
+def _write_tale(tale: _Tale, folder: Path, writer: TextWriter) -> None:
     """Write the introduction, the walk, and how to go on."""
     status = tale.status
-    paper.line(("The leak of key A, told from its CloudTrail logs", "bold"))
-    paper.wrapped(
+    writer.line(("The leak of key A, told from its CloudTrail logs", "bold"))
+    writer.wrapped(
         f"Built-in evidence: {tale.walk.chapters[0].moment:%Y-%m-%d} (UTC) in a small company, "
         f"{counted(status.records, 'event')}, {counted(status.credentials, 'credential')}, and one "
         "theft among them. An engineer's access key, A, has leaked, and a responder follows the usual "
         "runbook. At each turn, TokenTrail answers from the log up to that moment alone."
     )
-    write_walk(tale.walk, paper)
-    paper.heading("Look further")
+    write_walk(tale.walk, writer)
+    writer.heading("Look further")
     for verb, what in _LOOK_FURTHER:
         line = pasted(f"tokentrail {verb.format(a=tale.key_ids['A'])}", folder)
-        paper.line(f"  # {what}")
-        paper.line(f"  {line}")
+        writer.line(f"  # {what}")
+        writer.line(f"  {line}")
 
 
 def _turns(script: Story) -> list[tuple[datetime, str]]:
@@ -143,8 +145,8 @@ def _runbook(case: Case, script: Story, until: datetime) -> Plan | None:
     return case.contain([script.a.key_id], as_of=before, what_if=steps)
 
 
-def _chapter(case: Case, script: Story, moment: datetime, title: str) -> Chapter:
+def _chapter(case: Case, script: Story, moment: datetime, title: str) -> DemoStage:
     trace = case.trace([script.a.key_id], as_of=moment)
     colleague = case.credentials(as_of=moment, principal=script.ria_before.arn)
     bystanders: tuple[Credential, ...] = tuple(colleague)
-    return Chapter(moment=moment, title=title, trace=trace, bystanders=bystanders)
+    return DemoStage(moment=moment, title=title, trace=trace, bystanders=bystanders)

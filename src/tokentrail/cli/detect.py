@@ -16,8 +16,8 @@ from tokentrail.cli.example import example
 from tokentrail.cli.judging import FOUND, Judging, judging_options
 from tokentrail.cli.options import MOMENT, CommonOptions, common_with, named_case
 from tokentrail.detection.model import Finding
-from tokentrail.present.findings import write_findings
-from tokentrail.present.siem import write_asff, write_ocsf
+from tokentrail.present.formats.siem import write_asff, write_ocsf
+from tokentrail.present.text.findings_text import write_findings
 
 
 @click.command(

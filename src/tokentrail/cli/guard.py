@@ -22,8 +22,8 @@ from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.errors import UsageError
 from tokentrail.formatting import counted
 from tokentrail.present.document import document
-from tokentrail.present.guard import COLUMNS, guard_lines, guard_rows, write_guard
-from tokentrail.present.snippets import cloudformation, files, terraform
+from tokentrail.present.formats.guardrail_files import cloudformation, files, terraform
+from tokentrail.present.text.guard_text import COLUMNS, guard_lines, guard_rows, write_guard
 from tokentrail.prevention.guard import Given
 from tokentrail.store.path_safety import check_path, write_file
 
@@ -127,7 +127,7 @@ def _show(options: CommonOptions, found: Guard, form: str | None, *, whole: bool
         sys.stdout.write((terraform if form == "terraform" else cloudformation)(found.guardrails))
         return
     output.show_one(
-        options, document(found), lambda paper: write_guard(found, paper, whole=whole, most=most),
+        options, document(found), lambda writer: write_guard(found, writer, whole=whole, most=most),
         lines=guard_lines(found), table=(COLUMNS, guard_rows(found.guardrails)),
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.errors import UsageError
 from tokentrail.formatting import counted, instant
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.text_writer import TextWriter
 
 _LARGEST = 64 << 20
 FOUND = 1
@@ -129,22 +129,24 @@ def _identified(one: LeakedCredential, file: str) -> Identified:
     )  # fmt: skip
 
 
-def _write(found: Iterable[Identified], paper: Paper, *, now: datetime) -> None:
+def _write(found: Iterable[Identified], writer: TextWriter, *, now: datetime) -> None:
     listed = list(found)
     if not listed:
-        paper.wrapped(
+        writer.wrapped(
             "No AWS credential is in it: no access key id, API key or presigned URL in a form that is known here. A "
             "secret key or a session token by itself names no key."
         )
         return
-    paper.line((counted(len(listed), "credential"), "bold"))
+    writer.line((counted(len(listed), "credential"), "bold"))
     for one in listed:
-        paper.line()
-        paper.line((one.id or one.user or "?", "bold"), f"  {_SAID[one.kind]}  ({one.file}, line {one.line})")
+        writer.line()
+        writer.line(
+            (one.id or one.user or "?", "bold"), f"  {_SAID[one.kind]}  ({one.file}, line {one.line})"
+        )
         for name, value in _facts(one, now):
-            paper.wrapped(f"{name:<12} {value}", first="  ", rest="               ")
+            writer.wrapped(f"{name:<12} {value}", first="  ", rest="               ")
         if one.next:
-            paper.wrapped(one.next, first="  ", rest="    ", style="bold")
+            writer.wrapped(one.next, first="  ", rest="    ", style="bold")
 
 
 def _facts(one: Identified, now: datetime) -> Iterable[tuple[str, str]]:

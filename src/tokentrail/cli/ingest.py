@@ -16,7 +16,7 @@ from tokentrail.cli.intake import Intake, days, intake_options
 from tokentrail.cli.options import SUBJECT, CommonOptions, common
 from tokentrail.errors import UsageError
 from tokentrail.present.document import columns, document
-from tokentrail.present.holdings import write_ingest
+from tokentrail.present.text.status_text import write_ingest
 from tokentrail.results import IngestSummary
 from tokentrail.sources.dispatch import ASKED, ATHENA, check_exist, follows
 from tokentrail.sources.interface import Queries
@@ -98,7 +98,7 @@ def command(
         summary = intake.into(case, sources, progress, cluster)
     shown = document(summary)
     output.show_one(
-        options, shown, lambda paper: write_ingest(summary, paper), table=(columns(IngestSummary), [shown])
+        options, shown, lambda writer: write_ingest(summary, writer), table=(columns(IngestSummary), [shown])
     )
     output.enforce_strict_ingest(options, summary)
     output.expect_records(sources, summary)

@@ -24,9 +24,9 @@ from tokentrail.cli.snapshots import with_snapshots
 from tokentrail.cli.subjects import GivenSubjects, check_logs
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, Solution, solve, with_handed_out
 from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.present.investigation import Investigation
+from tokentrail.present.text.investigation_text import Investigation
+from tokentrail.report_data import Question, Solution, solve, with_handed_out
 from tokentrail.results import IngestSummary
 
 _LEADS = 50

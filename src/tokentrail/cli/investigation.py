@@ -12,17 +12,17 @@ from tokentrail.cli import output
 from tokentrail.cli.options import CommonOptions
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import with_handed_out
 from tokentrail.lineage.model import Candidate, TracedCredential
 from tokentrail.present.document import Document, columns, document
-from tokentrail.present.findings import to_start_from, write_findings
-from tokentrail.present.investigation import Investigation, write_overview, write_screen
-from tokentrail.present.leads import write_leads
-from tokentrail.present.lineage import write_trace
-from tokentrail.present.paper import Paper
-from tokentrail.present.plan import write_plan
-from tokentrail.present.timeline import write_timeline
+from tokentrail.present.text.findings_text import to_start_from, write_findings
+from tokentrail.present.text.investigation_text import Investigation, write_overview, write_screen
+from tokentrail.present.text.leads_text import write_leads
+from tokentrail.present.text.plan_text import write_plan
+from tokentrail.present.text.text_writer import TextWriter
+from tokentrail.present.text.timeline_text import write_timeline
+from tokentrail.present.text.trace_text import write_trace
 from tokentrail.present.words import pasted
+from tokentrail.report_data import with_handed_out
 from tokentrail.results import IngestSummary
 
 _LEADS = 5
@@ -54,7 +54,7 @@ def choose_subject(findings: Sequence[Finding], leads: Sequence[Lead]) -> tuple[
 def show_investigation(options: CommonOptions, found: Investigation, *, full: bool) -> None:
     """Print an investigation: as text on one screen, or in full."""
     if options.format == "text":
-        return output.show_text(lambda paper: (write_in_full if full else write_screen)(found, paper))
+        return output.show_text(lambda writer: (write_in_full if full else write_screen)(found, writer))
     traced, plan = document(found.trace), document(found.plan)
     findings, listed = [document(one) for one in found.findings], [document(event) for event in found.events]
     leads = [document(lead) for lead in found.leads]
@@ -75,24 +75,24 @@ def show_investigation(options: CommonOptions, found: Investigation, *, full: bo
     )  # fmt: skip
 
 
-def write_in_full(found: Investigation, paper: Paper) -> None:
+def write_in_full(found: Investigation, writer: TextWriter) -> None:
     """Write the one screen, then all leads, findings, lineage, timeline and the plan with its proof."""
-    write_screen(found, paper)
-    paper.heading("Leads")
-    write_leads(found.leads, paper, case=found.case)
-    paper.heading("Findings")
-    write_findings(found.findings, paper, case=found.case, explain=True)
-    paper.heading("Lineage")
-    write_trace(found.trace, paper)
-    paper.heading("Timeline")
+    write_screen(found, writer)
+    writer.heading("Leads")
+    write_leads(found.leads, writer, case=found.case)
+    writer.heading("Findings")
+    write_findings(found.findings, writer, case=found.case, explain=True)
+    writer.heading("Lineage")
+    write_trace(found.trace, writer)
+    writer.heading("Timeline")
     named = " ".join(map(shlex.quote, with_handed_out(found.trace, found.trace.subject)))
-    write_timeline(found.events, paper, whole=pasted(f"tokentrail timeline {named}", found.case))
-    paper.heading("Containment")
-    write_plan(found.plan, paper)
-    paper.line()
+    write_timeline(found.events, writer, whole=pasted(f"tokentrail timeline {named}", found.case))
+    writer.heading("Containment")
+    write_plan(found.plan, writer)
+    writer.line()
     subjects = " ".join(f"--subject {shlex.quote(one)}" for one in found.trace.subject)
-    paper.line("What would have prevented it, and at whose cost:")
-    paper.command(pasted(f"tokentrail guard {subjects}", found.case), first="  ")
+    writer.line("What would have prevented it, and at whose cost:")
+    writer.command(pasted(f"tokentrail guard {subjects}", found.case), first="  ")
 
 
 def show_overview(
@@ -107,13 +107,13 @@ def show_overview(
     whole, judged = document(found), [document(one) for one in findings]
     ranked = [document(lead) for lead in leads]
 
-    def text(paper: Paper) -> None:
-        write_leads(leads[:_LEADS], paper, case=options.case)
-        paper.and_more(len(leads), _LEADS, f": {pasted('tokentrail leads', options.case)}", lead="and")
-        paper.line()
-        write_findings(findings, paper, case=options.case)
-        paper.line()
-        write_overview(found, paper)
+    def text(writer: TextWriter) -> None:
+        write_leads(leads[:_LEADS], writer, case=options.case)
+        writer.and_more(len(leads), _LEADS, f": {pasted('tokentrail leads', options.case)}", lead="and")
+        writer.line()
+        write_findings(findings, writer, case=options.case)
+        writer.line()
+        write_overview(found, writer)
 
     output.show_one(
         options,

@@ -14,7 +14,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.judging import leads_of
 from tokentrail.cli.options import MOMENT, CommonOptions, common, named_case
 from tokentrail.detection.leads.model import Lead
-from tokentrail.present.leads import write_leads
+from tokentrail.present.text.leads_text import write_leads
 
 
 @click.command(

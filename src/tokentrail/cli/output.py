@@ -21,9 +21,15 @@ from tokentrail.cli.options import CommonOptions
 from tokentrail.errors import EvidenceIncomplete, SourceError
 from tokentrail.formatting import counted, listed
 from tokentrail.present.document import Document, columns, document
-from tokentrail.present.holdings import held_before, write_ingest
-from tokentrail.present.machine import write_csv, write_json, write_json_list, write_json_of, write_jsonl
-from tokentrail.present.paper import Paper
+from tokentrail.present.formats.json_csv import (
+    write_csv,
+    write_json,
+    write_json_list,
+    write_json_of,
+    write_jsonl,
+)
+from tokentrail.present.text.status_text import held_before, write_ingest
+from tokentrail.present.text.text_writer import TextWriter
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -46,17 +52,17 @@ class _Screen(io.StringIO):
         return True
 
 
-def show_text(text: Callable[[Paper], object]) -> None:
+def show_text(text: Callable[[TextWriter], object]) -> None:
     """
     Print text; on a terminal, what is longer than it goes through a pager.
 
     The pager is `$PAGER`, or else `less` (click's `echo_via_pager`); with `--no-pager` there is none.
     """
     if not (_option("pager") and sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        text(Paper(sys.stdout))
+        text(TextWriter(sys.stdout))
         return
     screen = _Screen()
-    text(Paper(screen))
+    text(TextWriter(screen))
     shown = screen.getvalue()
     if shown.count("\n") < shutil.get_terminal_size().lines:
         sys.stdout.write(shown)
@@ -75,13 +81,13 @@ def show_rows(
     options: CommonOptions,
     kind: type[Row],
     rows: Iterable[Row],
-    text: Callable[[Iterable[Row], Paper], object],
+    text: Callable[[Iterable[Row], TextWriter], object],
 ) -> None:
     """Print results of one kind: a table, a list, or a line for each."""
     shown = (document(one) for one in rows)
     match options.format:
         case "text":
-            show_text(lambda paper: text(rows, paper))
+            show_text(lambda writer: text(rows, writer))
         case "json":
             write_json_list(shown, sys.stdout)
         case "jsonl":
@@ -93,7 +99,7 @@ def show_rows(
 def show_one(
     options: CommonOptions,
     whole: Document,
-    text: Callable[[Paper], object],
+    text: Callable[[TextWriter], object],
     *,
     lines: Sequence[Document] | None = None,
     table: tuple[Sequence[str], Sequence[Document]],
@@ -115,7 +121,7 @@ def show_one(
 
 
 def show_parts(
-    options: CommonOptions, found: Row, text: Callable[[Row, Paper], object], parts: str, kind: type
+    options: CommonOptions, found: Row, text: Callable[[Row, TextWriter], object], parts: str, kind: type
 ) -> None:
     """
     Print one result part by part: to build the whole document of a large result first would take longest of all.
@@ -129,7 +135,7 @@ def show_parts(
     """
     match options.format:
         case "text":
-            show_text(lambda paper: text(found, paper))
+            show_text(lambda writer: text(found, writer))
         case "json":
             write_json_of(found, sys.stdout)
         case "jsonl":
@@ -166,7 +172,7 @@ def ingest_and_report(case: Case, sources: Sequence[str], intake: Intake) -> Ing
     with reading_evidence() as progress:
         summary = intake.into(case, sources, progress)
     if not _option("quiet"):
-        write_ingest(summary, Paper(sys.stderr))
+        write_ingest(summary, TextWriter(sys.stderr))
     say(*held_before(before, summary))
     expect_records(sources, summary)
     return summary
@@ -218,9 +224,9 @@ def say(*sentences: str) -> None:
 
 def warn(*sentences: str) -> None:
     """Say something on stderr that an answer can't be judged without."""
-    paper = Paper(sys.stderr)
+    writer = TextWriter(sys.stderr)
     for sentence in sentences:
-        paper.wrapped(sentence)
+        writer.wrapped(sentence)
 
 
 def open_case(options: CommonOptions, *, create: bool = False) -> Case:

@@ -32,6 +32,6 @@ def command(options: CommonOptions) -> None:
             f"{counted(rebuilt.credentials, 'credential')}; {rebuilt.seconds:.1f} s."
         )
         output.show_one(
-            options, whole, lambda paper: paper.wrapped(sentence), table=(columns(Rebuilt), [whole])
+            options, whole, lambda writer: writer.wrapped(sentence), table=(columns(Rebuilt), [whole])
         )
         output.enforce_strict(options, case)

@@ -26,22 +26,22 @@ from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.leads.model import Lead
 from tokentrail.detection.model import Finding
-from tokentrail.dossier import Question, Solution, gather
 from tokentrail.errors import UsageError
 from tokentrail.formatting import counted
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import columns, document
+from tokentrail.present.formats.indicators import indicators_csv, indicators_stix, navigator_layer
+from tokentrail.present.formats.markdown import incident_markdown
 from tokentrail.present.html.case_page import case_page
-from tokentrail.present.html.dossier import Dossier
 from tokentrail.present.html.page import lifelines_file, report_page
 from tokentrail.present.html.png import png
-from tokentrail.present.indicators import indicators_csv, indicators_stix, navigator_layer
-from tokentrail.present.markdown import incident_markdown
-from tokentrail.present.paper import Paper
+from tokentrail.present.html.report_data import ReportData
+from tokentrail.present.text.text_writer import TextWriter
+from tokentrail.report_data import Question, Solution, gather
 from tokentrail.store.path_safety import write_file
 
 _STDOUT = Path("-")
-_FORMS: dict[str, Callable[[Dossier], str]] = {
+_FORMS: dict[str, Callable[[ReportData], str]] = {
     "md": incident_markdown, "indicators": indicators_csv, "stix": indicators_stix, "navigator": navigator_layer,
 }  # fmt: skip
 """Forms of a report for other tools than a browser, by their formats."""
@@ -122,7 +122,7 @@ def _judged(case: Case, options: CommonOptions, subjects: Sequence[str]) -> tupl
 
 def write_report(
     case: Case, question: Question, page: Path | None, picture: Path | None, findings: Sequence[Finding], *,
-    failed: Sequence[str] = (), form: Callable[[Dossier], str] | None = None, solution: Solution | None = None,
+    failed: Sequence[str] = (), form: Callable[[ReportData], str] | None = None, solution: Solution | None = None,
 ) -> list[Written]:  # fmt: skip
     """
     Write the page, as HTML or in a form for other tools, the picture, or both.
@@ -141,12 +141,12 @@ def write_report(
         )
         return [_put(page, text.encode(), found.credentials)]
     written = []
-    dossier = gather(case, question, judged, failed=failed, records=page is not None, solution=solution)
+    report_data = gather(case, question, judged, failed=failed, records=page is not None, solution=solution)
     for path, draw in ((page, form or report_page), (picture, lifelines_file)):
         if path is not None:
-            text = draw(dossier)
+            text = draw(report_data)
             content = png(text) if path == picture and path.suffix.lower() == ".png" else text.encode()
-            written.append(_put(path, content, len(dossier.trace.credentials)))
+            written.append(_put(path, content, len(report_data.trace.credentials)))
     return written
 
 
@@ -166,12 +166,12 @@ def _show(options: CommonOptions, written: list[Written]) -> None:
     output.show_one(
         options,
         {"written": shown},
-        lambda paper: _write(written, paper),
+        lambda writer: _write(written, writer),
         lines=shown,
         table=(columns(Written), shown),
     )
 
 
-def _write(written: list[Written], paper: Paper) -> None:
+def _write(written: list[Written], writer: TextWriter) -> None:
     for one in written:
-        paper.wrapped(f"{one.file}: {counted(one.credentials, 'credential')}, {one.bytes:,} bytes")
+        writer.wrapped(f"{one.file}: {counted(one.credentials, 'credential')}, {one.bytes:,} bytes")

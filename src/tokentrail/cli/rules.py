@@ -13,7 +13,7 @@ from tokentrail.cli.example import example
 from tokentrail.cli.judging import SIGMA, sigma_rules
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.detection.catalogue import CATALOGUE
-from tokentrail.present.findings import CatalogueEntry, entry, unusable, write_catalogue
+from tokentrail.present.text.findings_text import CatalogueEntry, entry, unusable, write_catalogue
 
 
 @click.command(

@@ -48,7 +48,7 @@ def command(options: CommonOptions, port: int | None, snapshots: tuple[Snapshot,
 
     def started(address: str) -> None:
         shown = {"address": address}
-        output.show_one(options, shown, lambda paper: paper.line(address), table=(("address",), [shown]))
+        output.show_one(options, shown, lambda writer: writer.line(address), table=(("address",), [shown]))
         sys.stdout.flush()
         output.say(
             "Open it in a browser on this machine; Ctrl+C ends it. Nothing in the case or in AWS is changed."

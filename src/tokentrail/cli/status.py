@@ -10,7 +10,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.options import CommonOptions, common
 from tokentrail.present.document import columns, document
-from tokentrail.present.holdings import write_status
+from tokentrail.present.text.status_text import write_status
 from tokentrail.results import Coverage, Rejection
 
 
@@ -33,7 +33,7 @@ def command(options: CommonOptions, rejected: bool) -> None:
         whole = document(found)
         kind, rows = (Rejection, "rejected") if rejected else (Coverage, "coverage")
         output.show_one(
-            options, whole, lambda paper: write_status(found, paper, rejected=rejected),
+            options, whole, lambda writer: write_status(found, writer, rejected=rejected),
             table=(columns(kind), whole[rows]),
         )  # fmt: skip
         output.enforce_strict(options, case)

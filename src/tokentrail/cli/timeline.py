@@ -18,7 +18,7 @@ from tokentrail.cli.options import MOMENT, CommonOptions, about, common
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.formatting import counted
 from tokentrail.lineage.model import TimelineEvent
-from tokentrail.present.timeline import write_timeline, write_timesketch
+from tokentrail.present.text.timeline_text import write_timeline, write_timesketch
 from tokentrail.present.words import span
 
 

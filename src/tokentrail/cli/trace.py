@@ -16,8 +16,8 @@ from tokentrail.cli.options import CommonOptions, about, common_with, narrowing
 from tokentrail.cli.subjects import GivenSubjects
 from tokentrail.lineage.model import Trace, TracedCredential
 from tokentrail.present import words
-from tokentrail.present.graph import write_dot, write_mermaid
-from tokentrail.present.lineage import write_trace
+from tokentrail.present.formats.graph import write_dot, write_mermaid
+from tokentrail.present.text.trace_text import write_trace
 
 
 @click.command(

@@ -17,8 +17,8 @@ from tokentrail.containment.execution.journal import journal_path
 from tokentrail.containment.execution.outcome import Restored, Undone
 from tokentrail.containment.execution.undo import Undo
 from tokentrail.errors import ActionRefused
-from tokentrail.present.deeds import write_by_hand, write_intended, write_undone
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.apply_output import write_by_hand, write_intended, write_undone
+from tokentrail.present.text.text_writer import TextWriter
 
 
 @click.command(
@@ -65,9 +65,9 @@ def command(
             decisions if dry_run else [one for one in decisions if one.calls]
         )  # the rest is told in the end
         intended = [(one.record.key, one.outcome, one.why, one.calls) for one in shown]
-        write_intended(intended, Paper(sys.stdout if dry_run else sys.stderr))
+        write_intended(intended, TextWriter(sys.stdout if dry_run else sys.stderr))
         if dry_run:
-            write_by_hand(undo.by_hand(), Paper(sys.stdout))
+            write_by_hand(undo.by_hand(), TextWriter(sys.stdout))
             return
         changing = sorted({call.account for one in decisions for call in one.calls})
         aws_targets.insist_on_consent(changing, consent=consent)

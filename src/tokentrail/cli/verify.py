@@ -21,7 +21,7 @@ from tokentrail.containment.execution.outcome import CredentialVerdict
 from tokentrail.containment.model import Plan
 from tokentrail.containment.verification.verify import Evidence, verify
 from tokentrail.errors import UsageError
-from tokentrail.present.deeds import write_verification
+from tokentrail.present.text.apply_output import write_verification
 
 UNPROVEN = 1
 """The exit code of a plan that is not proven to have held."""

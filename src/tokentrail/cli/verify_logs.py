@@ -14,7 +14,7 @@ from tokentrail.cli import output
 from tokentrail.cli.example import example
 from tokentrail.cli.intake import days, reaching
 from tokentrail.cli.options import CommonOptions, common
-from tokentrail.present.proof import write_verification
+from tokentrail.present.text.log_proof_text import write_verification
 from tokentrail.results import LogPeriod
 from tokentrail.sources.interface import Access, Wanted
 

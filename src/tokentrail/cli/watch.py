@@ -24,8 +24,8 @@ from tokentrail.cli.judging import Judging, judging_options
 from tokentrail.cli.options import MOMENT, CommonOptions, common, named_case
 from tokentrail.errors import UsageError
 from tokentrail.formatting import listed
-from tokentrail.present.findings import write_finding
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.findings_text import write_finding
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.sources.interface import Access, Wanted
 from tokentrail.watch.detection_pass import Judging as Judged
 from tokentrail.watch.feeds_and_sinks import feed_of, folder_to_follow_into, sink_of
@@ -203,11 +203,11 @@ def _stopping() -> Iterator[list[Callable[[], None]]]:
 
 
 def _as_text(notices: Sequence[Notice], stream: TextIO, *, case: Path | str | None = None) -> None:
-    paper = Paper(stream)
+    writer = TextWriter(stream)
     for one in notices:
-        write_finding(finding(one.document), paper, case=case)
+        write_finding(finding(one.document), writer, case=case)
         if one.change == "revised":
             changed = ", ".join(one.changed) or "told before, and withdrawn since"
-            paper.wrapped(f"revision {one.revision}: {changed}", first=_NOTICE)
+            writer.wrapped(f"revision {one.revision}: {changed}", first=_NOTICE)
         elif one.change == "withdrawn":
-            paper.wrapped("WITHDRAWN: later evidence explains it", first=_NOTICE)
+            writer.wrapped("WITHDRAWN: later evidence explains it", first=_NOTICE)

@@ -16,7 +16,7 @@ from tokentrail.errors import UsageError
 from tokentrail.formatting import joined
 from tokentrail.lineage.model import KINDS
 from tokentrail.present.document import Document, document
-from tokentrail.present.findings import entry
+from tokentrail.present.text.findings_text import entry
 
 LINKS = {
     "recorded": "The issuing event names both keys.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tokentrail.errors import UsageError
-from tokentrail.present.machine import write_jsonl
+from tokentrail.present.formats.json_csv import write_jsonl
 from tokentrail.store.path_safety import check_path
 from tokentrail.watch.interface import Notice, SinkFailed
 

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from tokentrail import __version__
 from tokentrail.errors import UsageError
 from tokentrail.present.document import Document
-from tokentrail.present.siem import asff
+from tokentrail.present.formats.siem import asff
 from tokentrail.sources import aws
 from tokentrail.sources.interface import Access, Failed
 from tokentrail.watch.interface import Notice, SinkFailed, SinkRefused, finding

@@ -24,7 +24,17 @@ from starlette.datastructures import QueryParams
 from tokentrail.case import Case
 from tokentrail.case.result_set import Rows
 from tokentrail.containment.model import Plan
-from tokentrail.dossier import (
+from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound, UsageError
+from tokentrail.lineage.model import Credential, State, TimelineEvent, Trace
+from tokentrail.policy.account.snapshot import Snapshot
+from tokentrail.present.document import Document
+from tokentrail.present.html.branch import members
+from tokentrail.present.html.call_lines import LIVE_ROOM
+from tokentrail.present.html.case_page import FindingSubjects
+from tokentrail.present.html.console import Live, Turn
+from tokentrail.present.html.page import ReportLayout, laid_out
+from tokentrail.present.html.report_data import ReportData
+from tokentrail.report_data import (
     Question,
     finding_subjects,
     gather,
@@ -32,16 +42,6 @@ from tokentrail.dossier import (
     with_findings,
     with_handed_out,
 )
-from tokentrail.errors import CaseError, CaseReplaced, RecordNotFound, UsageError
-from tokentrail.lineage.model import Credential, State, TimelineEvent, Trace
-from tokentrail.policy.account.snapshot import Snapshot
-from tokentrail.present.document import Document
-from tokentrail.present.html.branch import members
-from tokentrail.present.html.case_page import FindingSubjects
-from tokentrail.present.html.chronicle import LIVE_ROOM
-from tokentrail.present.html.console import Live, Turn
-from tokentrail.present.html.dossier import Dossier
-from tokentrail.present.html.page import Sheet, laid_out
 from tokentrail.results import RawRecord, Status
 from tokentrail.web import query_params
 from tokentrail.web.background_detection import LARGE, BackgroundDetection, Found, detected, ranked
@@ -121,16 +121,16 @@ class ConsoleQueries:
 
     def trace(self, query: QueryParams) -> TracePage:
         """A subject's page."""
-        sheet, live = self._sheet(query), self.story("/trace", query)
-        used = sheet.dossier.activity
+        layout, live = self._sheet(query), self.story("/trace", query)
+        used = layout.report_data.activity
         live = replace(
             live, addresses=tuple(filter(_is_address, (one.name for one in used.addresses))) if used else ()
         )
-        names = replace(sheet.names, live=live)
-        shown = replace(sheet, names=names, picture=replace(sheet.picture, names=names))
+        names = replace(layout.names, live=live)
+        shown = replace(layout, names=names, picture=replace(layout.picture, names=names))
         when = query_params.as_of(query)
         return TracePage(
-            sheet=shown,
+            layout=shown,
             found=lambda: self._findings(when),
             page=query_params.page(query),
             live=live,
@@ -138,15 +138,15 @@ class ConsoleQueries:
 
     def lineage(self, query: QueryParams) -> LineagePage:
         """One page of a part of a subject's lineage."""
-        sheet, part, page = self._sheet(query), query_params.part(query), query_params.page(query)
-        every = members(sheet, part)
+        layout, part, page = self._sheet(query), query_params.part(query), query_params.page(query)
+        every = members(layout, part)
         found, more = _page(every, page, _BRANCH)
         live = self.story("/lineage", query)
         return LineagePage(
-            sheet=sheet, part=part, credentials=found, count=len(every), page=page, more=more, live=live
+            layout=layout, part=part, credentials=found, count=len(every), page=page, more=more, live=live
         )
 
-    def _sheet(self, query: QueryParams) -> Sheet:
+    def _sheet(self, query: QueryParams) -> ReportLayout:
         """
         All that a subject's page shows.
 
@@ -165,7 +165,7 @@ class ConsoleQueries:
             ),
         )
 
-    def _gathered(self, question: Question) -> Dossier:
+    def _gathered(self, question: Question) -> ReportData:
         case = self._case(question.as_of)
         whole = replace(question, snapshots=self._snapshots)
         return self._keep(("gathered", question), lambda: gather(case, whole, records=False))
@@ -264,7 +264,7 @@ class ConsoleQueries:
         """The trace for a page of the newest evidence; remembered if it was asked before."""
         gathered = self._kept.get((self._newest.fingerprint, ("gathered", question)))
         if gathered is not None:
-            return cast(Dossier, gathered).trace
+            return cast(ReportData, gathered).trace
         return self._newest.family(
             question.subjects,
             since=question.since,

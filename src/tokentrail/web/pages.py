@@ -10,14 +10,14 @@ from typing import Protocol
 
 from tokentrail import __version__
 from tokentrail.case.result_set import Rows
-from tokentrail.dossier import about
 from tokentrail.lineage.model import CallLine, Credential, Overview, TimelineEvent
 from tokentrail.present.document import Document, document, timestamp
 from tokentrail.present.html import console_pages
 from tokentrail.present.html.branch import Part, branch_page
 from tokentrail.present.html.case_page import FindingSubjects, case_page
 from tokentrail.present.html.console import Live
-from tokentrail.present.html.page import Sheet, sheet_page
+from tokentrail.present.html.page import ReportLayout, sheet_page
+from tokentrail.report_data import about
 from tokentrail.results import RawRecord, Status
 from tokentrail.web.query_params import CredentialFilter, FindingWish
 
@@ -79,7 +79,7 @@ class StartPage:
 class TracePage:
     """A subject: its lifelines, plan, lineage, timeline, what was taken, findings, evidence."""
 
-    sheet: Sheet
+    layout: ReportLayout
     found: Callable[[], Rows[Document] | None]
     """Asks what detection finds in the case; `None` while that is still looking."""
     page: int
@@ -87,30 +87,30 @@ class TracePage:
 
     def html(self) -> str:
         """Show it to a person."""
-        return sheet_page(self.sheet)
+        return sheet_page(self.layout)
 
     def twin(self) -> Document:
         """Tell a program the same, the long lists of the trace some at a time; of the calls, the lines shown."""
-        dossier, chronicle, found = self.sheet.dossier, self.sheet.chronicle, self.found()
-        lists = {name: getattr(dossier.trace, name) for name in _LONG}
+        report_data, chronicle, found = self.layout.report_data, self.layout.chronicle, self.found()
+        lists = {name: getattr(report_data.trace, name) for name in _LONG}
         first, last = (self.page - 1) * _AT_ONCE, self.page * _AT_ONCE
-        shown = replace(dossier.trace, **{name: found[first:last] for name, found in lists.items()})
+        shown = replace(report_data.trace, **{name: found[first:last] for name, found in lists.items()})
         return {
-            "case_id": dossier.case_id,
+            "case_id": report_data.case_id,
             "page": self.page,
             "more": any(len(found) > last for found in lists.values()),
             "counts": {name: len(found) for name, found in lists.items()},
             "trace": document(shown),
-            "activity": document(dossier.activity) if dossier.activity else None,
-            "plan": document(dossier.plan) if dossier.plan else None,
-            "colleagues": [document(one) for one in dossier.bystanders],
+            "activity": document(report_data.activity) if report_data.activity else None,
+            "plan": document(report_data.plan) if report_data.plan else None,
+            "colleagues": [document(one) for one in report_data.bystanders],
             "calls": {"count": chronicle.events, "left_out": chronicle.left_events,
                       "lines": [_line(one) for one in chronicle.lines]},
             "turns": [document(one) for one in self.live.turns],
-            "findings": _listed(found and about(dossier.trace, found)),
+            "findings": _listed(found and about(report_data.trace, found)),
             "failed": list(failed_of(found)),
-            "status": document(dossier.status),
-            "notes": list(dossier.notes),
+            "status": document(report_data.status),
+            "notes": list(report_data.notes),
         }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ class TracePage:
 class LineagePage:
     """Part of a subject's lineage: a group of siblings, or what a search finds, some at a time."""
 
-    sheet: Sheet
+    layout: ReportLayout
     part: Part
     credentials: tuple[Credential, ...]
     count: int
@@ -130,7 +130,7 @@ class LineagePage:
     def html(self) -> str:
         """Show it to a person."""
         return branch_page(
-            self.sheet, self.part, self.credentials, self.count, self.page,
+            self.layout, self.part, self.credentials, self.count, self.page,
             more=self.more, live=self.live, version=__version__,
         )  # fmt: skip
 

@@ -13,12 +13,12 @@ from starlette.datastructures import QueryParams
 
 from tokentrail.containment.model import Strategy
 from tokentrail.detection.model import SEVERITIES, Severity
-from tokentrail.dossier import Question
 from tokentrail.errors import UsageError
 from tokentrail.lineage.model import Kind, State
 from tokentrail.present.document import Document, moment
 from tokentrail.present.html.branch import Part
 from tokentrail.present.html.console import STORY, Query
+from tokentrail.report_data import Question
 
 _LIST = ("search", "state", "kind", "sort", "severity", "account", "under", "of", "find")
 _PAGES_OWN = ("step", "sift", "marked")

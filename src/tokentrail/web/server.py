@@ -29,9 +29,9 @@ from tokentrail import __version__
 from tokentrail.errors import RecordNotFound, SubjectNotFound, TokenTrailError, UsageError
 from tokentrail.policy.account.snapshot import Snapshot
 from tokentrail.present.document import Document, document, timestamp
+from tokentrail.present.formats.json_csv import indented
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.console_pages import refusal_page
-from tokentrail.present.machine import indented
 from tokentrail.present.safe import safe
 from tokentrail.web import query_params
 from tokentrail.web.background_detection import Found

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import accumulate
 from math import log1p
 
-from tokentrail.present.html.chronicle import BIN
+from tokentrail.present.html.call_lines import BIN
 from tokentrail.present.html.rows import Row, stopped
 from tokentrail.present.html.svg import Svg, join, number, tag
 from tokentrail.present.html.window import Window

@@ -12,9 +12,9 @@ from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Credential
 from tokentrail.present import words
 from tokentrail.present.html.console import Live, address, story, turning
-from tokentrail.present.html.page import Sheet, page
+from tokentrail.present.html.page import ReportLayout, page
 from tokentrail.present.html.tree import above, branch, group_of, living_first, searched
-from tokentrail.present.lineage import birth
+from tokentrail.present.text.trace_text import birth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +30,13 @@ class Part:
     """What is searched for instead."""
 
 
-def members(sheet: Sheet, part: Part) -> list[Credential]:
+def members(layout: ReportLayout, part: Part) -> list[Credential]:
     """List the credentials of a part, those that work first; a search looks at colleagues' as well."""
-    trace = sheet.dossier.trace
+    trace = layout.report_data.trace
     if part.find:
         wanted = part.find.lower()
         return living_first(
-            [one for one in (*trace.credentials, *sheet.dossier.bystanders) if wanted in _said(one)]
+            [one for one in (*trace.credentials, *layout.report_data.bystanders) if wanted in _said(one)]
         )
     known = {one.id for one in trace.credentials}
     return living_first([
@@ -55,15 +55,19 @@ def _said(one: Credential) -> str:
 
 
 def branch_page(
-    sheet: Sheet, part: Part, found: Sequence[Credential], count: int, number: int, *, more: bool, live: Live,
+    layout: ReportLayout, part: Part, found: Sequence[Credential], count: int, number: int, *, more: bool, live: Live,
     version: str,
 ) -> str:  # fmt: skip
     """Show some of the credentials of a part, each with what it did and what descends from it."""
-    dossier, names = sheet.dossier, replace(sheet.names, live=live)
-    shown = branch(dossier.trace, dossier.bystanders, found, names, alone=bool(part.find)) if found else None
+    report_data, names = layout.report_data, replace(layout.names, live=live)
+    shown = (
+        branch(report_data.trace, report_data.bystanders, found, names, alone=bool(part.find))
+        if found
+        else None
+    )
     return page(
-        "lineage_page.html", "Part of a lineage", version, live, fetches=True, as_of=dossier.trace.as_of,
+        "lineage_page.html", "Part of a lineage", version, live, fetches=True, as_of=report_data.trace.as_of,
         count=counted(count, "credential"), part=part, branch=shown, kept=searched(live),
         back=address("/trace", story(live), live.as_of) + "#lineage",
-        subject=listed(dossier.trace.subject, 2), turning=turning(live, number, more),
+        subject=listed(report_data.trace.subject, 2), turning=turning(live, number, more),
     )  # fmt: skip

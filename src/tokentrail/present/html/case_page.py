@@ -14,11 +14,11 @@ from tokentrail.lineage.model import KINDS, Candidate, Kind, Overview, State
 from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address
-from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import Severity, findings_view, severity
 from tokentrail.present.html.leads import any_strong, leads_view, subject_of
 from tokentrail.present.html.page import page
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Figure, Reference
 from tokentrail.present.safe import brief
 from tokentrail.results import Status
@@ -131,7 +131,7 @@ def case_page(
     Leads come before what findings point to where one is strong, and else after it: what only differs from the rest is
     no match for a finding.
     """
-    names = Names({}, {}, live=live)
+    names = LabelResolver({}, {}, live=live)
     subjects = subjects or FindingSubjects()
     ahead = [name for name, shown in (("leads", leads), ("first", subjects.shown)) if shown]
     if not any_strong(leads):
@@ -202,7 +202,7 @@ def _figures(found: Overview, findings: Sequence[Document] | None, status: Statu
     )
 
 
-def _followed(one: FindingSubject, names: Names) -> FollowedSubject:
+def _followed(one: FindingSubject, names: LabelResolver) -> FollowedSubject:
     family = counted(one.credentials, "credential")
     return FollowedSubject(
         severity=severity(one.severity), subject=names.traced(one.subject), of=brief(one.of, 120),
@@ -221,7 +221,7 @@ def _others(subjects: FindingSubjects) -> str:
     return f"{told}, of which {subjects.working:,} still {verb(subjects.working, 'works', 'work')}"
 
 
-def _candidate(one: Candidate, names: Names) -> ShownCandidate:
+def _candidate(one: Candidate, names: LabelResolver) -> ShownCandidate:
     return ShownCandidate(
         name=names.traced(one.id), kind=KINDS.get(one.kind, one.kind), state=one.state, minted=one.minted,
         events=one.events, account=one.account or "-", principal=brief(words.principal(one.principal)),

@@ -11,15 +11,15 @@ from tokentrail.detection.model import SEVERITIES
 from tokentrail.lineage.model import KINDS, Credential, TimelineEvent
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address, asked_moment, narrowed, turning
-from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.page import page
 from tokentrail.present.html.records import shown_record
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.html.view_models import Reference
 from tokentrail.present.safe import brief
-from tokentrail.present.timeline import resource
+from tokentrail.present.text.timeline_text import resource
 from tokentrail.results import RawRecord, Status
 
 _ACCOUNTS = 500
@@ -57,7 +57,7 @@ def credentials_page(
     """List credentials that meet what was asked."""
     sort = asked.get("sort")
     order = f"sorted by {sort}" if sort else "in order of time"
-    names = Names({}, {}, live=live)
+    names = LabelResolver({}, {}, live=live)
     return page(
         "credentials.html", "Credentials in the evidence", version, live, asked=asked,
         credentials=[(names.traced(one.id), one) for one in found],
@@ -82,7 +82,7 @@ def timeline_page(
     version: str,
 ) -> str:  # fmt: skip
     """List the calls of a subject and of all that descends from it, each leading to its record."""
-    names = Names({}, {}, live=live)
+    names = LabelResolver({}, {}, live=live)
     calls = [_listed_call(one, names) for one in events]
     return page(
         "timeline_page.html", "Timeline", version, live, calls=calls, wanted=search,
@@ -92,7 +92,7 @@ def timeline_page(
     )  # fmt: skip
 
 
-def _listed_call(one: TimelineEvent, names: Names) -> ListedCall:
+def _listed_call(one: TimelineEvent, names: LabelResolver) -> ListedCall:
     result = one.error_code or outcome(one)
     return ListedCall(one, moment(one, names), names.reference(one.credential), result, resource(one))
 
@@ -107,7 +107,7 @@ def findings_page(
         "findings_page.html", title, version, live, choosing=findings is not None, asked=asked,
         severities=[(one, one) for one in reversed(SEVERITIES)],
         accounts=[(one, brief(one, 40)) for one in accounts[:_ACCOUNTS]], kept=asked_moment(live),
-        findings=findings_view(findings, Names({}, {}, live=live), failed=failed),
+        findings=findings_view(findings, LabelResolver({}, {}, live=live), failed=failed),
     )  # fmt: skip
 
 

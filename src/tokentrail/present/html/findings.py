@@ -10,11 +10,11 @@ from typing import Literal
 
 from tokentrail.formatting import counted
 from tokentrail.present.document import Document
-from tokentrail.present.findings import past_the_first, subject_first
 from tokentrail.present.html.console import address
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
+from tokentrail.present.text.findings_text import past_the_first, subject_first
 
 _MOST = 200
 _EVENTS = 6
@@ -82,7 +82,7 @@ class FindingsView:
 
 def findings_view(
     findings: Sequence[Document] | None,
-    names: Names,
+    names: LabelResolver,
     elsewhere: Sequence[Document] = (),
     *,
     failed: Sequence[str] = (),
@@ -114,7 +114,7 @@ def severity(text: str) -> Severity:
     return Severity(text=brief(text, 20), level=text if text in _SEVERITIES else "info")
 
 
-def _ranked(findings: Sequence[Document], names: Names) -> Excerpt[ShownFinding]:
+def _ranked(findings: Sequence[Document], names: LabelResolver) -> Excerpt[ShownFinding]:
     """The gravest first; of those that differ in whom they are about alone, the first and how many more there are."""
     ranked = sorted(findings, key=_rank)
     others = past_the_first(
@@ -130,7 +130,7 @@ def _ranked(findings: Sequence[Document], names: Names) -> Excerpt[ShownFinding]
     return excerpt(chosen, _MOST, shown)
 
 
-def _elsewhere(findings: Sequence[Document], names: Names) -> FindingsElsewhere | None:
+def _elsewhere(findings: Sequence[Document], names: LabelResolver) -> FindingsElsewhere | None:
     if not findings:
         return None
     counts = [(each, sum(one.get("severity") == each for one in findings)) for each in _SEVERITIES]
@@ -145,7 +145,7 @@ def _rank(one: Document) -> tuple[int, str, str]:
     return place, str(one.get("time") or ""), str(one.get("id") or "")
 
 
-def _finding(one: Document, names: Names) -> ShownFinding:
+def _finding(one: Document, names: LabelResolver) -> ShownFinding:
     ids = subject_first(one.get("subject"), [str(each) for each in one.get("credentials") or ()])
     todo = brief(str(one.get("next") or ""), 600)
     return ShownFinding(
@@ -163,7 +163,7 @@ def _title(one: Document) -> str:
     return brief(str(one.get("title") or one.get("rule") or ""))
 
 
-def _others(alike: Sequence[Document], names: Names) -> ShownFinding:
+def _others(alike: Sequence[Document], names: LabelResolver) -> ShownFinding:
     """What findings come to that differ from those above in whom they are about."""
     first, last = alike[0], alike[-1]
     ids = list(dict.fromkeys(str(each) for one in alike for each in one.get("credentials") or ()))
@@ -174,7 +174,7 @@ def _others(alike: Sequence[Document], names: Names) -> ShownFinding:
     )  # fmt: skip
 
 
-def _trace(one: Document, names: Names) -> Reference | None:
+def _trace(one: Document, names: LabelResolver) -> Reference | None:
     """Lead to the page of its subject, in a console."""
     subject = one.get("subject")
     if names.live is None or not subject or str(subject) in names.anchors:

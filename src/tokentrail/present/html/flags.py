@@ -14,8 +14,8 @@ from tokentrail.formatting import listed, verb
 from tokentrail.lineage.model import Trace
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
-from tokentrail.present.html.dossier import Names
 from tokentrail.present.html.labels import clock
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import Action, Row
 from tokentrail.present.html.svg import Svg, tag
 from tokentrail.present.html.window import Window
@@ -32,7 +32,7 @@ _CHARACTERS = (8.0, 6.9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class LifelineChart:
     """What the lifelines are drawn from."""
 
     trace: Trace
@@ -40,7 +40,7 @@ class Picture:
     rows: Sequence[Row]
     actions: Sequence[Action]
     window: Window
-    names: Names
+    names: LabelResolver
     linked: bool = True
     """Whether a name leads to its place on the page."""
 
@@ -92,7 +92,7 @@ class Cluster:
         return replace(self.actions[-1], what=what, ends=tuple(by_id[one] for one in ends), spared=spared)
 
 
-def clusters(picture: Picture) -> list[Cluster]:
+def clusters(picture: LifelineChart) -> list[Cluster]:
     """Put actions together that lie too close to be told apart."""
     found: list[Cluster] = []
     left = 0.0
@@ -106,7 +106,7 @@ def clusters(picture: Picture) -> list[Cluster]:
     return found
 
 
-def flag(cluster: Cluster, picture: Picture, layout: Layout, lane: int) -> Svg:
+def flag(cluster: Cluster, picture: LifelineChart, layout: Layout, lane: int) -> Svg:
     """Draw the lines of a cluster, its numbers, and its words."""
     window, many = picture.window, layout.flags > FLAGS
     y = HEAD + (0 if many else lane * LANE)
@@ -123,7 +123,7 @@ def flag(cluster: Cluster, picture: Picture, layout: Layout, lane: int) -> Svg:
     return tag("g", tag("title", told), *parts, class_="action")
 
 
-def _words(cluster: Cluster, picture: Picture, x: float, y: float, half: float) -> Sequence[Svg]:
+def _words(cluster: Cluster, picture: LifelineChart, x: float, y: float, half: float) -> Sequence[Svg]:
     """Write what was done, and what came of it, where there is more room."""
     window, whole = picture.window, cluster.together()
     times = dict.fromkeys((clock(cluster.actions[0].time, window), clock(cluster.actions[-1].time, window)))
@@ -137,7 +137,7 @@ def _words(cluster: Cluster, picture: Picture, x: float, y: float, half: float) 
     ]
 
 
-def consequence(one: Action, names: Names) -> str:
+def consequence(one: Action, names: LabelResolver) -> str:
     """Say what an action ended, and what went on."""
     mine = [other for other in one.ends if other.id in names.letters or getattr(other, "tainted", False)]
     theirs = [other for other in one.ends if other not in mine]
@@ -153,7 +153,7 @@ def consequence(one: Action, names: Names) -> str:
     return f"{text} · {left} {verb(len(one.spared), 'goes', 'go')} on"
 
 
-def crossings(cluster: Cluster, picture: Picture, layout: Layout) -> Svg:
+def crossings(cluster: Cluster, picture: LifelineChart, layout: Layout) -> Svg:
     """Mark on each bar what the actions did to it: a cross for an end, a ring for going on."""
     whole, parts = cluster.together(), []
     ended = {other.id: one for one in cluster.actions for other in one.ends}

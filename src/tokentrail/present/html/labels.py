@@ -16,7 +16,7 @@ from tokentrail.lineage.model import Kind
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import Row, name, stopped
 from tokentrail.present.html.svg import Svg, join, number, tag
 from tokentrail.present.html.window import Window
@@ -35,7 +35,7 @@ _BRIEF: dict[Kind, str] = {
 _SHORT_KINDS = {"long_term_key": "key", "session_token": "tok", "federation_token": "tok"}
 
 
-def told(row: Row, names: Names) -> str:
+def told(row: Row, names: LabelResolver) -> str:
     """Tell a line in a sentence, for those who hear it."""
     side = "attacker's" if row.attackers else names.whose(row.one)
     if not row.single:
@@ -104,7 +104,7 @@ def inscription(row: Row, y: float, label: str) -> Iterable[Svg]:
     yield tag("text", kind, cut(safe(shown), 24), class_="id", x=46, y=y + 18)
 
 
-def caption(row: Row, window: Window, names: Names, y: float) -> Svg | None:
+def caption(row: Row, window: Window, names: LabelResolver, y: float) -> Svg | None:
     """Say above the bar's beginning how, when and from where it was minted."""
     if not row.single:
         return None

@@ -10,7 +10,7 @@ from tokentrail.formatting import counted
 from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief, safe
 
@@ -71,7 +71,7 @@ def subject_of(lead: Document) -> str:
     return str(next(iter(lead.get("credentials") or ()), lead.get("credential") or ""))
 
 
-def leads_view(leads: Sequence[Document], names: Names) -> LeadsView:
+def leads_view(leads: Sequence[Document], names: LabelResolver) -> LeadsView:
     """Choose what the section shows: the first leads, each with its reasons."""
     shown = [one for one in leads if one.get("reasons")][:_MOST] or list(leads[:1])
     strong = sum(bool(one.get("strong")) for one in leads)
@@ -83,7 +83,7 @@ def leads_view(leads: Sequence[Document], names: Names) -> LeadsView:
     )
 
 
-def _lead(one: Document, names: Names) -> ShownLead:
+def _lead(one: Document, names: LabelResolver) -> ShownLead:
     subject, state = subject_of(one), str(one.get("state") or "")
     return ShownLead(
         strong=bool(one.get("strong")),
@@ -95,12 +95,12 @@ def _lead(one: Document, names: Names) -> ShownLead:
     )  # fmt: skip
 
 
-def _reason(one: Document, names: Names) -> LeadReason:
+def _reason(one: Document, names: LabelResolver) -> LeadReason:
     ids = [str(each) for each in one.get("events") or ()][:_EVENTS]
     why = str(one.get("why") or "")
     return LeadReason(brief(why[:1].upper() + why[1:], 400), tuple(_short_event(each, names) for each in ids))
 
 
-def _short_event(event_id: str, names: Names) -> Reference:
+def _short_event(event_id: str, names: LabelResolver) -> Reference:
     """The beginning of an event's id, leading to its raw record: whole ids would bury the reason."""
     return Reference(safe(event_id[:_ID]), names.record(event_id))

@@ -13,7 +13,17 @@ from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, bar, defs
-from tokentrail.present.html.flags import FLAGS, HEAD, LANE, WIDTH, Layout, Picture, clusters, crossings, flag
+from tokentrail.present.html.flags import (
+    FLAGS,
+    HEAD,
+    LANE,
+    WIDTH,
+    Layout,
+    LifelineChart,
+    clusters,
+    crossings,
+    flag,
+)
 from tokentrail.present.html.labels import badge, caption, clock, inscription, status, told
 from tokentrail.present.html.legend import legend
 from tokentrail.present.html.rows import Row
@@ -27,7 +37,7 @@ _BEFORE = 66.0
 """Where the axis' zone ends, clear of half a date at its left edge."""
 
 
-def lifelines(picture: Picture, style: str | None = None) -> Svg:
+def lifelines(picture: LifelineChart, style: str | None = None) -> Svg:
     """
     Draw the picture.
 
@@ -59,14 +69,14 @@ def lifelines(picture: Picture, style: str | None = None) -> Svg:
     )  # fmt: skip
 
 
-def heading(picture: Picture) -> str:
+def heading(picture: LifelineChart) -> str:
     """Say in a sentence what the picture shows."""
     tainted = [one for one in picture.trace.credentials if one.tainted]
     count = counted(len(tainted), "credential")
     return f"Lifelines of {count} of the attacker's as of {timestamp(picture.trace.as_of)}: {words.still_work(tainted)}"
 
 
-def _layout(picture: Picture, flags: int) -> Layout:
+def _layout(picture: LifelineChart, flags: int) -> Layout:
     top = HEAD + (flags if flags <= FLAGS else 1) * LANE + _AXIS + 8
     tall = _TALL if len(picture.rows) <= 24 else _LOW
     mine = sum(row.attackers for row in picture.rows)
@@ -75,7 +85,7 @@ def _layout(picture: Picture, flags: int) -> Layout:
     return Layout(top, tall, border, bottom, flags)
 
 
-def _time(picture: Picture, layout: Layout) -> Svg:
+def _time(picture: LifelineChart, layout: Layout) -> Svg:
     """Draw the axis, the grid, and what has not happened yet."""
     window, axis = picture.window, layout.top - 12
     parts: list[Svg] = []
@@ -149,7 +159,7 @@ def _arrow(layout: Layout, row: Row, window: Window) -> Svg | None:
     )  # fmt: skip
 
 
-def _row(picture: Picture, layout: Layout, row: Row) -> Svg:
+def _row(picture: LifelineChart, layout: Layout, row: Row) -> Svg:
     y, names = layout.bar(row.place), picture.names
     label = names.called(row.one) if row.single else f"{len(row.members):,}"
     head = [badge(row, label, y), *inscription(row, y, label)]
@@ -177,7 +187,7 @@ def _classes(row: Row) -> str:
     return f"row {'mine' if row.attackers else 'theirs'} {'live' if alive else 'dead'}{dies}"
 
 
-def _border(picture: Picture, layout: Layout) -> Svg | None:
+def _border(picture: LifelineChart, layout: Layout) -> Svg | None:
     if layout.border > len(picture.rows):
         return None
     y = layout.y(layout.border) - 14

@@ -18,15 +18,14 @@ from markupsafe import Markup
 
 from tokentrail.lineage.model import CallLines
 from tokentrail.present import words
-from tokentrail.present.damage import total_calls
-from tokentrail.present.html.chronicle import ROOM, read, tick
+from tokentrail.present.html.call_lines import ROOM, read, tick
 from tokentrail.present.html.console import Live, console_bar, plan_ways
-from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.evidence import EvidenceView, evidence_view
 from tokentrail.present.html.findings import findings_view
-from tokentrail.present.html.flags import Picture
+from tokentrail.present.html.flags import LifelineChart
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.records import shown_record
+from tokentrail.present.html.report_data import LabelResolver, ReportData
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import lifelines_view, rules
 from tokentrail.present.html.summary import summary_view
@@ -35,7 +34,8 @@ from tokentrail.present.html.templating import render
 from tokentrail.present.html.timeline import timeline_view
 from tokentrail.present.html.tree import lineage_view
 from tokentrail.present.html.window import window
-from tokentrail.present.plan import script_of
+from tokentrail.present.text.plan_text import script_of
+from tokentrail.present.views.damage import total_calls
 from tokentrail.present.views.plan import plan_view
 
 _OURS, _NOBODY = "'self'", "'none'"
@@ -46,71 +46,78 @@ _SECTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """A dossier, gone through and laid out."""
+class ReportLayout:
+    """Report data, gone through and laid out."""
 
-    dossier: Dossier
-    names: Names
-    picture: Picture
+    report_data: ReportData
+    names: LabelResolver
+    picture: LifelineChart
     chronicle: CallLines
 
 
-def report_page(dossier: Dossier) -> str:
-    """Build the page of a dossier."""
-    return sheet_page(laid_out(dossier))
+def report_page(report_data: ReportData) -> str:
+    """Build the page of report data."""
+    return sheet_page(laid_out(report_data))
 
 
-def sheet_page(sheet: Sheet) -> str:
-    """Build the page of a sheet; with what a live console adds, if it is shown in one."""
-    dossier, names, live, plan = sheet.dossier, sheet.names, sheet.names.live, sheet.dossier.plan
-    tainted = [one for one in dossier.trace.credentials if one.tainted]
+def sheet_page(layout: ReportLayout) -> str:
+    """Build the page of a layout; with what a live console adds, if it is shown in one."""
+    report_data, names, live, plan = (
+        layout.report_data,
+        layout.names,
+        layout.names.live,
+        layout.report_data.plan,
+    )
+    tainted = [one for one in report_data.trace.credentials if one.tainted]
     lineage = lineage_view(
-        dossier.trace, dossier.bystanders, names
+        report_data.trace, report_data.bystanders, names
     )  # first: all else leads to what is on the page
     return page(
-        "report.html", words.verdict(tainted), dossier.version, live, more_style=rules(plan),
-        fetches=names.here is not None, places=_SECTIONS, names=names, summary=summary_view(dossier, names),
-        lifelines=lifelines_view(sheet.picture), lineage=lineage, plan=plan_view(plan) if plan else None,
+        "report.html", words.verdict(tainted), report_data.version, live, more_style=rules(plan),
+        fetches=names.here is not None, places=_SECTIONS, names=names, summary=summary_view(report_data, names),
+        lifelines=lifelines_view(layout.picture), lineage=lineage, plan=plan_view(plan) if plan else None,
         ways=plan_ways(plan, live) if plan and live else None, commands=script_of(plan) if plan else "",
-        timeline=timeline_view(sheet.chronicle, names, of_others=_of_others(sheet)),
-        taken=taken_view(dossier.trace, names), evidence=_evidence(dossier, names),
-        findings=findings_view(dossier.findings, names, dossier.elsewhere, failed=dossier.failed),
+        timeline=timeline_view(layout.chronicle, names, of_others=_of_others(layout)),
+        taken=taken_view(report_data.trace, names), evidence=_evidence(report_data, names),
+        findings=findings_view(report_data.findings, names, report_data.elsewhere, failed=report_data.failed),
     )  # fmt: skip
 
 
-def _evidence(dossier: Dossier, names: Names) -> EvidenceView:
-    records = (shown_record(one, names.records.get(one.event_id)) for one in dossier.records)
-    return evidence_view(dossier.status, dossier.trace, dossier.notes, records)
+def _evidence(report_data: ReportData, names: LabelResolver) -> EvidenceView:
+    records = (shown_record(one, names.records.get(one.event_id)) for one in report_data.records)
+    return evidence_view(report_data.status, report_data.trace, report_data.notes, records)
 
 
-def _of_others(sheet: Sheet) -> int:
+def _of_others(layout: ReportLayout) -> int:
     """How many of the calls told are not the attacker's, but of a subject's descendants that do not count as his."""
-    trace = sheet.dossier.trace
+    trace = layout.report_data.trace
     theirs = total_calls(trace, {one.id for one in trace.credentials if one.tainted})
-    made = sheet.chronicle.events - sheet.chronicle.began
+    made = layout.chronicle.events - layout.chronicle.began
     return 0 if all(one.tainted for one in trace.credentials) else max(0, made - theirs)
 
 
-def lifelines_file(dossier: Dossier) -> str:
+def lifelines_file(report_data: ReportData) -> str:
     """Draw the lifelines as a file of their own."""
-    picture = laid_out(dossier, linked=False).picture
+    picture = laid_out(report_data, linked=False).picture
     drawn = lifelines(picture, asset("lifelines.css"))
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{drawn}\n'
 
 
-def laid_out(dossier: Dossier, live: Live | None = None, *, linked: bool = True, room: int = ROOM) -> Sheet:
+def laid_out(
+    report_data: ReportData, live: Live | None = None, *, linked: bool = True, room: int = ROOM
+) -> ReportLayout:
     """Lay out the picture, and choose the calls that are told."""
-    trace = dossier.trace
-    names = Names.of(trace, dossier.bystanders, dossier.records, live)
-    shown = window(trace, dossier.bystanders, left=LEFT, right=RIGHT)
-    laid = rows(trace, dossier.bystanders, dossier.plan, shown)
-    done = actions(trace, dossier.bystanders)
-    chronicle = read(dossier.calls, room)
-    tick(dossier.calls, laid, shown)
-    picture = Picture(
-        trace=trace, plan=dossier.plan, rows=laid, actions=done, window=shown, names=names, linked=linked
+    trace = report_data.trace
+    names = LabelResolver.of(trace, report_data.bystanders, report_data.records, live)
+    shown = window(trace, report_data.bystanders, left=LEFT, right=RIGHT)
+    laid = rows(trace, report_data.bystanders, report_data.plan, shown)
+    done = actions(trace, report_data.bystanders)
+    chronicle = read(report_data.calls, room)
+    tick(report_data.calls, laid, shown)
+    picture = LifelineChart(
+        trace=trace, plan=report_data.plan, rows=laid, actions=done, window=shown, names=names, linked=linked
     )
-    return Sheet(dossier=dossier, names=names, picture=picture, chronicle=chronicle)
+    return ReportLayout(report_data=report_data, names=names, picture=picture, chronicle=chronicle)
 
 
 def page(

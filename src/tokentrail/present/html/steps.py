@@ -15,9 +15,9 @@ from tokentrail.containment.model import Plan
 from tokentrail.formatting import counted, verb
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.flags import Picture, consequence
+from tokentrail.present.html.flags import LifelineChart, consequence
 from tokentrail.present.html.lifelines import lifelines
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import Action
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
@@ -73,7 +73,7 @@ class LifelinesView:
     action_count: str
 
 
-def lifelines_view(picture: Picture) -> LifelinesView:
+def lifelines_view(picture: LifelineChart) -> LifelinesView:
     """Choose what the section shows, and draw the picture."""
     steps = picture.plan.steps if picture.plan else ()
     choices = (
@@ -102,7 +102,7 @@ def _rules(plan: Plan) -> Iterator[str]:
             yield f"{','.join(places)}{{{rule}}}"
 
 
-def _sentences(picture: Picture) -> Iterator[Sentence]:
+def _sentences(picture: LifelineChart) -> Iterator[Sentence]:
     names, plan = picture.names, picture.plan
     tainted = [one for one in picture.trace.credentials if one.tainted]
     sure = [one.id for one in tainted if one.state == "active"]
@@ -126,7 +126,7 @@ def _sentences(picture: Picture) -> Iterator[Sentence]:
         yield Sentence(f"After step {step.n}: ", f"{brief(words.action(step), 120)}. {ends}; {left}.{hit}")
 
 
-def _done(one: Action, names: Names) -> DoneAction:
+def _done(one: Action, names: LabelResolver) -> DoneAction:
     return DoneAction(
         timestamp(one.time), brief(one.what), consequence(one, names), names.event(one.event_id)
     )

@@ -12,13 +12,13 @@ from tokentrail.containment.model import Plan
 from tokentrail.formatting import counted, joined, verb
 from tokentrail.lineage.model import KINDS, TracedCredential
 from tokentrail.present import words
-from tokentrail.present.damage import known_secrets, total_calls, unkeyed, volume
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
 from tokentrail.present.html.console import address
-from tokentrail.present.html.dossier import Dossier, Names
+from tokentrail.present.html.report_data import LabelResolver, ReportData
 from tokentrail.present.html.view_models import Badge, Figure, Reference
 from tokentrail.present.safe import brief
+from tokentrail.present.views.damage import known_secrets, total_calls, unkeyed, volume
 from tokentrail.results import AttackerActivity
 
 _MOST, _FEW, _NAMED = 8, 3, 4
@@ -89,23 +89,23 @@ class SummaryView:
     figures: tuple[Figure, ...]
 
 
-def summary_view(dossier: Dossier, names: Names) -> SummaryView:
+def summary_view(report_data: ReportData, names: LabelResolver) -> SummaryView:
     """Choose what the head of the page shows."""
-    trace, last = dossier.trace, dossier.status.last
+    trace, last = report_data.trace, report_data.status.last
     tainted = [one for one in trace.credentials if one.tainted]
     said = (*words.named_persons(trace), *words.handed(trace))
     return SummaryView(
-        case_id=dossier.case_id, as_of=trace.as_of, last=last if last and last < trace.as_of else None,
+        case_id=report_data.case_id, as_of=trace.as_of, last=last if last and last < trace.as_of else None,
         verdict=words.verdict(tainted), subject=formatting.listed((brief(one, 80) for one in trace.subject), 3),
-        whose=_whose(dossier), sentences=tuple(brief(one, 800) for one in said), narrowing=_narrowing(dossier),
-        activity=_activity(dossier.activity, names),
+        whose=_whose(report_data), sentences=tuple(brief(one, 800) for one in said), narrowing=_narrowing(report_data),
+        activity=_activity(report_data.activity, names),
         working=tuple(_working([one for one in tainted if one.state in words.ALIVE], names)),
-        hits=_hits(dossier, dossier.plan, names) if dossier.plan else "",
-        figures=_figures(dossier, {one.id for one in tainted}),
+        hits=_hits(report_data, report_data.plan, names) if report_data.plan else "",
+        figures=_figures(report_data, {one.id for one in tainted}),
     )  # fmt: skip
 
 
-def _activity(used: AttackerActivity | None, names: Names) -> Activity | None:
+def _activity(used: AttackerActivity | None, names: LabelResolver) -> Activity | None:
     if used is None or used.first is None or used.last is None:
         return None
     addresses = [f"{brief(one.name, 60)} ({counted(one.calls, 'call')})" for one in used.addresses]
@@ -117,26 +117,26 @@ def _activity(used: AttackerActivity | None, names: Names) -> Activity | None:
     )  # fmt: skip
 
 
-def _owner(used: AttackerActivity, names: Names) -> PerhapsOwner:
+def _owner(used: AttackerActivity, names: LabelResolver) -> PerhapsOwner:
     first, live = used.shared_from[0].name, names.live
     place = address(live.path, [*live.query, ("trusted_ip", first)], live.as_of) if live else None
     told = f"{words.shared(used)} The first may be the owner's: "
     return PerhapsOwner(told=told, address=brief(first, 60), place=place)
 
 
-def _whose(dossier: Dossier) -> str:
-    found = [one for one in dossier.trace.credentials if one.id in dossier.trace.subject]
+def _whose(report_data: ReportData) -> str:
+    found = [one for one in report_data.trace.credentials if one.id in report_data.trace.subject]
     if len(found) == 1:
         return f"{words.kind(found[0])} of {brief(words.who(found[0]), 120)}"
-    accounts = sorted({one.account for one in dossier.trace.credentials if one.account})
+    accounts = sorted({one.account for one in report_data.trace.credentials if one.account})
     return f"in {formatting.listed(accounts, 3)}" if accounts else "in no known account"
 
 
-def _narrowing(dossier: Dossier) -> Narrowing | None:
-    told = words.narrowed(dossier.since, dossier.source_ips, dossier.trusted_ips)
+def _narrowing(report_data: ReportData) -> Narrowing | None:
+    told = words.narrowed(report_data.since, report_data.source_ips, report_data.trusted_ips)
     if told is None:
         return None
-    below = Family(dossier.trace).descendants()
+    below = Family(report_data.trace).descendants()
     left = [one for one in below if not one.tainted]
     out = f"{len(left):,} of its {counted(len(below), 'descendant')} {verb(len(left), 'does', 'do')} "
     out += f"not count, of which {words.still_work(left)}."
@@ -144,7 +144,7 @@ def _narrowing(dossier: Dossier) -> Narrowing | None:
     return Narrowing(told=told, left_out=out if left else "", alive=alive)
 
 
-def _working(alive: list[TracedCredential], names: Names) -> list[Working]:
+def _working(alive: list[TracedCredential], names: LabelResolver) -> list[Working]:
     listed: list[Working] = []
     for group in _by_kind(alive):
         listed += [_together(group)] if len(group) > _FEW else [
@@ -189,12 +189,12 @@ def _until(one: TracedCredential) -> str:
     return f"until {timestamp(end)}" + ("" if one.expires_at else " at the latest")
 
 
-def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
+def _hits(report_data: ReportData, plan: Plan, names: LabelResolver) -> str:
     """Say whom the plan cuts off besides the attacker: who rightly uses a stolen credential, and colleagues."""
     hit = dict.fromkeys(one.credential for step in plan.steps for one in step.collateral)
     mine = [one for one in hit if one in plan.tainted]
     theirs = [one for one in hit if one not in mine]
-    known = {one.id: names.called(one) for one in dossier.bystanders}
+    known = {one.id: names.called(one) for one in report_data.bystanders}
     told = []
     if mine:
         told.append(f"the rightful user of {names.listed(mine)}")
@@ -209,9 +209,9 @@ def _hits(dossier: Dossier, plan: Plan, names: Names) -> str:
     return f"It cuts off {joined(told)} too." if told else "Collateral: none seen."
 
 
-def _figures(dossier: Dossier, tainted: set[str]) -> tuple[Figure, ...]:
+def _figures(report_data: ReportData, tainted: set[str]) -> tuple[Figure, ...]:
     """Sum up what the attacker's credentials did, and no other's."""
-    trace = dossier.trace
+    trace = report_data.trace
     secrets = known_secrets(trace, tainted)
     made = sum(one.by in tainted for one in trace.created)
     accounts = len({one.account for one in trace.credentials if one.account and one.id in tainted})

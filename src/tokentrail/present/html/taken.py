@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from tokentrail import formatting
 from tokentrail.formatting import counted, verb
 from tokentrail.lineage.model import Created, Trace
-from tokentrail.present.damage import KnownSecret, Tally, Unkeyed, calls, known_secrets, resources, unkeyed
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
 from tokentrail.present.safe import brief
+from tokentrail.present.views.damage import (
+    KnownSecret,
+    Tally,
+    Unkeyed,
+    calls,
+    known_secrets,
+    resources,
+    unkeyed,
+)
 
 _MOST = 200
 
@@ -62,7 +70,7 @@ class TakenView:
         return not any(one.entries for one in listed)
 
 
-def taken_view(trace: Trace, names: Names) -> TakenView:
+def taken_view(trace: Trace, names: LabelResolver) -> TakenView:
     """Choose what the section shows."""
     tainted = {one.id for one in trace.credentials if one.tainted}
     secrets = known_secrets(trace, tainted)
@@ -76,7 +84,7 @@ def taken_view(trace: Trace, names: Names) -> TakenView:
     )  # fmt: skip
 
 
-def _secret(one: KnownSecret, names: Names) -> ReadSecret:
+def _secret(one: KnownSecret, names: LabelResolver) -> ReadSecret:
     return ReadSecret(
         time=names.moment(one.reads[0].time, one.reads[0].event_id), times=len(one.reads),
         name=brief(one.what or "of unknown name"),
@@ -85,7 +93,7 @@ def _secret(one: KnownSecret, names: Names) -> ReadSecret:
     )  # fmt: skip
 
 
-def _made(one: Created, names: Names) -> MadeThing:
+def _made(one: Created, names: LabelResolver) -> MadeThing:
     return MadeThing(
         time=names.moment(one.time, one.event_id), kind=one.what.replace("_", " "), name=brief(one.id or "-"),
         call=one.event_name, credential=names.reference(one.by),

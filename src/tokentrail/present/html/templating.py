@@ -16,11 +16,12 @@ from markupsafe import Markup
 
 from tokentrail import formatting
 from tokentrail.formatting import more
-from tokentrail.present import damage, words
+from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.svg import escape
 from tokentrail.present.html.view_models import first
 from tokentrail.present.safe import brief, safe
+from tokentrail.present.views import damage
 from tokentrail.present.views.plan import indented
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from tokentrail.lineage.model import CallLine, CallLines, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Reference
 from tokentrail.present.safe import brief
-from tokentrail.present.timeline import on_what
+from tokentrail.present.text.timeline_text import on_what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class TimelineView:
     """The console's page of all calls."""
 
 
-def timeline_view(chronicle: CallLines, names: Names, *, of_others: int = 0) -> TimelineView:
+def timeline_view(chronicle: CallLines, names: LabelResolver, *, of_others: int = 0) -> TimelineView:
     """
     Choose what the section shows; in a console each line leads to its record.
 
@@ -76,7 +76,7 @@ def _note(chronicle: CallLines, of_others: int) -> str:
     return note
 
 
-def _line(line: CallLine, names: Names) -> TimelineLine:
+def _line(line: CallLine, names: LabelResolver) -> TimelineLine:
     first = line.first
     run = line.count > 1
     return TimelineLine(
@@ -94,7 +94,7 @@ def outcome(event: TimelineEvent) -> str:
     return "began the session" if event.began else ""
 
 
-def moment(event: TimelineEvent, names: Names) -> Reference:
+def moment(event: TimelineEvent, names: LabelResolver) -> Reference:
     """When a call was made; in a console it leads to the raw record, by what the case called its object."""
     shown = timestamp(event.time)
     if names.live is None or not event.object.isalnum():

@@ -17,8 +17,14 @@ from tokentrail.formatting import counted
 from tokentrail.lineage.model import Credential, State, Trace, TracedCredential
 from tokentrail.present import words
 from tokentrail.present.html.console import Live, Query, asked_moment, lineage_address, story
-from tokentrail.present.html.dossier import Names
-from tokentrail.present.html.facts import CredentialFacts, Doings, doings_of, facts_of, until
+from tokentrail.present.html.credential_facts import (
+    CredentialActivity,
+    CredentialFacts,
+    doings_of,
+    facts_of,
+    until,
+)
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Badge, Excerpt, excerpt
 from tokentrail.present.safe import brief
 
@@ -103,15 +109,15 @@ class _Tree:
     by_id: dict[str, TracedCredential]
     children: dict[str | None, list[TracedCredential]]
     full: set[str]
-    doings: Doings
-    names: Names
+    doings: CredentialActivity
+    names: LabelResolver
     open: bool
     far: Live | None = None
     """The console that has what this page has no room for."""
     drawn: set[str] = field(default_factory=set)
 
 
-def lineage_view(trace: Trace, bystanders: Sequence[Credential], names: Names) -> LineageView:
+def lineage_view(trace: Trace, bystanders: Sequence[Credential], names: LabelResolver) -> LineageView:
     """Choose what the section shows; where it has no room for all, `names` learns which credentials are on the page."""
     tree = _planted(trace, names)
     rest = [one for one in trace.credentials if one.id not in tree.by_id]
@@ -135,7 +141,12 @@ def lineage_view(trace: Trace, bystanders: Sequence[Credential], names: Names) -
 
 
 def branch(
-    trace: Trace, others: Sequence[Credential], chosen: Sequence[Credential], names: Names, *, alone: bool
+    trace: Trace,
+    others: Sequence[Credential],
+    chosen: Sequence[Credential],
+    names: LabelResolver,
+    *,
+    alone: bool,
 ) -> TreeView:
     """Show some credentials of a lineage in full, each with its children, or alone."""
     tree = _planted(replace(trace, credentials=(*trace.credentials, *map(_innocent, others))), names)
@@ -152,7 +163,7 @@ def searched(live: Live) -> Query:
     return (*story(live), *asked_moment(live))
 
 
-def _planted(trace: Trace, names: Names) -> _Tree:
+def _planted(trace: Trace, names: LabelResolver) -> _Tree:
     """Choose what is told, and arrange it by parent."""
     far = names.live if len(trace.credentials) > TRUNK else None
     ranked = (
@@ -290,7 +301,7 @@ def _credential(tree: _Tree, one: TracedCredential) -> TreeCredential:
     )  # fmt: skip
 
 
-def _line(one: Credential, names: Names, more: str = "") -> ShownCredential:
+def _line(one: Credential, names: LabelResolver, more: str = "") -> ShownCredential:
     of = f"{words.kind(one)} of {brief(words.who(one), 160)}{more}"
     return ShownCredential(
         anchor=names.anchors[one.id], badge=names.badge(one), id=one.id, state=one.state, of=of

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tokentrail.present.paper import COLUMNS, Paper, pad, wrap
+from tokentrail.present.text.text_writer import COLUMNS, TextWriter, pad, wrap
 
 anything = st.text(max_size=300)
 
@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
 def test_a_line_is_one_line_of_a_hundred_columns(parts: list[tuple[str, str]]) -> None:
     """Whatever is written, a line stays one line, and within the page."""
     stream = io.StringIO()
-    Paper(stream).line(*parts)
+    TextWriter(stream).line(*parts)
     assert stream.getvalue().count("\n") == 1
     assert stream.getvalue().endswith("\n")
     assert cell_len(stream.getvalue()[:-1]) <= COLUMNS
@@ -36,8 +36,8 @@ def test_a_line_is_one_line_of_a_hundred_columns(parts: list[tuple[str, str]]) -
 def test_a_terminal_gets_the_same_text(parts: list[tuple[str, str]]) -> None:
     """Without its colours, what a terminal gets is what a pipe gets."""
     terminal, pipe = Terminal(), io.StringIO()
-    Paper(terminal, COLUMNS).line(*parts)
-    Paper(pipe).line(*parts)
+    TextWriter(terminal, COLUMNS).line(*parts)
+    TextWriter(pipe).line(*parts)
     assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
 
 
@@ -49,7 +49,7 @@ def test_a_terminal_is_filled_to_its_width_and_a_pipe_to_a_hundred_columns(
     monkeypatch.setenv("COLUMNS", columns)
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):
-        Paper(stream).wrapped("abc " * 90, first="  - ", style="red")
+        TextWriter(stream).wrapped("abc " * 90, first="  - ", style="red")
     seen = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
     assert widest - 4 <= max(map(cell_len, seen)) <= widest
     assert 96 <= max(map(cell_len, pipe.getvalue().splitlines())) <= 100
@@ -64,7 +64,7 @@ def test_the_kind_of_terminal_does_not_change_the_text(
         monkeypatch.setenv(name, value)
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):
-        Paper(stream).wrapped("word " * 60, first="  - ", style="red")
+        TextWriter(stream).wrapped("word " * 60, first="  - ", style="red")
     assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
     assert "\x1b" not in pipe.getvalue()
 
@@ -100,7 +100,7 @@ def test_colour_in_a_pipe_is_for_those_who_ask(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     pipe = io.StringIO()
-    Paper(pipe).line(("NOT COMPLETE", "red"))
+    TextWriter(pipe).line(("NOT COMPLETE", "red"))
 
     assert ("\x1b[31m" in pipe.getvalue()) == coloured
     assert "NOT COMPLETE" in pipe.getvalue()
@@ -110,8 +110,8 @@ def test_what_is_pasted_is_neither_broken_nor_cut() -> None:
     """An ARN within a sentence and a command stay whole, however long they are."""
     arn = f"arn:aws:iam::111122223333:role/{'deep/' * 40}Reader"
     pipe = io.StringIO()
-    Paper(pipe).wrapped(f"It was assumed: {arn} by nobody else", first="  - ")
-    Paper(pipe).command(f"tokentrail trace {arn} --case leak", first="  next  ")
+    TextWriter(pipe).wrapped(f"It was assumed: {arn} by nobody else", first="  - ")
+    TextWriter(pipe).command(f"tokentrail trace {arn} --case leak", first="  next  ")
 
     assert f" {arn}\n" in pipe.getvalue()
     assert f"  next  tokentrail trace {arn} --case leak\n" in pipe.getvalue()
@@ -120,9 +120,9 @@ def test_what_is_pasted_is_neither_broken_nor_cut() -> None:
 def test_an_entry_is_never_cut() -> None:
     """Ids on it stay whole, to be pasted; the tail goes on lines of its own where it does not fit beside them."""
     stream = io.StringIO()
-    paper = Paper(stream)
-    paper.entry("  1  ", ("AKIAIOSFODNN7EXAMPLE", "bold"), " ", tail="user/support", indent="    ")
-    paper.entry("  2  ", ("A" * 120, "bold"), " ", tail="user/support", indent="    ")
+    writer = TextWriter(stream)
+    writer.entry("  1  ", ("AKIAIOSFODNN7EXAMPLE", "bold"), " ", tail="user/support", indent="    ")
+    writer.entry("  2  ", ("A" * 120, "bold"), " ", tail="user/support", indent="    ")
     assert stream.getvalue().splitlines() == [
         "  1  AKIAIOSFODNN7EXAMPLE user/support", "  2  " + "A" * 120, "    user/support",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 
 from tokentrail.aws.principals import reserved
 from tokentrail.present.document import document
-from tokentrail.present.machine import indented
+from tokentrail.present.formats.json_csv import indented
 from tokentrail.present.safe import safe
 from tokentrail.prevention.model import Guardrail
 

@@ -14,11 +14,11 @@ from tokentrail.formatting import counted, joined
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
 from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.chronicle import Calls
+from tokentrail.present.html.call_lines import Calls
 from tokentrail.present.html.console import Live, event_address, lineage_address, trace_address
 from tokentrail.present.html.view_models import Badge, Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
-from tokentrail.present.timeline import ShortNames
+from tokentrail.present.text.timeline_text import ShortNames
 from tokentrail.results import AttackerActivity, RawRecord, Status
 
 _SHORTEST = 22
@@ -26,7 +26,7 @@ _SHORTEST = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dossier:
+class ReportData:
     """All that one page shows."""
 
     case_id: str
@@ -58,7 +58,7 @@ class Dossier:
 
 
 @dataclass(slots=True)
-class Names:
+class LabelResolver:
     """
     What credentials are called on a page: A to Z where there are few of the attacker's, short ids where there are many.
 
@@ -87,7 +87,7 @@ class Names:
         bystanders: Sequence[Credential] = (),
         records: Iterable[RawRecord] = (),
         live: Live | None = None,
-    ) -> Names:
+    ) -> LabelResolver:
         """Name the credentials of a trace, in their order, and some others."""
         tainted = [one.id for one in trace.credentials if one.tainted]
         letters = dict(zip(tainted, ascii_uppercase, strict=False)) if len(tainted) <= 26 else {}

@@ -14,17 +14,17 @@ from tokentrail.lineage.model import ApiUse, Created, Credential, Link, SecretRe
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, story
-from tokentrail.present.html.dossier import Names
+from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
-from tokentrail.present.lineage import birth, uses
 from tokentrail.present.safe import brief
+from tokentrail.present.text.trace_text import birth, uses
 
 _TOP = 8
 _KEYS = 20
 
 
 @dataclass(slots=True)
-class Doings:
+class CredentialActivity:
     """What each credential did."""
 
     apis: dict[str, list[ApiUse]] = field(default_factory=lambda: defaultdict(list))
@@ -67,9 +67,9 @@ class CredentialFacts:
     calls: str
 
 
-def doings_of(trace: Trace) -> Doings:
+def doings_of(trace: Trace) -> CredentialActivity:
     """Sort what a trace did by who did it."""
-    found = Doings()
+    found = CredentialActivity()
     for use in trace.apis:
         found.apis[use.credential].append(use)
     for made in trace.created:
@@ -89,7 +89,7 @@ def until(one: Credential) -> str:
     return timestamp(end) if end else "no end known"
 
 
-def facts_of(doings: Doings, one: TracedCredential, names: Names) -> CredentialFacts:
+def facts_of(doings: CredentialActivity, one: TracedCredential, names: LabelResolver) -> CredentialFacts:
     """Choose what is told: why it works or not, whence it came, what it did and made."""
     issued, live = one.issued_by, names.live
     rests = [each for each in (issued.event_id if issued else None, one.ended_by) if each]
@@ -112,12 +112,12 @@ def _tie(link: Link) -> str:
     return f"Tied to {link.parent} as well ({link.link}{': ' + link.why if link.why else ''})"
 
 
-def _made(one: Created, names: Names) -> DoneThing:
+def _made(one: Created, names: LabelResolver) -> DoneThing:
     told = f"{one.event_name}: {one.what.replace('_', ' ')} {brief(one.id or '')}"
     return DoneThing(names.moment(one.time, one.event_id), told)
 
 
-def _secret(one: SecretRead, names: Names) -> DoneThing:
+def _secret(one: SecretRead, names: LabelResolver) -> DoneThing:
     told = f"{one.event_name}: {brief(one.what or 'of unknown name')}"
     return DoneThing(names.moment(one.time, one.event_id), told)
 

@@ -10,11 +10,12 @@ from rich.cells import cell_len
 
 from tokentrail.formatting import counted, listed, verb
 from tokentrail.lineage.model import Credential, Link, Trace, TracedCredential
-from tokentrail.present import damage, words
+from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family, Fold, Node
-from tokentrail.present.paper import Paper, Part
 from tokentrail.present.safe import safe
+from tokentrail.present.text.damage_text import write_damage, write_gaps
+from tokentrail.present.text.text_writer import Part, TextWriter
 
 _DEEPEST = 12
 """Levels drawn with their branches; below that, the level is written instead."""
@@ -25,32 +26,32 @@ _GIVEN_AGAIN = frozenset({"service_role", "oauth_login"})
 """Kinds of which hosts and sign-ins give the next, wherever the first is seen to come from."""
 
 
-def write_trace(trace: Trace, paper: Paper, *, down: bool = True) -> None:
+def write_trace(trace: Trace, writer: TextWriter, *, down: bool = True) -> None:
     """
     Write a trace.
 
     Args:
         trace: What to write.
-        paper: Where to.
+        writer: Where to.
         down: Whether descendants were asked for.
     """
     family = Family(trace)
-    _verdict(trace, family, paper, down)
-    paper.line()
+    _verdict(trace, family, writer, down)
+    writer.line()
     links = _more_links(trace)
     accounts = {one.account for one in trace.credentials if one.account}
     for item in family.walk():
         if isinstance(item, Node):
             who = words.who(item.one, account=len(accounts) > 1)
-            _node(item, f"{words.kind(item.one)} of {who}", links.get(item.one.id, ()), paper)
+            _node(item, f"{words.kind(item.one)} of {who}", links.get(item.one.id, ()), writer)
         else:
-            _fold(item, paper)
-    _hidden_but_alive(family, paper)
-    damage.write_damage(trace, paper)
-    damage.write_gaps(trace.gaps, paper)
+            _fold(item, writer)
+    _hidden_but_alive(family, writer)
+    write_damage(trace, writer)
+    write_gaps(trace.gaps, writer)
 
 
-def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
+def _verdict(trace: Trace, family: Family, writer: TextWriter, down: bool) -> None:
     since = {one.credential for one in trace.handed or ()}
     subjects = [one for one in family.subjects() if one.id not in since]
     below = [one for one in family.descendants() if one.id not in since]
@@ -60,34 +61,34 @@ def _verdict(trace: Trace, family: Family, paper: Paper, down: bool) -> None:
         if down
         else f"{name}, and what it descends from; descendants were not asked for"
     )
-    paper.wrapped(f"As of {timestamp(trace.as_of)}: {verdict}.", style="bold")
+    writer.wrapped(f"As of {timestamp(trace.as_of)}: {verdict}.", style="bold")
     if down:
         count = f"{len(below):,}" if below else "No"
         noun = verb(len(below), "credential descends", "credentials descend")
-        paper.wrapped(f"{count} {noun} from {name}" + (f", {words.still_work(below)}." if below else "."))
+        writer.wrapped(f"{count} {noun} from {name}" + (f", {words.still_work(below)}." if below else "."))
     if len(subjects) == 1:
         (one,) = subjects
-        paper.wrapped(f"{one.id} itself: {words.state(one)}.")
+        writer.wrapped(f"{one.id} itself: {words.state(one)}.")
     else:
-        paper.wrapped(f"{name}: {len(subjects):,} credentials, of which {words.still_work(subjects)}.")
+        writer.wrapped(f"{name}: {len(subjects):,} credentials, of which {words.still_work(subjects)}.")
     for sentence in words.named_persons(trace):
-        paper.wrapped(sentence)
+        writer.wrapped(sentence)
     if down:
-        _beyond(trace, subjects, paper)
+        _beyond(trace, subjects, writer)
     tainted = [one for one in below if one.tainted]
     if len(tainted) < len(below):
         others = [one for one in below if not one.tainted]
         noun = verb(len(tainted), "counts", "count")
-        paper.wrapped(
+        writer.wrapped(
             f"{len(tainted):,} of the descendants {noun} as the attacker's ({words.TAINTED}), "
             f"{words.still_work(tainted)}; of the {len(below) - len(tainted):,} others, {words.still_work(others)}."
         )
 
 
-def _beyond(trace: Trace, subjects: Sequence[TracedCredential], paper: Paper) -> None:
+def _beyond(trace: Trace, subjects: Sequence[TracedCredential], writer: TextWriter) -> None:
     """Say what counts as the attacker's though it descends from nothing here: else all might seem to be over."""
     for sentence in words.handed(trace):
-        paper.wrapped(sentence)
+        writer.wrapped(sentence)
     handed = () if trace.handed else _handed_out(subjects)
     if not handed:
         return
@@ -97,7 +98,7 @@ def _beyond(trace: Trace, subjects: Sequence[TracedCredential], paper: Paper) ->
         else "the evidence shows no other since that is surely the attacker's: `tokentrail contain` names those that "
         "may be, and closes what hands them out"
     )
-    paper.wrapped(
+    writer.wrapped(
         f"{listed(handed, 3)} {verb(len(handed), 'was', 'were')} issued by a host, a sign-in or an "
         f"identity provider, and {told}."
     )
@@ -125,18 +126,18 @@ def _more_links(trace: Trace) -> dict[str, list[Link]]:
     return found
 
 
-def _node(node: Node, who: str, links: Sequence[Link], paper: Paper) -> None:
+def _node(node: Node, who: str, links: Sequence[Link], writer: TextWriter) -> None:
     one = node.one
     lead, rest = _branches(node.lasts, open_below=node.open)
     head: list[Part] = [lead, (one.id, "bold"), "  ", (one.state, words.STYLES[one.state])]
     if one.tainted:
         head += ["  ", (words.TAINTED, "red")]
     used = sum(cell_len(safe(part if isinstance(part, str) else part[0])) for part in head) + 2
-    fits = used + cell_len(safe(who)) <= paper.columns
-    paper.line(*head, *(["  ", who] if fits else []))
+    fits = used + cell_len(safe(who)) <= writer.columns
+    writer.line(*head, *(["  ", who] if fits else []))
     sentences = [*([] if fits else [who]), words.why(one), birth(one), *map(_tie, links), uses(one)]
     for sentence in sentences:
-        paper.wrapped(sentence, first=rest, rest=rest)
+        writer.wrapped(sentence, first=rest, rest=rest)
 
 
 def _branches(lasts: Sequence[bool], *, open_below: bool) -> tuple[str, str]:
@@ -181,7 +182,7 @@ def uses(one: Credential) -> str:
     return f"{counted(one.events, 'call')}{failed}{span}{where}"
 
 
-def _fold(fold: Fold, paper: Paper) -> None:
+def _fold(fold: Fold, writer: TextWriter) -> None:
     lead, rest = _branches(fold.lasts, open_below=False)
     first = fold.siblings[0]
     whose = {one.role or one.principal for one in fold.siblings}
@@ -197,15 +198,15 @@ def _fold(fold: Fold, paper: Paper) -> None:
     alive = f"{fold.working:,} still active" if fold.working else "none active"
     maybe = f", {fold.maybe:,} of unknown state" if fold.maybe else ""
     text = f"… and {noun}{of}{below}: {alive}{maybe}"
-    paper.wrapped(text, first=lead, rest=rest)
+    writer.wrapped(text, first=lead, rest=rest)
 
 
-def _hidden_but_alive(family: Family, paper: Paper) -> None:
+def _hidden_but_alive(family: Family, writer: TextWriter) -> None:
     alive = [one for one in family.hidden() if one.state == "active"]
     if not alive:
         return
-    paper.heading("Active, and not drawn above")
+    writer.heading("Active, and not drawn above")
     for one in alive[:_HIDDEN]:
-        paper.line("  ", (one.id, "bold"), f"  {words.kind(one)} of {words.who(one)}")
-        paper.wrapped(words.why(one), first="    ")
-    paper.and_more(len(alive), _HIDDEN, "; --format jsonl lists every credential")
+        writer.line("  ", (one.id, "bold"), f"  {words.kind(one)} of {words.who(one)}")
+        writer.wrapped(words.why(one), first="    ")
+    writer.and_more(len(alive), _HIDDEN, "; --format jsonl lists every credential")

@@ -15,7 +15,7 @@ from typing import Protocol
 from tokentrail.lineage.model import CallLines, Tick
 from tokentrail.present.html.rows import Row
 from tokentrail.present.html.window import Window
-from tokentrail.present.timeline import RUN
+from tokentrail.present.text.timeline_text import RUN
 
 ROOM, LIVE_ROOM = 1500, 300
 """Lines of either sort that a report has room for, and a page of a console."""

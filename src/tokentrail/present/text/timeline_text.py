@@ -16,9 +16,9 @@ from tokentrail.formatting import counted, short
 from tokentrail.lineage.model import TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document, timestamp
-from tokentrail.present.machine import write_csv
-from tokentrail.present.paper import Paper, Part, pad
+from tokentrail.present.formats.json_csv import write_csv
 from tokentrail.present.safe import cut_head, safe
+from tokentrail.present.text.text_writer import Part, TextWriter, pad
 
 _TAIL = 6
 _NAME, _CALL, _ADDRESS = 12, 27, 16
@@ -72,13 +72,13 @@ class ShortNames:
         return credential
 
 
-def write_timeline(events: Iterable[TimelineEvent], paper: Paper, *, whole: str | None = None) -> int:
+def write_timeline(events: Iterable[TimelineEvent], writer: TextWriter, *, whole: str | None = None) -> int:
     """
     Write a timeline, then what the short names stand for.
 
     Args:
         events: In order.
-        paper: Where to.
+        writer: Where to.
         whole: The command that tells all of it, where of a long one its two ends are enough.
 
     Returns:
@@ -88,21 +88,21 @@ def write_timeline(events: Iterable[TimelineEvent], paper: Paper, *, whole: str 
     lines = _lines(runs(events))
     for run in lines if whole is None else _ends(lines):
         if isinstance(run, int):
-            paper.wrapped(f"{counted(run, 'event')} between; all: {whole}", first="… ", style="bold")
+            writer.wrapped(f"{counted(run, 'event')} between; all: {whole}", first="… ", style="bold")
             continue
         if not count:
             head = f"{'TIME':<{_TIME}}{'CREDENTIAL':<{_NAME}}{'CALL':<{_CALL}}{'FROM':<{_ADDRESS}}RESULT, RESOURCE"
-            paper.line((head, "bold"))
+            writer.line((head, "bold"))
         count += run.count
         if run.count >= RUN:
-            _line(run.first, names, paper, run=run)
+            _line(run.first, names, writer, run=run)
         else:
-            _line(run.first, names, paper)
+            _line(run.first, names, writer)
     if count:
-        paper.heading("Credentials")
+        writer.heading("Credentials")
         widest = max(cell_len(safe(short)) for short, _ in names.legend())
         for short, credential in names.legend():
-            paper.line(f"  {_column(short, max(_NAME, widest + 1))}{safe(credential)}")
+            writer.line(f"  {_column(short, max(_NAME, widest + 1))}{safe(credential)}")
     return count
 
 
@@ -215,7 +215,7 @@ def _what(event: TimelineEvent) -> tuple[str | bool | None, ...]:
     )
 
 
-def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | None = None) -> None:
+def _line(event: TimelineEvent, names: ShortNames, writer: TextWriter, *, run: Run | None = None) -> None:
     error = f"! {event.error_code} " if event.error_code else "began it " if event.began else ""
     until = words.span(event.time, run.last.time).removeprefix(timestamp(event.time)) if run else ""
     failed = f", {run.failed:,} failed" if run and run.failed else ""
@@ -228,19 +228,19 @@ def _line(event: TimelineEvent, names: ShortNames, paper: Paper, *, run: Run | N
     ]
     result: list[Part] = [(safe(error), "yellow"), times]
     about = safe(on_what(event, run.count if run else 1))
-    room = paper.columns - _cells(lead) - _cells(result)
+    room = writer.columns - _cells(lead) - _cells(result)
     if cell_len(about) <= room or (run is None and room >= _LEAST):
-        paper.line(*lead, *result, cut_head(about, room))
+        writer.line(*lead, *result, cut_head(about, room))
     elif room >= 0:
-        paper.line(*lead, *result)
-        paper.line(" " * _UNDER, cut_head(about, paper.columns - _UNDER))
+        writer.line(*lead, *result)
+        writer.line(" " * _UNDER, cut_head(about, writer.columns - _UNDER))
     else:
-        paper.line(*lead)
-        room = paper.columns - _UNDER - _cells(result)
-        below = [cut_head(about, paper.columns - _UNDER)] if cell_len(about) > room else []
-        paper.line(" " * _UNDER, *result, *([] if below else [about]))
+        writer.line(*lead)
+        room = writer.columns - _UNDER - _cells(result)
+        below = [cut_head(about, writer.columns - _UNDER)] if cell_len(about) > room else []
+        writer.line(" " * _UNDER, *result, *([] if below else [about]))
         for one in below:
-            paper.line(" " * _UNDER, one)
+            writer.line(" " * _UNDER, one)
 
 
 def _cells(parts: Iterable[Part]) -> int:

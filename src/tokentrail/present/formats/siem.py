@@ -19,7 +19,7 @@ from typing import TextIO
 from tokentrail.detection.addresses import Address
 from tokentrail.detection.model import SEVERITIES, Finding
 from tokentrail.present.document import Document, timestamp
-from tokentrail.present.machine import write_json, write_jsonl
+from tokentrail.present.formats.json_csv import write_json, write_jsonl
 from tokentrail.present.safe import ELLIPSIS, safe
 
 PRODUCT_ARN = "arn:aws:securityhub:REGION:ACCOUNT:product/ACCOUNT/default"

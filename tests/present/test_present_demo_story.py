@@ -9,7 +9,7 @@ from present_cases import KEY, NINE, SESSION, TOKEN, child, credential, plain, t
 
 from tokentrail.containment.model import Collateral, Plan, Proof, Step
 from tokentrail.lineage.model import TracedCredential
-from tokentrail.present.walk import Chapter, Walk, findings, write_walk
+from tokentrail.present.text.demo_story import DemoStage, DemoStory, findings, write_walk
 
 A = credential(
     id=KEY,
@@ -33,12 +33,12 @@ def ended(one: TracedCredential) -> TracedCredential:
     return replace(one, state="ended", state_reason="revoked", ended_at=NINE, ended_by="e-9")
 
 
-def walk(*moments: tuple[TracedCredential, ...]) -> Walk:
+def walk(*moments: tuple[TracedCredential, ...]) -> DemoStory:
     """A walk through lineages as they were at a few moments, a minute apart."""
-    return Walk(
+    return DemoStory(
         letters=LETTERS,
         chapters=tuple(
-            Chapter(
+            DemoStage(
                 moment=NINE + timedelta(minutes=n), title=f"Turn {n}.", trace=trace(*found), bystanders=(RIA,)
             )
             for n, found in enumerate(moments)
@@ -93,10 +93,10 @@ def test_the_plan_is_told_by_letters() -> None:
         walk((ended(A), B, ended(C), D)),
         plan=plan(step(1, ends=(TOKEN,), alive=(D.id,)), step(2, ends=(D.id,), hits=("ASIARIA",))),
     )
-    text = written(lambda paper: write_walk(told, paper))
+    text = written(lambda writer: write_walk(told, writer))
     assert "  1. revoke-user-sessions on user/support: ends B; D goes on.\n" in text
     assert "ends D; nothing is left. It hits ASIARIA as well" in text
-    nothing = written(lambda paper: write_walk(replace(walk((A,), (ended(A),)), plan=plan()), paper))
+    nothing = written(lambda writer: write_walk(replace(walk((A,), (ended(A),)), plan=plan()), writer))
     assert nothing.endswith("Nothing that descends from the key works any more.\n")
 
 
@@ -113,6 +113,6 @@ def test_the_runbook_is_refuted_by_letters() -> None:
         ),
     )
     told = replace(walk((ended(A), B)), plan=plan(step(1, ends=(TOKEN,))), runbook=refuted)
-    assert written(lambda paper: write_walk(told, paper)).endswith(
+    assert written(lambda writer: write_walk(told, writer)).endswith(
         "  - after step 2, B mints a new session\n"
     )

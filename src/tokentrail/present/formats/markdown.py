@@ -14,12 +14,12 @@ from dataclasses import replace
 from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Trace
 from tokentrail.present import words
-from tokentrail.present.damage import known_secrets, volume
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family, Node
-from tokentrail.present.graph import write_mermaid
-from tokentrail.present.html.dossier import Dossier
+from tokentrail.present.formats.graph import write_mermaid
+from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.safe import safe
+from tokentrail.present.views.damage import known_secrets, volume
 from tokentrail.present.views.plan import plan_view
 
 _DRAWN, _LISTED = 60, 50
@@ -27,9 +27,9 @@ _LONGEST = 1_200
 """Characters of a text from evidence."""
 
 
-def incident_markdown(dossier: Dossier) -> str:
+def incident_markdown(report_data: ReportData) -> str:
     """Write an incident as Markdown."""
-    return "\n".join(_lines(dossier)) + "\n"
+    return "\n".join(_lines(report_data)) + "\n"
 
 
 def code(text: str) -> str:
@@ -38,14 +38,14 @@ def code(text: str) -> str:
     return f"`{shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '…'}`"
 
 
-def _lines(dossier: Dossier) -> Iterator[str]:
-    trace = dossier.trace
+def _lines(report_data: ReportData) -> Iterator[str]:
+    trace = report_data.trace
     tainted = {one.id for one in trace.credentials if one.tainted}
     yield f"# {words.verdict([one for one in trace.credentials if one.tainted])}"
     yield ""
-    yield f"Traced from {_codes(trace.subject)}, as of {timestamp(trace.as_of)}; case {code(dossier.case_id)}."
+    yield f"Traced from {_codes(trace.subject)}, as of {timestamp(trace.as_of)}; case {code(report_data.case_id)}."
     yield ""
-    yield from _about(dossier, tainted)
+    yield from _about(report_data, tainted)
     yield ""
     yield "## Lineage"
     yield ""
@@ -53,17 +53,17 @@ def _lines(dossier: Dossier) -> Iterator[str]:
     yield from _drawn(trace)
     yield "```"
     yield ""
-    yield from _plan(dossier)
-    yield from _indicators(dossier, tainted)
-    gaps = [*dossier.failed, *words.gaps(trace.gaps, _LISTED)]
+    yield from _plan(report_data)
+    yield from _indicators(report_data, tainted)
+    gaps = [*report_data.failed, *words.gaps(trace.gaps, _LISTED)]
     if gaps:
         yield from ("", "## Evidence gaps", "", *(f"- {code(one)}" for one in gaps[:_LISTED]))
     yield ""
-    yield f"TokenTrail {code(dossier.version)}. Times are UTC. Access key ids are names, not secrets."
+    yield f"TokenTrail {code(report_data.version)}. Times are UTC. Access key ids are names, not secrets."
 
 
-def _about(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
-    used, trace = dossier.activity, dossier.trace
+def _about(report_data: ReportData, tainted: set[str]) -> Iterator[str]:
+    used, trace = report_data.activity, report_data.trace
     if used is not None and used.first is not None and used.last is not None:
         yield f"- **First call** {timestamp(used.first)}, {code(used.first_call or '?')}"
         calls = counted(used.calls, "call")
@@ -84,10 +84,10 @@ def _drawn(trace: Trace) -> Iterator[str]:
         yield f"  more([and {left} more])"
 
 
-def _plan(dossier: Dossier) -> Iterator[str]:
-    if dossier.plan is None:
+def _plan(report_data: ReportData) -> Iterator[str]:
+    if report_data.plan is None:
         return
-    plan = plan_view(dossier.plan)
+    plan = plan_view(report_data.plan)
     others = f": {_codes(plan.unstolen)}" if plan.unstolen else ""
     yield from ("## Plan", "")
     yield f"**{plan.verdict}**{others}, as of {timestamp(plan.as_of)}. Nothing has been changed yet."
@@ -107,13 +107,13 @@ def _plan(dossier: Dossier) -> Iterator[str]:
     yield ""
 
 
-def _indicators(dossier: Dossier, tainted: set[str]) -> Iterator[str]:
+def _indicators(report_data: ReportData, tainted: set[str]) -> Iterator[str]:
     yield "## Indicators"
     yield ""
     yield f"- **Credentials** {_codes(sorted(tainted))}"
-    if dossier.activity is not None:
-        yield f"- **Addresses** {_codes(one.name for one in dossier.activity.addresses) or 'none'}"
-        yield f"- **User agents** {_codes(one.name for one in dossier.activity.tools) or 'none'}"
+    if report_data.activity is not None:
+        yield f"- **Addresses** {_codes(one.name for one in report_data.activity.addresses) or 'none'}"
+        yield f"- **User agents** {_codes(one.name for one in report_data.activity.tools) or 'none'}"
 
 
 def _codes(texts: Iterable[str]) -> str:

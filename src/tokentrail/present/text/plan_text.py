@@ -17,8 +17,8 @@ from tokentrail.containment.model import Call, Plan, Step
 from tokentrail.formatting import counted, listed, short
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import Paper
 from tokentrail.present.safe import safe
+from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.present.views.plan import PlanView, StepView, plan_view
 
 _MOST = 4
@@ -38,57 +38,57 @@ _MADE = re.compile(r"\$\{step\.call\[([0-9]+)\]\.Policy\.PolicySummary\.Id\}")
 """How a call names the policy that an earlier call of its step makes."""
 
 
-def write_plan(plan: Plan, paper: Paper) -> None:
+def write_plan(plan: Plan, writer: TextWriter) -> None:
     """Write a plan and its proof."""
     shown = plan_view(plan)
     count = counted(len(shown.steps), "step")
-    paper.line(
+    writer.line(
         (f"{shown.verdict}: ", words.ENDINGS[shown.ending]),
         f"{shown.kind}, {count}, as of {timestamp(shown.as_of)}",
     )
-    write_unstolen(shown, paper, _MOST_NAMED)
-    _list(paper, "subjects", shown.subjects)
-    _list(paper, "tainted", shown.tainted)
+    write_unstolen(shown, writer, _MOST_NAMED)
+    _list(writer, "subjects", shown.subjects)
+    _list(writer, "tainted", shown.tainted)
     if shown.narrowed is not None:
-        paper.wrapped(shown.narrowed, first=_label("narrowed"))
+        writer.wrapped(shown.narrowed, first=_label("narrowed"))
     for sentence in shown.counterexample:
-        paper.wrapped(sentence, first="  - ", style="red")
+        writer.wrapped(sentence, first="  - ", style="red")
     if not shown.steps:
-        paper.line()
-        paper.wrapped(shown.no_step)
+        writer.line()
+        writer.wrapped(shown.no_step)
     for step in shown.steps:
-        _write_step(step, paper)
-    _write_proof(shown, paper)
+        _write_step(step, writer)
+    _write_proof(shown, writer)
 
 
-def write_unstolen(plan: PlanView, paper: Paper, most: int) -> None:
+def write_unstolen(plan: PlanView, writer: TextWriter, most: int) -> None:
     """Name the credentials that must not have been stolen, if the plan is to be complete."""
     for one in plan.unstolen[:most]:
-        paper.wrapped(f"{one}  (`tokentrail contain {shlex.quote(one)}` ends it)", first="  not stolen?  ")
-    paper.and_more(len(plan.unstolen), most, " (--format json has all)", lead="  and")
+        writer.wrapped(f"{one}  (`tokentrail contain {shlex.quote(one)}` ends it)", first="  not stolen?  ")
+    writer.and_more(len(plan.unstolen), most, " (--format json has all)", lead="  and")
 
 
-def _write_step(step: StepView, paper: Paper) -> None:
+def _write_step(step: StepView, writer: TextWriter) -> None:
     by_hand = "" if step.calls else ", by hand"
-    paper.heading(f"Step {step.n}  {step.action}  ({step.where}{by_hand})")
-    _list(paper, "on", short_apart(step.on))
-    _list(paper, "ends", step.ends, none=step.ends_none)
-    _list(paper, "still alive", step.alive_after, none="none of the attacker's")
+    writer.heading(f"Step {step.n}  {step.action}  ({step.where}{by_hand})")
+    _list(writer, "on", short_apart(step.on))
+    _list(writer, "ends", step.ends, none=step.ends_none)
+    _list(writer, "still alive", step.alive_after, none="none of the attacker's")
     hit = [f"{one.credential} ({short(one.principal or '?')})" for one in step.collateral]
-    _list(paper, "collateral", hit, none="none seen")
-    _write_calls(step.calls, paper)
-    paper.wrapped(step.undo, first=_label("undo"))
+    _list(writer, "collateral", hit, none="none seen")
+    _write_calls(step.calls, writer)
+    writer.wrapped(step.undo, first=_label("undo"))
     lead = "why"
     for part in step.why:
         if part.policy_length:
             for line in part.text.splitlines():
-                paper.command(line, first=_label(""))
+                writer.command(line, first=_label(""))
         else:
-            paper.wrapped(part.text, first=_label(lead))
+            writer.wrapped(part.text, first=_label(lead))
         lead = ""
 
 
-def _write_calls(calls: Sequence[Call], paper: Paper) -> None:
+def _write_calls(calls: Sequence[Call], writer: TextWriter) -> None:
     """Write calls, of those that differ in their target alone the first."""
     alike: dict[tuple[str, ...], list[Call]] = {}
     for call in calls:
@@ -97,27 +97,27 @@ def _write_calls(calls: Sequence[Call], paper: Paper) -> None:
     lead = f"{len(calls):,}: " if len(calls) > 1 else ""
     for place, same_calls in enumerate(list(alike.values())[:_MOST_CALLS]):
         more = f"  (and the same for {len(same_calls) - 1:,} more)" if len(same_calls) > 1 else ""
-        paper.wrapped(lead + _call(same_calls[0]) + more, first=_label("" if place else "calls"))
+        writer.wrapped(lead + _call(same_calls[0]) + more, first=_label("" if place else "calls"))
         lead = ""
-    paper.and_more(len(alike), _MOST_CALLS, " kinds", lead=f"{_label('')}and")
+    writer.and_more(len(alike), _MOST_CALLS, " kinds", lead=f"{_label('')}and")
 
 
-def _write_proof(plan: PlanView, paper: Paper) -> None:
-    paper.heading(plan.scope)
+def _write_proof(plan: PlanView, writer: TextWriter) -> None:
+    writer.heading(plan.scope)
     for one in plan.survivors[: 2 * _MOST]:
-        paper.wrapped(one, first="  - ")
-    paper.and_more(len(plan.survivors), 2 * _MOST, " survive", lead="  and")
+        writer.wrapped(one, first="  - ")
+    writer.and_more(len(plan.survivors), 2 * _MOST, " survive", lead="  and")
     if plan.holds_if:
-        paper.wrapped(plan.lead, first="  ")
+        writer.wrapped(plan.lead, first="  ")
     for sentence in plan.holds_if:
-        paper.wrapped(sentence, first="  - ")
+        writer.wrapped(sentence, first="  - ")
     for sentence in plan.not_spared:
-        paper.wrapped(sentence, first="  ! ")
+        writer.wrapped(sentence, first="  ! ")
     if plan.not_covered:
-        paper.heading(words.NOT_COVERED)
+        writer.heading(words.NOT_COVERED)
         for sentence in plan.not_covered[: 5 * _MOST]:
-            paper.wrapped(sentence, first="  - ")
-        paper.and_more(len(plan.not_covered), 5 * _MOST, lead="  and")
+            writer.wrapped(sentence, first="  - ")
+        writer.and_more(len(plan.not_covered), 5 * _MOST, lead="  and")
 
 
 def _call(call: Call) -> str:
@@ -138,11 +138,11 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _list(paper: Paper, label: str, items: Sequence[str], none: str = "-") -> None:
+def _list(writer: TextWriter, label: str, items: Sequence[str], none: str = "-") -> None:
     shown = listed(items, _MOST)
     if len(items) > _MOST:
         shown = f"{len(items):,}: {shown}"
-    paper.wrapped(shown or none, first=_label(label))
+    writer.wrapped(shown or none, first=_label(label))
 
 
 def _label(text: str) -> str:

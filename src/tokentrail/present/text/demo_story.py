@@ -14,15 +14,15 @@ from tokentrail.containment.model import Plan, Step
 from tokentrail.formatting import counted, joined, size, verb
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
-from tokentrail.present.damage import total_bytes
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import Paper, Part
+from tokentrail.present.text.text_writer import Part, TextWriter
+from tokentrail.present.views.damage import total_bytes
 
 _INDENT = " " * 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
+class DemoStage:
     """One moment of the walk."""
 
     moment: datetime
@@ -35,12 +35,12 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class DemoStory:
     """A subject, the letters by which its lineage is called, and the chapters."""
 
     letters: Mapping[str, str]
     """Letter by credential id."""
-    chapters: tuple[Chapter, ...]
+    chapters: tuple[DemoStage, ...]
     plan: Plan | None = None
     """What ends what is alive in the end."""
     runbook: Plan | None = None
@@ -51,21 +51,21 @@ class Walk:
         return self.letters.get(one.id, one.id)
 
 
-def write_walk(walk: Walk, paper: Paper) -> None:
+def write_walk(walk: DemoStory, writer: TextWriter) -> None:
     """Write the chapters, then what is left in the end and what would end it."""
-    before: Chapter | None = None
+    before: DemoStage | None = None
     for chapter in walk.chapters:
-        paper.line()
-        paper.wrapped(chapter.title, first=f"{chapter.moment:%H:%M:%S}  ", style="bold")
-        _states(walk, before, chapter, paper)
+        writer.line()
+        writer.wrapped(chapter.title, first=f"{chapter.moment:%H:%M:%S}  ", style="bold")
+        _states(walk, before, chapter, writer)
         for sentence in findings(walk, before, chapter):
-            paper.wrapped(sentence, first=f"{_INDENT}=> ")
+            writer.wrapped(sentence, first=f"{_INDENT}=> ")
         before = chapter
     if before is not None:
-        _end(walk, before, paper)
+        _end(walk, before, writer)
 
 
-def findings(walk: Walk, before: Chapter | None, now: Chapter) -> list[str]:
+def findings(walk: DemoStory, before: DemoStage | None, now: DemoStage) -> list[str]:
     """Say what has changed since the chapter before, from the traces alone."""
     earlier = {one.id: one for one in before.trace.credentials} if before else {}
     current = now.trace.credentials
@@ -93,29 +93,29 @@ def findings(walk: Walk, before: Chapter | None, now: Chapter) -> list[str]:
     return sentences
 
 
-def _end(walk: Walk, last: Chapter, paper: Paper) -> None:
+def _end(walk: DemoStory, last: DemoStage, writer: TextWriter) -> None:
     """What is left, the proved plan that ends it, and what a proof would have said of the runbook."""
     if walk.plan is None:
         return
     alive = [one for one in last.trace.credentials if one.state in words.ALIVE and one.tainted]
-    paper.heading("What ends it")
+    writer.heading("What ends it")
     if not alive and not walk.plan.steps:
-        paper.wrapped("Nothing that descends from the key works any more.")
+        writer.wrapped("Nothing that descends from the key works any more.")
         return
-    paper.wrapped(
+    writer.wrapped(
         f"After all that was done, {_names(walk, alive)} still {verb(len(alive), 'works', 'work')}. "
         f"{'This ends it' if walk.plan.proof.complete else 'This is not enough'}, proved against an attacker who "
         "uses every live credential between the steps:"
     )
     for step in walk.plan.steps:
-        paper.wrapped(_told(walk, step), first=f"  {step.n}. ")
+        writer.wrapped(_told(walk, step), first=f"  {step.n}. ")
     if walk.runbook is not None:
-        paper.wrapped("Asked before the first step, the proof of the runbook says how it fails:")
+        writer.wrapped("Asked before the first step, the proof of the runbook says how it fails:")
         for sentence in walk.runbook.proof.counterexample[:2]:
-            paper.wrapped(_lettered(walk, sentence), first="  - ")
+            writer.wrapped(_lettered(walk, sentence), first="  - ")
 
 
-def _told(walk: Walk, step: Step) -> str:
+def _told(walk: DemoStory, step: Step) -> str:
     on = ", ".join(words.principal(one) if one.startswith("arn:") else one for one in step.targets)
     ends = joined([walk.letters.get(one, one) for one in step.ends]) or "nothing by itself"
     left = joined([walk.letters.get(one, one) for one in step.alive_after])
@@ -125,13 +125,13 @@ def _told(walk: Walk, step: Step) -> str:
     return f"{step.action} on {on}: ends {ends}; {rest}{also}."
 
 
-def _lettered(walk: Walk, sentence: str) -> str:
+def _lettered(walk: DemoStory, sentence: str) -> str:
     for name, letter in walk.letters.items():
         sentence = sentence.replace(name, letter)
     return sentence
 
 
-def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> None:
+def _states(walk: DemoStory, before: DemoStage | None, now: DemoStage, writer: TextWriter) -> None:
     earlier = {one.id: one for one in before.trace.credentials} if before else {}
     for one in sorted(now.trace.credentials, key=walk.letter):
         known = earlier.get(one.id)
@@ -139,24 +139,24 @@ def _states(walk: Walk, before: Chapter | None, now: Chapter, paper: Paper) -> N
             continue
         lead: list[Part] = [f"{_INDENT}{walk.letter(one)}  "]
         if known is None:
-            paper.line(*lead, (one.id, "bold"), f"  {words.kind(one)} of {words.who(one, account=False)}")
+            writer.line(*lead, (one.id, "bold"), f"  {words.kind(one)} of {words.who(one, account=False)}")
             lead = [f"{_INDENT}   "]
         calls = one.events - (known.events if known else 0)
         done = f"; {counted(calls, 'call')} {'since' if known else 'so far'}" if calls else "; not used"
         text = words.state(one, event=False) + (done if one.state in words.ALIVE else "")
-        _sentence(lead, text, one, paper)
+        _sentence(lead, text, one, writer)
 
 
-def _sentence(lead: Sequence[Part], text: str, one: Credential, paper: Paper) -> None:
+def _sentence(lead: Sequence[Part], text: str, one: Credential, writer: TextWriter) -> None:
     first = "".join(part if isinstance(part, str) else part[0] for part in lead)
-    paper.wrapped(text, first=first, style="" if one.state in words.ALIVE else words.STYLES[one.state])
+    writer.wrapped(text, first=first, style="" if one.state in words.ALIVE else words.STYLES[one.state])
 
 
 def _dies(earlier: Credential, now: Credential) -> bool:
     return earlier.state in words.ALIVE and now.state not in words.ALIVE
 
 
-def _in_spite(walk: Walk, one: Credential, current: Sequence[Credential]) -> str:
+def _in_spite(walk: DemoStory, one: Credential, current: Sequence[Credential]) -> str:
     """Say which sessions of its role a revocation had ended before it was minted."""
     gone = [
         other
@@ -167,11 +167,11 @@ def _in_spite(walk: Walk, one: Credential, current: Sequence[Credential]) -> str
     return f", after the step that ended {_names(walk, gone)} in the same role" if gone else ""
 
 
-def _got_out(chapter: Chapter) -> int:
+def _got_out(chapter: DemoStage) -> int:
     return total_bytes(chapter.trace, [one.id for one in chapter.trace.credentials if one.tainted])
 
 
-def _collateral(before: Chapter | None, now: Chapter) -> list[str]:
+def _collateral(before: DemoStage | None, now: DemoStage) -> list[str]:
     earlier = {one.id: one for one in before.bystanders} if before else {}
     hit = [
         one for one in now.bystanders if one.id in earlier and _dies(earlier[one.id], one) and one.ended_by
@@ -181,5 +181,5 @@ def _collateral(before: Chapter | None, now: Chapter) -> list[str]:
     ]
 
 
-def _names(walk: Walk, credentials: Sequence[Credential]) -> str:
+def _names(walk: DemoStory, credentials: Sequence[Credential]) -> str:
     return joined(sorted(walk.letter(one) for one in credentials))

@@ -20,7 +20,7 @@ from tokentrail.detection.model import SEVERITIES, Finding, Rule, Severity
 from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import Paper
+from tokentrail.present.text.text_writer import TextWriter
 
 _STYLES: dict[Severity, str] = {
     "critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim",
@@ -89,7 +89,7 @@ def to_start_from(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def write_findings(
-    findings: Iterable[Finding], paper: Paper, *, case: Path | str | None = None, explain: bool = False,
+    findings: Iterable[Finding], writer: TextWriter, *, case: Path | str | None = None, explain: bool = False,
     files: Mapping[str, str] = MappingProxyType({}),
 ) -> None:  # fmt: skip
     """
@@ -97,35 +97,35 @@ def write_findings(
 
     Args:
         findings: In any order.
-        paper: Where to.
+        writer: Where to.
         case: The case that their commands name, where one must be named.
         explain: Whether to write their events, thresholds and how to tell a false alarm, too.
         files: The file or S3 key of each event, as far as they are known.
     """
     listed = worst_first(findings)
     if not listed:
-        paper.wrapped(
+        writer.wrapped(
             "Nothing found. That is no proof that nothing happened: `tokentrail status` lists the evidence gaps."
         )
         return
     counts = Counter(one.severity for one in listed)
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
-    paper.line((counted(len(listed), "finding"), "bold"), f": {told}")
+    writer.line((counted(len(listed), "finding"), "bold"), f": {told}")
     told_before: set[tuple[str, str]] = set()
     others = past_the_first(listed, lambda one: (one.rule, one.severity, one.title), attrgetter("id"))
     folded = {one.id for same in others.values() for one in same}
     for one in listed:
         if one.id in others:
-            _write_others(others[one.id], paper, case)
+            _write_others(others[one.id], writer, case)
         if one.id in folded:
             continue
         doubt = one.rule, one.false_alarm  # rules may share what they say
-        write_finding(one, paper, case=case, doubted=doubt in told_before, explain=explain, files=files)
+        write_finding(one, writer, case=case, doubted=doubt in told_before, explain=explain, files=files)
         told_before.add(doubt)
     if not explain:
-        paper.line()
+        writer.line()
         command = words.pasted("tokentrail detect --explain", case)
-        paper.command(f"Events, thresholds and how to tell a false alarm: {command}")
+        writer.command(f"Events, thresholds and how to tell a false alarm: {command}")
 
 
 def past_the_first(
@@ -140,7 +140,7 @@ def past_the_first(
 
 def write_finding(
     one: Finding,
-    paper: Paper,
+    writer: TextWriter,
     *,
     case: Path | str | None = None,
     doubted: bool = False,
@@ -152,53 +152,53 @@ def write_finding(
 
     Args:
         one: The finding.
-        paper: Where to.
+        writer: Where to.
         case: The case that its command names, where one must be named.
         doubted: Whether it was told above of its rule how to tell a false alarm.
         explain: Whether to write events, thresholds and how to tell a false alarm, too.
         files: The file or S3 key of each event, as far as they are known.
     """
-    paper.line()
-    paper.entry(
+    writer.line()
+    writer.entry(
         (f"{one.severity.upper():<9}", _STYLES[one.severity]), f" {timestamp(one.time)}  ",
         tail=one.title, indent=" " * 10, style="bold",
     )  # fmt: skip
-    paper.wrapped(one.why, first=_label("what"))
-    paper.wrapped(_some(subject_first(one.subject, one.credentials)), first=_label("credentials"))
+    writer.wrapped(one.why, first=_label("what"))
+    writer.wrapped(_some(subject_first(one.subject, one.credentials)), first=_label("credentials"))
     if one.root is not None and one.root not in one.credentials:
         they = "it descends" if len(one.credentials) == 1 else "they descend"
-        paper.wrapped(f"{one.root}, which {they} from", first=_label("ancestor"))
+        writer.wrapped(f"{one.root}, which {they} from", first=_label("ancestor"))
     more = f" ({counted(one.count, 'event')} in all)" if one.count > len(one.events) else ""
     if explain:
-        paper.wrapped(_some(one.events) + more, first=_label("events"))
+        writer.wrapped(_some(one.events) + more, first=_label("events"))
     if one.addresses:
-        paper.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
+        writer.wrapped(_some([_address(each) for each in one.addresses]), first=_label("from"))
     held = list(dict.fromkeys(files[each] for each in one.events if each in files))
     if explain and held:
-        paper.wrapped(_some(held), first=_label("files"))
+        writer.wrapped(_some(held), first=_label("files"))
     if explain:
         doubt = f"see the first finding by {one.rule}" if doubted else one.false_alarm
-        paper.wrapped(doubt, first=_label("false alarm?"))
+        writer.wrapped(doubt, first=_label("false alarm?"))
     by = f"{one.rule}  {' '.join(one.attack)}"
-    paper.wrapped(
+    writer.wrapped(
         by + (f"  ({', '.join(one.thresholds)})" if one.thresholds and explain else ""), first=_label("rule")
     )
     if one.next.startswith("tokentrail "):
-        paper.command(words.pasted(one.next, case), first=_label("next"), style="bold")
+        writer.command(words.pasted(one.next, case), first=_label("next"), style="bold")
     else:
-        paper.wrapped(one.next, first=_label("next"), style="bold")
+        writer.wrapped(one.next, first=_label("next"), style="bold")
 
 
-def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | None) -> None:
+def _write_others(alike: Sequence[Finding], writer: TextWriter, case: Path | str | None) -> None:
     """Write in one what findings come to that differ from those above in whom they are about."""
     first = alike[0]
-    paper.line()
-    paper.entry(
+    writer.line()
+    writer.entry(
         (f"{first.severity.upper():<9}", _STYLES[first.severity]),
         f" {timestamp(first.time)}  and {len(alike):,} more: ",
         tail=first.title, indent=" " * 10, style="bold",
     )  # fmt: skip
-    paper.wrapped(timestamp(max(one.time for one in alike)), first=_label("last"))
+    writer.wrapped(timestamp(max(one.time for one in alike)), first=_label("last"))
     for label, each in (
         ("credentials", (id for one in alike for id in subject_first(one.subject, one.credentials))),
         (
@@ -208,9 +208,9 @@ def _write_others(alike: Sequence[Finding], paper: Paper, case: Path | str | Non
         ("from", (_address(each) for one in alike for each in one.addresses)),
     ):
         if items := list(dict.fromkeys(each)):
-            paper.wrapped(_some(items), first=_label(label))
+            writer.wrapped(_some(items), first=_label(label))
     every = words.pasted(f"tokentrail detect --rule {shlex.quote(first.rule)} --format jsonl", case)
-    paper.command(f"{every} lists each", first=_label("rule"))
+    writer.command(f"{every} lists each", first=_label("rule"))
 
 
 def subject_first(subject: str | None, credentials: Sequence[str]) -> list[str]:
@@ -232,22 +232,24 @@ def _label(text: str) -> str:
     return f"  {text:{_LABEL}}"
 
 
-def write_catalogue(entries: Iterable[CatalogueEntry], paper: Paper) -> None:
+def write_catalogue(entries: Iterable[CatalogueEntry], writer: TextWriter) -> None:
     """Write the catalogue, then what can't be run of it."""
     listed = list(entries)
     usable = [one for one in listed if one.problem is None]
-    paper.line(counted(len(usable), "rule"), "; the severity is the worst that a rule finds")
+    writer.line(counted(len(usable), "rule"), "; the severity is the worst that a rule finds")
     for one in usable:
-        paper.line()
-        paper.line((f"{one.severity.upper():<9}", _STYLES[one.severity]), f" {one.id}  ", (one.title, "bold"))
-        paper.wrapped(one.why, first=_label("why"))
-        paper.wrapped(one.false_alarm, first=_label("false alarm?"))
-        paper.wrapped("  ".join((" ".join(one.attack), *one.thresholds)) or "-", first=_label("ATT&CK"))
-        paper.wrapped("; ".join(one.references) or "-", first=_label("sources"))
+        writer.line()
+        writer.line(
+            (f"{one.severity.upper():<9}", _STYLES[one.severity]), f" {one.id}  ", (one.title, "bold")
+        )
+        writer.wrapped(one.why, first=_label("why"))
+        writer.wrapped(one.false_alarm, first=_label("false alarm?"))
+        writer.wrapped("  ".join((" ".join(one.attack), *one.thresholds)) or "-", first=_label("ATT&CK"))
+        writer.wrapped("; ".join(one.references) or "-", first=_label("sources"))
         if one.source != "tokentrail":
-            paper.wrapped(one.source, first=_label("file"))
+            writer.wrapped(one.source, first=_label("file"))
     unusable = [one for one in listed if one.problem is not None]
     if unusable:
-        paper.heading(f"{counted(len(unusable), 'rule')} that can't be run")
+        writer.heading(f"{counted(len(unusable), 'rule')} that can't be run")
         for one in unusable:
-            paper.wrapped(f"{one.title} ({one.source}): {one.problem}", first="  - ")
+            writer.wrapped(f"{one.title} ({one.source}): {one.problem}", first="  - ")

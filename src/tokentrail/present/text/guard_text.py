@@ -12,8 +12,8 @@ from itertools import groupby
 from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import Document, document, timestamp
-from tokentrail.present.paper import Paper, pad
 from tokentrail.present.safe import cut_middle, safe
+from tokentrail.present.text.text_writer import TextWriter, pad
 from tokentrail.prevention.model import STAGES, AttackerCall, AuditFinding, Backtest, Broken, Guard, Guardrail
 
 _LABEL = 12
@@ -37,65 +37,65 @@ COLUMNS = (
 """Of the guardrails as CSV."""
 
 
-def write_guard(guard: Guard, paper: Paper, *, whole: bool, most: int | None = None) -> None:
+def write_guard(guard: Guard, writer: TextWriter, *, whole: bool, most: int | None = None) -> None:
     """
     Write the answer.
 
     Args:
         guard: The answer.
-        paper: Where to.
+        writer: Where to.
         whole: List every guardrail, and every call of the back-test.
         most: The most guardrails to list, those first that stop the most.
     """
-    _write_verdict(guard, paper)
+    _write_verdict(guard, writer)
     if guard.guardrails:
-        _write_table(guard.guardrails, paper, whole=whole, most=most)
+        _write_table(guard.guardrails, writer, whole=whole, most=most)
     detailed = [one for one in guard.guardrails if one.backtest.attacker_blocked or one.rule == "own"]
     for place, one in enumerate(detailed if whole else detailed[:_DETAILED]):
-        _write_guardrail(one, paper, shown=place == 0 or one.rule == "own", whole=whole)
+        _write_guardrail(one, writer, shown=place == 0 or one.rule == "own", whole=whole)
     if len(detailed) > _DETAILED and not whole:
-        paper.line()
-        paper.line(
+        writer.line()
+        writer.line(
             f"{len(detailed) - _DETAILED:,} more that stop a part of it: --history shows them, and every call."
         )
-    _write_audit(guard.findings, paper, whole=whole)
-    paper.heading("What no policy prevents")
+    _write_audit(guard.findings, writer, whole=whole)
+    writer.heading("What no policy prevents")
     for sentence in guard.cannot:
-        paper.wrapped(sentence, first="  - ")
+        writer.wrapped(sentence, first="  - ")
     if guard.unmade:
-        paper.heading("Not made, and why")
+        writer.heading("Not made, and why")
         for sentence in guard.unmade:
-            paper.wrapped(sentence, first="  - ")
-    paper.line()
-    paper.wrapped(
+            writer.wrapped(sentence, first="  - ")
+    writer.line()
+    writer.wrapped(
         "Nothing was changed. `--as terraform`, `--as cloudformation`, `--format json` and `-o DIR` give the policies; "
         "`--policy FILE` tests one of your own."
     )
 
 
-def _write_verdict(guard: Guard, paper: Paper) -> None:
+def _write_verdict(guard: Guard, writer: TextWriter) -> None:
     ending = next((one for one in guard.guardrails if one.backtest.story_ends_at is not None), None)
     if ending is not None:
         tested = ending.backtest
         assert tested.story_ends_at is not None
-        paper.wrapped(
+        writer.wrapped(
             f"Ends at {timestamp(tested.story_ends_at)}, breaks {_cost(tested)}: {ending.id} ({ending.kind})",
             style="bold green",
         )
-        paper.wrapped(f"{ending.title}. It stops {_stopped(tested)}")
+        writer.wrapped(f"{ending.title}. It stops {_stopped(tested)}")
     elif guard.attackers:
-        paper.wrapped(
+        writer.wrapped(
             "None of these guardrails by itself would have stopped the attacker earlier; the first ones would have "
             "stopped the most calls.",
             style="bold",
         )
     else:
-        paper.wrapped(
+        writer.wrapped(
             "No finding names an attacker, so none of these guardrails would have stopped one earlier. Give --subject; "
             "until then, guardrails are shown with what they would have cost.",
             style="bold",
         )
-    paper.wrapped(guard.assumed)
+    writer.wrapped(guard.assumed)
 
 
 def _cost(tested: Backtest) -> str:
@@ -115,9 +115,11 @@ def _few_of_each(guardrails: Sequence[Guardrail]) -> list[Guardrail]:
     return found
 
 
-def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool, most: int | None) -> None:
-    paper.heading("Guardrails over the case's history")
-    paper.line(
+def _write_table(
+    guardrails: Sequence[Guardrail], writer: TextWriter, *, whole: bool, most: int | None
+) -> None:
+    writer.heading("Guardrails over the case's history")
+    writer.line(
         f"  {'effort':6} {'guardrail':37} {'kind':8} {'would end at':20} {'stops':>7} {'breaks':>7} {'unsure':>7}"
     )
     listed = guardrails if whole else _few_of_each(guardrails)
@@ -126,18 +128,18 @@ def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool, 
         tested = one.backtest
         ends = timestamp(tested.story_ends_at) if tested.story_ends_at else "-"
         called = pad(cut_middle(safe(one.id), 37), 37)
-        paper.line(
+        writer.line(
             f"  {one.stage:<6} {called} {_KINDS[one.kind]:8} {ends:20} {tested.attacker_blocked:>7,} "
             f"{tested.ordinary_blocked:>7,} {tested.undecided:>7,}"
         )
     if len(listed) < len(guardrails):
         left = len(guardrails) - len(listed)
-        paper.line(f"  … and {left:,} more; --history lists them")
-    paper.line(
+        writer.line(f"  … and {left:,} more; --history lists them")
+    writer.line(
         "  effort " + ", ".join(f"{stage}: {said.partition(':')[0]}" for stage, said in STAGES.items())
     )
     first = guardrails[0].backtest
-    paper.wrapped(
+    writer.wrapped(
         f"stops: of the attacker's {counted(first.attacker_events, 'call')} that got through, refused or "
         f"never made; "
         f"breaks: of {counted(first.ordinary_events, 'ordinary one')}; unsure: the log lacks a condition key.",
@@ -145,22 +147,24 @@ def _write_table(guardrails: Sequence[Guardrail], paper: Paper, *, whole: bool, 
     )
 
 
-def _write_guardrail(one: Guardrail, paper: Paper, *, shown: bool, whole: bool) -> None:
+def _write_guardrail(one: Guardrail, writer: TextWriter, *, shown: bool, whole: bool) -> None:
     tested = one.backtest
-    paper.heading(f"{one.id}: {one.title}")
+    writer.heading(f"{one.id}: {one.title}")
     if one.target or one.account:
-        paper.wrapped(one.target or f"account {one.account}", first=_label("on"))
-    paper.wrapped(one.prevents, first=_label("prevents"))
-    paper.wrapped(one.limits, first=_label("limits"))
-    paper.wrapped(_stopped(tested), first=_label("stops"))
-    _write_broken("breaks", tested.broken, tested.ordinary_blocked, paper, none="no logged call", whole=whole)
+        writer.wrapped(one.target or f"account {one.account}", first=_label("on"))
+    writer.wrapped(one.prevents, first=_label("prevents"))
+    writer.wrapped(one.limits, first=_label("limits"))
+    writer.wrapped(_stopped(tested), first=_label("stops"))
+    _write_broken(
+        "breaks", tested.broken, tested.ordinary_blocked, writer, none="no logged call", whole=whole
+    )
     if tested.undecided:
-        _write_broken("can't tell", tested.undecided_by, tested.undecided, paper, none="", whole=whole)
+        _write_broken("can't tell", tested.undecided_by, tested.undecided, writer, none="", whole=whole)
     for call in tested.attacker_calls:
-        paper.wrapped(_attacker_call(call), first=_label(""))
-    paper.wrapped(f"{STAGES[one.stage]}. {one.attach}", first=_label("effort"))
+        writer.wrapped(_attacker_call(call), first=_label(""))
+    writer.wrapped(f"{STAGES[one.stage]}. {one.attach}", first=_label("effort"))
     if shown or whole:
-        paper.document(one.policy or one.setting, lead=_label(""))
+        writer.document(one.policy or one.setting, lead=_label(""))
 
 
 def _stopped(tested: Backtest) -> str:
@@ -178,13 +182,13 @@ def _attacker_call(call: AttackerCall) -> str:
 
 
 def _write_broken(
-    label: str, listed: Sequence[Broken], count: int, paper: Paper, *, none: str, whole: bool
+    label: str, listed: Sequence[Broken], count: int, writer: TextWriter, *, none: str, whole: bool
 ) -> None:
     if not listed:
         if none:
-            paper.line(_label(label), none)
+            writer.line(_label(label), none)
         elif count:
-            paper.line(_label(label), counted(count, "call"), " of the attacker's")
+            writer.line(_label(label), counted(count, "call"), " of the attacker's")
         return
     shown = listed if whole else listed[:_MOST]
     for place, one in enumerate(shown):
@@ -195,30 +199,30 @@ def _write_broken(
             if one.outcome == "never made"
             else ""
         )
-        paper.wrapped(
+        writer.wrapped(
             f"{words.principal(one.principal)} {one.action} x {one.calls:,}{why}",
             first=_label(label if place == 0 else ""),
         )
     rest = count - sum(one.calls for one in shown)
     if rest > 0:
-        paper.line(_label(""), f"and {counted(rest, 'call')} more")
+        writer.line(_label(""), f"and {counted(rest, 'call')} more")
 
 
-def _write_audit(findings: Sequence[AuditFinding], paper: Paper, *, whole: bool) -> None:
-    paper.heading(f"Audit: {counted(len(findings), 'finding')}")
+def _write_audit(findings: Sequence[AuditFinding], writer: TextWriter, *, whole: bool) -> None:
+    writer.heading(f"Audit: {counted(len(findings), 'finding')}")
     for (_, rule, title), grouped in groupby(findings, key=lambda one: (one.severity, one.rule, one.title)):
         listed = list(grouped)
         first = listed[0]
-        paper.line(
+        writer.line(
             (f"{first.severity.upper():<9}", _STYLES[first.severity]), f" {rule}  ", (title, "bold"),
             f"  ({len(listed):,})" if len(listed) > 1 else "",
         )  # fmt: skip
         most = len(listed) if whole else _MOST_FINDINGS
         for one in listed[:most]:
-            paper.wrapped(f"{one.why} A leak {_lives(one.lives)}.", first="  - ")
-        paper.and_more(len(listed), most, "; --history or --format json lists them", lead="    and")
-        paper.wrapped(first.attack, first=_label("attack"))
-        paper.wrapped(first.fix, first=_label("fix"))
+            writer.wrapped(f"{one.why} A leak {_lives(one.lives)}.", first="  - ")
+        writer.and_more(len(listed), most, "; --history or --format json lists them", lead="    and")
+        writer.wrapped(first.attack, first=_label("attack"))
+        writer.wrapped(first.fix, first=_label("fix"))
 
 
 def _lives(seconds: int | None) -> str:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from present_cases import KEY, NINE, SESSION, credential, event, plain, trace
 
 from tokentrail.lineage.model import Created, Credential, Gap, TimelineEvent, TracedCredential
-from tokentrail.present import machine
 from tokentrail.present.document import columns, document, timestamp
-from tokentrail.present.machine import (
+from tokentrail.present.formats import json_csv
+from tokentrail.present.formats.json_csv import (
     indented,
     write_csv,
     write_json,
@@ -75,7 +75,7 @@ def test_json_is_what_python_writes(shown: Any) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_result_is_written_in_parts_as_in_one(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the byte, however many of its items are turned into text at once."""
-    monkeypatch.setattr(machine, "_AT_ONCE", 2)
+    monkeypatch.setattr(json_csv, "_AT_ONCE", 2)
     found = trace(*(credential(id=f"A{n}") for n in range(count)))
     whole, parts = io.StringIO(), io.StringIO()
     write_json(document(found), whole)

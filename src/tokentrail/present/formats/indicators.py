@@ -22,8 +22,8 @@ from tokentrail.errors import UsageError
 from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document, timestamp
-from tokentrail.present.html.dossier import Dossier
-from tokentrail.present.machine import indented, write_csv
+from tokentrail.present.formats.json_csv import indented, write_csv
+from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.safe import safe
 
 _AGENT = 160
@@ -52,16 +52,16 @@ class Indicator:
     note: str = ""
 
 
-def indicators(dossier: Dossier) -> tuple[Indicator, ...]:
+def indicators(report_data: ReportData) -> tuple[Indicator, ...]:
     """List the tainted access key ids, then the addresses and user agents of the attacker's calls, each once."""
     found: dict[tuple[str, str], Indicator] = {}
-    for indicator in (*_keys(dossier), *_uses(dossier)):
+    for indicator in (*_keys(report_data), *_uses(report_data)):
         found.setdefault((indicator.type, indicator.value), indicator)
     return tuple(found.values())
 
 
-def _keys(dossier: Dossier) -> Iterator[Indicator]:
-    for credential in dossier.trace.credentials:
+def _keys(report_data: ReportData) -> Iterator[Indicator]:
+    for credential in report_data.trace.credentials:
         if credential.tainted:
             for key_id in credential.access_key_ids:
                 if _KEY_ID.fullmatch(key_id):
@@ -72,17 +72,17 @@ def _keys(dossier: Dossier) -> Iterator[Indicator]:
                     )  # fmt: skip
 
 
-def _uses(dossier: Dossier) -> Iterator[Indicator]:
-    if dossier.activity is None:
+def _uses(report_data: ReportData) -> Iterator[Indicator]:
+    if report_data.activity is None:
         return
-    shared = {use.name for use in dossier.activity.shared_from}
-    for use in dossier.activity.addresses:
+    shared = {use.name for use in report_data.activity.shared_from}
+    for use in report_data.activity.addresses:
         yield Indicator(
             type="ip-address" if _version(use.name) else "source", value=use.name, first_seen=use.first,
             last_seen=use.last, calls=use.calls,
             note="one of several addresses of a subject: its owner may be among them" if use.name in shared else "",
         )  # fmt: skip
-    for use in dossier.activity.tools:
+    for use in report_data.activity.tools:
         yield Indicator(
             type="user-agent", value=use.name, first_seen=use.first, last_seen=use.last, calls=use.calls,
             note=f"the first {_AGENT} characters" if len(use.name) >= _AGENT else "",
@@ -97,15 +97,15 @@ def _version(address: str) -> int | None:
         return None
 
 
-def indicators_csv(dossier: Dossier) -> str:
+def indicators_csv(report_data: ReportData) -> str:
     """Write the indicators as CSV."""
     stream = io.StringIO()
-    rows = (document(indicator) for indicator in indicators(dossier))
+    rows = (document(indicator) for indicator in indicators(report_data))
     write_csv(({**row, "value": _cut(row["value"])} for row in rows), columns(Indicator), stream)
     return stream.getvalue()
 
 
-def indicators_stix(dossier: Dossier) -> str:
+def indicators_stix(report_data: ReportData) -> str:
     """
     Write the indicators as a STIX 2.1 bundle: an indicator each, and a report that refers to them.
 
@@ -121,28 +121,28 @@ def indicators_stix(dossier: Dossier) -> str:
             "STIX needs the stix2 library: pip install 'tokentrail[stix]', or '.[stix]' in a clone. --format "
             "indicators gives the same as CSV without it."
         ) from error
-    listed = indicators(dossier)
+    listed = indicators(report_data)
     by_pattern = {pattern: indicator for indicator in reversed(listed) if (pattern := _pattern(indicator))}
     written = list(reversed(by_pattern.items()))[:_MOST]
-    now = dossier.trace.as_of
+    now = report_data.trace.as_of
     author = stix2.Identity(
         id=_id("identity", "TokenTrail"), name="TokenTrail", identity_class="system", created=now, modified=now,
     )  # fmt: skip
     common: dict[str, Any] = {"created": now, "modified": now, "created_by_ref": author.id}
     found = [
         stix2.Indicator(
-            id=_id("indicator", dossier.case_id, pattern), name=f"{indicator.type} {_cut(indicator.value)}",
+            id=_id("indicator", report_data.case_id, pattern), name=f"{indicator.type} {_cut(indicator.value)}",
             description=_cut(indicator.note) or None, indicator_types=["malicious-activity"], pattern=pattern,
             pattern_type="stix", valid_from=indicator.first_seen or now, **common,
         )
         for pattern, indicator in written
     ]  # fmt: skip
     report = stix2.Report(
-        id=_id("report", dossier.case_id, *dossier.trace.subject, timestamp(now)), published=now,
-        name=_verdict(dossier), description=_left_out(len(listed), len(written)), report_types=["indicator"],
+        id=_id("report", report_data.case_id, *report_data.trace.subject, timestamp(now)), published=now,
+        name=_verdict(report_data), description=_left_out(len(listed), len(written)), report_types=["indicator"],
         object_refs=[author.id, *(one.id for one in found)],
         external_references=[
-            {"source_name": "mitre-attack", "external_id": technique} for technique in _techniques(dossier)
+            {"source_name": "mitre-attack", "external_id": technique} for technique in _techniques(report_data)
         ],
         **common,
     )  # fmt: skip
@@ -180,7 +180,7 @@ def _left_out(listed: int, written: int) -> str:
     )
 
 
-def navigator_layer(dossier: Dossier) -> str:
+def navigator_layer(report_data: ReportData) -> str:
     """Write the techniques of the findings about an incident as a layer of ATT&CK Navigator, by worst severity."""
     techniques = [
         {
@@ -189,13 +189,13 @@ def navigator_layer(dossier: Dossier) -> str:
             "comment": _comment(findings),
             "enabled": True,
         }
-        for technique, findings in _techniques(dossier).items()
+        for technique, findings in _techniques(report_data).items()
     ]
     layer: Document = {
-        "name": _cut(f"TokenTrail {dossier.case_id}"),
+        "name": _cut(f"TokenTrail {report_data.case_id}"),
         "versions": {"layer": "4.5"},
         "domain": "enterprise-attack",
-        "description": f"{_verdict(dossier)} Score: severity of the worst finding, 1 (info) to {len(SEVERITIES)} "
+        "description": f"{_verdict(report_data)} Score: severity of the worst finding, 1 (info) to {len(SEVERITIES)} "
         "(critical).",
         "techniques": techniques,
         "gradient": {"colors": _COLOURS, "minValue": 1, "maxValue": len(SEVERITIES)},
@@ -203,10 +203,10 @@ def navigator_layer(dossier: Dossier) -> str:
     return f"{indented(layer)}\n"
 
 
-def _techniques(dossier: Dossier) -> dict[str, list[Document]]:
+def _techniques(report_data: ReportData) -> dict[str, list[Document]]:
     """The findings by technique; what a rule of somebody's own names otherwise is no technique."""
     found: dict[str, list[Document]] = {}
-    for finding in dossier.findings or ():
+    for finding in report_data.findings or ():
         for technique in finding["attack"]:
             if _TECHNIQUE.fullmatch(technique):
                 found.setdefault(technique, []).append(finding)
@@ -218,10 +218,12 @@ def _comment(findings: Sequence[Document]) -> str:
     return "\n".join([*told, *([f"and {len(findings) - _NOTES:,} more"] if len(findings) > _NOTES else [])])
 
 
-def _verdict(dossier: Dossier) -> str:
-    tainted = [credential for credential in dossier.trace.credentials if credential.tainted]
-    subjects = formatting.listed(dossier.trace.subject, 3)
-    return _cut(f"{words.verdict(tainted)}. Traced from {subjects}, as of {timestamp(dossier.trace.as_of)}.")
+def _verdict(report_data: ReportData) -> str:
+    tainted = [credential for credential in report_data.trace.credentials if credential.tainted]
+    subjects = formatting.listed(report_data.trace.subject, 3)
+    return _cut(
+        f"{words.verdict(tainted)}. Traced from {subjects}, as of {timestamp(report_data.trace.as_of)}."
+    )
 
 
 def _cut(text: str) -> str:

@@ -18,12 +18,12 @@ from tokentrail.detection.model import SEVERITIES, Finding
 from tokentrail.formatting import counted, listed
 from tokentrail.lineage.model import Candidate, Overview, State, TimelineEvent, Trace, TracedCredential
 from tokentrail.present import words
-from tokentrail.present.damage import known_secrets, volume
 from tokentrail.present.document import timestamp
-from tokentrail.present.findings import worst_first
-from tokentrail.present.leads import in_all
-from tokentrail.present.paper import Paper, Part, pad
-from tokentrail.present.plan import write_unstolen
+from tokentrail.present.text.findings_text import worst_first
+from tokentrail.present.text.leads_text import in_all
+from tokentrail.present.text.plan_text import write_unstolen
+from tokentrail.present.text.text_writer import Part, TextWriter, pad
+from tokentrail.present.views.damage import known_secrets, volume
 from tokentrail.present.views.plan import plan_view
 from tokentrail.results import AttackerActivity, IngestSummary, UsedFrom
 
@@ -71,55 +71,55 @@ class Investigation:
         return words.pasted(named, self.case)
 
 
-def write_screen(found: Investigation, paper: Paper) -> None:
+def write_screen(found: Investigation, writer: TextWriter) -> None:
     """Write an investigation on one screen."""
-    _verdict(found, paper)
-    _incident(found, paper)
-    _leads(found, paper)
-    _findings(found, paper)
-    _plan(found, paper)
-    _gaps(found, paper)
-    _next(found, paper)
+    _verdict(found, writer)
+    _incident(found, writer)
+    _leads(found, writer)
+    _findings(found, writer)
+    _plan(found, writer)
+    _gaps(found, writer)
+    _next(found, writer)
 
 
-def _verdict(found: Investigation, paper: Paper) -> None:
+def _verdict(found: Investigation, writer: TextWriter) -> None:
     plan, tainted = found.plan, [one for one in found.trace.credentials if one.tainted]
     told, ending = words.plan_verdict(plan)
     steps = counted(len(plan.steps), "step") if plan.steps else "nothing left to do"
     sentence = f"{told}: {steps}. {words.verdict(tainted)}."
-    paper.wrapped(sentence, style=words.ENDINGS[ending])
+    writer.wrapped(sentence, style=words.ENDINGS[ending])
 
 
-def _incident(found: Investigation, paper: Paper) -> None:
+def _incident(found: Investigation, writer: TextWriter) -> None:
     trace, used = found.trace, found.activity
     subjects = [one for one in trace.credentials if one.id in trace.subject]
     whose = f" ({words.kind(subjects[0])} of {words.who(subjects[0])})" if len(subjects) == 1 else ""
-    paper.wrapped(
+    writer.wrapped(
         f"{listed(trace.subject, 3)}{whose}, as of {timestamp(trace.as_of)}",
         first=_label("subject"),
     )
     if made_by := " < ".join(f"{one.id} ({words.kind(one)} of {words.who(one)})" for one in makers(trace)):
-        paper.wrapped(f"{made_by}: if that was stolen too, start there:", first=_label("made by"))
+        writer.wrapped(f"{made_by}: if that was stolen too, start there:", first=_label("made by"))
         logs = " ".join(map(shlex.quote, found.logs))
         first = shlex.quote(makers(trace)[-1].id)
-        paper.command(
+        writer.command(
             words.pasted(f"tokentrail investigate {logs} --subject {first}", found.case), first=_label("")
         )
     plan = found.plan
     if (narrowed := words.narrowed(**plan.narrowing)) is not None:
-        paper.wrapped(narrowed, first=_label("narrowed"))
+        writer.wrapped(narrowed, first=_label("narrowed"))
     if used.first and used.last:
-        paper.wrapped(words.dwell(used), first=_label("when"))
-        paper.wrapped(words.whence(used, _TOOLS), first=_label("from"))
+        writer.wrapped(words.dwell(used), first=_label("when"))
+        writer.wrapped(words.whence(used, _TOOLS), first=_label("from"))
     for sentence in (*words.named_persons(trace), *words.handed(trace)):
-        paper.wrapped(sentence, first=_label("also"))
-    paper.wrapped(_damage(trace), first=_label("damage"))
+        writer.wrapped(sentence, first=_label("also"))
+    writer.wrapped(_damage(trace), first=_label("damage"))
     if (narrower := owner_address(used)) is not None and not narrowed:
-        paper.wrapped(
+        writer.wrapped(
             f"{words.shared(used)} If the first is the owner's, leave it out:", first=_label("owner?")
         )
         logs = " ".join(map(shlex.quote, found.logs))
-        paper.command(
+        writer.command(
             found.command(f"investigate {logs} --subject", f"--trusted-ip {narrower.name}"), first=_label("")
         )
 
@@ -158,28 +158,28 @@ def _damage(trace: Trace) -> str:
     ))  # fmt: skip
 
 
-def _leads(found: Investigation, paper: Paper) -> None:
+def _leads(found: Investigation, writer: TextWriter) -> None:
     strong = sum(lead.strong for lead in found.leads)
-    paper.heading(f"Leads: {found.leads_in_all:,}, of which {strong:,} strong, the worst first")
+    writer.heading(f"Leads: {found.leads_in_all:,}, of which {strong:,} strong, the worst first")
     if found.leads:
-        paper.line(
+        writer.line(
             (f"      {'STRENGTH':<9}{'SCORE':<6}{'STATE':<9}{'IN PLAN':<9}CREDENTIAL, PRINCIPAL", "bold")
         )
     for lead in found.leads[:_LEADS]:
         strength, style = ("STRONG", "bold red") if lead.strong else ("weak", "dim")
-        paper.entry(
+        writer.entry(
             f"  {lead.rank:>2}  ", (f"{strength:<9}", style), f"{lead.score:>5.1f} ",
             (f"{lead.state:<9}", words.STYLES[lead.state]),
             f"{_in_plan(lead, found.trace):<9}", (lead.credential, "bold"), " ",
             tail=words.principal(lead.principal), indent=" " * 34,
         )  # fmt: skip
         if lead.strong and lead.reasons:
-            paper.line(f"      {lead.reasons[0].why.partition(': ')[0]}")
+            writer.line(f"      {lead.reasons[0].why.partition(': ')[0]}")
     if found.leads_in_all > _LEADS:
         command = words.pasted("tokentrail leads", found.case)
-        paper.command(f"and {found.leads_in_all - _LEADS:,} more: {command}", first="  ")
+        writer.command(f"and {found.leads_in_all - _LEADS:,} more: {command}", first="  ")
     for sentence in _outside(found):
-        paper.wrapped(sentence, first="  ! ", style="bold yellow")
+        writer.wrapped(sentence, first="  ! ", style="bold yellow")
 
 
 def _in_plan(lead: Lead, trace: Trace) -> str:
@@ -216,88 +216,88 @@ def _outside(found: Investigation) -> Iterator[str]:
         )
 
 
-def _findings(found: Investigation, paper: Paper) -> None:
+def _findings(found: Investigation, writer: TextWriter) -> None:
     counts = Counter(one.severity for one in found.findings)
     told = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name])
     command = words.pasted("tokentrail detect", found.case)
-    paper.heading(f"Findings: {len(found.findings):,}{f' ({told})' if told else ''}")
+    writer.heading(f"Findings: {len(found.findings):,}{f' ({told})' if told else ''}")
     for title, count in _titles(found.findings)[:_TITLES]:
-        paper.line(f"  {title}{f' ({count} times)' if count > 1 else ''}")
+        writer.line(f"  {title}{f' ({count} times)' if count > 1 else ''}")
     if found.findings:
         left = max(len(_titles(found.findings)) - _TITLES, 0)
-        paper.command(f"{f'and {left} more kinds: ' if left else 'all: '}{command}", first="  ")
+        writer.command(f"{f'and {left} more kinds: ' if left else 'all: '}{command}", first="  ")
 
 
 def _titles(findings: Sequence[Finding]) -> list[tuple[str, int]]:
     return list(Counter(f"{one.severity.upper():<9}{one.title}" for one in worst_first(findings)).items())
 
 
-def _plan(found: Investigation, paper: Paper) -> None:
+def _plan(found: Investigation, writer: TextWriter) -> None:
     plan = plan_view(found.plan)
-    paper.heading(f"Plan: {counted(len(plan.steps), 'step')}, {plan.kind}; nothing has been changed yet")
+    writer.heading(f"Plan: {counted(len(plan.steps), 'step')}, {plan.kind}; nothing has been changed yet")
     if not plan.steps:
-        paper.wrapped(plan.no_step, first="  ")
+        writer.wrapped(plan.no_step, first="  ")
     for step in plan.steps[:_STEPS]:
         ends = f"ends {listed(step.ends, 2)}" if step.ends else step.ends_none
         hit = f"; also cuts off {listed(step.cut_off, 2)}" if step.cut_off else ""
-        paper.wrapped(f"{step.title}, {step.where}: {ends}{hit}", first=f"  {step.n}. ")
-    paper.and_more(len(plan.steps), _STEPS, lead="  and")
+        writer.wrapped(f"{step.title}, {step.where}: {ends}{hit}", first=f"  {step.n}. ")
+    writer.and_more(len(plan.steps), _STEPS, lead="  and")
     for sentence in plan.counterexample[:_ESCAPES]:
-        paper.wrapped(sentence, first="  - ", style="red")
-    paper.and_more(len(plan.counterexample), _ESCAPES, " ways around it", lead="  and")
-    write_unstolen(plan, paper, _NAMED)
+        writer.wrapped(sentence, first="  - ", style="red")
+    writer.and_more(len(plan.counterexample), _ESCAPES, " ways around it", lead="  and")
+    write_unstolen(plan, writer, _NAMED)
     if plan.conditions:
         command = found.command("contain", "")
-        paper.command(f"Holds on {counted(plan.conditions, 'condition')}: {command}", first="  ")
+        writer.command(f"Holds on {counted(plan.conditions, 'condition')}: {command}", first="  ")
 
 
-def _gaps(found: Investigation, paper: Paper) -> None:
+def _gaps(found: Investigation, writer: TextWriter) -> None:
     told = words.gaps(found.trace.gaps, _GAPS)
-    paper.heading("Evidence gaps" if told else "Evidence gaps: none known in these accounts")
+    writer.heading("Evidence gaps" if told else "Evidence gaps: none known in these accounts")
     for one in told[:_GAPS]:
         shown = one if len(one) <= _GAP_LONGEST else f"{one[:_GAP_LONGEST].rpartition(' ')[0]} …"
-        paper.wrapped(shown, first="  - ")
+        writer.wrapped(shown, first="  - ")
     if len(told) > _GAPS:
         status = words.pasted("tokentrail status", found.case)
-        paper.command(f"and {len(told) - _GAPS:,} more: {status}", first="  ")
+        writer.command(f"and {len(told) - _GAPS:,} more: {status}", first="  ")
 
 
-def _next(found: Investigation, paper: Paper) -> None:
-    paper.heading("Next")
+def _next(found: Investigation, writer: TextWriter) -> None:
+    writer.heading("Next")
     for what, command in (
         ("the page for the ticket", found.command("report", "-o report.html")),
         ("the plan as a file, for `tokentrail apply plan.json`", found.command("contain", "-o plan.json")),
         ("the same in your browser", words.pasted("tokentrail serve", found.case)),
     ):
-        room = paper.columns - len(command) - 6
+        room = writer.columns - len(command) - 6
         if len(what) > room:
-            paper.line(f"  # {what}")
-        paper.command(f"  {command}" if len(what) > room else f"  {command}  # {what}")
-    paper.line(("  --full prints lineage, damage, timeline and proof, too", "dim"))
+            writer.line(f"  # {what}")
+        writer.command(f"  {command}" if len(what) > room else f"  {command}  # {what}")
+    writer.line(("  --full prints lineage, damage, timeline and proof, too", "dim"))
 
 
 def _label(text: str) -> str:
     return f"{text:{_LABEL}}"
 
 
-def write_overview(found: Overview, paper: Paper) -> None:
+def write_overview(found: Overview, writer: TextWriter) -> None:
     """Write how many credentials of which kind are in which state, then where to start looking."""
     states = get_args(State)
-    paper.line((f"{'KIND':<28}" + "".join(f"{state.upper():>10}" for state in states), "bold"))
+    writer.line((f"{'KIND':<28}" + "".join(f"{state.upper():>10}" for state in states), "bold"))
     by_kind: dict[str, dict[str, int]] = {}
     for kind, state, count in found.counts:
         by_kind.setdefault(kind, {})[state] = count
     for name, counts in by_kind.items():
-        paper.line(f"{name:<28}" + "".join(f"{counts.get(state, 0) or '-':>10}" for state in states))
-    paper.line(f"{counted(found.credentials, 'credential')} in all")
+        writer.line(f"{name:<28}" + "".join(f"{counts.get(state, 0) or '-':>10}" for state in states))
+    writer.line(f"{counted(found.credentials, 'credential')} in all")
     if found.candidates:
-        _write_candidates(found.candidates, paper)
+        _write_candidates(found.candidates, writer)
 
 
-def _write_candidates(candidates: Sequence[Candidate], paper: Paper) -> None:
-    paper.heading("Possible subjects: long-term keys and session tokens, those that minted most first")
-    paper.line((f"{'CREDENTIAL':<22}{'KIND':<15}{'STATE':<9}{'MINTED':>7}{'CALLS':>8}  PRINCIPAL", "bold"))
+def _write_candidates(candidates: Sequence[Candidate], writer: TextWriter) -> None:
+    writer.heading("Possible subjects: long-term keys and session tokens, those that minted most first")
+    writer.line((f"{'CREDENTIAL':<22}{'KIND':<15}{'STATE':<9}{'MINTED':>7}{'CALLS':>8}  PRINCIPAL", "bold"))
     for one in candidates:
         state: Part = (pad(one.state, 9), words.STYLES[one.state])
         name = f"{one.account or '-'} {words.principal(one.principal)}"
-        paper.line(f"{one.id:<22}{one.kind:<15}", state, f"{one.minted:>7,}{one.events:>8,}  {name}")
+        writer.line(f"{one.id:<22}{one.kind:<15}", state, f"{one.minted:>7,}{one.events:>8,}  {name}")

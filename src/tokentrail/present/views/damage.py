@@ -1,24 +1,17 @@
-"""
-What a traced lineage created, learned and touched, and which evidence is missing, as text.
-"""
+"""What a traced lineage created, learned and touched, summed up once for text, page and summary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 from tokentrail import formatting
-from tokentrail.formatting import counted, listed, verb
-from tokentrail.lineage.model import Created, Gap, SecretRead, Trace
+from tokentrail.formatting import counted, listed
+from tokentrail.lineage.model import SecretRead, Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
-from tokentrail.present.paper import Paper, pad
 
-_MOST = 20
-_ALL = "; --format json has all of them"
-_TOP = 10
-_CALL = 22
 _FEW = 3
 MADE = "Created or changed: persists until deleted"
 ALONE = "Calls whose records name the principal and no key: not counted above"
@@ -78,27 +71,6 @@ class Unkeyed:
         same = "; records with its key tell of such calls too, which may be the same" if self.told else ""
         when = self.first if self.first == self.last else f"{self.first} to {self.last}"
         return f"{self.call} in the log of {self.account}, {when}{failed}{on}; maybe by {by}{same}"
-
-
-def write_damage(trace: Trace, paper: Paper) -> None:
-    """Write what the tainted credentials made, learned, touched and called."""
-    tainted = {one.id for one in trace.credentials if one.tainted}
-    _made([one for one in trace.created if one.by in tainted], paper)
-    _learned(known_secrets(trace, tainted), paper)
-    _touched(resources(trace, tainted), paper)
-    _called(calls(trace, tainted), paper)
-    _named_alone(unkeyed(trace, tainted), paper)
-
-
-def write_gaps(gaps: Sequence[Gap], paper: Paper) -> None:
-    """Write what evidence the answer lacks."""
-    paper.heading("Evidence gaps")
-    told = words.gaps(gaps, _MOST)
-    for one in told[:_MOST]:
-        paper.wrapped(one, first="  - ")
-    if not told:
-        paper.line("  No gap in the evidence of these accounts is known.")
-    paper.and_more(len(told), _MOST, _ALL)
 
 
 def resources(trace: Trace, tainted: set[str]) -> list[Tally]:
@@ -180,64 +152,6 @@ def unkeyed(trace: Trace, tainted: set[str]) -> list[Unkeyed]:
                 tally.further = max(tally.further, len(one.credentials) + one.further)
             tally.told = tally.told or one.with_key > 0
     return sorted(found.values(), key=lambda one: (-one.count, one.account, one.call))
-
-
-def _made(created: Sequence[Created], paper: Paper) -> None:
-    if not created:
-        return
-    paper.heading(MADE)
-    for one in created[:_MOST]:
-        what = f"{one.what.replace('_', ' ')} {one.id or ''}".rstrip()
-        paper.wrapped(f"{one.event_name}: {what}, by {one.by}", first=f"  {timestamp(one.time)}  ")
-    paper.and_more(len(created), _MOST, _ALL)
-
-
-def _learned(known: Sequence[KnownSecret], paper: Paper) -> None:
-    if not known:
-        return
-    paper.heading(f"{counted(len(known), 'secret')} read: rotate {verb(len(known), 'it', 'these')}")
-    for one in known[:_MOST]:
-        first, times = one.reads[0], len(one.reads)
-        often = f" {times:,} times" if times > 1 else ""
-        told = f"{one.what or 'of unknown name'}  ({first.event_name}{often} by {first.credential})"
-        paper.wrapped(told, first=f"  {timestamp(first.time)}  ")
-    paper.and_more(len(known), _MOST, _ALL)
-
-
-def _touched(tallies: Sequence[Tally], paper: Paper) -> None:
-    if not tallies:
-        return
-    paper.heading("Resources touched, the most bytes first")
-    paper.line(f"  {'BYTES OUT':>10}{'CALLS':>9}{'FAILED':>8}  {pad('CALL', _CALL)} RESOURCE")
-    for one in tallies[:_TOP]:
-        size = formatting.size(one.bytes_out) if one.bytes_out else "-"
-        failed = f"{one.errors:,}" if one.errors else "-"
-        inside = f" and {one.inside:,} in it" if one.inside else ""
-        lead = f"  {size:>10}{one.count:>9,}{failed:>8}  {pad(one.call, _CALL)} "
-        paper.wrapped(one.name + inside, first=lead, rest=" " * len(lead))
-    paper.and_more(len(tallies), _TOP, _ALL)
-
-
-def _called(tallies: Sequence[Tally], paper: Paper) -> None:
-    if not tallies:
-        return
-    total = counted(sum(one.count for one in tallies), "call")
-    paper.heading(f"{total} of {counted(len(tallies), 'kind')}, the most frequent first")
-    paper.line(f"  {'CALLS':>19}{'FAILED':>8}  CALL")
-    for one in tallies[:_TOP]:
-        failed = f"{one.errors:,}" if one.errors else "-"
-        paper.line(f"  {one.count:>19,}{failed:>8}  {one.call}")
-    paper.and_more(len(tallies), _TOP, _ALL)
-
-
-def _named_alone(tallies: Sequence[Unkeyed], paper: Paper) -> None:
-    if not tallies:
-        return
-    paper.heading(ALONE)
-    for one in tallies[:_TOP]:
-        lead = f"  {one.count:>19,}  "
-        paper.wrapped(one.sentence, first=lead, rest=" " * len(lead))
-    paper.and_more(len(tallies), _TOP, _ALL)
 
 
 def total_bytes(trace: Trace, credentials: Iterable[str]) -> int:

@@ -28,7 +28,7 @@ Part = str | tuple[str, str]
 """A piece of a line: plain, or with a style of `rich`."""
 
 
-class Paper:
+class TextWriter:
     """
     Lines on a stream.
 

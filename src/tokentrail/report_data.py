@@ -21,8 +21,8 @@ from tokentrail.present import words
 from tokentrail.present.document import Document
 from tokentrail.present.html.case_page import FindingSubject, FindingSubjects
 from tokentrail.present.html.console import Turn, spread
-from tokentrail.present.html.dossier import Dossier, Names
 from tokentrail.present.html.flags import consequence
+from tokentrail.present.html.report_data import LabelResolver, ReportData
 from tokentrail.present.html.rows import actions
 from tokentrail.results import AttackerActivity, RawRecord
 
@@ -109,7 +109,7 @@ def solve(case: Case, question: Question) -> Solution:
 def gather(
     case: Case, question: Question, findings: Sequence[Document] | None = None, *, failed: Sequence[str] = (),
     records: bool = True, solution: Solution | None = None,
-) -> Dossier:  # fmt: skip
+) -> ReportData:  # fmt: skip
     """
     Ask the case all that a page shows.
 
@@ -132,7 +132,7 @@ def gather(
     drawn = [one.id for one in bystanders[:_DRAWN]]
     theirs = None if findings is None else about(trace, findings)
     rests = _rests_on(trace, theirs or (), activity.first_event) if records else ()
-    return Dossier(
+    return ReportData(
         case_id=case.case_id,
         trace=trace,
         calls=_Calls(case, with_handed_out(trace, asked.subjects), tuple(drawn), asked.as_of),
@@ -152,10 +152,12 @@ def gather(
     )  # fmt: skip
 
 
-def with_findings(dossier: Dossier, findings: Sequence[Document] | None, failed: Sequence[str]) -> Dossier:
+def with_findings(
+    report_data: ReportData, findings: Sequence[Document] | None, failed: Sequence[str]
+) -> ReportData:
     """The same, with what detection found since."""
-    theirs = None if findings is None else about(dossier.trace, findings)
-    return replace(dossier, findings=theirs, elsewhere=_elsewhere(findings, theirs), failed=tuple(failed))
+    theirs = None if findings is None else about(report_data.trace, findings)
+    return replace(report_data, findings=theirs, elsewhere=_elsewhere(findings, theirs), failed=tuple(failed))
 
 
 def _elsewhere(
@@ -235,7 +237,7 @@ def _finding_subject(
 
 def turns(trace: Trace) -> tuple[Turn, ...]:
     """List the moments at which something about the attacker's credentials changed."""
-    names, mine = Names.of(trace), [one for one in trace.credentials if one.tainted]
+    names, mine = LabelResolver.of(trace), [one for one in trace.credentials if one.tainted]
     handed = {one.credential: one.why for one in trace.handed or ()}
     found = [Turn(time=one.time, what=f"{one.what}: {consequence(one, names)}") for one in actions(trace, ())]
     for one in mine:
