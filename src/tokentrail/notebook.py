@@ -24,9 +24,9 @@ from tokentrail.lineage.model import Credential, TimelineEvent, Trace
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.flags import LifelineChart
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.page import asset
-from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.templating import render
 from tokentrail.present.html.window import window

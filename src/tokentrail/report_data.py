@@ -22,8 +22,9 @@ from tokentrail.present.document import Document
 from tokentrail.present.html.case_page import FindingSubject, FindingSubjects
 from tokentrail.present.html.console import Turn, spread
 from tokentrail.present.html.flags import consequence
-from tokentrail.present.html.report_data import LabelResolver, ReportData
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.rows import actions
+from tokentrail.present.views.report import ReportData
 from tokentrail.results import AttackerActivity, RawRecord
 
 _PRINCIPALS = 40

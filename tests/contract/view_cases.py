@@ -20,7 +20,6 @@ from tokentrail.present.document import document
 from tokentrail.present.formats.markdown import incident_markdown
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import report_page
-from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.text.findings_text import write_findings
 from tokentrail.present.text.investigation_text import Investigation, write_screen
 from tokentrail.present.text.leads_text import write_leads
@@ -29,6 +28,7 @@ from tokentrail.present.text.status_text import write_status
 from tokentrail.present.text.text_writer import TextWriter
 from tokentrail.present.text.timeline_text import write_timeline
 from tokentrail.present.text.trace_text import write_trace
+from tokentrail.present.views.report import ReportData
 from tokentrail.report_data import Question, gather, solve, with_handed_out
 from tokentrail.results import IngestSummary, ObjectCounts, RecordCounts
 

@@ -29,8 +29,8 @@ from tokentrail.lineage.model import (
     TimelineEvent,
     TracedCredential,
 )
-from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.text.timeline_text import RUN, runs
+from tokentrail.present.views.report import ReportData
 from tokentrail.results import Coverage, HourGap, Rejection, Status
 
 NOW = NINE + timedelta(hours=1, minutes=30)

@@ -44,10 +44,10 @@ from tokentrail.lineage.model import IssuedBy
 from tokentrail.present.document import timestamp
 from tokentrail.present.formats.markdown import incident_markdown
 from tokentrail.present.html.case_page import case_page
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.labels import fitted
 from tokentrail.present.html.lifelines import LEFT, RIGHT
 from tokentrail.present.html.page import asset, lifelines_file, report_page
-from tokentrail.present.html.report_data import LabelResolver, ReportData
 from tokentrail.present.html.rows import rows
 from tokentrail.present.html.svg import Svg, escape, tag
 from tokentrail.present.html.templating import lines
@@ -55,6 +55,7 @@ from tokentrail.present.html.window import window
 from tokentrail.present.safe import safe
 from tokentrail.present.text.plan_text import write_plan
 from tokentrail.present.text.trace_text import write_trace
+from tokentrail.present.views.report import ReportData
 from tokentrail.present.words import action
 from tokentrail.results import AttackerActivity, UsedFrom
 

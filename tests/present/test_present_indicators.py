@@ -16,7 +16,7 @@ from present_cases import NINE
 from hostile import HOSTILE
 from tokentrail.present.formats.indicators import indicators_csv, indicators_stix, navigator_layer
 from tokentrail.present.formats.markdown import incident_markdown
-from tokentrail.present.html.report_data import ReportData
+from tokentrail.present.views.report import ReportData
 from tokentrail.results import AttackerActivity, UsedFrom
 
 POISON = (*HOSTILE, "](javascript:alert(1))|`x`|", "' OR '' = '", "\\", "%_*", " =1+1", '"=cmd|x', "|+1;-1")

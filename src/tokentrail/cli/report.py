@@ -35,8 +35,8 @@ from tokentrail.present.formats.markdown import incident_markdown
 from tokentrail.present.html.case_page import case_page
 from tokentrail.present.html.page import lifelines_file, report_page
 from tokentrail.present.html.png import png
-from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.text.text_writer import TextWriter
+from tokentrail.present.views.report import ReportData
 from tokentrail.report_data import Question, Solution, gather
 from tokentrail.store.path_safety import write_file
 

@@ -33,7 +33,7 @@ from tokentrail.present.html.call_lines import LIVE_ROOM
 from tokentrail.present.html.case_page import FindingSubjects
 from tokentrail.present.html.console import Live, Turn
 from tokentrail.present.html.page import ReportLayout, laid_out
-from tokentrail.present.html.report_data import ReportData
+from tokentrail.present.views.report import ReportData
 from tokentrail.report_data import (
     Question,
     finding_subjects,

@@ -23,8 +23,8 @@ from tokentrail.formatting import counted
 from tokentrail.present import words
 from tokentrail.present.document import Document, columns, document, timestamp
 from tokentrail.present.formats.json_csv import indented, write_csv
-from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.safe import safe
+from tokentrail.present.views.report import ReportData
 
 _AGENT = 160
 """Characters after which the summary of an attacker's activity cuts a user agent."""

@@ -17,10 +17,10 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family, Node
 from tokentrail.present.formats.graph import write_mermaid
-from tokentrail.present.html.report_data import ReportData
 from tokentrail.present.safe import safe
 from tokentrail.present.views.damage import known_secrets, volume
 from tokentrail.present.views.plan import plan_view
+from tokentrail.present.views.report import ReportData
 
 _DRAWN, _LISTED = 60, 50
 _LONGEST = 1_200

@@ -8,14 +8,13 @@ console, where all calls are a click away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Sequence
 
-from tokentrail.lineage.model import CallLines, Tick
+from tokentrail.lineage.model import CallLines
 from tokentrail.present.html.rows import Row
 from tokentrail.present.html.window import Window
 from tokentrail.present.text.timeline_text import RUN
+from tokentrail.present.views.report import Calls
 
 ROOM, LIVE_ROOM = 1500, 300
 """Lines of either sort that a report has room for, and a page of a console."""
@@ -26,23 +25,6 @@ TELLING = (
 )
 BIN = 3.0
 """Width of a tick's place, in the picture's units."""
-
-
-class Calls(Protocol):
-    """Knows the calls of a trace, and those of the colleagues that are drawn."""
-
-    def lines(self, *, telling: str, room: int, run: int) -> CallLines:
-        """
-        Tell the trace's calls as lines, the first so many telling and other ones.
-
-        Args:
-            telling: A pattern that the names of telling calls begin with; a call that failed tells as well.
-            room: Lines of either sort.
-            run: Like calls in a row from which on they become one line.
-        """
-
-    def ticks(self, *, start: datetime, end: datetime, places: float) -> Iterable[Tick]:
-        """Count all their calls by credential and place in a stretch of time."""
 
 
 def read(calls: Calls, room: int = ROOM) -> CallLines:

@@ -16,9 +16,9 @@ from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import Severity, findings_view, severity
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.leads import any_strong, leads_view, subject_of
 from tokentrail.present.html.page import page
-from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.view_models import Figure, Reference
 from tokentrail.present.safe import brief
 from tokentrail.results import Status

@@ -13,9 +13,9 @@ from tokentrail.present.document import Document
 from tokentrail.present.html.console import Live, address, asked_moment, narrowed, turning
 from tokentrail.present.html.evidence import evidence_view
 from tokentrail.present.html.findings import findings_view
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.page import page
 from tokentrail.present.html.records import shown_record
-from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.timeline import moment, outcome
 from tokentrail.present.html.view_models import Reference
 from tokentrail.present.safe import brief

@@ -14,7 +14,7 @@ from tokentrail.lineage.model import ApiUse, Created, Credential, Link, SecretRe
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address, story
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
 from tokentrail.present.safe import brief
 from tokentrail.present.text.trace_text import birth, uses

@@ -11,7 +11,7 @@ from typing import Literal
 from tokentrail.formatting import counted
 from tokentrail.present.document import Document
 from tokentrail.present.html.console import address
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
 from tokentrail.present.text.findings_text import past_the_first, subject_first

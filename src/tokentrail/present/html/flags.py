@@ -14,8 +14,8 @@ from tokentrail.formatting import listed, verb
 from tokentrail.lineage.model import Trace
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.labels import clock
-from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import Action, Row
 from tokentrail.present.html.svg import Svg, tag
 from tokentrail.present.html.window import Window

@@ -16,7 +16,7 @@ from tokentrail.lineage.model import Kind
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.bars import BAR, mark
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.rows import Row, name, stopped
 from tokentrail.present.html.svg import Svg, join, number, tag
 from tokentrail.present.html.window import Window

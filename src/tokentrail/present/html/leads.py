@@ -10,7 +10,7 @@ from tokentrail.formatting import counted
 from tokentrail.lineage.model import State
 from tokentrail.present import words
 from tokentrail.present.document import Document
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief, safe
 

@@ -23,9 +23,9 @@ from tokentrail.present.html.console import Live, console_bar, plan_ways
 from tokentrail.present.html.evidence import EvidenceView, evidence_view
 from tokentrail.present.html.findings import findings_view
 from tokentrail.present.html.flags import LifelineChart
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.lifelines import LEFT, RIGHT, lifelines
 from tokentrail.present.html.records import shown_record
-from tokentrail.present.html.report_data import LabelResolver, ReportData
 from tokentrail.present.html.rows import actions, rows
 from tokentrail.present.html.steps import lifelines_view, rules
 from tokentrail.present.html.summary import summary_view
@@ -37,6 +37,7 @@ from tokentrail.present.html.window import window
 from tokentrail.present.text.plan_text import script_of
 from tokentrail.present.views.damage import total_calls
 from tokentrail.present.views.plan import plan_view
+from tokentrail.present.views.report import ReportData
 
 _OURS, _NOBODY = "'self'", "'none'"
 _SECTIONS = (

@@ -16,8 +16,8 @@ from tokentrail.formatting import counted, verb
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.flags import LifelineChart, consequence
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.lifelines import lifelines
-from tokentrail.present.html.report_data import LabelResolver
 from tokentrail.present.html.rows import Action
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief

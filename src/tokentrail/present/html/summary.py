@@ -15,10 +15,11 @@ from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.family import Family
 from tokentrail.present.html.console import address
-from tokentrail.present.html.report_data import LabelResolver, ReportData
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Badge, Figure, Reference
 from tokentrail.present.safe import brief
 from tokentrail.present.views.damage import known_secrets, total_calls, unkeyed, volume
+from tokentrail.present.views.report import ReportData
 from tokentrail.results import AttackerActivity
 
 _MOST, _FEW, _NAMED = 8, 3, 4

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tokentrail import formatting
 from tokentrail.formatting import counted, verb
 from tokentrail.lineage.model import Created, Trace
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Excerpt, Reference, excerpt, first
 from tokentrail.present.safe import brief
 from tokentrail.present.views.damage import (

@@ -11,7 +11,7 @@ from tokentrail.lineage.model import CallLine, CallLines, TimelineEvent
 from tokentrail.present import words
 from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import address
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Reference
 from tokentrail.present.safe import brief
 from tokentrail.present.text.timeline_text import on_what

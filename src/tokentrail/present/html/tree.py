@@ -24,7 +24,7 @@ from tokentrail.present.html.credential_facts import (
     facts_of,
     until,
 )
-from tokentrail.present.html.report_data import LabelResolver
+from tokentrail.present.html.label_resolver import LabelResolver
 from tokentrail.present.html.view_models import Badge, Excerpt, excerpt
 from tokentrail.present.safe import brief
 

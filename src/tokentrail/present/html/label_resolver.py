@@ -1,6 +1,4 @@
-"""
-What a page about a subject is made of: results, and the names by which its credentials are called on it.
-"""
+"""What the credentials of a page are called on it, and where each stands."""
 
 from __future__ import annotations
 
@@ -9,52 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from string import ascii_uppercase
 
-from tokentrail.containment.model import Plan
 from tokentrail.formatting import counted, joined
 from tokentrail.lineage.model import Credential, Trace
 from tokentrail.present import words
-from tokentrail.present.document import Document, timestamp
-from tokentrail.present.html.call_lines import Calls
+from tokentrail.present.document import timestamp
 from tokentrail.present.html.console import Live, event_address, lineage_address, trace_address
 from tokentrail.present.html.view_models import Badge, Excerpt, Reference, excerpt
 from tokentrail.present.safe import brief
 from tokentrail.present.text.timeline_text import ShortNames
-from tokentrail.results import AttackerActivity, RawRecord, Status
+from tokentrail.results import RawRecord
 
 _SHORTEST = 22
 """A name that is longer than this is called by its short form."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportData:
-    """All that one page shows."""
-
-    case_id: str
-    trace: Trace
-    calls: Calls
-    """Asked while the page is laid out."""
-    status: Status
-    version: str
-    """Of the program that writes the page."""
-    activity: AttackerActivity | None = None
-    """From when to when, from where and with what the attacker was about."""
-    plan: Plan | None = None
-    bystanders: tuple[Credential, ...] = ()
-    """Credentials of others that speak for the same roles and users."""
-    findings: tuple[Document, ...] | None = None
-    """`None`: detection was not asked."""
-    elsewhere: tuple[Document, ...] = ()
-    """Findings about other credentials than the page's."""
-    failed: tuple[str, ...] = ()
-    """Sentences about rules that ended in an error, whose findings may be missing."""
-    records: tuple[RawRecord, ...] = ()
-    """The records that the answer rests on, where the page is to hold them itself."""
-    notes: tuple[str, ...] = ()
-    """What was left out of all this before it came here."""
-    since: datetime | None = None
-    source_ips: tuple[str, ...] = ()
-    trusted_ips: tuple[str, ...] = ()
-    """What narrowed what counts as the attacker's, as it was asked."""
 
 
 @dataclass(slots=True)
