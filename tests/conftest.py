@@ -58,7 +58,7 @@ for _name, _value in environment().items():
 
 QUICK = (
     "aws", "events", "oracle", "policy", "present", "testing", "laws/test_laws_calls.py",
-    "lineage/test_lineage_grow.py", "lineage/test_lineage_inventory.py", "lineage/test_lineage_issuers.py",
+    "lineage/test_lineage_link.py", "lineage/test_lineage_inventory.py", "lineage/test_lineage_issuers.py",
     "lineage/test_lineage_taint.py", "lineage/test_lineage_edits.py", "store/test_store_duck.py",
     "store/test_store_derived_database.py", "sources/test_sources_alerts.py",
     "detection/test_detection_real.py", "containment/test_planfile.py", "containment/test_journal.py",

@@ -1020,8 +1020,8 @@ def played_incident(
     deeds: list[tuple[Deed, int, int]], seed: int, leaks: Callable[[World], Credential] = _support
 ) -> Incident:
     theft = Theft(seed, leaks)
-    for deed, a, b in deeds:
-        deed(theft, a, b)
+    for result, a, b in deeds:
+        result(theft, a, b)
     world = theft.world
     shown = {one.id for one in world.truth}
     tainted = {one.id for one in theft.theirs}

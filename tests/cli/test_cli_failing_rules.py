@@ -114,7 +114,7 @@ def test_the_pages_of_the_console_name_what_failed(case: Path, told: Story) -> N
         assert SIGNAL_NAMED in " ".join(answers.start(QueryParams()).twin()["failed"])
     finally:
         answers.close()
-    assert NAMED in " ".join(background_detection.Look(case)(None).findings.failed)
+    assert NAMED in " ".join(background_detection.DetectionRun(case)(None).findings.failed)
 
 
 def test_an_assistant_is_told_what_failed(case: Path) -> None:

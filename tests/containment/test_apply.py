@@ -999,6 +999,6 @@ def test_a_password_of_a_user_that_is_not_there_is_told(stand: Stand) -> None:
         step(1, "remove-login-profile", call("DeleteLoginProfile", UserName="backdoor"), reversible=False)
     )
 
-    (deed,) = stand.apply(plan).steps[0].deeds
+    (result,) = stand.apply(plan).steps[0].deeds
 
-    assert deed.outcome == "already" and "if it was renamed (UpdateUser), it lives on" in str(deed.why)
+    assert result.outcome == "already" and "if it was renamed (UpdateUser), it lives on" in str(result.why)

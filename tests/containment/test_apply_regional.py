@@ -337,8 +337,8 @@ def test_a_task_that_is_over_needs_no_call(stand: Stand, moto_url: str, over: st
     done = carried(stand, plan, moto_url)
 
     assert done.complete
-    (deed,) = done.steps[0].deeds
-    assert "already" == deed.outcome and (over == "ended") == (deed.why is None)
+    (result,) = done.steps[0].deeds
+    assert "already" == result.outcome and (over == "ended") == (result.why is None)
 
 
 @pytest.mark.parametrize("refused", ["DescribeTasks", "StopTask"])

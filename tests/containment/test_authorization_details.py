@@ -11,7 +11,7 @@ import pytest
 from carry_cases import HOME, Stand
 from hypothesis import given
 from hypothesis import strategies as st
-from test_verify import DENIED, ROLE_SESSION, deed, looked
+from test_verify import DENIED, ROLE_SESSION, looked, result
 
 from tokentrail.containment.execution.outcome import Refusal, Verification
 from tokentrail.containment.verification import authorization_details
@@ -81,7 +81,7 @@ def _applied(stand: Stand) -> Any:
 def test_a_refusal_by_a_statement_of_the_plan_s_proves(stand: Stand, applied: Any) -> None:
     """An inline policy has no ARN: its document is fetched, and says what step 3 wrote; its context keys are told."""
     answers(stand, INLINE, written(stand))
-    found = asked(stand, applied, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING))
+    found = asked(stand, applied, result(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING))
 
     [told] = found.refusals
     assert (True, True, (3,), (INLINE,)) == (told.answered, told.ours, told.steps, told.policies)
@@ -97,7 +97,7 @@ def test_steps_that_wrote_the_same_are_told_where_aws_names_no_bearer(stand: Sta
     told = details(INLINE)
     del told["policies"][0]["attachedTo"]
     answers(stand, INLINE, written(stand), told)
-    [refusal] = asked(stand, applied, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING)).refusals
+    [refusal] = asked(stand, applied, result(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING)).refusals
 
     assert (2, 3) == refusal.steps
 
@@ -106,7 +106,7 @@ def test_a_refusal_by_another_s_statement_proves_nothing(stand: Stand, applied: 
     """The message alone names a policy of the type that the step wrote; AWS says that it was another of that type."""
     other = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}}
     answers(stand, INLINE, other)
-    refused = deed(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING)
+    refused = result(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING)
     found, without = asked(stand, applied, refused), asked(stand, applied, refused, ask=False)
 
     assert found.refusals[0].ours is False
@@ -115,7 +115,7 @@ def test_a_refusal_by_another_s_statement_proves_nothing(stand: Stand, applied: 
 
 def test_ids_are_told_where_aws_is_not_asked(stand: Stand, applied: Any) -> None:
     """Without --ask-aws nothing is asked, and the id is told, so that somebody else can ask."""
-    found = asked(stand, applied, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING), ask=False)
+    found = asked(stand, applied, result(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING), ask=False)
 
     [told] = found.refusals
     assert (told.authorization_id, told.answered, told.ours) == (ID, False, None)
@@ -127,7 +127,7 @@ def test_ids_are_told_where_aws_is_not_asked(stand: Stand, applied: Any) -> None
 def test_where_aws_does_not_say_the_message_counts(stand: Stand, applied: Any, status: int) -> None:
     """A profile that may not ask, or an id that AWS keeps no more, leaves the verdict to the message."""
     stand.wire.pages[f"/authorization-details/{ID}"] = (status, {"message": "by the test"})
-    found = asked(stand, applied, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING))
+    found = asked(stand, applied, result(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING))
 
     [told] = found.refusals
     assert (told.answered, told.ours) == (False, None)
@@ -139,7 +139,7 @@ def test_a_managed_policy_is_ours_by_its_arn(stand: Stand, applied: Any) -> None
     """A managed policy's URI is its ARN, in which TokenTrail's name stands."""
     arn = f"arn:aws:iam::{HOME}:policy/TokenTrail-RevokeSessions-1"
     answers(stand, arn, None)
-    [told] = asked(stand, applied, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING)).refusals
+    [told] = asked(stand, applied, result(ROLE_SESSION, "11:31:00", "MyBucketRole", TELLING)).refusals
 
     assert (told.ours, told.steps, told.by) == (True, (), "identity-based policy")
 
@@ -147,7 +147,7 @@ def test_a_managed_policy_is_ours_by_its_arn(stand: Stand, applied: Any) -> None
 def test_of_each_credential_a_few_refusals_are_asked_about(stand: Stand, applied: Any) -> None:
     """An attacker who is refused a thousand times has nobody ask AWS a thousand times."""
     answers(stand, INLINE, written(stand))
-    many = [deed(ROLE_SESSION, f"11:{minute}:00", "MyBucketRole", TELLING) for minute in range(10, 30)]
+    many = [result(ROLE_SESSION, f"11:{minute}:00", "MyBucketRole", TELLING) for minute in range(10, 30)]
 
     assert len(asked(stand, applied, *many).refusals) == 3
 

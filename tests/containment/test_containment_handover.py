@@ -71,11 +71,11 @@ def test_every_call_is_told_as_a_source_a_condition_or_a_risk(kind: str) -> None
             answer = listed(path, "thing-1") if path and path.startswith("~") else {}
             asked_for = nested(path, "thing-1") if path and not answer else {}
             request, response = kept(known.operation, asked_for, answer)
-            deed = AttackerAction(
+            result = AttackerAction(
                 by="AKIA", event_id="e-1", time=START, account="111122223333", region="eu-west-1",
                 source=f"{known.service}.amazonaws.com", name=known.operation, request=request, response=response,
             )  # fmt: skip
-            found = left_behind([deed], [], ReversalIndex(()))
+            found = left_behind([result], [], ReversalIndex(()))
             sources = [f"{one.why} ({one.account}, {one.region})" for one in found.sources]
             told = " ".join([*sources, *map(sentence, [*found.risks, *found.entered])])
             wanted = (known.operation, "e-1", "111122223333", "thing-1" if path else "e-1")
@@ -110,11 +110,11 @@ def test_every_role_that_is_passed_is_kept_and_followed() -> None:
         for path in workload.roles:
             value = [JOB] if path == "parameters.AutomationAssumeRole" else JOB
             [request, response] = kept(known.operation, nested(path, value), nested(path, value))
-            deed = AttackerAction(
+            result = AttackerAction(
                 by="AKIA", event_id="e-1", time=START, account="111122223333", name=known.operation, request=request,
                 source=f"{known.service}.amazonaws.com", response=response,
             )  # fmt: skip
-            if {"Job"} != {one.mints.name for one in left_behind([deed], [], ReversalIndex(())).sources}:
+            if {"Job"} != {one.mints.name for one in left_behind([result], [], ReversalIndex(())).sources}:
                 lost.append((what, path))
 
     assert [] == lost
@@ -433,12 +433,12 @@ def test_a_command_is_told_with_the_instances_that_it_ran_on() -> None:
         ("StartSession", {"target": "i-1, i-2"}),
     ):
         request, _ = kept(name, asked_for)
-        deed = AttackerAction(
+        result = AttackerAction(
             by="AKIA", event_id="e-1", time=START, account="1", source="ssm.amazonaws.com", name=name, request=request,
             response=None,
         )  # fmt: skip
 
-        [said] = map(sentence, left_behind([deed], [], ReversalIndex(())).entered)
+        [said] = map(sentence, left_behind([result], [], ReversalIndex(())).entered)
         assert f"{name} on i-1, i-2 (1, event e-1)" in said
 
 
@@ -446,12 +446,12 @@ def test_access_to_a_cluster_is_told_with_whom_it_admits() -> None:
     """EKS logs the cluster as `name`, and the principal as its address has it."""
     encoded = {"name": "main", "principalArn": "arn%3Aaws%3Aiam%3A%3A999999999999%3Auser%2Feve"}
     request, _ = kept("AssociateAccessPolicy", encoded)
-    deed = AttackerAction(
+    result = AttackerAction(
         by="AKIA", event_id="e-1", time=START, account="1", source="eks.amazonaws.com", request=request, response=None,
         name="AssociateAccessPolicy",
     )  # fmt: skip
 
-    [said] = map(sentence, left_behind([deed], [], ReversalIndex(())).risks)
+    [said] = map(sentence, left_behind([result], [], ReversalIndex(())).risks)
     assert "AssociateAccessPolicy on main, arn:aws:iam::999999999999:user/eve (1, event e-1)" in said
 
 

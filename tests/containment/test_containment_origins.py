@@ -978,7 +978,7 @@ def test_a_source_gives_from_when_any_that_tells_of_it_says(
 def test_a_password_is_known_since_it_was_set_or_always(before: bool) -> None:
     """Who signs in with a password that the attacker set knew none before; who did so earlier had one."""
     user, key = Principal(HOME, "user", "grace"), "AKIAIOSFODNN7EXAMPLE"
-    deed = AttackerAction(
+    result = AttackerAction(
         by=key, event_id="e", time=at("11:00:00"), account=HOME, source="iam.amazonaws.com", name="CreateLoginProfile",
         request='{"userName":"grace"}', response=None,
     )  # fmt: skip
@@ -988,7 +988,7 @@ def test_a_password_is_known_since_it_was_set_or_always(before: bool) -> None:
         (one,) = [one for one in case.credentials() if one.kind == "console_session"]
         forest = case._views.forest(None)
         (row,) = forest.named([one.id])
-    (found,) = passwords([TaintedCredential(held_of(row, one), one)], [deed], [])
+    (found,) = passwords([TaintedCredential(held_of(row, one), one)], [result], [])
 
     assert found.mints == user
     assert found.since == (ALWAYS if before else at("11:00:00"))

@@ -213,12 +213,12 @@ def test_a_resource_policy_that_the_attacker_removed_is_named(known: CallFacts) 
     """What a policy denied is allowed without it: lambda, logs, codeartifact and fifty others were passed over."""
     assert known.removes is not None
     asked_for = json.dumps({member: f"the-{member}" for member in known.removes.members})
-    deed = AttackerAction(
+    result = AttackerAction(
         by="AKIA", event_id="e-1", time=START, account="1", region="eu-west-1", name=known.operation,
         source=f"{known.service}.amazonaws.com", request=asked_for, response=None,
     )  # fmt: skip
 
-    [said] = map(sentence, removed_protections([deed], ReversalIndex(()), ()))
+    [said] = map(sentence, removed_protections([result], ReversalIndex(()), ()))
     assert f"AKIA took away {known.removes.what}" in said and f"{known.operation}" in said
     assert all(f"the-{member}" in said for member in known.removes.members)
     assert known.operation in CHANGES and known.access in (None, "Permissions management")

@@ -305,7 +305,7 @@ def looked(stand: Stand, plan: Plan, *records: Any, ask_aws: bool = False) -> Ve
         return verify(plan, told, cloud, evidence(case, plan), now=now, ask_aws=ask_aws)
 
 
-def deed(key: str, clock: str, role: str, error: str | None = None) -> Any:
+def result(key: str, clock: str, role: str, error: str | None = None) -> Any:
     fields = {"errorCode": "AccessDenied", "errorMessage": error} if error else {}
     return record(
         "GetObject", f"2026-11-23T{clock}Z", session(key, role=role), source="s3.amazonaws.com", **fields
@@ -331,8 +331,8 @@ def test_denials_and_an_inactive_key_prove(stand: Stand) -> None:
     found = looked(
         stand,
         plan,
-        deed(SESSION_TOKEN, "11:30:00", "S", DENIED),
-        deed(ROLE_SESSION, "11:31:00", "MyBucketRole", DENIED),
+        result(SESSION_TOKEN, "11:30:00", "S", DENIED),
+        result(ROLE_SESSION, "11:31:00", "MyBucketRole", DENIED),
     )
 
     assert found.verdict == "proven", found
@@ -389,7 +389,7 @@ def test_silence_and_other_refusals_do_not_prove(stand: Stand) -> None:
     plan = stand.story()
     stand.apply(plan)
 
-    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", "Access Denied"))
+    found = looked(stand, plan, result(ROLE_SESSION, "11:31:00", "MyBucketRole", "Access Denied"))
 
     assert [one.verdict for one in found.credentials] == ["proven", "not-yet-proven", "not-yet-proven"]
     assert found.verdict == "not-yet-proven"
@@ -445,7 +445,7 @@ def test_a_denial_by_another_type_of_policy_does_not_prove(message: str, stand: 
     plan = stand.story()
     stand.apply(plan)
 
-    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", message))
+    found = looked(stand, plan, result(ROLE_SESSION, "11:31:00", "MyBucketRole", message))
 
     assert [one.verdict for one in found.credentials] == ["proven", "not-yet-proven", "not-yet-proven"]
     assert found.credentials[2].why == (
@@ -459,7 +459,7 @@ def test_a_denial_by_the_type_of_policy_that_the_step_wrote_proves(stand: Stand)
     stand.apply(plan)
 
     for message in OURS:
-        found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole", message))
+        found = looked(stand, plan, result(ROLE_SESSION, "11:31:00", "MyBucketRole", message))
 
         assert found.credentials[2].verdict == "proven", message
         assert "explicit deny in an identity-based policy" in found.credentials[2].why, message
@@ -470,7 +470,7 @@ def test_a_success_after_the_bite_refutes(stand: Stand) -> None:
     plan = stand.story()
     stand.apply(plan)
 
-    found = looked(stand, plan, deed(ROLE_SESSION, "11:31:00", "MyBucketRole"))
+    found = looked(stand, plan, result(ROLE_SESSION, "11:31:00", "MyBucketRole"))
 
     refuted = [one for one in found.credentials if one.verdict == "refuted"]
     assert found.verdict == "refuted"

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_laws_adding import cut
+from test_laws_incremental_linking import cut
 from test_laws_increments import SEEDS, fed
 
 from evidence import START, copied

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from hypothesis import given
-from test_laws_adding import cut
+from test_laws_incremental_linking import cut
 from test_laws_increments import SEEDS, days, fed
 
 from evidence import held

@@ -28,7 +28,7 @@ from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention import attacker_history, backtest, evidence, guard, history
 from tokentrail.prevention.attacker import Attacker
 from tokentrail.prevention.history import OUTSIDERS
-from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.proposal import GuardrailProposal
 from tokentrail.prevention.request_context import filled, spoken
 from tokentrail.testing import World
 
@@ -72,7 +72,7 @@ class Plain:
             if _from_outside(call) and parent[self.names[call["n"]]] is None:
                 self.births[call["n"]].append(call)
 
-    def outcomes(self, one: Proposal, concerned: set[bytes]) -> list[str]:
+    def outcomes(self, one: GuardrailProposal, concerned: set[bytes]) -> list[str]:
         """What becomes of each call, if a proposal concerns some of them."""
         refused = {Truth.YES: "refused", Truth.UNDECIDED: "undecided", Truth.NO: "made"}
         found = [

@@ -24,7 +24,6 @@ from tokentrail.prevention.guardrails import (
     trust_conditions,
 )
 from tokentrail.prevention.model import Guard, Guardrail, Stage
-from tokentrail.prevention.proposal import Proposal
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 from tokentrail.testing import World
 
@@ -463,7 +462,9 @@ def of_many(count: int, action: str) -> Evidence:
 )
 def test_more_principals_than_an_scp_can_spare_make_none(maker: GuardrailRule, action: str) -> None:
     """Organizations would refuse the policy for its length; what is made of 25 principals fits. One that spares none says so."""
-    [few], [none] = (cast("tuple[Proposal, ...]", maker.make(of_many(count, action))) for count in (25, 0))
+    [few], [none] = (
+        cast("tuple[GuardrailProposal, ...]", maker.make(of_many(count, action))) for count in (25, 0)
+    )
     assert "binds everybody" in none.limits and "binds everybody" not in few.limits
 
     assert len(json.dumps(few.policy)) < 5_120
@@ -514,7 +515,13 @@ def test_a_session_lives_whole_hours(role: str, used: int, granted: int, hours: 
 def test_a_policy_that_may_not_fit_says_so() -> None:
     """A trust policy's quota is 2,048 characters unless it was raised: thirty callers need more."""
     few, many = (
-        next(iter(cast("tuple[Proposal, ...]", trust_conditions.NAMED_CALLERS.make(of_many(count, "x")))))
+        next(
+            iter(
+                cast(
+                    "tuple[GuardrailProposal, ...]", trust_conditions.NAMED_CALLERS.make(of_many(count, "x"))
+                )
+            )
+        )
         for count in (3, 40)
     )
 

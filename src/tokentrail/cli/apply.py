@@ -22,7 +22,7 @@ from tokentrail.containment.execution.outcome import Applied, StepDone
 from tokentrail.containment.model import Step
 from tokentrail.errors import ActionRefused
 from tokentrail.present.document import timestamp
-from tokentrail.present.text.apply_output import write_applied, write_calls, write_deed
+from tokentrail.present.text.apply_output import write_applied, write_call_result, write_calls
 from tokentrail.present.text.text_writer import TextWriter
 
 
@@ -100,5 +100,5 @@ def _means(done: tuple[int, ...]) -> Means:
 
     return Means(
         clock=aws_targets.clock, sleep=time.sleep, confirm=confirm, done=frozenset(done),
-        tell=lambda deed: write_deed(deed, writer), waiting=waiting,
+        tell=lambda result: write_call_result(result, writer), waiting=waiting,
     )  # fmt: skip

@@ -49,7 +49,7 @@ _TIGHTER = (_Bounds(2_000, 50, 24), _Bounds(500, 20, 12), _Bounds(120, 6, 6), _B
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Truncation:
     """Where something was left out for want of room."""
 
     at: str
@@ -68,7 +68,7 @@ class Page:
     """Where the next page begins; `None` after the last."""
     total: int | None
     """How many items there are; `None` where only reading all of them would tell."""
-    cuts: tuple[Cut, ...]
+    cuts: tuple[Truncation, ...]
 
 
 def paged(items: Iterable[object], offset: int, limit: int) -> Page:
@@ -78,7 +78,7 @@ def paged(items: Iterable[object], offset: int, limit: int) -> Page:
     All pages, each from the `next_offset` of the one before, hold every item once and in order, whatever the limits.
     """
     shown: list[Any] = []
-    cuts: list[Cut] = []
+    cuts: list[Truncation] = []
     used, onward = 0, None
     for place, item in enumerate(islice(items, offset, None), offset):
         fitting, cut = fitted(plain(item), f"items[{len(shown)}]", ROOM // 2)
@@ -92,10 +92,10 @@ def paged(items: Iterable[object], offset: int, limit: int) -> Page:
     return Page(items=tuple(shown), offset=offset, next_offset=onward, total=total, cuts=tuple(cuts))
 
 
-def fitted(value: Any, where: str, room: int) -> tuple[Any, list[Cut]]:
+def fitted(value: Any, where: str, room: int) -> tuple[Any, list[Truncation]]:
     """A document made inert, and cut to fit its room; and where it was cut."""
     for bounds in _TIGHTER:
-        cuts: list[Cut] = []
+        cuts: list[Truncation] = []
         found = _fitting(value, where, bounds, cuts, 0)
         if _size(found) <= room:
             break
@@ -188,7 +188,7 @@ def _named(text: str) -> str:
     return text if len(text) <= _NAME else text[: _NAME - 1] + ELLIPSIS
 
 
-def _told_cuts(cuts: list[Cut]) -> list[Document]:
+def _told_cuts(cuts: list[Truncation]) -> list[Document]:
     told = [document(one) | {"at": _named(one.at)} for one in cuts[:_CUTS]]
     left = len(cuts) - len(told)
     return [*told, {"at": f"{ELLIPSIS}{more(left)}", "shown": 0, "of": left}] if left else told
@@ -198,29 +198,29 @@ def _size(value: Any) -> int:
     return len(json.dumps(value))
 
 
-def _fitting(value: Any, at: str, bounds: _Bounds, cuts: list[Cut], depth: int) -> Any:
+def _fitting(value: Any, at: str, bounds: _Bounds, cuts: list[Truncation], depth: int) -> Any:
     match value:
         case str():
             return _text(value, at, bounds.text, cuts)
         case dict() | list() | tuple() if depth >= bounds.deep and value:
-            cuts.append(Cut(at=at, shown=0, of=len(value)))
+            cuts.append(Truncation(at=at, shown=0, of=len(value)))
             return ELLIPSIS
         case dict():
             return _members(value, at, bounds, cuts, depth)
         case list() | tuple():
             if len(value) > bounds.many:
-                cuts.append(Cut(at=at, shown=bounds.many, of=len(value)))
+                cuts.append(Truncation(at=at, shown=bounds.many, of=len(value)))
             some = enumerate(value[: bounds.many])
             return [_fitting(one, f"{at}[{n}]", bounds, cuts, depth + 1) for n, one in some]
         case _:
             return _number(value)
 
 
-def _members(value: Document, at: str, bounds: _Bounds, cuts: list[Cut], depth: int) -> Document:
+def _members(value: Document, at: str, bounds: _Bounds, cuts: list[Truncation], depth: int) -> Document:
     """An object's members; as many as a list may have items, and no fewer than our own documents have."""
     most = max(bounds.many, 40) if depth == 0 else bounds.many
     if len(value) > most:
-        cuts.append(Cut(at=at, shown=most, of=len(value)))
+        cuts.append(Truncation(at=at, shown=most, of=len(value)))
     found: Document = {}
     for name, one in islice(value.items(), most):
         told = _named(safe(str(name))[: bounds.text])
@@ -230,7 +230,7 @@ def _members(value: Document, at: str, bounds: _Bounds, cuts: list[Cut], depth: 
     return found
 
 
-def _text(value: str, at: str, most: int, cuts: list[Cut]) -> str:
+def _text(value: str, at: str, most: int, cuts: list[Truncation]) -> str:
     hidden = blanked(value)
     if hidden.count(HIDDEN) == value.count(
         HIDDEN
@@ -239,7 +239,7 @@ def _text(value: str, at: str, most: int, cuts: list[Cut]) -> str:
     shown = safe(hidden[: most + 1])  # which takes its time, and makes no text shorter
     if len(shown) <= most:
         return shown
-    cuts.append(Cut(at=at, shown=most - 1, of=max(len(hidden), len(shown))))
+    cuts.append(Truncation(at=at, shown=most - 1, of=max(len(hidden), len(shown))))
     return shown[: most - 1] + ELLIPSIS
 
 

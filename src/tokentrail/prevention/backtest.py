@@ -21,7 +21,7 @@ from tokentrail.prevention.attacker_history import AttackerHistory, Impact
 from tokentrail.prevention.history import WHYS, History
 from tokentrail.prevention.lots import Lot, grouping, lots
 from tokentrail.prevention.model import Backtest, Broken, Guardrail
-from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.proposal import GuardrailProposal
 from tokentrail.prevention.request_context import spoken
 
 MOST = 10
@@ -61,7 +61,7 @@ class _Ordinary:
 
 
 def run(
-    history: History, attacker: Attacker, proposals: list[Proposal], *, whole: bool
+    history: History, attacker: Attacker, proposals: list[GuardrailProposal], *, whole: bool
 ) -> Iterator[Guardrail]:
     """
     Test proposals, and yield the guardrails with their back-tests.
@@ -84,7 +84,7 @@ def run(
             yield from _tested(history, theirs, lot, totals, whole=whole)
 
 
-def _guardrail(one: Proposal, tested: Backtest) -> Guardrail:
+def _guardrail(one: GuardrailProposal, tested: Backtest) -> Guardrail:
     return Guardrail(
         id=one.id, rule=one.rule, title=one.title, kind=one.kind, account=one.account, target=one.target,
         policy=one.policy,

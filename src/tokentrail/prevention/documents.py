@@ -8,7 +8,7 @@ from typing import Any
 
 from tokentrail.aws.principals import in_conditions, principal_of_arn
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, scp
+from tokentrail.prevention.proposal import GuardrailProposal, Words, scp
 
 Json = dict[str, Any]
 MOST_NETWORKS = 60
@@ -144,7 +144,7 @@ def named(role: str) -> str:
     return role.rpartition("/")[2]
 
 
-def everywhere(evidence: Evidence, words: Words, statement: Json) -> tuple[Proposal]:
+def everywhere(evidence: Evidence, words: Words, statement: Json) -> tuple[GuardrailProposal]:
     """An SCP of one denial, for all accounts."""
     document = policy(statement)
     return (

@@ -24,7 +24,7 @@ from tokentrail.prevention.estate import Estate, SeenKey
 from tokentrail.prevention.evidence import Evidence, gather
 from tokentrail.prevention.history import History
 from tokentrail.prevention.model import AuditFinding, Guard
-from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.proposal import GuardrailProposal
 from tokentrail.prevention.rule import NotMade
 from tokentrail.store.interface import Engine
 
@@ -120,7 +120,7 @@ def _rank(one: AuditFinding) -> tuple[object, ...]:
 
 def _proposals(
     evidence: Evidence, policies: Sequence[tuple[str, bytes]]
-) -> tuple[list[Proposal], tuple[str, ...]]:
+) -> tuple[list[GuardrailProposal], tuple[str, ...]]:
     found = [own_policies.proposal(content, name, evidence) for name, content in policies]
     unmade = []
     for maker in GUARDRAILS:
@@ -132,7 +132,7 @@ def _proposals(
     return _identified(found), tuple(unmade)
 
 
-def _identified(proposals: list[Proposal]) -> list[Proposal]:
+def _identified(proposals: list[GuardrailProposal]) -> list[GuardrailProposal]:
     """Tell those of one rule apart by the principal that they are for, and by its account where names are alike."""
     counts = Counter((one.id, _short(one)) for one in proposals)
     return [
@@ -145,7 +145,7 @@ def _identified(proposals: list[Proposal]) -> list[Proposal]:
     ]
 
 
-def _only(proposals: list[Proposal], wanted: Sequence[str]) -> list[Proposal]:
+def _only(proposals: list[GuardrailProposal], wanted: Sequence[str]) -> list[GuardrailProposal]:
     known = {name for one in proposals for name in (one.id, one.rule)}
     for name in wanted:
         if name not in known:
@@ -153,7 +153,7 @@ def _only(proposals: list[Proposal], wanted: Sequence[str]) -> list[Proposal]:
     return [one for one in proposals if not wanted or {one.id, one.rule} & set(wanted)]
 
 
-def _short(one: Proposal) -> str:
+def _short(one: GuardrailProposal) -> str:
     return (one.target or "").rpartition("/")[2]
 
 

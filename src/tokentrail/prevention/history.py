@@ -35,7 +35,7 @@ from tokentrail.prevention.lots import (
     mints,
     table_of,
 )
-from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.proposal import GuardrailProposal
 from tokentrail.prevention.request_context import ALWAYS, IDENTITY, filled
 from tokentrail.store.interface import Engine
 
@@ -268,7 +268,7 @@ class History:
         grouped = f"SELECT {_selected(columns)}, {_THEIRS} AS theirs, count(*) AS calls {_from(columns)} GROUP BY ALL"
         return self.over_batches(f"SELECT * FROM ({grouped}) WHERE {where}", _ALIKE)
 
-    def prepare(self, proposals: Sequence[Proposal]) -> None:
+    def prepare(self, proposals: Sequence[GuardrailProposal]) -> None:
         """Group the calls once for all proposals that can share a grouping; see `lots.grouping`."""
         light = [one for one in proposals if grouping(one) is None]
         for name, some in (

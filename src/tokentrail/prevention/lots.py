@@ -12,14 +12,14 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from tokentrail.prevention.change_points import ChangePoints
-from tokentrail.prevention.proposal import Proposal
+from tokentrail.prevention.proposal import GuardrailProposal
 from tokentrail.prevention.request_context import ALWAYS
 
 HEAVY = frozenset({"time", "resource", "agent", "principal_id"})
 """Columns that differ for nearly every call; calls are grouped by them only if a policy needs them."""
 Grouping = tuple[frozenset[str], str | None, ChangePoints]
 """The columns, an SQL expression for a column of the proposal's own, and its change points."""
-Lot = Sequence[Proposal]
+Lot = Sequence[GuardrailProposal]
 """Proposals that one query tests: a single one, or several that differ only in whom they are for."""
 _LOT = 256
 """Proposals of a lot, at most."""
@@ -32,17 +32,17 @@ class CallGroups(NamedTuple):
     parameters: Sequence[Any]
 
 
-def table_of(one: Proposal) -> str:
+def table_of(one: GuardrailProposal) -> str:
     """The table in which the calls are grouped as a proposal needs."""
     return "narrowed" if grouping(one) is not None else "mintings" if mints(one) else "asked"
 
 
-def columns_of(one: Proposal) -> list[str]:
+def columns_of(one: GuardrailProposal) -> list[str]:
     """The columns by which calls are grouped for a proposal, with the number of the proposal in its lot."""
     return sorted({"nth", *ALWAYS, *one.needs, *_alias(one)})
 
 
-def lots(proposals: Iterable[Proposal]) -> Iterator[Lot]:
+def lots(proposals: Iterable[GuardrailProposal]) -> Iterator[Lot]:
     """Divide proposals into lots; only neighbours in the given order share a lot."""
     for (whom, *_), alike in groupby(
         proposals, key=lambda one: (one.whom, one.kind, one.needs, one.where, one.parameters)
@@ -64,7 +64,7 @@ def groups_for(lot: Lot, table: str) -> CallGroups:
     )
 
 
-def _alias(one: Proposal) -> tuple[str, ...]:
+def _alias(one: GuardrailProposal) -> tuple[str, ...]:
     """The name of a proposal's own column."""
     return (alias_of(one.extra),) if one.extra else ()
 
@@ -74,12 +74,12 @@ def alias_of(extra: str) -> str:
     return extra.rpartition(" ")[2]
 
 
-def grouping(one: Proposal) -> Grouping | None:
+def grouping(one: GuardrailProposal) -> Grouping | None:
     """The grouping of a proposal that needs one of its own; `None` if the common grouping will do."""
     apart = one.extra is not None or bool(one.needs & HEAVY) or bool(one.change_points)
     return (one.needs, one.extra, one.change_points) if apart else None
 
 
-def mints(one: Proposal) -> bool:
+def mints(one: GuardrailProposal) -> bool:
     """Whether only assumptions of roles matter, of which there are few beside other calls."""
     return one.kind == "trust-policy"

@@ -17,7 +17,7 @@ from tokentrail.errors import UsageError
 from tokentrail.policy.language.documents import Document, Malformed, parse
 from tokentrail.prevention.evidence import Evidence
 from tokentrail.prevention.model import GuardKind
-from tokentrail.prevention.proposal import Proposal, Words, identity_policy, rcp, scp, trust_policy
+from tokentrail.prevention.proposal import GuardrailProposal, Words, identity_policy, rcp, scp, trust_policy
 
 OWN = "own"
 _LONGEST = 1 << 20
@@ -27,7 +27,7 @@ _FORM = (
 )
 
 
-def proposal(content: bytes, name: str, evidence: Evidence) -> Proposal:
+def proposal(content: bytes, name: str, evidence: Evidence) -> GuardrailProposal:
     """
     Read a policy of the user's.
 
@@ -63,7 +63,7 @@ def _proposal(
     parsed: Mapping[str, Any],
     name: str,
     evidence: Evidence,
-) -> Proposal:
+) -> GuardrailProposal:
     target, account = parsed.get("target"), _account(parsed.get("account"), name)
     match kind:
         case "scp" | "rcp" if target not in (

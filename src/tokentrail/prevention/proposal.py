@@ -48,7 +48,7 @@ _RCP_SERVICES = frozenset(_BOUND_BY_RCPS.split())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class GuardrailProposal:
     """A guardrail to test."""
 
     id: str
@@ -115,7 +115,7 @@ def scp(
     organisations: Mapping[str, str] | None = None,
     unbound: frozenset[str] = frozenset(),
     judged: Mapping[str, Any] | None = None,
-) -> Proposal:
+) -> GuardrailProposal:
     """
     Propose an SCP for one account, or for all.
 
@@ -143,7 +143,7 @@ def scp(
     )  # fmt: skip
 
 
-def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Proposal:
+def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> GuardrailProposal:
     """Propose a policy that denies something to one user or role."""
     document = parse(dict(policy))
 
@@ -164,7 +164,7 @@ def identity_policy(words: Words, policy: Mapping[str, Any], target: str) -> Pro
     )  # fmt: skip
 
 
-def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Proposal:
+def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> GuardrailProposal:
     """
     Propose a trust policy for one role: a whole one, or, if it allows nothing, denials to add to the existing one.
     """
@@ -190,7 +190,7 @@ def trust_policy(words: Words, policy: Mapping[str, Any], target: str) -> Propos
 
 def rcp(
     words: Words, policy: Mapping[str, Any], organisations: Mapping[str, str], accounts: frozenset[str]
-) -> Proposal:
+) -> GuardrailProposal:
     """
     Propose an RCP for all accounts.
 
@@ -222,9 +222,9 @@ def rcp(
 def setting(
     words: Words, call: Mapping[str, Any], target: str, judge: Judge, *, where: str,
     parameters: tuple[Any, ...], extra: str,
-) -> Proposal:  # fmt: skip
+) -> GuardrailProposal:  # fmt: skip
     """Propose a setting: an AWS call and its parameters."""
-    return Proposal(
+    return GuardrailProposal(
         id=words.id, rule=words.id, title=words.title, kind="setting", account=account_of(target), target=target,
         setting=call,
         prevents=words.prevents, limits=words.limits, stage=words.stage, attach=words.attach, judge=judge,
@@ -236,8 +236,8 @@ def _proposal(
     words: Words, kind: GuardKind, policy: Mapping[str, Any], judge: Judge, *, read: Document | Trust | Malformed,
     attach: str, needs: frozenset[str], where: str = "TRUE", account: str | None = None, target: str | None = None,
     parameters: tuple[Any, ...] = (), whom: str | None = None, name: str = "",
-) -> Proposal:  # fmt: skip
-    return Proposal(
+) -> GuardrailProposal:  # fmt: skip
+    return GuardrailProposal(
         id=words.id, rule=words.id, title=words.title, kind=kind, account=account, target=target, policy=policy,
         prevents=words.prevents, limits=words.limits + _too_long(policy, kind, target), stage=words.stage,
         attach=words.attach or attach, judge=judge, needs=needs, where=where, parameters=parameters, whom=whom,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.detection.model import Severity
 from tokentrail.prevention.model import AuditFinding, GuardKind
-from tokentrail.prevention.proposal import Proposal, Words
+from tokentrail.prevention.proposal import GuardrailProposal, Words
 
 if TYPE_CHECKING:
     from tokentrail.prevention.estate import Estate
@@ -29,7 +29,7 @@ class GuardrailRule:
     words: Words
     kind: GuardKind
     references: tuple[str, ...]
-    make: Callable[[Evidence], Iterable[Proposal] | NotMade]
+    make: Callable[[Evidence], Iterable[GuardrailProposal] | NotMade]
 
     @property
     def id(self) -> str:

@@ -34,7 +34,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DetectionRun:
     """Runs detection over the newest evidence of a case; it pickles."""
 
     folder: Path | str
@@ -49,7 +49,7 @@ class BackgroundDetection:
     """Runs one detection after another, each in a process of its own."""
 
     def __init__(self, folder: Path | str) -> None:
-        self._look = Look(folder)
+        self._look = DetectionRun(folder)
         self._pool = ThreadPoolExecutor(1, "detection")
         self._worker: Worker[None, Found] | None = None
         self._asked: tuple[str, Future[Found]] | None = None

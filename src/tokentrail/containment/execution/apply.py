@@ -42,7 +42,7 @@ class Means:
     """Asks whether a person has done a step; it is given the reason why a person must."""
     done: frozenset[int] = frozenset()
     """Steps that a person reports as done though calls could do them, so that a call that AWS refuses blocks no run."""
-    tell: Callable[[CallResult], None] = lambda deed: None
+    tell: Callable[[CallResult], None] = lambda result: None
     """Called with each call's result, once it is answered."""
     waiting: Callable[[datetime], None] = lambda until: None
     """Called with the end of a wait before it begins."""

@@ -170,12 +170,12 @@ class Sender:
     ) -> CallResult:
         now = self._clock()
         self._journal.write({"kind": "already", **context, "call": plain(meant.call), "before": state}, now)
-        deed = CallResult(
+        result = CallResult(
             n=context["n"], index=index, part=0, call=meant.call, outcome="already", at=now, request_id=None,
             error=None, why=meant.thing.gone(state),
         )  # fmt: skip
-        self._tell(deed)
-        return deed
+        self._tell(result)
+        return result
 
     def _before_all(self, entries: Sequence[_Entry]) -> list[int]:
         """Journal the first part of each call, with one write to the disk."""
@@ -216,12 +216,12 @@ class Sender:
                 answer = entry.change.answer(state) if entry.change.answer else {}
                 why = entry.change.thing.gone(state) if state else None
                 self._after(seq, "done", request_id=request_id, error=str(failure), found=True)
-        deed = CallResult(
+        result = CallResult(
             n=entry.context["n"], index=entry.index, part=part, call=call, at=self._clock(), request_id=request_id,
             error=error, outcome="failed" if error else "done", why=why,
         )  # fmt: skip
-        deeds.append(deed)
-        self._tell(deed)
+        deeds.append(result)
+        self._tell(result)
         return answer
 
     def _stands_after_all(self, entry: _Entry, part: int, failure: CallFailed) -> State | None:

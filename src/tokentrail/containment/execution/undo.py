@@ -69,7 +69,7 @@ class Undo:
         self._steps: Mapping[int, Step] = {step.n: step for step in plan.steps}
         self._reactivate = reactivate_leaked_key
         self._only = frozenset(only)
-        self._sender = Sender(cloud, journal, clock, lambda deed: None)
+        self._sender = Sender(cloud, journal, clock, lambda result: None)
         self._unchanged: dict[tuple[str, datetime], str | None] = {}
 
     def look(self) -> tuple[UndoDecision, ...]:

@@ -96,7 +96,7 @@ class _Cut:
 
 
 @dataclass(slots=True)
-class Standing:
+class EffectivePolicies:
     """All that is in force on one principal at one time."""
 
     plain: list[_Run] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Standing:
     """Whether a deny on conditions about the time of the request counts only if it holds at any later time, too."""
 
     @classmethod
-    def at(cls, places: Sequence[Place], as_of: datetime, *, lasting: bool = False) -> Standing:
+    def at(cls, places: Sequence[Place], as_of: datetime, *, lasting: bool = False) -> EffectivePolicies:
         """Find what is in force in each place at a time."""
         found = cls(lasting=lasting)
         for place in places:

@@ -17,7 +17,14 @@ from functools import cached_property
 from tokentrail.aws.principals import Principal
 from tokentrail.formatting import quoted
 from tokentrail.policy.history.changes import Change, in_order
-from tokentrail.policy.history.effective_policies import Ending, Note, Place, Standing, earliest, ended_by
+from tokentrail.policy.history.effective_policies import (
+    EffectivePolicies,
+    Ending,
+    Note,
+    Place,
+    earliest,
+    ended_by,
+)
 from tokentrail.policy.history.ledger import Attachment, Entity, Key, Ledger, NameBinding
 from tokentrail.policy.history.replay import enter
 from tokentrail.policy.history.service_control_policies import Organisation
@@ -128,21 +135,23 @@ class Effects:
         """When users and roles were deleted whose names nobody got since."""
         return self._ledger.names.deleted()
 
-    def _standing_on(self, caller: Caller, entity: Entity | None, as_of: datetime) -> Iterator[Standing]:
+    def _standing_on(
+        self, caller: Caller, entity: Entity | None, as_of: datetime
+    ) -> Iterator[EffectivePolicies]:
         if entity is not None:
             yield self._standing(entity, as_of)
         bound = caller.account != self._management_account and _SERVICE_LINKED not in (caller.role or "")
         if caller.account and bound:
             yield self._controlled(caller.account, as_of)
 
-    def _standing(self, entity: Entity, as_of: datetime) -> Standing:
+    def _standing(self, entity: Entity, as_of: datetime) -> EffectivePolicies:
         known = self._standings.get(id(entity))
         if known is None:
             known = _Standings(list(_places(entity, self._ledger)), lasting=self._lasting)
             self._standings[id(entity)] = known
         return known.at(as_of)
 
-    def _controlled(self, account: str, as_of: datetime) -> Standing:
+    def _controlled(self, account: str, as_of: datetime) -> EffectivePolicies:
         known = self._controls.get(account)
         if known is None:
             places = [
@@ -193,12 +202,12 @@ class _Standings:
 
     def __init__(self, places: Sequence[Place], *, lasting: bool) -> None:
         self._places, self._lasting = places, lasting
-        self._last: tuple[datetime, Standing] | None = None
+        self._last: tuple[datetime, EffectivePolicies] | None = None
 
-    def at(self, as_of: datetime) -> Standing:
+    def at(self, as_of: datetime) -> EffectivePolicies:
         """What is in force at a time; the last answer is reused if nothing changed in between."""
         if self._last is None or not self._alike(self._last[0], as_of):
-            self._last = as_of, Standing.at(self._places, as_of, lasting=self._lasting)
+            self._last = as_of, EffectivePolicies.at(self._places, as_of, lasting=self._lasting)
         return self._last[1]
 
     def _alike(self, one: datetime, other: datetime) -> bool:

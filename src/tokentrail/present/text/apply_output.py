@@ -99,17 +99,17 @@ def write_call(call: Call, writer: TextWriter) -> None:
             writer.wrapped(line.lstrip(" "), first=" " * (8 + len(line) - len(line.lstrip(" "))))
 
 
-def write_deed(deed: CallResult, writer: TextWriter) -> None:
+def write_call_result(result: CallResult, writer: TextWriter) -> None:
     """Write a line for a call that was answered."""
     outcome = {"done": "done", "already": "stood already", "failed": "FAILED", "not-sent": "not sent"}[
-        deed.outcome
+        result.outcome
     ]
-    style = "bold red" if deed.outcome == "failed" else ""
+    style = "bold red" if result.outcome == "failed" else ""
     writer.line(
-        f"{_time(deed.at)}  step {deed.n}  {deed.call.account}  ", (outcome, style),
-        f"  {deed.call.service}:{deed.call.operation} {_target(deed.call)}",
+        f"{_time(result.at)}  step {result.n}  {result.call.account}  ", (outcome, style),
+        f"  {result.call.service}:{result.call.operation} {_target(result.call)}",
     )  # fmt: skip
-    for said in filter(None, (deed.error, deed.why)):
+    for said in filter(None, (result.error, result.why)):
         writer.wrapped(said, first="  ")
 
 
@@ -233,11 +233,11 @@ def _write_done(step: StepDone, writer: TextWriter) -> None:
     writer.line(f"{step.n}. {step.action}: ", (told, style), f"{sent}{cutoff}")
     if step.why:
         writer.wrapped(step.why, first="   ")
-    for deed in step.deeds:
+    for result in step.deeds:
         if step.outcome == "failed":
-            error = f": {deed.error}" if deed.error else ""
+            error = f": {result.error}" if result.error else ""
             writer.wrapped(
-                f"{deed.call.service}:{deed.call.operation} {_target(deed.call)} {deed.outcome}{error}",
+                f"{result.call.service}:{result.call.operation} {_target(result.call)} {result.outcome}{error}",
                 first="   ",
             )
 

@@ -18,7 +18,7 @@ from tokentrail.prevention.documents import (
     everywhere,
 )
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words
+from tokentrail.prevention.proposal import GuardrailProposal, Words
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _DAYS = 90
@@ -58,7 +58,7 @@ def _rule(
 ) -> GuardrailRule:
     """A guardrail of one denial, which is made of the evidence."""
 
-    def make(evidence: Evidence) -> tuple[Proposal] | NotMade:
+    def make(evidence: Evidence) -> tuple[GuardrailProposal] | NotMade:
         denial = statement(evidence)
         return denial if isinstance(denial, NotMade) else everywhere(evidence, words, denial)
 

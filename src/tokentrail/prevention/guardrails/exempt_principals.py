@@ -16,7 +16,7 @@ from tokentrail.prevention.documents import (
     spared_none,
 )
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words
+from tokentrail.prevention.proposal import GuardrailProposal, Words
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
@@ -34,7 +34,7 @@ def _rule(
         references: The sources.
     """
 
-    def make(evidence: Evidence) -> tuple[Proposal] | NotMade:
+    def make(evidence: Evidence) -> tuple[GuardrailProposal] | NotMade:
         able = principals_that_call(evidence, actions)
         if len(able) > MOST_SPARED:
             return NotMade(f"{len(able)} principals {do}, too many to spare in one policy")

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from tokentrail.prevention.documents import AT_SIGN_IN, TO_REGISTER, deny, named, policy
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import Proposal, Words, identity_policy
+from tokentrail.prevention.proposal import GuardrailProposal, Words, identity_policy
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
-def _user_needs_mfa(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _user_needs_mfa(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """
     Deny all but setting up MFA to each of the users.
 
@@ -63,7 +63,7 @@ _MOST_ROLE_AS_USED = 80
 """Actions from which on services are named as a whole."""
 
 
-def _role_as_used(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _role_as_used(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Deny each role all that nobody but the attacker did with it."""
     if not evidence.roles:
         return NotMade("no role's session is among the attacker's credentials")
@@ -71,7 +71,7 @@ def _role_as_used(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     return tuple(found) or NotMade("nobody but the attacker used these roles")
 
 
-def _role_as_used_of(evidence: Evidence, role: str) -> Proposal | None:
+def _role_as_used_of(evidence: Evidence, role: str) -> GuardrailProposal | None:
     used = {action for way in evidence.ordinary(lambda way: way.principal == role) for action in way.actions}
     if not used:
         return None

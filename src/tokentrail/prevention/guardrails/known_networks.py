@@ -17,13 +17,13 @@ from tokentrail.prevention.documents import (
     everywhere,
 )
 from tokentrail.prevention.evidence import Evidence, Way, networks_of
-from tokentrail.prevention.proposal import Proposal, Words
+from tokentrail.prevention.proposal import GuardrailProposal, Words
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 
 def from_networks(
     evidence: Evidence, words: Words, sid: str, wanted: Callable[[Way], bool], bound: Json, *, used: str, unseen: str
-) -> tuple[Proposal] | NotMade:  # fmt: skip
+) -> tuple[GuardrailProposal] | NotMade:  # fmt: skip
     """
     An SCP that denies everything to some principals, except from networks from which they ordinarily call.
 
@@ -46,7 +46,7 @@ def from_networks(
     return everywhere(evidence, replace(words, limits=f"{words.limits} {network.said}"), denial)
 
 
-def _keys(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _keys(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Take the networks that IAM users ordinarily call from."""
     users = {"ArnLike": {"aws:PrincipalArn": f"arn:{evidence.partition}:iam::*:user/*"}}
     return from_networks(
@@ -76,7 +76,7 @@ KEYS = GuardrailRule(
 )
 
 
-def _roles(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _roles(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Take the networks that these roles' sessions are ordinarily used from."""
     if not evidence.roles:
         return NotMade("no role's session is among the attacker's credentials")

@@ -10,19 +10,19 @@ from tokentrail.lineage.rows import Row
 from tokentrail.policy.language.truth import Truth
 from tokentrail.prevention.documents import named
 from tokentrail.prevention.evidence import Evidence
-from tokentrail.prevention.proposal import NO, Judgement, Proposal, Words, setting
+from tokentrail.prevention.proposal import NO, GuardrailProposal, Judgement, Words, setting
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 _HOUR = 3600
 
 
-def make(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def make(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Take the longest ordinary use, in whole hours, where longer sessions were granted."""
     found = [one for role in evidence.roles if (one := _for(evidence, role)) is not None]
     return tuple(found) or NotMade("no abused role grants longer sessions than are used")
 
 
-def _for(evidence: Evidence, role: str) -> Proposal | None:
+def _for(evidence: Evidence, role: str) -> GuardrailProposal | None:
     cap = max(1, math.ceil(evidence.used.get(role, 0) / _HOUR)) * _HOUR
     if evidence.asked_for(role) <= cap or "/aws-reserved/" in role:
         return None

@@ -23,15 +23,23 @@ from tokentrail.prevention.documents import (
     policy,
 )
 from tokentrail.prevention.evidence import Evidence, Mint, Way, networks_of
-from tokentrail.prevention.proposal import ATTACH_TRUST, NO, Judgement, Proposal, Words, rcp, trust_policy
+from tokentrail.prevention.proposal import (
+    ATTACH_TRUST,
+    NO,
+    GuardrailProposal,
+    Judgement,
+    Words,
+    rcp,
+    trust_policy,
+)
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 
 NO_ROLE = NotMade("the attacker took up no role by AssumeRole")
 
 
 def role_by_role(
-    evidence: Evidence, propose: Callable[[Evidence, str], Proposal | None], *, otherwise: str
-) -> Iterable[Proposal] | NotMade:
+    evidence: Evidence, propose: Callable[[Evidence, str], GuardrailProposal | None], *, otherwise: str
+) -> Iterable[GuardrailProposal] | NotMade:
     """Proposals for the roles that the attacker assumed; `otherwise` is the reason if there are roles but none."""
     roles = evidence.roles_assumed()
     found = [one for role in roles if (one := propose(evidence, role)) is not None]
@@ -66,7 +74,7 @@ def _distrusting(
         otherwise: The answer if there are none.
     """
 
-    def make(evidence: Evidence) -> tuple[Proposal, ...] | NotMade:
+    def make(evidence: Evidence) -> tuple[GuardrailProposal, ...] | NotMade:
         document = policy(distrust(sid, condition(evidence)))
         made = (
             trust_policy(replace(words, title=title.format(named(role))), document, role)
@@ -80,14 +88,14 @@ def _distrusting(
 _MOST_NAMED_CALLERS = 40
 
 
-def _named_callers(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _named_callers(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Name the callers that the evidence shows, role by role that the attacker took up."""
     return role_by_role(
         evidence, _named_callers_of, otherwise="these roles have too many ordinary callers to name"
     )
 
 
-def _named_callers_of(evidence: Evidence, role: str) -> Proposal | None:
+def _named_callers_of(evidence: Evidence, role: str) -> GuardrailProposal | None:
     callers = [
         one for one in evidence.callers(role) if one.api == "AssumeRole" and one.caller_type != "AWSService"
     ]
@@ -131,14 +139,14 @@ NAMED_CALLERS = GuardrailRule(
 )
 
 
-def _known_networks(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _known_networks(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Take the networks that each role is taken up from."""
     return role_by_role(
         evidence, _known_networks_of, otherwise="nobody else takes these roles up, or from too many networks"
     )
 
 
-def _known_networks_of(evidence: Evidence, role: str) -> Proposal | None:
+def _known_networks_of(evidence: Evidence, role: str) -> GuardrailProposal | None:
     networks, inside = networks_of(
         _way(one) for one in evidence.callers(role) if one.caller_type != "AWSService"
     )
@@ -247,7 +255,7 @@ Source: AWS STS API Reference, 'AssumeRoleWithWebIdentity'; IAM User Guide, 'OID
 """
 
 
-def _oidc_subjects(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _oidc_subjects(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Name the subjects of each such role and provider."""
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in evidence.mints:
@@ -264,7 +272,7 @@ def _oidc_subjects(evidence: Evidence) -> Iterable[Proposal] | NotMade:
     )
 
 
-def _oidc_subjects_of(role: str, provider: str, subjects: set[str]) -> Proposal:
+def _oidc_subjects_of(role: str, provider: str, subjects: set[str]) -> GuardrailProposal:
     host = provider.partition("oidc-provider/")[2] or provider
     statement = {
         "Sid": "KnownSubjects", "Effect": "Deny", "Principal": {"Federated": _arn(role, provider)},
@@ -279,7 +287,7 @@ def _oidc_subjects_of(role: str, provider: str, subjects: set[str]) -> Proposal:
             return Truth.UNDECIDED, (f"{host}:sub",)
         return Truth.of(row["subject"] not in subjects), ()
 
-    return Proposal(
+    return GuardrailProposal(
         id=_SUBJECTS.id, rule=_SUBJECTS.id, title=f"{named(role)} lets in the known subjects of {host}",
         kind="trust-policy", account=account_of(role), target=role, policy=policy(statement),
         prevents=_SUBJECTS.prevents, limits=_SUBJECTS.limits, stage=_SUBJECTS.stage, attach=ATTACH_TRUST, judge=judge,
@@ -308,7 +316,7 @@ OIDC_SUBJECTS = GuardrailRule(
 )
 
 
-def _own_organisation(evidence: Evidence) -> Iterable[Proposal] | NotMade:
+def _own_organisation(evidence: Evidence) -> Iterable[GuardrailProposal] | NotMade:
     """Let in the organisation, or the accounts that the case shows to be ours, and partners that ordinarily come."""
     ours = evidence.accounts
     if not ours:

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_laws_adding import adding_always, cut, was_added_to
+from test_laws_incremental_linking import adding_always, cut, was_added_to
 from test_laws_increments import SEEDS, days, fed
 
 from evidence import copied, held, text

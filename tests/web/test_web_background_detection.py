@@ -34,7 +34,7 @@ class Waiting:
 
     def __call__(self, asked: None) -> background_detection.Found:
         self._gate.read_text()
-        return background_detection.Look(self._folder)(asked)
+        return background_detection.DetectionRun(self._folder)(asked)
 
 
 class Failing:
