@@ -24,6 +24,7 @@ from tokentrail.prevention.guardrails import (
     trust_conditions,
 )
 from tokentrail.prevention.model import Guard, Guardrail, Stage
+from tokentrail.prevention.proposal import GuardrailProposal
 from tokentrail.prevention.rule import GuardrailRule, NotMade
 from tokentrail.testing import World
 

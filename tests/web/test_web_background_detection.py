@@ -57,7 +57,7 @@ def test_pages_answer_while_detection_looks(
     """They say that it does, and tell all else; what programs read waits and is whole, and then the pages are too."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    monkeypatch.setattr(background_detection, "Look", lambda where: Waiting(where, gate))
+    monkeypatch.setattr(background_detection, "DetectionRun", lambda where: Waiting(where, gate))
     with Case.open(folder) as case:
         expected = [one.id for one in case.detect()]
 
@@ -83,7 +83,7 @@ def test_a_page_about_a_subject_does_without_findings_that_can_not_be_had(
     folder: Path, told: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page that tells findings says why there are none, to people and to programs."""
-    monkeypatch.setattr(background_detection, "Look", lambda _: Failing())
+    monkeypatch.setattr(background_detection, "DetectionRun", lambda _: Failing())
     with console(folder) as served:
         assert 500 == served.get("/findings.json").status
         assert "no look at this." in served.get("/findings").text

@@ -80,12 +80,12 @@ class ConsoleQueries:
     def _open(self) -> None:
         self._newest = Case.open(self._folder, create=False)
         self._earlier = Case.open(self._folder, create=False)
-        self.beside = BackgroundDetection(self._folder)
+        self.background = BackgroundDetection(self._folder)
         """Where detection looks at a large case."""
 
     def close(self) -> None:
         """Close the case."""
-        self.beside.end()
+        self.background.end()
         self._newest.close()
         self._earlier.close()
 
@@ -280,20 +280,20 @@ class ConsoleQueries:
         """Detection's answer for the newest evidence while it is still looking; in a small case nobody waits for it."""
         if self._status().records < LARGE:
             return None
-        found = self.beside.ask(self._newest.fingerprint)
+        found = self.background.ask(self._newest.fingerprint)
         return None if found.done() else found
 
     def _findings(self, when: datetime | None) -> Rows[Document] | None:
         """What detection finds; `None` while it is still looking at the newest evidence."""
         if self._is_beside(when):
-            found = self.beside.ask(self._newest.fingerprint)
+            found = self.background.ask(self._newest.fingerprint)
             return found.result().findings if found.done() else None
         return self._keep(("findings", when), lambda: detected(self._case(when), when))
 
     def _leads(self, when: datetime | None) -> Rows[Document] | None:
         """The first leads; `None` while detection is still looking at the newest evidence."""
         if self._is_beside(when):
-            found = self.beside.ask(self._newest.fingerprint)
+            found = self.background.ask(self._newest.fingerprint)
             return found.result().leads if found.done() else None
         return self._keep(("leads", when), lambda: ranked(self._case(when), when))
 

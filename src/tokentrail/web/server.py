@@ -239,7 +239,7 @@ def serve(
             started(f"http://{LOOPBACK}:{bound}{address('/', [(TOKEN, token)], as_of)}")
             server(answers, token, bound).run(sockets=[door])
     finally:
-        answers.beside.end()
+        answers.background.end()
         if answers.turn.acquire(blocking=False):
             answers.close()
         else:  # Python would wait until the question under way is answered; what works at it may be killed at any time
