@@ -136,8 +136,8 @@ def test_a_look_ends_with_the_console_however_that_ends(folder: Path, tmp_path: 
     os.mkfifo(gate)
     program = (
         "import sys; sys.path[:] = {path!r}\n"
-        "from test_web_beside import Waiting, beside; from pathlib import Path\n"
-        "looks = beside.BackgroundDetection({folder!r}); looks._look = Waiting({folder!r}, Path({gate!r}))\n"
+        "from test_web_background_detection import Waiting, background_detection; from pathlib import Path\n"
+        "looks = background_detection.BackgroundDetection({folder!r}); looks._look = Waiting({folder!r}, Path({gate!r}))\n"
         "looks.ask('this').result()"
     ).format(path=[str(Path(__file__).parent), *sys.path], folder=str(folder), gate=str(gate))
     with subprocess.Popen([sys.executable, "-c", program]) as started, gate.open("w") as held:
