@@ -1,7 +1,7 @@
 """
 Derive the forest of a case, reading only what is new since the last time.
 
-Each segment is reduced once to the rows that linking needs (`lineage.grow.REDUCED`), which are kept in layers
+Each segment is reduced once to the rows that linking needs (`lineage.link.REDUCED`), which are kept in layers
 (`store.layers`). After an ingest only the new segments are reduced. The forest is then either the stored one with the
 new rows added (`_add`), or linked from the layers of all segments (`_link_all`); both give the same forest. An older
 segment is reduced again only if a new record repeats one of its event ids, since another copy may then be the one that

@@ -3,7 +3,7 @@ The ingest kernel: bytes of log objects in, canonical columns out.
 
 The same code runs in a local process pool and in the executors of Spark. It is written for speed: records are handled
 a batch at a time and column by column, each distinct text is stored once, and the requests and answers of calls are
-decoded only for the few that issue, change, name or reveal something (`special`), a batch at a time as well.
+decoded only for the few that issue, change, name or reveal something (`call_details`), a batch at a time as well.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _parts() -> dict[str, list[Any]]:
 
 
 class SegmentCalls:
-    """The columns of a table of issuances or changes, as far as `special` fills them, and the rows of their events."""
+    """The columns of a table of issuances or changes, as far as `call_details` fills them, and the rows of their events."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.places: list[int] = []
@@ -347,7 +347,7 @@ class Segment:
 
 
 def _special_table(events: pa.Table, calls: SegmentCalls, schema: pa.Schema) -> pa.Table:
-    """Make a table of calls: of the columns that `special` filled, and those that their events have as well."""
+    """Make a table of calls: of the columns that `call_details` filled, and those that their events have as well."""
     own = calls.columns
     shared = [name for name in events.column_names if name in {*schema.names, "name"} - own.keys()]
     shown = events.select(shared).take(assemble.plain(calls.places, pa.int64()))

@@ -1,7 +1,7 @@
 """
 From bytes to columns with the compiled scanner, for clean native log files; the ordinary way reads everything else.
 
-Both ways give the same columns. `native/scan.c` is the hot loop; the calls that `special` looks into are handled here.
+Both ways give the same columns. `native/scan.c` is the hot loop; the calls that `call_details` looks into are handled here.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Quick:
 
 
 class _Calls:
-    """The calls among some rows that `special` looks into, in the form that it takes."""
+    """The calls among some rows that `call_details` looks into, in the form that it takes."""
 
     def __init__(self, calls: Calls, passing: npt.NDArray[np.bool_]) -> None:
         rows, marks, succeeded, *rest = calls
@@ -163,7 +163,7 @@ class _Calls:
         return dict(zip(rows, call_details.named(self._of, chosen), strict=True))
 
     def columns(self, what: Callable[..., call_details.CallColumns]) -> call_details.CallColumns:
-        """What `special.issued` or `special.changed` finds, with places among all rows."""
+        """What `call_details.issued` or `call_details.changed` finds, with places among all rows."""
         places, columns = what(self._of, self._marks, self._succeeded)
         return call_details.CallColumns(self.rows[places].tolist(), columns)
 

@@ -1,4 +1,4 @@
-"""Opening of the derived database: what linking wrote (`grow`), and the tables of segments (`segment_tables`)."""
+"""Opening of the derived database: what linking wrote (`link`), and the tables of segments (`segment_tables`)."""
 
 from __future__ import annotations
 

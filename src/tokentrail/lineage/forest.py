@@ -1,7 +1,7 @@
 """
 Questions to a forest: which credentials a name means, what is above and below them, what they did, and their states.
 
-It reads the tables that `grow` derived, through the store's engine, and no more of them than a question needs. A
+It reads the tables that `link` derived, through the store's engine, and no more of them than a question needs. A
 credential is named here by its number in the derived database (`n`).
 """
 

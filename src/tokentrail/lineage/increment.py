@@ -1,5 +1,5 @@
 """
-Add new records to a forest: only what they touch (`touched`) is linked again; all else stays as it is.
+Add new records to a forest: only what they touch (`affected_rows`) is linked again; all else stays as it is.
 
 The derived database is copied, and in the copy the rows of what was linked again are replaced.
 

@@ -109,7 +109,7 @@ class ForestSize:
     rings: bool = False
     """Whether the links from child to parent formed a ring, as forged evidence can make them; it was cut somewhere."""
     added: int = 0
-    """How many rows of credentials were written since all of them were linked at once (`lineage.adding`)."""
+    """How many rows of credentials were written since all of them were linked at once (`lineage.increment`)."""
 
 
 @cache
@@ -146,7 +146,7 @@ def reductions(engine: Engine) -> list[str]:
 
 def link(engine: Engine, folder: Path, first: Sequence[str], records: int) -> ForestSize:
     """
-    Derive the forest, as `grow` does.
+    Derive the forest, as `link` does.
 
     Args:
         engine: Joins.

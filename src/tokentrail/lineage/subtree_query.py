@@ -222,7 +222,7 @@ class Part:
         return self._engine.table(roll_up.many)
 
     def set_aside(self, places: Iterable[int], name: str, select: str) -> None:
-        """Keep the rows of a query as `deeds` has it as a temporary table of a name."""
+        """Keep the rows of a query as `activity` has it as a temporary table of a name."""
         self._tell(places)
         self._set(name, select)
 
