@@ -138,7 +138,7 @@ def _parts() -> dict[str, list[Any]]:
 
 
 class SegmentCalls:
-    """The columns of a table of issuances or changes, as far as `call_details` fills them, and the rows of their events."""
+    """Columns of a table of issuances or changes, as far as `call_details` fills them, and the rows of their events."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.places: list[int] = []

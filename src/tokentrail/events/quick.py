@@ -1,7 +1,8 @@
 """
 From bytes to columns with the compiled scanner, for clean native log files; the ordinary way reads everything else.
 
-Both ways give the same columns. `native/scan.c` is the hot loop; the calls that `call_details` looks into are handled here.
+Both ways give the same columns. `native/scan.c` is the hot loop; the calls that `call_details` looks into are
+handled here.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Grow the forest: from columns of records to credentials with parents, roots and places in preorder.
+Link records: from the columns of all segments to credentials with parents, roots and depths.
 
 The joins are SQL (`sql/*.sql`, in order); the numbering of the forest is arithmetic on arrays. Nothing here depends on
 the order in which records arrived.
@@ -146,7 +146,7 @@ def reductions(engine: Engine) -> list[str]:
 
 def link(engine: Engine, folder: Path, first: Sequence[str], records: int) -> ForestSize:
     """
-    Derive the forest, as `link` does.
+    Derive the forest of all segments, and write it to a folder.
 
     Args:
         engine: Joins.

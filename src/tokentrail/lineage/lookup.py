@@ -182,7 +182,7 @@ class Lookup:
         return found
 
     def with_roll_ups(self, places: Iterable[int]) -> set[int]:
-        """Those of some credentials whose calls were rolled up as the case was linked (`activity_cache`) and still are."""
+        """Those of some credentials whose calls are in the `activity_cache`, and valid."""
         may = {n for n in places if self._busy.may_tell(n)}
         unsure = may.difference(self._believed)
         if unsure:

@@ -1,8 +1,8 @@
 """
 Find the segments that may hold an event or a name, by the sorted marks of their layers.
 
-A mark is six bytes of an event id, or of the hash of a name, and two for the segment (`duplicate_ids`). These may be equal
-by chance, so that the segments found are candidates: they are read, and the records decide.
+A mark is six bytes of an event id, or of the hash of a name, and two for the segment (`duplicate_ids`). These may be
+equal by chance, so that the segments found are candidates: they are read, and the records decide.
 """
 
 from __future__ import annotations
