@@ -137,15 +137,15 @@ def _ancestry(one: Credential, found: dict[str, Credential]) -> list[str]:
 
 @FIFTY_WORLDS
 @given(worlds(together=TOGETHER))
-def test_growing_the_records_of_a_world_gives_its_truth(world: World) -> None:
-    """grow(records(world)) = world.truth, for the ways in that AWS documents in full."""
+def test_linking_the_records_of_a_world_gives_its_truth(world: World) -> None:
+    """link(records(world)) = world.truth, for the ways in that AWS documents in full."""
     assert [] == differences(world, answers(world))
 
 
 @FIFTY_WORLDS
 @given(worlds(rare=True, together=TOGETHER))
-def test_growing_the_rarer_ways_in_gives_the_truth_too(world: World) -> None:
-    """grow(records(world)) = world.truth with aws login, sign-in tokens, scoped, root and certificate sessions."""
+def test_linking_the_rarer_ways_in_gives_the_truth_too(world: World) -> None:
+    """link(records(world)) = world.truth with aws login, sign-in tokens, scoped, root and certificate sessions."""
     assert [] == differences(world, answers(world))
 
 

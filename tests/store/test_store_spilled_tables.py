@@ -174,7 +174,7 @@ def test_columns_of_wide_tables_are_of_kinds_that_files_keep(
             with filing(monkeypatch, spill, records=10, threads=1, within=[tmp_path, case.path]) as engine:
                 for name in ("events", "identities", "issuances", "changes"):
                     engine.segments(name, list(snapshot.folders.values()))
-                link.grow(engine, into)
+                link.link_all(engine, into)
                 views = {row["name"] for row in engine.rows(VIEWS)} & link._WIDE
                 kinds = {
                     name: [

@@ -34,7 +34,7 @@ from tokentrail.lineage.link import (
     LINKING,
     REDUCED,
     ForestSize,
-    link,
+    link_reduced,
     made_by,
     reductions,
     set_aside,
@@ -213,7 +213,7 @@ def _link_all(snapshot: Snapshot, into: Path, engines: Engines, base: _Base) -> 
         else:
             first = _take_over(engine, base, into, base.layers)
             layering.write_layers(into, base.layers)
-        size = link(engine, into, first, records)
+        size = link_reduced(engine, into, first, records)
         before = base.folder / DATABASE
         if base.layers and before.exists():
             segment_tables.carry_over(

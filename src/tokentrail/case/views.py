@@ -21,7 +21,7 @@ from tokentrail.case.contradicting_copies import SOME, contradicting
 from tokentrail.errors import CaseError
 from tokentrail.lineage import activity_cache, coverage, rows
 from tokentrail.lineage.derived_database import reopen
-from tokentrail.lineage.link import LINKING, ForestSize, grow
+from tokentrail.lineage.link import LINKING, ForestSize, link_all
 from tokentrail.lineage.model import Gap
 from tokentrail.lineage.segment_tables import fill
 from tokentrail.results import Coverage
@@ -284,7 +284,7 @@ class Views:
             engine = self._engine(snapshot, until)
             failed.callback(engine.close)
             with engine.aside() if engine.small else nullcontext():
-                size = grow(engine, scratch)
+                size = link_all(engine, scratch)
             if not engine.small:
                 engine.close()
                 engine = self._engine(snapshot, until)

@@ -119,7 +119,7 @@ def statements(name: str) -> list[str]:
     return [one.strip() for one in text.split(";") if one.strip()]
 
 
-def grow(engine: Engine, folder: Path) -> ForestSize:
+def link_all(engine: Engine, folder: Path) -> ForestSize:
     """
     Derive the forest from the engine's `events`, `identities`, `issuances` and `changes` into a database in `folder`.
 
@@ -135,7 +135,7 @@ def grow(engine: Engine, folder: Path) -> ForestSize:
     set_aside(engine)
     [total] = engine.table("SELECT count(*) AS records FROM events").to_pylist()
     known = [f"CREATE VIEW {name} AS SELECT * FROM new_{name}" for name in REDUCED]
-    return link(engine, folder, [*reductions(engine), *known], total["records"])
+    return link_reduced(engine, folder, [*reductions(engine), *known], total["records"])
 
 
 def reductions(engine: Engine) -> list[str]:
@@ -144,7 +144,7 @@ def reductions(engine: Engine) -> list[str]:
     return listed_in(_REDUCING)
 
 
-def link(engine: Engine, folder: Path, first: Sequence[str], records: int) -> ForestSize:
+def link_reduced(engine: Engine, folder: Path, first: Sequence[str], records: int) -> ForestSize:
     """
     Derive the forest of all segments, and write it to a folder.
 
