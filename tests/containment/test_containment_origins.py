@@ -16,7 +16,7 @@ from tokentrail import Case
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.incident.attacker_action import AttackerAction
 from tokentrail.containment.incident.credential_sources import TaintedCredential, once, passwords
-from tokentrail.containment.incident.incident_model import ALWAYS, Source
+from tokentrail.containment.incident.incident_model import ALWAYS, EntryPoint
 from tokentrail.containment.incident.taint import held_of
 from tokentrail.containment.model import Plan
 from tokentrail.testing import Credential, LongTermKey, World
@@ -960,7 +960,7 @@ def test_a_source_gives_from_when_any_that_tells_of_it_says(
 ) -> None:
     """Sessions say nothing of when what gave them was made; a sign-in before a password was set says it was known."""
     ways = [
-        Source(
+        EntryPoint(
             kind="password",
             id="grace",
             mints=Principal(HOME, "user", "grace"),

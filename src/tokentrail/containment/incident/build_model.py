@@ -50,9 +50,9 @@ from tokentrail.containment.incident.credential_sources import (
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
     Edge,
+    EntryPoint,
     HeldCredential,
     IncidentModel,
-    Source,
     assumes,
 )
 from tokentrail.containment.incident.indirect_sessions import asked as asked_for
@@ -239,7 +239,7 @@ def _attack(
 class _Sources(NamedTuple):
     """What hands out credentials to the attacker."""
 
-    open: list[Source]
+    open: list[EntryPoint]
     """Those that may still do so."""
     assumed: list[Assumption]
     """That providers let the attacker in no more, and that sessions were not carried off from functions."""
@@ -294,7 +294,7 @@ class _Reachable(NamedTuple):
     """All of these."""
 
 
-def _reach(forest: Forest, attack: _Attack, sources: Iterable[Source], asked: PlanRequest) -> _Reachable:
+def _reach(forest: Forest, attack: _Attack, sources: Iterable[EntryPoint], asked: PlanRequest) -> _Reachable:
     edges = list(_seen_edges(forest))
     assuming = {one.principal for one in attack.held if assumes(one.caller)}
     assuming |= {one.mints for one in sources} | attack.left.users | attack.left.roles

@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.incident.assumption import Assumption
-from tokentrail.containment.incident.incident_model import Source
+from tokentrail.containment.incident.incident_model import EntryPoint
 from tokentrail.containment.incident.workloads import REGION
 from tokentrail.containment.model import Call, iam
 
@@ -23,7 +23,7 @@ _BUILD = re.compile(r"[^:/]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How CodeBuild spells the id of a build: its project and a number of its own. Batches and projects have other ids."""
 
 
-def closing_call(source: Source) -> Call | None:
+def closing_call(source: EntryPoint) -> Call | None:
     """
     The call that closes a source; `None` if none does, or the evidence has too little to spell it.
 
@@ -44,7 +44,7 @@ def closing_call(source: Source) -> Call | None:
             return None
 
 
-def region_of(source: Source) -> str | None:
+def region_of(source: EntryPoint) -> str | None:
     """The region of a source, by its ARN or the call that made it; `None` if neither says."""
     own = source.id.split(":")[3] if source.id.startswith("arn:") and source.id.count(":") >= 5 else ""
     found = own or source.region or ""
@@ -52,8 +52,8 @@ def region_of(source: Source) -> str | None:
 
 
 def running_on(
-    sources: Sequence[Source], made: Container[Principal]
-) -> tuple[list[Source], list[Assumption]]:
+    sources: Sequence[EntryPoint], made: Container[Principal]
+) -> tuple[list[EntryPoint], list[Assumption]]:
     """
     Split off hosts and providers with a role that the attacker made and that no call of ours stops.
 
@@ -80,7 +80,7 @@ def running_on(
     return [one for one in sources if one not in apart], [risk] if left else []
 
 
-def _deleting_provider(source: Source) -> Call | None:
+def _deleting_provider(source: EntryPoint) -> Call | None:
     """Delete an identity provider of the attacker's, or disable its trust anchor or profile of IAM Roles Anywhere."""
     if ":oidc-provider/" in source.id:
         return iam(source.account, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=source.id)
@@ -94,7 +94,7 @@ def _deleting_provider(source: Source) -> Call | None:
     return _call(source, "rolesanywhere", "DisableTrustAnchor", trustAnchorId=number)
 
 
-def _stopping_host(source: Source) -> Call | None:
+def _stopping_host(source: EntryPoint) -> Call | None:
     """
     Stop a host that the attacker made.
 
@@ -116,7 +116,7 @@ def _stopping_host(source: Source) -> Call | None:
             return None
 
 
-def _call(source: Source, service: str, operation: str, **parameters: object) -> Call | None:
+def _call(source: EntryPoint, service: str, operation: str, **parameters: object) -> Call | None:
     """A call in the region of a source; `None` if that is not known."""
     region = region_of(source)
     if region is None:

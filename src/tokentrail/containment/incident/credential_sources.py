@@ -17,7 +17,7 @@ from tokentrail.aws.calls.catalogue import every_reviewed
 from tokentrail.aws.principals import Principal, caseless, principal_of_arn
 from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.attacker_action import AttackerAction
-from tokentrail.containment.incident.incident_model import ALWAYS, HeldCredential, Source
+from tokentrail.containment.incident.incident_model import ALWAYS, EntryPoint, HeldCredential
 from tokentrail.containment.incident.reversal_index import (
     PASSWORD_CHANGES,
     ReversalIndex,
@@ -96,7 +96,7 @@ def behind(
     reversals: ReversalIndex,
     as_of: datetime,
     shut: Container[tuple[str | None, Principal]] = (),
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """
     The hosts, certificates, portals and sign-in sessions behind tainted credentials, whether these live or not.
 
@@ -137,7 +137,7 @@ def behind(
                     yield refreshing(one, arn)
 
 
-def refreshing(one: HeldCredential, arn: str | None) -> Source:
+def refreshing(one: HeldCredential, arn: str | None) -> EntryPoint:
     """The sign-in session that handed out a credential, or that it opened; both act as the same principal."""
     why = "the sign-in session refreshes its credentials by itself"
     return _source("sign_in", arn or f"sign-in of {one.id}", one, why)
@@ -149,7 +149,7 @@ def logins(
     ids: Mapping[int, str],
     own: Set[str],
     narrowing: Narrowing,
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """
     The sign-in sessions of `aws login` that tainted credentials opened, whether they were seen in use or not.
 
@@ -181,7 +181,7 @@ def logins(
 
 def passwords(
     tainted: Iterable[TaintedCredential], actions: Collection[AttackerAction], changes: Sequence[Change]
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """
     The passwords with which the attacker signed in, until somebody else changed them.
 
@@ -255,7 +255,7 @@ def _may_set_none(change: Change) -> bool:
 
 def providers(
     tainted: Iterable[TaintedCredential], changes: Sequence[Change], as_of: datetime
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """
     The identity providers that let the attacker in until now; the proof assumes that they no longer do.
 
@@ -279,7 +279,7 @@ def providers(
         yield replace(found, person=credential.identity or one.caller.session_name)
 
 
-def by_trust(found: Iterable[Source], reach: Reach | None) -> Iterator[Source]:
+def by_trust(found: Iterable[EntryPoint], reach: Reach | None) -> Iterator[EntryPoint]:
     """Identity providers, and with snapshots each also for other roles whose trust policies may let its person in."""
     for one in found:
         yield one
@@ -342,8 +342,8 @@ def signed_out(tainted: Iterable[TaintedCredential], as_of: datetime) -> Iterato
 
 
 def taken_over(
-    forest: Forest, sources: Sequence[Source], tainted: Set[str]
-) -> tuple[list[Source], list[Assumption]]:
+    forest: Forest, sources: Sequence[EntryPoint], tainted: Set[str]
+) -> tuple[list[EntryPoint], list[Assumption]]:
     """
     Replace function sources whose role is not known by one for each role that the function was seen with.
 
@@ -370,7 +370,7 @@ def taken_over(
             roles.setdefault(host, set()).add(role)
             if one.state in ("active", "unknown") and one.id not in tainted:
                 held.append(Assumption.of("carried_off", one.id, one.id, function=host[1]))
-    known: list[Source] = []
+    known: list[EntryPoint] = []
     for source in sources:
         of = (source.account, source.id)
         seen = roles.get(of) if source.what == "function" and source.mints.kind == "unknown" else None
@@ -415,7 +415,7 @@ def _way(name: str | None, kind: str, target: str | None, *, certified: bool) ->
     return None
 
 
-def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
+def settled(source: EntryPoint, margin: timedelta, as_of: datetime) -> EntryPoint:
     """
     The same source; if somebody has shut it, with the margin added, since it may hand out until that took effect.
 
@@ -428,20 +428,20 @@ def settled(source: Source, margin: timedelta, as_of: datetime) -> Source:
     return replace(source, until=source.until + margin)
 
 
-def once(sources: Iterable[Source]) -> list[Source]:
+def once(sources: Iterable[EntryPoint]) -> list[EntryPoint]:
     """
     Merge equal sources: one for each principal that it hands out, the one that is open longest.
 
     A source that is known only by its sessions is left out if a source of the same name, of which more is known, may be
     the same.
     """
-    found: dict[Any, Source] = {}
+    found: dict[Any, EntryPoint] = {}
     for one in sources:
         known = found.setdefault((one.name, one.mints), one)
         longer = one if _longer(one, known) else known
         since = min(filter(None, (one.since, known.since)), default=None)
         found[one.name, one.mints] = replace(longer, since=since)
-    placed: dict[Any, list[Source]] = {}
+    placed: dict[Any, list[EntryPoint]] = {}
     for one in found.values():
         if one.what and one.region:
             for called in {one.id, session_of(one.what, one.id) or one.id}:
@@ -453,14 +453,14 @@ def once(sources: Iterable[Source]) -> list[Source]:
     return [found[name] for name in sorted(found, key=repr)]
 
 
-def _same(one: Source, other: Source) -> bool:
+def _same(one: EntryPoint, other: EntryPoint) -> bool:
     """Whether a source may be the same as another, of which more is known; ids of tasks and builds are unique."""
     if other.made and not one.made and other.what and session_of(other.what, other.id):
         return True
     return not (one.what and one.region) and one.region in (None, other.region)
 
 
-def _longer(one: Source, other: Source) -> bool:
+def _longer(one: EntryPoint, other: EntryPoint) -> bool:
     return other.until is not None and (one.until is None or one.until > other.until)
 
 
@@ -469,5 +469,5 @@ def _lasts(one: HeldCredential, longest: timedelta, as_of: datetime) -> bool:
     return one.issued_at is None or one.issued_at + longest > as_of
 
 
-def _source(kind: Any, name: str, one: HeldCredential, why: str) -> Source:
-    return Source(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)
+def _source(kind: Any, name: str, one: HeldCredential, why: str) -> EntryPoint:
+    return EntryPoint(kind=kind, id=name, mints=one.principal, account=one.principal.account, why=why)

@@ -30,7 +30,7 @@ from tokentrail.policy.language.context import LASTING, Caller, CallerKind
 
 UNTIMED = frozenset({"scoped", "delegated", "forwarded"})
 """Kinds whose `aws:TokenIssueTime` may differ from the creation date in the log (`policy.context.issue_time`)."""
-SourceKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
+EntryPointKind = Literal["host", "password", "trust", "provider", "portal", "sign_in", "user", "role", "key"]
 _NAMED = frozenset({"user", "role", "password", "trust"})
 """Kinds of sources whose id is a name of IAM's."""
 LONGEST: dict[str, timedelta] = {"role": timedelta(hours=12), "user": timedelta(hours=36)}
@@ -159,10 +159,10 @@ def label_of(kind: str, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Something other than a credential that hands out credentials: a host, a password, a changed trust policy."""
+class EntryPoint:
+    """What hands the attacker credentials until a step closes it: a host, a password, a changed trust policy."""
 
-    kind: SourceKind
+    kind: EntryPointKind
     id: str
     mints: Principal
     account: str
@@ -301,7 +301,7 @@ class IncidentModel:
     persons: Mapping[Principal, tuple[Person, ...]]
     """By role that people come in by: for whom the attacker acts, if that tells it from colleagues."""
     edges: tuple[Edge, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[EntryPoint, ...]
     writers: tuple[tuple[str, str], ...]
     """Tainted credentials that may change IAM, and how that is known."""
     changes: tuple[Change, ...]
@@ -337,7 +337,7 @@ class IncidentModel:
     _federating: frozenset[Principal] = field(init=False, repr=False, compare=False)
     _logged: Mapping[Principal, LoggedPolicies] = field(init=False, repr=False, compare=False)
     _controls: Mapping[str, set[str]] = field(init=False, repr=False, compare=False)
-    _sources_of: Mapping[Principal, Sequence[Source]] = field(init=False, repr=False, compare=False)
+    _sources_of: Mapping[Principal, Sequence[EntryPoint]] = field(init=False, repr=False, compare=False)
     _assumed: Mapping[str, Sequence[Assumption]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -346,7 +346,7 @@ class IncidentModel:
         object.__setattr__(self, "_federating", frozenset(having))
         object.__setattr__(self, "_logged", logged_policies(self.changes))
         object.__setattr__(self, "_controls", logged_controls(self.changes))
-        sources_of: dict[Principal, list[Source]] = {}
+        sources_of: dict[Principal, list[EntryPoint]] = {}
         for source in self.sources:
             sources_of.setdefault(source.mints, []).append(source)
         object.__setattr__(self, "_sources_of", sources_of)
@@ -377,7 +377,7 @@ class IncidentModel:
         longest = self.as_of - LONGEST.get(principal.kind, LONGEST["user"])
         return max(self.unseen_since.get(principal.account, longest), longest)
 
-    def sources_of(self, principal: Principal) -> Sequence[Source]:
+    def sources_of(self, principal: Principal) -> Sequence[EntryPoint]:
         """The sources that hand out a principal's credentials."""
         return self._sources_of.get(principal, ())
 

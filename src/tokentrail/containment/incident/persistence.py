@@ -17,7 +17,7 @@ from tokentrail.aws.calls.workload_kinds import WORKLOADS
 from tokentrail.aws.principals import Principal, partition_in, principal_of_arn, role_named
 from tokentrail.containment.incident.assumption import Assumption
 from tokentrail.containment.incident.attacker_action import AttackerAction
-from tokentrail.containment.incident.incident_model import HeldCredential, Source
+from tokentrail.containment.incident.incident_model import EntryPoint, HeldCredential
 from tokentrail.containment.incident.persistence_kinds import (
     ENDING,
     ENTERED,
@@ -59,7 +59,7 @@ _UNTOLD = {
 class Leftovers:
     """What was left behind, sorted by what can be done about it."""
 
-    sources: list[Source] = field(default_factory=list)
+    sources: list[EntryPoint] = field(default_factory=list)
     """What hands out credentials, to be closed."""
     keys: set[str] = field(default_factory=set)
     """Ids of long-term keys that the attacker made and used."""
@@ -173,7 +173,7 @@ def _enter(found: Leftovers, action: AttackerAction, what: str, thing: str | Non
 
 def _of_name(
     action: AttackerAction, what: str, thing: str | None, reversals: ReversalIndex
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """
     The source that a made or changed user, role, password or trust policy is.
 
@@ -189,7 +189,7 @@ def _of_name(
         yield replace(_standing(action, kind, name, reversals), until=until)
 
 
-def _standing(action: AttackerAction, kind: str, name: str, reversals: ReversalIndex) -> Source:
+def _standing(action: AttackerAction, kind: str, name: str, reversals: ReversalIndex) -> EntryPoint:
     """The source that a user, role, password or trust policy is, if it is as the attacker left it."""
     if kind == "password":
         return _password(action, name)
@@ -198,8 +198,8 @@ def _standing(action: AttackerAction, kind: str, name: str, reversals: ReversalI
     return _made(action, "user" if kind == "user" else "role", name)
 
 
-def _made(action: AttackerAction, kind: Literal["user", "role"], name: str) -> Source:
-    return Source(
+def _made(action: AttackerAction, kind: Literal["user", "role"], name: str) -> EntryPoint:
+    return EntryPoint(
         kind=kind, id=name, mints=Principal(action.account, kind, name), account=action.account, made=True,
         since=action.time, why=f"{action.cause} made the {kind} {name}",
     )  # fmt: skip
@@ -207,7 +207,7 @@ def _made(action: AttackerAction, kind: Literal["user", "role"], name: str) -> S
 
 def _key(
     found: Leftovers, action: AttackerAction, thing: str | None, keys: Set[str | None]
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """A key that the attacker created or reactivated: it is a source if the log does not show it in use."""
     made = action.name == "CreateAccessKey"
     if thing and thing in keys:
@@ -220,7 +220,7 @@ def _key(
     if not user:
         yield _untold(action, "access_key")
         return
-    yield Source(
+    yield EntryPoint(
         kind="key", id=thing or f"a key of {user} (event {action.event_id})", account=action.account, made=made,
         since=action.time,
         mints=Principal(action.account, "user", user), before={"id": thing} if thing else {},
@@ -228,10 +228,10 @@ def _key(
     )  # fmt: skip
 
 
-def _untold(action: AttackerAction, what: str) -> Source:
+def _untold(action: AttackerAction, what: str) -> EntryPoint:
     """A user, role, key or password that the record does not name, as in a table without requests and responses."""
     name = unnamed(action.name, action.event_id)
-    return Source(
+    return EntryPoint(
         kind="key", id=name, account=action.account, since=action.time,
         mints=Principal(action.account, "unknown", name),
         why=f"{action.cause} made or set {_UNTOLD[what]}, which the record does not "
@@ -241,7 +241,7 @@ def _untold(action: AttackerAction, what: str) -> Source:
 
 def _keylike(
     found: Leftovers, action: AttackerAction, what: str, thing: str | None, keys: Set[str | None]
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """
     A credential of a user's that does not expire and that no call of ours ends, such as an SSH key.
 
@@ -254,20 +254,20 @@ def _keylike(
             found.uncertain.add(thing)
         return
     user = action.asked("userName") or action.user
-    yield Source(
+    yield EntryPoint(
         kind="key", id=thing or unnamed(action.name, action.event_id), account=action.account, since=action.time,
         mints=Principal(action.account, *(("user", user) if user else ("unknown", thing or action.name))),
         why=f"{action.cause} left {LEFT[what]} behind",
     )  # fmt: skip
 
 
-def _profile(action: AttackerAction, instance: str | None, reversals: ReversalIndex) -> Iterator[Source]:
+def _profile(action: AttackerAction, instance: str | None, reversals: ReversalIndex) -> Iterator[EntryPoint]:
     """An instance profile that got a role, or an instance that got a profile."""
     role, profile = action.asked("roleName"), action.asked("instanceProfileName")
     known = profile or instance
     name = known or unnamed(action.name, action.event_id)
     what, region = ("instance_profile", None) if profile else ("instance", action.region)
-    yield Source(
+    yield EntryPoint(
         kind="host", id=name, account=action.account, what=what, since=action.time, named=bool(known),
         until=reversals.ended(what, name, action.account, action.time, (action.source, region)), region=region,
         mints=Principal(action.account, *(("role", role) if role else ("unknown", name))),
@@ -276,16 +276,16 @@ def _profile(action: AttackerAction, instance: str | None, reversals: ReversalIn
     )  # fmt: skip
 
 
-def _password(action: AttackerAction, name: str) -> Source:
-    return Source(
+def _password(action: AttackerAction, name: str) -> EntryPoint:
+    return EntryPoint(
         kind="password", id=name, mints=Principal(action.account, "user", name), account=action.account,
         why=f"{action.name} by {action.by} set the password of {name}", made=True, since=action.time,
     )  # fmt: skip
 
 
-def _trust(action: AttackerAction, name: str, reversals: ReversalIndex) -> Source:
+def _trust(action: AttackerAction, name: str, reversals: ReversalIndex) -> EntryPoint:
     document = reversals.trust_before(action, name)
-    return Source(
+    return EntryPoint(
         kind="trust", id=name, mints=Principal(action.account, "role", name), account=action.account, since=action.time,
         why=f"UpdateAssumeRolePolicy by {action.by} (event {action.event_id}) changed whom {name} trusts",
         before={"document": document, "now": action.document},
@@ -294,7 +294,7 @@ def _trust(action: AttackerAction, name: str, reversals: ReversalIndex) -> Sourc
 
 def _provider(
     action: AttackerAction, thing: str, reversals: ReversalIndex, held: Iterable[HeldCredential]
-) -> Iterator[Source]:
+) -> Iterator[EntryPoint]:
     """A source for each role that a provider or trust anchor was seen to open; one of an unknown role if for none."""
     held = list(held)
     thing = _provider_id(action, thing, held)
@@ -312,7 +312,7 @@ def _provider(
     entered = {one.principal for one in through}
     entered |= {role for one in _listed(action, "roleArns") if (role := principal_of_arn(one))}
     for role in sorted(entered) or [Principal(action.account, "unknown", thing)]:
-        yield Source(
+        yield EntryPoint(
             kind="provider", id=thing, mints=role, account=action.account, made=action.name.startswith("Create"),
             region=action.region, until=until, since=action.time,
             why=f"{action.cause} lets identities of its maker in through {thing}",
@@ -347,7 +347,7 @@ def _roles_by_name(held: Iterable[HeldCredential]) -> dict[tuple[str, str | None
     return found
 
 
-def _host(action: AttackerAction, what: str, thing: str, seen: _Evidence) -> Iterator[Source]:
+def _host(action: AttackerAction, what: str, thing: str, seen: _Evidence) -> Iterator[EntryPoint]:
     """
     A source for each role that a workload runs with; one of an unknown role if none is known.
 
@@ -361,7 +361,7 @@ def _host(action: AttackerAction, what: str, thing: str, seen: _Evidence) -> Ite
     roles = {role for one in _roles(action, what) if (role := role_named(one, action.account))}
     roles |= seen.roles.get((action.account, session_of(what, thing) or name), set())
     for mints in sorted(roles) or [Principal(action.account, "unknown", name)]:
-        yield Source(
+        yield EntryPoint(
             kind="provider" if door else "host", id=name, mints=mints, account=action.account, made=_makes(action),
             region=action.region, what=what, named=bool(known), until=until,
             cluster=cluster_of(thing) or action.asked("cluster"),

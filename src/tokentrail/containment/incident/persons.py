@@ -18,7 +18,7 @@ from dataclasses import replace
 from tokentrail.aws.principals import Principal
 from tokentrail.containment.documents import Person
 from tokentrail.containment.incident.assumption import Assumption
-from tokentrail.containment.incident.incident_model import Edge, HeldCredential, Source
+from tokentrail.containment.incident.incident_model import Edge, EntryPoint, HeldCredential
 from tokentrail.containment.incident.taint_sources import SESSION_NAMED
 from tokentrail.events.masked_ids import is_stand_in
 from tokentrail.lineage import rows
@@ -62,7 +62,7 @@ def persons(
     held: Iterable[HeldCredential],
     innocents: Sequence[HeldCredential],
     edges: Iterable[Edge],
-    sources: Iterable[Source],
+    sources: Iterable[EntryPoint],
 ) -> dict[Principal, tuple[Person, ...]]:
     """
     By role that people come in by: the persons for whom the attacker acts, or acted, there.
@@ -87,7 +87,7 @@ def persons(
     }
 
 
-def _lets_in_a_person(source: Source) -> bool:
+def _lets_in_a_person(source: EntryPoint) -> bool:
     """Whether what a source hands out acts for the person that it is known to let in."""
     return source.kind == "portal" or (source.kind == "provider" and source.person is not None)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from tokentrail.aws.calls.workload_kinds import STOPPED_BY_DELETION, WORKLOADS, Workload
 from tokentrail.containment.catalogue import CATALOGUE
 from tokentrail.containment.incident.closing_calls import closing_call, region_of
-from tokentrail.containment.incident.incident_model import IncidentModel, Source, SourceKind
+from tokentrail.containment.incident.incident_model import EntryPoint, EntryPointKind, IncidentModel
 from tokentrail.containment.incident.reversal_index import trusted
 from tokentrail.containment.incident.workloads import RUN_BY
 from tokentrail.containment.inverses import undoing
@@ -28,7 +28,7 @@ _FOUND = frozenset({"instance", "instance_profile", "task"})
 """Kinds of hosts of the owner's that may be the attacker's source without having been changed."""
 
 
-def close_source(incident: IncidentModel, source: Source) -> PlannedStep:
+def close_source(incident: IncidentModel, source: EntryPoint) -> PlannedStep:
     """The move that closes a source."""
     if source.kind == "key":
         return _unused_key(incident, source)
@@ -53,7 +53,7 @@ def centrally(account: str, command: str) -> str:
     )
 
 
-def _password(source: Source) -> str:
+def _password(source: EntryPoint) -> str:
     """For root; another password is deleted by a call."""
     how = centrally(
         source.account, "delete-login-profile` and `aws iam deactivate-mfa-device --serial-number=…"
@@ -61,7 +61,7 @@ def _password(source: Source) -> str:
     return f"Sign in as root, change the password and the MFA device. {how}"
 
 
-def _trust(source: Source) -> str:
+def _trust(source: EntryPoint) -> str:
     named = ", ".join(sorted(trusted(source.before.get("now"))))
     now = f" Since the attacker changed it, it names {named}." if named else ""
     return (
@@ -70,7 +70,7 @@ def _trust(source: Source) -> str:
     )
 
 
-def _portal(source: Source) -> str:
+def _portal(source: EntryPoint) -> str:
     """The steps are in AWS's order (IAM Identity Center User Guide, 'Revoke active IAM role sessions …')."""
     who = source.id if source.person in (None, source.id) else f"{source.id} ({source.person})"
     return (
@@ -80,14 +80,14 @@ def _portal(source: Source) -> str:
     )
 
 
-def _sign_in(source: Source) -> str:
+def _sign_in(source: EntryPoint) -> str:
     return (
         f"List the sign-in sessions of {source.mints.name} (`aws signin list-sessions`) and revoke them: which one "
         "refreshes these credentials is not in the evidence. "
     )
 
 
-def _unused_key(incident: IncidentModel, source: Source) -> PlannedStep:
+def _unused_key(incident: IncidentModel, source: EntryPoint) -> PlannedStep:
     """
     End a key that was never seen in use, or have a person end a credential of a user that no call of ours does.
 
@@ -114,7 +114,7 @@ def _unused_key(incident: IncidentModel, source: Source) -> PlannedStep:
     return off
 
 
-def _provider(source: Source) -> str:
+def _provider(source: EntryPoint) -> str:
     if source.what == "certificate":
         where = f" --region {region_of(source) or '…'}"
         return (
@@ -144,7 +144,7 @@ def _provider(source: Source) -> str:
     return f"Disable the {what} {source.id} of IAM Roles Anywhere, in its region. "
 
 
-def _host(source: Source) -> str:
+def _host(source: EntryPoint) -> str:
     """
     How a person stops a host that no call of ours stops.
 
@@ -184,7 +184,7 @@ def _host(source: Source) -> str:
     return f"Stop {source.id}{by} before its role is cut, or it is handed the next session: {stop}. "
 
 
-def _changed(workload: Workload, source: Source, else_it: str) -> str:
+def _changed(workload: Workload, source: EntryPoint, else_it: str) -> str:
     """Have the owner's thing put back as it was before the attacker changed it; no command that deletes it is named."""
     stop = _stop(workload, source)
     how = "" if source.what in STOPPED_BY_DELETION else f" ({stop})"
@@ -194,7 +194,7 @@ def _changed(workload: Workload, source: Source, else_it: str) -> str:
     )
 
 
-def _stop(workload: Workload, source: Source) -> str:
+def _stop(workload: Workload, source: EntryPoint) -> str:
     """The command by which a person stops a workload, with what the evidence knows filled in."""
     return workload.stop.format(
         name=shlex.quote(source.id) if source.named else "…",
@@ -204,7 +204,7 @@ def _stop(workload: Workload, source: Source) -> str:
 
 
 def _closing(
-    action: Action, incident: IncidentModel, source: Source, calls: tuple[Call, ...], why: str
+    action: Action, incident: IncidentModel, source: EntryPoint, calls: tuple[Call, ...], why: str
 ) -> PlannedStep:
     target = incident.arn(source.mints) if source.kind in ("password", "trust") else source.id
     portals = incident.sources if source.kind == "portal" else ()  # one and the same for all accounts
@@ -217,7 +217,7 @@ def _closing(
     )  # fmt: skip
 
 
-_CLOSING: dict[SourceKind, tuple[Action, Callable[[Source], str]]] = {
+_CLOSING: dict[EntryPointKind, tuple[Action, Callable[[EntryPoint], str]]] = {
     "password": ("remove-login-profile", _password),
     "trust": ("revert-trust", _trust),
     "provider": ("revert-trust", _provider),

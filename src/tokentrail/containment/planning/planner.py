@@ -18,9 +18,9 @@ from datetime import datetime
 from tokentrail.aws.principals import Principal, is_account
 from tokentrail.containment import documents
 from tokentrail.containment.incident.incident_model import (
+    EntryPointKind,
     HeldCredential,
     IncidentModel,
-    SourceKind,
     by_principal,
 )
 from tokentrail.containment.model import Action, NotSpared, Strategy
@@ -32,7 +32,7 @@ from tokentrail.containment.planning.session_deny import DenyTarget, build_sessi
 from tokentrail.containment.proof.game import ContainmentGame
 from tokentrail.policy.language.context import LASTING
 
-_CLOSING: tuple[SourceKind, ...] = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
+_CLOSING: tuple[EntryPointKind, ...] = ("key", "portal", "sign_in", "provider", "trust", "password", "host")
 _NO_ROOM = (
     "The log or snapshot shows the user at IAM's quotas of policies, so that only its deletion ends it. "
 )
@@ -172,7 +172,7 @@ def _made_users(incident: IncidentModel) -> Iterator[PlannedStep]:
         yield actions.merged("delete-created-user", listed, why)
 
 
-def _closings(incident: IncidentModel, kind: SourceKind) -> list[PlannedStep]:
+def _closings(incident: IncidentModel, kind: EntryPointKind) -> list[PlannedStep]:
     """The moves that close the open sources of a kind, each source once, in the order of their names."""
     once = {
         ("" if kind == "portal" else one.account, *one.name[2:]): one

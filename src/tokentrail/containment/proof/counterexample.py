@@ -13,9 +13,9 @@ from datetime import datetime
 from tokentrail.aws.principals import Principal, arn_of
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
+    EntryPoint,
     HeldCredential,
     IncidentModel,
-    Source,
     label_of,
 )
 from tokentrail.containment.model import AttackerMove, Replay, Survivor
@@ -79,7 +79,7 @@ def _escaped(doubts: Sequence[str]) -> str:
     return f"; no deny counts that may be escaped: {'; '.join(doubts[:_MOST_DOUBTS])}" if doubts else ""
 
 
-def name_of_source(source: Source) -> str:
+def name_of_source(source: EntryPoint) -> str:
     """What `survivors` calls a source."""
     return f"{source.kind} {source.id}"
 
@@ -177,7 +177,7 @@ class _Played:
                 by_principal=self._arn(hand.parent.principal) if hand.parent else None, call=hand.call,
                 principal=self._arn(hand.principal), session_name=hand.name, makes=f"new-{number}",
                 expires_at=hand.expires, survives=hand.survives, step=step, cutoff=cutoff,
-                why=hand.parent.what.why if hand.parent and isinstance(hand.parent.what, Source) else None,
+                why=hand.parent.what.why if hand.parent and isinstance(hand.parent.what, EntryPoint) else None,
             )
         )  # fmt: skip
 
@@ -185,7 +185,7 @@ class _Played:
         match giver.what if giver else None:
             case HeldCredential() as one:
                 return one.id, one.kind
-            case Source() as source:
+            case EntryPoint() as source:
                 return source.id, source.kind
             case _:
                 return self._made[id(giver)], _MINTED

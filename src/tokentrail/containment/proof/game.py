@@ -25,9 +25,9 @@ from tokentrail.aws.principals import Principal, caseless
 from tokentrail.containment.incident.incident_model import (
     LONGEST,
     Edge,
+    EntryPoint,
     HeldCredential,
     IncidentModel,
-    Source,
     assumes,
 )
 from tokentrail.containment.planned_step import PlannedStep
@@ -96,7 +96,7 @@ class Outcome:
     times: tuple[StepTiming, ...]
     lives: Mapping[str, Lifetime]
     """By credential id."""
-    sources: Mapping[Source, Lifetime]
+    sources: Mapping[EntryPoint, Lifetime]
     pools: Mapping[Principal, UnseenSessions]
     innocents: Mapping[str, Lifetime]
     """By credential id, as if none expired: a step may be sent long before the time that the proof assumes."""
@@ -155,7 +155,7 @@ class ContainmentGame:
         )  # fmt: skip
 
     def _grow(
-        self, lives: Mapping[str, Lifetime], sources: Mapping[Source, Lifetime]
+        self, lives: Mapping[str, Lifetime], sources: Mapping[EntryPoint, Lifetime]
     ) -> dict[Principal, UnseenSessions]:
         """Let pools grow from the credentials and sources, and from each other, until none grows any more."""
         pools: dict[Principal, UnseenSessions] = {}
@@ -195,7 +195,7 @@ class ContainmentGame:
             yield from self._passed_on(one.principal, life, one.id)
 
     def _tokens_of_denied_keys(
-        self, lives: Mapping[str, Lifetime], sources: Mapping[Source, Lifetime]
+        self, lives: Mapping[str, Lifetime], sources: Mapping[EntryPoint, Lifetime]
     ) -> Iterator[tuple[Principal, datetime, Minter]]:
         """
         The users for which a key that is denied everything still mints tokens that are not, and until when.
@@ -339,7 +339,7 @@ class ContainmentGame:
             if note.certainty == "undecided"
         )
 
-    def _life_of_source(self, source: Source) -> Lifetime:
+    def _life_of_source(self, source: EntryPoint) -> Lifetime:
         if source.until is not None:
             return Lifetime(ends=source.until, mints_until=source.until)
         for number, (move, time) in enumerate(zip(self._moves, self.times, strict=True)):

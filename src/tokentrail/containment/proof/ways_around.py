@@ -20,10 +20,10 @@ from tokentrail.containment.incident.incident_model import (
     ALWAYS,
     LONGEST,
     Edge,
+    EntryPoint,
+    EntryPointKind,
     HeldCredential,
     IncidentModel,
-    Source,
-    SourceKind,
     assumes,
 )
 from tokentrail.containment.proof.game import NEVER, ContainmentGame, Lifetime, Outcome
@@ -44,7 +44,7 @@ _HURRIED = 1_000
 """The cost of a mint that only succeeds while a call against its minter is taking effect: more than any detour."""
 _NAMES_AT_MOST = 20
 """How many session names are tried for each mint."""
-_BY_SOURCE: Mapping[SourceKind, str | None] = {
+_BY_SOURCE: Mapping[EntryPointKind, str | None] = {
     "password": "ConsoleLogin", "portal": "GetRoleCredentials", "sign_in": "CreateOAuth2Token", "trust": "AssumeRole",
     "role": "AssumeRole", "key": "GetSessionToken",
 }  # fmt: skip
@@ -54,7 +54,7 @@ _BY_SOURCE: Mapping[SourceKind, str | None] = {
 class AttackerAsset:
     """Something that the attacker can mint with: a credential of the evidence, one minted on the way, or a source."""
 
-    what: HeldCredential | Source | None
+    what: HeldCredential | EntryPoint | None
     """`None` for a credential that is minted on the way."""
     principal: Principal
     begins: datetime
@@ -90,7 +90,7 @@ class AttackerAsset:
     @property
     def is_key(self) -> bool:
         """Whether it is a long-term key, or stands for one."""
-        if isinstance(self.what, Source):
+        if isinstance(self.what, EntryPoint):
             return False
         return self.caller is not None and self.caller.kind == "long_term_key"
 
@@ -292,7 +292,7 @@ class _Search:
             caller = replace(giver.caller, issued_at=moment)
             yield caller, caller.session_name or giver.name, RENEWAL
             return
-        host = giver.what.id if isinstance(giver.what, Source) and giver.what.kind == "host" else None
+        host = giver.what.id if isinstance(giver.what, EntryPoint) and giver.what.kind == "host" else None
         unique = known.unique_id if (known := self._incident.known.get(principal)) else None
         docs = self._game.differences(principal)
         names = [f"{unique or ANY_NAME}:{host}"] if host else [None, *docs.names(moment)]
@@ -351,7 +351,7 @@ def _lasting(giver: AttackerAsset, principal: Principal, way: str) -> timedelta:
 
 
 def _call_of(giver: AttackerAsset, caller: Caller, way: str) -> str | None:
-    if isinstance(giver.what, Source):
+    if isinstance(giver.what, EntryPoint):
         return _BY_SOURCE.get(giver.what.kind)
     if way.startswith(_ASKS):
         return way.removeprefix(_ASKS)
