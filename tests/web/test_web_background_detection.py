@@ -7,9 +7,10 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from web_cases import console
@@ -121,7 +122,7 @@ def test_a_look_that_was_killed_is_said_in_words(folder: Path, tmp_path: Path) -
     looks = background_detection.BackgroundDetection(folder)
     looks._look = Waiting(folder, gate)  # type: ignore[assignment]
     asked = looks.ask("this")
-    with gate.open("w"):  # it looks, and waits for what to read
+    with _opened(gate):  # it looks, and waits for what to read
         assert looks._worker is not None
         os.kill(looks._worker.process, signal.SIGKILL)
         with pytest.raises(CaseError, match=r"was ended.*`tokentrail detect` finds the same"):
@@ -140,8 +141,19 @@ def test_a_look_ends_with_the_console_however_that_ends(folder: Path, tmp_path: 
         "looks = background_detection.BackgroundDetection({folder!r}); looks._look = Waiting({folder!r}, Path({gate!r}))\n"
         "looks.ask('this').result()"
     ).format(path=[str(Path(__file__).parent), *sys.path], folder=str(folder), gate=str(gate))
-    with subprocess.Popen([sys.executable, "-c", program]) as started, gate.open("w") as held:
+    with subprocess.Popen([sys.executable, "-c", program]) as started, _opened(gate) as held:
         started.kill()  # it looks, and waits for what to read
         left = select.poll()
         left.register(held, 0)
         assert [(held.fileno(), select.POLLERR)] == left.poll(PATIENCE * 1000), "nobody reads any more"
+
+
+def _opened(gate: Path) -> IO[str]:
+    """The writing end of a named pipe, once somebody reads: opening it as usual would wait for ever for nobody."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return os.fdopen(os.open(gate, os.O_WRONLY | os.O_NONBLOCK), "w")
+        except OSError:
+            assert time.monotonic() < until, "nobody reads"
+            time.sleep(0.02)
