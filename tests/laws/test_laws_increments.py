@@ -219,7 +219,7 @@ def test_linking_takes_more_memory_before_it_gives_up(
     """What does not fit into the usual memory is linked with all that may be had, from the same layers."""
     monkeypatch.setattr(duck, "_ENOUGH", 200 << 20)
     monkeypatch.setattr(duck, "_EACH", 1)
-    link, asked = linking.link, list[tuple[int, set[str]]]()
+    link, asked = linking.link_reduced, list[tuple[int, set[str]]]()
 
     def narrow(engine: DuckEngine, *given: Any) -> Any:
         tables = {str(row["name"]) for row in engine.rows("SELECT view_name AS name FROM duckdb_views()")}
@@ -231,7 +231,7 @@ def test_linking_takes_more_memory_before_it_gives_up(
     *earlier, last = days(3)
     (tmp_path / "last.json").write_bytes(native(last))
     with fed(*earlier) as case:
-        monkeypatch.setattr(linking, "link", narrow)
+        monkeypatch.setattr(linking, "link_reduced", narrow)
         case.ingest([str(tmp_path / "last.json")])
         monkeypatch.undo()
 
