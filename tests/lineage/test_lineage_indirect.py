@@ -213,6 +213,43 @@ def test_a_partner_is_not_the_console_session_of_whoever_accepted(world: World) 
     assert ("delegated", approver.id, "created") == (made.kind, made.parent, made.parent_link)
 
 
+def test_a_partner_is_no_child_of_the_sign_in_that_the_approver_came_from(world: World) -> None:
+    """Records of a delegated session may repeat the approver's OAuth session: no `aws login` issued it for all that."""
+    browser = world.console_sign_in(world.user("ada"))
+    approver = browser.logs_in()
+    approver.calls("ec2:DescribeInstances")
+    partner = approver.delegates(AWAY)
+    partner.calls("s3:ListBuckets")
+    found = answers(world)
+
+    assert ("oauth_login", browser.id, "matched", None) == born(found[approver.key_id])
+    assert ("delegated", approver.key_id, "created", None) == born(found[partner.key_id])
+
+
+def test_a_partner_is_not_issued_by_the_role_assumption_of_the_approver(world: World) -> None:
+    """Where the log leaves an answer out, a delegated session of the same second and role is not what was issued."""
+    assuming = world.user("ada")
+    approver = assuming.assumes("Deploy", "at-work")
+    approver.calls("ec2:DescribeInstances")
+    partner = approver.delegates(AWAY)
+    partner.calls("s3:ListBuckets")
+    records = json.loads(
+        json.dumps(world.records()).replace(
+            str(partner.identity.created).replace(" ", "T").replace("+00:00", "Z"),
+            str(approver.identity.created).replace(" ", "T").replace("+00:00", "Z"),
+        )
+    )
+    for one in records:
+        if one["eventName"] == "AssumeRole":
+            one["responseElements"] = None
+    found = answers(records)
+
+    assert ("assumed_role", assuming.id, "matched") == (
+        found[approver.key_id].kind, found[approver.key_id].parent, found[approver.key_id].parent_link,
+    )  # fmt: skip
+    assert ("delegated", approver.key_id, "created", None) == born(found[partner.key_id])
+
+
 def test_whoever_sent_the_token_is_linked_to_the_partner(world: World) -> None:
     """One may accept a request and another one send the token: the session is the first one's, and a link leads to both."""
     approver, sender = world.user("ada"), world.user("grace")

@@ -1,8 +1,10 @@
 -- The call that issued each credential, and who made that call.
 
--- Issuing calls whose answer the log does not show: found by principal and second.
+-- Issuing calls whose answer the log does not show: found by principal and second. A delegated session is issued by
+-- GetDelegatedAccessToken alone (AWS STS API Reference), which names no principal; what else its records say (principal,
+-- creation date, OAuth session) may be its approver's.
 CREATE TABLE unissued AS
-SELECT s.*, f.form FROM seen s JOIN seen_forms f ON f.ck = s.ck WHERE f.form <> 'long';
+SELECT s.*, f.form FROM seen s JOIN seen_forms f ON f.ck = s.ck WHERE f.form <> 'long' AND NOT s.delegated;
 
 -- Of those of one second that nothing tells apart the first stands for all: an answer that is left out leaves many alike.
 CREATE TABLE keyless AS
@@ -121,7 +123,7 @@ WHERE c.api = 'lakeformation:GetDataAccess' AND c.session_name LIKE 'AWSLF-%';
 CREATE TABLE vended AS
 SELECT DISTINCT n.ck, n.unissued, d.* FROM data_accesses d JOIN (
   SELECT ck, split_part(principal_id, ':', -1) AS session_name, coalesce(created, first) AS time, TRUE AS unissued FROM unissued
-  WHERE principal_id LIKE '%:AWSLF-%' AND NOT delegated
+  WHERE principal_id LIKE '%:AWSLF-%'
   UNION ALL
   SELECT call, session_name, time, FALSE FROM calls
   WHERE api = 'AssumeRole' AND key <> '' AND caller_class = 'none' AND caller_service AND session_name LIKE 'AWSLF-%'
