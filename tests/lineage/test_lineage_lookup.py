@@ -313,7 +313,7 @@ def test_what_an_error_left_half_done_is_asked_again(
         expected = case.trace([session.id])
     with held(world) as case:
         engine = case._views.open(None).engine
-        real, left = engine.ranges, [name]
+        real, left = engine.rows_with, [name]
 
         def failing(asked: str, *rest: Any) -> Any:
             if asked in left:
@@ -321,7 +321,7 @@ def test_what_an_error_left_half_done_is_asked_again(
                 raise error("by hand")
             return real(asked, *rest)
 
-        monkeypatch.setattr(engine, "ranges", failing)
+        monkeypatch.setattr(engine, "rows_with", failing)
         with pytest.raises(error):
             case.trace([session.id])
         assert not left and expected == case.trace([session.id])

@@ -39,6 +39,7 @@ _WHO = "FROM credential_identities w JOIN named_identities i ON i.segment = w.se
 _ISSUED = """
 SELECT f.n FROM credentials f
 JOIN named_calls c ON c.segment = f.segment AND c.object = f.object AND c.ordinal = f.ordinal"""
+_IDENTITIES = pa.schema({"segment": pa.int64(), "identity": pa.int64()})
 Identity = tuple[int, int]
 """A segment, and the number of an identity in it."""
 
@@ -76,8 +77,8 @@ def first_from(
         most: An address from which more credentials than this called is left out.
         besides: The places of credentials that are left out, and do not count.
     """
-    own = engine.ranges("credential_identities", "n", [(n, n) for n in sorted(besides)])
-    engine.register("besides", own.select(["segment", "identity"]))
+    own = engine.rows_with("credential_identities", "n", sorted(besides))
+    engine.register("besides", pa.Table.from_pylist(own, _IDENTITIES))
     some = engine.holding(names=addresses)
     events = facts_of(engine, some["some_events"])
     came = engine.table(_CAME.format(events, some["some_identities"]), (list(addresses), most))
@@ -143,7 +144,7 @@ def _bearing(engine: Engine, recorded: pa.Table, every: str) -> set[int]:
     keys = _keys(recorded)
     if keys is None:
         return places_in(engine.table(every))
-    return places_in(engine.ranges("names", "name", [(one, one) for one in keys]))
+    return {row["n"] for row in engine.rows_with("names", "name", keys)}
 
 
 def _owners(engine: Engine, called: pa.Table) -> dict[Identity, int]:
@@ -151,12 +152,12 @@ def _owners(engine: Engine, called: pa.Table) -> dict[Identity, int]:
     keys = _keys(called)
     if keys is None:
         engine.register("named_identities", called)
-        owned = engine.table(f"SELECT DISTINCT w.segment, w.identity, w.n {_WHO}")
+        owned = engine.table(f"SELECT DISTINCT w.segment, w.identity, w.n {_WHO}").to_pylist()
     else:
-        bearing = places_in(engine.ranges("names", "name", [(one, one) for one in keys]))
-        owned = engine.ranges("credential_identities", "n", [(n, n) for n in sorted(bearing)])
+        bearing = {row["n"] for row in engine.rows_with("names", "name", keys)}
+        owned = engine.rows_with("credential_identities", "n", sorted(bearing))
     theirs = {(row["segment"], row["identity"]) for row in called.select(["segment", "identity"]).to_pylist()}
-    told = ((row["segment"], row["identity"], row["n"]) for row in owned.to_pylist())
+    told = ((row["segment"], row["identity"], row["n"]) for row in owned)
     return {(segment, identity): n for segment, identity, n in told if (segment, identity) in theirs}
 
 

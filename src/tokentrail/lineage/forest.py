@@ -28,7 +28,6 @@ from tokentrail.lineage.model import Candidate, Credential, Kind, Overview, Stat
 from tokentrail.lineage.naming import Naming
 from tokentrail.lineage.rollups import RollUp
 from tokentrail.lineage.rows import Row, caller, credential, lasting_key
-from tokentrail.lineage.segment_tables import rows_with
 from tokentrail.lineage.state import JUDGED_APART, Judge, Judges
 from tokentrail.lineage.subtree_query import LOOKED_UP, Part
 from tokentrail.lineage.unlisted_credentials import UnlistedCredentials
@@ -221,7 +220,9 @@ class Forest(Naming):
 
     def _changes_of(self, concerned: Set[str]) -> pa.Table:
         """The changes that bear on some accounts, later ones too."""
-        return rows_with(self._engine, "account_changes", {"", *concerned})
+        # Of values that a subquery lists, DuckDB reads only the parts of the table that may hold them.
+        sql = "SELECT * FROM account_changes WHERE part IN (SELECT unnest(?)) ORDER BY part, time"
+        return self._engine.table(sql, (sorted({"", *concerned}),))
 
     def removals(self) -> Iterator[Change]:
         """The calls up to this moment that take away, stop or shut what is not IAM's."""

@@ -138,6 +138,7 @@ _MADE = """(
   SELECT id, min(time) AS time FROM touched_makings WHERE what IN ({}) AND id IS NOT NULL GROUP BY id)"""
 _SEARCHED = 100
 """Beginnings of ids that are searched for one by one at most; of more it is quicker to read all ids."""
+_OWN_NAMES = "SELECT n FROM stored_names WHERE name >= ? AND name < ? AND own"
 _BEGINNINGS = """
 SELECT p.id AS name FROM parents p JOIN handles h ON h.ck = p.ck WHERE h.old IS NULL AND contains(p.id, '@')
 UNION SELECT id FROM touched_forest WHERE n IN (SELECT n FROM vanished)"""
@@ -378,9 +379,8 @@ def _tells_apart(engine: Engine) -> bool:
             wanted.append((low, low[:-1] + chr(ord("@") + 1)))  # all that begin so come before that
     if not wanted:
         return False
-    begun = tuple(low for low, _ in wanted)
-    found = engine.ranges("stored_names", "name", wanted).to_pylist()
-    theirs = {row["n"] for row in found if row["own"] and row["name"].startswith(begun)}
+    ranged = " UNION ALL ".join([_OWN_NAMES] * len(wanted))
+    theirs = {row["n"] for row in engine.rows(ranged, [end for ends in wanted for end in ends])}
     return bool(theirs - {row["n"] for row in engine.rows("SELECT n FROM touched_before")})
 
 

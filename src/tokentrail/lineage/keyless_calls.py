@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from tokentrail.lineage.model import ApiUse, PrincipalUse, TracedCredential
 from tokentrail.lineage.rows import moment
-from tokentrail.lineage.segment_tables import rows_with
+from tokentrail.lineage.segment_tables import SegmentRows
 from tokentrail.store.interface import Engine
 
 _CALLS = """
@@ -69,6 +69,7 @@ class KeylessCalls:
     def __init__(self, engine: Engine) -> None:
         """Take an engine that knows the evidence and the derived database."""
         self._engine = engine
+        self._rows = SegmentRows(engine)
 
     def homes(self, principal: str) -> list[str]:
         """The accounts that such records say a principal is of; none where there are no records."""
@@ -102,7 +103,7 @@ class KeylessCalls:
 
     def _callers(self, principals: Set[str]) -> list[dict[str, Any]]:
         """Where in the evidence the records of some principals are."""
-        return rows_with(self._engine, "keyless_callers", principals).to_pylist()
+        return self._rows.of("keyless_callers", principals)
 
 
 class _WithKey:
@@ -197,12 +198,12 @@ class Requests:
 
     def __init__(self, engine: Engine) -> None:
         """Take an engine that knows the derived database."""
-        self._engine = engine
+        self._rows = SegmentRows(engine)
 
     def of(self, names: Collection[str]) -> list[RequestedSession]:
         """Those that were asked for in some names, each once."""
         found = (
             RequestedSession(row["whose"], row["what"], row["name"], row["time"])
-            for row in rows_with(self._engine, "requested_sessions", names).to_pylist()
+            for row in self._rows.of("requested_sessions", names)
         )
         return list(dict.fromkeys(found))

@@ -98,8 +98,8 @@ class Lookup:
             if len(self._forest_rows) > _ROWS:
                 self._forest_rows.clear()
                 missing = wanted
-            found = self._engine.ranges("credentials", "n", [(n, n) for n in sorted(missing)])
-            self._forest_rows |= {row["n"]: row for row in found.to_pylist()}
+            found = self._engine.rows_with("credentials", "n", sorted(missing))
+            self._forest_rows |= {row["n"]: row for row in found}
         return {n: self._forest_rows[n] for n in wanted if n in self._forest_rows}
 
     def fits(self, places: Iterable[int]) -> bool:
@@ -278,13 +278,12 @@ class Lookup:
             if self._owned > _ROWS:
                 self._who.clear()
                 self._owned, missing = 0, wanted
-            found = self._engine.ranges("credential_identities", "n", [(n, n) for n in sorted(missing)])
-            columns = (found[name].to_pylist() for name in ("n", "segment", "identity"))
+            found = self._engine.rows_with("credential_identities", "n", sorted(missing))
             fresh: dict[int, list[Identity]] = {n: [] for n in missing}
-            for n, segment, identity in zip(*columns, strict=True):
-                fresh[n].append((segment, identity))
+            for row in found:
+                fresh[row["n"]].append((row["segment"], row["identity"]))
             self._who |= fresh  # all at once: what an error left half done would be taken for the whole
-            self._owned += len(missing) + found.num_rows
+            self._owned += len(missing) + len(found)
         return {one: n for n in sorted(wanted) for one in self._who[n]}
 
     def _read(self, places: Sequence[int], who: Mapping[Identity, int]) -> dict[int, pa.Table]:

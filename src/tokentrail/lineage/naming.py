@@ -78,6 +78,8 @@ _OF_ACCOUNT = re.compile(r"arn:[^:]+:(?:iam|sts)::(\d{12}):")
 _DELIVERED = """
 arn IS NULL AND child_arn IS NULL AND session_name = ? AND regexp_matches(coalesce(issuer_arn, role_arn), ?)"""
 """A session whose ARN no record tells: where a service took it up, the answer may not name it, and none has used it."""
+_NAMED = "SELECT n FROM names WHERE name BETWEEN ? AND ? AND (name = ? OR (own AND name >= ?))"
+"""By the range of a sorted column: a choice of conditions alone would read the whole column."""
 _OF_ROLE = "split_part(i.arn, ':', 5) = ? AND starts_with(split_part(i.arn, ':assumed-role/', 2), ? || '/')"
 """Whether a session's own ARN is of an account's role of some name."""
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
@@ -234,8 +236,8 @@ class Naming:
 
     def _named(self, name: str) -> set[int]:
         """The credentials of an id or key id; those that share a key id have ids with an `@` behind it."""
-        found = self._engine.ranges("names", "name", [(name, name), (f"{name}@", f"{name}@{_LAST}")])
-        return {row["n"] for row in found.to_pylist() if row["own"] or row["name"] == name}
+        found = self._engine.rows(_NAMED, (name, f"{name}@{_LAST}", name, f"{name}@"))
+        return {row["n"] for row in found}
 
     def _by_prefix(self, subject: str) -> set[int]:
         """The credential whose id begins so, or is shortened so (`ASIA…7890`), as timelines print it."""

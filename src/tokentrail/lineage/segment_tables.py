@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -245,17 +245,18 @@ def _rows(engine: Engine, query: str, segments: Sequence[int]) -> str:
     return "SELECT * FROM gathered"
 
 
-def rows_with(engine: Engine, name: str, wanted: Collection[str]) -> pa.Table:
-    """
-    The rows of a table with some values in the first column that it is sorted by, in its order.
+class SegmentRows:
+    """Looks up rows of these tables, and remembers which of the tables have none, as most cases' few have."""
 
-    Args:
-        engine: Knows the derived database.
-        name: The table.
-        wanted: The values.
-    """
-    by = SEGMENT_TABLES[name].by
-    first = by.partition(",")[0]
-    # Of values that a subquery lists, DuckDB reads only the parts of the table that may hold them.
-    sql = f"SELECT * FROM {name} WHERE {first} IN (SELECT unnest(?)) ORDER BY {by}"
-    return engine.table(sql, (sorted(wanted),))
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine that knows the derived database."""
+        self._engine = engine
+        self._empty: dict[str, bool] = {}
+
+    def of(self, name: str, wanted: Collection[str]) -> list[dict[str, Any]]:
+        """The rows of a table with some values in the first column that it is sorted by, in its order."""
+        if name not in self._empty:
+            self._empty[name] = not self._engine.rows(f"SELECT 1 AS one FROM {name} LIMIT 1")
+        if self._empty[name]:
+            return []
+        return self._engine.rows_with(name, SEGMENT_TABLES[name].by, sorted(wanted))

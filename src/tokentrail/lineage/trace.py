@@ -179,7 +179,9 @@ def _family(
 
 
 def _named(forest: Forest, subjects: Sequence[str], listed: Mapping[int, Row]) -> tuple[NamedPerson, ...]:
-    """Why credentials of a trace are a person's whom a subject names."""
+    """Why credentials of a trace are a person's whom a subject names; no id of a credential is a person's."""
+    ids = {row["id"] for row in listed.values()}
+    persons = [subject for subject in subjects if subject not in ids]
     return tuple(
         NamedPerson(
             credential=listed[one.n]["id"],
@@ -188,7 +190,7 @@ def _named(forest: Forest, subjects: Sequence[str], listed: Mapping[int, Row]) -
             event_id=event_id(one.event_id, one.event_text) or "",
             time=datetime.fromtimestamp(one.time, UTC),
         )
-        for one in forest.acting_for(subjects)
+        for one in (forest.acting_for(persons) if persons else ())
         if one.n in listed
     )
 

@@ -19,7 +19,7 @@ from typing import Any
 from tokentrail.formatting import counted, instant, listed
 from tokentrail.lineage.model import Gap, TracedCredential
 from tokentrail.lineage.rows import event_id, moment
-from tokentrail.lineage.segment_tables import LONGEST, rows_with
+from tokentrail.lineage.segment_tables import LONGEST, SegmentRows
 from tokentrail.store.interface import Engine
 
 _HOUR = 3_600
@@ -33,7 +33,7 @@ class UnlistedCredentials:
 
     def __init__(self, engine: Engine) -> None:
         """Take an engine that knows the derived database."""
-        self._engine = engine
+        self._rows = SegmentRows(engine)
 
     def unlogged(self, people: Collection[str], covered: Set[str | None]) -> tuple[Gap, ...]:
         """
@@ -46,7 +46,7 @@ class UnlistedCredentials:
         `serviceEventDetails`).
         """
         found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
-        for row in rows_with(self._engine, "portal_sessions", people).to_pylist():
+        for row in self._rows.of("portal_sessions", people):
             account, _, role = row["target"].partition("/")
             if account not in covered:
                 found.setdefault((account, role, row["person"]), []).append(
@@ -74,7 +74,7 @@ class UnlistedCredentials:
         # Of a call across accounts two records tell: the other one issued the same.
         seen_then = {(one.parent, one.issued_at) for one in credentials}
         found: dict[str | None, dict[str | None, tuple[datetime, datetime, str, str]]] = {}
-        for row in rows_with(self._engine, "unanswered_requests", keys).to_pylist():
+        for row in self._rows.of("unanswered_requests", keys):
             by, time = keys[row["caller"]], moment(row["time"])
             event = event_id(row["event_id"], row["event_id_text"])
             if time is None or time > as_of:

@@ -35,8 +35,6 @@ _FEW = 2_000
 _BUSY = 10_000_000
 """Records from which on one question keeps all processors busy, and two would need memory for both; wide tables go to
 files: of 92 million memory holds hardly two."""
-_LISTED = 100
-"""Ranges that a query names one by one: making a table of them takes longer."""
 _DERIVED, _BESIDE, _FRESH = "derived", "beside", "fresh"
 """What an open database is called in queries, a second one, and a new one while it is written."""
 _ROWS = 20_480
@@ -324,31 +322,19 @@ class DuckEngine(Holding):
             fresh.replace(path)
         self.view(name, path)
 
-    def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
+    def rows_with(self, name: str, by: str, wanted: Sequence[Any]) -> list[dict[str, Any]]:
         """
-        The rows in some ranges of a table of the open database; see `Engine`.
+        The rows of a table of the open database that have some values; see `Engine`.
 
         Of values that a subquery lists, DuckDB reads the parts of the table that may hold them; of an `IN` with several
-        values it would read the whole column.
+        values it would read the whole column. One value alone is found sooner by itself.
         """
-        alone = [low for low, high in wanted if low == high]
-        apart = [(low, high) for low, high in wanted if low != high]
-        parts, parameters = [], list[Any]()
-        if alone or not apart:
-            parts.append(f"SELECT * FROM {name} WHERE {by} IN (SELECT unnest(?))")
-            parameters.append(alone)
-        if len(apart) > _LISTED:
-            lows, highs = (list(ends) for ends in zip(*apart, strict=True))
-            parts.append(
-                f"SELECT t.* FROM {name} t JOIN (SELECT unnest(?) AS low, unnest(?) AS high) r "
-                f"ON t.{by} BETWEEN r.low AND r.high WHERE t.{by} BETWEEN ? AND ?"
-            )
-            parameters += [lows, highs, min(lows), max(highs)]
-        else:
-            for low, high in apart:
-                parts.append(f"SELECT * FROM {name} WHERE {by} BETWEEN ? AND ?")
-                parameters += [low, high]
-        return self.table(f"{' UNION ALL '.join(parts)} ORDER BY {by}", parameters)
+        first = by.partition(",")[0]
+        if len(wanted) == 1:
+            return self.rows(f"SELECT * FROM {name} WHERE {first} = ? ORDER BY {by}", wanted)
+        return self.rows(
+            f"SELECT * FROM {name} WHERE {first} IN (SELECT unnest(?)) ORDER BY {by}", (list(wanted),)
+        )
 
     def segments(self, name: str, folders: Sequence[Path], *, until: int | None = None) -> None:
         """Register one table of many segments, without rows later than `until` (seconds since 1970)."""

@@ -185,14 +185,14 @@ class Engine(Protocol):
     def changing(self, path: Path) -> AbstractContextManager[None]:
         """Change the tables of a database file meanwhile, which are called `derived.main.` and their names."""
 
-    def ranges(self, name: str, by: str, wanted: Sequence[tuple[Any, Any]]) -> pa.Table:
+    def rows_with(self, name: str, by: str, wanted: Sequence[Any]) -> list[dict[str, Any]]:
         """
-        Read the rows in some ranges of a table of the open database that is sorted by a column.
+        Read the rows of a table of the open database that have some values, a few rows, in the table's order.
 
         Args:
             name: The name of the table.
-            by: The column.
-            wanted: The lowest and the highest value of each range, in order and without overlaps.
+            by: The columns that it is sorted by, separated by commas; the values are those of the first.
+            wanted: The values.
         """
 
     def keep(self, name: str, sql: str, path: Path) -> None:
