@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from datetime import timedelta
 
 import pytest
@@ -322,3 +323,42 @@ def test_a_time_is_not_compared_as_text() -> None:
     assert holds(condition("StringLike", "2026*", key="aws:tokenissuetime"), context) is UNDECIDED
     assert holds(condition("NumericGreaterThan", "1700000000", key="aws:epochtime"), context) is YES
     assert holds(condition("StringEquals", "${aws:TokenIssueTime}"), {**context, "k": ("x",)}) is UNDECIDED
+
+
+@given(
+    prefix=st.sampled_from(["", "ForAllValues:", "ForAnyValue:"]),
+    operator=st.sampled_from(
+        [f"Date{suffix}" for suffix in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan")]
+        + ["DateGreaterThanEquals", "NumericLessThan", "StringEquals", "Null"]
+    ),
+    if_exists=st.sampled_from(["", "IfExists"]),
+    key=st.sampled_from(["aws:tokenissuetime", "aws:TokenIssueTime", "aws:currenttime"]),
+    limits=st.lists(st.one_of(st.integers(-3, 3).map(lambda one: at(one).isoformat()), values), max_size=3),
+    issued=st.integers(-4, 4),
+)
+def test_no_condition_holds_for_tokens_that_it_rules_out_by_their_time_of_issue(
+    prefix: str, operator: str, if_exists: str, key: str, limits: list[str], issued: int
+) -> None:
+    """Statements whose span leaves out a token's second need not be judged: they surely do not apply to it."""
+    asked_of = condition(f"{prefix}{operator}{if_exists}", *limits, key=key)
+    low, high = asked_of.issued_between
+    known: Context = {"aws:tokenissuetime": (at(issued).isoformat(),)}
+
+    if not low <= at(issued).timestamp() <= high:
+        assert holds(asked_of, known) is NO
+
+
+def test_the_span_of_a_condition_is_that_of_its_dates() -> None:
+    """A cutoff leaves out what was issued after it, a window what was issued before or after it."""
+    before = condition("DateLessThan", at(0).isoformat(), at(2).isoformat(), key="aws:tokenissuetime")
+    after = condition("DateGreaterThanEquals", at(1).isoformat(), key="aws:tokenissuetime")
+
+    assert before.issued_between == (-math.inf, at(2).timestamp())
+    assert after.issued_between == (at(1).timestamp(), math.inf)
+    for other in (
+        condition("DateNotEquals", at(0).isoformat(), key="aws:tokenissuetime"),
+        condition("DateLessThan", at(0).isoformat(), "soon", key="aws:tokenissuetime"),
+        condition("DateLessThan", key="aws:tokenissuetime"),
+        condition("DateLessThan", at(0).isoformat(), key="aws:currenttime"),
+    ):
+        assert other.issued_between == (-math.inf, math.inf)

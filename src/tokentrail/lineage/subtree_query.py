@@ -162,8 +162,11 @@ class Part:
         for n, above in self.above(places).items():
             roots.setdefault(above.root, set()).add(n)
         whole = {root for root, some in roots.items() if root in some}
-        parts = roots.keys() - whole
         found = _places(self._tree("n", whole)) if whole else set()
+        below = {root: some for root, some in roots.items() if root not in whole}
+        found |= {n for some in below.values() for n in some}
+        # Most of whom is asked about minted nothing, however many others its root did.
+        parts = self._parents(below.keys(), [n for some in below.values() for n in some])
         if parts:
             names, parents = _pairs(self._tree("n, parent_n", parts))
             starts = np.isin(names, [n for root in parts for n in roots[root]])
@@ -182,6 +185,16 @@ class Part:
                 found.add(above)
                 above = up.get(above, NONE)
         return found
+
+    def _parents(self, roots: Collection[int], places: Sequence[int]) -> Set[int]:
+        """Those of some roots below which some of their credentials have children."""
+        if not places:
+            return frozenset()
+        sql = (
+            "SELECT DISTINCT root_n FROM credentials "
+            "WHERE root_n IN (SELECT unnest(?)) AND parent_n IN (SELECT unnest(?))"
+        )
+        return {row["root_n"] for row in self._engine.rows(sql, (sorted(roots), sorted(places)))}
 
     def _tree(self, columns: str, roots: Collection[int]) -> pa.Table:
         """Some columns of all credentials of the trees below some roots."""

@@ -23,7 +23,7 @@ from typing import Literal
 
 from tokentrail.policy.language.context import DATE_KEYS, ChosenText, Context, DateRange, Known, Presence
 from tokentrail.policy.language.truth import Truth, every, some
-from tokentrail.policy.language.wildcard import Glob, Unresolved, covers, glob, may_overlap, resolved
+from tokentrail.policy.language.wildcard import Glob, Unresolved, covers, glob, literal, may_overlap, resolved
 
 _LATEST_SECOND = 32_503_680_000
 """The year 3000: later dates in policies are forged, and Python's dates end soon after."""
@@ -238,16 +238,60 @@ class Condition:
         """Whether a value has a policy variable."""
         return any("${" in value for value in self.values)
 
+    @cached_property
+    def asked(self) -> Wanted | None:
+        """The operator, read once, as a plan judges thousands of sessions; `None` if IAM has no such operator."""
+        return wanted(self.operator)
+
+    @cached_property
+    def lowered_key(self) -> str:
+        """The key in lower case, whoever wrote it."""
+        return self.key.casefold()
+
+    @cached_property
+    def plain_values(self) -> tuple[Glob, ...]:
+        """The values, read, where none has a policy variable."""
+        wildcards = self.asked is not None and self.asked.operator.wildcards
+        return tuple(glob(value) if wildcards else literal(value) for value in self.values)
+
+    @cached_property
+    def issued_between(self) -> tuple[float, float]:
+        """
+        The seconds since 1970 between which a token must have been issued for the condition to hold, both inclusive.
+
+        Infinite where it is about something else, or where its dates can't be read.
+        """
+        asked, unbounded = self.asked, (-math.inf, math.inf)
+        if self.lowered_key != "aws:tokenissuetime" or asked is None or asked.quantifier:
+            return unbounded
+        limits = [moment for value in self.values if (moment := instant(value)) is not None]
+        if not asked.operator.date or asked.operator.negated or not 0 < len(limits) == len(self.values):
+            return unbounded
+        match asked.operator.name:
+            case "DateLessThan" | "DateLessThanEquals":
+                return -math.inf, max(limits)
+            case "DateGreaterThan" | "DateGreaterThanEquals":
+                return min(limits), math.inf
+            case _:
+                return min(limits), max(limits)
+
 
 def all_hold(conditions: Iterable[Condition], context: Context, *, variables: bool = True) -> Truth:
     """Whether every condition holds, as they all must for the statement to apply."""
-    return every(holds(condition, context, variables=variables) for condition in conditions)
+    result = Truth.YES
+    for condition in conditions:
+        truth = holds(condition, context, variables=variables)
+        if truth is Truth.NO:
+            return truth
+        if truth is Truth.UNDECIDED:
+            result = truth
+    return result
 
 
 def holds(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
     """Whether one condition holds for the request."""
-    asked = wanted(condition.operator)
-    known = context.get(condition.key.casefold())
+    asked = condition.asked
+    known = context.get(condition.lowered_key)
     if (
         asked is None or not condition.values
     ):  # IAM stores an empty list, and does not say what a negated one means
@@ -329,10 +373,12 @@ def _compared(
     if operator.exact and not (variables and condition.has_variables):
         matches = [Truth.of(value in condition.values) for value in actual]
     else:
-        patterns = [
-            resolved(value, context, wildcards=operator.wildcards, variables=variables)
-            for value in condition.values
-        ]
+        patterns: Iterable[Glob | Unresolved] = condition.plain_values
+        if variables and condition.has_variables:
+            patterns = [
+                resolved(value, context, wildcards=operator.wildcards, variables=True)
+                for value in condition.values
+            ]
         matches = [some(_match(operator, pattern, value) for pattern in patterns) for value in actual]
     if asked.quantifier == "":
         matched = some(matches)

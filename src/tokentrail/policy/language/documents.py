@@ -10,6 +10,7 @@ Sources: IAM User Guide, 'Grammar of the IAM JSON policy language', 'AWS JSON po
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,6 +101,12 @@ class Statement:
     def names_all_resources(self) -> bool:
         """Whether it surely names every resource."""
         return not self.resources.inverted and any(map(only_stars, self.resources.patterns))
+
+    @cached_property
+    def issued_between(self) -> tuple[float, float]:
+        """The seconds since 1970 between which a token must have been issued for the conditions to hold, inclusive."""
+        spans = [condition.issued_between for condition in self.conditions]
+        return max([-math.inf, *(low for low, _ in spans)]), min([math.inf, *(high for _, high in spans)])
 
     @property
     def is_total(self) -> bool:

@@ -221,12 +221,33 @@ def denied(document: Document | Malformed, call: Call) -> Truth:
     """Whether a statement of a policy denies any permission that a call needs."""
     if isinstance(document, Malformed):
         return Truth.UNDECIDED
+    context = call.request.context
+    if not UNDENIABLE.issuperset(call.actions) and any(
+        call.request.meets(total, variables=document.variables) is Truth.YES
+        for total in _of_its_time(document.total_denials, context)
+    ):  # in a plan's documents one nearly always decides, so that others wait
+        return Truth.YES
+    denials = _of_its_time(document.denials, context)
     return some(
         _for_anybody(statement, applies(statement, document, call, action))
         for action in call.actions
         if action not in UNDENIABLE
-        for statement in document.denials
+        for statement in denials
     )
+
+
+def _of_its_time(statements: Sequence[Statement], context: Context) -> Sequence[Statement]:
+    """
+    The statements that a token's time of issue, where it is known, does not rule out.
+
+    A plan's documents have a statement for each second in which they spare somebody, and are asked about thousands of
+    tokens.
+    """
+    known = context.get("aws:tokenissuetime")
+    issued = instant(known[0]) if isinstance(known, tuple) and len(known) == 1 else None
+    if issued is None:
+        return statements
+    return [one for one in statements if one.issued_between[0] <= issued <= one.issued_between[1]]
 
 
 def allowed(document: Document | Malformed, call: Call) -> Truth:
@@ -301,14 +322,16 @@ def denies_everything(policy: Document | Malformed, context: Context) -> Verdict
     if isinstance(policy, Malformed):
         return Verdict(extent=Extent.UNDECIDED, reason=f"could not be read: {policy.reason}")
     truths: dict[int, Truth] = {}
-    for total in policy.total_denials:  # in a plan's documents one nearly always decides, so that others wait
+    total_denials = _of_its_time(policy.total_denials, context)
+    for total in total_denials:  # in a plan's documents one nearly always decides, so that others wait
         truths[id(total)] = truth = all_hold(total.conditions, context, variables=policy.variables)
         if truth is Truth.YES:
             return Verdict(extent=Extent.ALL, reason=complete_reason(total))
-    for other in policy.denials:
+    denials = _of_its_time(policy.denials, context)
+    for other in denials:
         if id(other) not in truths:
             truths[id(other)] = all_hold(other.conditions, context, variables=policy.variables)
-    judged = [(statement, _for_anybody(statement, truths[id(statement)])) for statement in policy.denials]
+    judged = [(statement, _for_anybody(statement, truths[id(statement)])) for statement in denials]
     certain = [statement for statement, truth in judged if truth is Truth.YES]
     possible = [statement for statement, truth in judged if truth is not Truth.NO]
     remaining = _remaining(certain)

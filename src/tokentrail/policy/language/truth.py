@@ -26,7 +26,10 @@ class Truth(enum.Enum):
     @property
     def opposite(self) -> Truth:
         """The negation; what is undecided stays so."""
-        return Truth(2 - self.value)
+        return _OPPOSITE[self]
+
+
+_OPPOSITE = {Truth.NO: Truth.YES, Truth.UNDECIDED: Truth.UNDECIDED, Truth.YES: Truth.NO}
 
 
 def every(truths: Iterable[Truth]) -> Truth:
